@@ -1,0 +1,1 @@
+"""Compiled kernels: contracts, windows, distances, detectors. NumPy only, no I/O, no threads."""

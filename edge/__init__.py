@@ -1,0 +1,1 @@
+"""What makes a process a node: identity, sync, slots, spool; the embedded agent."""

@@ -1,0 +1,307 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class InstallState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INSTALL_STATE_UNSPECIFIED: _ClassVar[InstallState]
+    IDLE: _ClassVar[InstallState]
+    CHECK: _ClassVar[InstallState]
+    DOWNLOAD: _ClassVar[InstallState]
+    VERIFY: _ClassVar[InstallState]
+    STAGE: _ClassVar[InstallState]
+    WARM: _ClassVar[InstallState]
+    TRIAL: _ClassVar[InstallState]
+    COMMIT: _ClassVar[InstallState]
+    ROLLBACK: _ClassVar[InstallState]
+INSTALL_STATE_UNSPECIFIED: InstallState
+IDLE: InstallState
+CHECK: InstallState
+DOWNLOAD: InstallState
+VERIFY: InstallState
+STAGE: InstallState
+WARM: InstallState
+TRIAL: InstallState
+COMMIT: InstallState
+ROLLBACK: InstallState
+
+class EnrollRequest(_message.Message):
+    __slots__ = ("token", "certificate_request", "facts")
+    class FactsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    certificate_request: bytes
+    facts: _containers.ScalarMap[str, str]
+    def __init__(self, token: _Optional[str] = ..., certificate_request: _Optional[bytes] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class EnrollResponse(_message.Message):
+    __slots__ = ("certificate", "authority", "trusted_keys")
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_KEYS_FIELD_NUMBER: _ClassVar[int]
+    certificate: bytes
+    authority: bytes
+    trusted_keys: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, certificate: _Optional[bytes] = ..., authority: _Optional[bytes] = ..., trusted_keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class PackageRef(_message.Message):
+    __slots__ = ("name", "version", "digest", "format", "envelopes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    ENVELOPES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    digest: str
+    format: str
+    envelopes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ..., format: _Optional[str] = ..., envelopes: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Target(_message.Message):
+    __slots__ = ("digest", "weight")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    weight: int
+    def __init__(self, digest: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
+
+class Route(_message.Message):
+    __slots__ = ("name", "targets", "shadows", "fallback_digest")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    SHADOWS_FIELD_NUMBER: _ClassVar[int]
+    FALLBACK_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    targets: _containers.RepeatedCompositeFieldContainer[Target]
+    shadows: _containers.RepeatedCompositeFieldContainer[Target]
+    fallback_digest: str
+    def __init__(self, name: _Optional[str] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., shadows: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., fallback_digest: _Optional[str] = ...) -> None: ...
+
+class DesiredState(_message.Message):
+    __slots__ = ("generation", "packages", "routes")
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    PACKAGES_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    packages: _containers.RepeatedCompositeFieldContainer[PackageRef]
+    routes: _containers.RepeatedCompositeFieldContainer[Route]
+    def __init__(self, generation: _Optional[int] = ..., packages: _Optional[_Iterable[_Union[PackageRef, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ...) -> None: ...
+
+class ReportedState(_message.Message):
+    __slots__ = ("generation", "state", "digests", "refused_generation", "reason")
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    state: InstallState
+    digests: _containers.RepeatedScalarFieldContainer[str]
+    refused_generation: int
+    reason: str
+    def __init__(self, generation: _Optional[int] = ..., state: _Optional[_Union[InstallState, str]] = ..., digests: _Optional[_Iterable[str]] = ..., refused_generation: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SpoolFigures(_message.Message):
+    __slots__ = ("records", "bytes", "merged", "dropped")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    MERGED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    records: int
+    bytes: int
+    merged: int
+    dropped: int
+    def __init__(self, records: _Optional[int] = ..., bytes: _Optional[int] = ..., merged: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...
+
+class ExchangeRequest(_message.Message):
+    __slots__ = ("boot", "sequence", "reported", "spool", "facts")
+    class FactsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    BOOT_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    boot: str
+    sequence: int
+    reported: ReportedState
+    spool: SpoolFigures
+    facts: _containers.ScalarMap[str, str]
+    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ExchangeResponse(_message.Message):
+    __slots__ = ("desired", "call_again_ms", "hub_time_unix_ms")
+    DESIRED_FIELD_NUMBER: _ClassVar[int]
+    CALL_AGAIN_MS_FIELD_NUMBER: _ClassVar[int]
+    HUB_TIME_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    desired: DesiredState
+    call_again_ms: int
+    hub_time_unix_ms: int
+    def __init__(self, desired: _Optional[_Union[DesiredState, _Mapping]] = ..., call_again_ms: _Optional[int] = ..., hub_time_unix_ms: _Optional[int] = ...) -> None: ...
+
+class GetBlobsRequest(_message.Message):
+    __slots__ = ("digests",)
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    digests: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, digests: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Blob(_message.Message):
+    __slots__ = ("digest", "data")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    data: bytes
+    def __init__(self, digest: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class Record(_message.Message):
+    __slots__ = ("sequence", "recorded_at_unix_ms", "window", "predictions", "refusal", "label", "event")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    recorded_at_unix_ms: int
+    window: Window
+    predictions: Predictions
+    refusal: Refusal
+    label: Label
+    event: Event
+    def __init__(self, sequence: _Optional[int] = ..., recorded_at_unix_ms: _Optional[int] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., predictions: _Optional[_Union[Predictions, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., label: _Optional[_Union[Label, _Mapping]] = ..., event: _Optional[_Union[Event, _Mapping]] = ...) -> None: ...
+
+class Window(_message.Message):
+    __slots__ = ("digest", "route", "started_at_unix_ms", "ended_at_unix_ms", "rows", "window", "shadow")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    route: str
+    started_at_unix_ms: int
+    ended_at_unix_ms: int
+    rows: int
+    window: bytes
+    shadow: bool
+    def __init__(self, digest: _Optional[str] = ..., route: _Optional[str] = ..., started_at_unix_ms: _Optional[int] = ..., ended_at_unix_ms: _Optional[int] = ..., rows: _Optional[int] = ..., window: _Optional[bytes] = ..., shadow: bool = ...) -> None: ...
+
+class Predictions(_message.Message):
+    __slots__ = ("digest", "request_ids", "at_unix_ms", "values")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_IDS_FIELD_NUMBER: _ClassVar[int]
+    AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    request_ids: _containers.RepeatedScalarFieldContainer[str]
+    at_unix_ms: _containers.RepeatedScalarFieldContainer[int]
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, digest: _Optional[str] = ..., request_ids: _Optional[_Iterable[str]] = ..., at_unix_ms: _Optional[_Iterable[int]] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Refusal(_message.Message):
+    __slots__ = ("digest", "request_id", "at_unix_ms", "field", "rule", "value", "expected")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    request_id: str
+    at_unix_ms: int
+    field: str
+    rule: str
+    value: str
+    expected: str
+    def __init__(self, digest: _Optional[str] = ..., request_id: _Optional[str] = ..., at_unix_ms: _Optional[int] = ..., field: _Optional[str] = ..., rule: _Optional[str] = ..., value: _Optional[str] = ..., expected: _Optional[str] = ...) -> None: ...
+
+class Label(_message.Message):
+    __slots__ = ("model", "request_id", "at_unix_ms", "value")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    request_id: str
+    at_unix_ms: int
+    value: float
+    def __init__(self, model: _Optional[str] = ..., request_id: _Optional[str] = ..., at_unix_ms: _Optional[int] = ..., value: _Optional[float] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("kind", "detail")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    detail: str
+    def __init__(self, kind: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class UploadRequest(_message.Message):
+    __slots__ = ("boot", "records")
+    BOOT_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    boot: str
+    records: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, boot: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class UploadResponse(_message.Message):
+    __slots__ = ("watermark",)
+    WATERMARK_FIELD_NUMBER: _ClassVar[int]
+    watermark: int
+    def __init__(self, watermark: _Optional[int] = ...) -> None: ...
+
+class FindMissingRequest(_message.Message):
+    __slots__ = ("digests",)
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    digests: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, digests: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class FindMissingResponse(_message.Message):
+    __slots__ = ("digests",)
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    digests: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, digests: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PutBlobsResponse(_message.Message):
+    __slots__ = ("stored",)
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    stored: int
+    def __init__(self, stored: _Optional[int] = ...) -> None: ...
+
+class PublishRequest(_message.Message):
+    __slots__ = ("digest", "envelopes")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ENVELOPES_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    envelopes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, digest: _Optional[str] = ..., envelopes: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class PublishResponse(_message.Message):
+    __slots__ = ("package", "created")
+    PACKAGE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    package: PackageRef
+    created: bool
+    def __init__(self, package: _Optional[_Union[PackageRef, _Mapping]] = ..., created: bool = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""All that a server and a device share: packages, engines, the predict path, routes, recorder."""

@@ -1,0 +1,1 @@
+"""The centre: registry, rollouts, monitor, alerts, labels, audit."""

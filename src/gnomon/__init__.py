@@ -1,0 +1,1 @@
+"""Gnomon: an inference runtime for edge and server."""
