@@ -1,0 +1,142 @@
+"""The manifest: all that is known of a package, in one JSON document whose digest names it.
+
+Records are frozen and decoded strictly: an unknown key or a wrong type is refused with its path, so
+that an older node never half-understands a newer package.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from gnomon.runtime.errors import PackageError
+
+#: Names end up in paths, URLs and messages, so they are plain.
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
+VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$"
+
+#: Content is moved in pieces of this many bytes, each known by its SHA-256.
+CHUNK_BYTES = 256 * 1024
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the manifest's records."""
+
+
+class TensorSpec(_Record):
+    """One tensor that clients see: Open Inference Protocol name, datatype and shape (−1: any)."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class Signature(_Record):
+    """What a client sends and gets; one input tensor per field, `(N, 1)` or `(N,)`."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class FileEntry(_Record):
+    """One file of the package: relative path, size in bytes, SHA-256 and chunk hashes in hex."""
+
+    path: str
+    size: int
+    sha256: str
+    chunks: tuple[str, ...]
+
+
+class Dependency(_Record):
+    """A library that the model needs, pinned."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...] = ()
+
+
+class Needs(_Record):
+    """What a node must have to run the package."""
+
+    memory_mib: int = 0
+    cpu_features: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    runtime_version: str = ""
+
+
+class Deployment(_Record):
+    """Settings of the package in service."""
+
+    window_seconds: int = 86_400
+    sample_permille: int = 1_000
+    warm_up_runs: int = 3
+
+
+class Reproducibility(_Record):
+    """What it takes to build the package again."""
+
+    code_version: str
+    code_clean: bool
+    dataset_uri: str
+    dataset_fingerprint: str
+    split: dict[str, Any]
+    parameters: dict[str, Any] = {}
+    seed: int = 0
+    test_metrics: dict[str, float] = {}
+
+
+class Manifest(_Record):
+    """The package `name@version` in one format.
+
+    `packing` says how checked fields become the engine's tensors (`gnomon.core.packing`);
+    `output_tensors` names, in order, the engine's tensors behind `signature.outputs`.
+    """
+
+    gnomon: int = 1
+    name: str
+    version: str
+    format: str
+    model_file: str
+    signature: Signature
+    packing: dict[str, Any]
+    output_tensors: tuple[str, ...]
+    files: tuple[FileEntry, ...]
+    reproducibility: Reproducibility
+    dependencies: tuple[Dependency, ...] = ()
+    needs: Needs = Needs()
+    deployment: Deployment = Deployment()
+    risk_tier: str = "low"
+    owner: str = ""
+    licence: str = ""
+    card: str = ""
+
+    @property
+    def reference(self) -> str:
+        """Return `name@version`."""
+        return f"{self.name}@{self.version}"
+
+    def __post_init__(self) -> None:
+        """Refuse names and versions that do not match their patterns."""
+        for what, value, pattern in (
+            ("name", self.name, NAME_PATTERN),
+            ("version", self.version, VERSION_PATTERN),
+        ):
+            if not re.match(pattern, value):
+                raise ValueError(f"{what} {value[:80]!r} does not match {pattern}")
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest's bytes: the same manifest always gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
+
+
+def decode_manifest(data: bytes) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        PackageError: where it is not valid; the message has the path of the offending key.
+    """
+    try:
+        return msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise PackageError(f"manifest.json is not valid: {error}") from error
