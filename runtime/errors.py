@@ -31,7 +31,7 @@ class GnomonError(Exception):
 
 
 class InvalidInput(GnomonError):
-    """The request breaks the contract of the model's inputs; `details` has one entry a violation."""
+    """The request breaks the inputs' contract; `details` has one entry a violation."""
 
     fault = Fault.CALLER
     code = "invalid_input"

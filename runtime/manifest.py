@@ -23,7 +23,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of the manifest's records."""
 
 
-class TensorSpec(_Record):
+class TensorSpec(_Record, frozen=True, kw_only=True):
     """One tensor that clients see: Open Inference Protocol name, datatype and shape (−1: any)."""
 
     name: str
@@ -31,14 +31,14 @@ class TensorSpec(_Record):
     shape: tuple[int, ...]
 
 
-class Signature(_Record):
+class Signature(_Record, frozen=True, kw_only=True):
     """What a client sends and gets; one input tensor per field, `(N, 1)` or `(N,)`."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
 
-class FileEntry(_Record):
+class FileEntry(_Record, frozen=True, kw_only=True):
     """One file of the package: relative path, size in bytes, SHA-256 and chunk hashes in hex."""
 
     path: str
@@ -47,7 +47,7 @@ class FileEntry(_Record):
     chunks: tuple[str, ...]
 
 
-class Dependency(_Record):
+class Dependency(_Record, frozen=True, kw_only=True):
     """A library that the model needs, pinned."""
 
     name: str
@@ -55,7 +55,7 @@ class Dependency(_Record):
     hashes: tuple[str, ...] = ()
 
 
-class Needs(_Record):
+class Needs(_Record, frozen=True, kw_only=True):
     """What a node must have to run the package."""
 
     memory_mib: int = 0
@@ -64,7 +64,7 @@ class Needs(_Record):
     runtime_version: str = ""
 
 
-class Deployment(_Record):
+class Deployment(_Record, frozen=True, kw_only=True):
     """Settings of the package in service."""
 
     window_seconds: int = 86_400
@@ -72,7 +72,7 @@ class Deployment(_Record):
     warm_up_runs: int = 3
 
 
-class Reproducibility(_Record):
+class Reproducibility(_Record, frozen=True, kw_only=True):
     """What it takes to build the package again."""
 
     code_version: str
@@ -85,7 +85,7 @@ class Reproducibility(_Record):
     test_metrics: dict[str, float] = {}
 
 
-class Manifest(_Record):
+class Manifest(_Record, frozen=True, kw_only=True):
     """The package `name@version` in one format.
 
     `packing` says how checked fields become the engine's tensors (`gnomon.core.packing`);
