@@ -1,0 +1,68 @@
+"""Speak with a hub's REST interface, from programs and from the command line."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import httpx
+
+from gnomon.runtime import errors
+
+_ERRORS_BY_CODE: Mapping[str, type[errors.GnomonError]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.GnomonError)
+}
+
+
+class HubClient:
+    """A hub at a URL, for example `http://127.0.0.1:8600`.
+
+    Every call raises the typed error that the hub answered with, or `HubUnavailable`.
+    """
+
+    def __init__(
+        self, url: str, *, api_key: str | None = None, timeout_seconds: float = 10
+    ) -> None:
+        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=f"{self.url}/api/v1", headers=headers, timeout=timeout_seconds, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Return what the hub says of `path`, for example `nodes`."""
+        return self._call("GET", path, params=parameters)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """Ask the hub for a change; return its answer."""
+        return self._call("POST", path, json={} if body is None else body)
+
+    def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        try:
+            response = self._http.request(method, path, **arguments)
+        except httpx.TransportError as error:
+            raise errors.HubUnavailable(f"hub {self.url} cannot be reached: {error}") from error
+        if response.is_success:
+            return response.json() if response.content else None
+        raise _typed_error(self.url, method, path, response)
+
+
+def _typed_error(url: str, method: str, path: str, response: httpx.Response) -> errors.GnomonError:
+    """Turn a problem document into the error class that the hub raised."""
+    try:
+        problem = response.json()
+        kind = _ERRORS_BY_CODE.get(problem.get("code", ""), errors.HubError)
+        detail = problem.get("detail") or problem.get("title") or response.reason_phrase
+        return kind(str(detail), details=problem.get("details") or ())
+    except (ValueError, AttributeError):
+        return errors.HubError(f"{url} answered {method} {path} with {response.status_code}")
