@@ -1,0 +1,30 @@
+"""What routers ask for: `DatabaseDependency` and `ActorDependency` as parameter types."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from gnomon.server.hub.services import Services
+from gnomon.server.hub.store.database import Database
+
+
+def services_of(request: Request) -> Services:
+    """Return the hub's services."""
+    services: Services = request.app.state.services
+    return services
+
+
+def database_of(request: Request) -> Database:
+    """Return the hub's database."""
+    return services_of(request).database
+
+
+def actor_of(request: Request) -> str:
+    """Return who asks, as the audit should name them; set by the gate in front of all routes."""
+    actor: str = request.state.actor
+    return actor
+
+
+ServicesDependency = Annotated[Services, Depends(services_of)]
+DatabaseDependency = Annotated[Database, Depends(database_of)]
+ActorDependency = Annotated[str, Depends(actor_of)]

@@ -1,0 +1,5 @@
+"""Routes of rollouts."""
+
+from fastapi import APIRouter
+
+rollouts_router = APIRouter(tags=["rollouts"])

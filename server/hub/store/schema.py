@@ -1,0 +1,376 @@
+"""The hub's tables.
+
+Times are Unix milliseconds. Ids are ULIDs (`clock.new_id`) where a person or a URL names the row;
+`position` is a counter that only rises, for those who read a table as a stream. What is long and
+has no columns of its own is JSON.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts by itself only in a column that is called INTEGER.
+_Count = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _id() -> Column[str]:
+    return Column("id", String(26), primary_key=True)
+
+
+def _position() -> Column[int]:
+    return Column("position", _Count, primary_key=True, autoincrement=True)
+
+
+def _digest(name: str = "digest", *, primary_key: bool = False) -> Column[str]:
+    return Column(name, String(64), nullable=False, primary_key=primary_key)
+
+
+def _name(name: str, *, primary_key: bool = False) -> Column[str]:
+    return Column(name, String(64), nullable=False, primary_key=primary_key)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+#: Numbers that only rise: `generation` (of desired states) and `audit` (the chain's length).
+counter = Table(
+    "counter",
+    metadata,
+    _name("name", primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+#: Content that is verified and durable in the object store.
+blob = Table(
+    "blob",
+    metadata,
+    _digest(primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    _time("stored_at"),
+)
+
+#: One package: `name@version` in one format. Never changed, never deleted.
+version = Table(
+    "version",
+    metadata,
+    _digest(primary_key=True),
+    _name("name"),
+    _name("version"),
+    _name("format"),
+    Column("manifest", JSON, nullable=False),
+    Column("envelopes", JSON, nullable=False),  # DSSE envelopes, as text
+    _time("published_at"),
+    _name("publisher"),
+    UniqueConstraint("name", "version", "format"),
+)
+
+#: Ed25519 keys of builders whose signatures count.
+trusted_key = Table(
+    "trusted_key",
+    metadata,
+    _digest("key", primary_key=True),  # the public key, 32 bytes in hex
+    _name("name"),
+    _time("added_at"),
+    _time("revoked_at", nullable=True),
+)
+
+#: People's API keys; only the SHA-256 of a key is kept.
+principal = Table(
+    "principal",
+    metadata,
+    _id(),
+    Column("name", String(64), nullable=False, unique=True),
+    _name("role"),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    _time("created_at"),
+    _time("revoked_at", nullable=True),
+)
+
+#: One-time tokens for enrolment; only the SHA-256 of a token is kept.
+token = Table(
+    "token",
+    metadata,
+    _id(),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    _name("role"),
+    _name("name_pattern"),
+    _time("created_at"),
+    _time("expires_at"),
+    _time("used_at", nullable=True),
+    Column("used_by", String(64), nullable=True),
+)
+
+#: Whoever enrolled, nodes and builders, and what a node last said of itself.
+node = Table(
+    "node",
+    metadata,
+    _name("name", primary_key=True),
+    _name("role"),
+    Column("certificate_serial", String(64), nullable=False),
+    _time("enrolled_at"),
+    _time("revoked_at", nullable=True),
+    Column("facts", JSON, nullable=False),
+    _time("last_seen_at", nullable=True),
+    Column("boot", String(64), nullable=False, server_default=""),
+    # What the hub wants: number and SHA-256 of the newest state that differs from the one before.
+    Column("generation", BigInteger, nullable=False, server_default="0"),
+    Column("desired_hash", String(64), nullable=False, server_default=""),
+    # What the node reported.
+    Column("reported_generation", BigInteger, nullable=False, server_default="0"),
+    Column("state", String(32), nullable=False, server_default=""),
+    Column("digests", JSON, nullable=False),
+    Column("refused_generation", BigInteger, nullable=False, server_default="0"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("spool", JSON, nullable=False),  # records, bytes, merged, dropped
+)
+
+#: How far a node's telemetry is durable here; moves in the transaction that stores the records.
+receipt = Table(
+    "receipt",
+    metadata,
+    _name("node", primary_key=True),
+    _name("boot", primary_key=True),
+    Column("watermark", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    _time("received_at"),
+)
+
+#: Statistics of one package on one node over one interval of the data's own time.
+window = Table(
+    "window",
+    metadata,
+    _position(),
+    _name("node"),
+    _name("boot"),
+    Column("sequence", BigInteger, nullable=False),
+    _digest(),
+    _name("model"),
+    _name("version"),
+    _name("route"),
+    Column("shadow", Boolean, nullable=False),
+    _time("started_at"),
+    _time("ended_at"),
+    Column("rows", BigInteger, nullable=False),
+    Column("outcomes", JSON, nullable=False),  # rows by outcome
+    Column("data", LargeBinary, nullable=False),  # gnomon.core.Window.to_bytes
+    _time("received_at"),
+    UniqueConstraint("node", "boot", "sequence"),
+    Index(None, "model", "position"),
+    Index(None, "model", "started_at"),
+    Index(None, "digest", "started_at"),
+)
+
+#: Sampled predictions, for labels that come later.
+prediction = Table(
+    "prediction",
+    metadata,
+    _position(),
+    Column("request_id", String(128), nullable=False),
+    _name("node"),
+    _digest(),
+    _name("model"),
+    _time("at"),
+    Column("value", Double, nullable=False),
+    Index(None, "request_id"),
+)
+
+#: Sampled examples of refused or corrected requests; all are counted in the windows.
+refusal = Table(
+    "refusal",
+    metadata,
+    _position(),
+    _name("node"),
+    _digest(),
+    _name("model"),
+    Column("request_id", String(128), nullable=False),
+    _time("at"),
+    Column("field", String(128), nullable=False),
+    Column("rule", String(128), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("expected", Text, nullable=False),
+    Index(None, "model", "at"),
+)
+
+#: What turned out to be true, by request.
+label = Table(
+    "label",
+    metadata,
+    _position(),
+    _name("model"),
+    Column("request_id", String(128), nullable=False),
+    _time("at"),
+    Column("value", Double, nullable=False),
+    _time("received_at"),
+    UniqueConstraint("model", "request_id"),
+)
+
+#: Error of predictions against labels, one row a package, node and day of the data's own time.
+loss = Table(
+    "loss",
+    metadata,
+    _digest(primary_key=True),
+    _name("node", primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),  # the day's start
+    _name("model"),
+    _name("version"),
+    Column("count", BigInteger, nullable=False),
+    Column("error", Double, nullable=False),  # sum of (prediction - label)
+    Column("absolute_error", Double, nullable=False),  # sum
+    Column("squared_error", Double, nullable=False),  # sum
+    _time("updated_at"),
+    Index(None, "model", "day"),
+)
+
+#: What happened on a node, in its words; and `refused_record` for telemetry the hub could not read.
+event = Table(
+    "event",
+    metadata,
+    _position(),
+    _name("node"),
+    _name("boot"),
+    Column("sequence", BigInteger, nullable=False),
+    _time("at"),
+    Column("kind", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    _time("received_at"),
+    Index(None, "node", "position"),
+)
+
+#: A detector's state between two windows, and how far in its input it has come.
+detector_state = Table(
+    "detector_state",
+    metadata,
+    _name("model", primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    _time("updated_at"),
+)
+
+#: A deduplicated notice: one row while it lasts, however often it is raised.
+alert = Table(
+    "alert",
+    metadata,
+    _id(),
+    Column("key", String(255), nullable=False),
+    _name("model"),
+    _name("version"),
+    _name("kind"),
+    Column("source", String(64), nullable=False),  # a node's name, or empty: all of them
+    Column("field", String(128), nullable=False),
+    _time("opened_at"),
+    _time("last_at"),
+    _time("closed_at", nullable=True),
+    Column("count", BigInteger, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("acknowledged_by", String(64), nullable=True),
+    _time("acknowledged_at", nullable=True),
+    Index(
+        "uq_alert_open_key",
+        "key",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+    Index(None, "model", "opened_at"),
+)
+
+#: Which version of a model should run everywhere, and when that was so: "what ran on day X".
+placement = Table(
+    "placement",
+    metadata,
+    _id(),
+    _name("model"),
+    _name("version"),
+    _time("started_at"),
+    _time("ended_at", nullable=True),
+    _name("actor"),
+    Index(
+        "uq_placement_now",
+        "model",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(None, "model", "started_at"),
+)
+
+#: The move from the version in service to another. Active: `pending` and `running`.
+rollout = Table(
+    "rollout",
+    metadata,
+    _id(),
+    _name("model"),
+    _name("champion"),  # versions
+    _name("candidate"),
+    Column("state", String(16), nullable=False),  # rollouts.State
+    Column("weight", Integer, nullable=False),  # of the candidate now, parts in 1,000
+    Column("shadow", Integer, nullable=False),  # sampled share the candidate sees, parts in 1,000
+    Column("step", Integer, nullable=False),  # index in the plan
+    Column("plan", JSON, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("ended_at", nullable=True),
+    _name("actor"),
+    Column("reason", Text, nullable=False, server_default=""),
+    Index(
+        "uq_rollout_active",
+        "model",
+        unique=True,
+        sqlite_where=text("state IN ('pending', 'running')"),
+        postgresql_where=text("state IN ('pending', 'running')"),
+    ),
+)
+
+#: A rollout's history: each step entered, with what its gate saw when it was left.
+rollout_step = Table(
+    "rollout_step",
+    metadata,
+    Column("rollout", String(26), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("weight", Integer, nullable=False),
+    Column("shadow", Integer, nullable=False),
+    _time("entered_at"),
+    _time("left_at", nullable=True),
+    Column("verdict", String(16), nullable=False),  # open, passed, failed, cancelled
+    Column("evidence", JSON, nullable=False),
+)
+
+#: Who did what. Each row's hash covers the row and the hash before it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    _time("at"),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("detail", Text, nullable=False),  # JSON, as it was hashed
+    _digest("previous"),
+    _digest("hash"),
+    Index(None, "action", "sequence"),
+)
