@@ -194,6 +194,10 @@ prediction = Table(
     _name("model"),
     _time("at"),
     Column("value", Double, nullable=False),
+    # The rollout and step that were under way when it arrived; empty and 0 for none.
+    Column("rollout", String(26), nullable=False, server_default=""),
+    Column("step", Integer, nullable=False, server_default="0"),
+    Column("joined", Boolean, nullable=False, server_default=text("false")),  # counted in loss
     Index(None, "request_id"),
 )
 
@@ -227,13 +231,15 @@ label = Table(
     UniqueConstraint("model", "request_id"),
 )
 
-#: Error of predictions against labels, one row a package, node and day of the data's own time.
+#: Error of predictions against labels: a package, node, day of the data's own time, rollout step.
 loss = Table(
     "loss",
     metadata,
     _digest(primary_key=True),
     _name("node", primary_key=True),
     Column("day", BigInteger, primary_key=True, autoincrement=False),  # the day's start
+    Column("rollout", String(26), primary_key=True, server_default=""),
+    Column("step", Integer, primary_key=True, autoincrement=False, server_default="0"),
     _name("model"),
     _name("version"),
     Column("count", BigInteger, nullable=False),
@@ -242,6 +248,7 @@ loss = Table(
     Column("squared_error", Double, nullable=False),  # sum
     _time("updated_at"),
     Index(None, "model", "day"),
+    Index(None, "rollout", "step"),
 )
 
 #: What happened on a node, in its words; and `refused_record` for telemetry the hub could not read.
@@ -356,6 +363,7 @@ rollout_step = Table(
     Column("shadow", Integer, nullable=False),
     _time("entered_at"),
     _time("left_at", nullable=True),
+    Column("window_position", BigInteger, nullable=False),  # the last window before the step
     Column("verdict", String(16), nullable=False),  # open, passed, failed, cancelled
     Column("evidence", JSON, nullable=False),
 )

@@ -113,6 +113,8 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("node", sa.String(length=64), nullable=False),
         sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("rollout", sa.String(length=26), server_default="", nullable=False),
+        sa.Column("step", sa.Integer(), autoincrement=False, server_default="0", nullable=False),
         sa.Column("model", sa.String(length=64), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
@@ -120,8 +122,11 @@ def upgrade() -> None:
         sa.Column("absolute_error", sa.Double(), nullable=False),
         sa.Column("squared_error", sa.Double(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", "node", "day", name=op.f("pk_loss")),
+        sa.PrimaryKeyConstraint(
+            "digest", "node", "day", "rollout", "step", name=op.f("pk_loss")
+        ),
     )
+    op.create_index(op.f("ix_loss_rollout_step"), "loss", ["rollout", "step"], unique=False)
     op.create_index(op.f("ix_loss_model_day"), "loss", ["model", "day"], unique=False)
     op.create_table(
         "node",
@@ -178,6 +183,9 @@ def upgrade() -> None:
         sa.Column("model", sa.String(length=64), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("rollout", sa.String(length=26), server_default="", nullable=False),
+        sa.Column("step", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("joined", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_prediction")),
     )
     op.create_index(op.f("ix_prediction_request_id"), "prediction", ["request_id"], unique=False)
@@ -257,6 +265,7 @@ def upgrade() -> None:
         sa.Column("shadow", sa.Integer(), nullable=False),
         sa.Column("entered_at", sa.BigInteger(), nullable=False),
         sa.Column("left_at", sa.BigInteger(), nullable=True),
+        sa.Column("window_position", sa.BigInteger(), nullable=False),
         sa.Column("verdict", sa.String(length=16), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("rollout", "position", name=op.f("pk_rollout_step")),
