@@ -1,0 +1,82 @@
+"""How a record lies in a segment of the spool: a frame with a checksum, findable after damage.
+
+A frame is a magic number, the CRC-32 of all that follows it, the payload's length, the record's
+sequence, a flag for samples, and the payload. Reading never fails: damage is stepped over to the
+next frame whose checksum holds, and is counted; what is damaged up to the end is a torn tail.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_HEAD = struct.Struct("<4sI")
+_BODY = struct.Struct("<IQB")
+_MAGIC = b"GnR1"
+
+#: Bytes that a frame takes beside its payload.
+OVERHEAD = _HEAD.size + _BODY.size
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One record: its sequence, whether it is a mere sample, its bytes."""
+
+    sequence: int
+    sample: bool
+    payload: bytes
+
+    def encode(self) -> bytes:
+        """Return the frame's bytes."""
+        body = _BODY.pack(len(self.payload), self.sequence, self.sample) + self.payload
+        return _HEAD.pack(_MAGIC, zlib.crc32(body)) + body
+
+    @property
+    def size(self) -> int:
+        """Bytes that the frame takes in a segment."""
+        return OVERHEAD + len(self.payload)
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a segment's bytes hold: whole frames, damaged places, and where the sound part ends."""
+
+    frames: list[Frame] = field(default_factory=list)
+    damaged: int = 0
+    sound_bytes: int = 0
+
+
+def _frame_at(data: bytes, offset: int) -> Frame | None:
+    start = offset + OVERHEAD
+    if start > len(data):
+        return None
+    magic, checksum = _HEAD.unpack_from(data, offset)
+    length, sequence, sample = _BODY.unpack_from(data, offset + _HEAD.size)
+    if magic != _MAGIC or start + length > len(data):
+        return None
+    if zlib.crc32(memoryview(data)[offset + _HEAD.size : start + length]) != checksum:
+        return None
+    return Frame(sequence, bool(sample), data[start : start + length])
+
+
+def _whole_frames(data: bytes) -> Iterator[tuple[int, Frame]]:
+    offset = data.find(_MAGIC)
+    while offset >= 0:
+        frame = _frame_at(data, offset)
+        if frame is not None:
+            yield offset, frame
+        offset = data.find(_MAGIC, offset + (frame.size if frame else 1))
+
+
+def scan(data: bytes) -> Scan:
+    """Read all whole frames of a segment, stepping over what is damaged.
+
+    >>> scan(Frame(1, False, b"a").encode() + b"torn").frames
+    [Frame(sequence=1, sample=False, payload=b'a')]
+    """
+    found = Scan()
+    for offset, frame in _whole_frames(data):
+        found.damaged += offset != found.sound_bytes
+        found.frames.append(frame)
+        found.sound_bytes = offset + frame.size
+    return found
