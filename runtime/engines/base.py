@@ -1,0 +1,61 @@
+"""The seam between a model and what runs it."""
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from gnomon.runtime.errors import EngineError
+from gnomon.runtime.manifest import Manifest
+
+#: Format → (module that must be installed, module here that has `load(model, manifest)`).
+_ENGINES = {
+    "onnx": ("onnxruntime", "gnomon.runtime.engines.onnx"),
+    "tflite": ("ai_edge_litert", "gnomon.runtime.engines.tflite"),
+}
+
+
+class Engine(Protocol):
+    """Runs one loaded model. Threads may share it."""
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the manifest's output tensors by name.
+
+        Arrays are C-contiguous, the first dimension is the row.
+
+        Raises:
+            EngineError: a tensor is missing, of another type or shape, or the model failed.
+        """
+
+    def close(self) -> None:
+        """Give back all that the model holds; a second call does nothing."""
+
+
+def available_engines() -> tuple[str, ...]:
+    """Return the formats that this process can run, without importing what runs them."""
+    return tuple(
+        format for format, (needed, _) in _ENGINES.items() if importlib.util.find_spec(needed)
+    )
+
+
+def load_engine(format: str, model: bytes, manifest: Manifest) -> Engine:
+    """Load the bytes of a model file.
+
+    Raises:
+        EngineError: no engine runs this format here, or it cannot load the model.
+    """
+    if format not in _ENGINES:
+        raise EngineError(
+            f"{manifest.reference}: no engine runs the format {format!r}; "
+            f"this version of Gnomon knows {', '.join(_ENGINES)}"
+        )
+    needed, module = _ENGINES[format]
+    if not importlib.util.find_spec(needed):
+        raise EngineError(
+            f"{manifest.reference}: the format {format!r} needs the module {needed!r}; "
+            f"install gnomon[{format}]"
+        )
+    engine: Engine = importlib.import_module(module).load(model, manifest)
+    return engine

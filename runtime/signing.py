@@ -1,0 +1,220 @@
+"""Signatures on packages: DSSE envelopes over in-toto statements, Ed25519.
+
+An envelope signs the type and the bytes of its payload (the pre-authentication encoding of DSSE
+1.0); the payload is an in-toto Statement v1 whose subject is the package's digest. So the formats
+are those that other supply-chain tools read, and a package may carry envelopes of several parties.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from gnomon.runtime.errors import ConfigurationError, UntrustedPackage
+from gnomon.runtime.files import write_durably
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:gnomon:package:v1"
+
+_KEY_BYTES = 32
+
+
+class _Signature(msgspec.Struct):
+    keyid: str
+    sig: str
+
+
+class _Envelope(msgspec.Struct):
+    payload: str
+    payloadType: str  # noqa: N815 (the name is DSSE's)
+    signatures: list[_Signature]
+
+
+class _Subject(msgspec.Struct):
+    name: str
+    digest: dict[str, str]
+
+
+class _Statement(msgspec.Struct):
+    type: str = msgspec.field(name="_type")
+    subject: list[_Subject]
+    predicate_type: str = msgspec.field(name="predicateType")
+    predicate: dict[str, Any]
+
+
+def key_id(public_key: bytes) -> str:
+    """Return the name of an Ed25519 public key (32 bytes): its SHA-256 in hex."""
+    return hashlib.sha256(public_key).hexdigest()
+
+
+class Signer:
+    """An Ed25519 private key that signs packages."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+
+    @classmethod
+    def generate(cls) -> "Signer":
+        """Return a signer with a new key."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def load(cls, path: Path) -> "Signer":
+        """Read a key from an unencrypted PKCS#8 PEM file.
+
+        Raises:
+            ConfigurationError: where the file is missing or holds no Ed25519 key.
+        """
+        try:
+            key = serialization.load_pem_private_key(Path(path).read_bytes(), password=None)
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigurationError(f"{path} holds no readable PEM key: {error}") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigurationError(
+                f"{path} holds a {type(key).__name__}; packages are signed with an Ed25519 key"
+            )
+        return cls(key)
+
+    def save(self, path: Path) -> None:
+        """Write the key as PKCS#8 PEM that only its owner may read."""
+        pem = self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        write_durably(Path(path), pem, mode=0o600)
+
+    @property
+    def public_key(self) -> bytes:
+        """Return the public key, 32 bytes."""
+        return self._key.public_key().public_bytes_raw()
+
+    @property
+    def key_id(self) -> str:
+        """Return the name of the public key."""
+        return key_id(self.public_key)
+
+    def sign_package(
+        self, digest: str, name: str, version: str, predicate: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """Return a DSSE envelope (JSON) that vouches for the package of this digest.
+
+        The same arguments always give the same bytes.
+        """
+        statement = _Statement(
+            type=STATEMENT_TYPE,
+            subject=[_Subject(name=f"{name}@{version}", digest={"sha256": digest})],
+            predicate_type=PREDICATE_TYPE,
+            predicate=dict(predicate or {}),
+        )
+        payload = msgspec.json.encode(statement, order="sorted")
+        signature = self._key.sign(_authenticated(PAYLOAD_TYPE, payload))
+        envelope = _Envelope(
+            payload=base64.b64encode(payload).decode(),
+            payloadType=PAYLOAD_TYPE,
+            signatures=[_Signature(self.key_id, base64.b64encode(signature).decode())],
+        )
+        return msgspec.json.encode(envelope)
+
+
+class TrustStore:
+    """The public keys whose signatures count here."""
+
+    def __init__(self, keys: Iterable[bytes]) -> None:
+        """Trust these Ed25519 public keys of 32 bytes each.
+
+        Raises:
+            ConfigurationError: where one of them is not such a key.
+        """
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        for key in keys:
+            if len(key) != _KEY_BYTES:
+                raise ConfigurationError(
+                    f"a trusted key has {len(key)} bytes; an Ed25519 public key has {_KEY_BYTES}"
+                )
+            self._keys[key_id(key)] = Ed25519PublicKey.from_public_bytes(key)
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Return the names of the trusted keys."""
+        return tuple(self._keys)
+
+    def verify(self, digest: str, envelopes: Sequence[bytes]) -> tuple[str, ...]:
+        """Return the names of the trusted keys that signed the package of this digest.
+
+        Raises:
+            UntrustedPackage: where there is none; the message says why each envelope did not count.
+        """
+        signers: list[str] = []
+        reasons: list[str] = []
+        for position, envelope in enumerate(envelopes):
+            try:
+                signers += self._signers(digest, envelope)
+            except _NotCounted as refusal:
+                reasons.append(f"envelope {position}: {refusal}")
+        if not signers:
+            expected = ", ".join(name[:16] for name in self._keys) or "none: no key is trusted here"
+            found = "; ".join(reasons) or "no envelope at all"
+            raise UntrustedPackage(
+                f"package {digest[:16]} is not signed by a trusted key "
+                f"(expected a signature by one of: {expected}; got {found})",
+                details=[{"digest": digest, "trusted": list(self._keys), "got": reasons}],
+            )
+        return tuple(dict.fromkeys(signers))
+
+    def _signers(self, digest: str, data: bytes) -> list[str]:
+        """Return the trusted keys behind one envelope, or raise `_NotCounted` with the reason."""
+        try:
+            envelope = msgspec.json.decode(data, type=_Envelope)
+            payload = base64.b64decode(envelope.payload, validate=True)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise _NotCounted(f"it is not a DSSE envelope: {error}") from error
+        if envelope.payloadType != PAYLOAD_TYPE:
+            raise _NotCounted(f"its payload is {envelope.payloadType[:80]!r}, not {PAYLOAD_TYPE!r}")
+        authenticated = _authenticated(envelope.payloadType, payload)
+        names = [s.keyid for s in envelope.signatures if self._is_valid(s, authenticated)]
+        if not names:
+            found = ", ".join(s.keyid[:16] for s in envelope.signatures) or "nobody"
+            raise _NotCounted(f"it has no valid signature by a trusted key (signed by {found})")
+        _check_statement(payload, digest)
+        return names
+
+    def _is_valid(self, signature: _Signature, authenticated: bytes) -> bool:
+        key = self._keys.get(signature.keyid)
+        if key is None:
+            return False
+        try:
+            key.verify(base64.b64decode(signature.sig, validate=True), authenticated)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+class _NotCounted(Exception):
+    """Why an envelope does not count."""
+
+
+def _check_statement(payload: bytes, digest: str) -> None:
+    """Raise `_NotCounted` unless the signed statement is about this digest."""
+    try:
+        statement = msgspec.json.decode(payload, type=_Statement)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _NotCounted(f"its payload is not an in-toto statement: {error}") from error
+    if statement.type != STATEMENT_TYPE or statement.predicate_type != PREDICATE_TYPE:
+        raise _NotCounted(f"it states {statement.predicate_type[:80]!r}, not {PREDICATE_TYPE!r}")
+    subjects = [subject.digest.get("sha256", "") for subject in statement.subject]
+    if digest not in subjects:
+        raise _NotCounted(f"it vouches for {', '.join(s[:16] for s in subjects)}, another package")
+
+
+def _authenticated(payload_type: str, payload: bytes) -> bytes:
+    """Return what DSSE signs: its pre-authentication encoding of type and payload."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
