@@ -1,0 +1,160 @@
+"""Error of predictions against labels: each pair is counted once, and told by version and day.
+
+A pair is counted in `loss` in the transaction that brings the later of the two, which also marks
+the prediction as joined: a hub that is killed has counted the pair and marked it, or neither.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
+
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.dialect import BATCH, insert_into
+from gnomon.server.hub.store.schema import label, loss, prediction, version
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Sums over pairs of a prediction and its label; all errors in the label's unit."""
+
+    count: int = 0
+    error: float = 0.0  # sum of (prediction - label)
+    absolute_error: float = 0.0  # sum
+    squared_error: float = 0.0  # sum
+
+    @property
+    def mean_absolute_error(self) -> float | None:
+        """The mean absolute error, or nothing where there are no pairs."""
+        return self.absolute_error / self.count if self.count else None
+
+    @property
+    def mean_error(self) -> float | None:
+        """The mean signed error, positive where predictions are too high."""
+        return self.error / self.count if self.count else None
+
+    def __add__(self, other: "Losses") -> "Losses":
+        """Return the sums over both."""
+        return Losses(
+            self.count + other.count,
+            self.error + other.error,
+            self.absolute_error + other.absolute_error,
+            self.squared_error + other.squared_error,
+        )
+
+
+_PARTS = tuple(part.name for part in fields(Losses))
+
+
+class _Key(NamedTuple):
+    """One row of `loss`."""
+
+    digest: str
+    node: str
+    day: int
+    rollout: str
+    step: int
+
+
+def join(connection: Connection, model: str, request_ids: Sequence[str]) -> int:
+    """Count the pairs of these requests that are complete and not yet counted; returns how many."""
+    pairs = 0
+    for start in range(0, len(request_ids), BATCH):
+        chosen = prediction.c.request_id.in_(request_ids[start : start + BATCH])
+        pairs += _count(connection, model, _complete(connection, model, chosen))
+    return pairs
+
+
+def sweep(connection: Connection, model: str) -> int:
+    """Join the pairs that two transactions, each blind to the other, both left; returns how many.
+
+    SQLite has one writer and never leaves any.
+    """
+    if connection.dialect.name == "sqlite":
+        return 0
+    return _count(connection, model, _complete(connection, model, prediction.c.joined.is_(False)))
+
+
+def _complete(
+    connection: Connection, model: str, chosen: ColumnElement[bool]
+) -> Sequence[Row[Any]]:
+    together = and_(
+        label.c.model == prediction.c.model, label.c.request_id == prediction.c.request_id
+    )
+    return connection.execute(
+        select(prediction, label.c.value.label("truth"))
+        .join(label, together)
+        .where(prediction.c.model == model, chosen, prediction.c.joined.is_(False))
+        .with_for_update(of=prediction)
+    ).all()
+
+
+def _count(connection: Connection, model: str, rows: Sequence[Row[Any]]) -> int:
+    sums: dict[_Key, Losses] = defaultdict(Losses)
+    for row in rows:
+        error = row.value - row.truth
+        day = row.at // _DAY_MS * _DAY_MS
+        key = _Key(row.digest, row.node, day, row.rollout, row.step)
+        sums[key] += Losses(1, error, abs(error), error * error)
+    _add(connection, model, sums)
+    positions = [row.position for row in rows]
+    for start in range(0, len(positions), BATCH):
+        connection.execute(
+            update(prediction)
+            .where(prediction.c.position.in_(positions[start : start + BATCH]))
+            .values(joined=True)
+        )
+    return len(rows)
+
+
+def _add(connection: Connection, model: str, sums: Mapping[_Key, Losses]) -> None:
+    if not sums:
+        return
+    digests = {key.digest for key in sums}
+    named = connection.execute(
+        select(version.c.digest, version.c.version).where(version.c.digest.in_(digests))
+    )
+    versions = {row.digest: row.version for row in named}
+    common = {"model": model, "updated_at": now_ms()}
+    values = [
+        common | key._asdict() | asdict(one) | {"version": versions.get(key.digest, "")}
+        for key, one in sums.items()
+    ]
+    fresh = insert_into(connection, loss)
+    added = {name: loss.c[name] + fresh.excluded[name] for name in _PARTS}
+    connection.execute(
+        fresh.on_conflict_do_update(
+            index_elements=[loss.c[name] for name in _Key._fields],
+            set_=added | {"updated_at": fresh.excluded.updated_at},
+        ),
+        values,
+    )
+
+
+_SUMS = tuple(func.sum(loss.c[name]).label(name) for name in _PARTS)
+
+
+def by_version(connection: Connection, *conditions: ColumnElement[bool]) -> dict[str, Losses]:
+    """Return the sums of each version under conditions on the table `loss`."""
+    rows = connection.execute(
+        select(loss.c.version, *_SUMS).where(*conditions).group_by(loss.c.version)
+    )
+    return {row.version: Losses(*row[1:]) for row in rows}
+
+
+def by_day(connection: Connection, model: str) -> dict[str, dict[int, Losses]]:
+    """Return the sums by version and by day (its start, Unix milliseconds), days in order."""
+    rows = connection.execute(
+        select(loss.c.version, loss.c.day, *_SUMS)
+        .where(loss.c.model == model)
+        .group_by(loss.c.version, loss.c.day)
+        .order_by(loss.c.version, loss.c.day)
+    )
+    series: dict[str, dict[int, Losses]] = defaultdict(dict)
+    for row in rows:
+        series[row.version][row.day] = Losses(*row[2:])
+    return dict(series)

@@ -1,0 +1,166 @@
+"""Labels and predictions meet by request, whichever comes first, and each pair counts once."""
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, insert, select
+
+from gnomon.runtime.errors import InvalidInput
+from gnomon.server.hub import labels, losses
+from gnomon.server.hub.labels import LabelRow, PredictionRow
+from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.schema import label, loss, prediction, version
+
+DAY = 86_400_000
+DIGEST = "d" * 64
+OTHER = "e" * 64
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    database = Database.in_folder(tmp_path)
+    with database.write() as connection:
+        for digest, name in ((DIGEST, "1"), (OTHER, "2")):
+            connection.execute(
+                insert(version).values(
+                    digest=digest,
+                    name="eta",
+                    version=name,
+                    format="onnx",
+                    manifest={},
+                    envelopes=[],
+                    published_at=1,
+                    publisher="ada",
+                )
+            )
+    return database
+
+
+def predict(
+    database: Database, *rows: PredictionRow, node: str = "n1", digest: str = DIGEST
+) -> None:
+    with database.write() as connection:
+        labels.record_predictions(connection, node, "eta", digest, rows)
+
+
+def tell(database: Database, *rows: LabelRow) -> labels.Ingested:
+    with database.write() as connection:
+        return labels.ingest(connection, rows)
+
+
+def days(database: Database) -> dict[str, dict[int, losses.Losses]]:
+    with database.read() as connection:
+        return losses.by_day(connection, "eta")
+
+
+def test_a_label_after_its_prediction_counts_once(database: Database) -> None:
+    predict(database, PredictionRow("r1", DAY + 5, 12.0))
+    assert tell(database, LabelRow("eta", "r1", DAY * 3, 10.0)) == (1, 0, ())
+    assert tell(database, LabelRow("eta", "r1", DAY * 4, 10.0)) == (0, 1, ())
+    assert days(database) == {"1": {DAY: losses.Losses(1, 2.0, 2.0, 4.0)}}
+
+
+def test_a_label_before_its_prediction_counts_once(database: Database) -> None:
+    tell(database, LabelRow("eta", "r1", 7, 10.0))
+    predict(database, PredictionRow("r1", DAY + 5, 7.0), digest=OTHER)
+    assert days(database) == {"2": {DAY: losses.Losses(1, -3.0, 3.0, 9.0)}}
+
+
+def test_one_label_serves_every_version_that_answered_the_request(database: Database) -> None:
+    predict(database, PredictionRow("r1", 5, 7.0))
+    predict(database, PredictionRow("r1", 5, 9.0), digest=OTHER)
+    tell(database, LabelRow("eta", "r1", 7, 10.0))
+    assert {name: one[0].error for name, one in days(database).items()} == {"1": -3.0, "2": -1.0}
+
+
+def test_a_contradicting_label_is_told_and_changes_nothing(database: Database) -> None:
+    predict(database, PredictionRow("r1", 5, 7.0))
+    tell(database, LabelRow("eta", "r1", 7, 10.0))
+    told = tell(database, LabelRow("eta", "r1", 8, 11.0), LabelRow("eta", "r2", 8, 1.0))
+    assert told == (1, 0, ("r1",))
+    assert days(database)["1"][0] == losses.Losses(1, -3.0, 3.0, 9.0)
+
+
+def test_a_label_within_one_batch_twice_counts_once(database: Database) -> None:
+    row = LabelRow("eta", "r1", 7, 10.0)
+    assert tell(database, row, row, row._replace(value=3.0)) == (1, 1, ("r1",))
+
+
+def test_labels_of_other_models_do_not_meet(database: Database) -> None:
+    predict(database, PredictionRow("r1", 5, 7.0))
+    tell(database, LabelRow("fare", "r1", 7, 10.0))
+    assert days(database) == {}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_label_that_is_no_number_is_refused_whole(database: Database, value: float) -> None:
+    with pytest.raises(InvalidInput, match=r"'r2' of model 'eta'.*finite"):
+        tell(database, LabelRow("eta", "r1", 7, 1.0), LabelRow("eta", "r2", 7, value))
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(label)) == 0
+
+
+def test_a_prediction_that_is_no_number_is_left_out(database: Database) -> None:
+    predict(database, PredictionRow("r1", 5, math.nan), PredictionRow("r2", 5, 1.0))
+    tell(database, LabelRow("eta", "r1", 7, 10.0), LabelRow("eta", "r2", 7, 1.0))
+    assert days(database)["1"][0].count == 1
+
+
+def test_a_killed_transaction_counts_nothing(database: Database) -> None:
+    predict(database, PredictionRow("r1", 5, 7.0))
+    with pytest.raises(KeyboardInterrupt), database.write() as connection:
+        labels.ingest(connection, [LabelRow("eta", "r1", 7, 10.0)])
+        raise KeyboardInterrupt
+    assert days(database) == {}
+    tell(database, LabelRow("eta", "r1", 7, 10.0))
+    assert days(database)["1"][0].count == 1
+
+
+def test_more_than_one_statement_can_name(database: Database) -> None:
+    size = 1_203
+    predict(database, *(PredictionRow(f"r{i}", i * DAY // 400, float(i)) for i in range(size)))
+    told = tell(database, *(LabelRow("eta", f"r{i}", 0, 0.0) for i in range(size)))
+    assert told.new == size
+    by_day = days(database)["1"]
+    assert sum(one.count for one in by_day.values()) == size
+    assert sum(one.error for one in by_day.values()) == sum(range(size))
+    assert list(by_day) == sorted(by_day) and len(by_day) == 4
+
+
+_STEPS = st.lists(
+    st.tuples(st.sampled_from(["predict", "label"]), st.integers(0, 7), st.integers(0, 3)),
+    max_size=25,
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(_STEPS)
+def test_any_order_counts_what_a_naive_join_counts(
+    database: Database, steps: list[tuple[str, int, int]]
+) -> None:
+    with database.write() as connection:
+        for table in (label, prediction, loss):
+            connection.execute(table.delete())
+    truth: dict[str, float] = {}
+    predicted: list[tuple[str, float]] = []
+    for kind, request, value in steps:
+        name = f"r{request}"
+        if kind == "label":
+            truth.setdefault(name, float(value))
+            tell(database, LabelRow("eta", name, 0, float(value)))
+        else:
+            predicted.append((name, float(value)))
+            predict(database, PredictionRow(name, 0, float(value)))
+    errors = [value - truth[name] for name, value in predicted if name in truth]
+    found = days(database).get("1", {}).get(0, losses.Losses())
+    assert found == losses.Losses(
+        len(errors),
+        sum(errors),
+        sum(abs(one) for one in errors),
+        sum(one * one for one in errors),
+    )
