@@ -1,7 +1,7 @@
 """Routes: which package answers for a public model name. Pure functions, no state.
 
-A key (a customer, a device) sticks to a position in [0, 1000) of its route; targets lie side by side
-in the order given. So while the weight of the last target grows, keys only move to it, never back.
+A key (a customer, a device) sticks to a position in [0, 1000) of its route; targets lie side by
+side in the order given. So while the weight of the last target grows, keys only move to it.
 """
 
 import hashlib
@@ -66,12 +66,12 @@ def single(name: str, digest: str) -> Route:
 
 def position(route: str, key: str) -> int:
     """Return where a key sticks on a route, in [0, 1000): the same in every process, for ever."""
-    data = f"{route}\0{key}".encode()
+    data = f"{route}\0{key}".encode(errors="surrogatepass")
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()) % WHOLE
 
 
 def choose(route: Route, key: str | None = None) -> str:
-    """Return the digest of the target that answers: by the key where there is one, else by chance."""
+    """Return the digest of the target that answers: by the key if there is one, else by chance."""
     if len(route.targets) == 1:
         return route.targets[0].digest
     left = position(route.name, key) if key is not None else random.randrange(WHOLE)  # noqa: S311
