@@ -81,6 +81,8 @@ version = Table(
     _name("format"),
     Column("manifest", JSON, nullable=False),
     Column("envelopes", JSON, nullable=False),  # DSSE envelopes, as text
+    Column("profile", LargeBinary, nullable=False),  # profile.json: the monitor reads references
+    Column("profile", LargeBinary, nullable=False),  # profile.json, for the monitor
     _time("published_at"),
     _name("publisher"),
     UniqueConstraint("name", "version", "format"),
@@ -120,6 +122,7 @@ token = Table(
     _time("expires_at"),
     _time("used_at", nullable=True),
     Column("used_by", String(64), nullable=True),
+    Column("used_key", String(64), nullable=True),  # SHA-256 of the public key: tells a retry
 )
 
 #: Whoever enrolled, nodes and builders, and what a node last said of itself.

@@ -32,6 +32,7 @@ def database(tmp_path: Path) -> Database:
                     format="onnx",
                     manifest={},
                     envelopes=[],
+                    profile=b"",
                     published_at=1,
                     publisher="ada",
                 )

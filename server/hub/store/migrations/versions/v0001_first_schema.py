@@ -114,7 +114,7 @@ def upgrade() -> None:
         sa.Column("node", sa.String(length=64), nullable=False),
         sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("rollout", sa.String(length=26), server_default="", nullable=False),
-        sa.Column("step", sa.Integer(), autoincrement=False, server_default="0", nullable=False),
+        sa.Column("step", sa.Integer(), server_default="0", autoincrement=False, nullable=False),
         sa.Column("model", sa.String(length=64), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
@@ -122,12 +122,10 @@ def upgrade() -> None:
         sa.Column("absolute_error", sa.Double(), nullable=False),
         sa.Column("squared_error", sa.Double(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "digest", "node", "day", "rollout", "step", name=op.f("pk_loss")
-        ),
+        sa.PrimaryKeyConstraint("digest", "node", "day", "rollout", "step", name=op.f("pk_loss")),
     )
-    op.create_index(op.f("ix_loss_rollout_step"), "loss", ["rollout", "step"], unique=False)
     op.create_index(op.f("ix_loss_model_day"), "loss", ["model", "day"], unique=False)
+    op.create_index(op.f("ix_loss_rollout_step"), "loss", ["rollout", "step"], unique=False)
     op.create_table(
         "node",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -280,6 +278,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
         sa.Column("used_by", sa.String(length=64), nullable=True),
+        sa.Column("used_key", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_token")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_token_token_hash")),
     )
@@ -299,6 +298,8 @@ def upgrade() -> None:
         sa.Column("format", sa.String(length=64), nullable=False),
         sa.Column("manifest", sa.JSON(), nullable=False),
         sa.Column("envelopes", sa.JSON(), nullable=False),
+        sa.Column("profile", sa.LargeBinary(), nullable=False),
+        sa.Column("profile", sa.LargeBinary(), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=False),
         sa.Column("publisher", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_version")),
