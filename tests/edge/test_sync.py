@@ -1,0 +1,124 @@
+"""The state machine of installs: every path ends in service or refused, wherever it breaks off."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gnomon.edge.sync import CRASH_LIMIT, IllegalTransition, Step, SyncMachine, SyncState
+from gnomon.proto import hub_pb2
+
+HAPPY = [
+    Step.CHECK,
+    Step.DOWNLOAD,
+    Step.VERIFY,
+    Step.STAGE,
+    Step.WARM,
+    Step.TRIAL,
+    Step.COMMIT,
+    Step.REPORT,
+]
+
+
+def desired(generation: int) -> hub_pb2.DesiredState:
+    return hub_pb2.DesiredState(
+        generation=generation, packages=[hub_pb2.PackageRef(digest=f"{generation:064x}")]
+    )
+
+
+def steps(machine: SyncMachine) -> list[Step]:
+    taken = []
+    while machine.step is not Step.IDLE:
+        taken.append(machine.step)
+        machine.advance()
+    return taken
+
+
+def test_a_new_generation_goes_all_the_way() -> None:
+    machine = SyncMachine()
+    assert machine.propose(desired(3))
+    assert steps(machine) == HAPPY
+    assert machine.in_service == desired(3)
+    assert machine.reported() == hub_pb2.ReportedState(generation=3, state=hub_pb2.IDLE)
+    assert not machine.propose(desired(3))
+    assert not machine.propose(desired(2))
+
+
+@pytest.mark.parametrize("failing", HAPPY[:6])
+def test_what_fails_is_rolled_back_reported_and_never_tried_again(failing: Step) -> None:
+    machine = SyncMachine()
+    machine.propose(desired(1))
+    steps(machine)
+    machine.propose(desired(2))
+    while machine.step is not failing:
+        machine.advance()
+    machine.fail("golden samples differ")
+    assert machine.step is Step.ROLLBACK
+    assert machine.reported().state == hub_pb2.ROLLBACK
+    assert steps(machine) == [Step.ROLLBACK, Step.REPORT]
+    assert machine.in_service == desired(1)
+    reported = machine.reported()
+    assert (reported.generation, reported.refused_generation) == (1, 2)
+    assert reported.reason == "golden samples differ"
+    assert not machine.propose(desired(2))
+    assert machine.propose(desired(4))
+    steps(machine)
+    assert machine.reported().generation == 4
+    assert machine.reported().reason == ""
+
+
+def test_a_newer_generation_takes_over_while_downloading() -> None:
+    machine = SyncMachine()
+    machine.propose(desired(1))
+    machine.advance()
+    assert machine.step is Step.DOWNLOAD
+    assert machine.propose(desired(1))
+    assert machine.step is Step.DOWNLOAD
+    assert machine.propose(desired(2))
+    assert machine.step is Step.CHECK
+    steps(machine)
+    assert machine.in_service == desired(2)
+
+
+def test_illegal_transitions_name_both_states() -> None:
+    machine = SyncMachine()
+    with pytest.raises(IllegalTransition, match="IDLE to CHECK"):
+        machine.advance()
+    with pytest.raises(IllegalTransition, match="IDLE to ROLLBACK"):
+        machine.fail("why")
+    machine.propose(desired(1))
+    for _ in range(6):
+        machine.advance()
+    with pytest.raises(IllegalTransition, match="COMMIT to ROLLBACK"):
+        machine.fail("why")
+    with pytest.raises(IllegalTransition, match="COMMIT to CHECK"):
+        machine.propose(desired(2))
+
+
+@given(st.lists(st.sampled_from(["ok", "crash", "fail"]), max_size=60))
+def test_crashes_at_any_step_end_in_service_or_refused(events: list[str]) -> None:
+    machine = SyncMachine()
+    machine.propose(desired(1))
+    steps(machine)
+    machine.propose(desired(2))
+    crashes = 0
+    for event in [*events, *["ok"] * 12]:
+        if machine.step is Step.IDLE:
+            break
+        if event == "fail" and machine.step in HAPPY[:6]:
+            machine.fail("no")
+        elif event == "crash":
+            crashes += machine.step in (Step.STAGE, Step.WARM, Step.TRIAL, Step.COMMIT)
+            machine = SyncMachine(SyncState.decode(machine.state.encode()))
+            machine.resume()
+        else:
+            machine.advance()
+    assert machine.step is Step.IDLE
+    reported = machine.reported()
+    assert (reported.generation, reported.refused_generation) in [(2, 0), (1, 2)]
+    if crashes >= CRASH_LIMIT:
+        assert reported.refused_generation == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"step":"fly"}', b'{"in_service":"/w=="}', b"\xff"])
+def test_a_damaged_state_file_is_a_fresh_start(data: bytes) -> None:
+    assert SyncState.decode(data) == SyncState()
