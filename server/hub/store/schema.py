@@ -81,7 +81,6 @@ version = Table(
     _name("format"),
     Column("manifest", JSON, nullable=False),
     Column("envelopes", JSON, nullable=False),  # DSSE envelopes, as text
-    Column("profile", LargeBinary, nullable=False),  # profile.json: the monitor reads references
     Column("profile", LargeBinary, nullable=False),  # profile.json, for the monitor
     _time("published_at"),
     _name("publisher"),

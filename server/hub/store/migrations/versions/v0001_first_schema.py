@@ -299,7 +299,6 @@ def upgrade() -> None:
         sa.Column("manifest", sa.JSON(), nullable=False),
         sa.Column("envelopes", sa.JSON(), nullable=False),
         sa.Column("profile", sa.LargeBinary(), nullable=False),
-        sa.Column("profile", sa.LargeBinary(), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=False),
         sa.Column("publisher", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_version")),
