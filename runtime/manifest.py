@@ -121,7 +121,7 @@ class Manifest(_Record, frozen=True, kw_only=True):
             ("name", self.name, NAME_PATTERN),
             ("version", self.version, VERSION_PATTERN),
         ):
-            if not re.match(pattern, value):
+            if not re.fullmatch(pattern, value):
                 raise ValueError(f"{what} {value[:80]!r} does not match {pattern}")
 
 
