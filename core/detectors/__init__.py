@@ -1,0 +1,1 @@
+"""Sequential tests on cell counts, with a stated rate of false alarms."""

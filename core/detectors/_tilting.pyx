@@ -1,0 +1,189 @@
+"""Shiryaev-Roberts over a library of tilts of cell counts: the loop behind `FieldDetector`."""
+
+from libc.math cimport exp, lgamma, log, log1p
+import numpy as np
+
+cdef enum:
+    EVIDENCE = 0  # Shiryaev-Roberts statistic, linear
+    LEAD = 1  # CUSUM of the log evidence, which dates the change
+    SCORE = 2  # dense: score, else: rows of the group, summed since the CUSUM was last zero
+    ROWS = 3  # effective rows summed since then
+    AGE = 4  # windows since then
+    COLUMNS = 5
+
+cdef double LOG_CAP = 500.0  # exp(500) times any live statistic is still a double
+cdef double NOTHING = -80.0  # log evidence whose exponential no sum notices
+
+
+cdef class Tilting:
+    """State and constants of one field; see `gnomon.core.detectors.field` for the formula."""
+
+    cdef const double[:, ::1] dense
+    cdef const int[::1] cell_group, group
+    cdef const double[::1] theta, linear, quadratic, reach, weight, log_weight
+    cdef double[:, ::1] state
+    cdef double[::1] cost, burst, sums, score
+    cdef double effect, block, costed, threshold
+    cdef readonly double evidence
+    cdef Py_ssize_t cells, tilts, tilted, groups
+
+    def __init__(self, library, double design_effect, double block_rows, double threshold):
+        self.dense = np.ascontiguousarray(library.dense.T)
+        self.cell_group = library.cell_group
+        self.group = library.group
+        self.theta = library.theta
+        self.linear = library.linear
+        self.quadratic = library.quadratic
+        self.reach = library.reach
+        self.weight = library.weight
+        self.log_weight = np.log(library.weight)
+        self.tilted = library.dense.shape[0]
+        self.cells = self.cell_group.shape[0]
+        self.tilts = self.weight.shape[0]
+        self.groups = library.groups
+        self.state = np.zeros((self.tilts, COLUMNS))
+        self.cost = np.zeros(self.tilts)
+        self.burst = np.zeros(self.tilts)
+        self.sums = np.zeros(self.groups + 1)
+        self.score = np.zeros(self.tilted + 1)
+        self.effect = design_effect
+        self.block = block_rows
+        self.threshold = threshold
+        self.costed = -1.0
+        self.evidence = 0.0
+
+    def get_state(self):
+        """Return a copy of the state: tilts × columns."""
+        return np.array(self.state)
+
+    def set_state(self, const double[:, ::1] state, double evidence):
+        """Replace the state by a copy of `state`."""
+        self.state[:, :] = state
+        self.evidence = evidence
+
+    def reset(self):
+        """Forget all evidence."""
+        self.state[:, :] = 0.0
+        self.evidence = 0.0
+
+    def update(self, const long long[::1] counts):
+        """Take one window's counts; return the winning tilt where there is an alarm, else -1."""
+        if counts.shape[0] != self.cells:
+            raise ValueError(f"counts has {counts.shape[0]} cells, must have {self.cells}")
+        cdef double rows
+        cdef Py_ssize_t winner = -1
+        with nogil:
+            rows = self.gather(counts)
+            if rows > 0.0:
+                if rows != self.costed:
+                    self.price(rows)
+                if self.advance(rows) >= self.threshold:
+                    winner = self.best()
+        return winner
+
+    cdef double gather(self, const long long[::1] counts) noexcept nogil:
+        cdef Py_ssize_t cell, tilt
+        cdef double rows = 0.0, value, effect = self.effect
+        cdef const double *theta
+        cdef double *score = &self.score[0]
+        for cell in range(self.groups + 1):
+            self.sums[cell] = 0.0
+        for tilt in range(self.tilted):
+            score[tilt] = 0.0
+        for cell in range(self.cells):
+            rows += counts[cell]
+        if rows <= 0.0:
+            return 0.0
+        if 1.0 < self.block and rows < self.block:  # few rows of a block repeat less
+            effect = 1.0 + (rows - 1.0) * (effect - 1.0) / (self.block - 1.0)
+        for cell in range(self.cells):
+            if counts[cell] == 0:
+                continue
+            value = counts[cell] / effect
+            self.sums[self.cell_group[cell]] += value
+            if self.tilted:
+                theta = &self.dense[cell, 0]
+                for tilt in range(self.tilted):
+                    score[tilt] += theta[tilt] * value
+        return rows / effect
+
+    cdef void price(self, double rows) noexcept nogil:
+        # What a tilt's score costs depends on the window's rows only.
+        cdef Py_ssize_t tilt
+        cdef double span
+        for tilt in range(self.tilts):
+            if self.reach[tilt] < 0.0:
+                self.price_burst(tilt, rows)
+            else:
+                span = rows if rows > self.reach[tilt] else self.reach[tilt]
+                self.cost[tilt] = rows * (self.linear[tilt] + span * self.quadratic[tilt])
+        self.costed = rows
+
+    cdef void price_burst(self, Py_ssize_t tilt, double rows) noexcept nogil:
+        # The fewest rows whose chance under the reference's posterior (a Gamma of `linear` events
+        # in `quadratic` rows) is small enough to alarm, and the logarithm of that chance.
+        cdef double events = self.linear[tilt]
+        cdef double ratio = rows / (rows + self.quadratic[tilt])
+        cdef double wanted = -self.threshold + self.log_weight[tilt] - 1e-9
+        cdef double tail, count = 0.0
+        while True:
+            count += 1.0
+            # Upper bound of the negative binomial tail by its first term's geometric series.
+            tail = (
+                lgamma(count + events) - lgamma(events) - lgamma(count + 1.0)
+                + events * log1p(-ratio) + count * log(ratio)
+            )
+            if ratio * (count + events) < count + 1.0:
+                tail -= log1p(-ratio * (count + events) / (count + 1.0))
+                if tail <= wanted or count > rows:
+                    break
+            elif count > rows:
+                break
+        self.burst[tilt] = count
+        self.cost[tilt] = tail
+
+    cdef double advance(self, double rows) noexcept nogil:
+        cdef Py_ssize_t tilt
+        cdef double gain, seen, total = 0.0
+        cdef double *state
+        for tilt in range(self.tilts):
+            if tilt < self.tilted:
+                seen = self.score[tilt]
+                gain = seen - self.cost[tilt]
+            else:
+                seen = self.sums[self.group[tilt]]
+                if self.reach[tilt] >= 0.0:
+                    gain = self.theta[tilt] * seen - self.cost[tilt]
+                elif seen >= self.burst[tilt]:
+                    gain = -self.cost[tilt]
+                else:
+                    gain = 2.0 * NOTHING
+            state = &self.state[tilt, 0]
+            if state[LEAD] <= 0.0:
+                state[LEAD] = 0.0
+                state[SCORE] = 0.0
+                state[ROWS] = 0.0
+                state[AGE] = 0.0
+            state[LEAD] += gain
+            state[SCORE] += seen
+            state[ROWS] += rows
+            state[AGE] += 1.0
+            if gain < NOTHING:
+                state[EVIDENCE] = 0.0
+                continue
+            state[EVIDENCE] = (1.0 + state[EVIDENCE]) * exp(gain if gain < LOG_CAP else LOG_CAP)
+            total += self.weight[tilt] * state[EVIDENCE]
+        self.evidence = log(total) if total > 0.0 else 2.0 * NOTHING
+        return self.evidence
+
+    cdef Py_ssize_t best(self) noexcept nogil:
+        cdef Py_ssize_t tilt, winner = 0
+        cdef double top = -1e300, value
+        for tilt in range(self.tilts):
+            value = self.state[tilt, LEAD] + self.log_weight[tilt]
+            if value > top:
+                top = value
+                winner = tilt
+        if top > self.evidence:
+            self.evidence = top
+        return winner

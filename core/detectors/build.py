@@ -1,0 +1,240 @@
+"""Choose and price the tilts that watch one field."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.detectors.alarm import Change
+from gnomon.core.detectors.tilts import (
+    COARSE_STEPS,
+    FEW,
+    MOST_CELLS,
+    RATIOS,
+    SHIFTS,
+    SPREADS,
+    STEEPEST,
+    STEPS,
+    UNIT_DISTANCE,
+    UNITS,
+    Floats,
+    Library,
+    Tilt,
+    normal_cuts,
+    normal_shares,
+    posterior_shares,
+    solve_step,
+    unit_shares,
+)
+from gnomon.core.reference import FieldReference
+
+
+Price = tuple[float, float, float]  # linear, quadratic, reach: see `Library`
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cells that are watched as one, and their share of the budget."""
+
+    kind: Change
+    label: str
+    cells: tuple[int, ...]
+    budget: float
+    fine: bool = True
+
+
+@dataclass(slots=True)
+class Draft:
+    """Tilts in the making."""
+
+    tilts: list[Tilt] = field(default_factory=list)
+    dense: list[Floats] = field(default_factory=list)
+    group: list[int] = field(default_factory=list)
+    theta: list[float] = field(default_factory=list)
+    prices: list[Price] = field(default_factory=list)
+    weight: list[float] = field(default_factory=list)
+
+    def add(
+        self,
+        tilt: Tilt,
+        group: int,
+        theta: float,
+        price: Price,
+        weight: float,
+    ) -> None:
+        """Take one tilt with its price."""
+        self.tilts.append(tilt)
+        self.group.append(group)
+        self.theta.append(theta)
+        self.prices.append(price)
+        self.weight.append(weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """What prices have in common: effective rows of the reference, tolerance, log threshold."""
+
+    rows: float
+    tolerance: float
+    threshold: float
+
+    def dense(self, shares: Floats, theta: Floats) -> Price:
+        """Price a tilt over many cells by the second-order rule."""
+        steep = np.exp(theta)
+        mean = float(shares @ steep)
+        variance = max(float(shares @ steep**2) - mean**2, 0.0)
+        moved = shares * steep / mean
+        information = max(float(moved @ theta) - np.log(mean), 1e-12)
+        return (
+            float(np.log(mean + self.tolerance * np.sqrt(variance))),
+            0.5 * float(np.log1p(variance / ((self.rows + 1) * mean**2))),
+            0.5 * self.threshold / information,
+        )
+
+    def rare(self, share: float, theta: float) -> Price:
+        """Price a tilt of a rare cell at the largest share that the reference leaves credible."""
+        events = share * self.rows
+        # A Gamma variable of this shape exceeds the bound with probability < exp(-threshold).
+        credible = events + np.sqrt(2 * events * self.threshold) + self.threshold
+        highest = credible / self.rows + self.tolerance * np.sqrt(share * (1 - share))
+        return float(np.expm1(theta) * min(highest, 1.0)), 0.0, 0.0
+
+    def burst(self, share: float) -> Price:
+        """Describe a burst by the reference's posterior: events in rows."""
+        share = share + self.tolerance * np.sqrt(share * (1 - share))
+        return share * self.rows, self.rows, -1.0
+
+
+def build_library(
+    reference: FieldReference,
+    *,
+    tolerance: float,
+    design_effect: float,
+    threshold: float,
+) -> Library:
+    """Build the tilts of one field.
+
+    Args:
+        reference: the field's reference.
+        tolerance: χ distance below which a change does not matter, in σ.
+        design_effect: effective rows of the reference are rows / design_effect.
+        threshold: natural logarithm of the threshold that the evidence must reach.
+    """
+    counts = np.asarray(reference.counts, dtype=np.float64) / design_effect
+    shares = posterior_shares(counts, outside=reference.kind == "numeric")
+    pricing = Pricing(max(float(counts.sum()), 1.0), tolerance, threshold)
+    draft = Draft()
+    groups = list(_groups(reference, shares))
+    if reference.kind == "numeric" and reference.bins >= 2:
+        _add_shapes(draft, reference, shares, pricing)
+    for index, group in enumerate(groups):
+        _add_group(draft, group, index, float(shares[list(group.cells)].sum()), pricing)
+    return _freeze(draft, groups, shares)
+
+
+def _groups(reference: FieldReference, shares: Floats) -> Iterator[Group]:
+    bins = reference.bins
+    numeric = reference.kind == "numeric"
+    names = reference.cell_names()
+    first = 1 if numeric else 0
+    if numeric:
+        yield Group(Change.BELOW, names[0], (0,), 0.1)
+        yield Group(Change.ABOVE, names[bins + 1], (bins + 1,), 0.1)
+    else:
+        yield Group(Change.UNSEEN, "unseen", (bins,), 0.1)
+    yield Group(Change.MISSING, "missing", (reference.missing_cell,), 0.1)
+    yield Group(Change.INVALID, "invalid", (reference.invalid_cell,), 0.1)
+    budget = 0.1 if numeric else 0.7
+    parts = _parts(shares[first : first + bins], numeric)
+    for part in parts:
+        cells = tuple(first + cell for cell in part)
+        label = names[cells[0]] if len(cells) == 1 else f"{names[cells[0]]} and {len(cells) - 1} more"
+        mass = float(shares[list(cells)].sum())
+        yield Group(Change.CELL, label, cells, budget * (0.5 / len(parts) + 0.5 * mass), not numeric)
+
+
+def _parts(shares: Floats, ordered: bool) -> list[tuple[int, ...]]:
+    """Part cells into at most `MOST_CELLS`: neighbours where there is an order, else the rare."""
+    count = len(shares)
+    if count <= MOST_CELLS:
+        return [(cell,) for cell in range(count)]
+    if ordered:
+        return [tuple(int(c) for c in part) for part in np.array_split(np.arange(count), MOST_CELLS)]
+    order = np.argsort(-shares, kind="stable")
+    alone = [(int(cell),) for cell in order[: MOST_CELLS // 2]]
+    rest = order[MOST_CELLS // 2 :]
+    # The rare share groups by rank, so that a group holds levels of similar mass.
+    few = min(MOST_CELLS // 2, len(rest))
+    return alone + [tuple(int(cell) for cell in part) for part in np.array_split(rest, few)]
+
+
+def _add_shapes(
+    draft: Draft, reference: FieldReference, shares: Floats, pricing: Pricing
+) -> None:
+    last = reference.bins + 2
+    present = shares[:last] / shares[:last].sum()
+    cuts = normal_cuts(present)
+    changes = [
+        (Tilt(Change.LOCATION, sign * size), normal_shares(cuts, sign * size, 1.0), 0.3)
+        for size in SHIFTS
+        for sign in (1, -1)
+    ]
+    changes += [
+        (Tilt(Change.SCALE, size), normal_shares(cuts, 0.0, size), 0.15)
+        for ratio in SPREADS
+        for size in (ratio, 1 / ratio)
+    ]
+    edges = np.asarray(reference.edges)
+    for label, factor, offset in UNITS:
+        moved = unit_shares(edges, present, factor, offset)
+        if 0.5 * np.abs(moved - present).sum() >= UNIT_DISTANCE:
+            # A tenth stays where it was: the edges know the reference only roughly.
+            changes.append((Tilt(Change.UNIT, factor, label), 0.9 * moved + 0.1 * present, 0.05))
+    number = {kind: sum(tilt.kind is kind for tilt, _, _ in changes) for kind in Change}
+    for tilt, moved, budget in changes:
+        theta = np.zeros(len(shares))
+        ratio = np.log(np.maximum(moved, 1e-300) / present)
+        theta[:last] = np.clip(ratio, -STEEPEST, STEEPEST)
+        draft.dense.append(theta)
+        draft.add(tilt, 0, 0.0, pricing.dense(shares, theta), budget / number[tilt.kind])
+
+
+def _add_group(
+    draft: Draft, group: Group, index: int, share: float, pricing: Pricing
+) -> None:
+    entries: list[tuple[float, float, Price]] = []
+    if share * pricing.rows < FEW:
+        entries.append((0.0, 3.0, pricing.burst(share)))
+        entries += [(np.log(r), 1.0, pricing.rare(share, np.log(r))) for r in RATIOS]
+    else:
+        for step in STEPS if group.fine else COARSE_STEPS:
+            theta = solve_step(share, step)
+            if theta is not None:
+                cells = np.array([share, 1 - share])
+                entries.append((theta, 1.0, pricing.dense(cells, np.array([theta, 0.0]))))
+    total = sum(weight for _, weight, _ in entries)
+    for theta, weight, price in entries:
+        tilt = Tilt(group.kind, theta, group.label)
+        draft.add(tilt, index, theta, price, group.budget * weight / total)
+
+
+def _freeze(draft: Draft, groups: Sequence[Group], shares: Floats) -> Library:
+    cell_group: NDArray[np.int32] = np.full(len(shares), len(groups), dtype=np.int32)
+    for index, group in enumerate(groups):
+        cell_group[list(group.cells)] = index
+    prices = np.ascontiguousarray(np.array(draft.prices).T)
+    weight = np.array(draft.weight)
+    return Library(
+        tilts=tuple(draft.tilts),
+        dense=np.array(draft.dense).reshape(len(draft.dense), len(shares)),
+        cell_group=cell_group,
+        group=np.array(draft.group, dtype=np.int32),
+        theta=np.array(draft.theta),
+        linear=prices[0],
+        quadratic=prices[1],
+        reach=prices[2],
+        weight=weight / weight.sum(),
+        groups=len(groups),
+        shares=shares,
+    )

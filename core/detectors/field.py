@@ -1,0 +1,144 @@
+"""One field, watched window after window with a stated rate of false alarms.
+
+Meaning: has this field left its reference, and how? For each tilt θ of a library (location,
+scale, unit, single cells, missing, …) a window with counts c gives the evidence
+
+    log e(θ) = θ·c/d − price(θ, n/d)
+
+where d is the design effect (how many rows count as one, because rows of a block resemble each
+other) and the price makes the mean of e(θ) at most 1 for every distribution within the tolerance
+of the reference, the reference's own error included (`gnomon.core.detectors.tilts`). Over time
+each tilt runs a Shiryaev-Roberts statistic, M ← (1 + M)·e, and the alarm is raised when the
+weighted mean of M over the library reaches `windows_per_false_alarm / share`; then it restarts.
+
+Guarantee: without a change, M less the number of windows is a supermartingale, so the mean number
+of windows to a false alarm is at least the threshold, however long one watches. It holds on
+average over references of this size, not for each of them.
+
+Reference: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change
+detection" (2022).
+"""
+
+import math
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.detectors._tilting import Tilting
+from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.build import build_library
+from gnomon.core.detectors.describe import describe
+from gnomon.core.reference import FieldReference
+
+_HEADER = struct.Struct("<4sIId")
+_MAGIC = b"GFD1"
+
+
+class StateMismatch(ValueError):
+    """The state was written by a detector with another library."""
+
+
+class FieldDetector:
+    """Watches the cell counts of one field.
+
+    Args:
+        reference: the field's reference.
+        windows_per_false_alarm: the mean number of windows between false alarms that the whole
+            budget allows.
+        share: this detector's share of that budget, in (0, 1].
+        tolerance: a change below it does not matter: a shift of the location by this many σ of
+            normal scores, or of a cell's share p by this many √(p(1−p)).
+        design_effect: how many rows count as one; the reference's where None.
+        block_rows: rows of the blocks on which the design effect was measured. A window of fewer
+            rows has a smaller design effect, `1 + (n − 1)(d − 1)/(block_rows − 1)`; where 0 the
+            design effect is taken as it is.
+
+    Raises:
+        ValueError: when a parameter is out of its range.
+
+    >>> import numpy as np
+    >>> from gnomon.core.reference import FieldReference
+    >>> colour = FieldReference(
+    ...     "colour", "category", categories=("red", "blue"), counts=(5000, 5000, 0, 0, 0)
+    ... )
+    >>> detector = FieldDetector(colour, windows_per_false_alarm=10_000)
+    >>> detector.update(np.array([250, 250, 0, 0, 0])) is None
+    True
+    >>> alarm = detector.update(np.array([350, 150, 0, 0, 0]))
+    >>> alarm.kind.value, alarm.since, round(alarm.distance, 1)
+    ('cell', 1, 0.2)
+    """
+
+    def __init__(
+        self,
+        reference: FieldReference,
+        *,
+        windows_per_false_alarm: float,
+        share: float = 1.0,
+        tolerance: float = 0.0,
+        design_effect: float | None = None,
+        block_rows: float = 0.0,
+    ) -> None:
+        effect = reference.design_effect if design_effect is None else design_effect
+        _require(windows_per_false_alarm >= 1, "windows_per_false_alarm", "at least 1")
+        _require(0 < share <= 1, "share", "in (0, 1]")
+        _require(0 <= tolerance < 1, "tolerance", "in [0, 1)")
+        _require(effect >= 1, "design_effect", "at least 1")
+        self.reference = reference
+        self.threshold = math.log(windows_per_false_alarm / share)
+        self._library = build_library(
+            reference, tolerance=tolerance, design_effect=effect, threshold=self.threshold
+        )
+        self._kernel = Tilting(self._library, effect, block_rows, self.threshold)
+
+    @property
+    def evidence(self) -> float:
+        """Natural logarithm of the evidence after the last window; alarms at `threshold`."""
+        return self._kernel.evidence
+
+    def update(self, counts: NDArray[np.int64]) -> Alarm | None:
+        """Take the counts of one window, in the layout of the reference; return an alarm or None.
+
+        Raises `ValueError` when the number of cells is wrong.
+        """
+        winner = self._kernel.update(counts)
+        return None if winner < 0 else self._alarm(winner, counts)
+
+    def _alarm(self, winner: int, counts: NDArray[np.int64]) -> Alarm:
+        state = self._kernel.get_state()
+        evidence = self._kernel.evidence
+        self._kernel.reset()
+        _, _, score, rows, age = (float(value) for value in state[winner])
+        tilt = self._library.tilts[winner]
+        distance, unit, text = describe(self.reference, self._library, winner, score / rows)
+        name = self.reference.name
+        since = max(int(age), 1)
+        return Alarm(name, tilt.kind, evidence, self.threshold, since, distance, unit, text)
+
+    def state(self) -> bytes:
+        """Return the state as bytes, from which `restore` goes on as if nothing had happened."""
+        state = self._kernel.get_state()
+        header = _HEADER.pack(_MAGIC, *state.shape, self._kernel.evidence)
+        return header + state.astype("<f8").tobytes()
+
+    def restore(self, data: bytes) -> None:
+        """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
+        tilts = len(self._library.tilts)
+        expected = _HEADER.size + 8 * tilts * 5
+        if len(data) != expected or data[:4] != _MAGIC:
+            raise StateMismatch(
+                f"state of field {self.reference.name!r}: got {len(data)} bytes beginning "
+                f"{data[:4]!r}, expected {expected} beginning {_MAGIC!r}"
+            )
+        *_, evidence = _HEADER.unpack_from(data)
+        state = np.frombuffer(data, "<f8", offset=_HEADER.size).reshape(tilts, 5)
+        self._kernel.set_state(np.ascontiguousarray(state, dtype=np.float64), evidence)
+
+
+def _require(holds: bool, name: str, wanted: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {wanted}")
+
+
+__all__ = ["Alarm", "Change", "FieldDetector", "StateMismatch"]

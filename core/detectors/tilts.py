@@ -1,0 +1,171 @@
+"""The library of tilts: the changes that a detector looks for, as weights of cells.
+
+A tilt θ gives each cell a score. If the rows fall into the cells with shares p, then
+`exp(θ·c)` of a window with counts c has the mean `Z(θ)^n`, `Z(θ) = Σ p exp(θ)`; dividing by it
+makes evidence against p. The library holds tilts along location and scale on normal scores of
+the bins, along changes of unit, and along single cells.
+
+What evidence costs, for n effective rows of a reference of T effective rows:
+
+* cells of enough events: `n·log(Z + τ√V) + n·max(n, R)/2 · log(1 + V / ((T + 1) Z²))` with
+  `V = Σ p exp(2θ) − Z²`. The first term is the largest mean over all shares within the tolerance
+  τ (in χ distance: a shift of the location by τ σ, or of a share p by τ √(p(1−p))); the second
+  prices that p is estimated. R is half the number of rows over which the tilt must gather its
+  evidence (log threshold / information of a row): an error of the reference repeats in every
+  window, so its price must grow with the square of all rows gathered, not of each window's.
+* cells of few events a: `n·(exp(θ) − 1)·p⁺`, where p⁺ = (a + √(2aA) + A)/T is the largest share
+  that the reference leaves credible (A: log threshold).
+* bursts in such cells: evidence 1/P from k rows on, none below, where P is the chance of k or
+  more rows under the reference's posterior and k the least count that alarms at once. For what
+  lies outside the range of the reference this is the chance that the k highest of T + n ranks
+  are all new.
+
+Reference: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential
+change detection" (2022), for the statistic; the pricing of the reference is derived above.
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.detectors.alarm import Change
+from gnomon.core.reference import FieldReference
+
+Floats = NDArray[np.float64]
+
+SHIFTS = (0.06, 0.1, 0.17, 0.3, 0.55, 1.0)  # σ of normal scores
+SPREADS = (1.1, 1.25, 1.6)  # ratio of spreads, and their inverses
+STEPS = (0.07, -0.07, 0.13, -0.13, 0.25, -0.25, 0.5, -0.5)  # shifts of a share, √(2·nats a row)
+COARSE_STEPS = (0.13, -0.2, 0.35)  # the same for single bins
+RATIOS = (2.0, 4.0, 12.0)  # times a rare cell's largest credible share
+FEW = 30.0  # events of a cell in the reference below which it is rare
+UNITS: tuple[tuple[str, float, float], ...] = (
+    ("×1000", 1000.0, 0.0),
+    ("÷1000", 0.001, 0.0),
+    ("×100", 100.0, 0.0),
+    ("÷100", 0.01, 0.0),
+    ("×60", 60.0, 0.0),
+    ("÷60", 1 / 60, 0.0),
+    ("miles to kilometres", 1.609344, 0.0),
+    ("kilometres to miles", 1 / 1.609344, 0.0),
+    ("feet to metres", 0.3048, 0.0),
+    ("metres to feet", 1 / 0.3048, 0.0),
+    ("inches to centimetres", 2.54, 0.0),
+    ("centimetres to inches", 1 / 2.54, 0.0),
+    ("pounds to kilograms", 0.45359237, 0.0),
+    ("kilograms to pounds", 1 / 0.45359237, 0.0),
+    ("Fahrenheit to Celsius", 5 / 9, -160 / 9),
+    ("Celsius to Fahrenheit", 1.8, 32.0),
+    ("Celsius to kelvin", 1.0, 273.15),
+    ("kelvin to Celsius", 1.0, -273.15),
+    ("sign flipped", -1.0, 0.0),
+)
+PSEUDO = 0.5  # prior events of a cell
+OUTSIDE = 1.0  # the same beyond the extremes: each is exceeded by 1/T of further rows on average
+STEEPEST = 3.0  # |θ| of location and scale: beyond it a handful of rows would decide
+UNIT_DISTANCE = 0.2  # total variation under which a change of unit cannot be told from none
+MOST_CELLS = 32  # cells of a field that are watched one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Tilt:
+    """What one tilt stands for: the change, its size or its label, and the cells it looks at."""
+
+    kind: Change
+    size: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Library:
+    """Tilts of one field as flat arrays; the first `len(dense)` are dense, the rest one group.
+
+    Attributes:
+        tilts: what each tilt stands for.
+        dense: tilts × cells, scores of the dense tilts.
+        cell_group: the group of each cell; `groups` where it has none.
+        group: the group that each tilt looks at; 0 for dense tilts.
+        theta: score of a row in the group; 0 for dense tilts.
+        linear, quadratic, reach: the price of a row, of a row times the greater of the window's
+            rows and `reach`, see the module; for a burst the events and rows of the reference,
+            and −1.
+        weight: share of the budget, sums to 1.
+        groups: number of groups.
+        shares: estimated share of rows in each cell.
+    """
+
+    tilts: tuple[Tilt, ...]
+    dense: Floats
+    cell_group: NDArray[np.int32]
+    group: NDArray[np.int32]
+    theta: Floats
+    linear: Floats
+    quadratic: Floats
+    reach: Floats
+    weight: Floats
+    groups: int
+    shares: Floats
+
+
+def normal_cuts(shares: Floats) -> Floats:
+    """Return the normal quantiles that part cells of the given shares, with infinite ends."""
+    inner = np.cumsum(shares)[:-1] / shares.sum()
+    normal = NormalDist()
+    cuts = [normal.inv_cdf(min(max(float(value), 1e-12), 1 - 1e-12)) for value in inner]
+    return np.array([-np.inf, *cuts, np.inf])
+
+
+def normal_shares(cuts: Floats, shift: float, spread: float) -> Floats:
+    """Return the shares between `cuts` of a normal with mean `shift` and deviation `spread`."""
+    normal = NormalDist(shift, spread)
+    inner = [normal.cdf(float(cut)) for cut in cuts[1:-1]]
+    return np.diff(np.array([0.0, *inner, 1.0]))
+
+
+def normal_scores(shares: Floats) -> Floats:
+    """Return the mean of a standard normal within each cell of the given shares."""
+    cuts = normal_cuts(shares)
+    density = np.exp(-0.5 * cuts**2) / np.sqrt(2 * np.pi)
+    scores: Floats = (density[:-1] - density[1:]) / (shares / shares.sum())
+    return scores
+
+
+def unit_shares(edges: Floats, shares: Floats, factor: float, offset: float) -> Floats:
+    """Return the shares of below, bins, above after `x → factor·x + offset`."""
+    spread = max(float(edges[-1] - edges[0]), 1e-300)
+    grid = np.concatenate(([edges[0] - 1e-9 * spread], edges, [edges[-1] + 1e-9 * spread]))
+    total = np.concatenate(([0.0], np.cumsum(shares)))
+    total /= total[-1]
+    # total[0] belongs to the lowest value, total[1] to edges[0], …, total[-1] to the highest.
+    back = (edges - offset) / factor
+    cdf = np.interp(back, grid, total, left=0.0, right=1.0)
+    if factor < 0:
+        cdf = 1.0 - cdf
+    moved: Floats = np.diff(np.concatenate(([0.0], cdf, [1.0])))
+    return np.maximum(moved, 0.0)
+
+
+def solve_step(share: float, step: float) -> float | None:
+    """Return θ that tilts a cell's share by step²/2 nats a row, up or down; None if it cannot."""
+    low, high = (share, 1 - 1e-9) if step > 0 else (1e-9, share)
+    for _ in range(60):
+        middle = (low + high) / 2
+        nats = middle * np.log(middle / share) + (1 - middle) * np.log((1 - middle) / (1 - share))
+        if (nats < step**2 / 2) == (step > 0):
+            low = middle
+        else:
+            high = middle
+    if not 1e-6 < low < 1 - 1e-6:
+        return None
+    return float(np.log(low / (1 - low)) - np.log(share / (1 - share)))
+
+
+def posterior_shares(counts: Floats, *, outside: bool) -> Floats:
+    """Return each cell's share with prior events; the first and third last lie `outside`."""
+    prior = np.full(len(counts), PSEUDO)
+    if outside:
+        prior[[0, -3]] = OUTSIDE
+    shares: Floats = (counts + prior) / (counts.sum() + prior.sum())
+    return shares
