@@ -1,4 +1,4 @@
-"""Datasets: rows in memory with a pointer to where they come from and a fingerprint of what they are."""
+"""Datasets: rows in memory, a pointer to where they come from, a fingerprint of what they are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Dataset:
 
     @classmethod
     def from_frame(cls, frame: Any, uri: str) -> "Dataset":
-        """Take a pandas data frame without its index, or any object that Arrow can read as a table."""
+        """Take a pandas data frame without its index, or what Arrow can read as a table."""
         if hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "to_records"):
             return cls(pa.table(frame), uri)
         return cls(pa.Table.from_pandas(frame, preserve_index=False), uri)
@@ -49,7 +49,7 @@ class Dataset:
 
     @classmethod
     def from_csv(cls, paths: Paths, *, missing: Sequence[str] = ("", "NA")) -> "Dataset":
-        """Read one CSV file or several parts of one dataset; `missing` are the texts for no value."""
+        """Read one CSV file or several parts of one; `missing` are the texts for no value."""
         options = pa.csv.ConvertOptions(null_values=list(missing), strings_can_be_null=True)
         return cls._read(paths, lambda path: pa.csv.read_csv(path, convert_options=options))
 
@@ -105,7 +105,9 @@ class Dataset:
             raise DatasetError(f"there is no column {column!r} to split by; there are {known}")
         times = self.table.column(column)
         if not pa.types.is_timestamp(times.type):
-            raise DatasetError(f"column {column!r} is {times.type}; a split by time needs timestamps")
+            raise DatasetError(
+                f"column {column!r} is {times.type}; a split by time needs timestamps"
+            )
         if times.null_count:
             raise DatasetError(f"column {column!r} has {times.null_count} rows without a time")
         if boundary.tzinfo is None:

@@ -2,9 +2,9 @@
 
 The same rows give the same fingerprint in whatever order, in however many files, in CSV, Parquet or
 memory. Each row is written in a canonical form and hashed (BLAKE2b, 256 bits); the fingerprint is
-the SHA-256 of the sorted row hashes and of the column names. Sorting is what makes it independent of
-the order, and it keeps the collision resistance of the hash: an equal fingerprint for other rows is
-a collision of SHA-256 or BLAKE2b. Adding the row hashes up modulo 2^256 would need no sorting, but
+the SHA-256 of the sorted row hashes and of the column names. Sorting makes it independent of the
+order and keeps the collision resistance of the hash: an equal fingerprint for other rows is a
+collision of SHA-256 or BLAKE2b. Adding the row hashes up modulo 2^256 would need no sorting, but
 collisions of such sums cost about 2^32 steps (Wagner, "A Generalized Birthday Problem", 2002), and
 sums wide enough to be safe (Bellare and Micciancio, 1997) take 2 kB of hash a row. Sorted hashes
 take 32 bytes of memory a row.

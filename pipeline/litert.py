@@ -1,8 +1,8 @@
-"""Dense networks as LiteRT files (`.tflite`), written with flatbuffers alone: no TensorFlow needed.
+"""Dense networks as LiteRT files (`.tflite`), written with flatbuffers alone, without TensorFlow.
 
-The schema module is the one that `ai-edge-litert` ships (LiteRT schema, version 3). A file holds one
-input `[-1, F]`, one output `[-1, O]`, float32, and one FULLY_CONNECTED operator a layer; the ReLU is
-fused into it. The same layers always give the same bytes.
+The schema module is the one that `ai-edge-litert` ships (LiteRT schema, version 3). A file holds
+one input `[-1, F]`, one output `[-1, O]`, float32, and one FULLY_CONNECTED operator a layer; the
+ReLU is fused into it. The same layers always give the same bytes.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ class Dense:
         """Refuse shapes that do not fit and numbers that are not finite."""
         if self.weights.ndim != 2 or self.bias.shape != (self.weights.shape[1],):
             raise ValueError(
-                f"weights {self.weights.shape} and bias {self.bias.shape} must be (inputs, outputs) "
-                "and (outputs,)"
+                f"weights {self.weights.shape} and bias {self.bias.shape} must be "
+                "(inputs, outputs) and (outputs,)"
             )
         if not (np.isfinite(self.weights).all() and np.isfinite(self.bias).all()):
             raise ValueError("weights and biases must be finite")
@@ -129,7 +129,11 @@ def write_network(layers: Sequence[Dense], description: str = "gnomon") -> bytes
         operators.append(_operator([source, base, base + 1], base + 2, layer.relu))
     model.subgraphs = [
         schema.SubGraphT(
-            name="main", tensors=tensors, operators=operators, inputs=[0], outputs=[len(tensors) - 1]
+            name="main",
+            tensors=tensors,
+            operators=operators,
+            inputs=[0],
+            outputs=[len(tensors) - 1],
         )
     ]
     builder = flatbuffers.Builder(1 << 16)

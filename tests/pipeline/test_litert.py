@@ -1,5 +1,7 @@
 """LiteRT files against NumPy, through the real interpreter."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -26,7 +28,7 @@ def random_network(sizes, seed):
             rng.normal(size=outputs),
             relu=position < len(sizes) - 2,
         )
-        for position, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+        for position, (inputs, outputs) in enumerate(pairwise(sizes))
     ]
 
 
@@ -65,7 +67,9 @@ def test_signature_of_the_file():
 
 
 def test_same_layers_give_the_same_bytes():
-    assert write_network(random_network([3, 4, 1], 7)) == write_network(random_network([3, 4, 1], 7))
+    assert write_network(random_network([3, 4, 1], 7)) == write_network(
+        random_network([3, 4, 1], 7)
+    )
 
 
 def test_scaling_is_folded_into_the_layers():
@@ -75,7 +79,11 @@ def test_scaling_is_folded_into_the_layers():
     mean, scale = raw.mean(axis=0), np.where(raw.std(axis=0) > 1e-9, raw.std(axis=0), 0.0)
     scaled = (raw - mean) / np.where(scale > 0, scale, 1)
     network = MLPRegressor(
-        hidden_layer_sizes=(8, 8), max_iter=30, random_state=0, learning_rate_init=0.01, n_iter_no_change=40
+        hidden_layer_sizes=(8, 8),
+        max_iter=30,
+        random_state=0,
+        learning_rate_init=0.01,
+        n_iter_no_change=40,
     )
     network.fit(scaled, (labels - labels.mean()) / labels.std())
     layers = fold_scaling(
