@@ -1,0 +1,241 @@
+"""The hub's certificate authority: one ECDSA P-256 key that vouches for nodes, builders and itself.
+
+A certificate's common name is the name, its organisational unit the role. The authority and the
+server's own certificate never expire: whoever calls pins the authority, and a device whose clock
+says 1970 or 2099 must still be able to report. Clients' certificates are short-lived, by the hub's
+clock.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotAllowed
+from gnomon.runtime.files import write_durably
+
+NODE = "node"
+BUILDER = "builder"
+ROLES = (NODE, BUILDER)
+
+_ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+_LOCAL_NAMES = ("localhost", "127.0.0.1")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a certificate says that its holder is."""
+
+    name: str
+    role: str
+    serial: str  # hex
+    issued_at: int  # Unix milliseconds
+
+
+@dataclass(frozen=True)
+class Request:
+    """A certificate request whose signature holds: the name that a key's holder would bear."""
+
+    name: str
+    public_key: ec.EllipticCurvePublicKey
+    key_hash: str  # SHA-256 of the public key, hex
+
+
+class Authority:
+    """Issues certificates; its key lies in the data folder and is readable only to its owner."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        self._key = key
+        self._certificate = certificate
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "Authority":
+        """Load the authority of a data folder, made at the first start."""
+        key_path, certificate_path = folder / "authority.key", folder / "authority.pem"
+        if not certificate_path.exists():
+            # The certificate is written last: one without the other is a start that was cut off.
+            authority = cls._generate()
+            write_durably(key_path, _key_pem(authority._key), mode=0o600)
+            write_durably(certificate_path, authority.certificate_pem)
+        try:
+            key = serialization.load_pem_private_key(key_path.read_bytes(), None)
+            certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{folder}: no usable authority: {error}") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ConfigurationError(f"{key_path} is not an elliptic curve key")
+        return cls(key, certificate)
+
+    @classmethod
+    def _generate(cls) -> "Authority":
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Gnomon hub authority")])
+        certificate = (
+            _builder(name, name, key.public_key(), _ALWAYS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        return cls(key, certificate)
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """Return the authority's certificate, PEM."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the authority's certificate (DER), in hex."""
+        return self._certificate.fingerprint(hashes.SHA256()).hex()
+
+    def issue_server(self, names: Iterable[str] = ()) -> tuple[bytes, bytes]:
+        """Return a new key and certificate chain (PEM) for the hub's own ports.
+
+        Args:
+            names: host names and addresses besides localhost and 127.0.0.1.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Gnomon hub")])
+        alternatives = [_general_name(name) for name in dict.fromkeys((*_LOCAL_NAMES, *names))]
+        certificate = (
+            _builder(subject, self._certificate.subject, key.public_key(), _ALWAYS)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+            .add_extension(_usage(), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        chain = certificate.public_bytes(serialization.Encoding.PEM) + self.certificate_pem
+        return _key_pem(key), chain
+
+    def issue_client(self, request: Request, role: str, days: float) -> tuple[bytes, Identity]:
+        """Return a certificate (PEM) for a request, and the identity that it carries."""
+        # Seconds are all that a certificate can say.
+        start = datetime.now(UTC).replace(microsecond=0)
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.COMMON_NAME, request.name),
+                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role),
+            ]
+        )
+        valid = (start, start + timedelta(days=days))
+        certificate = (
+            _builder(subject, self._certificate.subject, request.public_key, valid)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM), _identity(certificate)
+
+
+def read_request(data: bytes) -> Request:
+    """Read a PKCS#10 request (DER) and check that its sender holds the key.
+
+    Raises:
+        InvalidInput: where it is none, is not signed by its own key, or the key is not P-256.
+    """
+    try:
+        request = x509.load_der_x509_csr(data)
+        key = request.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+            raise InvalidInput("the certificate request's key should be an ECDSA P-256 key")
+        key.verify(request.signature, request.tbs_certrequest_bytes, ec.ECDSA(_hash_of(request)))
+        (name,) = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except InvalidSignature as error:
+        raise InvalidInput("the certificate request is not signed by its own key") from error
+    except ValueError as error:
+        raise InvalidInput(
+            "not a certificate request (PKCS#10, DER) with one common name"
+        ) from error
+    spki = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(spki)
+    return Request(str(name.value), key, digest.finalize().hex())
+
+
+@lru_cache(maxsize=4096)
+def read_identity(pem: bytes) -> Identity:
+    """Return who a client certificate (PEM) that TLS has verified belongs to.
+
+    Raises:
+        NotAllowed: where it does not name a name and a known role.
+    """
+    try:
+        return _identity(x509.load_pem_x509_certificate(pem))
+    except ValueError as error:
+        raise NotAllowed("the client certificate names no name and role") from error
+
+
+def _identity(certificate: x509.Certificate) -> Identity:
+    (name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    (role,) = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    if role.value not in ROLES:
+        raise ValueError(f"unknown role {role.value!r}")
+    issued_at = int(certificate.not_valid_before_utc.timestamp() * 1000)
+    serial = format(certificate.serial_number, "x")
+    return Identity(str(name.value), str(role.value), serial, issued_at)
+
+
+def _hash_of(request: x509.CertificateSigningRequest) -> hashes.HashAlgorithm:
+    algorithm = request.signature_hash_algorithm
+    if algorithm is None or algorithm.name not in ("sha256", "sha384", "sha512"):
+        raise InvalidInput("the certificate request should be signed with SHA-256 or better")
+    return algorithm
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    valid: tuple[datetime, datetime],
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(valid[0])
+        .not_valid_after(valid[1])
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

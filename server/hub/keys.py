@@ -1,0 +1,77 @@
+"""Builders' public keys whose signatures on packages count here."""
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
+from gnomon.runtime.signing import TrustStore
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.database import Database
+
+_KEY_BYTES = 32
+_KEY = schema.trusted_key.c
+
+
+def trusted(connection: Connection) -> list[bytes]:
+    """Return the public keys that count now, in the order in which they were added."""
+    rows = connection.scalars(
+        select(_KEY.key).where(_KEY.revoked_at.is_(None)).order_by(_KEY.added_at, _KEY.key)
+    )
+    return [bytes.fromhex(key) for key in rows]
+
+
+def trust_store(database: Database) -> TrustStore:
+    """Return what the hub trusts."""
+    with database.read() as connection:
+        return TrustStore(trusted(connection))
+
+
+def add(database: Database, actor: str, name: str, key: str) -> bool:
+    """Trust an Ed25519 public key (32 bytes in hex); return whether it was new.
+
+    Raises:
+        InvalidInput: where it is no such key.
+        Conflict: where it was revoked: a key that was lost once is never trusted again.
+    """
+    try:
+        data = bytes.fromhex(key)
+    except ValueError as error:
+        raise InvalidInput("a key should be an Ed25519 public key in hexadecimal") from error
+    if len(data) != _KEY_BYTES:
+        raise InvalidInput(f"a key should have {_KEY_BYTES} bytes, this one has {len(data)}")
+    with database.change(actor) as change:
+        known = change.execute(select(_KEY.revoked_at).where(_KEY.key == data.hex())).one_or_none()
+        if known is not None:
+            if known.revoked_at is not None:
+                raise Conflict(f"key {data.hex()[:16]} was revoked; use a new one")
+            return False
+        change.execute(
+            insert(schema.trusted_key).values(key=data.hex(), name=name, added_at=now_ms())
+        )
+        change.audit("trust_key", data.hex(), {"name": name})
+        return True
+
+
+def revoke(database: Database, actor: str, key: str) -> None:
+    """Trust a key no longer.
+
+    Raises:
+        UnknownModel: where it is not trusted now.
+    """
+    with database.change(actor) as change:
+        done = change.execute(
+            update(schema.trusted_key)
+            .where(_KEY.key == key.lower(), _KEY.revoked_at.is_(None))
+            .values(revoked_at=now_ms())
+        )
+        if done.rowcount == 0:
+            raise UnknownModel(f"key {key[:16]!r} is not trusted here")
+        change.audit("revoke_key", key.lower())
+
+
+def listing(connection: Connection) -> list[dict[str, Any]]:
+    """Return all keys, with what became of them."""
+    rows = connection.execute(select(schema.trusted_key).order_by(_KEY.added_at)).mappings()
+    return [dict(row) for row in rows]

@@ -1,0 +1,46 @@
+"""The hub's settings and, once it runs, its addresses."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class HubSettings:
+    """How one hub process runs. A port of 0 takes any that is free.
+
+    Raises:
+        ValueError: where a figure is out of range; the message names it.
+    """
+
+    data_folder: Path = Path("hub-data")
+    host: str = "127.0.0.1"
+    rest_port: int = 8600
+    enrolment_port: int = 8601
+    sync_port: int = 8602
+    #: A SQLAlchemy URL; empty: SQLite in the data folder.
+    database_url: str = ""
+    #: Host names and addresses under which others reach the hub, besides localhost.
+    names: tuple[str, ...] = ()
+    tick_seconds: float = 1.0
+    #: How long a node waits between two calls.
+    node_call_ms: int = 5_000
+    certificate_days: float = 30.0
+    grpc_threads: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("rest_port", "enrolment_port", "sync_port"):
+            if not 0 <= getattr(self, name) <= 65_535:
+                raise ValueError(f"{name} should be 0 to 65535, got {getattr(self, name)}")
+        for name in ("tick_seconds", "node_call_ms", "certificate_days", "grpc_threads"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class HubAddresses:
+    """Where a running hub listens; what a node needs to enrol, besides a token."""
+
+    rest: str  # http://host:port
+    enrolment: str  # host:port
+    sync: str  # host:port
+    fingerprint: str  # SHA-256 of the authority's certificate, hex

@@ -1,0 +1,144 @@
+"""Blobs: content of at most 1 MiB, named by its SHA-256, in an object store.
+
+The store holds the bytes; the table `blob` says which of them are verified and durable. So a blob
+counts only once its row is committed, and a put that was cut off leaves nothing that anyone reads.
+"""
+
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import NotFoundError
+from obstore.store import LocalStore, ObjectStore
+from sqlalchemy import Connection, insert, select
+
+from gnomon.runtime.chunks import sha256
+from gnomon.runtime.errors import InvalidInput, StorageError, UnknownModel
+from gnomon.runtime.files import sync_folder
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.database import Database
+
+MAXIMUM_BYTES = 1024 * 1024
+
+#: How many digests one SQL statement asks for; SQLite and PostgreSQL both bound its parameters.
+_ASK = 500
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def check_digest(digest: str) -> str:
+    """Return a SHA-256 in hex unchanged; it is also safe as a path.
+
+    Raises:
+        InvalidInput: where it is anything else.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidInput(f"{digest[:80]!r} is not a digest: expected 64 hexadecimal digits")
+    return digest
+
+
+class Blobs:
+    """The hub's content, addressed by digest."""
+
+    def __init__(self, database: Database, store: ObjectStore, folder: Path | None = None) -> None:
+        """Use an object store; `folder` is where it lies, if it lies on this machine's disk."""
+        self._database = database
+        self._store = store
+        self._folder = folder
+
+    @classmethod
+    def in_folder(cls, database: Database, folder: Path) -> "Blobs":
+        """Keep blobs in a folder, made if missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(database, LocalStore(folder), folder)
+
+    def put(self, blobs: Iterable[tuple[str, bytes]]) -> int:
+        """Verify and store blobs, and return how many; all are durable when this returns.
+
+        Raises:
+            InvalidInput: where content is over 1 MiB or is not what its digest says.
+        """
+        sizes: dict[str, int] = {}
+        for digest, data in blobs:
+            _check_content(digest, data)
+            if digest not in sizes:
+                obstore.put(self._store, _path(digest), data)
+                sizes[digest] = len(data)
+        if sizes:
+            self._sync(sizes)
+            self._record(sizes)
+        return len(sizes)
+
+    def get(self, digest: str) -> bytes:
+        """Return a blob's content, verified.
+
+        Raises:
+            UnknownModel: where the hub does not have it.
+            StorageError: where the store's content is damaged.
+        """
+        try:
+            data = bytes(obstore.get(self._store, _path(check_digest(digest))).bytes())
+        except (NotFoundError, FileNotFoundError) as error:
+            raise UnknownModel(f"the hub has no blob {digest}") from error
+        if sha256(data) != digest:
+            raise StorageError(f"blob {digest} is damaged in the hub's store: its content changed")
+        return data
+
+    def missing(self, digests: Sequence[str]) -> list[str]:
+        """Return those of the digests that the hub does not have, in order, each once."""
+        wanted = list(dict.fromkeys(check_digest(digest) for digest in digests))
+        with self._database.read() as connection:
+            known = _known(connection, wanted)
+        return [digest for digest in wanted if digest not in known]
+
+    def _record(self, sizes: dict[str, int]) -> None:
+        with self._database.write() as connection:
+            known = _known(connection, sizes)
+            rows = [
+                {"digest": digest, "size": size, "stored_at": now_ms()}
+                for digest, size in sizes.items()
+                if digest not in known
+            ]
+            if rows:
+                connection.execute(insert(schema.blob), rows)
+
+    def _sync(self, digests: Collection[str]) -> None:
+        """Make files and names durable; an object store elsewhere is so by itself."""
+        if self._folder is None:
+            return
+        paths = [self._folder / _path(digest) for digest in digests]
+        for path in paths:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        for folder in {path.parent for path in paths} | {self._folder}:
+            sync_folder(folder)
+
+
+def _path(digest: str) -> str:
+    return f"{digest[:2]}/{digest}"
+
+
+def _check_content(digest: str, data: bytes) -> None:
+    check_digest(digest)
+    if len(data) > MAXIMUM_BYTES:
+        raise InvalidInput(f"blob {digest} has {len(data)} bytes; at most {MAXIMUM_BYTES} may come")
+    found = sha256(data)
+    if found != digest:
+        raise InvalidInput(f"blob {digest} is not what it says: its content's SHA-256 is {found}")
+
+
+def _known(connection: Connection, digests: Iterable[str]) -> set[str]:
+    wanted = list(digests)
+    known: set[str] = set()
+    for start in range(0, len(wanted), _ASK):
+        part = wanted[start : start + _ASK]
+        known.update(
+            connection.scalars(select(schema.blob.c.digest).where(schema.blob.c.digest.in_(part)))
+        )
+    return known
