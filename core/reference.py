@@ -14,6 +14,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
+from gnomon.core.window_layout import SideLayout, lay_out
+
 Kind = Literal["numeric", "category"]
 
 PAIR_CELLS = 3
@@ -172,6 +174,11 @@ class Reference:
     def layout(self) -> str:
         """Fingerprint of all that a window's numbers depend on."""
         return fingerprint([_window_view(one) for one in self.fields], self._pair_names())
+
+    @cached_property
+    def window_layout(self) -> SideLayout:
+        """Where a window over this reference keeps its counts."""
+        return lay_out(self)
 
     @cached_property
     def digest(self) -> str:

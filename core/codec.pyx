@@ -1,0 +1,132 @@
+"""Integers to bits and back, by Rice codes whose parameter is chosen for each group.
+
+A group is a 6-bit k, then each value as zigzag u = 2·|v| − (v < 0): u >> k in unary (ones, ended
+by a zero), and its low k bits. From 24 ones on follow the whole 64 bits instead.
+Reference: Rice and Plaunt, "Adaptive variable-length coding" (1971).
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+import numpy as np
+
+cdef enum:
+    ESCAPE = 24
+
+
+class CorruptWindow(ValueError):  # noqa: N818
+    """The bytes are not those of a window, or were damaged or cut short."""
+
+
+cdef inline uint64_t zigzag(int64_t value) noexcept nogil:
+    return (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
+
+
+cdef int best_parameter(const int64_t[::1] values) noexcept nogil:
+    """Choose the k that takes the fewest bits."""
+    cdef int k, best = 0
+    cdef uint64_t bits, fewest = <uint64_t>-1, quotient
+    cdef Py_ssize_t index
+    for k in range(64):
+        bits = 0
+        for index in range(values.shape[0]):
+            quotient = zigzag(values[index]) >> k
+            bits += k + 1 + quotient if quotient < ESCAPE else ESCAPE + 64
+            if bits >= fewest:
+                break
+        if bits < fewest:
+            fewest = bits
+            best = k
+    return best
+
+
+cdef class BitWriter:
+    cdef bytearray _bytes
+    cdef uint64_t _word
+    cdef int _filled
+
+    def __cinit__(self):
+        self._bytes = bytearray()
+
+    cdef int put(self, uint64_t value, int bits) except -1:
+        """Append the low `bits` bits, the most significant first."""
+        cdef int position
+        for position in range(bits - 1, -1, -1):
+            self._word = (self._word << 1) | ((value >> position) & 1)
+            self._filled += 1
+            if self._filled == 8:
+                self._bytes.append(self._word & 0xFF)
+                self._filled = 0
+        return 0
+
+    def write(self, const int64_t[::1] values):
+        cdef int k = best_parameter(values)
+        cdef Py_ssize_t index
+        cdef uint64_t code, quotient
+        if values.shape[0] == 0:
+            return
+        self.put(k, 6)
+        for index in range(values.shape[0]):
+            code = zigzag(values[index])
+            quotient = code >> k
+            if quotient < ESCAPE:
+                self.put(((<uint64_t>1 << quotient) - 1) << 1, <int>quotient + 1)
+                self.put(code, k)
+            else:
+                self.put((<uint64_t>1 << ESCAPE) - 1, ESCAPE)
+                self.put(code, 64)
+
+    def finish(self):
+        while self._filled:
+            self.put(0, 1)
+        return bytes(self._bytes)
+
+
+cdef class BitReader:
+    cdef const uint8_t[::1] _bytes
+    cdef Py_ssize_t _position
+
+    def __cinit__(self, const uint8_t[::1] data):
+        self._bytes = data
+
+    cdef int bit(self) except -1:
+        cdef Py_ssize_t byte = self._position >> 3
+        if byte >= self._bytes.shape[0]:
+            raise CorruptWindow("the window's bytes end too soon")
+        cdef int result = (self._bytes[byte] >> (7 - (self._position & 7))) & 1
+        self._position += 1
+        return result
+
+    cdef uint64_t take(self, int bits) except? 0:
+        cdef uint64_t value = 0
+        cdef int _
+        for _ in range(bits):
+            value = (value << 1) | <uint64_t>self.bit()
+        return value
+
+    def read(self, Py_ssize_t count):
+        result = np.empty(count, dtype=np.int64)
+        cdef int64_t[::1] view = result
+        cdef Py_ssize_t index
+        cdef uint64_t code
+        cdef int k, ones
+        if count == 0:
+            return result
+        k = <int>self.take(6)
+        for index in range(count):
+            ones = 0
+            while ones < ESCAPE and self.bit():
+                ones += 1
+            if ones == ESCAPE:
+                code = self.take(64)
+            else:
+                code = (<uint64_t>ones << k) | self.take(k)
+            view[index] = <int64_t>(code >> 1) ^ -<int64_t>(code & 1)
+        return result
+
+    def finish(self):
+        """Refuse what is left over, but for the zero bits that fill the last byte."""
+        while self._position & 7:
+            if self.bit():
+                raise CorruptWindow("the window's last byte is damaged")
+        if self._position >> 3 != self._bytes.shape[0]:
+            raise CorruptWindow("the window's bytes go on after its end")

@@ -1,0 +1,327 @@
+/* One side (inputs or outputs) of a window: its layout, its counts, and their update. */
+#ifndef GNOMON_WINDOW_SIDE_H
+#define GNOMON_WINDOW_SIDE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define BLOCK 128
+/* (int)(z + ROUNDING) − OFFSET rounds to nearest without a library call; |z| ≤ LIMIT. */
+#define OFFSET 1073741824
+#define ROUNDING 1073741824.5
+#define LIMIT 1073741823.0
+/* Standard scores for co-moments: 256 steps a standard deviation, clamped just under 16 of them.
+   128 products of two fit an int32. */
+#define SCORE_LIMIT 4095.0
+#define SIGN 16.0
+
+enum { SUM, SQUARES_LOW, SQUARES_HIGH, SCORE_SUM, SCORE_SQUARES, MOMENTS };
+enum { PAIR_ROWS, PAIR_SIGNS, PAIR_SCORES, PAIR_SUMS };
+enum { KIND_NUMERIC, KIND_SKETCH, KIND_CATEGORY };
+enum { STATUS_OK, STATUS_MISSING, STATUS_INVALID, STATUS_UNSEEN };
+/* The order is that of ColumnType in row.pxd. */
+enum { AS_BOOL, AS_INT8, AS_INT16, AS_INT32, AS_INT64, AS_UINT8, AS_UINT16, AS_UINT32, AS_UINT64,
+       AS_FLOAT32, AS_FLOAT64, AS_CODE, AS_VECTOR };
+
+typedef double v4d __attribute__((vector_size(32)));
+typedef int64_t v4di __attribute__((vector_size(32)));
+typedef int32_t v8si __attribute__((vector_size(32)));
+typedef int32_t v4si __attribute__((vector_size(16)));
+typedef int16_t v4hi __attribute__((vector_size(8)));
+
+typedef struct {
+    int32_t kind, bins, zero_cell, slot;
+    int64_t cells, moments;           /* offsets into the side's counts */
+    const double *edges;              /* bins + 1 edges, the last one nudged up, then NaN */
+    const int32_t *keys;              /* the same edges, quantised */
+    double shift, inverse_step, center, inverse_spread, median, tie;
+} NumericField;
+
+typedef struct {
+    int16_t *score, *sign, *present;
+} Stage;
+
+typedef struct {
+    int32_t first, second;            /* slots */
+} Pair;
+
+typedef struct {
+    int32_t fields, pairs, slots, pending;
+    NumericField *field;
+    Pair *pair;
+    int64_t pair_counts, size;        /* offset of the pairs into counts; number of counts */
+    int32_t *slot_field;
+    int64_t *counts;                  /* counts[0] is the number of rows */
+    double *extremes;                 /* least and greatest, a pair a field */
+    int16_t *stage;                   /* slots × 3 × BLOCK */
+    uint8_t *gaps;                    /* a slot: whether its block has absent values */
+    int32_t wide;                     /* whether the AVX2 version runs */
+} Side;
+
+#define NAME(f) f##_base
+#define TARGET
+#include "window_block.h"
+#undef NAME
+#undef TARGET
+#if defined(__x86_64__) && defined(__GNUC__)
+#define WIDE_VERSION 1
+#define NAME(f) f##_wide
+#define TARGET __attribute__((target("avx2")))
+#include "window_block.h"
+#undef NAME
+#undef TARGET
+static int side_can_run_wide(void) { return __builtin_cpu_supports("avx2") != 0; }
+#define VERSION(side, f) ((side)->wide ? f##_wide : f##_base)
+#else
+static int side_can_run_wide(void) { return 0; }
+#define VERSION(side, f) f##_base
+#endif
+
+static inline int32_t quantise_one(double x, double shift, double scale, double limit)
+{
+    double z = (x - shift) * scale;
+    z = z > limit ? limit : z;
+    z = z < -limit ? -limit : z;
+    return z == z ? (int32_t)(z + ROUNDING) - OFFSET : 0;
+}
+
+/* The bucket of the log-linear sketch: 8 a factor of two from 2^-32 to 2^32, either sign. */
+#define OCTAVES 64
+#define PER_OCTAVE 8
+#define HALF (OCTAVES * PER_OCTAVE)
+#define BUCKETS (2 * HALF + 1)
+
+static inline int sketch_bucket(double x)
+{
+    double size = fabs(x);
+    uint64_t bits;
+    if (size < 0x1p-32) return HALF;
+    if (size >= 0x1p32) size = 0x1.fffffp31;
+    memcpy(&bits, &size, 8);
+    int at = (int)(bits >> 49) - ((1023 - 32) << 3);
+    return x < 0 ? HALF - 1 - at : HALF + 1 + at;
+}
+
+static inline Stage stage_of(Side *side, int slot)
+{
+    int16_t *base = side->stage + (int64_t)slot * 3 * BLOCK;
+    return (Stage){base, base + BLOCK, base + 2 * BLOCK};
+}
+
+/* Fold the staged rows into the sums of pairs, and leave the stage empty (all zero). */
+static void side_flush(Side *side)
+{
+    int rows = side->pending;
+    if (!rows) return;
+    for (int p = 0; p < side->pairs; p++) {
+        int64_t *sums = side->counts + side->pair_counts + (int64_t)p * PAIR_SUMS;
+        int a = side->pair[p].first, b = side->pair[p].second;
+        Stage one = stage_of(side, a), two = stage_of(side, b);
+        int gaps = side->gaps[a] | side->gaps[b];
+        sums[PAIR_ROWS] += gaps ? VERSION(side, dot)(one.present, two.present) : rows;
+        sums[PAIR_SIGNS] += VERSION(side, dot)(one.sign, two.sign);
+        sums[PAIR_SCORES] += VERSION(side, dot)(one.score, two.score);
+    }
+    for (int slot = 0; slot < side->slots; slot++) {
+        int64_t *moments = side->counts + side->field[side->slot_field[slot]].moments;
+        Stage one = stage_of(side, slot);
+        moments[SCORE_SUM] += VERSION(side, total)(one.score);
+        moments[SCORE_SQUARES] += VERSION(side, dot)(one.score, one.score);
+    }
+    memset(side->stage, 0, sizeof(int16_t) * 3 * BLOCK * (size_t)side->slots);
+    memset(side->gaps, 0, (size_t)side->slots);
+    side->pending = 0;
+}
+
+static inline void numeric_one(Side *side, const NumericField *f, double *extremes, double x)
+{
+    int64_t *cells = side->counts + f->cells, *moments = side->counts + f->moments;
+    int32_t q = quantise_one(x, f->shift, f->inverse_step, LIMIT);
+    int cell = 0, edges = f->bins + 1;
+    for (int k = 0; k < edges; k++) cell += f->keys[k] < q;
+    while (x >= f->edges[cell]) cell++;
+    cells[cell]++;
+    uint64_t square = (uint64_t)((int64_t)q * q);
+    moments[SUM] += q;
+    moments[SQUARES_LOW] += (int64_t)(square & 0xffffffffu);
+    moments[SQUARES_HIGH] += (int64_t)(square >> 32);
+    if (x < extremes[0]) extremes[0] = x + 0.0;
+    if (x > extremes[1]) extremes[1] = x + 0.0;
+    if (f->slot >= 0) {
+        Stage to = stage_of(side, f->slot);
+        int at = side->pending;
+        to.score[at] = (int16_t)quantise_one(x, f->center, f->inverse_spread, SCORE_LIMIT);
+        to.sign[at] = (int16_t)(x > f->median ? SIGN : x < f->median ? -SIGN : f->tie);
+        to.present[at] = 1;
+    }
+}
+
+static inline void sketch_one(int64_t *buckets, double *extremes, double x)
+{
+    buckets[sketch_bucket(x)]++;
+    if (x < extremes[0]) extremes[0] = x + 0.0;
+    if (x > extremes[1]) extremes[1] = x + 0.0;
+}
+
+/* A category's cell. A vector has no code: it is NaN, and present, and so in cell 0. */
+static inline int category_cell(int known, double code, uint8_t status)
+{
+    if (status == STATUS_OK) return code != code ? 0 : code >= 0 && code < known ? (int)code : known;
+    return status == STATUS_MISSING ? known + 1 : status == STATUS_UNSEEN ? known : known + 2;
+}
+
+static void side_row(Side *side, const double *values, const uint8_t *status)
+{
+    for (int i = 0; i < side->fields; i++) {
+        const NumericField *f = &side->field[i];
+        int64_t *cells = side->counts + f->cells;
+        double x = values[i];
+        if (f->kind == KIND_CATEGORY) {
+            cells[category_cell(f->bins, x, status[i])]++;
+        } else if (status[i] != STATUS_OK || x != x) {
+            cells[f->bins + 2 + (status[i] > STATUS_MISSING)]++;
+            if (f->slot >= 0) side->gaps[f->slot] = 1;
+        } else if (f->kind == KIND_NUMERIC) {
+            numeric_one(side, f, side->extremes + 2 * i, x);
+        } else {
+            cells[0]++;
+            sketch_one(side->counts + f->moments, side->extremes + 2 * i, x);
+        }
+    }
+    side->counts[0]++;
+    if (side->slots && ++side->pending == BLOCK) side_flush(side);
+}
+
+#define COPY(T) { \
+        const T *from = (const T *)data + start; \
+        for (int j = 0; j < rows; j++) { x[j] = (double)from[j]; } \
+        break; \
+    }
+
+/* Bring rows of any numeric column to doubles. */
+static void load(const void *data, int type, int64_t start, int rows, double *x)
+{
+    switch (type) {
+    case AS_INT8: COPY(int8_t)
+    case AS_INT16: COPY(int16_t)
+    case AS_INT32: case AS_CODE: COPY(int32_t)
+    case AS_INT64: COPY(int64_t)
+    case AS_BOOL: case AS_UINT8: COPY(uint8_t)
+    case AS_UINT16: COPY(uint16_t)
+    case AS_UINT32: COPY(uint32_t)
+    case AS_UINT64: COPY(uint64_t)
+    case AS_FLOAT32: COPY(float)
+    case AS_FLOAT64: memcpy(x, (const double *)data + start, sizeof(double) * (size_t)rows); break;
+    default: for (int j = 0; j < rows; j++) x[j] = NAN;
+    }
+}
+
+/* Count what is absent and leave NaN in its place; returns how many. */
+static int count_absent(double *x, const uint8_t *status, int rows, int64_t *missing)
+{
+    int absent = 0, invalid = 0, marked = 0;
+    if (status) for (int j = 0; j < rows; j++) marked |= status[j];
+    if (marked)
+        for (int j = 0; j < rows; j++) {
+            if (status[j]) x[j] = NAN;
+            invalid += status[j] > STATUS_MISSING;
+        }
+    for (int j = 0; j < rows; j++) absent += x[j] != x[j];
+    missing[0] += absent - invalid;
+    missing[1] += invalid;
+    return absent;
+}
+
+static void category_block(const NumericField *f, const void *data, const uint8_t *status,
+                           int type, int64_t start, int rows, int64_t *cells)
+{
+    double x[BLOCK];
+    load(data, type, start, rows, x);
+    for (int j = 0; j < rows; j++) {
+        uint8_t mark = STATUS_OK;
+        if (status) mark = status[j];
+        else if (type == AS_CODE && x[j] < 0) mark = x[j] == -1 ? STATUS_MISSING : STATUS_UNSEEN;
+        else if (type != AS_VECTOR && x[j] != x[j]) mark = STATUS_MISSING;
+        cells[category_cell(f->bins, x[j], mark)]++;
+    }
+}
+
+static void value_block(Side *side, int i, const void *data, const uint8_t *status, int type,
+                        int64_t start, int rows)
+{
+    const NumericField *f = &side->field[i];
+    double x[BLOCK + 32] __attribute__((aligned(32)));
+    load(data, type, start, rows, x);
+    if (type == AS_CODE && !status)
+        for (int j = 0; j < rows; j++) if (x[j] < 0) x[j] = NAN;
+    int absent = count_absent(x, status, rows, side->counts + f->cells + f->bins + 2);
+    for (int j = rows; j < ((rows + 31) & ~31); j++) x[j] = NAN;
+    if (f->kind == KIND_SKETCH) {
+        side->counts[f->cells] += rows - absent;
+        for (int j = 0; j < rows; j++)
+            if (x[j] == x[j])
+                sketch_one(side->counts + f->moments, side->extremes + 2 * i, x[j]);
+        return;
+    }
+    VERSION(side, numeric_block)(f, x, rows, absent, side->counts + f->cells,
+                                 side->counts + f->moments, side->extremes + 2 * i);
+    if (f->slot < 0) return;
+    Stage to = stage_of(side, f->slot);
+    int at = side->pending;
+    side->gaps[f->slot] |= absent > 0;
+    VERSION(side, stage_block)(f, x, rows, (Stage){to.score + at, to.sign + at, to.present + at});
+}
+
+/* Count `rows` rows of column i; the caller moves `pending` on when all columns are done. */
+static void side_block(Side *side, int i, const void *data, const uint8_t *status, int type,
+                       int64_t start, int rows)
+{
+    const NumericField *f = &side->field[i];
+    const uint8_t *marks = status ? status + start : NULL;
+    if (f->kind == KIND_CATEGORY)
+        category_block(f, data, marks, type, start, rows, side->counts + f->cells);
+    else
+        value_block(side, i, data, marks, type, start, rows);
+}
+
+static int side_room(const Side *side) { return BLOCK - side->pending; }
+
+static void side_advance(Side *side, int rows)
+{
+    side->counts[0] += rows;
+    if (side->slots && (side->pending += rows) == BLOCK) side_flush(side);
+}
+
+/* Fold in what is staged, and carry Σq² from its low word to its high one. */
+static void side_settle(Side *side)
+{
+    side_flush(side);
+    for (int i = 0; i < side->fields; i++) {
+        if (side->field[i].kind != KIND_NUMERIC) continue;
+        int64_t *moments = side->counts + side->field[i].moments;
+        moments[SQUARES_HIGH] += (int64_t)((uint64_t)moments[SQUARES_LOW] >> 32);
+        moments[SQUARES_LOW] &= 0xffffffff;
+    }
+}
+
+static void side_clear(Side *side)
+{
+    side_flush(side);
+    memset(side->counts, 0, sizeof(int64_t) * (size_t)side->size);
+    for (int i = 0; i < side->fields; i++) {
+        side->extremes[2 * i] = INFINITY;
+        side->extremes[2 * i + 1] = -INFINITY;
+    }
+}
+
+static void side_absorb(Side *side, const int64_t *counts, const double *extremes)
+{
+    for (int64_t j = 0; j < side->size; j++) side->counts[j] += counts[j];
+    for (int i = 0; i < side->fields; i++) {
+        double *mine = side->extremes + 2 * i;
+        if (extremes[2 * i] < mine[0]) mine[0] = extremes[2 * i];
+        if (extremes[2 * i + 1] > mine[1]) mine[1] = extremes[2 * i + 1];
+    }
+}
+#endif

@@ -1,0 +1,26 @@
+"""The counts of one side of a window: fixed-size buffers around the loops of window_side.h."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.reference import Reference
+from gnomon.core.window_layout import SideLayout
+
+class Tally:
+    """The counts of one side, which the window updates under its lock."""
+
+    reference: Reference
+    layout: SideLayout
+    counts: NDArray[np.int64]
+    extremes: NDArray[np.float64]
+    fields: int
+    def __init__(self, reference: Reference, version: str = "auto") -> None: ...
+    @property
+    def nbytes(self) -> int:
+        """Memory of all buffers, in bytes."""
+
+def bucket_of(value: float) -> int:
+    """Give the sketch's bucket of a value that is not NaN."""
+
+def can_run_wide() -> bool:
+    """Tell whether this processor runs the AVX2 version of the loops."""
