@@ -29,7 +29,6 @@ from gnomon.core.detectors.tilts import (
 )
 from gnomon.core.reference import FieldReference
 
-
 Price = tuple[float, float, float]  # linear, quadratic, reach: see `Library`
 
 
@@ -149,9 +148,13 @@ def _groups(reference: FieldReference, shares: Floats) -> Iterator[Group]:
     parts = _parts(shares[first : first + bins], numeric)
     for part in parts:
         cells = tuple(first + cell for cell in part)
-        label = names[cells[0]] if len(cells) == 1 else f"{names[cells[0]]} and {len(cells) - 1} more"
+        label = (
+            names[cells[0]] if len(cells) == 1 else f"{names[cells[0]]} and {len(cells) - 1} more"
+        )
         mass = float(shares[list(cells)].sum())
-        yield Group(Change.CELL, label, cells, budget * (0.5 / len(parts) + 0.5 * mass), not numeric)
+        yield Group(
+            Change.CELL, label, cells, budget * (0.5 / len(parts) + 0.5 * mass), not numeric
+        )
 
 
 def _parts(shares: Floats, ordered: bool) -> list[tuple[int, ...]]:
@@ -160,7 +163,9 @@ def _parts(shares: Floats, ordered: bool) -> list[tuple[int, ...]]:
     if count <= MOST_CELLS:
         return [(cell,) for cell in range(count)]
     if ordered:
-        return [tuple(int(c) for c in part) for part in np.array_split(np.arange(count), MOST_CELLS)]
+        return [
+            tuple(int(c) for c in part) for part in np.array_split(np.arange(count), MOST_CELLS)
+        ]
     order = np.argsort(-shares, kind="stable")
     alone = [(int(cell),) for cell in order[: MOST_CELLS // 2]]
     rest = order[MOST_CELLS // 2 :]
@@ -169,9 +174,7 @@ def _parts(shares: Floats, ordered: bool) -> list[tuple[int, ...]]:
     return alone + [tuple(int(cell) for cell in part) for part in np.array_split(rest, few)]
 
 
-def _add_shapes(
-    draft: Draft, reference: FieldReference, shares: Floats, pricing: Pricing
-) -> None:
+def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing: Pricing) -> None:
     last = reference.bins + 2
     present = shares[:last] / shares[:last].sum()
     cuts = normal_cuts(present)
@@ -200,9 +203,7 @@ def _add_shapes(
         draft.add(tilt, 0, 0.0, pricing.dense(shares, theta), budget / number[tilt.kind])
 
 
-def _add_group(
-    draft: Draft, group: Group, index: int, share: float, pricing: Pricing
-) -> None:
+def _add_group(draft: Draft, group: Group, index: int, share: float, pricing: Pricing) -> None:
     entries: list[tuple[float, float, Price]] = []
     if share * pricing.rows < FEW:
         entries.append((0.0, 3.0, pricing.burst(share)))

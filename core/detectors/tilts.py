@@ -31,11 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Change
-from gnomon.core.reference import FieldReference
 
 Floats = NDArray[np.float64]
 
-SHIFTS = (0.06, 0.1, 0.17, 0.3, 0.55, 1.0)  # σ of normal scores
+SHIFTS = (0.06, 0.1, 0.17, 0.3, 0.55, 1.0, 1.8)  # σ of normal scores
 SPREADS = (1.1, 1.25, 1.6)  # ratio of spreads, and their inverses
 STEPS = (0.07, -0.07, 0.13, -0.13, 0.25, -0.25, 0.5, -0.5)  # shifts of a share, √(2·nats a row)
 COARSE_STEPS = (0.13, -0.2, 0.35)  # the same for single bins

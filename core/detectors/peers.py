@@ -1,0 +1,146 @@
+"""One field of many sources, each compared with the pool of the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.build import build_library
+from gnomon.core.detectors.tilts import Floats, Tilt
+from gnomon.core.reference import FieldReference
+
+EVIDENCE, LEAD, DIFFERENCE, AGE = range(4)
+COLUMNS = 4
+HEAVIEST = 4.0  # a source counts in the pool for at most this many times the median source
+LOG_CAP = 500.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What the sources of one interval have in common: who is trusted and how much."""
+
+    trusted: NDArray[np.bool_]
+    weight: Floats
+    counts: Floats
+
+
+class PeerField:
+    """Evidence that each source differs from its peers in one field.
+
+    Args:
+        reference: the field's reference; it lends its cells and names, not its counts' shares.
+        tolerance: χ distance between a source and its peers that does not matter, in σ.
+        design_effect: how many rows of a source count as one.
+        threshold: log threshold used to choose the tilts.
+    """
+
+    def __init__(
+        self, reference: FieldReference, tolerance: float, design_effect: float, threshold: float
+    ) -> None:
+        library = build_library(reference, tolerance=0.0, design_effect=1.0, threshold=threshold)
+        keep = library.reach >= 0  # a burst is priced by the reference, which has no say here
+        tilted = len(library.dense)
+        scores = np.zeros((len(library.tilts), len(library.shares)))
+        scores[:tilted] = library.dense
+        member = library.group[tilted:, None] == library.cell_group[None, :]
+        scores[tilted:] = member * library.theta[tilted:, None]
+        self.reference = reference
+        self.tilts: list[Tilt] = [
+            tilt for tilt, kept in zip(library.tilts, keep, strict=True) if kept
+        ]
+        self.scores = scores[keep]
+        self.steep = np.exp(self.scores)
+        self.single = (np.arange(len(keep)) >= tilted)[keep]
+        self.theta = library.theta[keep]
+        weight = library.weight[keep]
+        self.weight = weight / weight.sum()
+        self.log_weight = np.log(self.weight)
+        self.tolerance = tolerance
+        self.design_effect = design_effect
+
+    def pool(self, counts: Floats, trusted: NDArray[np.bool_]) -> Pool:
+        """Add up the trusted sources, none far heavier than the median one."""
+        rows = counts.sum(axis=1)
+        present = rows[trusted & (rows > 0)]
+        limit = HEAVIEST * float(np.median(present)) if len(present) else 0.0
+        weight = np.where(trusted, np.minimum(1.0, limit / np.maximum(rows, 1.0)), 0.0)
+        return Pool(trusted, weight, weight @ counts)
+
+    def gains(self, counts: Floats, pool: Pool) -> Floats:
+        """Return sources × tilts, the log evidence of this interval against each source."""
+        rows = counts.sum(axis=1)[:, None]
+        # The pool that a source is drawn from holds all of its own rows, whatever its weight.
+        outside = (1.0 - pool.weight)[:, None]
+        total = pool.counts.sum() + outside * rows
+        own = counts @ self.steep.T
+        mean = (pool.counts @ self.steep.T + outside * own) / np.maximum(total, 1.0)
+        ceiling = mean
+        if self.tolerance > 0:
+            square = self.steep**2
+            second = (pool.counts @ square.T + outside * (counts @ square.T)) / total
+            ceiling = mean + self.tolerance * np.sqrt(np.maximum(second - mean**2, 0.0))
+        price = rows * np.log(np.maximum(ceiling, 1e-300))
+        if self.tolerance == 0:
+            price = np.minimum(price, self._swapped(counts, pool, outside, rows / total))
+        gain: Floats = (counts @ self.scores.T - price) / self.design_effect
+        return np.where(rows > 0, gain, 0.0)
+
+    def _swapped(self, counts: Floats, pool: Pool, outside: Floats, share: Floats) -> Floats:
+        """Price single cells with the margins' roles exchanged; infinite for other tilts."""
+        member = (self.scores != 0) & self.single[:, None]
+        cell = pool.counts @ member.T + outside * (counts @ member.T)
+        price = cell * np.log1p(share * np.expm1(self.theta)[None, :])
+        return np.where(self.single[None, :], price, np.inf)
+
+    def advance(self, state: Floats, counts: Floats, gain: Floats, pool: Pool) -> Floats:
+        """Return the state after this interval; sources without rows keep theirs."""
+        rows = counts.sum(axis=1)
+        peers = pool.counts - pool.weight[:, None] * counts
+        peer_rows = np.maximum(peers.sum(axis=1), 1.0)[:, None]
+        own_mean = counts @ self.scores.T / np.maximum(rows, 1.0)[:, None]
+        after = state.copy()
+        fresh = state[:, :, LEAD] <= 0
+        after[fresh] *= np.array([1.0, 0.0, 0.0, 0.0])
+        after[:, :, EVIDENCE] = (1 + state[:, :, EVIDENCE]) * np.exp(np.minimum(gain, LOG_CAP))
+        after[:, :, LEAD] += gain
+        after[:, :, DIFFERENCE] += own_mean - peers @ self.scores.T / peer_rows
+        after[:, :, AGE] += 1
+        after[rows == 0] = state[rows == 0]
+        return after
+
+    def suspicion(self, state: Floats) -> Floats:
+        """Return for each source its strongest log evidence, weighted, whatever has alarmed."""
+        best: Floats = (state[:, :, LEAD] + self.log_weight).max(axis=1)
+        return best
+
+    def evidence(self, state: Floats) -> Floats:
+        """Return for each source the log evidence that is compared with the threshold."""
+        return np.log(np.maximum(state[:, :, EVIDENCE] @ self.weight, 1e-300))
+
+    def alarm(self, state: Floats, evidence: float, threshold: float) -> Alarm:
+        """Describe the alarm of one source, whose state is tilts × columns."""
+        winner = int((state[:, LEAD] + self.log_weight).argmax())
+        tilt = self.tilts[winner]
+        age = max(int(state[winner, AGE]), 1)
+        difference = float(state[winner, DIFFERENCE]) / age
+        evidence = max(evidence, float(state[winner, LEAD] + self.log_weight[winner]))
+        distance, unit, text = self._describe(tilt, difference, float(self.theta[winner]))
+        name = self.reference.name
+        return Alarm(name, tilt.kind, evidence, threshold, age, distance, unit, f"{name} {text}")
+
+    def _describe(self, tilt: Tilt, difference: float, theta: float) -> tuple[float, str, str]:
+        if tilt.kind is Change.UNIT:
+            text = f"looks as if its unit had changed here and not at the peers: {tilt.label}"
+            return tilt.size, "×", text
+        if tilt.kind is Change.LOCATION:
+            # The score of a shift δ is close to δ·z − δ²/2, z the normal score.
+            distance = difference / tilt.size
+            return distance, "σ", f"lies about {distance:+.2f} σ from the peers"
+        if tilt.kind is Change.SCALE:
+            # The score of a spread s is close to z²(1 − 1/s²)/2.
+            square = 1 + 2 * difference / (1 - tilt.size**-2)
+            distance = float(np.sqrt(max(square, 0.0)))
+            return distance, "×", f"spreads about {distance:.2f} times as wide as at the peers"
+        distance = difference / theta
+        return distance, "share", f"({tilt.label}): {distance:+.2%} of rows against the peers"
