@@ -1,0 +1,84 @@
+"""How far a regression's predictions lie from the labels, with intervals that respect days.
+
+Errors of one day share its weather, so rows are not independent, and a bootstrap over rows would
+promise too much. Whole blocks (days) are drawn instead: the block bootstrap (Efron and Tibshirani,
+"An Introduction to the Bootstrap", 1993, ch. 8). With few blocks the intervals are rough.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["regression_metrics"]
+
+_RESAMPLES = 400
+_CONFIDENCE = 0.95
+
+
+def regression_metrics(
+    labels: ArrayLike,
+    predictions: ArrayLike,
+    *,
+    blocks: ArrayLike | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return `mae`, `rmse`, `p90_absolute_error` and `bias`, each with `_low` and `_high`.
+
+    The bounds are a 95 % interval; `bias` is the mean of prediction − label; `rows` and `blocks`
+    say how many there were. All are in the unit of the labels. Rows without a label are left out.
+    `blocks` has an id a row (None: each row is its own).
+
+    Raises:
+        ValueError: where no row has a label, or lengths differ.
+    """
+    expected = np.asarray(labels, dtype=np.float64)
+    errors = np.asarray(predictions, dtype=np.float64) - expected
+    ids = np.arange(len(expected)) if blocks is None else np.asarray(blocks)
+    known = ~np.isnan(expected)
+    if not known.any():
+        raise ValueError(f"none of the {len(expected)} rows has a label")
+    errors, (_, ids) = errors[known], np.unique(ids[known], return_inverse=True)
+    order = np.argsort(np.abs(errors), kind="stable")
+    errors, ids = errors[order], ids[order]
+    count = int(ids.max()) + 1
+    sums = np.stack(
+        [np.bincount(ids, part, count) for part in (np.ones_like(errors), np.abs(errors))]
+        + [np.bincount(ids, part, count) for part in (errors**2, errors)]
+    )
+    result = _measure(np.ones(count), sums, errors, ids)
+    drawn = _resample(sums, errors, ids, seed)
+    tail = (1 - _CONFIDENCE) / 2
+    for name in list(result):
+        low, high = np.quantile([one[name] for one in drawn], [tail, 1 - tail])
+        result |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+    return result | {"rows": float(len(errors)), "blocks": float(count)}
+
+
+def _resample(
+    sums: NDArray[np.float64], errors: NDArray[np.float64], ids: NDArray[Any], seed: int
+) -> list[Mapping[str, float]]:
+    count = sums.shape[1]
+    draws = np.random.default_rng(seed).integers(0, count, size=(_RESAMPLES, count))
+    return [
+        _measure(np.bincount(draw, minlength=count).astype(float), sums, errors, ids)
+        for draw in draws
+    ]
+
+
+def _measure(
+    weights: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    ids: NDArray[Any],
+) -> dict[str, float]:
+    """Return the metrics where each block counts `weights` times; errors lie by their size."""
+    rows, absolute, squared, signed = sums @ weights
+    rank = np.searchsorted(np.cumsum(weights[ids]), 0.9 * rows)
+    return {
+        "mae": float(absolute / rows),
+        "rmse": float(np.sqrt(squared / rows)),
+        "p90_absolute_error": float(np.abs(errors[min(int(rank), len(errors) - 1)])),
+        "bias": float(signed / rows),
+    }
