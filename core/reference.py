@@ -12,9 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gnomon.core.window_layout import SideLayout, lay_out
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from gnomon.core.fields import Field
+    from gnomon.core.row import Columns
 
 Kind = Literal["numeric", "category"]
 
@@ -210,6 +216,37 @@ class Reference:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a reference: {error}") from error
+
+    @classmethod
+    def from_columns(
+        cls,
+        fields: "Sequence[Field]",
+        columns: "Mapping[str, ArrayLike] | Columns",
+        *,
+        bins: int = 32,
+        blocks: "ArrayLike | None" = None,
+        pairs: "str | Sequence[tuple[str, str]]" = "auto",
+    ) -> "Reference":
+        """Describe training data.
+
+        `columns` maps each field's name to its rows (numbers, with NaN or None for missing; texts
+        for categories), or is what a contract's check gave. Numeric fields are cut into at most
+        about `bins` quantile bins. `blocks` has the natural block (day) of each row; design
+        effects are estimated from them. `pairs` are "auto" (all of up to 12 numeric fields, else
+        the 66 most correlated), "all", "none", or pairs of names.
+
+        Free texts are described by their length, vectors by whether they are present. A field
+        that has no finite value gets no edges; a window then keeps a sketch of it.
+
+        For data that does not fit in memory: build from a sample, count the rest in windows,
+        merge these, and take the counts over with `with_counts`.
+
+        Raises `ValueError` for columns that are missing or differ in length.
+        """
+        # The builder counts with a window, and a window is laid out by a reference.
+        from gnomon.core.reference_builder import build
+
+        return build(fields, columns, bins=bins, blocks=blocks, pairs=pairs)
 
     def with_counts(
         self,

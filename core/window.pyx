@@ -1,6 +1,5 @@
 """`Window`: what one package saw on one node over one interval, as counts that merge exactly."""
 
-cimport cython
 from libc.stdint cimport int64_t, uint8_t, uintptr_t
 
 from gnomon.core.latency cimport LATENCY_BUCKETS, latency_bucket
