@@ -1,12 +1,13 @@
 """From a dataset to a profile: fields with the rules that the data suggest, and references.
 
-What is derived is a proposal. Data show what was, not what may be: the lowest temperature of January
-is no rule for July. So a range gets a margin, and a person who knows better overrides any part of a
-field by name.
+What is derived is a proposal. Data show what was, not what may be: the lowest temperature of
+January is no rule for July. So a range gets a margin, and a person who knows better overrides any
+part of a field by name.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,9 +75,13 @@ def build_profile(
     differ come the design effects. All rows count, those without a label too: production has them.
     """
     columns = dataset.columns([field.name for field in inputs])
-    input_reference = Reference.from_columns(inputs, columns, bins=bins, blocks=blocks)
-    profile = Profile(tuple(inputs), tuple(rules), tuple(outputs), input_reference, Reference(()))
-    return with_outputs(profile, predictions, blocks=blocks, bins=bins)
+    return Profile(
+        tuple(inputs),
+        tuple(rules),
+        tuple(outputs),
+        Reference.from_columns(inputs, columns, bins=bins, blocks=blocks),
+        _output_reference(outputs, predictions, blocks, bins),
+    )
 
 
 def with_outputs(
@@ -87,11 +92,19 @@ def with_outputs(
     bins: int = 32,
 ) -> Profile:
     """Return the profile of another model over the same rows: only its outputs are counted anew."""
-    columns = {name: np.asarray(values) for name, values in predictions.items()}
-    reference = Reference.from_columns(profile.outputs, columns, bins=bins, blocks=blocks)
-    return Profile(
-        profile.inputs, profile.rules, profile.outputs, profile.input_reference, reference
+    return replace(
+        profile, output_reference=_output_reference(profile.outputs, predictions, blocks, bins)
     )
+
+
+def _output_reference(
+    outputs: Sequence[Field],
+    predictions: Mapping[str, ArrayLike],
+    blocks: NDArray[Any] | None,
+    bins: int,
+) -> Reference:
+    columns = {name: np.asarray(values) for name, values in predictions.items()}
+    return Reference.from_columns(outputs, columns, bins=bins, blocks=blocks)
 
 
 def _derive(name: str, dataset: Dataset, margin: float) -> dict[str, Any]:
