@@ -177,6 +177,7 @@ window = Table(
     _time("ended_at"),
     Column("rows", BigInteger, nullable=False),
     Column("outcomes", JSON, nullable=False),  # rows by outcome
+    Column("latency", JSON, nullable=False),  # answers by bucket of gnomon.core.latency
     Column("data", LargeBinary, nullable=False),  # gnomon.core.Window.to_bytes
     _time("received_at"),
     UniqueConstraint("node", "boot", "sequence"),
