@@ -103,3 +103,39 @@ def _edge(inner: float, outer: float, inside: Callable[[float], bool]) -> float:
         else:
             outer = middle
     return outer
+
+
+def quantile_levels(level: float, n: int, alpha: float) -> Bounds:
+    """Return the levels of the *observed* quantiles that bound the true quantile of `level`.
+
+    Of n values k fall at or below the true quantile, and k is binomial with probability `level`. So
+    while `level` lies in `share_bounds(k, n)`, the true quantile lies between the k-th and the
+    (k + 1)-th smallest value; the smallest and the greatest such k are the bounds. They hold at all
+    looks, whatever the distribution. A lower level of 0 or an upper of infinity says: no bound yet.
+
+    >>> quantile_levels(0.5, 4, 0.05)
+    Bounds(lower=0.0, upper=inf)
+    >>> low, high = quantile_levels(0.5, 10_000, 0.05)
+    >>> round(low, 2), round(high, 2)
+    (0.48, 0.52)
+    """
+    middle = min(n, round(level * n))
+
+    def inside(k: int) -> bool:
+        mixture = math.lgamma(1 + k) + math.lgamma(1 + n - k) - math.lgamma(2 + n)
+        return k * math.log(level) + (n - k) * math.log1p(-level) > mixture + math.log(alpha)
+
+    lower = _last(middle, -1, inside)
+    upper = _last(middle, n + 1, inside)
+    return Bounds(lower / n if n else 0.0, (upper + 1) / n if upper < n else math.inf)
+
+
+def _last(inner: int, outer: int, inside: Callable[[int], bool]) -> int:
+    """Bisect for the whole number closest to `outer` that is still inside."""
+    while abs(outer - inner) > 1:
+        middle = (inner + outer) // 2
+        if inside(middle):
+            inner = middle
+        else:
+            outer = middle
+    return inner

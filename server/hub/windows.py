@@ -1,0 +1,85 @@
+"""Windows as the hub reads them: decoded against the profile of the package that sent them."""
+
+from collections.abc import Iterable, Mapping
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from gnomon.core import latency
+from gnomon.core.codec import CorruptWindow
+from gnomon.core.reference import ReferenceMismatch
+from gnomon.core.window import Window
+from gnomon.runtime.errors import InvalidInput, UnknownModel
+from gnomon.runtime.profile import Profile, decode_profile
+from gnomon.server.hub.store import schema
+
+_KEPT = 256
+_profiles: dict[str, Profile] = {}
+_profiles_lock = Lock()
+
+
+def profile_of(connection: Connection, digest: str) -> Profile:
+    """Return the profile of a package; a digest stands for its content, so it is kept once read.
+
+    Raises:
+        UnknownModel: where the registry does not have the package.
+    """
+    with _profiles_lock:
+        known = _profiles.get(digest)
+    if known is not None:
+        return known
+    data = connection.scalar(
+        select(schema.version.c.profile).where(schema.version.c.digest == digest)
+    )
+    if data is None:
+        raise UnknownModel(f"there is no package {digest} in the registry")
+    profile = decode_profile(data)
+    with _profiles_lock:
+        if len(_profiles) >= _KEPT:
+            _profiles.clear()
+        _profiles[digest] = profile
+    return profile
+
+
+def read(connection: Connection, digest: str, data: bytes) -> Window:
+    """Return a window that a node counted.
+
+    Raises:
+        UnknownModel: where the registry does not have the package.
+        InvalidInput: where the bytes are damaged or were counted against another profile.
+    """
+    try:
+        return profile_of(connection, digest).read_window(data)
+    except (CorruptWindow, ReferenceMismatch) as error:
+        raise InvalidInput(f"a window of package {digest}: {error}") from error
+
+
+def service_counts(connection: Connection, digest: str, data: bytes) -> dict[str, Any]:
+    """Return the columns `outcomes` (rows by outcome) and `latency` (answers by bucket) of a window.
+
+    Both are empty for a package that the registry does not have: its windows are kept unread.
+
+    Raises:
+        InvalidInput: as `read`.
+    """
+    try:
+        window = read(connection, digest, data)
+    except UnknownModel:
+        return {"outcomes": {}, "latency": {}}
+    buckets = window.latency_counts
+    return {
+        "outcomes": window.outcome_rows,
+        "latency": {str(bucket): int(buckets[bucket]) for bucket in np.flatnonzero(buckets)},
+    }
+
+
+def merge_latency(sparse: Iterable[Mapping[str, int]]) -> NDArray[np.int64]:
+    """Add up columns `latency`: answers by bucket of `gnomon.core.latency`."""
+    total = np.zeros(latency.BUCKETS, dtype=np.int64)
+    for buckets in sparse:
+        for bucket, count in buckets.items():
+            total[int(bucket)] += count
+    return total
