@@ -7,7 +7,7 @@ import msgspec
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from gnomon.core.contract import Violation
+    from gnomon.core.violations import Violation
 
 
 class Prediction(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@ import msgspec
 
 from gnomon.core.fields import Field, Rule
 from gnomon.core.reference import Reference
+from gnomon.core.violations import FIELD_RULES, FIRST_CONDITION
+from gnomon.core.window import Window
 from gnomon.runtime.errors import PackageError
 
 _KEYS = ("inputs", "rules", "outputs", "input_reference", "output_reference")
@@ -16,10 +18,12 @@ _KEYS = ("inputs", "rules", "outputs", "input_reference", "output_reference")
 class Profile:
     """Fields and cross-field rules of the inputs, fields of the outputs, and a reference of each.
 
-    A reference covers fields that its side has; a field without one is checked, not monitored.
+    A reference has the fields of its side, all of them in the same order: numeric, but for texts
+    with an `allowed` list, which are categories with the same list. What is only checked and not
+    watched has `monitored=False`.
 
     Raises:
-        PackageError: where a reference names a field that is not there.
+        PackageError: where fields and references do not fit together.
     """
 
     inputs: tuple[Field, ...]
@@ -29,19 +33,52 @@ class Profile:
     output_reference: Reference
 
     def __post_init__(self) -> None:
-        for side, fields, reference in (
-            ("inputs", self.inputs, self.input_reference),
-            ("outputs", self.outputs, self.output_reference),
-        ):
-            names = [field.name for field in fields]
-            if not names:
-                raise PackageError(f"profile: {side} has no field; at least one is needed")
-            unknown = [one.name for one in reference.fields if one.name not in names]
-            if unknown:
-                raise PackageError(
-                    f"profile: the reference of the {side} has {unknown[0]!r}, which is no field; "
-                    f"fields are {', '.join(names)}"
-                )
+        _check_side("inputs", self.inputs, self.input_reference)
+        _check_side("outputs", self.outputs, self.output_reference)
+
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """Return what the rule codes of a window mean: those of the inputs, then of the outputs."""
+        conditions = tuple(rule.name for rule in self.rules)
+        return tuple(
+            f"{side}.{name}"
+            for side, names in (("inputs", FIELD_RULES + conditions), ("outputs", FIELD_RULES))
+            for name in names
+        )
+
+    @property
+    def output_rules_start(self) -> int:
+        """Return the rule code in a window that is code 0 of the outputs' contract."""
+        return FIRST_CONDITION + len(self.rules)
+
+    def new_window(self) -> Window:
+        """Return an empty window over this profile's references and rules."""
+        return Window(self.input_reference, self.output_reference, len(self.rule_names))
+
+    def read_window(self, data: bytes) -> Window:
+        """Return a window that a node counted; raises as `Window.from_bytes`."""
+        return Window.from_bytes(
+            self.input_reference, self.output_reference, data, len(self.rule_names)
+        )
+
+
+def _check_side(side: str, fields: tuple[Field, ...], reference: Reference) -> None:
+    names = [field.name for field in fields]
+    referred = [one.name for one in reference.fields]
+    if not names or names != referred:
+        raise PackageError(
+            f"profile: the {side} are {names}, but their reference has {referred}; "
+            "expected at least one field and the same fields in the same order"
+        )
+    for field, one in zip(fields, reference.fields, strict=True):
+        categories = tuple(field.allowed or ()) if field.kind.is_text else ()
+        kind = "category" if categories else "numeric"
+        if one.kind != kind or one.categories != categories:
+            raise PackageError(
+                f"profile: field {field.name!r} of the {side} is {field.kind.value}, so its "
+                f"reference is {kind} with the categories of `allowed`, in that order; "
+                f"got {one.kind} with {len(one.categories)} categories"
+            )
 
 
 def encode_profile(profile: Profile) -> bytes:

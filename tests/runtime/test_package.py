@@ -84,7 +84,7 @@ def test_truncated_file_is_refused(package: Package, trust: TrustStore) -> None:
 
 def test_altered_manifest_is_refused(package: Package, trust: TrustStore) -> None:
     rewrite_manifest(package, lambda manifest: manifest.update(owner="someone else"))
-    with pytest.raises(UntrustedPackage, match="it vouches for .*, another package"):
+    with pytest.raises(UntrustedPackage, match=r"it vouches for .*, another package"):
         Package.open(package.path, trust)
 
 
@@ -119,7 +119,7 @@ def test_extra_file_is_refused(package: Package, trust: TrustStore, name: str) -
 
 def test_missing_file_is_refused(package: Package, trust: TrustStore) -> None:
     (package.path / "golden.json").unlink()
-    with pytest.raises(PackageError, match="not there: \\['golden.json'\\]"):
+    with pytest.raises(PackageError, match=r"not there: \['golden.json'\]"):
         Package.open(package.path, trust)
 
 
@@ -202,7 +202,7 @@ def test_oversized_manifest_is_refused_before_it_is_parsed(
     package: Package, trust: TrustStore
 ) -> None:
     (package.path / "manifest.json").write_bytes(b"[" * (layout.MANIFEST_LIMIT + 1))
-    with pytest.raises(PackageError, match="manifest.json .* is larger than"):
+    with pytest.raises(PackageError, match=r"manifest.json .* is larger than"):
         Package.open(package.path, trust)
 
 

@@ -73,7 +73,7 @@ def test_key_file_is_private_and_loads_again(tmp_path: Path) -> None:
 
 def test_key_file_without_a_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "signing.pem"
-    with pytest.raises(ConfigurationError, match="signing.pem"):
+    with pytest.raises(ConfigurationError, match=r"signing\.pem"):
         Signer.load(path)
     path.write_text("nonsense")
     with pytest.raises(ConfigurationError, match="holds no readable PEM key"):

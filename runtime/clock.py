@@ -1,0 +1,44 @@
+"""The data's own time, and the intervals that windows are aligned to."""
+
+import math
+import time
+from datetime import UTC, datetime
+
+from gnomon.runtime.errors import InvalidInput
+
+#: Times beyond are no times: they would not fit the records (1 millisecond in 64 bits, with room).
+LIMIT_SECONDS = 1e12
+
+
+def seconds(at: datetime | float | None) -> float:
+    """Return epoch seconds; a datetime without a zone is UTC, None is now.
+
+    Any clock may be wrong, so 1970 and 2099 are as good as today.
+
+    Raises:
+        InvalidInput: where it is no finite time.
+    """
+    if at is None:
+        return time.time()
+    if isinstance(at, datetime):
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+    try:
+        moment = float(at)
+    except (TypeError, ValueError):
+        moment = math.nan
+    if not abs(moment) < LIMIT_SECONDS:
+        raise InvalidInput(
+            f"at is {at!r}; expected a datetime or seconds since 1970",
+            details=[{"field": "at", "value": repr(at)[:80], "expected": "a time"}],
+        )
+    return moment
+
+
+def milliseconds(moment: float) -> int:
+    """Return epoch seconds as whole milliseconds."""
+    return round(moment * 1000)
+
+
+def interval(moment: float, length: int) -> int:
+    """Return the number of the interval of `length` seconds, counted from the epoch."""
+    return math.floor(moment / length)

@@ -1,0 +1,133 @@
+"""The `onnx` engine: ONNX Runtime through its C interface, or its Python module as a fallback.
+
+The C interface is that of the shared library which the wheel ships. It is found without importing
+the Python module, which holds a second copy of the library (27 MB).
+"""
+
+import ctypes
+import importlib.util
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.runtime.engines import ort_session
+from gnomon.runtime.errors import EngineError
+from gnomon.runtime.manifest import Manifest
+
+_lock = threading.Lock()
+_library: ctypes.CDLL | None = None
+_LIBRARIES = ("libonnxruntime.so*", "libonnxruntime*.dylib", "onnxruntime.dll")
+
+
+def find_library() -> Path | None:
+    """Return ONNX Runtime's shared library with the C interface, or None where there is none."""
+    found = importlib.util.find_spec("onnxruntime")
+    for place in (found.submodule_search_locations or ()) if found else ():
+        for pattern in _LIBRARIES:
+            for path in sorted((Path(place) / "capi").glob(pattern)):
+                return path
+    return None
+
+
+def load(model: bytes, manifest: Manifest) -> "NativeOnnxEngine | PythonOnnxEngine":
+    """Load a model; through the C interface wherever its library is.
+
+    Raises:
+        EngineError: the model cannot be loaded; the message has ONNX Runtime's own words.
+    """
+    if _initialise():
+        return NativeOnnxEngine(model, manifest)
+    return PythonOnnxEngine(model, manifest)
+
+
+def _initialise() -> bool:
+    global _library
+    with _lock:
+        if _library is None:
+            path = find_library()
+            if path is None:
+                return False
+            library = ctypes.CDLL(str(path))
+            address = ctypes.cast(library.OrtGetApiBase, ctypes.c_void_p).value
+            ort_session.initialise(address or 0)
+            _library = library
+    return True
+
+
+class NativeOnnxEngine:
+    """A session through the C interface."""
+
+    def __init__(self, model: bytes, manifest: Manifest) -> None:
+        if not _initialise():
+            raise EngineError("ONNX Runtime's shared library was not found; install gnomon[onnx]")
+        self._reference = manifest.reference
+        try:
+            self.session = ort_session.Session(model, manifest.output_tensors)
+        except ort_session.SessionError as error:
+            raise _cannot_load(manifest, error) from error
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the output tensors by name; see `Engine.run`."""
+        try:
+            return self.session.run(tensors)
+        except (ort_session.SessionError, KeyError, BufferError, TypeError) as error:
+            raise _failed(self._reference, error) from error
+
+    def close(self) -> None:
+        """Give back the session."""
+        self.session.close()
+
+
+class PythonOnnxEngine:
+    """A session through the Python module."""
+
+    def __init__(self, model: bytes, manifest: Manifest) -> None:
+        import onnxruntime
+
+        self._reference = manifest.reference
+        self._outputs = list(manifest.output_tensors)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 3
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise _cannot_load(manifest, error) from error
+        known = [output.name for output in self._session.get_outputs()]
+        missing = set(self._outputs) - set(known)
+        if missing:
+            raise _cannot_load(
+                manifest, f"the model has no output {missing.pop()!r}; it has {', '.join(known)}"
+            )
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the output tensors by name; see `Engine.run`."""
+        session = self._session
+        if session is None:
+            raise _failed(self._reference, "the model is closed")
+        try:
+            answers = session.run(self._outputs, dict(tensors))
+        except Exception as error:
+            raise _failed(self._reference, error) from error
+        return dict(zip(self._outputs, map(np.asarray, answers), strict=True))
+
+    def close(self) -> None:
+        """Let go of the session."""
+        self._session = None
+
+
+def _cannot_load(manifest: Manifest, why: object) -> EngineError:
+    return EngineError(f"{manifest.reference}: ONNX Runtime cannot load the model: {why}")
+
+
+def _failed(reference: str, why: object) -> EngineError:
+    return EngineError(f"{reference}: ONNX Runtime failed: {why}")

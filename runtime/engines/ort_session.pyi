@@ -1,0 +1,41 @@
+"""A session of ONNX Runtime through its C interface, run without the GIL."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Session", "SessionError", "initialise"]
+
+class SessionError(Exception):
+    """ONNX Runtime said no; the message is its own."""
+
+def initialise(get_base: int) -> str:
+    """Take the library's `OrtGetApiBase` (its address) into use, once a process.
+
+    Returns the library's version. Raises `SessionError` where it is too old.
+    """
+
+class Session:
+    """One loaded model; threads may share it.
+
+    `inputs` and `outputs` have (name, dtype, shape) each, with -1 for an open dimension; a dtype of
+    None is no tensor of numbers. Raises `SessionError` where the model cannot be loaded or has no
+    such output.
+    """
+
+    inputs: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
+    outputs: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
+    input_count: int
+    output_count: int
+    def __init__(self, model: bytes, outputs: Sequence[str], threads: int = 1) -> None: ...
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the outputs by name.
+
+        Raises `SessionError` for a wrong element type or shape, `KeyError` for a missing tensor,
+        and `BufferError` for an array that is not contiguous.
+        """
+
+    def close(self) -> None:
+        """Give back all that the session holds, at the latest when the calls in it have ended."""
