@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from gnomon.edge.frames import Frame
 from gnomon.proto import hub_pb2
 
-#: Merges the bytes of two windows of one package into the bytes of one.
-WindowMerge = Callable[[bytes, bytes], bytes]
+#: Merges the bytes of two windows of the package of a digest; None where this node cannot.
+WindowMerge = Callable[[str, bytes, bytes], bytes | None]
 
 
 def sample_count(frame: Frame) -> int:
@@ -37,9 +37,13 @@ def merge_windows(frames: Sequence[Frame], merge: WindowMerge) -> list[Frame]:
             window.started_at_unix_ms,
             window.ended_at_unix_ms,
         )
-        if earlier := merged.get(key):
+        earlier = merged.get(key)
+        both = earlier and merge(window.digest, earlier.window.window, window.window)
+        if earlier and both:
             window.rows += earlier.window.rows
-            window.window = merge(earlier.window.window, window.window)
+            window.window = both
+        elif earlier:
+            kept[earlier.sequence] = Frame(earlier.sequence, False, earlier.SerializeToString())
         merged[key] = record
     for record in merged.values():
         kept[record.sequence] = Frame(record.sequence, False, record.SerializeToString())

@@ -155,7 +155,7 @@ def test_a_full_spool_drops_samples_first_and_counts_them(tmp_path: Path) -> Non
 
 def test_a_spool_full_of_windows_merges_those_of_one_interval(tmp_path: Path) -> None:
     spool = Spool(
-        tmp_path, budget_bytes=3_000, segment_bytes=600, merge=lambda a, b: bytes([a[0] + b[0]])
+        tmp_path, budget_bytes=3_000, segment_bytes=600, merge=lambda _, a, b: bytes([a[0] + b[0]])
     )
     for number in range(200):
         spool.put(window(b"\1", started_at_unix_ms=number % 2))
@@ -167,7 +167,7 @@ def test_a_spool_full_of_windows_merges_those_of_one_interval(tmp_path: Path) ->
 
 
 def test_what_was_handed_out_is_never_merged(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, budget_bytes=1_000, merge=lambda a, b: bytes([a[0] + b[0]]))
+    spool = Spool(tmp_path, budget_bytes=1_000, merge=lambda _, a, b: bytes([a[0] + b[0]]))
     receiver = Receiver()
     for _ in range(5):
         spool.put(window(b"\1"))

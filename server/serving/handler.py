@@ -1,0 +1,189 @@
+"""What all doors do: Open Inference Protocol messages in, Open Inference Protocol messages out.
+
+A request may carry the parameters `at` (the data's own time: ISO 8601 text or epoch seconds) and
+`key` (a text whose answers stick to one version while traffic is split). An answer names the
+version that gave it, and carries `gnomon_digest`; `gnomon_fallback`, the reason, where the route's
+fallback answered; `gnomon_violations`, JSON, where inputs or outputs were corrected or flagged.
+"""
+
+import contextlib
+import importlib.metadata
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.errors import InvalidInput, UnknownModel
+from gnomon.runtime.model import Model
+from gnomon.runtime.prediction import Predictions
+from gnomon.runtime.routes import Route
+from gnomon.runtime.runtime import Runtime
+from gnomon.server.serving.tensors import decode_inputs, encode_outputs
+
+
+class Handler:
+    """Answers for one runtime. Threads may share it.
+
+    Methods raise the typed errors of `gnomon.runtime.errors`, which the doors put on the wire.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._draining = False
+
+    def drain(self) -> None:
+        """Say from now on that the server is not ready; what is asked is still answered."""
+        self._draining = True
+
+    def server_ready(self) -> bool:
+        """Whether requests should be sent here: a model is in service, and no end is near."""
+        return not self._draining and bool(self._runtime.routes)
+
+    def server_metadata(self) -> oip.ServerMetadataResponse:
+        """Return the server's name and version."""
+        version = importlib.metadata.version("gnomon")
+        return oip.ServerMetadataResponse(name="gnomon", version=version, extensions=["gnomon"])
+
+    def model_ready(self, request: oip.ModelReadyRequest) -> bool:
+        """Whether a model, in the version if one is named, is in service."""
+        if request.name not in self._runtime.routes:
+            return False
+        versions = [m.package.manifest.version for m in self._models(self._route(request.name))]
+        return self.server_ready() and request.version in ("", *versions)
+
+    def model_metadata(self, request: oip.ModelMetadataRequest) -> oip.ModelMetadataResponse:
+        """Return the signature of the model behind a route, its first target's.
+
+        Raises:
+            UnknownModel: there is no such route, or it has no such version.
+        """
+        models = self._models(self._route(request.name))
+        if request.version:
+            models = [m for m in models if m.package.manifest.version == request.version]
+        if not models:
+            raise UnknownModel(f"model {request.name!r} has no version {request.version[:80]!r}")
+        manifest = models[0].package.manifest
+        return oip.ModelMetadataResponse(
+            name=request.name,
+            versions=[model.package.manifest.version for model in models],
+            platform=f"gnomon_{manifest.format}",
+            inputs=[_metadata(spec) for spec in manifest.signature.inputs],
+            outputs=[_metadata(spec) for spec in manifest.signature.outputs],
+        )
+
+    def infer(self, request: oip.ModelInferRequest) -> oip.ModelInferResponse:
+        """Predict. One bad row refuses the request; what is refused is counted as refused.
+
+        Raises:
+            GnomonError: as `Runtime.predict_columns`; `InvalidInput` also for what cannot be read.
+        """
+        self._check_version(request)
+        options: dict[str, Any] = {"request_id": request.id or None}
+        try:
+            options["at"] = _time(request)
+            options["key"] = _text(request, "key")
+            columns = decode_inputs(request)
+            self._check_outputs(request)
+        except InvalidInput:
+            # It never became columns; the runtime counts it as it counts a request without rows.
+            with contextlib.suppress(InvalidInput):
+                self._runtime.predict_columns(request.model_name, {}, **options)
+            raise
+        # What answers may be taken out of service before the answer has been put together.
+        models = dict(self._runtime.models)
+        answer = self._runtime.predict_columns(request.model_name, columns, **options)
+        model = models.get(answer.digest) or self._runtime.models[answer.digest]
+        return self._respond(request, answer, model)
+
+    def _respond(
+        self, request: oip.ModelInferRequest, answer: Predictions, model: Model
+    ) -> oip.ModelInferResponse:
+        response = oip.ModelInferResponse(
+            model_name=request.model_name, model_version=answer.version, id=answer.request_id
+        )
+        response.parameters["gnomon_digest"].string_param = answer.digest
+        if answer.fallback is not None:
+            response.parameters["gnomon_fallback"].string_param = answer.fallback
+        if answer.violations:
+            text = msgspec.json.encode([asdict(one) for one in answer.violations], enc_hook=str)
+            response.parameters["gnomon_violations"].string_param = text.decode()
+        wanted = [output.name for output in request.outputs]
+        specs = model.package.manifest.signature.outputs
+        chosen = [spec for spec in specs if not wanted or spec.name in wanted]
+        encode_outputs(chosen, answer.outputs, response, raw=bool(request.raw_input_contents))
+        return response
+
+    def _route(self, name: str) -> Route:
+        route = self._runtime.routes.get(name)
+        if route is None:
+            known = ", ".join(sorted(self._runtime.routes)) or "none yet"
+            raise UnknownModel(f"no model {name[:80]!r} is in service here; in service: {known}")
+        return route
+
+    def _models(self, route: Route) -> Sequence[Model]:
+        models = self._runtime.models
+        return [models[t.digest] for t in route.targets if t.weight and t.digest in models]
+
+    def _check_version(self, request: oip.ModelInferRequest) -> None:
+        """Refuse a version that the route might not answer with."""
+        route = self._route(request.model_name)
+        if not request.model_version:
+            return
+        versions = [model.package.manifest.version for model in self._models(route)]
+        if versions != [request.model_version]:
+            raise UnknownModel(
+                f"model {route.name!r} is in service as version {' and '.join(versions)}, not just "
+                f"{request.model_version[:80]!r}; leave model_version empty to take what is there"
+            )
+
+    def _check_outputs(self, request: oip.ModelInferRequest) -> None:
+        if not request.outputs:
+            return
+        models = self._models(self._route(request.model_name))
+        known = {spec.name for m in models for spec in m.package.manifest.signature.outputs}
+        for output in request.outputs:
+            if output.name not in known:
+                raise _wrong(f"output {output.name[:128]!r}", "unknown", f"one of {sorted(known)}")
+
+
+def _metadata(spec: Any) -> oip.ModelMetadataResponse.TensorMetadata:
+    return oip.ModelMetadataResponse.TensorMetadata(
+        name=spec.name, datatype=spec.datatype, shape=spec.shape
+    )
+
+
+def _time(request: oip.ModelInferRequest) -> datetime | float | None:
+    """Return the data's own time, where the request says it."""
+    if "at" not in request.parameters:
+        return None
+    parameter = request.parameters["at"]
+    value = getattr(parameter, parameter.WhichOneof("parameter_choice") or "string_param")
+    expected = "an ISO 8601 text or epoch seconds"
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else float(value)
+    except ValueError as error:
+        raise _wrong("parameter 'at'", value, expected) from error
+    if isinstance(value, bool) or (isinstance(moment, float) and not math.isfinite(moment)):
+        raise _wrong("parameter 'at'", value, expected)
+    return moment
+
+
+def _text(request: oip.ModelInferRequest, name: str) -> str | None:
+    if name not in request.parameters:
+        return None
+    parameter = request.parameters[name]
+    if parameter.WhichOneof("parameter_choice") != "string_param":
+        raise _wrong(f"parameter {name!r}", "no text", "a text")
+    return str(parameter.string_param)
+
+
+def _wrong(what: str, value: object, expected: str) -> InvalidInput:
+    shown = str(value)[:80]
+    return InvalidInput(
+        f"{what} is {shown!r}; right would be {expected}",
+        details=[{"field": what, "rule": "request", "value": shown, "expected": expected}],
+    )

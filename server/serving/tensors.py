@@ -1,0 +1,194 @@
+"""Tensors of the Open Inference Protocol to columns and back.
+
+A request's tensors carry one field each, `[N]`, `[N, 1]` or `[N, …]`, as typed contents or as raw
+bytes (little-endian; BYTES elements with a 4-byte length before each). Only what cannot be a column
+is refused here: a shape, datatype or length that contradicts itself. Whether the fields are right
+is the contract's to say.
+"""
+
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.proto import inference_pb2
+from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.manifest import TensorSpec
+
+#: Datatype → (element type on the wire, field of the typed contents; empty: raw only).
+_NUMBERS: Mapping[str, tuple[str, str]] = {
+    "BOOL": ("|b1", "bool_contents"),
+    "UINT8": ("|u1", "uint_contents"),
+    "UINT16": ("<u2", "uint_contents"),
+    "UINT32": ("<u4", "uint_contents"),
+    "UINT64": ("<u8", "uint64_contents"),
+    "INT8": ("|i1", "int_contents"),
+    "INT16": ("<i2", "int_contents"),
+    "INT32": ("<i4", "int_contents"),
+    "INT64": ("<i8", "int64_contents"),
+    "FP16": ("<f2", ""),
+    "FP32": ("<f4", "fp32_contents"),
+    "FP64": ("<f8", "fp64_contents"),
+}
+_CONTENTS = {
+    "bool_contents": np.bool_,
+    "int_contents": np.int32,
+    "int64_contents": np.int64,
+    "uint_contents": np.uint32,
+    "uint64_contents": np.uint64,
+    "fp32_contents": np.float32,
+    "fp64_contents": np.float64,
+}
+_DIMENSIONS = 8
+_LENGTH = struct.Struct("<I")
+
+Tensor = inference_pb2.ModelInferRequest.InferInputTensor
+
+
+def decode_inputs(request: inference_pb2.ModelInferRequest) -> dict[str, NDArray[Any]]:
+    """Return one array a tensor; texts as object arrays.
+
+    Raises:
+        InvalidInput: a tensor contradicts itself, or tensors differ in their number of rows.
+    """
+    raw = request.raw_input_contents
+    if raw and len(raw) != len(request.inputs):
+        raise InvalidInput(
+            f"the request has {len(raw)} raw_input_contents for {len(request.inputs)} inputs; "
+            "there must be one for each, or none at all"
+        )
+    columns: dict[str, NDArray[Any]] = {}
+    for number, tensor in enumerate(request.inputs):
+        if tensor.name in columns:
+            raise _refusal(tensor, "name", tensor.name, "each input once")
+        columns[tensor.name] = _decode(tensor, raw[number] if raw else None)
+    _check_rows(columns)
+    return columns
+
+
+def encode_outputs(
+    specs: Iterable[TensorSpec],
+    outputs: Mapping[str, NDArray[Any]],
+    response: inference_pb2.ModelInferResponse,
+    *,
+    raw: bool,
+) -> None:
+    """Append the outputs to the response, as raw bytes or as typed contents."""
+    for spec in specs:
+        values = outputs[spec.name]
+        tensor = response.outputs.add(name=spec.name, datatype=spec.datatype)
+        tensor.shape.extend(_output_shape(spec, values))
+        kind, contents = _NUMBERS.get(spec.datatype, ("", ""))
+        if spec.datatype == "BYTES":
+            texts = [str(text).encode() for text in values.ravel()]
+            if raw:
+                parts = (part for text in texts for part in (_LENGTH.pack(len(text)), text))
+                response.raw_output_contents.append(b"".join(parts))
+            else:
+                tensor.contents.bytes_contents.extend(texts)
+        elif raw or not contents:
+            response.raw_output_contents.append(np.ascontiguousarray(values, kind).tobytes())
+        else:
+            getattr(tensor.contents, contents).extend(values.astype(kind).ravel().tolist())
+
+
+def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:
+    shape = tuple(tensor.shape)
+    if not 0 < len(shape) <= _DIMENSIONS or shape[0] < 0 or min(shape[1:], default=1) < 1:
+        raise _refusal(tensor, "shape", list(shape)[:20], "[N], [N, 1] or [N, …] with N rows")
+    count = math.prod(shape)
+    if tensor.datatype == "BYTES":
+        texts = tensor.contents.bytes_contents if raw is None else _split(tensor, raw)
+        values = _texts(tensor, texts, count)
+    elif tensor.datatype not in _NUMBERS:
+        known = ", ".join((*_NUMBERS, "BYTES"))
+        raise _refusal(tensor, "datatype", tensor.datatype[:40], f"one of {known}")
+    elif raw is None:
+        values = _typed_numbers(tensor, count)
+    else:
+        values = _raw_numbers(tensor, raw, count)
+    if not count or shape[1:] in ((), (1,)):
+        return values
+    return values.reshape(shape)
+
+
+def _raw_numbers(tensor: Tensor, raw: bytes, count: int) -> NDArray[Any]:
+    kind = np.dtype(_NUMBERS[tensor.datatype][0])
+    if len(raw) != count * kind.itemsize:
+        expected = f"{count * kind.itemsize} bytes for shape {list(tensor.shape)}"
+        raise _refusal(tensor, "bytes", f"{len(raw)} bytes", expected)
+    if kind.kind == "b" and raw.strip(b"\0\1"):
+        raise _refusal(tensor, "bool", "another byte", "bytes of 0 or 1")
+    return np.frombuffer(raw, kind)
+
+
+def _typed_numbers(tensor: Tensor, count: int) -> NDArray[Any]:
+    kind, contents = _NUMBERS[tensor.datatype]
+    if not contents:
+        raise _refusal(tensor, "contents", tensor.datatype, "raw_input_contents for this datatype")
+    given: Sequence[Any] = getattr(tensor.contents, contents)
+    if len(given) != count:
+        expected = f"{count} in {contents} for shape {list(tensor.shape)}"
+        raise _refusal(tensor, "contents", f"{len(given)} values", expected)
+    values = np.array(given, _CONTENTS[contents])
+    narrowed = values.astype(kind)
+    if narrowed.dtype.kind != "f" and not np.array_equal(values, narrowed):
+        raise _refusal(tensor, "range", "a number out of range", f"what {tensor.datatype} can hold")
+    return narrowed
+
+
+def _split(tensor: Tensor, raw: bytes) -> list[bytes]:
+    """Return the elements of raw BYTES contents."""
+    texts: list[bytes] = []
+    place = 0
+    while place + _LENGTH.size <= len(raw):
+        (length,) = _LENGTH.unpack_from(raw, place)
+        place += _LENGTH.size + length
+        texts.append(raw[place - length : place])
+    if place != len(raw):
+        expected = "elements of a 4-byte little-endian length and as many bytes"
+        raise _refusal(tensor, "bytes", f"{len(raw)} bytes that end within an element", expected)
+    return texts
+
+
+def _texts(tensor: Tensor, given: Sequence[bytes], count: int) -> NDArray[Any]:
+    if len(given) != count:
+        expected = f"{count} for shape {list(tensor.shape)}"
+        raise _refusal(tensor, "contents", f"{len(given)} texts", expected)
+    values: NDArray[Any] = np.empty(count, object)
+    try:
+        for number, text in enumerate(given):
+            values[number] = text.decode()
+    except UnicodeDecodeError as error:
+        raise _refusal(tensor, "text", f"element {number}", "UTF-8") from error
+    return values
+
+
+def _check_rows(columns: Mapping[str, NDArray[Any]]) -> None:
+    rows = {name: len(values) for name, values in columns.items()}
+    if len(set(rows.values())) > 1:
+        raise InvalidInput(
+            f"the inputs differ in their number of rows: {dict(list(rows.items())[:20])}; "
+            "all must have the same",
+            details=[
+                {"field": name, "rule": "rows", "value": count, "expected": "the same for all"}
+                for name, count in rows.items()
+            ],
+        )
+
+
+def _output_shape(spec: TensorSpec, values: NDArray[Any]) -> tuple[int, ...]:
+    if values.ndim == 1 and len(spec.shape) > 1:
+        return (len(values), 1)
+    return values.shape
+
+
+def _refusal(tensor: Tensor, rule: str, value: object, expected: str) -> InvalidInput:
+    name = tensor.name[:128]
+    return InvalidInput(
+        f"input {name!r}: {rule} is {value!r}; right would be {expected}",
+        details=[{"field": name, "rule": rule, "value": value, "expected": expected}],
+    )
