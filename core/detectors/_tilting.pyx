@@ -1,6 +1,6 @@
 """Shiryaev-Roberts over a library of tilts of cell counts: the loop behind `FieldDetector`."""
 
-from libc.math cimport exp, lgamma, log, log1p
+from libc.math cimport exp, log, log1p
 import numpy as np
 
 cdef enum:
@@ -12,7 +12,7 @@ cdef enum:
     COLUMNS = 5
 
 cdef double LOG_CAP = 500.0  # exp(500) times any live statistic is still a double
-cdef double NOTHING = -80.0  # log evidence whose exponential no sum notices
+cdef double NOTHING = -25.0  # log evidence whose exponential no sum notices
 
 
 cdef class Tilting:
@@ -20,9 +20,9 @@ cdef class Tilting:
 
     cdef const double[:, ::1] dense
     cdef const int[::1] cell_group, group
-    cdef const double[::1] theta, linear, quadratic, reach, weight, log_weight
+    cdef const double[::1] theta, linear, quadratic, reach, weight, log_weight, preference
     cdef double[:, ::1] state
-    cdef double[::1] cost, burst, sums, score
+    cdef double[::1] cost, burst, sums, gain, seen
     cdef double effect, block, costed, threshold
     cdef readonly double evidence
     cdef Py_ssize_t cells, tilts, tilted, groups
@@ -37,15 +37,17 @@ cdef class Tilting:
         self.reach = library.reach
         self.weight = library.weight
         self.log_weight = np.log(library.weight)
+        self.preference = library.preference
         self.tilted = library.dense.shape[0]
         self.cells = self.cell_group.shape[0]
         self.tilts = self.weight.shape[0]
         self.groups = library.groups
-        self.state = np.zeros((self.tilts, COLUMNS))
+        self.state = np.zeros((COLUMNS, self.tilts))
+        self.gain = np.zeros(self.tilts)
+        self.seen = np.zeros(self.tilts)
         self.cost = np.zeros(self.tilts)
         self.burst = np.zeros(self.tilts)
         self.sums = np.zeros(self.groups + 1)
-        self.score = np.zeros(self.tilted + 1)
         self.effect = design_effect
         self.block = block_rows
         self.threshold = threshold
@@ -53,7 +55,7 @@ cdef class Tilting:
         self.evidence = 0.0
 
     def get_state(self):
-        """Return a copy of the state: tilts × columns."""
+        """Return a copy of the state: columns × tilts."""
         return np.array(self.state)
 
     def set_state(self, const double[:, ::1] state, double evidence):
@@ -82,30 +84,33 @@ cdef class Tilting:
         return winner
 
     cdef double gather(self, const long long[::1] counts) noexcept nogil:
-        cdef Py_ssize_t cell, tilt
-        cdef double rows = 0.0, value, effect = self.effect
+        # Effective rows of the window, rows of each group, scores of the dense tilts.
+        cdef Py_ssize_t cell, tilt, tilted = self.tilted
+        cdef double value, effect = self.effect
+        cdef long long rows = 0
         cdef const double *theta
-        cdef double *score = &self.score[0]
+        cdef double *score = &self.seen[0]
         for cell in range(self.groups + 1):
             self.sums[cell] = 0.0
-        for tilt in range(self.tilted):
+        for tilt in range(tilted):
             score[tilt] = 0.0
         for cell in range(self.cells):
             rows += counts[cell]
-        if rows <= 0.0:
+        if rows <= 0:
             return 0.0
         if 1.0 < self.block and rows < self.block:  # few rows of a block repeat less
             effect = 1.0 + (rows - 1.0) * (effect - 1.0) / (self.block - 1.0)
+        effect = 1.0 / effect
         for cell in range(self.cells):
             if counts[cell] == 0:
                 continue
-            value = counts[cell] / effect
+            value = counts[cell] * effect
             self.sums[self.cell_group[cell]] += value
-            if self.tilted:
+            if tilted:
                 theta = &self.dense[cell, 0]
-                for tilt in range(self.tilted):
+                for tilt in range(tilted):
                     score[tilt] += theta[tilt] * value
-        return rows / effect
+        return rows * effect
 
     cdef void price(self, double rows) noexcept nogil:
         # What a tilt's score costs depends on the window's rows only.
@@ -124,55 +129,61 @@ cdef class Tilting:
         # in `quadratic` rows) is small enough to alarm, and the logarithm of that chance.
         cdef double events = self.linear[tilt]
         cdef double ratio = rows / (rows + self.quadratic[tilt])
-        cdef double wanted = -self.threshold + self.log_weight[tilt] - 1e-9
-        cdef double tail, count = 0.0
-        while True:
+        cdef double wanted = exp(self.log_weight[tilt] - self.threshold) * (1.0 - 1e-9)
+        cdef double term = exp(events * log1p(-ratio)), step, tail = 1.0, count = 0.0
+        while tail > wanted and count <= rows:
+            term *= ratio * (count + events) / (count + 1.0)
             count += 1.0
-            # Upper bound of the negative binomial tail by its first term's geometric series.
-            tail = (
-                lgamma(count + events) - lgamma(events) - lgamma(count + 1.0)
-                + events * log1p(-ratio) + count * log(ratio)
-            )
-            if ratio * (count + events) < count + 1.0:
-                tail -= log1p(-ratio * (count + events) / (count + 1.0))
-                if tail <= wanted or count > rows:
-                    break
-            elif count > rows:
-                break
+            # The terms that follow shrink at least as fast as this step.
+            step = ratio * (count + events) / (count + 1.0)
+            if step < 1.0:
+                tail = term / (1.0 - step)
         self.burst[tilt] = count
-        self.cost[tilt] = tail
+        self.cost[tilt] = log(tail)
+
+    cdef void weigh(self) noexcept nogil:
+        # The evidence of this window alone, tilt by tilt.
+        cdef Py_ssize_t tilt
+        cdef double *gain = &self.gain[0]
+        cdef double *seen = &self.seen[0]
+        cdef const double *cost = &self.cost[0]
+        for tilt in range(self.tilted):
+            gain[tilt] = seen[tilt] - cost[tilt]
+        for tilt in range(self.tilted, self.tilts):
+            seen[tilt] = self.sums[self.group[tilt]]
+            if self.reach[tilt] >= 0.0:
+                gain[tilt] = self.theta[tilt] * seen[tilt] - cost[tilt]
+            elif seen[tilt] >= self.burst[tilt]:
+                gain[tilt] = -cost[tilt]
+            else:
+                gain[tilt] = 2.0 * NOTHING
 
     cdef double advance(self, double rows) noexcept nogil:
         cdef Py_ssize_t tilt
-        cdef double gain, seen, total = 0.0
-        cdef double *state
+        cdef double total = 0.0, keep
+        cdef double *evidence = &self.state[EVIDENCE, 0]
+        cdef double *lead = &self.state[LEAD, 0]
+        cdef double *score = &self.state[SCORE, 0]
+        cdef double *gathered = &self.state[ROWS, 0]
+        cdef double *age = &self.state[AGE, 0]
+        cdef const double *gain = &self.gain[0]
+        cdef const double *seen = &self.seen[0]
+        cdef const double *weight = &self.weight[0]
+        self.weigh()
         for tilt in range(self.tilts):
-            if tilt < self.tilted:
-                seen = self.score[tilt]
-                gain = seen - self.cost[tilt]
-            else:
-                seen = self.sums[self.group[tilt]]
-                if self.reach[tilt] >= 0.0:
-                    gain = self.theta[tilt] * seen - self.cost[tilt]
-                elif seen >= self.burst[tilt]:
-                    gain = -self.cost[tilt]
-                else:
-                    gain = 2.0 * NOTHING
-            state = &self.state[tilt, 0]
-            if state[LEAD] <= 0.0:
-                state[LEAD] = 0.0
-                state[SCORE] = 0.0
-                state[ROWS] = 0.0
-                state[AGE] = 0.0
-            state[LEAD] += gain
-            state[SCORE] += seen
-            state[ROWS] += rows
-            state[AGE] += 1.0
-            if gain < NOTHING:
-                state[EVIDENCE] = 0.0
+            keep = 1.0 if lead[tilt] > 0.0 else 0.0
+            lead[tilt] = keep * lead[tilt] + gain[tilt]
+            score[tilt] = keep * score[tilt] + seen[tilt]
+            gathered[tilt] = keep * gathered[tilt] + rows
+            age[tilt] = keep * age[tilt] + 1.0
+        for tilt in range(self.tilts):
+            if gain[tilt] < NOTHING:
+                evidence[tilt] = 0.0
                 continue
-            state[EVIDENCE] = (1.0 + state[EVIDENCE]) * exp(gain if gain < LOG_CAP else LOG_CAP)
-            total += self.weight[tilt] * state[EVIDENCE]
+            evidence[tilt] = (1.0 + evidence[tilt]) * exp(
+                gain[tilt] if gain[tilt] < LOG_CAP else LOG_CAP
+            )
+            total += weight[tilt] * evidence[tilt]
         self.evidence = log(total) if total > 0.0 else 2.0 * NOTHING
         return self.evidence
 
@@ -180,7 +191,7 @@ cdef class Tilting:
         cdef Py_ssize_t tilt, winner = 0
         cdef double top = -1e300, value
         for tilt in range(self.tilts):
-            value = self.state[tilt, LEAD] + self.log_weight[tilt]
+            value = self.state[LEAD, tilt] + self.preference[tilt]
             if value > top:
                 top = value
                 winner = tilt

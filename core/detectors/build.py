@@ -17,6 +17,8 @@ from gnomon.core.detectors.tilts import (
     STEEPEST,
     STEPS,
     UNIT_DISTANCE,
+    UNIT_MARGIN,
+    UNIT_TWINS,
     UNITS,
     Floats,
     Library,
@@ -170,8 +172,11 @@ def _parts(shares: Floats, ordered: bool) -> list[tuple[int, ...]]:
     alone = [(int(cell),) for cell in order[: MOST_CELLS // 2]]
     rest = order[MOST_CELLS // 2 :]
     # The rare share groups by rank, so that a group holds levels of similar mass.
-    few = min(MOST_CELLS // 2, len(rest))
-    return alone + [tuple(int(cell) for cell in part) for part in np.array_split(rest, few)]
+    return alone + _split(rest, min(MOST_CELLS // 2, len(rest)))
+
+
+def _split(cells: NDArray[np.intp], parts: int) -> list[tuple[int, ...]]:
+    return [tuple(int(cell) for cell in part) for part in np.array_split(cells, parts)]
 
 
 def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing: Pricing) -> None:
@@ -188,12 +193,7 @@ def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing
         for ratio in SPREADS
         for size in (ratio, 1 / ratio)
     ]
-    edges = np.asarray(reference.edges)
-    for label, factor, offset in UNITS:
-        moved = unit_shares(edges, present, factor, offset)
-        if 0.5 * np.abs(moved - present).sum() >= UNIT_DISTANCE:
-            # A tenth stays where it was: the edges know the reference only roughly.
-            changes.append((Tilt(Change.UNIT, factor, label), 0.9 * moved + 0.1 * present, 0.05))
+    changes += _units(np.asarray(reference.edges), present)
     number = {kind: sum(tilt.kind is kind for tilt, _, _ in changes) for kind in Change}
     for tilt, moved, budget in changes:
         theta = np.zeros(len(shares))
@@ -201,6 +201,29 @@ def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing
         theta[:last] = np.clip(ratio, -STEEPEST, STEEPEST)
         draft.dense.append(theta)
         draft.add(tilt, 0, 0.0, pricing.dense(shares, theta), budget / number[tilt.kind])
+
+
+def _units(edges: Floats, present: Floats) -> list[tuple[Tilt, Floats, float]]:
+    """Return the changes of unit that can be told from none; those alike share one tilt."""
+    found: list[tuple[list[str], float, Floats]] = []
+    for label, factor, offset in UNITS:
+        moved = unit_shares(edges, present, factor, offset)
+        if _variation(moved, present) < UNIT_DISTANCE:
+            continue
+        twin = next((one for one in found if _variation(moved, one[2]) < UNIT_TWINS), None)
+        if twin is None:
+            found.append(([label], factor, moved))
+        else:
+            twin[0].append(label)
+    # A tenth stays where it was: the edges know the reference only roughly.
+    return [
+        (Tilt(Change.UNIT, factor, " or ".join(labels)), 0.9 * moved + 0.1 * present, 0.05)
+        for labels, factor, moved in found
+    ]
+
+
+def _variation(one: Floats, other: Floats) -> float:
+    return 0.5 * float(np.abs(one - other).sum())
 
 
 def _add_group(draft: Draft, group: Group, index: int, share: float, pricing: Pricing) -> None:
@@ -225,7 +248,8 @@ def _freeze(draft: Draft, groups: Sequence[Group], shares: Floats) -> Library:
     for index, group in enumerate(groups):
         cell_group[list(group.cells)] = index
     prices = np.ascontiguousarray(np.array(draft.prices).T)
-    weight = np.array(draft.weight)
+    weight = np.array(draft.weight) / sum(draft.weight)
+    margin = [UNIT_MARGIN * (tilt.kind is Change.UNIT) for tilt in draft.tilts]
     return Library(
         tilts=tuple(draft.tilts),
         dense=np.array(draft.dense).reshape(len(draft.dense), len(shares)),
@@ -235,7 +259,8 @@ def _freeze(draft: Draft, groups: Sequence[Group], shares: Floats) -> Library:
         linear=prices[0],
         quadratic=prices[1],
         reach=prices[2],
-        weight=weight / weight.sum(),
+        weight=weight,
+        preference=np.log(weight) - np.array(margin),
         groups=len(groups),
         shares=shares,
     )

@@ -6,7 +6,7 @@ from gnomon.core.detectors.alarm import Change
 from gnomon.core.detectors.tilts import Floats, Library, normal_cuts, normal_shares
 from gnomon.core.reference import FieldReference
 
-_GRID = 81  # points of the search for a size; the answer is interpolated
+_GRID = 161  # points of the search for a size; the answer is interpolated
 
 
 def describe(
@@ -49,7 +49,7 @@ def _size(
     last = reference.bins + 2
     valid = float(library.shares[:last].sum())
     cuts = normal_cuts(library.shares[:last] / valid)
-    grid = np.linspace(-2, 2, _GRID) if location else np.exp(np.linspace(-1.5, 1.5, _GRID))
+    grid = np.linspace(-4, 4, _GRID) if location else np.exp(np.linspace(-1.5, 1.5, _GRID))
     theta = library.dense[winner, :last]
     means: Floats = np.array(
         [

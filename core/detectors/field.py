@@ -109,7 +109,7 @@ class FieldDetector:
         state = self._kernel.get_state()
         evidence = self._kernel.evidence
         self._kernel.reset()
-        _, _, score, rows, age = (float(value) for value in state[winner])
+        _, _, score, rows, age = (float(value) for value in state[:, winner])
         tilt = self._library.tilts[winner]
         distance, unit, text = describe(self.reference, self._library, winner, score / rows)
         name = self.reference.name
@@ -132,7 +132,7 @@ class FieldDetector:
                 f"{data[:4]!r}, expected {expected} beginning {_MAGIC!r}"
             )
         *_, evidence = _HEADER.unpack_from(data)
-        state = np.frombuffer(data, "<f8", offset=_HEADER.size).reshape(tilts, 5)
+        state = np.frombuffer(data, "<f8", offset=_HEADER.size).reshape(5, tilts)
         self._kernel.set_state(np.ascontiguousarray(state, dtype=np.float64), evidence)
 
 

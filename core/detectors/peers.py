@@ -56,6 +56,7 @@ class PeerField:
         weight = library.weight[keep]
         self.weight = weight / weight.sum()
         self.log_weight = np.log(self.weight)
+        self.preference = library.preference[keep]
         self.tolerance = tolerance
         self.design_effect = design_effect
 
@@ -84,14 +85,16 @@ class PeerField:
         if self.tolerance == 0:
             price = np.minimum(price, self._swapped(counts, pool, outside, rows / total))
         gain: Floats = (counts @ self.scores.T - price) / self.design_effect
-        return np.where(rows > 0, gain, 0.0)
+        gain[counts.sum(axis=1) == 0] = 0.0
+        return gain
 
     def _swapped(self, counts: Floats, pool: Pool, outside: Floats, share: Floats) -> Floats:
         """Price single cells with the margins' roles exchanged; infinite for other tilts."""
         member = (self.scores != 0) & self.single[:, None]
         cell = pool.counts @ member.T + outside * (counts @ member.T)
-        price = cell * np.log1p(share * np.expm1(self.theta)[None, :])
-        return np.where(self.single[None, :], price, np.inf)
+        price: Floats = cell * np.log1p(share * np.expm1(self.theta)[None, :])
+        price[:, ~self.single] = np.inf
+        return price
 
     def advance(self, state: Floats, counts: Floats, gain: Floats, pool: Pool) -> Floats:
         """Return the state after this interval; sources without rows keep theirs."""
@@ -120,7 +123,7 @@ class PeerField:
 
     def alarm(self, state: Floats, evidence: float, threshold: float) -> Alarm:
         """Describe the alarm of one source, whose state is tilts × columns."""
-        winner = int((state[:, LEAD] + self.log_weight).argmax())
+        winner = int((state[:, LEAD] + self.preference).argmax())
         tilt = self.tilts[winner]
         age = max(int(state[winner, AGE]), 1)
         difference = float(state[winner, DIFFERENCE]) / age

@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 SHIFTS = (0.06, 0.1, 0.17, 0.3, 0.55, 1.0, 1.8)  # σ of normal scores
 SPREADS = (1.1, 1.25, 1.6)  # ratio of spreads, and their inverses
 STEPS = (0.07, -0.07, 0.13, -0.13, 0.25, -0.25, 0.5, -0.5)  # shifts of a share, √(2·nats a row)
-COARSE_STEPS = (0.13, -0.2, 0.35)  # the same for single bins
+COARSE_STEPS = (0.18,)  # the same for single bins
 RATIOS = (2.0, 4.0, 12.0)  # times a rare cell's largest credible share
 FEW = 30.0  # events of a cell in the reference below which it is rare
 UNITS: tuple[tuple[str, float, float], ...] = (
@@ -64,6 +64,8 @@ UNITS: tuple[tuple[str, float, float], ...] = (
 PSEUDO = 0.5  # prior events of a cell
 OUTSIDE = 1.0  # the same beyond the extremes: each is exceeded by 1/T of further rows on average
 STEEPEST = 3.0  # |θ| of location and scale: beyond it a handful of rows would decide
+UNIT_TWINS = 0.1  # total variation under which two changes of unit cannot be told apart
+UNIT_MARGIN = 5.0  # nats by which a change of unit must explain more than anything simpler
 UNIT_DISTANCE = 0.2  # total variation under which a change of unit cannot be told from none
 MOST_CELLS = 32  # cells of a field that are watched one by one
 
@@ -91,6 +93,7 @@ class Library:
             rows and `reach`, see the module; for a burst the events and rows of the reference,
             and −1.
         weight: share of the budget, sums to 1.
+        preference: log weight with which the tilts compete to explain an alarm.
         groups: number of groups.
         shares: estimated share of rows in each cell.
     """
@@ -104,6 +107,7 @@ class Library:
     quadratic: Floats
     reach: Floats
     weight: Floats
+    preference: Floats
     groups: int
     shares: Floats
 
