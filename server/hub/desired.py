@@ -8,6 +8,7 @@ announce a change, and a node that restarts learns the very same thing.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -68,6 +69,14 @@ def place(change: Change, model: str, version: str) -> bool:
     previous = current.version if current is not None else None
     change.audit("place", f"{model}@{version}", {"previous": previous})
     return True
+
+
+def placements(connection: Connection, model: str | None) -> list[dict[str, Any]]:
+    """Return what should be and was in service everywhere, newest first, as JSON."""
+    wanted = select(schema.placement).order_by(schema.placement.c.started_at.desc())
+    if model is not None:
+        wanted = wanted.where(schema.placement.c.model == model)
+    return [dict(row) for row in connection.execute(wanted).mappings()]
 
 
 def for_node(connection: Connection, name: str, facts: Mapping[str, str]) -> hub_pb2.DesiredState:

@@ -5,14 +5,14 @@ says, provided the hub still knows that name. Requests are decoded behind the ga
 malformed gets a typed answer too; the text of an unexpected error stays in the hub's log.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
 import structlog
 
-from gnomon.runtime.errors import WIRE, GnomonError, InvalidInput, NotAllowed
+from gnomon.runtime import wire
+from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
 from gnomon.server.hub import nodes
 from gnomon.server.hub.authority import BUILDER, NODE, Identity, read_identity
 from gnomon.server.hub.store.clock import new_id
@@ -33,13 +33,6 @@ RULES: Mapping[str, frozenset[str]] = {
 
 #: What a stranger may call, on the port that asks for no certificate.
 OPEN = frozenset({"/gnomon.v1.Enrolment/Enroll"})
-
-#: Trailing metadata of a refused call: the error's code, and its details as JSON.
-CODE_KEY = "gnomon-code"
-DETAILS_KEY = "gnomon-details-bin"
-
-_MESSAGE_CHARACTERS = 1_500
-_DETAILS_BYTES = 4_096
 
 
 def caller_of(context: grpc.ServicerContext) -> Identity | None:
@@ -140,10 +133,5 @@ def _refuse(method: str, context: grpc.ServicerContext, error: Exception) -> Non
         reference = new_id()
         _log.error("call_failed", method=method, reference=reference, exc_info=error)
         error = GnomonError(f"the hub failed; its log tells why under {reference}")
-    details = json.dumps(list(error.details), default=str).encode()
-    metadata: list[tuple[str, str | bytes]] = [(CODE_KEY, error.code)]
-    if error.details and len(details) <= _DETAILS_BYTES:
-        metadata.append((DETAILS_KEY, details))
-    context.set_trailing_metadata(metadata)
-    status = WIRE.get(error.code, WIRE["internal"])[0]
-    context.abort(grpc.StatusCode[status], str(error)[:_MESSAGE_CHARACTERS])
+    context.set_trailing_metadata(wire.trailing_metadata(error))
+    context.abort(grpc.StatusCode[wire.status_name(error)], wire.message_of(error))

@@ -121,3 +121,11 @@ def listing(connection: Connection) -> list[dict[str, Any]]:
     rows = connection.execute(select(schema.node).order_by(_NODE.name)).mappings()
     hidden = {"desired_hash"}
     return [{key: row[key] for key in row if key not in hidden} for row in rows]
+
+
+def events(connection: Connection, name: str | None, limit: int) -> list[dict[str, Any]]:
+    """Return what nodes said has happened, newest first, as JSON."""
+    wanted = select(schema.event).order_by(schema.event.c.position.desc()).limit(limit)
+    if name is not None:
+        wanted = wanted.where(schema.event.c.node == name)
+    return [dict(row) for row in connection.execute(wanted).mappings()]

@@ -1,7 +1,11 @@
 """What the hub's doors share: one object, made once by the process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gnomon.server.hub.authority import Authority
+from gnomon.server.hub.catalogue import Catalogue
+from gnomon.server.hub.settings import HubAddresses, HubSettings
+from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 
 
@@ -9,4 +13,9 @@ from gnomon.server.hub.store.database import Database
 class Services:
     """Handles on the hub's state; the doors keep nothing else."""
 
+    settings: HubSettings
     database: Database
+    blobs: Blobs
+    authority: Authority
+    addresses: HubAddresses
+    catalogue: Catalogue = field(default_factory=Catalogue)

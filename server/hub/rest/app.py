@@ -1,18 +1,39 @@
-"""The hub's web application: every router, one gate, one way to tell errors."""
+"""The hub's web application: every router, one guard, one way to tell errors."""
+
+from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.middleware.base import BaseHTTPMiddleware
 
+from gnomon.server.hub.rest import problems
+from gnomon.server.hub.rest.audit import audit_router
+from gnomon.server.hub.rest.guard import HEALTH_PATH, Guard
 from gnomon.server.hub.rest.monitor import monitor_router
+from gnomon.server.hub.rest.nodes import nodes_router
+from gnomon.server.hub.rest.registry import registry_router
 from gnomon.server.hub.rest.rollouts import rollouts_router
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.web.pages import web_router
 
+API = (registry_router, nodes_router, audit_router, monitor_router, rollouts_router)
+
 
 def create_app(services: Services) -> FastAPI:
     """Build the application over the hub's services."""
-    app = FastAPI(title="Gnomon hub")
+    app = FastAPI(title="Gnomon hub", version=version("gnomon"))
     app.state.services = services
-    app.include_router(monitor_router, prefix="/api/v1")
-    app.include_router(rollouts_router, prefix="/api/v1")
+    problems.install(app)
+    names = (services.settings.host, *services.settings.names)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=Guard(services.database, names))
+    for router in API:
+        app.include_router(router, prefix="/api/v1")
     app.include_router(web_router)
+
+    @app.get(HEALTH_PATH, include_in_schema=False)
+    def health() -> dict[str, str]:
+        """Say that the hub is alive and its database answers."""
+        with services.database.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+        return {"status": "ok"}
+
     return app

@@ -92,3 +92,12 @@ def verify_chain(connection: Connection) -> Verdict:
     if (counted or 0) != expected - 1:
         return Verdict(False, expected - 1, expected, f"{counted} records were written")
     return Verdict(True, expected - 1)
+
+
+def listing(connection: Connection, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """Return records as JSON, newest first, those below `before` if it is given."""
+    wanted = select(schema.audit).order_by(schema.audit.c.sequence.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(schema.audit.c.sequence < before)
+    rows = connection.execute(wanted).mappings()
+    return [{**row, "detail": json.loads(row["detail"])} for row in rows]

@@ -1,0 +1,102 @@
+"""The hub's two gRPC ports: one for strangers, one for those who have a certificate."""
+
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from gnomon.proto import hub_pb2_grpc
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.hub.authority import Authority
+from gnomon.server.hub.enrolment import EnrolmentServicer
+from gnomon.server.hub.gate import Gate
+from gnomon.server.hub.registry import RegistryServicer
+from gnomon.server.hub.settings import HubSettings
+from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.sync import SyncServicer
+
+_MESSAGE_BYTES = 8 << 20
+_STRANGERS_MESSAGE_BYTES = 64 << 10
+_STRANGERS_THREADS = 4
+
+#: How many calls wait for a thread before the next is told to come back later.
+_WAITING_FACTOR = 8
+
+
+@dataclass(frozen=True)
+class Servicers:
+    """Who answers."""
+
+    enrolment: EnrolmentServicer
+    registry: RegistryServicer
+    sync: SyncServicer
+
+
+class GrpcDoors:
+    """Both ports; bound when made, open from `start` to `stop`."""
+
+    def __init__(
+        self, settings: HubSettings, authority: Authority, database: Database, servicers: Servicers
+    ) -> None:
+        """Bind.
+
+        Raises:
+            ConfigurationError: where a port is taken.
+        """
+        key, chain = authority.issue_server((settings.host, *settings.names))
+        strangers = grpc.ssl_server_credentials([(key, chain)])
+        known = grpc.ssl_server_credentials(
+            [(key, chain)], authority.certificate_pem, require_client_auth=True
+        )
+        self._strangers = _server(
+            Gate(database, strangers=True), _STRANGERS_THREADS, _STRANGERS_MESSAGE_BYTES
+        )
+        self._known = _server(
+            Gate(database, strangers=False), settings.grpc_threads, _MESSAGE_BYTES
+        )
+        add: Any = hub_pb2_grpc  # generated, untyped
+        add.add_EnrolmentServicer_to_server(servicers.enrolment, self._strangers)
+        add.add_EnrolmentServicer_to_server(servicers.enrolment, self._known)
+        add.add_SyncServicer_to_server(servicers.sync, self._known)
+        add.add_RegistryServicer_to_server(servicers.registry, self._known)
+        self.enrolment_port = _bind(
+            self._strangers, settings.host, settings.enrolment_port, strangers
+        )
+        self.sync_port = _bind(self._known, settings.host, settings.sync_port, known)
+
+    def start(self) -> None:
+        """Open both ports."""
+        self._strangers.start()
+        self._known.start()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Take no new calls, let those under way end, and close."""
+        for stopped in [server.stop(grace_seconds) for server in (self._strangers, self._known)]:
+            stopped.wait()
+
+
+def _server(gate: Gate, threads: int, message_bytes: int) -> grpc.Server:
+    return grpc.server(
+        futures.ThreadPoolExecutor(threads, thread_name_prefix="hub-grpc"),
+        interceptors=(gate,),
+        maximum_concurrent_rpcs=threads * _WAITING_FACTOR,
+        options=(
+            ("grpc.max_receive_message_length", message_bytes),
+            # Tames clients that open and reset streams as fast as they can.
+            ("grpc.max_concurrent_streams", 64),
+            # A second hub on this port should be told so, not share it.
+            ("grpc.so_reuseport", 0),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ),
+    )
+
+
+def _bind(server: grpc.Server, host: str, port: int, credentials: grpc.ServerCredentials) -> int:
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        return int(server.add_secure_port(f"{shown}:{port}", credentials))
+    except RuntimeError as error:
+        raise ConfigurationError(f"{shown}:{port} cannot be listened on; is it in use?") from error

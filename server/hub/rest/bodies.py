@@ -1,0 +1,55 @@
+"""What people send, decoded strictly."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TokenBody(_Body):
+    """A right to enrol once; without a name, under any that is free."""
+
+    role: str
+    name: _Name | None = None
+    lifetime_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3_600
+
+
+class KeyBody(_Body):
+    """A builder's Ed25519 public key, 32 bytes in hexadecimal."""
+
+    key: Annotated[str, Field(max_length=128)]
+    name: _Name = "builder"
+
+
+class PrincipalBody(_Body):
+    """Somebody who is to use REST from another machine."""
+
+    name: _Name
+    role: str
+
+
+class PlacementBody(_Body):
+    """The version of a model that should be in service everywhere."""
+
+    model: _Name
+    version: _Name
+
+
+class LabelBody(_Body):
+    """What turned out to be true for one request; `at` is the data's own time, Unix ms."""
+
+    request_id: Annotated[str, Field(min_length=1, max_length=128)]
+    value: float
+    at: int
+
+
+class LabelsBody(_Body):
+    """Labels of one model."""
+
+    model: _Name
+    labels: Annotated[list[LabelBody], Field(max_length=50_000)]

@@ -1,0 +1,100 @@
+"""The guard in front of every route: who asks, and whether a browser was led here.
+
+From this machine no key is needed; from elsewhere an API key is. The Host header must be one of the
+hub's own names, or a stranger's page whose name was made to point here could speak with the hub; a
+page of another origin may not change anything. What a proxy says of the caller is not believed.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.responses import Response
+
+from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
+from gnomon.server.hub import principals
+from gnomon.server.hub.principals import Principal
+from gnomon.server.hub.rest.problems import problem, problem_of
+from gnomon.server.hub.store.database import Database
+
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+#: A body of more than this is refused before it is read.
+MAXIMUM_BODY_BYTES = 16 << 20
+
+#: Open to all: it says nothing but that the hub is alive.
+HEALTH_PATH = "/healthz"
+
+
+class Guard:
+    """Lets a request through, or answers it."""
+
+    def __init__(self, database: Database, names: Iterable[str]) -> None:
+        self._database = database
+        self._names = {name.lower() for name in (*_LOCAL_NAMES, *names)}
+
+    async def __call__(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Check a request, note who asks in `request.state.actor`, and go on."""
+        try:
+            self._check_host(request)
+            self._check_size(request)
+            if request.url.path != HEALTH_PATH:
+                principal = await self._principal(request)
+                self._check_right(request, principal)
+                request.state.actor = principal.name
+        except NotAllowed as error:
+            if "authorization" not in request.headers and not _is_local(request):
+                return problem(401, error.code, str(error))
+            return problem_of(error)
+        except GnomonError as error:
+            return problem_of(error)
+        return await call_next(request)
+
+    def _check_host(self, request: Request) -> None:
+        host = _host_of(f"//{request.headers.get('host', '')}")
+        if host not in self._names:
+            raise NotAllowed(f"this hub is not called {host[:80]!r}; add it to the hub's names")
+        origin = request.headers.get("origin")
+        if (
+            request.method not in _SAFE
+            and origin is not None
+            and _host_of(origin) not in self._names
+        ):
+            raise NotAllowed(f"a page of {origin[:80]!r} may not change anything here")
+
+    def _check_size(self, request: Request) -> None:
+        length = request.headers.get("content-length", "0")
+        if "transfer-encoding" in request.headers or not length.isdecimal():
+            raise InvalidInput("a request should say its body's length")
+        if int(length) > MAXIMUM_BODY_BYTES:
+            raise InvalidInput(f"a body of {length} bytes; at most {MAXIMUM_BODY_BYTES} may come")
+
+    async def _principal(self, request: Request) -> Principal:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and key:
+            return await run_in_threadpool(principals.find, self._database, key.strip())
+        if _is_local(request):
+            return principals.LOCAL
+        raise NotAllowed("an API key is needed from other machines: Authorization: Bearer …")
+
+    def _check_right(self, request: Request, principal: Principal) -> None:
+        if request.method not in _SAFE and principal.role != principals.OPERATOR:
+            raise NotAllowed(f"{principal.name!r} is a {principal.role} and may only read")
+
+
+def _is_local(request: Request) -> bool:
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_of(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,91 @@
+"""Routes of nodes: who is enrolled, tokens, events, counts and labels."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from gnomon.server.hub import counts, labels, nodes, principals, tokens
+from gnomon.server.hub.rest.bodies import LabelsBody, PrincipalBody, TokenBody
+from gnomon.server.hub.rest.dependencies import (
+    ActorDependency,
+    DatabaseDependency,
+    ServicesDependency,
+)
+
+nodes_router = APIRouter(tags=["nodes"])
+
+_Limit = Annotated[int, Query(ge=1, le=10_000)]
+
+
+@nodes_router.get("/nodes")
+def list_nodes(database: DatabaseDependency) -> list[dict[str, Any]]:
+    """List whoever enrolled, and what each last said of itself."""
+    with database.read() as connection:
+        return nodes.listing(connection)
+
+
+@nodes_router.post("/nodes/{name}/revoke")
+def revoke_node(name: str, database: DatabaseDependency, actor: ActorDependency) -> dict[str, Any]:
+    """Make all certificates issued so far to a name worthless."""
+    nodes.revoke(database, actor, name)
+    return {"name": name, "revoked": True}
+
+
+@nodes_router.post("/tokens", status_code=201)
+def create_token(
+    body: TokenBody, services: ServicesDependency, actor: ActorDependency
+) -> dict[str, Any]:
+    """Make a one-time token; it is shown only now."""
+    token = tokens.create(
+        services.database, actor, body.role, body.name or tokens.ANY_NAME, body.lifetime_seconds
+    )
+    addresses = services.addresses
+    return {
+        "token": token,
+        "fingerprint": addresses.fingerprint,
+        "authority": services.authority.certificate_pem.decode(),
+        "enrolment": addresses.enrolment,
+        "sync": addresses.sync,
+    }
+
+
+@nodes_router.post("/principals", status_code=201)
+def create_principal(
+    body: PrincipalBody, database: DatabaseDependency, actor: ActorDependency
+) -> dict[str, Any]:
+    """Make an API key for use from other machines; it is shown only now."""
+    return {"name": body.name, "key": principals.create(database, actor, body.name, body.role)}
+
+
+@nodes_router.delete("/principals/{name}")
+def revoke_principal(
+    name: str, database: DatabaseDependency, actor: ActorDependency
+) -> dict[str, Any]:
+    """Make a principal's key worthless."""
+    principals.revoke(database, actor, name)
+    return {"name": name, "revoked": True}
+
+
+@nodes_router.get("/events")
+def list_events(
+    database: DatabaseDependency, node: str | None = None, limit: _Limit = 100
+) -> list[dict[str, Any]]:
+    """List what nodes said has happened, newest first."""
+    with database.read() as connection:
+        return nodes.events(connection, node, limit)
+
+
+@nodes_router.get("/counts")
+def count_rows(database: DatabaseDependency, model: str | None = None) -> list[dict[str, Any]]:
+    """Count rows by model, version, node, shadow and outcome; exact, from the windows."""
+    with database.read() as connection:
+        return counts.by_outcome(connection, model)
+
+
+@nodes_router.post("/labels", status_code=201)
+def add_labels(body: LabelsBody, database: DatabaseDependency) -> dict[str, Any]:
+    """Say what turned out to be true; a label that is sent again counts once."""
+    rows = [labels.LabelRow(body.model, one.request_id, one.at, one.value) for one in body.labels]
+    with database.write() as connection:
+        ingested = labels.ingest(connection, rows)
+    return ingested._asdict()

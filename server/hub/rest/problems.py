@@ -1,0 +1,81 @@
+"""Errors as problem documents (RFC 9457): one table of statuses, no internal text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gnomon.runtime.errors import WIRE, GnomonError, InvalidInput
+from gnomon.server.hub.store.clock import new_id
+
+_log = structlog.get_logger(__name__)
+
+
+def problem(
+    status: int, code: str, detail: str, details: Sequence[Mapping[str, Any]] = ()
+) -> JSONResponse:
+    """Return a problem document."""
+    title = code.replace("_", " ")
+    document = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "details": [dict(one) for one in details],
+    }
+    return JSONResponse(document, status, media_type="application/problem+json")
+
+
+def problem_of(error: GnomonError) -> JSONResponse:
+    """Return the problem document of an error."""
+    status = WIRE.get(error.code, WIRE["internal"])[1]
+    return problem(status, error.code, str(error), error.details)
+
+
+async def _known(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, GnomonError):
+        raise error
+    return problem_of(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    details = [
+        {
+            "field": ".".join(str(part) for part in one["loc"]),
+            "rule": one["type"],
+            "message": one["msg"],
+        }
+        for one in error.errors()
+    ]
+    first = details[0] if details else {"field": "body", "message": "is not valid"}
+    return problem_of(InvalidInput(f"{first['field']}: {first['message']}", details=details))
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    codes = {404: "unknown_path", 405: "unknown_method"}
+    return problem(
+        error.status_code, codes.get(error.status_code, "invalid_input"), str(error.detail)
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    reference = new_id()
+    _log.error("request_failed", path=request.url.path, reference=reference, exc_info=error)
+    return problem_of(GnomonError(f"the hub failed; its log tells why under {reference}"))
+
+
+def install(app: FastAPI) -> None:
+    """Let an application tell all its errors so."""
+    app.add_exception_handler(GnomonError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)

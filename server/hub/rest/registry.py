@@ -1,0 +1,66 @@
+"""Routes of models, versions, placements and builders' keys."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub import catalogue, desired, keys
+from gnomon.server.hub.rest.bodies import KeyBody, PlacementBody
+from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+
+registry_router = APIRouter(tags=["registry"])
+
+
+@registry_router.get("/models")
+def list_models(database: DatabaseDependency) -> list[dict[str, Any]]:
+    """List all models, each with its versions and the one in service."""
+    with database.read() as connection:
+        return catalogue.models(connection)
+
+
+@registry_router.get("/models/{name}/versions")
+def list_versions(name: str, database: DatabaseDependency) -> list[dict[str, Any]]:
+    """List a model's packages, newest first."""
+    with database.read() as connection:
+        versions = catalogue.versions(connection, name)
+    if not versions:
+        raise UnknownModel(f"there is no model {name!r} in the registry")
+    return versions
+
+
+@registry_router.get("/placements")
+def list_placements(database: DatabaseDependency, model: str | None = None) -> list[dict[str, Any]]:
+    """List what should be and was in service everywhere, newest first."""
+    with database.read() as connection:
+        return desired.placements(connection, model)
+
+
+@registry_router.post("/placements", status_code=201)
+def place(
+    body: PlacementBody, database: DatabaseDependency, actor: ActorDependency
+) -> dict[str, Any]:
+    """Put a version straight into service everywhere, without a rollout."""
+    with database.change(actor) as change:
+        changed = desired.place(change, body.model, body.version)
+    return {"model": body.model, "version": body.version, "changed": changed}
+
+
+@registry_router.get("/keys")
+def list_keys(database: DatabaseDependency) -> list[dict[str, Any]]:
+    """List builders' keys, those revoked too."""
+    with database.read() as connection:
+        return keys.listing(connection)
+
+
+@registry_router.post("/keys", status_code=201)
+def add_key(body: KeyBody, database: DatabaseDependency, actor: ActorDependency) -> dict[str, Any]:
+    """Trust a builder's public key from now on."""
+    return {"key": body.key.lower(), "added": keys.add(database, actor, body.name, body.key)}
+
+
+@registry_router.delete("/keys/{key}")
+def revoke_key(key: str, database: DatabaseDependency, actor: ActorDependency) -> dict[str, Any]:
+    """Trust a key no longer."""
+    keys.revoke(database, actor, key)
+    return {"key": key.lower(), "revoked": True}
