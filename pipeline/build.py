@@ -1,0 +1,169 @@
+"""Builds a package: model file, profile, golden samples and record, signed and verified.
+
+The golden samples are recorded by the engine that will run the model in service, on the runtime's
+own path through contract and packing; so what a device reproduces is what the build saw.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from gnomon.core.fields import Field, Kind
+from gnomon.pipeline.dataset import Split
+from gnomon.pipeline.environment import code_version, pinned
+from gnomon.runtime.errors import PackageError
+from gnomon.runtime.golden import Golden, encode_golden
+from gnomon.runtime.manifest import (
+    Deployment,
+    Needs,
+    Reproducibility,
+    Signature,
+    TensorSpec,
+)
+from gnomon.runtime.model import Model
+from gnomon.runtime.package import Package
+from gnomon.runtime.profile import Profile, encode_profile
+from gnomon.runtime.signing import Signer
+from gnomon.runtime.writing import write_package
+
+__all__ = ["About", "ModelFile", "build_package", "record", "signature"]
+
+#: The distributions that run a format.
+_RUN_BY = {"onnx": ("numpy", "onnxruntime"), "tflite": ("ai-edge-litert", "numpy")}
+
+#: Open Inference Protocol datatypes of what is not an integer; texts of any kind are BYTES.
+_DATATYPES = {
+    Kind.BOOL: "BOOL",
+    Kind.FLOAT32: "FP32",
+    Kind.FLOAT64: "FP64",
+    Kind.VECTOR: "FP32",
+    Kind.TENSOR: "FP32",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """What an engine runs: the bytes, their format, and how fields become tensors and back.
+
+    `packing` is the form of `gnomon.core.packing`; `output_tensors` names the engine's tensors
+    behind the profile's outputs, in their order.
+    """
+
+    format: str
+    content: bytes
+    packing: Mapping[str, Any]
+    output_tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What people want to know of a package, and how it is to be run."""
+
+    owner: str = ""
+    licence: str = ""
+    card: str = ""
+    risk_tier: str = "low"
+    needs: Needs = field(default_factory=Needs)
+    deployment: Deployment = field(default_factory=Deployment)
+
+
+def build_package(
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    model: ModelFile,
+    profile: Profile,
+    golden_rows: Sequence[Mapping[str, Any]],
+    reproducibility: Reproducibility,
+    signer: Signer | None,
+    about: About | None = None,
+) -> Package:
+    """Write the package as `folder` and return it, verified. Same inputs, same digest.
+
+    `golden_rows` are rows as clients send them; their outputs are recorded here.
+
+    Raises:
+        PackageError: the parts do not make a package, or no engine here runs the format.
+        InvalidInput: a golden row breaks the contract.
+        InvalidOutput: the answer to a golden row breaks it.
+        Conflict: the folder exists and holds something else.
+    """
+    if model.format not in _RUN_BY:
+        raise PackageError(
+            f"{name}@{version}: format {model.format!r} is unknown; known are {', '.join(_RUN_BY)}"
+        )
+    if not golden_rows:
+        raise PackageError(f"{name}@{version}: a package needs at least one golden sample")
+    model_file = f"model.{model.format}"
+    manifest = {
+        "name": name,
+        "version": version,
+        "format": model.format,
+        "model_file": model_file,
+        "signature": signature(profile),
+        "packing": dict(model.packing),
+        "output_tensors": model.output_tensors,
+        "reproducibility": reproducibility,
+        "dependencies": pinned(_RUN_BY[model.format]),
+        **vars(about or About()),
+    }
+    files = {model_file: model.content, "profile.json": encode_profile(profile)}
+    golden = _record_golden(manifest, files, golden_rows)
+    return write_package(folder, manifest, files | {"golden.json": encode_golden(golden)}, signer)
+
+
+def record(
+    source: Path,
+    split: Split,
+    *,
+    dataset_fingerprint: str,
+    parameters: Mapping[str, Any],
+    seed: int,
+    test_metrics: Mapping[str, float],
+) -> Reproducibility:
+    """Return what it takes to build again; `source` is the file whose code trains the model."""
+    commit, clean = code_version(source)
+    return Reproducibility(
+        code_version=commit,
+        code_clean=clean,
+        dataset_uri=split.train.uri,
+        dataset_fingerprint=dataset_fingerprint,
+        split=dict(split.recipe),
+        parameters=dict(parameters),
+        seed=seed,
+        test_metrics=dict(test_metrics),
+    )
+
+
+def signature(profile: Profile) -> Signature:
+    """Return what clients of this profile send and get: one tensor a field."""
+    return Signature(
+        inputs=tuple(_tensor(column) for column in profile.inputs),
+        outputs=tuple(_tensor(column) for column in profile.outputs),
+    )
+
+
+def _tensor(column: Field) -> TensorSpec:
+    kind = column.kind
+    datatype = kind.value.upper() if kind.is_integer else _DATATYPES.get(kind, "BYTES")
+    return TensorSpec(name=column.name, datatype=datatype, shape=(-1, *(column.shape or (1,))))
+
+
+def _record_golden(
+    manifest: Mapping[str, Any], files: Mapping[str, bytes], rows: Sequence[Mapping[str, Any]]
+) -> Golden:
+    """Run the rows through the model as a node would, from a package that nobody else sees."""
+    empty = encode_golden(Golden(rows=(), outputs=()))
+    with TemporaryDirectory() as folder:
+        package = write_package(
+            Path(folder) / "draft", manifest, {**files, "golden.json": empty}, None
+        )
+        model = Model(package)
+        try:
+            outputs = tuple(dict(model.predict_row(row)) for row in rows)
+        finally:
+            model.close()
+    return Golden(rows=tuple(dict(row) for row in rows), outputs=outputs)
