@@ -5,9 +5,9 @@ open only moves its time and count. Opening, acknowledging and closing are audit
 transaction; that it was met again is not.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
@@ -24,7 +24,7 @@ _KEY_CHARACTERS = 255
 _ALERT = schema.alert.c
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Condition:
     """What an alert is about; its first four parts say which alert it is."""
 
@@ -34,7 +34,7 @@ class Condition:
     field: str
     version: str
     text: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -60,7 +60,10 @@ def raise_alert(connection: Connection, condition: Condition) -> bool:
             update(schema.alert)
             .where(_ALERT.id == open_id)
             .values(
-                last_at=now, count=_ALERT.count + 1, evidence=evidence, text=condition.text,
+                last_at=now,
+                count=_ALERT.count + 1,
+                evidence=evidence,
+                text=condition.text,
                 version=condition.version,
             )
         )
@@ -82,9 +85,8 @@ def raise_alert(connection: Connection, condition: Condition) -> bool:
             text=condition.text,
         )
     )
-    audit.append(
-        connection, MONITOR, "open_alert", condition.model, {"alert": alert_id, "text": condition.text}
-    )
+    detail = {"alert": alert_id, "text": condition.text}
+    audit.append(connection, MONITOR, "open_alert", condition.model, detail)
     return True
 
 
@@ -116,9 +118,7 @@ def close(change: Change, alert_id: str, reason: str = "") -> None:
         Conflict: where it is closed already.
     """
     row = _open_alert(change.connection, alert_id)
-    change.execute(
-        update(schema.alert).where(_ALERT.id == alert_id).values(closed_at=now_ms())
-    )
+    change.execute(update(schema.alert).where(_ALERT.id == alert_id).values(closed_at=now_ms()))
     change.audit("close_alert", row.model, {"alert": alert_id, "reason": reason, "text": row.text})
 
 

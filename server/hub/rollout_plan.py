@@ -1,5 +1,7 @@
 """What a person asks of a rollout: its steps and its gates."""
 
+from itertools import pairwise
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gnomon.server.hub.desired import WHOLE
@@ -7,7 +9,7 @@ from gnomon.server.hub.gates import Gates
 
 
 class Plan(BaseModel):
-    """The candidate's share of the traffic, step by step in parts per 1,000, and each step's gate."""
+    """The candidate's share of the traffic, step by step in parts per 1,000, and their gate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,11 +21,11 @@ class Plan(BaseModel):
     @field_validator("steps")
     @classmethod
     def _rising_to_the_whole(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
-        rising = all(low < high for low, high in zip(steps, steps[1:], strict=False))
+        rising = all(low < high for low, high in pairwise(steps))
         if not rising or steps[0] < 1 or steps[-1] != WHOLE:
             raise ValueError(
-                f"steps are {list(steps)}; they should rise, start at 1 or more, and end at {WHOLE} "
-                "(parts per 1,000)"
+                f"steps are {list(steps)}; they should rise, start at 1 or more, and end at "
+                f"{WHOLE} (parts per 1,000)"
             )
         return steps
 

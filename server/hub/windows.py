@@ -58,7 +58,7 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
 
 
 def service_counts(connection: Connection, digest: str, data: bytes) -> dict[str, Any]:
-    """Return the columns `outcomes` (rows by outcome) and `latency` (answers by bucket) of a window.
+    """Return a window's columns `outcomes` (rows by outcome) and `latency` (answers by bucket).
 
     Both are empty for a package that the registry does not have: its windows are kept unread.
 
