@@ -9,7 +9,8 @@ from typing import Any, Self
 __all__ = ["ContractError", "Field", "Kind", "Policy", "Rule"]
 
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}")
-LARGEST_EXACT_INTEGER = 2**63 - 1
+# Above it neighbouring whole numbers share one float64.
+LARGEST_EXACT_INTEGER = 2**53 - 1
 
 Number = float | int
 Scalar = float | int | str | bool
@@ -142,6 +143,18 @@ class Field:
     def size(self) -> int:
         """How many numbers one value has: 1, or the product of `shape`."""
         return math.prod(self.shape)
+
+    @property
+    def integer_bounds(self) -> tuple[int, int]:
+        """The least and the greatest whole number that keeps the bounds and fits the kind."""
+        least, greatest = self.kind.integer_range if self.kind.is_integer else (-(2**63), 2**63)
+        if self.minimum is not None:
+            bound = math.ceil(self.minimum)
+            least = max(least, bound + (self.minimum_open and bound == self.minimum))
+        if self.maximum is not None:
+            bound = math.floor(self.maximum)
+            greatest = min(greatest, bound - (self.maximum_open and bound == self.maximum))
+        return least, greatest
 
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults, in plain JSON types."""
@@ -279,6 +292,13 @@ def _check_bounds(field: Field) -> None:
     if low is not None and high is not None:
         touching = low == high and not (field.minimum_open or field.maximum_open)
         _require(low < high or touching, field.name, f"minimum {low} must lie below maximum {high}")
+    if kind.is_integer:
+        least, greatest = field.integer_bounds
+        _require(
+            least <= greatest and least < 2**63,
+            field.name,
+            f"no {kind.value} lies between minimum {low} and maximum {high}",
+        )
     _require(
         not field.integer or kind.is_number,
         field.name,
@@ -344,19 +364,25 @@ def _check_allowed(field: Field) -> None:
         _require(_fits(field, value), field.name, f"allowed value {value!r} is no {kind.value}")
 
 
-def _fits(field: Field, value: object) -> bool:
+def _fits(field: Field, value: Any) -> bool:
     """Whether a constant of the contract can be held by the field's kind."""
     kind = field.kind
     if kind.is_text:
-        return isinstance(value, str) and value.isprintable()
+        return isinstance(value, str) and _is_unicode(value)
     if kind is Kind.BOOL:
         return isinstance(value, bool)
-    if not _is_number(value) or not math.isfinite(value):  # type: ignore[arg-type]
+    if not _is_number(value) or not math.isfinite(value):
         return False
     if kind.is_integer:
         low, high = kind.integer_range
-        return value == int(value) and low <= value <= min(high, LARGEST_EXACT_INTEGER)  # type: ignore[call-overload,operator]
-    return abs(value) < (3.4e38 if kind is Kind.FLOAT32 else 1e300)  # type: ignore[arg-type]
+        whole = value == int(value) and abs(value) <= LARGEST_EXACT_INTEGER
+        return whole and bool(low <= value <= high)
+    return bool(abs(value) < (3.4e38 if kind is Kind.FLOAT32 else 1e300))
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be encoded: half of a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_shape(field: Field) -> None:
@@ -382,6 +408,11 @@ def _check_policy(field: Field) -> None:
             field.minimum is not None or field.maximum is not None,
             field.name,
             "policy clip needs a minimum or a maximum to clip to",
+        )
+        _require(
+            field.allowed is None and not field.kind.is_vector,
+            field.name,
+            "policy clip is for single numbers without a list of allowed values",
         )
     if field.policy is Policy.IMPUTE:
         _require(field.impute is not None, field.name, "policy impute needs an impute value")

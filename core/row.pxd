@@ -40,12 +40,14 @@ cdef class Row:
     # (UNSEEN_CODE if unknown), the length of a free text; vectors lie in vector_buffer.
     cdef double* value_buffer
     cdef uint8_t* status_buffer
-    # The code of the first rule that the field broke, 0 if none.
+    # The code of the first rule that each field broke, 0 if none; then one byte for each
+    # condition over several fields.
     cdef uint8_t* rule_buffer
     # The elements of all vector fields, one field after the other.
     cdef float* vector_buffer
     cdef readonly Py_ssize_t fields
     cdef readonly Py_ssize_t vector_size
+    cdef readonly Py_ssize_t conditions
     cdef readonly object values
     cdef readonly object status
     cdef readonly object rules

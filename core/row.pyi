@@ -14,17 +14,19 @@ class Row:
     `values` has one float64 a field: NaN where missing, a category's code (-2 if it is not
     known), the length of a free text, NaN for a vector. `status` has one uint8 a field, telling
     what came in whatever the policy made of it: 0 OK, 1 missing, 2 invalid, 3 unseen category.
-    `rules` has the code of the first rule that a field broke, 0 for none. `vectors` has the
-    elements of all vector fields (float32), one field after the other.
+    `rules` has the code of the first rule that each field broke, 0 for none, then one code for
+    each condition over several fields. `vectors` has the elements of all vector fields (float32),
+    one field after the other.
     """
 
     fields: int
     vector_size: int
+    conditions: int
     values: NDArray[np.float64]
     status: NDArray[np.uint8]
     rules: NDArray[np.uint8]
     vectors: NDArray[np.float32]
-    def __init__(self, fields: int, vector_size: int = 0) -> None: ...
+    def __init__(self, fields: int, vector_size: int = 0, conditions: int = 0) -> None: ...
     def __len__(self) -> int: ...
 
 class Columns:

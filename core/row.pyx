@@ -26,14 +26,15 @@ cdef dict COLUMN_TYPES = {
 
 
 cdef class Row:
-    def __cinit__(self, Py_ssize_t fields, Py_ssize_t vector_size=0):
-        if fields < 0 or vector_size < 0:
-            raise ValueError(f"a row has 0 or more fields, not {fields}, {vector_size}")
+    def __cinit__(self, Py_ssize_t fields, Py_ssize_t vector_size=0, Py_ssize_t conditions=0):
+        if fields < 0 or vector_size < 0 or conditions < 0:
+            raise ValueError(f"sizes are 0 or more, not {fields}, {vector_size}, {conditions}")
         self.fields = fields
         self.vector_size = vector_size
+        self.conditions = conditions
         self.values = np.full(fields, np.nan)
         self.status = np.full(fields, <int>MISSING, dtype=np.uint8)
-        self.rules = np.zeros(fields, dtype=np.uint8)
+        self.rules = np.zeros(fields + conditions, dtype=np.uint8)
         self.vectors = np.full(vector_size, np.nan, dtype=np.float32)
         self.value_buffer = <double*><uintptr_t>self.values.ctypes.data
         self.status_buffer = <uint8_t*><uintptr_t>self.status.ctypes.data
