@@ -1,32 +1,43 @@
 /* The loops over a block of rows. Included once for each instruction set: NAME(f) gives the
-   version's name, TARGET its attribute. Plain vector arithmetic: the compiler lowers it to what
-   the instruction set has. No sum depends on the order of rows, so all versions agree exactly. */
+   version's name, TARGET its attribute, VECTOR_BYTES its width. No sum depends on the order of
+   rows, so all versions agree exactly. */
 
-/* Quantise to steps: round((x − shift) · scale), clamped; 0 for NaN. It never decreases in x. */
-TARGET static inline v4si NAME(quantise)(const double *x, double shift, double scale,
-                                         double limit)
+#define LANES (VECTOR_BYTES / 8)
+typedef double NAME(reals) __attribute__((vector_size(VECTOR_BYTES)));
+typedef int64_t NAME(masks) __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t NAME(ints) __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t NAME(half_ints) __attribute__((vector_size(VECTOR_BYTES / 2)));
+
+/* Quantise one vector to steps: round((x − shift) · scale), clamped; 0 for NaN. It never
+   decreases in x. */
+TARGET static inline void NAME(quantise)(const double *x, double shift, double scale,
+                                         double limit, int32_t *q)
 {
-    v4d z;
-    memcpy(&z, x, 32);
+    NAME(reals) z, top = (NAME(reals)){0} + limit;
+    memcpy(&z, x, VECTOR_BYTES);
     z = (z - shift) * scale;
-    z = (v4d)((v4di)z & (z == z));
-    v4d top = (v4d){0} + limit;
-    v4di over = z > top, under = z < -top;
-    z = (v4d)((over & (v4di)top) | (under & (v4di)-top) | (~(over | under) & (v4di)z));
-    return __builtin_convertvector(z + ROUNDING, v4si) - OFFSET;
+    z = (NAME(reals))((NAME(masks))z & (z == z));
+    NAME(masks) over = z > top, under = z < -top;
+    z = (NAME(reals))((over & (NAME(masks))top) | (under & (NAME(masks))-top)
+                      | (~(over | under) & (NAME(masks))z));
+    NAME(half_ints) steps = __builtin_convertvector(z + ROUNDING, NAME(half_ints)) - OFFSET;
+    memcpy(q, &steps, VECTOR_BYTES / 2);
 }
 
+/* For 4 vectors of quantised values, count the keys below each. */
 TARGET static inline void NAME(count_below)(const int32_t *keys, int count, const int32_t *q,
                                             int32_t *below)
 {
-    v8si q0, q1, q2, q3, n0 = {0}, n1 = {0}, n2 = {0}, n3 = {0};
-    memcpy(&q0, q, 32), memcpy(&q1, q + 8, 32), memcpy(&q2, q + 16, 32), memcpy(&q3, q + 24, 32);
+    const int step = VECTOR_BYTES / 4;
+    NAME(ints) q0, q1, q2, q3, n0 = {0}, n1 = {0}, n2 = {0}, n3 = {0};
+    memcpy(&q0, q, VECTOR_BYTES), memcpy(&q1, q + step, VECTOR_BYTES);
+    memcpy(&q2, q + 2 * step, VECTOR_BYTES), memcpy(&q3, q + 3 * step, VECTOR_BYTES);
     for (int k = 0; k < count; k++) {
-        v8si key = keys[k] - (v8si){0};
+        NAME(ints) key = keys[k] - (NAME(ints)){0};
         n0 -= key < q0, n1 -= key < q1, n2 -= key < q2, n3 -= key < q3;
     }
-    memcpy(below, &n0, 32), memcpy(below + 8, &n1, 32);
-    memcpy(below + 16, &n2, 32), memcpy(below + 24, &n3, 32);
+    memcpy(below, &n0, VECTOR_BYTES), memcpy(below + step, &n1, VECTOR_BYTES);
+    memcpy(below + 2 * step, &n2, VECTOR_BYTES), memcpy(below + 3 * step, &n3, VECTOR_BYTES);
 }
 
 /* Count `x`, padded with NaN to a multiple of 32, into the cells; NaN is in none of them. */
@@ -34,7 +45,8 @@ TARGET static void NAME(numeric_cells)(const NumericField *f, const double *x, c
                                        int padded, int absent, int64_t *cells)
 {
     int32_t below[BLOCK];
-    for (int j = 0; j < padded; j += 32) NAME(count_below)(f->keys, f->bins + 1, q + j, below + j);
+    for (int j = 0; j < padded; j += VECTOR_BYTES)
+        NAME(count_below)(f->keys, f->bins + 1, q + j, below + j);
     for (int j = 0; j < padded; j++) {
         int cell = below[j];
         while (x[j] >= f->edges[cell]) cell++;
@@ -55,53 +67,56 @@ TARGET static void NAME(numeric_moments)(const int32_t *q, const double *x, int 
         low += square & 0xffffffffu;
         high += square >> 32;
     }
-    moments[SUM] += sum, moments[SQUARES_LOW] += low, moments[SQUARES_HIGH] += high;
-    v4d least = (v4d){0} + extremes[0], greatest = (v4d){0} + extremes[1];
-    for (int j = 0; j < padded; j += 4) {
-        v4d v;
-        memcpy(&v, x + j, 32);
-        v4di less = v < least, more = v > greatest;
-        least = (v4d)((less & (v4di)v) | (~less & (v4di)least));
-        greatest = (v4d)((more & (v4di)v) | (~more & (v4di)greatest));
+    moments[SUM] += sum;
+    moments[SQUARES_LOW] += (int64_t)low;
+    moments[SQUARES_HIGH] += (int64_t)high;
+    NAME(reals) least = (NAME(reals)){0} + extremes[0], greatest = (NAME(reals)){0} + extremes[1];
+    for (int j = 0; j < padded; j += LANES) {
+        NAME(reals) v;
+        memcpy(&v, x + j, VECTOR_BYTES);
+        NAME(masks) less = v < least, more = v > greatest;
+        least = (NAME(reals))((less & (NAME(masks))v) | (~less & (NAME(masks))least));
+        greatest = (NAME(reals))((more & (NAME(masks))v) | (~more & (NAME(masks))greatest));
     }
-    for (int lane = 0; lane < 4; lane++) {
+    for (int lane = 0; lane < LANES; lane++) {
+        /* + 0.0 makes −0 and 0 one, or the order of rows would show. */
         if (least[lane] < extremes[0]) extremes[0] = least[lane] + 0.0;
         if (greatest[lane] > extremes[1]) extremes[1] = greatest[lane] + 0.0;
     }
 }
 
-TARGET static void NAME(numeric_block)(const NumericField *f, const double *x, int rows,
-                                       int absent, int64_t *cells, int64_t *moments,
-                                       double *extremes)
+/* Count a block into cells and moments; returns how many of the rows are NaN. */
+TARGET static int NAME(numeric_block)(const NumericField *f, const double *x, int rows,
+                                      int64_t *cells, int64_t *moments, double *extremes)
 {
     int32_t q[BLOCK] __attribute__((aligned(32)));
-    int padded = (rows + 31) & ~31;
-    for (int j = 0; j < padded; j += 4) {
-        v4si lane = NAME(quantise)(x + j, f->shift, f->inverse_step, LIMIT);
-        memcpy(q + j, &lane, 16);
+    int padded = (rows + 31) & ~31, absent = 0;
+    NAME(masks) empty = {0};
+    for (int j = 0; j < padded; j += LANES) {
+        NAME(reals) v;
+        memcpy(&v, x + j, VECTOR_BYTES);
+        empty -= v != v;
+        NAME(quantise)(x + j, f->shift, f->inverse_step, LIMIT, q + j);
     }
-    NAME(numeric_cells)(f, x, q, padded, absent + padded - rows, cells);
+    for (int lane = 0; lane < LANES; lane++) absent += (int)empty[lane];
+    NAME(numeric_cells)(f, x, q, padded, absent, cells);
     NAME(numeric_moments)(q, x, padded, moments, extremes);
+    return absent - (padded - rows);
 }
 
 /* Prepare a block for the pairs: standard scores, signs around the median, presence. */
 TARGET static void NAME(stage_block)(const NumericField *f, const double *x, int rows, Stage to)
 {
-    double tie = f->tie, median = f->median;
-    for (int j = 0; j < rows; j += 4) {
-        v4d v;
-        memcpy(&v, x + j, 32);
-        v4si score = NAME(quantise)(x + j, f->center, f->inverse_spread, SCORE_LIMIT);
-        v4d sign = (v4d)((v4di)((v4d){0} + SIGN) & (v > median))
-                 - (v4d)((v4di)((v4d){0} + SIGN) & (v < median))
-                 + (v4d)((v4di)((v4d){0} + tie) & (v == median));
-        v4hi signs = __builtin_convertvector(__builtin_convertvector(sign, v4si), v4hi);
-        v4hi scores = __builtin_convertvector(score, v4hi);
-        v4hi present = __builtin_convertvector(-(v == v), v4hi);
-        int left = rows - j < 4 ? (rows - j) * 2 : 8;
-        memcpy(to.score + j, &scores, left);
-        memcpy(to.sign + j, &signs, left);
-        memcpy(to.present + j, &present, left);
+    int32_t scores[BLOCK] __attribute__((aligned(32)));
+    int16_t tie = (int16_t)f->tie;
+    double median = f->median;
+    for (int j = 0; j < ((rows + 31) & ~31); j += LANES)
+        NAME(quantise)(x + j, f->center, f->inverse_spread, SCORE_LIMIT, scores + j);
+    for (int j = 0; j < rows; j++) to.score[j] = (int16_t)scores[j];
+    for (int j = 0; j < rows; j++) {
+        int16_t above = x[j] > median, below = x[j] < median, equal = x[j] == median;
+        to.sign[j] = (int16_t)(SIGN * (above - below) + tie * equal);
+        to.present[j] = (int16_t)(above | below | equal);
     }
 }
 
@@ -118,3 +133,53 @@ TARGET static int32_t NAME(total)(const int16_t *a)
     for (int j = 0; j < BLOCK; j++) sum += a[j];
     return sum;
 }
+
+TARGET static inline void NAME(numeric_one)(Side *side, const NumericField *f, double *extremes,
+                                            double x)
+{
+    int64_t *cells = side->counts + f->cells, *moments = side->counts + f->moments;
+    int32_t q = quantise_one(x, f->shift, f->inverse_step, LIMIT);
+    int cell = 0, keys = (f->bins + 8) & ~7;
+    NAME(ints) below = {0};
+    for (int k = 0; k < keys; k += VECTOR_BYTES / 4) {
+        NAME(ints) key;
+        memcpy(&key, f->keys + k, VECTOR_BYTES);
+        below -= key < q;
+    }
+    for (int lane = 0; lane < VECTOR_BYTES / 4; lane++) cell += below[lane];
+    while (x >= f->edges[cell]) cell++;
+    cells[cell]++;
+    uint64_t square = (uint64_t)((int64_t)q * q);
+    moments[SUM] += q;
+    moments[SQUARES_LOW] += (int64_t)(square & 0xffffffffu);
+    moments[SQUARES_HIGH] += (int64_t)(square >> 32);
+    if (x < extremes[0]) extremes[0] = x + 0.0;
+    if (x > extremes[1]) extremes[1] = x + 0.0;
+    if (f->slot < 0) return;
+    Stage to = stage_of(side, f->slot);
+    int at = side->pending;
+    to.score[at] = (int16_t)quantise_one(x, f->center, f->inverse_spread, SCORE_LIMIT);
+    to.sign[at] = (int16_t)(x > f->median ? SIGN : x < f->median ? -SIGN : f->tie);
+    to.present[at] = 1;
+}
+
+TARGET static void NAME(row)(Side *side, const double *values, const uint8_t *status)
+{
+    for (int i = 0; i < side->fields; i++) {
+        const NumericField *f = &side->field[i];
+        int64_t *cells = side->counts + f->cells;
+        double x = values[i];
+        if (f->kind == KIND_CATEGORY) {
+            cells[category_cell(f->bins, x, status[i])]++;
+        } else if (status[i] != STATUS_OK || x != x) {
+            cells[f->bins + 2 + (status[i] > STATUS_MISSING)]++;
+            if (f->slot >= 0) side->gaps[f->slot] = 1;
+        } else if (f->kind == KIND_NUMERIC) {
+            NAME(numeric_one)(side, f, side->extremes + 2 * i, x);
+        } else {
+            cells[0]++;
+            sketch_one(side->counts + f->moments, side->extremes + 2 * i, x);
+        }
+    }
+}
+#undef LANES

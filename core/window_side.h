@@ -14,7 +14,7 @@
 /* Standard scores for co-moments: 256 steps a standard deviation, clamped just under 16 of them.
    128 products of two fit an int32. */
 #define SCORE_LIMIT 4095.0
-#define SIGN 16.0
+#define SIGN 16
 
 enum { SUM, SQUARES_LOW, SQUARES_HIGH, SCORE_SUM, SCORE_SQUARES, MOMENTS };
 enum { PAIR_ROWS, PAIR_SIGNS, PAIR_SCORES, PAIR_SUMS };
@@ -24,17 +24,11 @@ enum { STATUS_OK, STATUS_MISSING, STATUS_INVALID, STATUS_UNSEEN };
 enum { AS_BOOL, AS_INT8, AS_INT16, AS_INT32, AS_INT64, AS_UINT8, AS_UINT16, AS_UINT32, AS_UINT64,
        AS_FLOAT32, AS_FLOAT64, AS_CODE, AS_VECTOR };
 
-typedef double v4d __attribute__((vector_size(32)));
-typedef int64_t v4di __attribute__((vector_size(32)));
-typedef int32_t v8si __attribute__((vector_size(32)));
-typedef int32_t v4si __attribute__((vector_size(16)));
-typedef int16_t v4hi __attribute__((vector_size(8)));
-
 typedef struct {
     int32_t kind, bins, zero_cell, slot;
     int64_t cells, moments;           /* offsets into the side's counts */
     const double *edges;              /* bins + 1 edges, the last one nudged up, then NaN */
-    const int32_t *keys;              /* the same edges, quantised */
+    const int32_t *keys;              /* the same edges, quantised, to a multiple of 8 */
     double shift, inverse_step, center, inverse_spread, median, tie;
 } NumericField;
 
@@ -58,25 +52,6 @@ typedef struct {
     uint8_t *gaps;                    /* a slot: whether its block has absent values */
     int32_t wide;                     /* whether the AVX2 version runs */
 } Side;
-
-#define NAME(f) f##_base
-#define TARGET
-#include "window_block.h"
-#undef NAME
-#undef TARGET
-#if defined(__x86_64__) && defined(__GNUC__)
-#define WIDE_VERSION 1
-#define NAME(f) f##_wide
-#define TARGET __attribute__((target("avx2")))
-#include "window_block.h"
-#undef NAME
-#undef TARGET
-static int side_can_run_wide(void) { return __builtin_cpu_supports("avx2") != 0; }
-#define VERSION(side, f) ((side)->wide ? f##_wide : f##_base)
-#else
-static int side_can_run_wide(void) { return 0; }
-#define VERSION(side, f) f##_base
-#endif
 
 static inline int32_t quantise_one(double x, double shift, double scale, double limit)
 {
@@ -103,11 +78,48 @@ static inline int sketch_bucket(double x)
     return x < 0 ? HALF - 1 - at : HALF + 1 + at;
 }
 
+static inline void sketch_one(int64_t *buckets, double *extremes, double x)
+{
+    buckets[sketch_bucket(x)]++;
+    if (x < extremes[0]) extremes[0] = x + 0.0;
+    if (x > extremes[1]) extremes[1] = x + 0.0;
+}
+
+/* A category's cell. A vector has no code: it is NaN, and present, and so in cell 0. */
+static inline int category_cell(int known, double code, uint8_t status)
+{
+    if (status == STATUS_OK) return code != code ? 0 : code >= 0 && code < known ? (int)code : known;
+    return status == STATUS_MISSING ? known + 1 : status == STATUS_UNSEEN ? known : known + 2;
+}
+
 static inline Stage stage_of(Side *side, int slot)
 {
     int16_t *base = side->stage + (int64_t)slot * 3 * BLOCK;
     return (Stage){base, base + BLOCK, base + 2 * BLOCK};
 }
+
+#define NAME(f) f##_base
+#define TARGET
+#define VECTOR_BYTES 16
+#include "window_block.h"
+#undef NAME
+#undef TARGET
+#undef VECTOR_BYTES
+#if defined(__x86_64__) && defined(__GNUC__)
+#define WIDE_VERSION 1
+#define NAME(f) f##_wide
+#define TARGET __attribute__((target("avx2")))
+#define VECTOR_BYTES 32
+#include "window_block.h"
+#undef NAME
+#undef TARGET
+#undef VECTOR_BYTES
+static int side_can_run_wide(void) { return __builtin_cpu_supports("avx2") != 0; }
+#define VERSION(side, f) ((side)->wide ? f##_wide : f##_base)
+#else
+static int side_can_run_wide(void) { return 0; }
+#define VERSION(side, f) f##_base
+#endif
 
 /* Fold the staged rows into the sums of pairs, and leave the stage empty (all zero). */
 static void side_flush(Side *side)
@@ -134,61 +146,10 @@ static void side_flush(Side *side)
     side->pending = 0;
 }
 
-static inline void numeric_one(Side *side, const NumericField *f, double *extremes, double x)
-{
-    int64_t *cells = side->counts + f->cells, *moments = side->counts + f->moments;
-    int32_t q = quantise_one(x, f->shift, f->inverse_step, LIMIT);
-    int cell = 0, edges = f->bins + 1;
-    for (int k = 0; k < edges; k++) cell += f->keys[k] < q;
-    while (x >= f->edges[cell]) cell++;
-    cells[cell]++;
-    uint64_t square = (uint64_t)((int64_t)q * q);
-    moments[SUM] += q;
-    moments[SQUARES_LOW] += (int64_t)(square & 0xffffffffu);
-    moments[SQUARES_HIGH] += (int64_t)(square >> 32);
-    if (x < extremes[0]) extremes[0] = x + 0.0;
-    if (x > extremes[1]) extremes[1] = x + 0.0;
-    if (f->slot >= 0) {
-        Stage to = stage_of(side, f->slot);
-        int at = side->pending;
-        to.score[at] = (int16_t)quantise_one(x, f->center, f->inverse_spread, SCORE_LIMIT);
-        to.sign[at] = (int16_t)(x > f->median ? SIGN : x < f->median ? -SIGN : f->tie);
-        to.present[at] = 1;
-    }
-}
-
-static inline void sketch_one(int64_t *buckets, double *extremes, double x)
-{
-    buckets[sketch_bucket(x)]++;
-    if (x < extremes[0]) extremes[0] = x + 0.0;
-    if (x > extremes[1]) extremes[1] = x + 0.0;
-}
-
-/* A category's cell. A vector has no code: it is NaN, and present, and so in cell 0. */
-static inline int category_cell(int known, double code, uint8_t status)
-{
-    if (status == STATUS_OK) return code != code ? 0 : code >= 0 && code < known ? (int)code : known;
-    return status == STATUS_MISSING ? known + 1 : status == STATUS_UNSEEN ? known : known + 2;
-}
-
+/* Count one row. */
 static void side_row(Side *side, const double *values, const uint8_t *status)
 {
-    for (int i = 0; i < side->fields; i++) {
-        const NumericField *f = &side->field[i];
-        int64_t *cells = side->counts + f->cells;
-        double x = values[i];
-        if (f->kind == KIND_CATEGORY) {
-            cells[category_cell(f->bins, x, status[i])]++;
-        } else if (status[i] != STATUS_OK || x != x) {
-            cells[f->bins + 2 + (status[i] > STATUS_MISSING)]++;
-            if (f->slot >= 0) side->gaps[f->slot] = 1;
-        } else if (f->kind == KIND_NUMERIC) {
-            numeric_one(side, f, side->extremes + 2 * i, x);
-        } else {
-            cells[0]++;
-            sketch_one(side->counts + f->moments, side->extremes + 2 * i, x);
-        }
-    }
+    VERSION(side, row)(side, values, status);
     side->counts[0]++;
     if (side->slots && ++side->pending == BLOCK) side_flush(side);
 }
@@ -217,20 +178,22 @@ static void load(const void *data, int type, int64_t start, int rows, double *x)
     }
 }
 
-/* Count what is absent and leave NaN in its place; returns how many. */
-static int count_absent(double *x, const uint8_t *status, int rows, int64_t *missing)
+/* Put NaN in the place of what is marked; returns how many values are marked as invalid. */
+static int mark_absent(double *x, const uint8_t *status, int rows)
 {
-    int absent = 0, invalid = 0, marked = 0;
-    if (status) for (int j = 0; j < rows; j++) marked |= status[j];
-    if (marked)
-        for (int j = 0; j < rows; j++) {
-            if (status[j]) x[j] = NAN;
-            invalid += status[j] > STATUS_MISSING;
-        }
-    for (int j = 0; j < rows; j++) absent += x[j] != x[j];
-    missing[0] += absent - invalid;
-    missing[1] += invalid;
-    return absent;
+    int invalid = 0;
+    for (int j = 0; j < rows; j++) {
+        if (status[j]) x[j] = NAN;
+        invalid += status[j] > STATUS_MISSING;
+    }
+    return invalid;
+}
+
+static int any_marked(const uint8_t *status, int rows)
+{
+    int marked = 0;
+    if (status) for (int j = 0; j < rows; j++) { marked |= status[j]; }
+    return marked;
 }
 
 static void category_block(const NumericField *f, const void *data, const uint8_t *status,
@@ -247,30 +210,53 @@ static void category_block(const NumericField *f, const void *data, const uint8_
     }
 }
 
+static int sketch_block(Side *side, int i, const double *x, int rows)
+{
+    const NumericField *f = &side->field[i];
+    int absent = 0;
+    for (int j = 0; j < rows; j++) {
+        if (x[j] == x[j]) sketch_one(side->counts + f->moments, side->extremes + 2 * i, x[j]);
+        else absent++;
+    }
+    side->counts[f->cells] += rows - absent;
+    return absent;
+}
+
+static int numeric_values(Side *side, int i, const double *x, int rows)
+{
+    const NumericField *f = &side->field[i];
+    int absent = VERSION(side, numeric_block)(f, x, rows, side->counts + f->cells,
+                                              side->counts + f->moments, side->extremes + 2 * i);
+    if (f->slot >= 0) {
+        Stage to = stage_of(side, f->slot);
+        int at = side->pending;
+        side->gaps[f->slot] |= absent > 0;
+        VERSION(side, stage_block)(f, x, rows, (Stage){to.score + at, to.sign + at,
+                                                       to.present + at});
+    }
+    return absent;
+}
+
 static void value_block(Side *side, int i, const void *data, const uint8_t *status, int type,
                         int64_t start, int rows)
 {
-    const NumericField *f = &side->field[i];
-    double x[BLOCK + 32] __attribute__((aligned(32)));
-    load(data, type, start, rows, x);
-    if (type == AS_CODE && !status)
-        for (int j = 0; j < rows; j++) if (x[j] < 0) x[j] = NAN;
-    int absent = count_absent(x, status, rows, side->counts + f->cells + f->bins + 2);
-    for (int j = rows; j < ((rows + 31) & ~31); j++) x[j] = NAN;
-    if (f->kind == KIND_SKETCH) {
-        side->counts[f->cells] += rows - absent;
-        for (int j = 0; j < rows; j++)
-            if (x[j] == x[j])
-                sketch_one(side->counts + f->moments, side->extremes + 2 * i, x[j]);
-        return;
+    double copy[BLOCK] __attribute__((aligned(32)));
+    const double *x = copy;
+    int invalid = 0, marked = any_marked(status, rows);
+    if (type == AS_FLOAT64 && !marked && rows == BLOCK) {
+        x = (const double *)data + start;
+    } else {
+        load(data, type, start, rows, copy);
+        if (marked) invalid = mark_absent(copy, status, rows);
+        if (type == AS_CODE && !status)
+            for (int j = 0; j < rows; j++) if (copy[j] < 0) copy[j] = NAN;
+        for (int j = rows; j < ((rows + 31) & ~31); j++) copy[j] = NAN;
     }
-    VERSION(side, numeric_block)(f, x, rows, absent, side->counts + f->cells,
-                                 side->counts + f->moments, side->extremes + 2 * i);
-    if (f->slot < 0) return;
-    Stage to = stage_of(side, f->slot);
-    int at = side->pending;
-    side->gaps[f->slot] |= absent > 0;
-    VERSION(side, stage_block)(f, x, rows, (Stage){to.score + at, to.sign + at, to.present + at});
+    int absent = side->field[i].kind == KIND_SKETCH ? sketch_block(side, i, x, rows)
+                                                    : numeric_values(side, i, x, rows);
+    int64_t *missing = side->counts + side->field[i].cells + side->field[i].bins + 2;
+    missing[0] += absent - invalid;
+    missing[1] += invalid;
 }
 
 /* Count `rows` rows of column i; the caller moves `pending` on when all columns are done. */

@@ -126,10 +126,10 @@ cdef class Tally:
         if nudged:
             nudged.append(math.nextafter(nudged.pop(), math.inf))
         kept = np.array([*nudged, math.nan])
-        keys = np.array(
-            [quantise_one(edge, record.shift, record.inverse_step, LIMIT) for edge in nudged],
-            dtype=np.int32,
-        )
+        # Padded to whole vectors with what no value exceeds.
+        keys = np.full((len(nudged) + 7) // 8 * 8, np.iinfo(np.int32).max, dtype=np.int32)
+        for position, edge in enumerate(nudged):
+            keys[position] = quantise_one(edge, record.shift, record.inverse_step, LIMIT)
         self._edges.append(kept)
         self._keys.append(keys)
         record.edges = <const double*>address(kept)
