@@ -1,9 +1,11 @@
 """Sequential tests on cell counts, with a stated rate of false alarms."""
 
 from gnomon.core.detectors.alarm import Alarm, Change
-from gnomon.core.detectors.design import design_effect
-from gnomon.core.detectors.field import FieldDetector, StateMismatch
+from gnomon.core.detectors.field import FieldDetector
 from gnomon.core.detectors.fleet import FleetDetector, FleetVerdict
+from gnomon.core.detectors.model import ModelDetector
+from gnomon.core.detectors.pair import PairDetector
+from gnomon.core.detectors.watch import StateMismatch, Watch
 
 __all__ = [
     "Alarm",
@@ -11,6 +13,8 @@ __all__ = [
     "FieldDetector",
     "FleetDetector",
     "FleetVerdict",
+    "ModelDetector",
+    "PairDetector",
     "StateMismatch",
-    "design_effect",
+    "Watch",
 ]

@@ -134,6 +134,18 @@ def build_library(
     return _freeze(draft, groups, shares)
 
 
+def build_groups(
+    counts: Floats, groups: Sequence[Group], *, tolerance: float, threshold: float
+) -> Library:
+    """Build tilts of groups of cells only, from effective counts of the reference."""
+    shares = posterior_shares(counts, outside=False)
+    pricing = Pricing(max(float(counts.sum()), 1.0), tolerance, threshold)
+    draft = Draft()
+    for index, group in enumerate(groups):
+        _add_group(draft, group, index, float(shares[list(group.cells)].sum()), pricing)
+    return _freeze(draft, groups, shares)
+
+
 def _groups(reference: FieldReference, shares: Floats) -> Iterator[Group]:
     bins = reference.bins
     numeric = reference.kind == "numeric"

@@ -19,27 +19,17 @@ Reference: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for
 detection" (2022).
 """
 
-import math
-import struct
-
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.detectors._tilting import Tilting
-from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.build import build_library
 from gnomon.core.detectors.describe import describe
+from gnomon.core.detectors.watch import Watch, log_threshold
 from gnomon.core.reference import FieldReference
 
-_HEADER = struct.Struct("<4sIId")
-_MAGIC = b"GFD1"
 
-
-class StateMismatch(ValueError):
-    """The state was written by a detector with another library."""
-
-
-class FieldDetector:
+class FieldDetector(Watch):
     """Watches the cell counts of one field.
 
     Args:
@@ -81,21 +71,12 @@ class FieldDetector:
         block_rows: float = 0.0,
     ) -> None:
         effect = reference.design_effect if design_effect is None else design_effect
-        _require(windows_per_false_alarm >= 1, "windows_per_false_alarm", "at least 1")
-        _require(0 < share <= 1, "share", "in (0, 1]")
-        _require(0 <= tolerance < 1, "tolerance", "in [0, 1)")
-        _require(effect >= 1, "design_effect", "at least 1")
+        threshold = log_threshold(windows_per_false_alarm, share, tolerance, effect)
         self.reference = reference
-        self.threshold = math.log(windows_per_false_alarm / share)
-        self._library = build_library(
-            reference, tolerance=tolerance, design_effect=effect, threshold=self.threshold
+        library = build_library(
+            reference, tolerance=tolerance, design_effect=effect, threshold=threshold
         )
-        self._kernel = Tilting(self._library, effect, block_rows, self.threshold)
-
-    @property
-    def evidence(self) -> float:
-        """Natural logarithm of the evidence after the last window; alarms at `threshold`."""
-        return self._kernel.evidence
+        super().__init__(reference.name, library, effect, block_rows, threshold)
 
     def update(self, counts: NDArray[np.int64]) -> Alarm | None:
         """Take the counts of one window, in the layout of the reference; return an alarm or None.
@@ -103,42 +84,10 @@ class FieldDetector:
         Raises `ValueError` when the number of cells is wrong.
         """
         winner = self._kernel.update(counts)
-        return None if winner < 0 else self._alarm(winner, counts)
+        return None if winner < 0 else self._alarm(winner)
 
-    def _alarm(self, winner: int, counts: NDArray[np.int64]) -> Alarm:
-        state = self._kernel.get_state()
-        evidence = self._kernel.evidence
-        self._kernel.reset()
-        _, _, score, rows, age = (float(value) for value in state[:, winner])
+    def _alarm(self, winner: int) -> Alarm:
+        score, since, evidence = self._explain(winner)
         tilt = self._library.tilts[winner]
-        distance, unit, text = describe(self.reference, self._library, winner, score / rows)
-        name = self.reference.name
-        since = max(int(age), 1)
-        return Alarm(name, tilt.kind, evidence, self.threshold, since, distance, unit, text)
-
-    def state(self) -> bytes:
-        """Return the state as bytes, from which `restore` goes on as if nothing had happened."""
-        state = self._kernel.get_state()
-        header = _HEADER.pack(_MAGIC, *state.shape, self._kernel.evidence)
-        return header + state.astype("<f8").tobytes()
-
-    def restore(self, data: bytes) -> None:
-        """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
-        tilts = len(self._library.tilts)
-        expected = _HEADER.size + 8 * tilts * 5
-        if len(data) != expected or data[:4] != _MAGIC:
-            raise StateMismatch(
-                f"state of field {self.reference.name!r}: got {len(data)} bytes beginning "
-                f"{data[:4]!r}, expected {expected} beginning {_MAGIC!r}"
-            )
-        *_, evidence = _HEADER.unpack_from(data)
-        state = np.frombuffer(data, "<f8", offset=_HEADER.size).reshape(5, tilts)
-        self._kernel.set_state(np.ascontiguousarray(state, dtype=np.float64), evidence)
-
-
-def _require(holds: bool, name: str, wanted: str) -> None:
-    if not holds:
-        raise ValueError(f"{name} must be {wanted}")
-
-
-__all__ = ["Alarm", "Change", "FieldDetector", "StateMismatch"]
+        distance, unit, text = describe(self.reference, self._library, winner, score)
+        return Alarm(self.name, tilt.kind, evidence, self.threshold, since, distance, unit, text)

@@ -38,8 +38,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm
-from gnomon.core.detectors.field import FieldDetector, StateMismatch
+from gnomon.core.detectors.field import FieldDetector
 from gnomon.core.detectors.peers import PeerField
+from gnomon.core.detectors.watch import StateMismatch
 from gnomon.core.reference import FieldReference
 
 _MAGIC = b"GFL1"

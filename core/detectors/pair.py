@@ -1,0 +1,82 @@
+"""Two numeric fields, watched for a change of how they go together.
+
+Meaning: do the fields still lie on the same side of their medians as often as in the reference?
+A row is concordant when they do. Window and reference balance what ties there are, so that a
+change of one field alone leaves the share of an independent pair where it was and accuses nobody.
+
+Statistic, price and guarantee are those of `FieldDetector` with the single cell "concordant"
+among the rows in which both fields are present.
+
+Reference: Blomqvist, "On a measure of dependence between two random variables" (1950), for the
+medial correlation 2·share − 1.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.build import Group, build_groups
+from gnomon.core.detectors.watch import Watch, log_threshold
+from gnomon.core.reference import PairReference
+
+
+class PairDetector(Watch):
+    """Watches the concordance of one pair of fields.
+
+    Args:
+        reference: the pair's reference.
+        windows_per_false_alarm: mean number of windows between false alarms of the budget.
+        share: this detector's share of that budget, in (0, 1].
+        tolerance: a change of the share p of concordant rows below `tolerance·√(p(1−p))` does not
+            matter.
+        design_effect: how many rows count as one; the reference's where None.
+        block_rows: as in `FieldDetector`.
+
+    Raises:
+        ValueError: when a parameter is out of its range.
+
+    >>> import numpy as np
+    >>> from gnomon.core.reference import PairReference
+    >>> pair = PairDetector(
+    ...     PairReference("speed", "power", (8000, 2000, 0)), windows_per_false_alarm=10_000
+    ... )
+    >>> pair.update(np.array([400, 100, 0])) is None
+    True
+    >>> print(pair.update(np.array([100, 400, 0])).description)
+    speed × power: 20.00% of rows on the same side of both medians, 80.00% in the reference
+    """
+
+    def __init__(
+        self,
+        reference: PairReference,
+        *,
+        windows_per_false_alarm: float,
+        share: float = 1.0,
+        tolerance: float = 0.0,
+        design_effect: float | None = None,
+        block_rows: float = 0.0,
+    ) -> None:
+        effect = reference.design_effect if design_effect is None else design_effect
+        threshold = log_threshold(windows_per_false_alarm, share, tolerance, effect)
+        library = build_groups(
+            np.array(reference.counts[:2], dtype=np.float64) / effect,
+            [Group(Change.CORRELATION, reference.name, (0,), 1.0)],
+            tolerance=tolerance,
+            threshold=threshold,
+        )
+        self.reference = reference
+        super().__init__(reference.name, library, effect, block_rows, threshold)
+
+    def update(self, counts: NDArray[np.int64]) -> Alarm | None:
+        """Take the concordant, discordant and incomplete rows of one window."""
+        winner = self._kernel.update(counts[:2])
+        if winner < 0:
+            return None
+        now, since, evidence = self._explain(winner)
+        before = float(self._library.shares[0])
+        text = (
+            f"{self.name}: {now:.2%} of rows on the same side of both medians, "
+            f"{before:.2%} in the reference"
+        )
+        kind = Change.CORRELATION
+        return Alarm(self.name, kind, evidence, self.threshold, since, now - before, "share", text)

@@ -1,0 +1,91 @@
+"""What detectors over a library of tilts share: threshold, evidence, and state as bytes."""
+
+import math
+import struct
+
+import numpy as np
+
+from gnomon.core.detectors._tilting import Tilting
+from gnomon.core.detectors.tilts import Library
+
+_HEADER = struct.Struct("<4sIId")
+_MAGIC = b"GFD1"
+
+
+class StateMismatch(ValueError):
+    """The state was written by a detector with another library."""
+
+
+class Watch:
+    """A library of tilts and what it has gathered.
+
+    Args:
+        name: field or pair, for messages.
+        library: the tilts.
+        design_effect: how many rows count as one.
+        block_rows: rows of the blocks on which it was measured; 0 takes it as it is.
+        threshold: natural logarithm of the evidence that raises an alarm.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        library: Library,
+        design_effect: float,
+        block_rows: float,
+        threshold: float,
+    ) -> None:
+        self.name = name
+        self.threshold = threshold
+        self._library = library
+        self._kernel = Tilting(library, design_effect, block_rows, threshold)
+
+    @property
+    def evidence(self) -> float:
+        """Natural logarithm of the evidence after the last window; alarms at `threshold`."""
+        return self._kernel.evidence
+
+    def _explain(self, winner: int) -> tuple[float, int, float]:
+        """Return mean score, windows since the change and evidence of the winner; restart."""
+        evidence = self._kernel.evidence
+        _, _, score, rows, age = (float(value) for value in self._kernel.get_state()[:, winner])
+        self._kernel.reset()
+        return score / rows, max(int(age), 1), evidence
+
+    def state(self) -> bytes:
+        """Return the state as bytes, from which `restore` goes on as if nothing had happened."""
+        state = self._kernel.get_state()
+        header = _HEADER.pack(_MAGIC, *state.shape, self._kernel.evidence)
+        return header + state.astype("<f8").tobytes()
+
+    def restore(self, data: bytes) -> None:
+        """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
+        tilts = len(self._library.tilts)
+        expected = _HEADER.size + 8 * tilts * 5
+        if len(data) != expected or data[:4] != _MAGIC:
+            raise StateMismatch(
+                f"state of {self.name!r}: got {len(data)} bytes beginning "
+                f"{data[:4]!r}, expected {expected} beginning {_MAGIC!r}"
+            )
+        *_, evidence = _HEADER.unpack_from(data)
+        state = np.frombuffer(data, "<f8", offset=_HEADER.size).reshape(5, tilts)
+        self._kernel.set_state(np.ascontiguousarray(state, dtype=np.float64), evidence)
+
+
+def log_threshold(
+    windows_per_false_alarm: float, share: float, tolerance: float, design_effect: float
+) -> float:
+    """Check the parameters that all detectors take, and return the log threshold.
+
+    Raises `ValueError` that names the parameter which is out of range.
+    """
+    _require(windows_per_false_alarm >= 1, "windows_per_false_alarm", "at least 1")
+    _require(0 < share <= 1, "share", "in (0, 1]")
+    _require(0 <= tolerance < 1, "tolerance", "in [0, 1)")
+    _require(design_effect >= 1, "design_effect", "at least 1")
+    return math.log(windows_per_false_alarm / share)
+
+
+def _require(holds: bool, name: str, wanted: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {wanted}")
