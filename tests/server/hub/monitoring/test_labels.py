@@ -1,7 +1,6 @@
 """Labels and predictions meet by request, whichever comes first, and each pair counts once."""
 
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,9 +18,8 @@ DIGEST = "d" * 64
 OTHER = "e" * 64
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database.in_folder(tmp_path)
+@pytest.fixture(autouse=True)
+def packages(database: Database) -> None:
     with database.write() as connection:
         for digest, name in ((DIGEST, "1"), (OTHER, "2")):
             connection.execute(
@@ -37,7 +35,6 @@ def database(tmp_path: Path) -> Database:
                     publisher="ada",
                 )
             )
-    return database
 
 
 def predict(
