@@ -39,36 +39,44 @@ def enrol(address: str, authority: bytes, request: hub_pb2.EnrollRequest) -> hub
     """
     credentials = grpc.ssl_channel_credentials(root_certificates=authority)
     with grpc.secure_channel(address, credentials, options=_OPTIONS) as channel:
-        answer: hub_pb2.EnrollResponse = _call(_stub("Enrolment", channel).Enroll, request)
+        answer: hub_pb2.EnrollResponse = call(_stub("Enrolment", channel).Enroll, request)
         return answer
+
+
+def open_channel(address: str, identity: Identity, key: bytes) -> grpc.Channel:
+    """Return a channel to the hub under a certificate and its private key (PEM)."""
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=identity.authority,
+        private_key=key,
+        certificate_chain=identity.certificate,
+    )
+    return grpc.secure_channel(address, credentials, options=_OPTIONS)
 
 
 class HubLink:
     """A connection to the hub under the node's certificate; made anew for each certificate."""
 
     def __init__(self, address: str, identity: Identity, key: bytes) -> None:
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=identity.authority,
-            private_key=key,
-            certificate_chain=identity.certificate,
-        )
-        self._channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
+        self._channel = open_channel(address, identity, key)
         self._sync = _stub("Sync", self._channel)
         self._enrolment = _stub("Enrolment", self._channel)
 
     def exchange(self, request: hub_pb2.ExchangeRequest) -> hub_pb2.ExchangeResponse:
         """Report what the node is and learn what it should be; raises as all calls do."""
-        answer: hub_pb2.ExchangeResponse = _call(self._sync.Exchange, request)
+        answer: hub_pb2.ExchangeResponse = call(self._sync.Exchange, request)
         return answer
 
-    def upload(self, boot: str, records: Sequence[bytes]) -> int:
-        """Hand over records of one boot; return the watermark below which all are durable."""
-        response = _call(self._sync.Upload, hub_pb2.UploadRequest(boot=boot, records=records))
+    def upload(
+        self, boot: str, records: Sequence[bytes], timeout_seconds: float = CALL_SECONDS
+    ) -> int:
+        """Hand over records of one boot; return the watermark up to which all are durable."""
+        request = hub_pb2.UploadRequest(boot=boot, records=records)
+        response = call(self._sync.Upload, request, timeout_seconds)
         return int(response.watermark)
 
     def renew(self, request: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
         """Trade the certificate, while it holds, for a younger one."""
-        answer: hub_pb2.EnrollResponse = _call(self._enrolment.Enroll, request)
+        answer: hub_pb2.EnrollResponse = call(self._enrolment.Enroll, request)
         return answer
 
     def blobs(self, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -80,7 +88,8 @@ class HubLink:
                 for blob in self._sync.GetBlobs(request, timeout=DOWNLOAD_SECONDS):
                     yield blob.digest, blob.data
             except grpc.RpcError as error:
-                raise _translate(error) from error
+                # Whatever the hub says, it may say otherwise later: a download is taken up again.
+                raise HubUnavailable(f"the download broke off: {_translate(error)}") from error
 
     def close(self) -> None:
         """Close the connection; calls under way are given up."""
@@ -91,9 +100,10 @@ def _stub(service: str, channel: grpc.Channel) -> Any:
     return getattr(hub_pb2_grpc, f"{service}Stub")(channel)
 
 
-def _call(method: Callable[..., Any], request: Any) -> Any:
+def call(method: Callable[..., Any], request: Any, timeout_seconds: float = CALL_SECONDS) -> Any:
+    """Call, with the hub's errors as ours; `HubUnavailable` where it cannot be reached."""
     try:
-        return method(request, timeout=CALL_SECONDS)
+        return method(request, timeout=timeout_seconds)
     except grpc.RpcError as error:
         raise _translate(error) from error
     except ValueError as error:

@@ -103,6 +103,7 @@ class SyncMachine:
 
     def __init__(self, state: SyncState | None = None) -> None:
         self.state = state or SyncState()
+        self._incomplete = False
 
     @property
     def step(self) -> Step:
@@ -141,9 +142,7 @@ class SyncMachine:
         """
         if self.step not in _OPEN_TO_NEWS:
             raise IllegalTransition(self.step, Step.CHECK)
-        newest = max(
-            self.in_service.generation, self.desired.generation, self.state.refused_generation
-        )
+        newest = max(self._generation(), self.desired.generation, self.state.refused_generation)
         if desired.generation <= newest:
             return self.step is not Step.IDLE
         self._change(step=Step.CHECK, desired=desired.SerializeToString(), crashes=0)
@@ -160,6 +159,7 @@ class SyncMachine:
             raise IllegalTransition(self.step, Step.CHECK)
         if self.step is Step.COMMIT:
             self._change(in_service=self.state.desired, desired=b"", reason="", crashes=0)
+            self._incomplete = False
         self._change(step=following)
 
     def fail(self, reason: str) -> None:
@@ -172,18 +172,32 @@ class SyncMachine:
             raise IllegalTransition(self.step, Step.ROLLBACK)
         self._refuse(reason)
 
-    def forget_in_service(self, reason: str) -> None:
-        """Note that what was in service cannot be loaded; the hub's word counts anew."""
-        self._change(in_service=b"", reason=reason)
+    def hold(self, reason: str) -> None:
+        """Begin the steps anew later: what went wrong lies outside the desired state.
+
+        Raises:
+            IllegalTransition: no step is under way that could be taken again.
+        """
+        if self.step not in _MAY_FAIL:
+            raise IllegalTransition(self.step, Step.CHECK)
+        self._change(step=Step.CHECK, reason=reason, crashes=0)
+
+    def mark_incomplete(self, reason: str) -> None:
+        """Note that not all that was in service could be restored: the hub's word counts anew."""
+        self._incomplete = True
+        self._change(reason=reason)
 
     def reported(self) -> hub_pb2.ReportedState:
         """Return what the hub is told, but for the packages in service."""
         return hub_pb2.ReportedState(
-            generation=self.in_service.generation,
+            generation=self._generation(),
             state=_WIRE_STATES[self.step],
             refused_generation=self.state.refused_generation,
             reason=self.state.reason,
         )
+
+    def _generation(self) -> int:
+        return 0 if self._incomplete else int(self.in_service.generation)
 
     def _refuse(self, reason: str) -> None:
         self._change(

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.runtime.model import Model
+from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
+from gnomon.runtime.manifest import Manifest
 from gnomon.runtime.prediction import Predictions
 from gnomon.runtime.routes import Route
 from gnomon.runtime.runtime import Runtime
@@ -34,6 +34,7 @@ class Handler:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._draining = False
+        self._manifests: dict[str, Manifest] = {}
 
     def drain(self) -> None:
         """Say from now on that the server is not ready; what is asked is still answered."""
@@ -52,7 +53,7 @@ class Handler:
         """Whether a model, in the version if one is named, is in service."""
         if request.name not in self._runtime.routes:
             return False
-        versions = [m.package.manifest.version for m in self._models(self._route(request.name))]
+        versions = [manifest.version for manifest in self._targets(request.name)]
         return self.server_ready() and request.version in ("", *versions)
 
     def model_metadata(self, request: oip.ModelMetadataRequest) -> oip.ModelMetadataResponse:
@@ -61,15 +62,15 @@ class Handler:
         Raises:
             UnknownModel: there is no such route, or it has no such version.
         """
-        models = self._models(self._route(request.name))
+        manifests = self._targets(request.name)
         if request.version:
-            models = [m for m in models if m.package.manifest.version == request.version]
-        if not models:
+            manifests = [one for one in manifests if one.version == request.version]
+        if not manifests:
             raise UnknownModel(f"model {request.name!r} has no version {request.version[:80]!r}")
-        manifest = models[0].package.manifest
+        manifest = manifests[0]
         return oip.ModelMetadataResponse(
             name=request.name,
-            versions=[model.package.manifest.version for model in models],
+            versions=[one.version for one in manifests],
             platform=f"gnomon_{manifest.format}",
             inputs=[_metadata(spec) for spec in manifest.signature.inputs],
             outputs=[_metadata(spec) for spec in manifest.signature.outputs],
@@ -93,14 +94,13 @@ class Handler:
             with contextlib.suppress(InvalidInput):
                 self._runtime.predict_columns(request.model_name, {}, **options)
             raise
-        # What answers may be taken out of service before the answer has been put together.
-        models = dict(self._runtime.models)
+        self._known(self._route(request.model_name).digests)
         answer = self._runtime.predict_columns(request.model_name, columns, **options)
-        model = models.get(answer.digest) or self._runtime.models[answer.digest]
-        return self._respond(request, answer, model)
+        (manifest,) = self._known([answer.digest])
+        return self._respond(request, answer, manifest)
 
     def _respond(
-        self, request: oip.ModelInferRequest, answer: Predictions, model: Model
+        self, request: oip.ModelInferRequest, answer: Predictions, manifest: Manifest
     ) -> oip.ModelInferResponse:
         response = oip.ModelInferResponse(
             model_name=request.model_name, model_version=answer.version, id=answer.request_id
@@ -112,7 +112,7 @@ class Handler:
             text = msgspec.json.encode([asdict(one) for one in answer.violations], enc_hook=str)
             response.parameters["gnomon_violations"].string_param = text.decode()
         wanted = [output.name for output in request.outputs]
-        specs = model.package.manifest.signature.outputs
+        specs = manifest.signature.outputs
         chosen = [spec for spec in specs if not wanted or spec.name in wanted]
         encode_outputs(chosen, answer.outputs, response, raw=bool(request.raw_input_contents))
         return response
@@ -124,16 +124,30 @@ class Handler:
             raise UnknownModel(f"no model {name[:80]!r} is in service here; in service: {known}")
         return route
 
-    def _models(self, route: Route) -> Sequence[Model]:
-        models = self._runtime.models
-        return [models[t.digest] for t in route.targets if t.weight and t.digest in models]
+    def _targets(self, name: str) -> list[Manifest]:
+        """Return the manifests of the packages that have a share of a route's traffic."""
+        return self._known([t.digest for t in self._route(name).targets if t.weight])
+
+    def _known(self, digests: Sequence[str]) -> list[Manifest]:
+        """Return manifests, kept from the first look: a package that answers may be on its way out.
+
+        Raises:
+            NotReady: one was taken out of service before it was ever looked at.
+        """
+        for digest in digests:
+            if digest not in self._manifests:
+                model = self._runtime.models.get(digest)
+                if model is None:
+                    raise NotReady(f"package {digest[:16]} is leaving service; try again")
+                self._manifests[digest] = model.package.manifest
+        return [self._manifests[digest] for digest in digests]
 
     def _check_version(self, request: oip.ModelInferRequest) -> None:
         """Refuse a version that the route might not answer with."""
         route = self._route(request.model_name)
         if not request.model_version:
             return
-        versions = [model.package.manifest.version for model in self._models(route)]
+        versions = [manifest.version for manifest in self._targets(route.name)]
         if versions != [request.model_version]:
             raise UnknownModel(
                 f"model {route.name!r} is in service as version {' and '.join(versions)}, not just "
@@ -143,8 +157,8 @@ class Handler:
     def _check_outputs(self, request: oip.ModelInferRequest) -> None:
         if not request.outputs:
             return
-        models = self._models(self._route(request.model_name))
-        known = {spec.name for m in models for spec in m.package.manifest.signature.outputs}
+        manifests = self._targets(request.model_name)
+        known = {spec.name for manifest in manifests for spec in manifest.signature.outputs}
         for output in request.outputs:
             if output.name not in known:
                 raise _wrong(f"output {output.name[:128]!r}", "unknown", f"one of {sorted(known)}")

@@ -102,7 +102,7 @@ def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:
     count = math.prod(shape)
     if tensor.datatype == "BYTES":
         texts = tensor.contents.bytes_contents if raw is None else _split(tensor, raw)
-        values = _texts(tensor, texts, count)
+        values: NDArray[Any] = _texts(tensor, texts, count)
     elif tensor.datatype not in _NUMBERS:
         known = ", ".join((*_NUMBERS, "BYTES"))
         raise _refusal(tensor, "datatype", tensor.datatype[:40], f"one of {known}")
@@ -133,8 +133,8 @@ def _typed_numbers(tensor: Tensor, count: int) -> NDArray[Any]:
     if len(given) != count:
         expected = f"{count} in {contents} for shape {list(tensor.shape)}"
         raise _refusal(tensor, "contents", f"{len(given)} values", expected)
-    values = np.array(given, _CONTENTS[contents])
-    narrowed = values.astype(kind)
+    values: NDArray[Any] = np.array(given, _CONTENTS[contents])
+    narrowed: NDArray[Any] = values.astype(kind)
     if narrowed.dtype.kind != "f" and not np.array_equal(values, narrowed):
         raise _refusal(tensor, "range", "a number out of range", f"what {tensor.datatype} can hold")
     return narrowed

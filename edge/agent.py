@@ -1,0 +1,151 @@
+"""The embedded agent: models within a program, kept up to date by a hub, or from a folder alone.
+
+with Agent(name="device-1", data="agent-data", hub="127.0.0.1:8602", token=token,
+           authority_file="authority.pem") as agent:
+    agent.wait_ready(30)
+    answer = agent.predict({"distance": 1400, "carrier": "UA"}, model="eta")
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from gnomon.edge.node import NodeStatus
+from gnomon.edge.settings import NodeSettings
+from gnomon.edge.standalone import AnyNode, Standalone, open_node
+from gnomon.runtime.errors import ConfigurationError, NotReady
+from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.signing import TrustStore
+
+
+class Agent:
+    """Predicts in this process. Threads may share it; as a context manager it starts and stops.
+
+    With a hub: `hub` is its sync address, `token` the one-time token, and `authority_file` or
+    `authority_fingerprint` what the hub is known by; the last two are needed until the agent has
+    enrolled. It predicts with what it has, whether or not the hub can be reached. Other settings of
+    `NodeSettings` may be given by name.
+
+    Without: `package` is a folder, or several; `trust` the keys that it must be signed with, and
+    `None` takes unsigned packages.
+
+    Raises:
+        ConfigurationError: settings are missing, out of range, or contradict each other.
+        StorageError: the data folder cannot be used, or another process uses it.
+        PackageError: a package is damaged, untrusted, or does not reproduce its golden samples.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "agent",
+        data: str | Path = "agent-data",
+        hub: str = "",
+        token: str = "",
+        package: str | Path | Sequence[str | Path] = (),
+        trust: TrustStore | None = None,
+        **settings: Any,
+    ) -> None:
+        paths = (package,) if isinstance(package, str | Path) else tuple(package)
+        self._node: AnyNode
+        if paths and not hub:
+            if settings or token:
+                named = ", ".join([*settings, *(["token"] if token else [])])
+                raise ConfigurationError(f"{named}: these settings are for an agent with a hub")
+            self._node = Standalone(name, [Path(path) for path in paths], trust)
+            return
+        try:
+            self._node = open_node(
+                NodeSettings(
+                    name=name,
+                    data_folder=Path(data),
+                    hub=hub,
+                    token=token,
+                    packages=tuple(Path(path) for path in paths),
+                    **_paths(settings),
+                )
+            )
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"agent {name!r}: {error}") from error
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Put into service what is there, and begin to call the hub; returns at once."""
+        self._node.start()
+
+    def stop(self) -> None:
+        """Hand over what telemetry can be handed over, keep the rest for the next start, end."""
+        self._node.stop()
+
+    def wait_ready(self, timeout_seconds: float = 60.0) -> None:
+        """Wait until a model is in service.
+
+        Raises:
+            NotReady: none is, after so many seconds; the message says what the agent waits for.
+        """
+        if not self._node.ready(timeout_seconds):
+            status = self._node.status()
+            raise NotReady(
+                f"agent {status.name!r} has no model in service after {timeout_seconds:g} s: "
+                + (status.reason or status.last_error or "the hub wants none of it yet")
+            )
+
+    def predict(
+        self,
+        row: Mapping[str, Any],
+        *,
+        model: str | None = None,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+    ) -> Prediction:
+        """Answer one row; arguments and errors are those of `Runtime.predict`.
+
+        `model` may be left out where just one is in service.
+        """
+        return self._node.runtime.predict(
+            model or self._only_model(), row, request_id=request_id, key=key, at=at
+        )
+
+    def label(
+        self,
+        request_id: str,
+        value: float,
+        *,
+        model: str | None = None,
+        at: datetime | float | None = None,
+    ) -> None:
+        """Report what a prediction should have been, however late; `at` is when it became known.
+
+        Raises:
+            ConfigurationError: there is no hub to tell.
+            StorageError: it cannot be kept for the hub.
+        """
+        self._node.label(model or self._only_model(), request_id, value, at)
+
+    def status(self) -> NodeStatus:
+        """Return what the agent is doing: models in service, last step, hub, spool."""
+        return self._node.status()
+
+    def _only_model(self) -> str:
+        names = list(self._node.runtime.routes)
+        if len(names) != 1:
+            raise NotReady(
+                "say which model is meant; in service are " + (", ".join(sorted(names)) or "none")
+            )
+        return names[0]
+
+
+def _paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Let files be named by text, as people write them."""
+    return {
+        name: Path(value) if name.endswith("_file") and isinstance(value, str) else value
+        for name, value in settings.items()
+    }

@@ -1,0 +1,170 @@
+"""Takes the steps that `gnomon.edge.sync` decides on: the shell around slots, runtime and hub."""
+
+import logging
+import platform
+
+import psutil
+
+from gnomon.edge.link import HubLink
+from gnomon.edge.slots import Slots
+from gnomon.edge.sync import Step
+from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import EngineError, GnomonError, HubError, PackageError
+from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.routes import Route, from_message
+from gnomon.runtime.runtime import Runtime
+from gnomon.runtime.signing import TrustStore
+
+_log = logging.getLogger(__name__)
+
+
+class Installer:
+    """Brings a desired state into service on one node; used by one thread."""
+
+    def __init__(self, slots: Slots, runtime: Runtime, engines: tuple[str, ...]) -> None:
+        self._slots = slots
+        self._runtime = runtime
+        self._engines = engines
+
+    def take(
+        self, step: Step, desired: hub_pb2.DesiredState, link: HubLink, trust: TrustStore
+    ) -> None:
+        """Take one step towards the desired state.
+
+        Raises:
+            HubUnavailable: the hub went away; the step can be taken again.
+            GnomonError: the desired state cannot be put into service here; the message says why.
+        """
+        match step:
+            case Step.CHECK:
+                self._check(desired, trust)
+            case Step.DOWNLOAD:
+                for package in desired.packages:
+                    self._download(package, link, trust)
+            case Step.VERIFY:
+                for package in desired.packages:
+                    self._slots.install(package.digest, package.envelopes, trust)
+            case Step.STAGE:
+                for package in desired.packages:
+                    self._load(package, trust)
+            case Step.WARM:
+                self._warm(desired)
+            case Step.TRIAL:
+                self._runtime.apply(routes_of(desired))
+                self._warm(desired)
+
+    def restore(self, state: hub_pb2.DesiredState, trust: TrustStore) -> list[str]:
+        """Put back into service what a state wants, with no hub; return what stood in the way.
+
+        A route whose packages can all be loaded answers, whatever became of the others.
+        """
+        failures: list[str] = []
+        for package in state.packages:
+            try:
+                self._load(package, trust)
+            except GnomonError as error:
+                failures.append(str(error))
+        loaded = self._runtime.models
+        self._runtime.apply(
+            route for route in routes_of(state) if all(one in loaded for one in route.digests)
+        )
+        return failures
+
+    def merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
+        """Merge two windows of a package that is loaded; None where it is not, or they differ."""
+        model = self._runtime.models.get(digest)
+        if model is None:
+            return None
+        profile = model.package.profile
+        try:
+            window = profile.read_window(one)
+            window.merge(profile.read_window(other))
+        except ValueError as error:
+            _log.warning("windows of package %s are not merged: %s", digest[:16], error)
+            return None
+        return window.to_bytes()
+
+    def tidy(self, state: hub_pb2.DesiredState) -> None:
+        """Give up what is not part of the state in service."""
+        keep = {package.digest for package in state.packages}
+        for digest in set(self._runtime.models) - keep:
+            self._runtime.unload(digest)
+        for digest in self._slots.collect(keep):
+            _log.info("package %s was removed", digest[:16])
+
+    def _load(self, package: hub_pb2.PackageRef, trust: TrustStore) -> None:
+        if package.digest not in self._runtime.models:
+            self._runtime.load(self._slots.open(package.digest, trust))
+
+    def _check(self, desired: hub_pb2.DesiredState, trust: TrustStore) -> None:
+        for package in desired.packages:
+            trust.verify(package.digest, package.envelopes)
+            if package.format not in self._engines:
+                raise EngineError(
+                    f"{package.name}@{package.version} has format {package.format!r}; this node "
+                    f"runs {', '.join(self._engines) or 'none'}"
+                )
+        given = {package.digest for package in desired.packages}
+        for route in routes_of(desired):
+            if missing := set(route.digests) - given:
+                raise HubError(f"route {route.name!r} needs {sorted(missing)}, which is not given")
+
+    def _download(self, package: hub_pb2.PackageRef, link: HubLink, trust: TrustStore) -> None:
+        if package.digest in self._slots.installed():
+            try:
+                self._slots.open(package.digest, trust)
+                return
+            except PackageError as error:
+                _log.warning("package %s is fetched anew: %s", package.digest[:16], error)
+                self._slots.discard(package.digest)
+        manifest = self._slots.manifest(package.digest)
+        if manifest is None:
+            self._fetch([package.digest], link)
+            manifest = self._slots.manifest(package.digest)
+        if manifest is None:
+            raise PackageError(f"the manifest of package {package.digest[:16]} did not come whole")
+        _check_manifest(manifest, package)
+        self._fetch(self._slots.missing(manifest), link)
+
+    def _fetch(self, digests: list[str], link: HubLink) -> None:
+        wanted = set(digests)
+        for digest, data in link.blobs(digests):
+            if digest not in wanted:
+                raise HubError(f"the hub sent blob {digest[:80]!r}, which nobody asked for")
+            self._slots.put(digest, data)
+            wanted.discard(digest)
+        if wanted:
+            raise HubError(f"the hub does not have blobs {sorted(wanted)[:3]} of a desired package")
+
+    def _warm(self, desired: hub_pb2.DesiredState) -> None:
+        for package in desired.packages:
+            model = self._runtime.models[package.digest]
+            model.package.golden.check(model)
+
+
+def routes_of(state: hub_pb2.DesiredState) -> list[Route]:
+    """Return the state's routes.
+
+    Raises:
+        ConfigurationError: the weights of one do not add up.
+    """
+    return [from_message(route) for route in state.routes]
+
+
+def _check_manifest(manifest: Manifest, package: hub_pb2.PackageRef) -> None:
+    """Raise unless the manifest is of the package that the hub named, and this node can run it."""
+    told = (package.name, package.version, package.format)
+    if (manifest.name, manifest.version, manifest.format) != told:
+        raise PackageError(
+            f"the hub calls {package.digest[:16]} {'/'.join(told)}, its manifest "
+            f"{manifest.name}/{manifest.version}/{manifest.format}"
+        )
+    needs, system = manifest.needs, platform.system().lower()
+    if needs.systems and system not in {one.lower() for one in needs.systems}:
+        raise EngineError(f"{manifest.reference} needs {' or '.join(needs.systems)}; got {system}")
+    memory_mib = psutil.virtual_memory().total >> 20
+    if needs.memory_mib > memory_mib:
+        raise EngineError(
+            f"{manifest.reference} needs {needs.memory_mib} MiB of memory; this node has "
+            f"{memory_mib}"
+        )

@@ -1,0 +1,124 @@
+"""The node's standing with its hub: enrolment, the connection, a younger certificate in time."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from gnomon.edge import link as hub_link
+from gnomon.edge.identity import (
+    Identity,
+    IdentityFolder,
+    fetch_authority,
+    key_pem,
+    read_authority,
+)
+from gnomon.edge.link import HubLink
+from gnomon.edge.settings import NodeSettings
+from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import ConfigurationError, GnomonError, StorageError
+from gnomon.runtime.signing import TrustStore
+
+_log = logging.getLogger(__name__)
+
+
+class Membership:
+    """Holds identity and connection. Neither an expired nor a failed one stops a prediction."""
+
+    def __init__(self, settings: NodeSettings, facts: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._facts = dict(facts)
+        self._folder = IdentityFolder(settings.data_folder / "identity")
+        self._lock = threading.Lock()
+        self._link: HubLink | None = None
+        self._identity: Identity | None = None
+        try:
+            self._identity = self._folder.load()
+        except StorageError as error:
+            _log.error("the node must enrol anew: %s", error)
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether the node has a certificate."""
+        return self._identity is not None
+
+    @property
+    def trust(self) -> TrustStore:
+        """Return the keys whose packages this node takes; none before it has enrolled."""
+        return self._identity.trust if self._identity else TrustStore(())
+
+    @property
+    def link(self) -> HubLink | None:
+        """Return the connection, where there is one."""
+        return self._link
+
+    def connect(self) -> HubLink:
+        """Return the connection; enrol first where the node has not yet.
+
+        Raises:
+            HubUnavailable: the hub cannot be reached.
+            ConfigurationError: there is no token, or nothing to know the hub by.
+            GnomonError: what the hub refused the node with.
+        """
+        with self._lock:
+            if self._identity is None:
+                self._identity = self._enrol()
+            if self._link is None:
+                key = key_pem(self._folder.key())
+                self._link = HubLink(self._settings.hub, self._identity, key)
+            return self._link
+
+    def renew_if_due(self, hub_time: datetime) -> None:
+        """Get a younger certificate where two thirds of this one's life have passed.
+
+        Time is the hub's, since a device's own clock may say anything. A failure is logged, and
+        tried again at the next call.
+        """
+        identity, link = self._identity, self._link
+        if identity is None or link is None or not identity.is_due_for_renewal(hub_time):
+            return
+        try:
+            self._identity = self._folder.save(link.renew(self._request("")))
+        except GnomonError as error:
+            _log.warning("the certificate could not be renewed: %s", error)
+            return
+        with self._lock:
+            # A call under way on the old connection ends there; the next one takes the new.
+            self._link = HubLink(self._settings.hub, self._identity, key_pem(self._folder.key()))
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._link is not None:
+                self._link.close()
+                self._link = None
+
+    def _enrol(self) -> Identity:
+        settings = self._settings
+        address = settings.enrolment_address
+        if not settings.token:
+            raise ConfigurationError(
+                f"node {settings.name!r} has not enrolled at {address} yet; give it a token"
+            )
+        response = hub_link.enrol(address, self._authority(address), self._request(settings.token))
+        _log.info("node %s enrolled at %s", settings.name, address)
+        return self._folder.save(response)
+
+    def _authority(self, address: str) -> bytes:
+        settings = self._settings
+        if settings.authority_file is not None:
+            return read_authority(settings.authority_file)
+        if settings.authority_fingerprint:
+            return fetch_authority(address, settings.authority_fingerprint)
+        raise ConfigurationError(
+            "to know the hub by, give authority_file (its authority.pem) or authority_fingerprint"
+        )
+
+    def _request(self, token: str) -> hub_pb2.EnrollRequest:
+        request = self._folder.request(self._settings.name)
+        return hub_pb2.EnrollRequest(token=token, certificate_request=request, facts=self._facts)
+
+
+def hub_time(response: hub_pb2.ExchangeResponse) -> datetime:
+    """Return the hub's time as it said it."""
+    return datetime.fromtimestamp(response.hub_time_unix_ms / 1000, UTC)

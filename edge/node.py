@@ -1,0 +1,310 @@
+"""A node: a process that holds packages and predicts, and does what its hub wants of it.
+
+The runtime answers whether or not the hub is there. One thread calls the hub and takes the steps of
+`gnomon.edge.sync`; another hands over telemetry. After a restart the node goes on with what was in
+service, without the hub.
+"""
+
+import logging
+import platform
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Self
+
+import psutil
+
+from gnomon.edge.backoff import Backoff
+from gnomon.edge.installer import Installer
+from gnomon.edge.link import HubLink
+from gnomon.edge.lock import FolderLock
+from gnomon.edge.membership import Membership, hub_time
+from gnomon.edge.settings import NodeSettings
+from gnomon.edge.slots import Slots
+from gnomon.edge.spool import Spool, SpoolFigures
+from gnomon.edge.sync import Step, SyncMachine, SyncState
+from gnomon.edge.uploader import SpoolSink, upload_all
+from gnomon.proto import hub_pb2
+from gnomon.runtime.clock import milliseconds, seconds
+from gnomon.runtime.engines import available_engines
+from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
+from gnomon.runtime.files import write_durably
+from gnomon.runtime.runtime import Runtime
+
+_log = logging.getLogger(__name__)
+
+#: A thread that waits on a call may need this long to end.
+_JOIN_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What a node is doing; `models` has the packages in service by route, `name@version`."""
+
+    name: str
+    step: str
+    generation: int
+    refused_generation: int
+    reason: str
+    models: dict[str, tuple[str, ...]]
+    is_enrolled: bool
+    is_hub_reachable: bool
+    last_error: str
+    spool: SpoolFigures | None
+
+
+class Node:
+    """A node with a hub. `start` returns at once; `ready` waits for something to be in service."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        """Open the data folder.
+
+        Raises:
+            StorageError: it cannot be used, or another process uses it.
+        """
+        self._settings = settings
+        self._lock = FolderLock(settings.data_folder)
+        self._spool = Spool(
+            settings.data_folder / "spool",
+            budget_bytes=settings.spool_bytes,
+            merge=self._merge_windows,
+        )
+        self.runtime = Runtime(
+            SpoolSink(self._spool), checkpoint_seconds=settings.checkpoint_seconds
+        )
+        engines = settings.engines or available_engines()
+        self._facts = _facts(engines)
+        self._membership = Membership(settings, self._facts)
+        self._slots = Slots(settings.data_folder / "slots")
+        self._installer = Installer(self._slots, self.runtime, engines)
+        self._state_path = settings.data_folder / "sync.json"
+        self._machine = SyncMachine(self._read_state())
+        self._calls = 0
+        self._is_hub_reachable = False
+        self._last_error = ""
+        self._ready = threading.Event()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Put into service what was there before, then begin to call the hub."""
+        self._restore()
+        self._event("started", version("gnomon"))
+        loops = {"node-sync": self._sync_turn, "node-upload": self._upload_turn}
+        for name, turn in loops.items():
+            thread = threading.Thread(target=self._repeat, args=(turn,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def ready(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until some route is in service; return whether one is."""
+        return self._ready.wait(timeout_seconds)
+
+    def label(
+        self, model: str, request_id: str, value: float, at: datetime | float | None = None
+    ) -> None:
+        """Report what a prediction should have been, however late; `at` is when it became known.
+
+        Raises:
+            StorageError: it cannot be kept for the hub.
+        """
+        label = hub_pb2.Label(
+            model=model,
+            request_id=request_id,
+            value=value,
+            at_unix_ms=milliseconds(seconds(at)),
+        )
+        self._spool.put(hub_pb2.Record(label=label))
+
+    def status(self) -> NodeStatus:
+        """Return what the node is doing now."""
+        reported = self._machine.reported()
+        models = self.runtime.models
+        return NodeStatus(
+            name=self._settings.name,
+            step=self._machine.step.value,
+            generation=reported.generation,
+            refused_generation=reported.refused_generation,
+            reason=reported.reason,
+            models={
+                name: tuple(models[one].reference for one in route.digests if one in models)
+                for name, route in self.runtime.routes.items()
+            },
+            is_enrolled=self._membership.is_enrolled,
+            is_hub_reachable=self._is_hub_reachable,
+            last_error=self._last_error,
+            spool=self._spool.figures(),
+        )
+
+    def stop(self) -> None:
+        """Stop the threads, flush the telemetry, and try to hand it over within `stop_seconds`."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS)
+        self.runtime.close()
+        self._event("stopped", "")
+        deadline = time.monotonic() + self._settings.stop_seconds
+        try:
+            if self._membership.link is not None:
+                upload_all(self._spool, self._membership.link, deadline)
+        except GnomonError as error:
+            _log.info("telemetry stays in the spool until the next start: %s", error)
+        self._membership.close()
+        self._spool.close()
+        self._lock.release()
+
+    def _merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
+        return self._installer.merge_windows(digest, one, other)
+
+    def _read_state(self) -> SyncState:
+        if not self._state_path.exists():
+            return SyncState()
+        return SyncState.decode(self._state_path.read_bytes())
+
+    def _save(self) -> None:
+        try:
+            write_durably(self._state_path, self._machine.state.encode())
+        except OSError as error:
+            raise StorageError(f"{self._state_path} cannot be written: {error}") from error
+
+    def _restore(self) -> None:
+        self._machine.resume()
+        state = self._machine.in_service
+        failures = self._installer.restore(state, self._membership.trust)
+        if failures:
+            self._machine.mark_incomplete("; ".join(failures))
+            self._event("restore_failed", "; ".join(failures))
+        if self.runtime.routes:
+            self._ready.set()
+
+    def _repeat(self, turn: Callable[[], float]) -> None:
+        """Take turns until the node stops; a turn that fails is taken again, later and later."""
+        settings = self._settings
+        backoff = Backoff(settings.upload_seconds, settings.longest_pause_seconds)
+        pause = 0.0
+        while not self._stop.wait(pause):
+            try:
+                pause = turn()
+                backoff.succeeded()
+            except Exception as error:
+                pause = backoff.failed()
+                self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        self._last_error = str(error)
+        if isinstance(error, HubUnavailable):
+            self._is_hub_reachable = False
+        if not isinstance(error, GnomonError):
+            _log.error("the node's turn failed", exc_info=error)
+        elif not self._stop.is_set():
+            _log.warning("%s", error)
+
+    def _sync_turn(self) -> float:
+        """Call the hub, do what it wants; return how many seconds to wait."""
+        link = self._membership.connect()
+        if self._machine.step in (Step.COMMIT, Step.ROLLBACK):
+            self._install(link)  # what a crash or a full disk left half done
+        response = link.exchange(self._report())
+        self._is_hub_reachable = True
+        if self._machine.step is Step.REPORT:
+            self._machine.advance()
+            self._save()
+        self._membership.renew_if_due(hub_time(response))
+        if self._machine.propose(response.desired):
+            self._save()
+            self._install(link)
+            return 0.0
+        return response.call_again_ms / 1000 or self._settings.sync_seconds
+
+    def _install(self, link: HubLink) -> None:
+        machine = self._machine
+        while machine.step not in (Step.IDLE, Step.REPORT) and not self._stop.is_set():
+            try:
+                self._take(machine.step, link)
+            except (HubUnavailable, StorageError) as error:
+                machine.hold(str(error))
+                self._save()
+                raise
+            except Exception as error:
+                self._refuse(error)
+                continue
+            machine.advance()
+            self._save()
+        if machine.step is Step.REPORT:
+            self._installer.tidy(machine.in_service)
+
+    def _take(self, step: Step, link: HubLink) -> None:
+        if step is Step.ROLLBACK:
+            self._installer.restore(self._machine.in_service, self._membership.trust)
+        elif step is Step.COMMIT:
+            self._ready.set()
+            self._event("installed", f"generation {self._machine.desired.generation}")
+        else:
+            self._installer.take(step, self._machine.desired, link, self._membership.trust)
+
+    def _refuse(self, error: Exception) -> None:
+        if not isinstance(error, GnomonError):
+            _log.error("%s failed", self._machine.step.name, exc_info=error)
+        where, generation = self._machine.step.name, self._machine.desired.generation
+        reason = f"{where}: {error if isinstance(error, GnomonError) else type(error).__name__}"
+        _log.warning("generation %d is refused: %s", generation, reason)
+        self._machine.fail(reason)
+        self._save()
+        self._event("rolled_back", f"generation {generation}: {reason}")
+
+    def _report(self) -> hub_pb2.ExchangeRequest:
+        self._calls += 1
+        figures = self._spool.figures()
+        reported = self._machine.reported()
+        routes = self.runtime.routes.values()
+        reported.digests.extend(sorted({d for route in routes for d in route.digests}))
+        return hub_pb2.ExchangeRequest(
+            boot=self._spool.boot,
+            sequence=self._calls,
+            reported=reported,
+            spool=hub_pb2.SpoolFigures(
+                records=figures.records,
+                bytes=figures.bytes,
+                merged=figures.merged,
+                dropped=figures.dropped,
+            ),
+            facts=self._facts,
+        )
+
+    def _upload_turn(self) -> float:
+        """Make durable what was put, and hand it over; return how many seconds to wait."""
+        self._spool.flush()
+        link = self._membership.link
+        if link is not None and self._is_hub_reachable:
+            upload_all(self._spool, link)
+        return self._settings.upload_seconds
+
+    def _event(self, kind: str, detail: str) -> None:
+        try:
+            self._spool.put(hub_pb2.Record(event=hub_pb2.Event(kind=kind, detail=detail[:2000])))
+        except StorageError as error:
+            _log.warning("the event %s is not kept: %s", kind, error)
+
+
+def _facts(engines: Sequence[str]) -> dict[str, str]:
+    """Return what the hub may need to know of this machine; formats most wanted first."""
+    return {
+        "engines": ",".join(engines),
+        "gnomon": version("gnomon"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}".lower(),
+        "processors": str(psutil.cpu_count() or 0),
+        "memory_mib": str(psutil.virtual_memory().total >> 20),
+    }

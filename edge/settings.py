@@ -1,0 +1,68 @@
+"""How one node runs."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gnomon.runtime.manifest import NAME_PATTERN
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSettings:
+    """A node with a hub, or one that lives on the packages in `packages` alone.
+
+    Raises:
+        ValueError: a figure is out of range or something belongs to it; the message names it.
+    """
+
+    #: The node's name at the hub.
+    name: str = "node"
+    #: Key, spool and packages lie here; one process at a time.
+    data_folder: Path = Path("node-data")
+    #: The hub's sync address, `host:port`; empty: no hub.
+    hub: str = ""
+    #: The hub's enrolment address; empty: the same host, one port below.
+    enrolment: str = ""
+    #: The one-time token; needed until the node has enrolled.
+    token: str = ""
+    #: The hub's authority (PEM), or the SHA-256 of its certificate in hex: one of them to enrol.
+    authority_file: Path | None = None
+    authority_fingerprint: str = ""
+    #: Folders of packages to serve without a hub, each under its own name.
+    packages: tuple[Path, ...] = ()
+    #: Ed25519 public keys in hex that such packages are signed with; empty: unsigned are taken.
+    trusted_keys: tuple[str, ...] = ()
+    #: Formats to run, most wanted first; empty: all that are installed.
+    engines: tuple[str, ...] = ()
+    spool_bytes: int = 64 << 20
+    #: How often the hub is called where it does not say so itself.
+    sync_seconds: float = 5.0
+    upload_seconds: float = 1.0
+    #: An open window is kept for the hub at least this often.
+    checkpoint_seconds: float = 10.0
+    #: How long the node tries to hand over what is left when it stops.
+    stop_seconds: float = 5.0
+    #: The longest pause after calls that failed.
+    longest_pause_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not re.match(NAME_PATTERN, self.name):
+            raise ValueError(f"name {self.name[:80]!r} should match {NAME_PATTERN}")
+        if bool(self.hub) == bool(self.packages):
+            raise ValueError("give either hub, or packages to serve without one")
+        if self.hub and not self.hub.rpartition(":")[2].isdecimal():
+            raise ValueError(f"hub should be host:port, got {self.hub!r}")
+        for name in ("sync_seconds", "upload_seconds", "checkpoint_seconds"):
+            if not 0 < getattr(self, name) <= self.longest_pause_seconds:
+                raise ValueError(
+                    f"{name} should be above 0 and at most longest_pause_seconds "
+                    f"({self.longest_pause_seconds}), got {getattr(self, name)}"
+                )
+        if self.spool_bytes < 1 << 16:
+            raise ValueError(f"spool_bytes should be at least 65536, got {self.spool_bytes}")
+
+    @property
+    def enrolment_address(self) -> str:
+        """Return where the node enrols."""
+        host, _, port = self.hub.rpartition(":")
+        return self.enrolment or f"{host}:{int(port) - 1}"
