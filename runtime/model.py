@@ -3,9 +3,73 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.core.contract import Contract
+from gnomon.core.fields import ContractError
+from gnomon.core.packing import Packing
+from gnomon.core.row import Columns
+from gnomon.core.violations import Violations
+from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE
+from gnomon.runtime import answering
+from gnomon.runtime.engines import Engine, EngineClosed, load_engine
+from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
 from gnomon.runtime.package import Package
+
+
+class Workspace:
+    """One call's buffers and what became of it, reused call by call by one thread at a time.
+
+    `code` is the outcome in a window; `error` is set unless it is `ANSWERED_CODE`; `has_outputs`
+    says whether the model gave any, good or bad, and `is_read` whether the inputs could be read.
+    """
+
+    __slots__ = (
+        "code",
+        "error",
+        "has_outputs",
+        "inputs",
+        "is_read",
+        "output_row",
+        "output_violations",
+        "outputs",
+        "violations",
+    )
+
+    def __init__(self, inputs: Contract, outputs: Contract) -> None:
+        self.inputs = inputs.new_row()
+        self.output_row = outputs.new_row()
+        self.code = FAILED_CODE
+        self.error: GnomonError | None = None
+        self.is_read = False
+        self.has_outputs = False
+        self.outputs: dict[str, Any] = {}
+        self.violations: Violations | None = None
+        self.output_violations: Violations | None = None
+
+
+class Batch:
+    """What became of a request of many rows; as `Workspace`, with columns."""
+
+    __slots__ = (
+        "code",
+        "error",
+        "input_columns",
+        "output_columns",
+        "output_violations",
+        "outputs",
+        "violations",
+    )
+
+    def __init__(self) -> None:
+        self.code = FAILED_CODE
+        self.error: GnomonError | None = None
+        self.input_columns: Columns | None = None
+        self.output_columns: Columns | None = None
+        self.outputs: dict[str, NDArray[Any]] = {}
+        self.violations: Violations | None = None
+        self.output_violations: Violations | None = None
 
 
 class Model:
@@ -18,20 +82,141 @@ class Model:
 
     def __init__(self, package: Package) -> None:
         self.package = package
+        self.digest = package.digest
+        self.name = package.manifest.name
+        self.version = package.manifest.version
+        self.reference = package.reference
+        profile, manifest = package.profile, package.manifest
+        try:
+            self.inputs = Contract(profile.inputs, profile.rules)
+            self.outputs = Contract(profile.outputs)
+            self._packing = Packing.from_dict(self.inputs, manifest.packing)
+        except ContractError as error:
+            raise PackageError(f"{self.reference}: {error}") from error
+        self._reader = answering.OutputReader(
+            self.reference, profile.outputs, manifest.output_tensors
+        )
+        self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
+        self._idle: list[Workspace] = []
+        self.engine: Engine = load_engine(manifest.format, package.read_model(), manifest)
 
-    @property
-    def reference(self) -> str:
-        """Return `name@version`."""
-        return self.package.reference
+    def borrow(self) -> Workspace:
+        """Return a workspace for one thread; give it back with `give_back`."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Workspace(self.inputs, self.outputs)
 
-    @property
-    def digest(self) -> str:
-        """Return the package's digest."""
-        return self.package.digest
+    def give_back(self, work: Workspace) -> None:
+        """Take a workspace back for the next call."""
+        self._idle.append(work)
+
+    def answer_row(self, row: Mapping[str, Any], work: Workspace) -> None:
+        """Answer one row into a workspace; only `EngineClosed` is raised."""
+        work.is_read = work.has_outputs = False
+        work.error = work.violations = work.output_violations = None
+        try:
+            violations = self.inputs.check_row(row, work.inputs)
+        except (TypeError, ValueError, AttributeError) as error:
+            work.code = REFUSED_CODE
+            work.error = unreadable(self.reference, f"the row cannot be read ({error})")
+            return
+        work.is_read = True
+        work.violations = violations
+        if violations is not None and violations.rejected:
+            work.code = REFUSED_CODE
+            work.error = answering.refusal(self.reference, violations)
+            return
+        try:
+            tensors = self.engine.run(self._packing.pack_row(work.inputs))
+            work.outputs = self._reader.read_row(tensors)
+        except EngineClosed:
+            raise
+        except Exception as error:
+            work.code = FAILED_CODE
+            work.error = self._failure(error)
+            return
+        work.has_outputs = True
+        work.output_violations = wrong = self.outputs.check_row(work.outputs, work.output_row)
+        if wrong is not None:
+            if wrong.rejected:
+                work.code = FAILED_CODE
+                work.error = answering.bad_output(self.reference, wrong)
+                return
+            answering.repair_row(work.outputs, self.outputs.fields, work.output_row)
+        work.code = ANSWERED_CODE
+
+    def answer_columns(self, columns: Mapping[str, Any]) -> Batch:
+        """Answer many rows; one that is refused refuses them all; raises only `EngineClosed`."""
+        batch = Batch()
+        columns = {
+            name: column[:, 0] if self._is_upright(name, column) else column
+            for name, column in columns.items()
+        }
+        try:
+            batch.input_columns, batch.violations = self.inputs.check_columns(columns)
+        except (ContractError, TypeError, ValueError) as error:
+            batch.code = REFUSED_CODE
+            batch.error = unreadable(self.reference, str(error))
+            return batch
+        rows = len(batch.input_columns)
+        if batch.violations is not None and batch.violations.rejected:
+            batch.code = REFUSED_CODE
+            batch.error = answering.refusal(self.reference, batch.violations)
+        elif rows == 0:
+            batch.code = REFUSED_CODE
+            batch.error = unreadable(self.reference, "the request has no rows")
+        else:
+            self._answer(batch, batch.input_columns)
+        return batch
+
+    def _is_upright(self, name: str, column: Any) -> bool:
+        """Whether a scalar field comes as `(N, 1)`."""
+        return (
+            isinstance(column, np.ndarray)
+            and column.ndim == 2
+            and column.shape[1] == 1
+            and name not in self._vectors
+        )
+
+    def _answer(self, batch: Batch, inputs: Columns) -> None:
+        try:
+            tensors = self.engine.run(self._packing.pack_columns(inputs))
+            batch.outputs = self._reader.read_columns(tensors, len(inputs))
+        except EngineClosed:
+            raise
+        except Exception as error:
+            batch.error = self._failure(error)
+            return
+        batch.output_columns, wrong = self.outputs.check_columns(batch.outputs)
+        batch.output_violations = wrong
+        if wrong is not None:
+            if wrong.rejected:
+                batch.error = answering.bad_output(self.reference, wrong)
+                return
+            answering.repair_columns(batch.outputs, self.outputs.fields, batch.output_columns)
+        batch.code = ANSWERED_CODE
+
+    def _failure(self, error: Exception) -> GnomonError:
+        if isinstance(error, GnomonError):
+            return error
+        failure = EngineError(f"{self.reference}: the model could not be run: {error!r}")
+        failure.__cause__ = error
+        return failure
 
     def warm_up(self) -> None:
-        """Run the golden rows as often as the manifest wants, so that first callers do not wait."""
-        raise NotImplementedError
+        """Run the golden rows as often as the manifest wants, so that first callers do not wait.
+
+        Raises:
+            EngineError: the engine fails on one.
+        """
+        for _ in range(self.package.manifest.deployment.warm_up_runs):
+            for row in self.package.golden.rows:
+                work = self.borrow()
+                self.answer_row(row, work)
+                self.give_back(work)
+                if isinstance(work.error, EngineError):
+                    raise work.error
 
     def predict_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the outputs of one row by name, unrecorded.
@@ -41,12 +226,30 @@ class Model:
             InvalidOutput: the answer breaks the contract of the outputs.
             EngineError: the engine failed.
         """
-        raise NotImplementedError
+        work = self.borrow()
+        try:
+            self.answer_row(row, work)
+            if work.error is not None:
+                raise work.error
+            return work.outputs
+        finally:
+            self.give_back(work)
 
-    def predict_columns(self, columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def predict_columns(self, columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the outputs of many rows by name, unrecorded; raises as `predict_row`."""
-        raise NotImplementedError
+        batch = self.answer_columns(columns)
+        if batch.error is not None:
+            raise batch.error
+        return batch.outputs
 
     def close(self) -> None:
         """Give back the engine; a second call does nothing."""
-        raise NotImplementedError
+        self.engine.close()
+
+
+def unreadable(reference: str, why: str) -> InvalidInput:
+    """Return the error for a request whose fields cannot be told."""
+    return InvalidInput(
+        f"{reference} refused the input: {why}; expected one value for each field and row",
+        details=[{"row": None, "field": None, "rule": "request", "value": None, "expected": why}],
+    )

@@ -158,10 +158,15 @@ def _now() -> int:
     return clock.milliseconds(time.time())
 
 
+def _text(text: str) -> str:
+    """Return a text that a record can hold: what is no Unicode must not stop the outbox."""
+    return text.encode(errors="replace").decode()
+
+
 def _samples_record(digest: str, samples: Samples) -> hub_pb2.Record:
     predictions = hub_pb2.Predictions(
         digest=digest,
-        request_ids=samples.request_ids,
+        request_ids=[_text(request_id) for request_id in samples.request_ids],
         at_unix_ms=[clock.milliseconds(moment) for moment in samples.moments],
         values=samples.values,
     )
@@ -171,11 +176,11 @@ def _samples_record(digest: str, samples: Samples) -> hub_pb2.Record:
 def _refusal_record(digest: str, example: Example) -> hub_pb2.Record:
     refusal = hub_pb2.Refusal(
         digest=digest,
-        request_id=example.request_id,
+        request_id=_text(example.request_id),
         at_unix_ms=clock.milliseconds(example.moment),
-        field=example.field,
-        rule=example.rule,
-        value=example.value,
-        expected=example.expected,
+        field=_text(example.field),
+        rule=_text(example.rule),
+        value=_text(example.value),
+        expected=_text(example.expected),
     )
     return hub_pb2.Record(recorded_at_unix_ms=_now(), refusal=refusal)

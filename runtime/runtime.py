@@ -4,17 +4,29 @@ contract (inputs) → engine → contract (outputs) → window; a refusal, a fai
 counted as exactly as an answer.
 """
 
+import itertools
+import secrets
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from time import perf_counter_ns
+from types import MappingProxyType
 from typing import Any
 
-from numpy.typing import NDArray
-
+from gnomon.runtime.asking import ask_columns, ask_row
+from gnomon.runtime.engines import EngineClosed
+from gnomon.runtime.errors import Conflict, NotReady, UnknownModel
+from gnomon.runtime.lanes import Lane, Served, make_ready
 from gnomon.runtime.model import Model
 from gnomon.runtime.package import Package
 from gnomon.runtime.prediction import Prediction, Predictions
+from gnomon.runtime.recorder import Recorder
 from gnomon.runtime.routes import Route
+from gnomon.runtime.shadows import ShadowQueue
 from gnomon.runtime.sink import TelemetrySink
+
+#: How long `flush` waits for shadows, in seconds.
+SHADOWS_SECONDS = 5.0
 
 
 class Runtime:
@@ -25,42 +37,84 @@ class Runtime:
     """
 
     def __init__(self, sink: TelemetrySink, *, checkpoint_seconds: float = 10.0) -> None:
-        self._sink = sink
+        self._recorder = Recorder(sink, checkpoint_seconds)
+        self._shadows = ShadowQueue()
+        self._control = threading.Lock()
+        self._models: dict[str, Model] = {}
+        # Replaced as a whole, never changed: a call reads it once.
+        self._served: Mapping[str, Served] = {}
+        self._closed = False
+        self._prefix = secrets.token_hex(6)
+        self._counter = itertools.count(1)
 
     def load(self, package: Package, *, check_golden: bool = False) -> Model:
         """Make a package ready to answer; loading a digest again returns what is there.
 
         Raises:
-            EngineError: the engine cannot load it.
+            EngineError: the engine cannot load or run it.
+            PackageError: its contract or packing contradicts itself.
             GoldenMismatch: with `check_golden`, where it does not reproduce its golden samples.
         """
-        raise NotImplementedError
+        with self._control:
+            self._check_open()
+            loaded = self._models.get(package.digest)
+            model = loaded or Model(package)
+            try:
+                if loaded is None:
+                    model.warm_up()
+                if check_golden:
+                    package.golden.check(model)
+            except BaseException:
+                if loaded is None:
+                    model.close()
+                raise
+            self._models[package.digest] = model
+            return model
 
     def unload(self, digest: str) -> None:
-        """Close a package that no route names; its windows are flushed to the sink.
+        """Close a package that no route names; what it counted goes to the sink.
 
         Raises:
             Conflict: a route in service still needs it.
+            UnknownModel: it is not loaded.
         """
-        raise NotImplementedError
+        with self._control:
+            needed = [s.route.name for s in self._served.values() if digest in s.route.digests]
+            if needed:
+                raise Conflict(f"the package {digest[:16]} is in service on {', '.join(needed)}")
+            model = self._models.pop(digest, None)
+        if model is None:
+            raise UnknownModel(f"the package {digest[:16]} is not loaded")
+        model.close()
+        self._recorder.retire(digest)
 
     def apply(self, routes: Iterable[Route]) -> None:
-        """Replace all routes at once: a call in progress ends on the old ones.
+        """Replace all routes at once; a call in progress ends on the old ones.
 
         Raises:
             UnknownModel: a route needs a package that is not loaded; nothing was changed.
         """
-        raise NotImplementedError
+        with self._control:
+            self._check_open()
+            self._served = {
+                route.name: make_ready(route, self._models, self._recorder) for route in routes
+            }
 
     @property
     def routes(self) -> Mapping[str, Route]:
         """Return the routes in service by name."""
-        raise NotImplementedError
+        return {name: served.route for name, served in self._served.items()}
 
     @property
     def models(self) -> Mapping[str, Model]:
         """Return the loaded models by digest."""
-        raise NotImplementedError
+        with self._control:
+            return MappingProxyType(dict(self._models))
+
+    @property
+    def dropped(self) -> int:
+        """Return how many samples and shadow calls were dropped; no count ever is."""
+        return self._recorder.dropped_samples + self._shadows.dropped
 
     def predict(
         self,
@@ -85,24 +139,47 @@ class Runtime:
             InvalidInput: the row breaks the contract; `details` has an entry a violation.
             EngineError: the engine failed and the route has no fallback.
             InvalidOutput: the answer breaks its contract and the route has no fallback.
+            NotReady: the runtime is closed.
         """
-        raise NotImplementedError
+        started = perf_counter_ns()
+        if request_id is None:
+            request_id = f"{self._prefix}-{next(self._counter):x}"
+        while True:
+            served = self._served
+            lane = self._lane(served, route, key)
+            try:
+                return ask_row(lane, self._shadows, row, request_id, at, started)
+            except EngineClosed:
+                # Unloaded between look-up and call: there are new routes to look at.
+                if served is self._served:
+                    raise
 
     def predict_columns(
         self,
         route: str,
-        columns: Mapping[str, NDArray[Any]],
+        columns: Mapping[str, Any],
         *,
         request_id: str | None = None,
         key: str | None = None,
         at: datetime | float | None = None,
     ) -> Predictions:
-        """Answer many rows, one array a field; one bad row refuses the request.
+        """Answer many rows, one array or list a field; one bad row refuses the request.
 
-        Categories are object or string arrays. Arguments and errors as in `predict`; a request
-        without rows raises `InvalidInput` and counts as one refused row.
+        A scalar field is `(N,)` or `(N, 1)`, a category an object or string array or a list. The
+        other arguments and the errors are those of `predict`; a request without rows raises
+        `InvalidInput` and counts as one refused row.
         """
-        raise NotImplementedError
+        started = perf_counter_ns()
+        if request_id is None:
+            request_id = f"{self._prefix}-{next(self._counter):x}"
+        while True:
+            served = self._served
+            lane = self._lane(served, route, key)
+            try:
+                return ask_columns(lane, self._shadows, columns, request_id, at, started)
+            except EngineClosed:
+                if served is self._served:
+                    raise
 
     def flush(self) -> None:
         """Close all open windows and batches and hand them to the sink.
@@ -110,8 +187,34 @@ class Runtime:
         Raises:
             StorageError: the sink cannot take them; they are kept and offered again.
         """
-        raise NotImplementedError
+        self._shadows.wait(SHADOWS_SECONDS)
+        self._recorder.flush()
 
     def close(self) -> None:
-        """Flush, stop the shadows and close all models; a second call does nothing."""
-        raise NotImplementedError
+        """Stop answering, flush, and close all models; a second call does nothing."""
+        with self._control:
+            if self._closed:
+                return
+            self._closed = True
+            self._served = {}
+        self._shadows.stop()
+        try:
+            self._recorder.stop()
+        finally:
+            for model in self._models.values():
+                model.close()
+
+    def _lane(self, served: Mapping[str, Served], route: str, key: str | None) -> Lane:
+        found = served.get(route)
+        if found is None:
+            self._check_open()
+            known = ", ".join(served) or "none"
+            raise UnknownModel(
+                f"no route is named {str(route)[:80]!r}; in service are {known}",
+                details=[{"route": str(route)[:80]}],
+            )
+        return found.lane(key)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise NotReady("the runtime is closed")

@@ -17,6 +17,10 @@ _ENGINES = {
 }
 
 
+class EngineClosed(EngineError):
+    """The model was unloaded before the call reached it; ask for the route's model again."""
+
+
 class Engine(Protocol):
     """Runs one loaded model. Threads may share it."""
 
@@ -27,6 +31,7 @@ class Engine(Protocol):
 
         Raises:
             EngineError: a tensor is missing, of another type or shape, or the model failed.
+            EngineClosed: the engine was closed.
         """
 
     def close(self) -> None:

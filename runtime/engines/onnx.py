@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.runtime.engines import ort_session
+from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.manifest import Manifest
 
@@ -74,7 +75,9 @@ class NativeOnnxEngine:
         """Return the output tensors by name; see `Engine.run`."""
         try:
             return self.session.run(tensors)
-        except (ort_session.SessionError, KeyError, BufferError, TypeError) as error:
+        except ort_session.SessionClosed as error:
+            raise _closed(self._reference) from error
+        except (ort_session.SessionError, TypeError, ValueError) as error:
             raise _failed(self._reference, error) from error
 
     def close(self) -> None:
@@ -113,7 +116,7 @@ class PythonOnnxEngine:
         """Return the output tensors by name; see `Engine.run`."""
         session = self._session
         if session is None:
-            raise _failed(self._reference, "the model is closed")
+            raise _closed(self._reference)
         try:
             answers = session.run(self._outputs, dict(tensors))
         except Exception as error:
@@ -131,3 +134,7 @@ def _cannot_load(manifest: Manifest, why: object) -> EngineError:
 
 def _failed(reference: str, why: object) -> EngineError:
     return EngineError(f"{reference}: ONNX Runtime failed: {why}")
+
+
+def _closed(reference: str) -> EngineClosed:
+    return EngineClosed(f"{reference}: the model was unloaded")

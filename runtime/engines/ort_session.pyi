@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Session", "SessionError", "initialise"]
+__all__ = ["Session", "SessionClosed", "SessionError", "initialise"]
 
 class SessionError(Exception):
     """ONNX Runtime said no; the message is its own."""
+
+class SessionClosed(SessionError):
+    """The session was closed before the call."""
 
 def initialise(get_base: int) -> str:
     """Take the library's `OrtGetApiBase` (its address) into use, once a process.
@@ -33,8 +36,8 @@ class Session:
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs by name.
 
-        Raises `SessionError` for a wrong element type or shape, `KeyError` for a missing tensor,
-        and `BufferError` for an array that is not contiguous.
+        Raises `SessionError` for a tensor that is missing or of a wrong element type or shape,
+        `ValueError` for an array that is not contiguous, `SessionClosed` after `close`.
         """
 
     def close(self) -> None:

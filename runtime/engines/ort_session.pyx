@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 
 import numpy as np
 
-__all__ = ["Session", "SessionError", "initialise"]
+__all__ = ["Session", "SessionClosed", "SessionError", "initialise"]
 
 # The functions used, by their slots in the append-only table of the interface's version 14.
 ctypedef const char* (*GetVersion)() noexcept nogil
@@ -103,6 +103,10 @@ cdef int[14] ELEMENT_SIZES = [0, 4, 1, 1, 2, 2, 4, 8, 0, 1, 2, 8, 4, 8]
 
 class SessionError(Exception):
     """ONNX Runtime said no; the message is its own."""
+
+
+class SessionClosed(SessionError):
+    """The session was closed before the call."""
 
 
 def initialise(uintptr_t get_base):
@@ -214,13 +218,15 @@ cdef class Session:
         cdef TensorView* views = NULL
         cdef void** values = NULL
         if not self.enter():
-            raise SessionError("the model is closed")
+            raise SessionClosed("the session is closed")
         try:
             buffers = <Py_buffer*>allocate(inputs, sizeof(Py_buffer))
             views = <TensorView*>allocate(inputs, sizeof(TensorView))
             values = <void**>allocate(self.output_count, sizeof(void*))
             for index in range(inputs):
-                array = tensors[self.inputs[index][0]]
+                array = tensors.get(self.inputs[index][0])
+                if array is None:
+                    raise SessionError(f"tensor {self.inputs[index][0]!r} is missing")
                 PyObject_GetBuffer(array, &buffers[index], PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
                 filled += 1
                 fill(&views[index], &buffers[index], self.input_types[index], self.inputs[index][0])

@@ -66,7 +66,19 @@ def make_profile() -> Profile:
     )
 
 
-PACKING: dict[str, Any] = {}
+PACKING: dict[str, Any] = {
+    "tensors": [
+        {
+            "name": "features",
+            "dtype": "FP32",
+            "features": [
+                {"field": "distance"},
+                {"field": "wind", "missing": 0.0},
+                {"field": "carrier", "encode": "onehot"},
+            ],
+        }
+    ]
+}
 
 
 def manifest_fields(version: str = "1", **changes: Any) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""One call along one lane: answer, fall back, count, ask the shadows.
+
+Nothing is counted where `EngineClosed` is raised, since the call is then made again.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from time import perf_counter_ns
+from typing import Any
+
+from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, FALLBACK_CODE
+from gnomon.runtime import counting, routes
+from gnomon.runtime.engines import EngineClosed
+from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.lanes import Lane
+from gnomon.runtime.model import Batch, Model, Workspace
+from gnomon.runtime.prediction import Prediction, Predictions
+from gnomon.runtime.series import Outcome, Series
+from gnomon.runtime.shadows import ShadowQueue
+
+
+def ask_row(
+    lane: Lane,
+    shadows: ShadowQueue,
+    row: Mapping[str, Any],
+    request_id: str,
+    at: datetime | float | None,
+    started: int,
+) -> Prediction:
+    """Answer and count one row; arguments and errors as `Runtime.predict`.
+
+    `started` is the `perf_counter_ns` of the call.
+    """
+    model, series = lane.model, lane.series
+    moment = counting.moment_of(series, at, request_id, started)
+    work = model.borrow()
+    try:
+        model.answer_row(row, work)
+        prediction = _prediction(model, work, request_id, started)
+        code = work.code
+        if prediction is None and code == FAILED_CODE and lane.fallback is not None:
+            prediction = _fall_back(lane.fallback, row, request_id, work.error, started)
+            code = FALLBACK_CODE if prediction is not None else code
+        latency = prediction.latency_ns if prediction is not None else perf_counter_ns() - started
+        counting.count_row(model, series, work, Outcome(code, latency, moment, request_id))
+        error = work.error
+    finally:
+        model.give_back(work)
+    if lane.shadows:
+        _ask_shadows(lane, shadows, request_id, partial(_shadow_row, dict(row), moment, request_id))
+    if prediction is None:
+        raise _raised(error)
+    return prediction
+
+
+def ask_columns(
+    lane: Lane,
+    shadows: ShadowQueue,
+    columns: Mapping[str, Any],
+    request_id: str,
+    at: datetime | float | None,
+    started: int,
+) -> Predictions:
+    """Answer and count many rows; arguments and errors as `Runtime.predict_columns`."""
+    rows = counting.rows_of(columns)
+    moment = counting.moment_of(lane.series, at, request_id, started, max(rows, 1))
+    batch = lane.model.answer_columns(columns)
+    answered, answer, code, why = lane.model, batch, batch.code, None
+    if code == FAILED_CODE and lane.fallback is not None:
+        other = lane.fallback.answer_columns(columns)
+        if other.code == ANSWERED_CODE:
+            answered, answer, code, why = lane.fallback, other, FALLBACK_CODE, str(batch.error)
+    latency = perf_counter_ns() - started
+    outcome = Outcome(code, latency, moment, request_id)
+    counting.count_columns(lane.model, lane.series, columns, batch, outcome)
+    if lane.shadows:
+        _ask_shadows(
+            lane, shadows, request_id, partial(_shadow_columns, columns, moment, request_id)
+        )
+    if answer.error is not None:
+        raise _raised(answer.error)
+    return _predictions(answered, answer, request_id, why, latency, rows)
+
+
+def _prediction(
+    model: Model, work: Workspace, request_id: str, started: int, why: str | None = None
+) -> Prediction | None:
+    """Return the answer in a workspace, or None where there is none."""
+    if work.code != ANSWERED_CODE:
+        return None
+    return Prediction(
+        work.outputs,
+        model.name,
+        model.version,
+        model.digest,
+        request_id,
+        ()
+        if work.violations is None and work.output_violations is None
+        else counting.described(work.violations, work.output_violations),
+        why,
+        perf_counter_ns() - started,
+    )
+
+
+def _predictions(
+    model: Model, batch: Batch, request_id: str, why: str | None, latency: int, rows: int
+) -> Predictions:
+    return Predictions(
+        batch.outputs,
+        model.name,
+        model.version,
+        model.digest,
+        request_id,
+        counting.described(batch.violations, batch.output_violations),
+        why,
+        latency,
+        rows,
+    )
+
+
+def _fall_back(
+    model: Model, row: Mapping[str, Any], request_id: str, error: GnomonError | None, started: int
+) -> Prediction | None:
+    """Return the fallback's answer, or None where it has none either."""
+    work = model.borrow()
+    try:
+        model.answer_row(row, work)
+        return _prediction(model, work, request_id, started, str(error))
+    finally:
+        model.give_back(work)
+
+
+def _raised(error: GnomonError | None) -> GnomonError:
+    """Return what is to be raised for a call without an answer."""
+    return error if error is not None else GnomonError("a call ended with neither answer nor error")
+
+
+def _ask_shadows(
+    lane: Lane, shadows: ShadowQueue, request_id: str, ask: Callable[[Model, Series], None]
+) -> None:
+    for digest in routes.choose_shadows(lane.route, request_id):
+        model, series = lane.shadows[digest]
+        shadows.submit(partial(ask, model, series))
+
+
+def _shadow_row(
+    row: Mapping[str, Any], moment: float, request_id: str, model: Model, series: Series
+) -> None:
+    started = perf_counter_ns()
+    work = model.borrow()
+    try:
+        model.answer_row(row, work)
+        outcome = Outcome(work.code, perf_counter_ns() - started, moment, request_id)
+        counting.count_row(model, series, work, outcome)
+    except EngineClosed:
+        return
+    finally:
+        model.give_back(work)
+
+
+def _shadow_columns(
+    columns: Mapping[str, Any], moment: float, request_id: str, model: Model, series: Series
+) -> None:
+    started = perf_counter_ns()
+    try:
+        batch = model.answer_columns(columns)
+    except EngineClosed:
+        return
+    outcome = Outcome(batch.code, perf_counter_ns() - started, moment, request_id)
+    counting.count_columns(model, series, columns, batch, outcome)
