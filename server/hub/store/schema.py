@@ -182,7 +182,7 @@ window = Table(
     _time("received_at"),
     UniqueConstraint("node", "boot", "sequence"),
     Index(None, "model", "position"),
-    Index(None, "model", "started_at"),
+    Index(None, "model", "ended_at"),
     Index(None, "digest", "started_at"),
 )
 
@@ -278,6 +278,21 @@ detector_state = Table(
     Column("state", LargeBinary, nullable=False),
     Column("position", BigInteger, nullable=False),
     _time("updated_at"),
+)
+
+#: How far a field was from its reference in an interval that the monitor has judged.
+drift = Table(
+    "drift",
+    metadata,
+    _name("model", primary_key=True),
+    Column("ended_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("started_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", String(64), primary_key=True),  # a node's name, or empty: all together
+    Column("field", String(128), primary_key=True),
+    _name("version"),  # whose reference it was
+    Column("rows", BigInteger, nullable=False),
+    Column("psi", Double, nullable=False),
+    Column("chance", Double, nullable=False),  # the index that so few rows have by chance alone
 )
 
 #: A deduplicated notice: one row while it lasts, however often it is raised.

@@ -75,6 +75,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("model", "key", name=op.f("pk_detector_state")),
     )
     op.create_table(
+        "drift",
+        sa.Column("model", sa.String(length=64), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("started_at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("field", sa.String(length=128), nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("psi", sa.Double(), nullable=False),
+        sa.Column("chance", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "model", "ended_at", "started_at", "source", "field", name=op.f("pk_drift")
+        ),
+    )
+    op.create_table(
         "event",
         sa.Column(
             "position",
@@ -336,9 +351,7 @@ def upgrade() -> None:
         op.f("ix_window_digest_started_at"), "window", ["digest", "started_at"], unique=False
     )
     op.create_index(op.f("ix_window_model_position"), "window", ["model", "position"], unique=False)
-    op.create_index(
-        op.f("ix_window_model_started_at"), "window", ["model", "started_at"], unique=False
-    )
+    op.create_index(op.f("ix_window_model_ended_at"), "window", ["model", "ended_at"], unique=False)
 
 
 def downgrade() -> None:
@@ -358,6 +371,7 @@ def downgrade() -> None:
     op.drop_table("loss")
     op.drop_table("label")
     op.drop_table("event")
+    op.drop_table("drift")
     op.drop_table("detector_state")
     op.drop_table("counter")
     op.drop_table("blob")
