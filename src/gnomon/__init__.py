@@ -1,1 +1,44 @@
-"""Gnomon: an inference runtime for edge and server."""
+"""Gnomon: an inference runtime for edge and server.
+
+`Agent` embeds models in a program; `Package` is what it runs, `TrustStore` and `Signer` say whose
+packages count; `HubClient` speaks with a hub. Each is imported when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gnomon.edge.agent import Agent
+    from gnomon.hub_client import HubClient
+    from gnomon.runtime.errors import GnomonError, InvalidInput
+    from gnomon.runtime.package import Package
+    from gnomon.runtime.signing import Signer, TrustStore
+
+__all__ = [
+    "Agent",
+    "GnomonError",
+    "HubClient",
+    "InvalidInput",
+    "Package",
+    "Signer",
+    "TrustStore",
+]
+
+_HOMES = {
+    "Agent": "gnomon.edge.agent",
+    "GnomonError": "gnomon.runtime.errors",
+    "HubClient": "gnomon.hub_client",
+    "InvalidInput": "gnomon.runtime.errors",
+    "Package": "gnomon.runtime.package",
+    "Signer": "gnomon.runtime.signing",
+    "TrustStore": "gnomon.runtime.signing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gnomon' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

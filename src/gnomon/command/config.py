@@ -11,8 +11,8 @@ from gnomon.runtime.errors import ConfigurationError
 
 #: Section of gnomon.toml → the settings dataclass that it fills.
 SECTIONS = {
-    "hub": "gnomon.server.hub.process:HubSettings",
-    "node": "gnomon.edge.node:NodeSettings",
+    "hub": "gnomon.server.hub.settings:HubSettings",
+    "node": "gnomon.edge.settings:NodeSettings",
     "serve": "gnomon.server.serving.process:ServeSettings",
 }
 

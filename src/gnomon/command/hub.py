@@ -1,0 +1,155 @@
+"""`gnomon hub`: run the hub, and speak with one."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.settings_options import settings_command, take
+from gnomon.hub_client import HubClient
+
+DEFAULT_URL = "http://127.0.0.1:8600"
+
+
+@click.group()
+def hub() -> None:
+    """Run the hub, and speak with one."""
+
+
+@hub.command(cls=settings_command("hub"))
+@json_option
+@click.pass_obj
+def run(config_file: str | None, as_json: bool, **flags: Any) -> None:
+    """Run a hub until it is told to stop (SIGTERM, Ctrl-C)."""
+    from gnomon.server.hub.process import run_hub
+    from gnomon.server.hub.settings import HubAddresses
+
+    def ready(addresses: HubAddresses) -> None:
+        payload = {
+            "rest": addresses.rest,
+            "enrolment": addresses.enrolment,
+            "sync": addresses.sync,
+            "fingerprint": addresses.fingerprint,
+        }
+        if as_json:
+            click.echo(json.dumps(payload))
+        else:
+            console.print(
+                f"hub is ready: [bold]{addresses.rest}[/]\nnodes enrol at {addresses.enrolment}, "
+                f"sync at {addresses.sync}\nauthority SHA-256 {addresses.fingerprint}"
+            )
+
+    run_hub(take("hub", config_file, flags), ready)
+
+
+def _client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags by which a hub is found."""
+    for option in (
+        click.option("--url", envvar="GNOMON_HUB_URL", default=DEFAULT_URL, show_default=True),
+        click.option("--api-key", envvar="GNOMON_HUB_API_KEY", help="Needed from other machines."),
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+@hub.command()
+@click.option("--role", type=click.Choice(["node", "builder"]), default="node", show_default=True)
+@click.option("--name", help="The only name that may use the token; default: any that is free.")
+@_client_options
+def token(role: str, name: str | None, url: str, api_key: str | None, as_json: bool) -> None:
+    """Make a one-time token with which a node or a builder can enrol."""
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.post("tokens", {"role": role, "name": name})
+    shown = [[name, payload[name]] for name in ("token", "fingerprint", "enrolment", "sync")]
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(table("Shown only now", ["what", "value"], shown)),
+    )
+
+
+@hub.command()
+@click.argument("key")
+@click.option("--name", default="builder", show_default=True)
+@_client_options
+def trust(key: str, name: str, url: str, api_key: str | None, as_json: bool) -> None:
+    """Trust packages that are signed with the public KEY (hex), from now on."""
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.post("keys", {"key": key, "name": name})
+    emit(payload, as_json=as_json, render=lambda: console.print(f"trusted {payload['key']}"))
+
+
+@hub.command()
+@click.argument("reference", metavar="NAME@VERSION")
+@_client_options
+def place(reference: str, url: str, api_key: str | None, as_json: bool) -> None:
+    """Put NAME@VERSION straight into service on every node, without a rollout."""
+    model, _, version = reference.partition("@")
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.post("placements", {"model": model, "version": version})
+    emit(payload, as_json=as_json, render=lambda: console.print(f"in service: {reference}"))
+
+
+@hub.command()
+@click.argument("reference", metavar="NAME@VERSION")
+@click.option("--steps", default="100,500,1000", show_default=True, help="Parts in 1,000.")
+@_client_options
+def rollout(reference: str, steps: str, url: str, api_key: str | None, as_json: bool) -> None:
+    """Move traffic to NAME@VERSION step by step, each step behind its gate."""
+    model, _, version = reference.partition("@")
+    body = {"model": model, "version": version, "steps": [int(step) for step in steps.split(",")]}
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.post("rollouts", body)
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(f"rollout {payload['id']} of {reference} has begun"),
+    )
+
+
+@hub.command()
+@_client_options
+def nodes(url: str, api_key: str | None, as_json: bool) -> None:
+    """List the nodes and what each last said of itself."""
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.get("nodes")
+    emit(payload, as_json=as_json, render=lambda: _render_list("Nodes", payload))
+
+
+@hub.command()
+@click.option("--model", help="Only this model's.")
+@_client_options
+def counts(model: str | None, url: str, api_key: str | None, as_json: bool) -> None:
+    """Count the rows that were asked for, by version, node and outcome."""
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.get("counts", **({"model": model} if model else {}))
+    emit(payload, as_json=as_json, render=lambda: _render_list("Rows", payload))
+
+
+@hub.command()
+@_client_options
+def alerts(url: str, api_key: str | None, as_json: bool) -> None:
+    """List the alerts, newest first."""
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.get("alerts")
+    emit(payload, as_json=as_json, render=lambda: _render_list("Alerts", payload))
+
+
+def _render_list(title: str, records: list[dict[str, Any]]) -> None:
+    """Show a list of flat records; times in milliseconds become readable."""
+    if not records:
+        console.print(f"{title}: none yet")
+        return
+    columns = [name for name, value in records[0].items() if not isinstance(value, dict | list)]
+    rows = [[_shown(name, record[name]) for name in columns] for record in records]
+    console.print(table(title, columns, rows))
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name.endswith("_at") and isinstance(value, int):
+        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="seconds")
+    return value

@@ -1,0 +1,131 @@
+"""`gnomon package`: build, inspect, verify, push and pull packages."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gnomon.command.output import console, emit, json_option, table
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import Signer, TrustStore
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def package() -> None:
+    """Build, inspect, verify, push and pull packages."""
+
+
+@package.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@json_option
+def key(path: Path, as_json: bool) -> None:
+    """Make a signing key at PATH (PEM, for its owner only), and print its public half."""
+    if path.exists():
+        raise ConfigurationError(f"{path} exists; a key is never overwritten")
+    signer = Signer.generate()
+    signer.save(path)
+    payload = {"key": str(path), "public_key": signer.public_key.hex(), "key_id": signer.key_id}
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(f"public key [bold]{payload['public_key']}[/] → {path}"),
+    )
+
+
+@package.command()
+@click.argument("path", type=FOLDER)
+@json_option
+def inspect(path: Path, as_json: bool) -> None:
+    """Show what the package at PATH holds. Everything but its signature is verified."""
+    opened = Package.open(path, trust=None)
+    manifest = opened.manifest
+    payload: dict[str, Any] = {
+        "package": opened.reference,
+        "format": manifest.format,
+        "digest": opened.digest,
+        "inputs": [_describe(field) for field in opened.profile.inputs],
+        "outputs": [_describe(field) for field in opened.profile.outputs],
+        "rules": [rule.expression for rule in opened.profile.rules],
+        "golden_samples": len(opened.golden.rows),
+        "reference_rows": opened.profile.input_reference.rows,
+        "test_metrics": manifest.reproducibility.test_metrics,
+        "dataset": manifest.reproducibility.dataset_uri,
+        "fingerprint": manifest.reproducibility.dataset_fingerprint,
+        "code_version": manifest.reproducibility.code_version,
+        "files": {entry.path: entry.size for entry in manifest.files},
+        "risk_tier": manifest.risk_tier,
+        "owner": manifest.owner,
+        "attestations": len(opened.envelopes),
+    }
+    emit(payload, as_json=as_json, render=lambda: _render(payload))
+
+
+@package.command()
+@click.argument("path", type=FOLDER)
+@click.option("--key", "keys", multiple=True, required=True, help="Trusted public key, in hex.")
+@json_option
+def verify(path: Path, keys: tuple[str, ...], as_json: bool) -> None:
+    """Verify the package at PATH: every file, and a signature by a trusted key."""
+    opened = Package.open(path, TrustStore(parse_keys(keys)))
+    payload = {
+        "package": opened.reference,
+        "digest": opened.digest,
+        "signers": list(opened.signers),
+    }
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(
+            f"[green]verified[/] {opened.reference} {opened.digest}\nsigned by "
+            + ", ".join(opened.signers)
+        ),
+    )
+
+
+def parse_keys(keys: tuple[str, ...]) -> list[bytes]:
+    """Return public keys from their hex form.
+
+    Raises:
+        ConfigurationError: where one is not hex.
+    """
+    try:
+        return [bytes.fromhex(key) for key in keys]
+    except ValueError as error:
+        raise ConfigurationError("--key should be 64 hexadecimal digits") from error
+
+
+def _describe(field: Any) -> dict[str, Any]:
+    return {name: value for name, value in field.to_dict().items() if value is not None}
+
+
+def _render(payload: dict[str, Any]) -> None:
+    """Show a package to a person."""
+    console.print(
+        f"[bold]{payload['package']}[/] ({payload['format']}) {payload['digest']}\n"
+        f"data {payload['dataset']} {payload['fingerprint']}\ncode {payload['code_version']}; "
+        f"{payload['golden_samples']} golden samples; profile of {payload['reference_rows']:,} rows"
+    )
+    for side in ("inputs", "outputs"):
+        rows = [[field["name"], field["kind"], _rules(field)] for field in payload[side]]
+        console.print(table(side.capitalize(), ["field", "kind", "rules"], rows))
+    for rule in payload["rules"]:
+        console.print(f"rule  {rule}")
+    metrics = payload["test_metrics"].items()
+    console.print(table("Test metrics", ["metric", "value"], [[k, f"{v:.4g}"] for k, v in metrics]))
+
+
+def _rules(field: dict[str, Any]) -> str:
+    """Return a field's hard rules in one line."""
+    parts = []
+    if "minimum" in field or "maximum" in field:
+        parts.append(f"{field.get('minimum', '−∞')} … {field.get('maximum', '∞')}")
+    if field.get("allowed"):
+        allowed = field["allowed"]
+        shown = ", ".join(map(str, allowed[:4]))
+        parts.append(f"one of {len(allowed)}: {shown}{', …' if len(allowed) > 4 else ''}")
+    parts.append("may be missing" if field.get("nullable") else "must be there")
+    return "; ".join(parts)

@@ -1,0 +1,29 @@
+"""`gnomon serve`: a server node."""
+
+import json
+from typing import Any
+
+import click
+
+from gnomon.command.output import console, json_option
+from gnomon.command.settings_options import settings_command, take
+
+
+@click.command(cls=settings_command("node", "serve"))
+@json_option
+@click.pass_obj
+def serve(config_file: str | None, as_json: bool, **flags: Any) -> None:
+    """Serve over gRPC (Open Inference Protocol), from a hub or from package folders.
+
+    Runs until it is told to stop (SIGTERM, Ctrl-C); then answers what is under way and hands over
+    its telemetry.
+    """
+    from gnomon.server.serving.process import serve as run
+
+    def ready(address: str) -> None:
+        if as_json:
+            click.echo(json.dumps({"grpc": address}))
+        else:
+            console.print(f"serving gRPC at [bold]{address}[/]")
+
+    run(take("serve", config_file, flags), take("node", config_file, flags), ready)

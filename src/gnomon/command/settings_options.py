@@ -1,0 +1,67 @@
+"""Command-line flags made from a settings dataclass, so that each setting is written once."""
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gnomon.command.config import settings_type
+from gnomon.configuration import resolve
+
+Command = Callable[..., Any]
+
+
+class SettingsCommand(click.Command):
+    """A command whose flags are the settings of its sections; made when help or a call needs it."""
+
+    sections: tuple[str, ...] = ()
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters and one flag for each setting."""
+        return [*super().get_params(ctx), *_flags(self.sections)]
+
+
+def settings_command(*sections: str) -> type[SettingsCommand]:
+    """Return the class of a command that takes the settings of these sections as flags."""
+    return type("SettingsCommand", (SettingsCommand,), {"sections": sections})
+
+
+def take(section: str, config_file: str | None, flags: dict[str, Any]) -> Any:
+    """Return the settings of a section from file, environment and these flags.
+
+    Raises:
+        ConfigurationError: a setting is unknown, missing or out of range.
+    """
+    names = {field.name for field in dataclasses.fields(settings_type(section))}
+    own = {name: value for name, value in flags.items() if name in names}
+    return resolve(settings_type(section), section, file=config_file, flags=own)[0]
+
+
+def _flags(sections: tuple[str, ...]) -> list[click.Parameter]:
+    flags: dict[str, click.Parameter] = {}
+    for section in sections:
+        kind = settings_type(section)
+        hints = typing.get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            flags.setdefault(field.name, _flag(section, field.name, hints[field.name], field))
+    return list(flags.values())
+
+
+def _flag(section: str, name: str, hint: Any, field: "dataclasses.Field[Any]") -> click.Parameter:
+    """Return one flag; it is a text, and `gnomon.configuration` gives it its type."""
+    default = "" if field.default is dataclasses.MISSING else field.default
+    return click.Option(
+        [f"--{name.replace('_', '-')}", name],
+        metavar=_metavar(hint),
+        help=f"Setting {section}.{name}" + (f" (default {default})." if default != "" else "."),
+    )
+
+
+def _metavar(hint: Any) -> str:
+    for kind, word in ((Path, "PATH"), (int, "NUMBER"), (float, "NUMBER")):
+        if hint is kind or kind in typing.get_args(hint):
+            return word
+    return "A,B,…" if typing.get_origin(hint) is tuple else "TEXT"
