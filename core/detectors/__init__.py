@@ -5,6 +5,7 @@ from gnomon.core.detectors.field import FieldDetector
 from gnomon.core.detectors.fleet import FleetDetector, FleetVerdict
 from gnomon.core.detectors.model import ModelDetector
 from gnomon.core.detectors.pair import PairDetector
+from gnomon.core.detectors.season import SeasonDetector
 from gnomon.core.detectors.watch import StateMismatch, Watch
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "FleetVerdict",
     "ModelDetector",
     "PairDetector",
+    "SeasonDetector",
     "StateMismatch",
     "Watch",
 ]
