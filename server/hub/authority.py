@@ -38,6 +38,7 @@ class Identity:
     role: str
     serial: str  # hex
     issued_at: int  # Unix milliseconds
+    expires_at: int
 
 
 @dataclass(frozen=True)
@@ -182,9 +183,13 @@ def _identity(certificate: x509.Certificate) -> Identity:
     (role,) = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     if role.value not in ROLES:
         raise ValueError(f"unknown role {role.value!r}")
-    issued_at = int(certificate.not_valid_before_utc.timestamp() * 1000)
-    serial = format(certificate.serial_number, "x")
-    return Identity(str(name.value), str(role.value), serial, issued_at)
+    return Identity(
+        name=str(name.value),
+        role=str(role.value),
+        serial=format(certificate.serial_number, "x"),
+        issued_at=int(certificate.not_valid_before_utc.timestamp() * 1000),
+        expires_at=int(certificate.not_valid_after_utc.timestamp() * 1000),
+    )
 
 
 def _hash_of(request: x509.CertificateSigningRequest) -> hashes.HashAlgorithm:

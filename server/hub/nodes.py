@@ -41,9 +41,11 @@ def check_enrolled(database: Database, identity: Identity) -> None:
     """Check that a certificate's holder is still whom the hub enrolled.
 
     Raises:
-        NotAllowed: where the name is unknown, has another role, or was revoked after the
-            certificate was issued.
+        NotAllowed: where the certificate has expired, or the name is unknown, has another role, or
+            was revoked after the certificate was issued.
     """
+    if identity.expires_at < now_ms():  # TLS looks only when a connection is made
+        raise NotAllowed(f"the certificate of {identity.name!r} has expired; enrol again")
     with database.read() as connection:
         row = connection.execute(
             select(_NODE.role, _NODE.revoked_at).where(_NODE.name == identity.name)

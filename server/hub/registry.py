@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import grpc
+import msgspec
 from sqlalchemy import insert, select, update
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
@@ -139,7 +140,7 @@ def _record(change: Change, package: Package, profile: bytes, publisher: str) ->
                 name=manifest.name,
                 version=manifest.version,
                 format=manifest.format,
-                manifest=package.manifest_bytes.decode(),
+                manifest=msgspec.json.decode(package.manifest_bytes),
                 envelopes=envelopes,
                 profile=profile,
                 published_at=now_ms(),

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.chunks import sha256
-from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.server.hub import labels, windows
 from gnomon.server.hub.catalogue import Catalogue
 from gnomon.server.hub.nodes import MAXIMUM_INTEGER
@@ -28,6 +28,9 @@ MAXIMUM_WINDOW_BYTES = 1024 * 1024
 
 #: The kind of event that stands for a record which the hub could not read.
 REFUSED_RECORD = "refused_record"
+
+#: What reading crafted bytes may end in; an error of the database is none of them.
+_UNREADABLE = (GnomonError, ValueError, TypeError, LookupError, ArithmeticError)
 
 _NAME = 64
 _TEXT = 128
@@ -115,7 +118,7 @@ class Telemetry:
         for one in new:
             try:
                 self._sort_one(connection, batch, one)
-            except InvalidInput as error:
+            except _UNREADABLE as error:
                 refused += 1
                 detail = f"{error} ({len(one.data)} bytes, SHA-256 {sha256(one.data)})"
                 batch.add_event(one.sequence, batch.received_at, REFUSED_RECORD, detail)

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from gnomon.server.hub.rest import problems
+from gnomon.server.hub.rest import docs, problems
 from gnomon.server.hub.rest.audit import audit_router
 from gnomon.server.hub.rest.guard import HEALTH_PATH, Guard
 from gnomon.server.hub.rest.monitor import monitor_router
@@ -20,9 +20,11 @@ API = (registry_router, nodes_router, audit_router, monitor_router, rollouts_rou
 
 def create_app(services: Services) -> FastAPI:
     """Build the application over the hub's services."""
-    app = FastAPI(title="Gnomon hub", version=version("gnomon"))
+    # FastAPI's own page fetches its scripts from a CDN.
+    app = FastAPI(title="Gnomon hub", version=version("gnomon"), docs_url=None, redoc_url=None)
     app.state.services = services
     problems.install(app)
+    docs.install(app)
     names = (services.settings.host, *services.settings.names)
     app.add_middleware(BaseHTTPMiddleware, dispatch=Guard(services.database, names))
     for router in API:

@@ -11,6 +11,7 @@ from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import (
     Conflict,
     InvalidInput,
+    PackageError,
     UntrustedPackage,
 )
 from gnomon.runtime.package import Package

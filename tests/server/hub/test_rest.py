@@ -1,0 +1,183 @@
+"""What people and scripts ask the hub for, over real HTTP."""
+
+import dataclasses
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.hub.process import Hub
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    assert response.headers["content-type"] == "application/problem+json"
+    document = response.json()
+    assert document["status"] == response.status_code
+    return response.status_code, document["code"]
+
+
+def test_the_hub_says_that_it_lives(caller: Any) -> None:
+    assert caller.http.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_placement_is_history(builder: Any, caller: Any, make: Any) -> None:
+    for version in ("1", "2"):
+        builder.publish(make(version))
+        caller.post("placements", model="eta", version=version)
+    newest, oldest = caller.get("placements", model="eta")
+    assert (newest["version"], newest["ended_at"]) == ("2", None)
+    assert (oldest["version"], oldest["ended_at"]) == ("1", newest["started_at"])
+    assert caller.get("models")[0]["in_service"] == "2"
+    placed = [one for one in caller.get("audit") if one["action"] == "place"]
+    assert [one["detail"]["previous"] for one in placed] == ["1", None]
+    assert caller.get("audit/verify")["intact"]
+
+
+def test_labels_count_once(caller: Any) -> None:
+    label = {"request_id": "r1", "value": 1.5, "at": 1}
+    assert caller.post("labels", model="eta", labels=[label])["new"] == 1
+    assert caller.post("labels", model="eta", labels=[label])["repeated"] == 1
+
+
+def test_a_key_is_added_once_and_never_again_after_it_was_revoked(caller: Any) -> None:
+    key = "ab" * 32
+    assert caller.post("keys", key=key)["added"]
+    assert not caller.post("keys", key=key.upper())["added"]
+    caller.http.delete(f"/api/v1/keys/{key}").raise_for_status()
+    refused = caller.http.post("/api/v1/keys", json={"key": key})
+    assert problem(refused) == (409, "conflict")
+    assert caller.get("keys")[0]["revoked_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("GET", "/nowhere", None, (404, "unknown_path")),
+        ("GET", "/api/v1/models/none/versions", None, (404, "unknown_model")),
+        ("GET", "/api/v1/events?limit=many", None, (422, "invalid_input")),
+        ("GET", "/api/v1/events?limit=1000000", None, (422, "invalid_input")),
+        ("DELETE", "/api/v1/models", None, (405, "unknown_method")),
+        ("POST", "/api/v1/placements", {"model": "a", "version": "1"}, (404, "unknown_model")),
+        ("POST", "/api/v1/placements", {"model": "a"}, (422, "invalid_input")),
+        ("POST", "/api/v1/tokens", {"role": "king"}, (422, "invalid_input")),
+        ("POST", "/api/v1/tokens", {"role": "node", "name": "a b"}, (422, "invalid_input")),
+        ("POST", "/api/v1/tokens", {"role": "node", "nme": "a"}, (422, "invalid_input")),
+        ("POST", "/api/v1/keys", {"key": "xyz"}, (422, "invalid_input")),
+        ("POST", "/api/v1/keys", {"key": "ab"}, (422, "invalid_input")),
+        ("POST", "/api/v1/principals", {"name": "a", "role": "x"}, (422, "invalid_input")),
+        ("DELETE", "/api/v1/principals/none", None, (404, "unknown_model")),
+        ("POST", "/api/v1/nodes/none/revoke", None, (404, "unknown_model")),
+    ],
+)
+def test_a_wrong_call_is_a_problem_document(
+    caller: Any, method: str, path: str, body: Any, expected: tuple[int, str]
+) -> None:
+    assert problem(caller.http.request(method, path, json=body)) == expected
+
+
+def test_the_offending_field_is_named(caller: Any) -> None:
+    answer = caller.http.post("/api/v1/placements", json={"model": "a", "verson": "1"}).json()
+    assert {one["field"] for one in answer["details"]} == {"body.version", "body.verson"}
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example"])
+def test_a_name_that_was_made_to_point_here_is_refused(caller: Any, host: str) -> None:
+    answer = caller.http.get("/api/v1/models", headers={"host": host})
+    assert answer.status_code in (400, 403)
+    assert answer.text != "[]"
+
+
+def test_a_page_of_another_origin_may_not_change_anything(caller: Any) -> None:
+    origin = {"origin": "https://evil.example"}
+    assert problem(caller.http.post("/api/v1/tokens", json={"role": "node"}, headers=origin)) == (
+        403,
+        "not_allowed",
+    )
+    own = {"origin": caller.addresses.rest}
+    assert caller.http.post("/api/v1/tokens", json={"role": "node"}, headers=own).is_success
+
+
+def test_a_form_is_not_json(caller: Any) -> None:
+    answer = caller.http.post(
+        "/api/v1/tokens", content='{"role": "node"}', headers={"content-type": "text/plain"}
+    )
+    assert problem(answer) == (422, "invalid_input")
+
+
+def test_a_body_without_a_bound_is_refused(caller: Any) -> None:
+    huge = {"content-length": str(1 << 40), "content-type": "application/json"}
+    request = caller.http.build_request("POST", "/api/v1/labels", headers=huge)
+    assert problem(caller.http.send(request)) == (422, "invalid_input")
+    endless = caller.http.post("/api/v1/labels", content=iter([b"{}"]))
+    assert problem(endless) == (422, "invalid_input")
+
+
+def test_a_false_key_is_refused_even_from_here(caller: Any) -> None:
+    headers = {"authorization": "Bearer wrong"}
+    answer = caller.http.get("/api/v1/models", headers=headers)
+    assert problem(answer) == (403, "not_allowed")
+
+
+def test_a_viewer_may_only_read(caller: Any) -> None:
+    key = caller.post("principals", name="vera", role="viewer")["key"]
+    headers = {"authorization": f"Bearer {key}"}
+    assert caller.http.get("/api/v1/models", headers=headers).is_success
+    answer = caller.http.post("/api/v1/tokens", json={"role": "node"}, headers=headers)
+    assert problem(answer) == (403, "not_allowed")
+    caller.http.delete("/api/v1/principals/vera").raise_for_status()
+    assert caller.http.get("/api/v1/models", headers=headers).status_code == 403
+
+
+def test_who_did_it_stands_in_the_audit(caller: Any) -> None:
+    key = caller.post("principals", name="olga", role="operator")["key"]
+    headers = {"authorization": f"Bearer {key}"}
+    caller.http.post("/api/v1/tokens", json={"role": "node"}, headers=headers).raise_for_status()
+    newest = caller.get("audit", limit=1)[0]
+    assert (newest["actor"], newest["action"]) == ("olga", "create_token")
+
+
+def own_address() -> str | None:
+    """An address of this machine other than loopback, if it has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+@pytest.fixture
+def open_hub(settings: Any) -> Iterator[Hub]:
+    address = own_address()
+    if address is None or address.startswith("127."):
+        pytest.skip("this machine has only loopback")
+    hub = Hub(dataclasses.replace(settings, host=address))
+    hub.start()
+    yield hub
+    hub.stop()
+
+
+def test_from_elsewhere_a_key_is_needed(open_hub: Hub, caller_of: Any) -> None:
+    caller = caller_of(open_hub.addresses)
+    assert caller.http.get("/healthz").is_success
+    assert problem(caller.http.get("/api/v1/models")) == (401, "not_allowed")
+    forged = {"x-forwarded-for": "127.0.0.1", "forwarded": "for=127.0.0.1"}
+    assert caller.http.get("/api/v1/models", headers=forged).status_code == 401
+
+
+def test_a_port_in_use_is_named(hub: Hub, settings: Any) -> None:
+    port = int(hub.addresses.sync.rpartition(":")[2])
+    with pytest.raises(ConfigurationError, match=str(port)):
+        Hub(dataclasses.replace(settings, sync_port=port))
+
+
+def test_the_interface_describes_itself(caller: Any) -> None:
+    paths = caller.http.get("/openapi.json").json()["paths"]
+    assert {"/api/v1/models", "/api/v1/tokens", "/api/v1/audit/verify"} <= set(paths)
+    page = caller.http.get("/docs").text
+    assert "/api/v1/tokens" in page
+    assert "http://" not in page.replace(caller.addresses.rest, "")
+    assert "https://" not in page

@@ -1,0 +1,118 @@
+"""The store: durable transactions, a schema that migrations make, blobs that are what they say."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, insert, select
+
+from gnomon.runtime.chunks import sha256
+from gnomon.runtime.errors import InvalidInput, StorageError, UnknownModel
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.blobs import Blobs, check_digest
+from gnomon.server.hub.store.clock import new_id
+from gnomon.server.hub.store.database import Database
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database.in_folder(tmp_path)
+
+
+@pytest.fixture
+def blobs(database: Database, tmp_path: Path) -> Blobs:
+    return Blobs.in_folder(database, tmp_path / "blobs")
+
+
+def test_migrations_make_just_the_tables_of_the_schema(database: Database) -> None:
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+
+
+def test_opening_again_changes_nothing(database: Database, tmp_path: Path) -> None:
+    with database.change("ada") as change:
+        change.audit("try", "this")
+    with Database.in_folder(tmp_path).read() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.audit)) == 1
+
+
+def test_what_is_acknowledged_survives_a_power_cut(database: Database) -> None:
+    assert database.pragma("journal_mode") == {"journal_mode": "wal"}
+    assert database.pragma("synchronous") == {"synchronous": 2}
+
+
+def test_a_write_is_all_or_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write() as connection:
+        connection.execute(insert(schema.counter).values(name="a", value=1))
+        _ = 1 / 0
+    with database.read() as connection:
+        assert connection.execute(select(schema.counter)).all() == []
+
+
+def test_writers_take_turns(database: Database) -> None:
+    def count(times: int) -> None:
+        for _ in range(times):
+            with database.change("ada") as change:
+                change.audit("count", "one")
+
+    threads = [threading.Thread(target=count, args=(10,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with database.read() as connection:
+        assert connection.scalar(select(func.max(schema.audit.c.sequence))) == 40
+
+
+def test_ids_sort_by_time_and_differ() -> None:
+    ids = [new_id() for _ in range(1_000)]
+    assert len(set(ids)) == 1_000
+    assert [one[:10] for one in ids] == sorted(one[:10] for one in ids)
+    assert all(len(one) == 26 and one.isalnum() for one in ids)
+
+
+@given(st.text(max_size=80))
+def test_only_a_digest_is_a_digest(text: str) -> None:
+    is_digest = len(text) == 64 and set(text) <= set("0123456789abcdef")
+    if is_digest:
+        assert check_digest(text) == text
+    else:
+        with pytest.raises(InvalidInput):
+            check_digest(text)
+
+
+def test_blobs_come_back(blobs: Blobs) -> None:
+    contents = [b"", b"one", bytes(1 << 20)]
+    digests = [sha256(data) for data in contents]
+    assert blobs.missing(digests) == digests
+    assert blobs.put(zip(digests, contents, strict=True)) == 3
+    assert blobs.put([(digests[1], b"one")]) == 1
+    assert blobs.missing([*digests, sha256(b"two")]) == [sha256(b"two")]
+    assert [blobs.get(digest) for digest in digests] == contents
+
+
+def test_thousands_of_digests_are_asked_for_at_once(blobs: Blobs) -> None:
+    digests = [sha256(str(number).encode()) for number in range(2_000)]
+    blobs.put([(digests[1_234], b"1234")])
+    assert blobs.missing(digests) == digests[:1_234] + digests[1_235:]
+
+
+def test_a_false_blob_leaves_nothing(blobs: Blobs) -> None:
+    good = (sha256(b"good"), b"good")
+    with pytest.raises(InvalidInput, match="not what it says"):
+        blobs.put([good, (sha256(b"one"), b"two")])
+    assert blobs.missing([good[0], sha256(b"one")]) == [good[0], sha256(b"one")]
+
+
+def test_damage_in_the_store_is_told(blobs: Blobs, tmp_path: Path) -> None:
+    digest = sha256(b"one")
+    blobs.put([(digest, b"one")])
+    (tmp_path / "blobs" / digest[:2] / digest).write_bytes(b"two")
+    with pytest.raises(StorageError, match="damaged"):
+        blobs.get(digest)
+    with pytest.raises(UnknownModel, match="has no blob"):
+        blobs.get(sha256(b"none"))
