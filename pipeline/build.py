@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gnomon.core.fields import Field, Kind
+from gnomon.core.packing import Packing
 from gnomon.pipeline.dataset import Split
 from gnomon.pipeline.environment import code_version, pinned
 from gnomon.runtime.errors import PackageError
@@ -47,13 +48,12 @@ _DATATYPES = {
 class ModelFile:
     """What an engine runs: the bytes, their format, and how fields become tensors and back.
 
-    `packing` is the form of `gnomon.core.packing`; `output_tensors` names the engine's tensors
-    behind the profile's outputs, in their order.
+    `output_tensors` names the engine's tensors behind the profile's outputs, in their order.
     """
 
     format: str
     content: bytes
-    packing: Mapping[str, Any]
+    packing: Packing
     output_tensors: tuple[str, ...]
 
 
@@ -104,7 +104,7 @@ def build_package(
         "format": model.format,
         "model_file": model_file,
         "signature": signature(profile),
-        "packing": dict(model.packing),
+        "packing": model.packing.to_dict(),
         "output_tensors": model.output_tensors,
         "reproducibility": reproducibility,
         "dependencies": pinned(_RUN_BY[model.format]),

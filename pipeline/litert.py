@@ -12,9 +12,19 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["INPUT", "OUTPUT", "Dense", "fold_scaling", "forward", "from_sklearn", "write_network"]
+__all__ = [
+    "INPUT",
+    "OUTPUT",
+    "Dense",
+    "fold_scaling",
+    "forward",
+    "from_sklearn",
+    "run_network",
+    "write_network",
+]
 
 INPUT = "input"
 OUTPUT = "output"
@@ -139,6 +149,20 @@ def write_network(layers: Sequence[Dense], description: str = "gnomon") -> bytes
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def run_network(model: bytes, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the first output of a `.tflite` file for rows `(N, F)`, flat."""
+    interpreter = Interpreter(model_content=model)
+    source = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(source, rows.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(source, rows)
+    interpreter.invoke()
+    output: NDArray[np.float32] = interpreter.get_tensor(
+        interpreter.get_output_details()[0]["index"]
+    )
+    return output.reshape(-1)
 
 
 def _check_chain(layers: Sequence[Dense]) -> None:

@@ -19,9 +19,11 @@ from skl2onnx.common.data_types import FloatTensorType
 
 from gnomon.runtime.errors import PackageError
 
-__all__ = ["INPUT", "TOLERANCE", "check_parity", "export_onnx", "run_onnx"]
+__all__ = ["INPUT", "OUTPUT", "TOLERANCE", "check_parity", "export_onnx", "run_onnx"]
 
 INPUT = "input"
+#: What skl2onnx calls the first output of a regressor.
+OUTPUT = "variable"
 #: Largest relative difference (above 1: of the value; below: absolute) that float32 sums may make.
 TOLERANCE = 1e-5
 
@@ -32,7 +34,7 @@ def export_onnx(estimator: Any, features: int, name: str = "gnomon") -> bytes:
     """Return the ONNX bytes of a fitted regressor that takes `features` numbers a row.
 
     Missing values are NaN where the estimator takes them. The same estimator always gives the same
-    bytes. The output tensor is what skl2onnx names it: `variable`, `[-1, 1]`.
+    bytes. The output tensor is `OUTPUT`, `[-1, 1]`.
 
     Raises:
         PackageError: where skl2onnx cannot convert the estimator, with its reason.
