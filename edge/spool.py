@@ -135,11 +135,11 @@ class Spool:
                 for descriptor in waiting:
                     os.close(descriptor)
 
-    def batch(self, limit_bytes: int) -> tuple[str, list[bytes]]:
+    def batch(self, limit_bytes: int, limit_records: int = 5_000) -> tuple[str, list[bytes]]:
         """Return the oldest boot that has unacknowledged records, and its first such records.
 
         Records are durable before they are handed out. At least one is given where there is any,
-        then as many as `limit_bytes` allows.
+        then as many as the limits allow.
         """
         self.flush()
         with self._lock:
@@ -147,7 +147,7 @@ class Spool:
             records: list[bytes] = []
             room = limit_bytes
             for frame in self._unacknowledged(boot):
-                if records and frame.size > room:
+                if records and (frame.size > room or len(records) == limit_records):
                     break
                 records.append(frame.payload)
                 room -= frame.size
