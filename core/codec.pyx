@@ -23,16 +23,18 @@ cdef inline uint64_t zigzag(int64_t value) noexcept nogil:
 
 cdef int best_parameter(const int64_t[::1] values) noexcept nogil:
     """Choose the k that takes the fewest bits."""
-    cdef int k, best = 0
-    cdef uint64_t bits, fewest = <uint64_t>-1, quotient
+    cdef int k, most = 0, best = 0
+    cdef uint64_t bits, fewest = <uint64_t>-1, quotient, every = 0
     cdef Py_ssize_t index
-    for k in range(64):
+    for index in range(values.shape[0]):
+        every |= zigzag(values[index])
+    while most < 63 and every >> most:
+        most += 1
+    for k in range(most + 1):
         bits = 0
         for index in range(values.shape[0]):
             quotient = zigzag(values[index]) >> k
             bits += k + 1 + quotient if quotient < ESCAPE else ESCAPE + 64
-            if bits >= fewest:
-                break
         if bits < fewest:
             fewest = bits
             best = k
@@ -49,13 +51,14 @@ cdef class BitWriter:
 
     cdef int put(self, uint64_t value, int bits) except -1:
         """Append the low `bits` bits, the most significant first."""
-        cdef int position
-        for position in range(bits - 1, -1, -1):
-            self._word = (self._word << 1) | ((value >> position) & 1)
-            self._filled += 1
-            if self._filled == 8:
-                self._bytes.append(self._word & 0xFF)
-                self._filled = 0
+        if bits > 32:
+            self.put(value >> 32, bits - 32)
+            bits = 32
+        self._word = (self._word << bits) | (value & ((<uint64_t>1 << bits) - 1))
+        self._filled += bits
+        while self._filled >= 8:
+            self._filled -= 8
+            self._bytes.append(<uint8_t>(self._word >> self._filled))
         return 0
 
     def write(self, const int64_t[::1] values):
@@ -76,8 +79,8 @@ cdef class BitWriter:
                 self.put(code, 64)
 
     def finish(self):
-        while self._filled:
-            self.put(0, 1)
+        if self._filled:
+            self.put(0, 8 - self._filled)
         return bytes(self._bytes)
 
 
@@ -98,9 +101,16 @@ cdef class BitReader:
 
     cdef uint64_t take(self, int bits) except? 0:
         cdef uint64_t value = 0
-        cdef int _
-        for _ in range(bits):
-            value = (value << 1) | <uint64_t>self.bit()
+        cdef int room, part
+        if self._position + bits > 8 * self._bytes.shape[0]:
+            raise CorruptWindow("the window's bytes end too soon")
+        while bits:
+            room = 8 - <int>(self._position & 7)
+            part = min(room, bits)
+            value = (value << part) | (
+                (self._bytes[self._position >> 3] >> (room - part)) & ((1 << part) - 1))
+            self._position += part
+            bits -= part
         return value
 
     def read(self, Py_ssize_t count):

@@ -1,7 +1,8 @@
 """A window as bytes: what differs from the reference's expectation, Rice-coded.
 
-The form, version 1: `b"GW"`, version, flags (1: has outputs), the input layout's fingerprint
-(8 bytes), the output layout's (8 bytes, if any), bits, CRC-32 of all before it (little-endian).
+The form, version 1: `b"GW"`, version, flags (1: has outputs), the first 8 bytes of the input
+reference's digest, those of the output reference's, if any, bits, CRC-32 of all before it
+(little-endian). The digest covers layout and shares, both of which reading depends on.
 The bits hold the service counts, then each side: rows; for each field its cells less what the
 reference's shares foretell, then its moments and extremes, or its sketch; then the pairs.
 """
@@ -38,7 +39,7 @@ def encode(service: list[Counts], sides: list[SideCounts]) -> bytes:
     """Write the service counts, group by group, and one or two sides."""
     flags = HAS_OUTPUTS if len(sides) == 2 else 0
     head = MAGIC + bytes((VERSION, flags))
-    head += b"".join(bytes.fromhex(side.reference.layout) for side in sides)
+    head += b"".join(bytes.fromhex(side.reference.digest[:16]) for side in sides)
     writer = BitWriter()
     for group in service:
         _write_sparse(writer, group)
@@ -83,9 +84,10 @@ def _check_references(body: bytes, references: list[Reference]) -> int:
     start = 4
     for side, reference in zip(("input", "output"), references, strict=False):
         found = body[start : start + 8].hex()
-        if found != reference.layout:
+        if found != reference.digest[:16]:
             raise ReferenceMismatch(
-                f"the window's {side} layout is {found}, the reference's is {reference.layout}"
+                f"the window's {side} reference is {found}…, the one given is "
+                f"{reference.digest[:16]}…"
             )
         start += 8
     return start

@@ -3,23 +3,22 @@
 import numpy as np
 
 BUCKETS = LATENCY_BUCKETS
-RELATIVE_ERROR = 1 / 32
+RELATIVE_ERROR = 0.03125
 
 
 def bucket_of(long long nanoseconds):
     return latency_bucket(nanoseconds)
 
 
-def middle_of(int bucket):
-    """Give the middle of a bucket in nanoseconds, within 1/32 of all that fell in it."""
-    cdef int octave
+def middle_of(bucket):
+    # Untyped: Python's integers do not overflow.
     if not 0 <= bucket < LATENCY_BUCKETS:
         raise ValueError(f"bucket {bucket} of {LATENCY_BUCKETS}")
     if bucket < 16:
         return float(bucket)
     octave = bucket // 16 + 3
-    low = (16 + bucket % 16) << (octave - 4)
-    return low + ((1 << (octave - 4)) - 1) / 2
+    width = 2.0 ** (octave - 4)
+    return (16 + bucket % 16) * width + (width - 1.0) * 0.5
 
 
 def quantile(counts, double share):

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from gnomon.core.window_layout import SideLayout, lay_out
+from gnomon.core.window_tally import Plan
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -185,6 +186,11 @@ class Reference:
     def window_layout(self) -> SideLayout:
         """Where a window over this reference keeps its counts."""
         return lay_out(self)
+
+    @cached_property
+    def window_plan(self) -> Plan:
+        """The layout in the form that a window's loops read."""
+        return Plan(self.window_layout, [one.edges for one in self.fields])
 
     @cached_property
     def digest(self) -> str:

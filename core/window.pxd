@@ -14,6 +14,16 @@ cdef enum Outcome:
     OUTCOMES = 4
 
 
+cdef class Still:
+    cdef int64_t* service_counts
+    cdef int64_t* input_counts
+    cdef int64_t* output_counts
+    cdef double* input_extremes
+    cdef double* output_extremes
+    cdef readonly object service
+    cdef readonly list sides
+
+
 cdef class Window:
     cdef cython.pymutex lock
     cdef Tally _inputs
@@ -23,9 +33,12 @@ cdef class Window:
     # Calls by outcome, rows by outcome, then the latency's buckets, then violations by rule.
     cdef int64_t* _service_counts
     cdef object _service
+    cdef size_t _service_bytes
     cdef readonly Py_ssize_t rules
 
-    cdef void move_to(self, Window to, bint wipe) noexcept nogil
+    cdef Still _still(self, bint wipe)
+    cdef Window _twin(self, Still still)
+    cdef void _add(self, Still still) noexcept nogil
     cdef void _wipe(self) noexcept nogil
 
 

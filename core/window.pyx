@@ -1,6 +1,7 @@
 """`Window`: what one package saw on one node over one interval, as counts that merge exactly."""
 
 from libc.stdint cimport int64_t, uint8_t, uintptr_t
+from libc.string cimport memcpy, memset
 
 from gnomon.core.latency cimport LATENCY_BUCKETS, latency_bucket
 from gnomon.core.row cimport Columns, Row
@@ -24,6 +25,25 @@ cdef enum:
     RULES_START = 2 * OUTCOMES + LATENCY_BUCKETS
 
 
+cdef class Still:
+    """All numbers of a window, at rest."""
+
+    def __init__(self, Window window):
+        sides = []
+        for tally in (window._inputs, window._outputs):
+            if tally is not None:
+                counts, extremes = np.empty_like(tally.counts), np.empty_like(tally.extremes)
+                sides.append(SideCounts(tally.reference, counts, extremes))
+        self.sides = sides
+        self.service = np.empty_like(window._service)
+        self.service_counts = <int64_t*><uintptr_t>self.service.ctypes.data
+        self.input_counts = <int64_t*><uintptr_t>sides[0].counts.ctypes.data
+        self.input_extremes = <double*><uintptr_t>sides[0].extremes.ctypes.data
+        if len(sides) == 2:
+            self.output_counts = <int64_t*><uintptr_t>sides[1].counts.ctypes.data
+            self.output_extremes = <double*><uintptr_t>sides[1].extremes.ctypes.data
+
+
 cdef class Window:
     def __init__(self, inputs, outputs=None, Py_ssize_t rules=0, *, version="auto"):
         if rules < 0:
@@ -34,6 +54,7 @@ cdef class Window:
         self.rules = rules
         self._service = np.zeros(RULES_START + rules, dtype=np.int64)
         self._service_counts = <int64_t*><uintptr_t>self._service.ctypes.data
+        self._service_bytes = self._service.nbytes
 
     def update_row(self, Row row not None):
         if row.fields != self._inputs.fields:
@@ -96,57 +117,55 @@ cdef class Window:
             )
         return codes.astype(np.int64)
 
-    cdef void move_to(self, Window to, bint wipe) noexcept nogil:
-        """Copy everything to a window of the same layout that no one else knows of yet."""
-        cdef Py_ssize_t index
-        with self.lock:
-            self._inputs.copy_to(to._inputs)
+    cdef Still _still(self, bint wipe):
+        """Copy all numbers in one step, and start anew from zero if `wipe`."""
+        cdef Still still = Still(self)
+        with nogil, self.lock:
+            self._inputs.copy_to(still.input_counts, still.input_extremes)
             if self._has_outputs:
-                self._outputs.copy_to(to._outputs)
-            for index in range(RULES_START + self.rules):
-                to._service_counts[index] = self._service_counts[index]
+                self._outputs.copy_to(still.output_counts, still.output_extremes)
+            memcpy(still.service_counts, self._service_counts, self._service_bytes)
             if wipe:
                 self._wipe()
+        return still
+
+    cdef void _add(self, Still still) noexcept nogil:
+        cdef Py_ssize_t index
+        with self.lock:
+            self._inputs.absorb(still.input_counts, still.input_extremes)
+            if self._has_outputs:
+                self._outputs.absorb(still.output_counts, still.output_extremes)
+            for index in range(RULES_START + self.rules):
+                self._service_counts[index] += still.service_counts[index]
 
     cdef void _wipe(self) noexcept nogil:
-        cdef Py_ssize_t index
         self._inputs.wipe()
         if self._has_outputs:
             self._outputs.wipe()
-        for index in range(RULES_START + self.rules):
-            self._service_counts[index] = 0
+        memset(self._service_counts, 0, self._service_bytes)
 
-    def _twin(self):
-        outputs = self._outputs.reference if self._has_outputs else None
-        return Window(self._inputs.reference, outputs, self.rules)
+    cdef Window _twin(self, Still still):
+        cdef Window twin = Window(self.inputs, self.outputs, self.rules)
+        with nogil:
+            twin._add(still)
+        return twin
 
     def copy(self):
-        cdef Window twin = self._twin()
-        with nogil:
-            self.move_to(twin, False)
-        return twin
+        return self._twin(self._still(False))
 
     def take(self):
-        cdef Window twin = self._twin()
-        with nogil:
-            self.move_to(twin, True)
-        return twin
+        return self._twin(self._still(True))
 
     def reset(self):
         with nogil, self.lock:
             self._wipe()
 
     def merge(self, Window other not None):
-        cdef Py_ssize_t index
         self._check_mergeable(other)
         # A copy first: never two locks at once, and a window may merge with itself.
-        cdef Window still = other.copy()
-        with nogil, self.lock:
-            self._inputs.absorb(still._inputs)
-            if self._has_outputs:
-                self._outputs.absorb(still._outputs)
-            for index in range(RULES_START + self.rules):
-                self._service_counts[index] += still._service_counts[index]
+        cdef Still still = other._still(False)
+        with nogil:
+            self._add(still)
 
     def _check_mergeable(self, Window other):
         if self.rules != other.rules:
@@ -159,14 +178,10 @@ cdef class Window:
                 raise ReferenceMismatch(f"the windows' {side} were counted in different cells")
 
     def to_bytes(self):
-        cdef Window still = self.copy()
-        groups = [still._service[:OUTCOMES], still._service[OUTCOMES:LATENCY_START],
-                  still._service[LATENCY_START:RULES_START], still._service[RULES_START:]]
-        return encode(groups, still._sides())
-
-    def _sides(self):
-        return [SideCounts(tally.reference, tally.counts, tally.extremes)
-                for tally in (self._inputs, self._outputs) if tally is not None]
+        cdef Still still = self._still(False)
+        groups = [still.service[:OUTCOMES], still.service[OUTCOMES:LATENCY_START],
+                  still.service[LATENCY_START:RULES_START], still.service[RULES_START:]]
+        return encode(groups, still.sides)
 
     @staticmethod
     def from_bytes(inputs, outputs, data, Py_ssize_t rules=0):
@@ -175,9 +190,9 @@ cdef class Window:
         sizes = [OUTCOMES, OUTCOMES, LATENCY_BUCKETS, rules]
         groups, sides = decode(bytes(data), sizes, references)
         window._service[:] = np.concatenate(groups)
-        for mine, read in zip(window._sides(), sides, strict=True):
-            mine.counts[:] = read.counts
-            mine.extremes[:] = read.extremes
+        for tally, read in zip((window._inputs, window._outputs), sides, strict=False):
+            tally.counts[:] = read.counts
+            tally.extremes[:] = read.extremes
         return window
 
     @property
@@ -195,14 +210,12 @@ cdef class Window:
 
     def _read(self, bint outputs=False):
         """Give the numbers of one side, as they are now."""
-        cdef Window still = self.copy()
         if outputs and not self._has_outputs:
             raise ValueError("the window has no reference of outputs")
-        return still._sides()[1 if outputs else 0]
+        return self._still(False).sides[1 if outputs else 0]
 
     def _read_service(self):
-        cdef Window still = self.copy()
-        return still._service
+        return self._still(False).service
 
     @property
     def rows(self):
@@ -256,8 +269,7 @@ cdef class Window:
         return window_reading.quantile(self._read(), field, share)
 
     def snapshot(self):
-        cdef Window still = self.copy()
-        return window_reading.snapshot(still)
+        return window_reading.snapshot(self.copy())
 
     def __eq__(self, other):
         if not isinstance(other, Window):

@@ -13,6 +13,7 @@
 #define LIMIT 1073741823.0
 /* Standard scores for co-moments: 256 steps a standard deviation, clamped just under 16 of them.
    128 products of two fit an int32. */
+#define SCORE_UNIT 256.0
 #define SCORE_LIMIT 4095.0
 #define SIGN 16
 

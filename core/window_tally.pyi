@@ -1,10 +1,24 @@
 """The counts of one side of a window: fixed-size buffers around the loops of window_side.h."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.reference import Reference
 from gnomon.core.window_layout import SideLayout
+
+class Plan:
+    """What all windows over one reference share: places, scales and edges, as the loops want them.
+
+    `edges` has each field's edges, empty where it has none.
+    """
+
+    layout: SideLayout
+    def __init__(self, layout: SideLayout, edges: Sequence[Sequence[float]]) -> None: ...
+    @property
+    def nbytes(self) -> int:
+        """Memory of all buffers, in bytes."""
 
 class Tally:
     """The counts of one side, which the window updates under its lock."""

@@ -40,6 +40,7 @@ cdef extern from "window_side.h":
         KIND_SKETCH
         KIND_CATEGORY
     double LIMIT
+    double SCORE_UNIT
     int side_can_run_wide() noexcept nogil
     int32_t quantise_one(double x, double shift, double scale, double limit) noexcept nogil
     int sketch_bucket(double x) noexcept nogil
@@ -59,69 +60,40 @@ cdef void* address(array) except? NULL:
     return <void*><uintptr_t>array.ctypes.data
 
 
-cdef class Tally:
-    def __cinit__(self, reference, version="auto"):
-        self.reference = reference
-        self.layout = reference.window_layout
-        self.fields = len(reference.fields)
-        self.side = calloc(1, sizeof(Side))
-        if self.side == NULL:
-            raise MemoryError
-        self._allocate()
-        self._describe_fields()
-        self._describe_pairs()
-        self._choose(version)
-
-    def __dealloc__(self):
-        free(self.side)
-
-    def _allocate(self):
-        cdef Side* side = <Side*>self.side
-        layout = self.layout
-        self.counts = np.zeros(layout.size, dtype=np.int64)
-        self.extremes = np.empty((max(self.fields, 1), 2))
-        self._records = np.zeros(max(self.fields, 1) * sizeof(NumericField), dtype=np.uint8)
-        self._stage = np.zeros(max(len(layout.slots), 1) * 3 * BLOCK, dtype=np.int16)
-        self._gaps = np.zeros(max(len(layout.slots), 1), dtype=np.uint8)
+cdef class Plan:
+    def __cinit__(self, layout, edges):
+        cdef Py_ssize_t index
+        self.layout = layout
+        count = len(layout.fields)
+        self._records = np.zeros(max(count, 1) * sizeof(NumericField), dtype=np.uint8)
         self._slots = np.array(layout.slots or (0,), dtype=np.int32)
         self._pairs = np.zeros((max(len(layout.pairs), 1), 2), dtype=np.int32)
-        side.fields = self.fields
-        side.pairs = len(layout.pairs)
-        side.slots = len(layout.slots)
-        side.pair_counts = layout.pair_counts
-        side.field = <NumericField*>address(self._records)
-        side.pair = <Pair*>address(self._pairs)
-        side.slot_field = <int32_t*>address(self._slots)
-        side.counts = <int64_t*>address(self.counts)
-        side.extremes = <double*>address(self.extremes)
-        side.stage = <int16_t*>address(self._stage)
-        side.gaps = <uint8_t*>address(self._gaps)
-        side.size = layout.size
-        side_clear(side)
-
-    def _describe_fields(self):
-        cdef NumericField* record
-        cdef Py_ssize_t index
         self._edges = []
         self._keys = []
-        for index, field in enumerate(self.layout.fields):
-            record = &(<Side*>self.side).field[index]
-            record.kind = KINDS[field.kind]
-            record.bins = field.bins
-            record.slot = field.slot
-            record.cells = field.cells
-            record.moments = field.moments
-            record.shift = field.shift
-            record.inverse_step = 1.0 / field.step
-            record.center = field.center
-            record.inverse_spread = 256.0 / field.spread if field.spread > 0 else 0.0
-            record.median = field.median
-            record.tie = field.tie
-            self._place_edges(index, self.reference.fields[index].edges)
+        for index in range(count):
+            self._describe(index, layout.fields[index])
+            self._place_edges(index, edges[index])
+        slots = list(layout.slots)
+        for index, (first, second) in enumerate(layout.pairs):
+            self._pairs[index] = slots.index(first), slots.index(second)
+
+    def _describe(self, Py_ssize_t index, field):
+        cdef NumericField* record = &(<NumericField*>address(self._records))[index]
+        record.kind = KINDS[field.kind]
+        record.bins = field.bins
+        record.slot = field.slot
+        record.cells = field.cells
+        record.moments = field.moments
+        record.shift = field.shift
+        record.inverse_step = 1.0 / field.step
+        record.center = field.center
+        record.inverse_spread = SCORE_UNIT / field.spread if field.spread > 0 else 0.0
+        record.median = field.median
+        record.tie = field.tie
 
     def _place_edges(self, Py_ssize_t index, edges):
         """Nudge the last edge up: the last bin is closed. NaN ends every search."""
-        cdef NumericField* record = &(<Side*>self.side).field[index]
+        cdef NumericField* record = &(<NumericField*>address(self._records))[index]
         nudged = list(edges)
         if nudged:
             nudged.append(math.nextafter(nudged.pop(), math.inf))
@@ -136,10 +108,47 @@ cdef class Tally:
         record.keys = <const int32_t*>address(keys)
         record.zero_cell = int(np.count_nonzero(keys < 0))
 
-    def _describe_pairs(self):
-        slots = list(self.layout.slots)
-        for index, (first, second) in enumerate(self.layout.pairs):
-            self._pairs[index] = slots.index(first), slots.index(second)
+    @property
+    def nbytes(self):
+        arrays = (self._records, self._slots, self._pairs, *self._edges, *self._keys)
+        return sum(array.nbytes for array in arrays)
+
+
+cdef class Tally:
+    def __cinit__(self, reference, version="auto"):
+        self.reference = reference
+        self._plan = reference.window_plan
+        self.layout = self._plan.layout
+        self.fields = len(reference.fields)
+        self.side = calloc(1, sizeof(Side))
+        if self.side == NULL:
+            raise MemoryError
+        self._allocate()
+        self._choose(version)
+
+    def __dealloc__(self):
+        free(self.side)
+
+    def _allocate(self):
+        cdef Side* side = <Side*>self.side
+        layout, plan = self.layout, self._plan
+        self.counts = np.zeros(layout.size, dtype=np.int64)
+        self.extremes = np.empty((max(self.fields, 1), 2))
+        self._stage = np.zeros(max(len(layout.slots), 1) * 3 * BLOCK, dtype=np.int16)
+        self._gaps = np.zeros(max(len(layout.slots), 1), dtype=np.uint8)
+        side.fields = self.fields
+        side.pairs = len(layout.pairs)
+        side.slots = len(layout.slots)
+        side.pair_counts = layout.pair_counts
+        side.field = <NumericField*>address(plan._records)
+        side.pair = <Pair*>address(plan._pairs)
+        side.slot_field = <int32_t*>address(plan._slots)
+        side.counts = <int64_t*>address(self.counts)
+        side.extremes = <double*>address(self.extremes)
+        side.stage = <int16_t*>address(self._stage)
+        side.gaps = <uint8_t*>address(self._gaps)
+        side.size = layout.size
+        side_clear(side)
 
     def _choose(self, version):
         if version not in ("auto", "base", "wide"):
@@ -165,27 +174,24 @@ cdef class Tally:
             side_advance(side, rows)
             start += rows
 
-    cdef void copy_to(self, Tally to) noexcept nogil:
-        """Copy the numbers to a tally of the same layout."""
-        cdef Side* mine = <Side*>self.side
-        cdef Side* theirs = <Side*>to.side
-        side_settle(mine)
-        memcpy(theirs.counts, mine.counts, mine.size * sizeof(int64_t))
-        memcpy(theirs.extremes, mine.extremes, 2 * mine.fields * sizeof(double))
+    cdef void copy_to(self, int64_t* counts, double* extremes) noexcept nogil:
+        """Copy the numbers to arrays of the same layout."""
+        cdef Side* side = <Side*>self.side
+        side_settle(side)
+        memcpy(counts, side.counts, side.size * sizeof(int64_t))
+        memcpy(extremes, side.extremes, 2 * side.fields * sizeof(double))
 
-    cdef void absorb(self, Tally other) noexcept nogil:
-        """Add a tally of the same layout that is settled."""
-        cdef Side* theirs = <Side*>other.side
-        side_absorb(<Side*>self.side, theirs.counts, theirs.extremes)
+    cdef void absorb(self, const int64_t* counts, const double* extremes) noexcept nogil:
+        """Add numbers that `copy_to` gave."""
+        side_absorb(<Side*>self.side, counts, extremes)
 
     cdef void wipe(self) noexcept nogil:
         side_clear(<Side*>self.side)
 
     @property
     def nbytes(self):
-        arrays = (self.counts, self.extremes, self._records, self._stage, self._gaps, self._slots,
-                  self._pairs, *self._edges, *self._keys)
-        return sizeof(Side) + sum(array.nbytes for array in arrays)
+        arrays = (self.counts, self.extremes, self._stage, self._gaps)
+        return sizeof(Side) + self._plan.nbytes + sum(array.nbytes for array in arrays)
 
 
 def bucket_of(double value):

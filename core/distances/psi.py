@@ -20,7 +20,7 @@ def psi(expected: ArrayLike, actual: ArrayLike) -> float:
     """Give the index, 0 or more.
 
     >>> round(psi([50, 50], [60, 40]), 4)
-    0.0398
+    0.0397
     """
     p, q = shares(expected, actual, PSEUDO_COUNT)
     return float(((q - p) * np.log(q / p)).sum())

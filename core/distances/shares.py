@@ -30,4 +30,5 @@ def _normalise(counts: Shares, pseudo_count: float) -> Shares:
     if total == 0:
         return np.full(counts.shape, np.nan)
     smoothed = counts + pseudo_count
-    return smoothed / smoothed.sum()
+    result: Shares = smoothed / smoothed.sum()
+    return result
