@@ -152,4 +152,20 @@ def find(
         .order_by(_ALERT.closed_at.is_not(None), _ALERT.last_at.desc(), _ALERT.id.desc())
         .limit(limit)
     )
-    return [{key: value for key, value in row.items() if key != "key"} for row in rows.mappings()]
+    return [_plain(row) for row in rows.mappings()]
+
+
+def get(connection: Connection, alert_id: str) -> dict[str, Any]:
+    """Return one alert as plain values.
+
+    Raises:
+        UnknownModel: where there is no such alert.
+    """
+    row = connection.execute(select(schema.alert).where(_ALERT.id == alert_id)).one_or_none()
+    if row is None:
+        raise UnknownModel(f"there is no alert {alert_id!r}")
+    return _plain(row._mapping)
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "key"}

@@ -37,6 +37,15 @@ class Losses:
         """The mean signed error, positive where predictions are too high."""
         return self.error / self.count if self.count else None
 
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the means as plain values."""
+        return {
+            "count": self.count,
+            "mean_absolute_error": self.mean_absolute_error,
+            "mean_error": self.mean_error,
+            "mean_squared_error": self.squared_error / self.count if self.count else None,
+        }
+
     def __add__(self, other: "Losses") -> "Losses":
         """Return the sums over both."""
         return Losses(

@@ -1,5 +1,64 @@
-"""Routes of rollouts."""
+"""Routes of rollouts: begin, watch, abort."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from gnomon.server.hub import rollout_listing, rollouts
+from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+from gnomon.server.hub.rollout_plan import RolloutRequest
 
 rollouts_router = APIRouter(tags=["rollouts"])
+
+_Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+class AbortBody(BaseModel):
+    """Why a person stops a rollout."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+@rollouts_router.post("/rollouts", status_code=201)
+def create_rollout(
+    body: RolloutRequest, database: DatabaseDependency, actor: ActorDependency
+) -> dict[str, Any]:
+    """Begin to move a model's traffic to another version."""
+    with database.change(actor) as change:
+        rollout_id = rollouts.create(change, body.model, body.version, body.plan)
+    with database.read() as connection:
+        return rollout_listing.describe(connection, rollout_id)
+
+
+@rollouts_router.get("/rollouts")
+def list_rollouts(
+    database: DatabaseDependency, model: str | None = None, limit: _Limit = 50
+) -> list[dict[str, Any]]:
+    """List rollouts, newest first; those under way with what their gate says now."""
+    with database.read() as connection:
+        return rollout_listing.find(connection, model, limit)
+
+
+@rollouts_router.get("/rollouts/{rollout_id}")
+def get_rollout(rollout_id: str, database: DatabaseDependency) -> dict[str, Any]:
+    """Return one rollout with its steps and what its gate says now."""
+    with database.read() as connection:
+        return rollout_listing.describe(connection, rollout_id)
+
+
+@rollouts_router.post("/rollouts/{rollout_id}/abort")
+def abort_rollout(
+    rollout_id: str,
+    database: DatabaseDependency,
+    actor: ActorDependency,
+    body: AbortBody | None = None,
+) -> dict[str, Any]:
+    """Give all the traffic back to the version in service."""
+    reason = body.reason if body and body.reason else f"aborted by {actor}"
+    with database.change(actor) as change:
+        rollouts.abort(change, rollout_id, reason)
+    with database.read() as connection:
+        return rollout_listing.describe(connection, rollout_id)

@@ -1,0 +1,59 @@
+"""How far the monitor has come with a model: what lies between two of its steps, in SQL."""
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.dialect import insert_into
+
+#: An interval of the data's own time: its end and its start, Unix milliseconds; so they sort.
+Interval = tuple[int, int]
+
+_KEY = "fleet"
+_STATE = schema.detector_state.c
+
+
+class Source(msgspec.Struct, frozen=True, array_like=True):
+    """What a node's windows said last of its clock and of ours, Unix milliseconds."""
+
+    latest_start: int
+    received_at: int
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """The monitor's place in one model's windows, and its detectors' state there."""
+
+    judged: Interval | None = None  # the last interval that the detectors have seen
+    cursor: int = 0  # `position` of the last window that was looked at
+    late_windows: int = 0  # came after their interval had been judged
+    late_rows: int = 0
+    sources: dict[str, Source] = {}
+    references: str = ""  # fingerprint of what the detectors compare with
+    version: str = ""  # whose references they are
+    detectors: bytes = b""
+
+
+def load(connection: Connection, model: str) -> tuple[Progress, bytes]:
+    """Return the progress with a model, and the bytes by which to tell whether it has moved."""
+    data = connection.scalar(select(_STATE.state).where(_STATE.model == model, _STATE.key == _KEY))
+    if data is None:
+        return Progress(), b""
+    return msgspec.msgpack.decode(data, type=Progress), data
+
+
+def save(connection: Connection, model: str, progress: Progress) -> None:
+    """Write the progress, in the transaction of what it stands for."""
+    fresh = insert_into(connection, schema.detector_state).values(
+        model=model,
+        key=_KEY,
+        state=msgspec.msgpack.encode(progress),
+        position=progress.cursor,
+        updated_at=now_ms(),
+    )
+    connection.execute(
+        fresh.on_conflict_do_update(
+            index_elements=[_STATE.model, _STATE.key],
+            set_={name: fresh.excluded[name] for name in ("state", "position", "updated_at")},
+        )
+    )

@@ -1,0 +1,381 @@
+"""The monitor: closed intervals are judged once, in order, the same after any kill or replay."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+
+from gnomon.server.hub import alerts, drift, monitor
+from gnomon.server.hub.monitor_intervals import Arrival, MonitorSettings, closed
+from gnomon.server.hub.monitor_progress import Source, load
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.audit import verify_chain
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.database import Database
+
+DAY = 86_400_000
+NODES = ("n1", "n2", "n3", "n4")
+#: No waiting: what is over by the clock is closed.
+AT_ONCE = MonitorSettings(grace_ms=0)
+
+
+@pytest.fixture
+def eta(world: Any) -> str:
+    digest = world.publish("eta", "1")
+    world.place("eta", "1")
+    return str(digest)
+
+
+def open_alerts(database: Database) -> list[dict[str, Any]]:
+    with database.read() as connection:
+        return alerts.find(connection, model="eta", open_only=True)
+
+
+def judged(database: Database) -> list[int]:
+    with database.read() as connection:
+        rows = drift.series(connection, "eta", "distance")
+    return [row["started_at"] // DAY for row in rows]
+
+
+def progress(database: Database) -> Any:
+    with database.read() as connection:
+        return load(connection, "eta")[0]
+
+
+def content(database: Database) -> list[Any]:
+    tables = (schema.drift, schema.alert, schema.audit, schema.detector_state)
+    with database.read() as connection:
+        return [list(connection.execute(select(table))) for table in tables]
+
+
+def send_day(world: Any, digest: str, day: int, **broken: Any) -> None:
+    for node in NODES:
+        world.window(digest, node=node, day=day, **(broken if node == "n3" else {}))
+
+
+def test_quiet_days_raise_nothing_and_are_judged_once(
+    world: Any, database: Database, eta: str
+) -> None:
+    for day in range(8):
+        send_day(world, eta, day)
+        monitor.step(database, AT_ONCE)
+        before = content(database)
+        monitor.step(database, AT_ONCE)
+        assert content(database) == before
+    assert judged(database) == list(range(8))
+    assert open_alerts(database) == []
+    with database.read() as connection:
+        rows = drift.series(connection, "eta", "distance", None)
+    assert {row["source"] for row in rows} == {"", *NODES}
+    assert sum(row["rows"] for row in rows if row["source"] == "") == 8 * 4 * 200
+    assert all(0 < row["psi"] < 0.3 and 0 < row["chance"] < 0.1 for row in rows)
+
+
+def test_one_source_that_leaves_its_peers_is_named(
+    world: Any, database: Database, eta: str
+) -> None:
+    for day in range(6):
+        send_day(world, eta, day, **({"shift": 1.0} if day >= 3 else {}))
+        monitor.step(database, AT_ONCE)
+    (alert,) = open_alerts(database)
+    assert (alert["kind"], alert["source"], alert["field"]) == ("source_moved", "n3", "distance")
+    assert alert["version"] == "1"
+    assert alert["text"].startswith("n3 alone: distance")
+    assert "at its peers" in alert["text"] and "since about 1970-01-04" in alert["text"]
+    evidence = alert["evidence"]
+    assert evidence["log_evidence"] >= evidence["log_threshold"]
+    assert evidence["mean"] == pytest.approx(1.0, abs=0.3)
+    assert evidence["mean_of_peers"] == pytest.approx(0.0, abs=0.2)
+    assert alert["count"] == 3  # the same condition, met on three days
+
+
+def test_a_world_that_has_moved_is_told_from_a_broken_source(
+    world: Any, database: Database, eta: str
+) -> None:
+    for day in range(6):
+        for node in NODES:
+            world.window(eta, node=node, day=day, field=1, shift=0.6 if day >= 2 else 0.0)
+        monitor.step(database, AT_ONCE)
+    (alert,) = open_alerts(database)
+    assert (alert["kind"], alert["source"], alert["field"]) == ("all_moved", "", "hour")
+    assert "in the training data" in alert["text"]
+
+
+def test_partial_windows_of_one_interval_count_as_one(
+    world: Any, database: Database, eta: str, tmp_path: Any
+) -> None:
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    whole = type(world)(Database.in_folder(folder))
+    whole.publish("eta", "1")
+    whole.place("eta", "1")
+    for day in range(3):
+        for node in NODES:
+            parts = [world.window(eta, node=node, day=day, rows=50) for _ in range(3)]
+            for part in parts[1:]:
+                parts[0].merge(part)
+            whole.send(eta, parts[0], node=node, day=day)
+    for one in (world, whole):
+        monitor.step(one.database, AT_ONCE)
+    states = [progress(one.database) for one in (world, whole)]
+    assert states[0].detectors == states[1].detectors
+    assert [drift_of(one.database) for one in (world,)] == [drift_of(whole.database)]
+
+
+def drift_of(database: Database) -> list[dict[str, Any]]:
+    with database.read() as connection:
+        return drift.series(connection, "eta", None, None)
+
+
+def test_steps_between_arrivals_and_one_step_at_the_end_find_the_same(
+    world: Any, database: Database, eta: str, tmp_path: Any
+) -> None:
+    folder = tmp_path / "late"
+    folder.mkdir()
+    once = type(world)(Database.in_folder(folder))
+    once.publish("eta", "1")
+    once.place("eta", "1")
+    for day in range(20):
+        for node in NODES:
+            shift = 0.5 if day > 6 and node == "n2" else 0.0
+            window = world.window(eta, node=node, day=day, shift=shift)
+            once.send(eta, window, node=node, day=day)
+        monitor.step(database, AT_ONCE)
+    monitor.step(once.database, AT_ONCE)
+    assert progress(database).detectors == progress(once.database).detectors
+    assert drift_of(database) == drift_of(once.database)
+    found = [
+        [(one["kind"], one["source"], one["field"], one["count"]) for one in open_alerts(each)]
+        for each in (database, once.database)
+    ]
+    assert found[0] == found[1] != []
+
+
+class Killed(BaseException):
+    """Stands for kill -9 between two statements."""
+
+
+def test_a_kill_between_any_two_statements_is_as_if_it_had_not_been(
+    world: Any, database: Database, eta: str
+) -> None:
+    left = [10**9]
+
+    def before(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.split()[0] in {"INSERT", "UPDATE"}:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+
+    event.listen(database.engine, "before_cursor_execute", before)
+    kills = 0
+    for day in range(5):
+        send_day(world, eta, day, **({"shift": 2.0} if day >= 3 else {}))
+        untouched = content(database)
+        for allowed in range(40):
+            left[0] = allowed
+            try:
+                monitor.step(database, AT_ONCE)
+                break
+            except Killed:
+                kills += 1
+                left[0] = 10**9
+                assert content(database) == untouched
+        left[0] = 10**9
+    assert kills > 8
+    assert judged(database) == list(range(5))
+    (alert,) = open_alerts(database)
+    assert (alert["source"], alert["count"]) == ("n3", 2)
+    with database.read() as connection:
+        assert verify_chain(connection).intact
+
+
+def test_two_hubs_judge_an_interval_once(world: Any, database: Database, eta: str) -> None:
+    """The other hub steps between this one's reading and writing."""
+    for day in range(3):
+        send_day(world, eta, day, **({"shift": 2.0} if day == 2 else {}))
+    other = Database(str(database.engine.url))
+    stepped = []
+
+    def between(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("BEGIN IMMEDIATE") and not stepped:
+            stepped.append(True)
+            monitor.step(other, AT_ONCE)
+
+    event.listen(database.engine, "before_cursor_execute", between)
+    monitor.step(database, AT_ONCE)
+    assert stepped
+    assert judged(database) == [0, 1, 2]
+    (alert,) = open_alerts(database)
+    assert alert["count"] == 1
+
+
+def test_a_late_window_is_counted_and_said_to_be_late(
+    world: Any, database: Database, eta: str
+) -> None:
+    send_day(world, eta, 0)
+    send_day(world, eta, 1)
+    monitor.step(database, AT_ONCE)
+    before = drift_of(database)
+    world.window(eta, node="n2", day=0, rows=37)
+    monitor.step(database, AT_ONCE)
+    monitor.step(database, AT_ONCE)
+    assert drift_of(database) == before
+    with database.read() as connection:
+        status = drift.status(connection, "eta")
+    assert status == {"judged_to": 2 * DAY, "late_windows": 1, "late_rows": 37}
+
+
+def test_shadows_are_left_out(world: Any, database: Database, eta: str) -> None:
+    for day in range(3):
+        send_day(world, eta, day)
+        for node in NODES:
+            world.window(eta, node=node, day=day, shift=5.0, shadow=True)
+    monitor.step(database, AT_ONCE)
+    assert open_alerts(database) == []
+    assert sum(row["rows"] for row in drift_of(database) if row["source"] == "n1") == 3 * 200 * 3
+
+
+def test_formats_and_versions_are_compared_where_their_cells_are_equal(
+    world: Any, database: Database, eta: str
+) -> None:
+    other_format = world.publish("eta", "1", "tflite")
+    candidate = world.publish("eta", "2")
+    for day in range(3):
+        for node, digest in zip(NODES, (eta, other_format, candidate, eta), strict=True):
+            world.window(digest, node=node, day=day)
+    monitor.step(database, AT_ONCE)
+    rows = {(row["source"], row["field"]): row["rows"] for row in drift_of(database)}
+    assert {rows[node, "distance"] for node in NODES} == {200}
+    # The answers of another version are no measure of this one's.
+    assert rows["n2", "minutes"] == 200 and ("n3", "minutes") not in rows
+
+
+def test_a_field_that_is_not_to_be_monitored_is_left_alone(world: Any, database: Database) -> None:
+    from gnomon.core.fields import Field, Kind
+    from gnomon.core.reference import Reference
+    from gnomon.runtime.profile import Profile
+
+    base = world._profiles[world.publish("eta", "0")]
+    fields = tuple(
+        type(one)(**{**_as_dict(one), "monitored": one.name != "hour"})
+        for one in base.input_reference.fields
+    )
+    shape = Profile(
+        inputs=tuple(Field(name=one.name, kind=Kind.FLOAT64) for one in fields),
+        rules=(),
+        outputs=base.outputs,
+        input_reference=Reference(fields, rows=40_000),
+        output_reference=base.output_reference,
+    )
+    digest = world.publish("eta", "1", shape=shape)
+    world.place("eta", "1")
+    for day in range(3):
+        for node in NODES:
+            world.window(digest, node=node, day=day, field=1, shift=4.0)
+    monitor.step(database, AT_ONCE)
+    assert open_alerts(database) == []
+    assert {row["field"] for row in drift_of(database)} == {"distance", "minutes"}
+
+
+def _as_dict(one: Any) -> dict[str, Any]:
+    import dataclasses
+
+    return dataclasses.asdict(one)
+
+
+def test_a_new_reference_is_judged_anew(world: Any, database: Database, eta: str) -> None:
+    for day in range(3):
+        for node in NODES:
+            world.window(eta, node=node, day=day, shift=1.0)
+        monitor.step(database, AT_ONCE)
+    assert [one["kind"] for one in open_alerts(database)] == ["all_moved"]
+    reference = world._profiles[eta].input_reference.fields[0]
+    wider = type(reference)(**{**_as_dict(reference), "counts": (0, *(9_000,) * 8, 0, 0, 0)})
+    base = world._profiles[eta]
+    shape = type(base)(
+        inputs=base.inputs,
+        rules=(),
+        outputs=base.outputs,
+        input_reference=type(base.input_reference)(
+            (wider, *base.input_reference.fields[1:]), rows=72_000
+        ),
+        output_reference=base.output_reference,
+    )
+    newer = world.publish("eta", "2", shape=shape)
+    world.place("eta", "2")
+    for day in range(3, 6):
+        for node in NODES:
+            world.window(newer, node=node, day=day)
+        monitor.step(database, AT_ONCE)
+    assert open_alerts(database) == []
+    assert judged(database) == list(range(6))
+    with database.read() as connection:
+        closings = connection.scalars(
+            select(schema.audit.c.detail).where(schema.audit.c.action == "close_alert")
+        ).all()
+    assert len(closings) == 1 and "judged anew against eta@2" in closings[0]
+
+
+def test_without_a_version_in_service_nothing_is_judged_and_nothing_lost(
+    world: Any, database: Database
+) -> None:
+    digest = world.publish("eta", "1")
+    send_day(world, digest, 0)
+    monitor.step(database, AT_ONCE)
+    assert judged(database) == []
+    world.place("eta", "1")
+    monitor.step(database, AT_ONCE)
+    assert judged(database) == [0]
+
+
+def test_what_cannot_be_read_holds_nothing_up(world: Any, database: Database, eta: str) -> None:
+    send_day(world, eta, 0)
+    with database.write() as connection:
+        connection.execute(
+            schema.window.update()
+            .where(schema.window.c.node == "n4")
+            .values(digest="f" * 64, outcomes={})
+        )
+    monitor.step(database, AT_ONCE)
+    assert judged(database) == [0]
+    assert {row["source"] for row in drift_of(database)} == {"", "n1", "n2", "n3"}
+
+
+def test_an_active_source_is_waited_for(world: Any, database: Database, eta: str) -> None:
+    patient = MonitorSettings(grace_ms=10**12)
+    for node in NODES:
+        world.window(eta, node=node, day=0)
+    monitor.step(database, patient)
+    assert judged(database) == []
+    for node in NODES[:3]:
+        world.window(eta, node=node, day=1)
+    monitor.step(database, patient)
+    assert judged(database) == []
+    world.window(eta, node="n4", day=1)
+    monitor.step(database, patient)
+    assert judged(database) == [0]
+
+
+def test_a_source_that_fell_silent_is_not_waited_for(
+    world: Any, database: Database, eta: str
+) -> None:
+    patient = MonitorSettings(grace_ms=10**12)
+    world.window(eta, node="n4", day=0, received_at=now_ms() - 2 * patient.active_ms)
+    for day in range(2):
+        for node in NODES[:3]:
+            world.window(eta, node=node, day=day)
+    monitor.step(database, patient)
+    assert judged(database) == [0]
+
+
+def test_intervals_close_in_order() -> None:
+    settings = MonitorSettings(grace_ms=10, active_ms=1_000)
+    sources = {"a": Source(latest_start=20, received_at=100)}
+    arrivals = [Arrival((10, 0), 100), Arrival((20, 10), 100), Arrival((30, 20), 100)]
+    assert closed(reversed(arrivals), sources, 105, settings) == [(10, 0), (20, 10)]
+    assert closed(arrivals, sources, 110, settings) == [(10, 0), (20, 10), (30, 20)]
+    # The first that is open holds back what is behind it, though that were over.
+    blocked = [Arrival((10, 0), 105), Arrival((9, 3), 105), Arrival((30, 20), 0)]
+    assert closed(blocked, {"a": Source(0, 105)}, 110, settings) == []
+    # An interval that the clock has not reached is not over, however quiet it is.
+    assert closed([Arrival((10**6, 0), 0)], {}, 500, settings) == []
