@@ -17,7 +17,7 @@ from gnomon.runtime.errors import NotReady
 @click.option("--wait-seconds", default=60.0, help="How long the first model may take to come.")
 @json_option
 @click.pass_obj
-def agent(config_file: str | None, wait_seconds: float, as_json: bool, **flags: Any) -> None:
+def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flags: Any) -> None:
     """Keep a device's packages, telemetry and trust in step with its hub, until told to stop.
 
     Prints the agent's status once a model is in service. Programs that predict in their own

@@ -22,7 +22,7 @@ def hub() -> None:
 @hub.command(cls=settings_command("hub"))
 @json_option
 @click.pass_obj
-def run(config_file: str | None, as_json: bool, **flags: Any) -> None:
+def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
     """Run a hub until it is told to stop (SIGTERM, Ctrl-C)."""
     from gnomon.server.hub.process import run_hub
     from gnomon.server.hub.settings import HubAddresses

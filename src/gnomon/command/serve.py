@@ -12,7 +12,7 @@ from gnomon.command.settings_options import settings_command, take
 @click.command(cls=settings_command("node", "serve"))
 @json_option
 @click.pass_obj
-def serve(config_file: str | None, as_json: bool, **flags: Any) -> None:
+def serve(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
     """Serve over gRPC (Open Inference Protocol), from a hub or from package folders.
 
     Runs until it is told to stop (SIGTERM, Ctrl-C); then answers what is under way and hands over

@@ -43,9 +43,12 @@ def main() -> None:
                 call,
                 broken_sensor=command["broken_sensor"],
             ),
-            "ask": lambda command: [
-                call(row, f"server-{name}", command["at"]) for name, row in command["rows"].items()
-            ],
+            "ask": lambda command: {
+                "answers": [
+                    call(row, f"server-{name}", command["at"])
+                    for name, row in command["rows"].items()
+                ]
+            },
         },
         ready={"server": metadata.name, "versions": list(metadata.versions)},
     )

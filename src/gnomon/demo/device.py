@@ -52,11 +52,13 @@ def main() -> None:
                     lambda row, request_id, at: predict(agent, row, request_id, at),
                     broken_sensor=command["broken_sensor"],
                 ),
-                "ask": lambda command: [
-                    predict(agent, row, f"{options.name}-{name}", command["at"])
-                    for name, row in command["rows"].items()
-                ],
-                "label": lambda command: label(agent, command["labels"]),
+                "ask": lambda command: {
+                    "answers": [
+                        predict(agent, row, f"{options.name}-{name}", command["at"])
+                        for name, row in command["rows"].items()
+                    ]
+                },
+                "label": lambda command: {"kept": label(agent, command["labels"])},
                 "status": lambda _: asdict(agent.status()),
             },
             ready={"name": options.name},

@@ -1,0 +1,54 @@
+"""`gnomon demo`: the whole idea on real flights, by real processes, checked."""
+
+import json
+import signal
+from pathlib import Path
+
+import click
+
+from gnomon.command.output import console
+from gnomon.demo.narrator import Narrator
+from gnomon.runtime.errors import GnomonError
+
+
+@click.command()
+@click.option("--size", type=click.Choice(["full", "small"]), default="full", show_default=True)
+@click.option("--seed", default=0, show_default=True, help="The same seed trains the same models.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo-data"),
+    show_default=True,
+    help="State and logs; what an earlier demo left there is removed.",
+)
+@click.option("--stay", is_flag=True, help="Leave everything up at the end, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON at the end.")
+def demo(size: str, seed: int, folder: Path, stay: bool, as_json: bool) -> int:
+    """Play the whole idea on 336,776 real flights.
+
+    Trains models, builds signed packages, starts a hub, a server and three devices, replays
+    flights, breaks a sensor, kills the hub, rolls one version out and another back, and checks that
+    nothing counted was lost. Exits with 1 if anything of it did not happen.
+    """
+    from gnomon.demo.story import Story
+
+    if as_json:
+        console.stderr = True
+    narrator = Narrator(console)
+    story = Story(folder, size=size, seed=seed, narrator=narrator)
+    try:
+        story.play(stay=stay)
+        narrator.summarize()
+        story.say_where_to_look()
+        if stay:
+            console.print("\nCtrl-C ends it.")
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    except GnomonError as error:
+        narrator.check(False, str(error))
+        narrator.summarize()
+    finally:
+        story.close()
+    if as_json:
+        checks = [{"act": c.act, "what": c.what, "passed": c.passed} for c in narrator.checks]
+        click.echo(json.dumps({"passed": narrator.passed, "checks": checks}, indent=2))
+    return 0 if narrator.passed else 1

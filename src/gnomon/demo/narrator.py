@@ -1,0 +1,93 @@
+"""Tells the demo's story on the terminal, and keeps what was checked."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that the demo promised, and whether it happened."""
+
+    act: str
+    what: str
+    passed: bool
+
+
+class Narrator:
+    """Prints acts, facts and checks; remembers the checks and how long each act took."""
+
+    def __init__(self, console: Console) -> None:
+        self.checks: list[Check] = []
+        self.seconds: dict[str, float] = {}
+        self._console = console
+        self._act = ""
+        self._status: Status | None = None
+
+    @contextmanager
+    def act(self, number: int, title: str) -> Iterator[None]:
+        """Tell one act, with a spinner for what goes on."""
+        self._act = title
+        self._console.print(f"\n[bold cyan]{number}[/] [bold]{title}[/]")
+        start = time.monotonic()
+        with self._console.status("") as status:
+            self._status = status
+            try:
+                yield
+            finally:
+                self._status = None
+                self.seconds[title] = time.monotonic() - start
+
+    def doing(self, what: str) -> None:
+        """Say what goes on now."""
+        if self._status is not None:
+            self._status.update(f"[dim]{escape(what)}…[/]")
+
+    def fact(self, what: str) -> None:
+        """Tell something worth knowing."""
+        self._console.print(f"  [dim]·[/] {escape(what)}")
+
+    def quote(self, who: str, what: str) -> None:
+        """Let somebody speak: an alert, an error, a gate."""
+        self._console.print(f"    [italic]{escape(who)}:[/] [yellow]{escape(what)}[/]")
+
+    def links(self, places: Mapping[str, str]) -> None:
+        """Tell where to look next."""
+        self._console.print("\n[bold]Where to look next[/]")
+        for what, where in places.items():
+            self._console.print(f"  {escape(what):<32} [bold]{escape(where)}[/]")
+
+    def check(self, passed: bool, what: str, wrong: Sequence[str] = ()) -> None:
+        """Keep a check; where it failed, print what was wrong."""
+        self.checks.append(Check(self._act, what, passed))
+        mark = "[green]✓[/]" if passed else "[bold red]✗[/]"
+        self._console.print(f"  {mark} {escape(what)}")
+        for one in wrong[:5]:
+            self._console.print(f"      [red]{escape(one)}[/]")
+
+    @property
+    def passed(self) -> bool:
+        """Whether there were checks and all of them passed."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    def summarize(self) -> None:
+        """Print all checks by act, with the time that each act took."""
+        table = Table(title="What happened", title_justify="left", header_style="bold")
+        table.add_column("act")
+        table.add_column("s", justify="right")
+        table.add_column("checked")
+        for act, seconds in self.seconds.items():
+            marks = [
+                ("[green]✓[/] " if check.passed else "[bold red]✗[/] ") + escape(check.what)
+                for check in self.checks
+                if check.act == act
+            ]
+            table.add_row(act, f"{seconds:.0f}", "\n".join(marks))
+        self._console.print()
+        self._console.print(table)

@@ -1,0 +1,119 @@
+"""The world of the demo: days pass, flights are predicted, and what they took is known later."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from gnomon.demo.narrator import Narrator
+from gnomon.demo.replay import DAY_SECONDS, Replay
+from gnomon.demo.stage import DEVICES, SOURCES, Stage, wait_until
+from gnomon.demo.tallies import Tallies
+
+MODEL = "eta"
+
+Label = tuple[str, float, float]
+
+
+class World:
+    """Lets days pass on a stage; `day` is the first that has not been replayed."""
+
+    def __init__(self, stage: Stage, replay: Replay, start: date, narrator: Narrator) -> None:
+        self.day = start
+        self.tallies = Tallies(SOURCES)
+        self._stage = stage
+        self._replay = replay
+        self._narrator = narrator
+        self._labelled = replay.flights.labelled()
+        self._labels_sent = 0
+
+    @property
+    def now(self) -> float:
+        """Return the midnight before `day`, epoch seconds."""
+        return datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC).timestamp()
+
+    def good_row(self) -> Mapping[str, Any]:
+        """Return the row of a flight that keeps the contract."""
+        _, _, row = next(self._replay.flights.rows())
+        return row
+
+    def pass_days(
+        self, days: int, *, broken: str | None = None, meanwhile: Callable[[], None] | None = None
+    ) -> Counter[str]:
+        """Predict the flights of some days at all nodes at once; return the counts by outcome.
+
+        `broken` is the device whose distances are in kilometres; `meanwhile` is called while the
+        callers are at work. Then the labels that became known in these days are told.
+        """
+        if days <= 0:
+            return Counter()
+        last = self.day + timedelta(days=days - 1)
+        self._narrator.doing(f"replaying {self.day} to {last}")
+        callers = self._stage.callers
+        for node, caller in callers.items():
+            caller.tell(
+                {
+                    "do": "replay",
+                    "first": str(self.day),
+                    "last": str(last),
+                    "broken_sensor": node == broken,
+                }
+            )
+        if meanwhile is not None:
+            meanwhile()
+        total: Counter[str] = Counter()
+        for node, caller in callers.items():
+            answer = caller.answer(300)
+            self.tallies.add(node, answer["tally"])
+            total.update(answer["tally"])
+            if answer["first_error"]:
+                self._narrator.quote(node, answer["first_error"])
+        self.day = last + timedelta(days=1)
+        if self._stage["hub"].running:
+            self._tell_labels()
+        return total
+
+    def settle(self) -> None:
+        """Wait until the monitor has judged every day whose successor has been replayed."""
+        judged = self.day - timedelta(days=2)
+        wait_until(lambda: self._judged() >= judged, f"the monitor to judge {judged}")
+
+    def alerts(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return the monitor's alerts about what moved, once it has judged the days so far."""
+        self.settle()
+        found = self._stage.client.get("alerts", model=MODEL)
+        kinds = {kind} if kind else {"source_moved", "all_moved"}
+        return [alert for alert in found if alert["kind"] in kinds]
+
+    def _judged(self) -> date:
+        """Return the last day that the monitor has judged."""
+        status = self._stage.client.get(f"models/{MODEL}/drift")["status"]
+        judged = status["judged_until"]
+        if judged is None:
+            return date.min
+        return datetime.fromtimestamp(judged / 1000 - DAY_SECONDS, UTC).date()
+
+    def _tell_labels(self) -> None:
+        """Tell what has become known by now: devices through their agents, others to the hub."""
+        until = int((self._labelled.label_at <= self.now).sum())
+        due = self._labelled.take(slice(self._labels_sent, until))
+        self._labels_sent = until
+        by_source: Mapping[int, list[Label]] = {number: [] for number in range(len(SOURCES))}
+        columns = (due.sources, due.request_ids, due.labels, due.label_at)
+        for source, request_id, value, at in zip(*(c.tolist() for c in columns), strict=True):
+            by_source[source].append((request_id, value, at))
+        for number, node in enumerate(SOURCES):
+            if node in DEVICES:
+                self._stage[node].ask({"do": "label", "labels": by_source[number]})
+            else:
+                self._post(by_source[number])
+
+    def _post(self, labels: list[Label]) -> None:
+        body = {
+            "model": MODEL,
+            "labels": [
+                {"request_id": request_id, "value": value, "at": int(at * 1000)}
+                for request_id, value, at in labels
+            ],
+        }
+        self._stage.client.post("labels", body)
