@@ -56,7 +56,7 @@ class Stream:
 
 def normals(generator: np.random.Generator, rows: int, correlation: float = 0.6) -> Values:
     """Return nine columns of standard normals, the first two correlated."""
-    normal = generator.standard_normal((9, rows))
+    normal: Values = generator.standard_normal((9, rows))
     normal[1] = correlation * normal[0] + np.sqrt(1 - correlation**2) * normal[1]
     return normal
 
@@ -64,7 +64,7 @@ def normals(generator: np.random.Generator, rows: int, correlation: float = 0.6)
 def autoregressive(generator: np.random.Generator, rows: int, memory: float = 0.7) -> Values:
     """Return nine columns of standard normals, each row remembering the one before."""
     noise = normals(generator, rows) * np.sqrt(1 - memory**2)
-    out = np.empty_like(noise)
+    out: Values = np.empty_like(noise)
     out[:, 0] = normals(generator, 1)[:, 0]
     for row in range(1, rows):
         out[:, row] = memory * out[:, row - 1] + noise[:, row]

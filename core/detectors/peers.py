@@ -114,12 +114,13 @@ class PeerField:
 
     def suspicion(self, state: Floats) -> Floats:
         """Return for each source its strongest log evidence, weighted, whatever has alarmed."""
-        best: Floats = (state[:, :, LEAD] + self.log_weight).max(axis=1)
+        best: Floats = np.max(state[:, :, LEAD] + self.log_weight, axis=1)
         return best
 
     def evidence(self, state: Floats) -> Floats:
         """Return for each source the log evidence that is compared with the threshold."""
-        return np.log(np.maximum(state[:, :, EVIDENCE] @ self.weight, 1e-300))
+        found: Floats = np.log(np.maximum(state[:, :, EVIDENCE] @ self.weight, 1e-300))
+        return found
 
     def alarm(self, state: Floats, evidence: float, threshold: float) -> Alarm:
         """Describe the alarm of one source, whose state is tilts × columns."""
