@@ -36,8 +36,8 @@ from gnomon.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 
-#: A thread that waits on a call may need this long to end.
-_JOIN_SECONDS = 20.0
+#: A thread whose call was ended may need this long to notice.
+_JOIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ class Node:
         self._machine = SyncMachine(self._read_state())
         self._calls = 0
         self._is_hub_reachable = False
+        self._has_told_dropped = False
         self._last_error = ""
         self._ready = threading.Event()
         self._stop = threading.Event()
@@ -151,8 +152,10 @@ class Node:
         if self._stop.is_set():
             return
         self._stop.set()
-        for thread in self._threads:
-            thread.join(_JOIN_SECONDS)
+        self._join(self._settings.stop_seconds)
+        if any(thread.is_alive() for thread in self._threads):
+            self._membership.close()  # ends the call that a thread waits for
+            self._join(_JOIN_SECONDS)
         self.runtime.close()
         self._event("stopped", "")
         deadline = time.monotonic() + self._settings.stop_seconds
@@ -167,6 +170,11 @@ class Node:
 
     def _merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
         return self._installer.merge_windows(digest, one, other)
+
+    def _join(self, timeout_seconds: float) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _read_state(self) -> SyncState:
         if not self._state_path.exists():
@@ -286,6 +294,10 @@ class Node:
     def _upload_turn(self) -> float:
         """Make durable what was put, and hand it over; return how many seconds to wait."""
         self._spool.flush()
+        dropped = self._spool.figures().dropped
+        if dropped and not self._has_told_dropped:
+            self._has_told_dropped = True
+            self._event("spool_full", f"{dropped} samples were dropped so far; all are counted")
         link = self._membership.link
         if link is not None and self._is_hub_reachable:
             upload_all(self._spool, link)

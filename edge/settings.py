@@ -52,12 +52,14 @@ class NodeSettings:
             raise ValueError("give either hub, or packages to serve without one")
         if self.hub and not self.hub.rpartition(":")[2].isdecimal():
             raise ValueError(f"hub should be host:port, got {self.hub!r}")
-        for name in ("sync_seconds", "upload_seconds", "checkpoint_seconds"):
-            if not 0 < getattr(self, name) <= self.longest_pause_seconds:
-                raise ValueError(
-                    f"{name} should be above 0 and at most longest_pause_seconds "
-                    f"({self.longest_pause_seconds}), got {getattr(self, name)}"
-                )
+        for name in ("sync_seconds", "upload_seconds", "checkpoint_seconds", "stop_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
+        if self.longest_pause_seconds < self.upload_seconds:
+            raise ValueError(
+                f"longest_pause_seconds should be at least upload_seconds "
+                f"({self.upload_seconds}), got {self.longest_pause_seconds}"
+            )
         if self.spool_bytes < 1 << 16:
             raise ValueError(f"spool_bytes should be at least 65536, got {self.spool_bytes}")
 

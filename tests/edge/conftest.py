@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -24,12 +23,14 @@ from gnomon.runtime.signing import Signer, TrustStore
 HUB = """
 import json, sys
 from pathlib import Path
+import structlog
 from gnomon.server.hub.process import run_hub
 from gnomon.server.hub.settings import HubSettings
 
 rest, enrolment, sync = map(int, sys.argv[2:])
 settings = HubSettings(data_folder=Path(sys.argv[1]), rest_port=rest, enrolment_port=enrolment,
                        sync_port=sync, node_call_ms=100, tick_seconds=3600)
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 run_hub(settings, lambda a: print(json.dumps([a.rest, a.enrolment, a.sync, a.fingerprint]),
                                   flush=True))
 """
@@ -54,15 +55,6 @@ def signer() -> Signer:
 @pytest.fixture(scope="session")
 def trust(signer: Signer) -> TrustStore:
     return TrustStore([signer.public_key])
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Return the condition's first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-    return value
 
 
 class HubProcess:
@@ -143,13 +135,8 @@ class HubProcess:
         return publish
 
 
-@pytest.fixture
-def hub(tmp_path: Path, signer: Signer) -> Iterator[HubProcess]:
-    hub = HubProcess(tmp_path, signer)
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> Iterator[HubProcess]:
+    hub = HubProcess(tmp_path_factory.mktemp("hub"), signer)
     yield hub
     hub.kill()
-
-
-@pytest.fixture
-def wait() -> Callable[..., Any]:
-    return wait_for

@@ -1,6 +1,7 @@
 """Agents with a real hub over real TLS: enrol, install, predict, count; whoever dies in between."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,24 +11,37 @@ import pytest
 
 from gnomon.edge.agent import Agent
 from gnomon.edge.identity import fetch_authority
-from gnomon.runtime.errors import HubError, InvalidInput, NotReady, StorageError
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.errors import (
+    ConfigurationError,
+    HubError,
+    InvalidInput,
+    NotReady,
+    StorageError,
+    UntrustedPackage,
+)
+from gnomon.runtime.signing import Signer, TrustStore
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 BAD = {"distance": -1.0, "wind": 10.0, "carrier": "UA"}
 
 
-@pytest.fixture
-def make_agent(hub: Any, tmp_path: Path) -> Callable[..., Agent]:
-    def make_agent(name: str = "device-1", **settings: Any) -> Agent:
+class Story:
+    """One test's node and model at the hub that all tests share."""
+
+    def __init__(
+        self, hub: Any, name: str, folder: Path, builder: ModuleType, signer: Signer
+    ) -> None:
+        self.hub, self.name, self.folder = hub, name, folder
+        self._builder, self._signer = builder, signer
+
+    def agent(self, **settings: Any) -> Agent:
         return Agent(
-            name=name,
-            data=tmp_path / name,
-            hub=hub.sync,
-            enrolment=hub.enrolment,
+            name=self.name,
+            data=self.folder / "node",
+            hub=self.hub.sync,
+            enrolment=self.hub.enrolment,
             **{
-                "token": hub.token(),
-                "authority_fingerprint": hub.fingerprint,
+                "authority_fingerprint": self.hub.fingerprint,
                 "upload_seconds": 0.1,
                 "checkpoint_seconds": 0.2,
                 "longest_pause_seconds": 1.0,
@@ -35,150 +49,183 @@ def make_agent(hub: Any, tmp_path: Path) -> Callable[..., Agent]:
             },
         )
 
-    return make_agent
+    def publish(self, version: str = "1", bias: float = 0.0) -> None:
+        model = self._builder.linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], bias)
+        folder = self.folder / f"package-{version}"
+        package = self._builder.make_package(
+            folder, self._signer, name=self.name, version=version, model=model
+        )
+        self.hub.publish(package)
+
+    def wait_for(self, agent: Agent, version: str) -> None:
+        expected = (f"{self.name}@{version}",)
+        wait_for(lambda: agent.status().models.get(self.name) == expected)
+
+    def reported(self) -> dict[str, Any]:
+        return next(node for node in self.hub.get("nodes") if node["name"] == self.name)
 
 
-def test_an_agent_enrols_installs_predicts_and_is_counted(
+def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Return the condition's first true value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+    return value
+
+
+@pytest.fixture
+def story(
     hub: Any,
-    make_agent: Callable[..., Agent],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
     builder: ModuleType,
     signer: Signer,
-    tmp_path: Path,
-) -> None:
-    hub.publish(builder.make_package(tmp_path / "eta-1", signer))
-    with make_agent() as agent:
+) -> Story:
+    return Story(hub, request.node.name[5:40], tmp_path, builder, signer)
+
+
+def test_an_agent_enrols_installs_predicts_and_is_counted(story: Story) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
         agent.wait_ready(30)
+        story.wait_for(agent, "1")
         for number in range(50):
-            answer = agent.predict(GOOD, request_id=f"r{number}", at=1_700_000_000 + number * 60)
+            answer = agent.predict(
+                GOOD, model=story.name, request_id=f"r{number}", at=1_700_000_000 + number * 60
+            )
             assert answer.outputs["air_time"] == pytest.approx(111)
-            agent.label(f"r{number}", 100.0 + number)
+            agent.label(f"r{number}", 100.0 + number, model=story.name)
         with pytest.raises(InvalidInput):
-            agent.predict(BAD, model="eta")
+            agent.predict(BAD, model=story.name)
         status = agent.status()
-        assert status.models == {"eta": ("eta@1",)}
         assert (status.step, status.is_hub_reachable, status.is_enrolled) == ("idle", True, True)
-    assert hub.rows("device-1") == {"answered": 50, "refused": 1}
-    kinds = [event["kind"] for event in hub.get("events")]
+    assert story.hub.rows(story.name) == {"answered": 50, "refused": 1}
+    kinds = [e["kind"] for e in story.hub.get("events") if e["node"] == story.name]
     assert kinds == ["stopped", "installed", "started"]
-    assert (tmp_path / "device-1" / "identity" / "key.pem").stat().st_mode & 0o077 == 0
+    assert (story.folder / "node/identity/key.pem").stat().st_mode & 0o077 == 0
 
 
-def test_a_killed_hub_costs_no_prediction_and_no_count(
-    hub: Any,
-    make_agent: Callable[..., Agent],
-    builder: ModuleType,
-    signer: Signer,
-    tmp_path: Path,
-) -> None:
-    hub.publish(builder.make_package(tmp_path / "eta-1", signer))
+def test_a_killed_hub_costs_no_prediction_and_no_count(story: Story) -> None:
+    story.publish()
     made = 0
     stop = threading.Event()
-    with make_agent() as agent:
-        agent.wait_ready(30)
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
 
         def predict() -> None:
             nonlocal made
             while not stop.wait(0.001):
-                agent.predict(GOOD, at=1_700_000_000 + made)
+                agent.predict(GOOD, model=story.name, at=1_700_000_000 + made)
                 made += 1
 
         caller = threading.Thread(target=predict)
         caller.start()
         for _ in range(3):
-            threading.Event().wait(0.4)
-            hub.kill()
+            time.sleep(0.4)
+            story.hub.kill()
             before = made
-            threading.Event().wait(0.3)
+            time.sleep(0.3)
             assert made > before
-            hub.start()
+            story.hub.start()
         stop.set()
         caller.join(10)
-    with make_agent() as agent:  # what the first one could not hand over in time
-        agent.predict(GOOD)
+    with story.agent() as agent:  # what the first one could not hand over in time
+        agent.predict(GOOD, model=story.name)
     assert made > 300
-    assert hub.rows("device-1") == {"answered": made + 1}
+    assert story.hub.rows(story.name) == {"answered": made + 1}
 
 
-def test_a_restart_without_the_hub_serves_what_was_in_service(
-    hub: Any,
-    make_agent: Callable[..., Agent],
-    builder: ModuleType,
-    signer: Signer,
-    tmp_path: Path,
-) -> None:
-    hub.publish(builder.make_package(tmp_path / "eta-1", signer))
-    with make_agent() as agent:
-        agent.wait_ready(30)
-        token = hub.token()
-        hub.kill()
-    with make_agent(token=token, stop_seconds=0.2) as agent:
+def test_a_restart_without_the_hub_serves_what_was_in_service(story: Story) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        generation = wait_for(lambda: agent.status().generation)
+    story.hub.kill()
+    with story.agent(stop_seconds=0.2) as agent:
         agent.wait_ready(0)
-        assert agent.predict(GOOD).version == "1"
-        assert agent.status().generation == 1
-    hub.start()
-    with make_agent(token="") as agent:
-        agent.predict(GOOD)
-    assert hub.rows("device-1") == {"answered": 2}
+        assert agent.predict(GOOD, model=story.name).version == "1"
+        assert agent.status().generation == generation
+    story.hub.start()
+    with story.agent() as agent:
+        agent.predict(GOOD, model=story.name)
+    assert story.hub.rows(story.name) == {"answered": 2}
 
 
-def test_a_version_that_does_not_hold_is_refused_and_the_old_one_stays(
-    hub: Any,
-    make_agent: Callable[..., Agent],
-    builder: ModuleType,
-    signer: Signer,
-    tmp_path: Path,
-    wait: Callable[..., Any],
-) -> None:
-    hub.publish(builder.make_package(tmp_path / "eta-1", signer))
-    with make_agent() as agent:
-        agent.wait_ready(30)
-        wrong = builder.linear_onnx([9.0, 0.1, 0, 0, 0], 0.0)
-        hub.publish(builder.make_package(tmp_path / "eta-2", signer, version="2", model=wrong))
-        wait(lambda: agent.status().refused_generation)
-        status = agent.status()
-        assert "golden" in status.reason
-        assert (status.generation, status.models) == (1, {"eta": ("eta@1",)})
-        assert agent.predict(GOOD).version == "1"
-        wait(lambda: hub.get("nodes")[1]["refused_generation"])
-        right = builder.linear_onnx([0.125, 0.1, 0, 10.0, 0], 0.0001)
-        hub.publish(builder.make_package(tmp_path / "eta-3", signer, version="3", model=right))
-        wait(lambda: agent.status().models == {"eta": ("eta@3",)})
-        assert agent.predict(GOOD).version == "3"
-        wait(lambda: len(list((tmp_path / "device-1/slots/packages").iterdir())) == 1)
-    reported = next(node for node in hub.get("nodes") if node["name"] == "device-1")
-    assert reported["refused_generation"] == status.refused_generation
+def test_a_version_that_does_not_hold_is_refused_and_the_old_one_stays(story: Story) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        story.publish("2", bias=5.0)
+        wait_for(lambda: agent.status().refused_generation)
+        assert "WARM" in agent.status().reason
+        assert "golden" in agent.status().reason
+        assert agent.predict(GOOD, model=story.name).version == "1"
+        wait_for(lambda: story.reported()["refused_generation"])
+        assert "golden" in story.reported()["reason"]
+        story.publish("3", bias=0.0001)
+        story.wait_for(agent, "3")
+        assert agent.predict(GOOD, model=story.name).version == "3"
+        wait_for(lambda: agent.status().step == "idle")
+        assert agent.status().reason == ""
+        manifests = [one.read_text() for one in (story.folder / "node").rglob("manifest.json")]
+        assert sum(story.name in manifest for manifest in manifests) == 1
 
 
-def test_a_damaged_slot_is_fetched_anew(
-    hub: Any,
-    make_agent: Callable[..., Agent],
-    builder: ModuleType,
-    signer: Signer,
-    tmp_path: Path,
-) -> None:
-    hub.publish(builder.make_package(tmp_path / "eta-1", signer))
-    with make_agent() as agent:
-        agent.wait_ready(30)
-    (model,) = (tmp_path / "device-1").rglob("model.onnx")
-    model.write_bytes(model.read_bytes()[:-1] + b"!")
-    with make_agent() as agent:
-        agent.wait_ready(30)
-        assert agent.predict(GOOD).version == "1"
+def test_a_damaged_slot_is_fetched_anew(story: Story) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        wait_for(lambda: agent.status().step == "idle")
+    for model in (story.folder / "node").rglob("model.onnx"):
+        model.write_bytes(model.read_bytes()[:-1] + b"!")
+    with story.agent() as agent:
+        story.wait_for(agent, "1")
+        assert agent.predict(GOOD, model=story.name).version == "1"
 
 
-def test_a_hub_with_another_fingerprint_gets_no_token(
-    hub: Any, make_agent: Callable[..., Agent], wait: Callable[..., Any]
-) -> None:
+def test_a_hub_with_another_fingerprint_gets_no_token(story: Story) -> None:
+    hub = story.hub
     with pytest.raises(HubError, match="shows no authority"):
         fetch_authority(hub.enrolment, "0" * 64)
     assert fetch_authority(hub.enrolment, hub.fingerprint).startswith(b"-----BEGIN")
-    with make_agent(authority_fingerprint="0" * 64) as agent:
-        wait(lambda: "shows no authority" in agent.status().last_error)
+    with story.agent(token=hub.token(), authority_fingerprint="0" * 64) as agent:
+        wait_for(lambda: "shows no authority" in agent.status().last_error)
         with pytest.raises(NotReady, match="shows no authority"):
             agent.wait_ready(0)
         assert not agent.status().is_enrolled
 
 
-def test_two_processes_cannot_share_a_data_folder(make_agent: Callable[..., Agent]) -> None:
-    with make_agent(), pytest.raises(StorageError, match="another process"):
-        make_agent()
+def test_two_processes_cannot_share_a_data_folder(story: Story) -> None:
+    with story.agent(), pytest.raises(StorageError, match="another process"):
+        story.agent()
+
+
+def test_a_package_needs_no_hub(tmp_path: Path, builder: ModuleType, signer: Signer) -> None:
+    path = builder.make_package(tmp_path / "eta-1", signer).path
+    with Agent(package=path, trust=TrustStore([signer.public_key])) as agent:
+        agent.wait_ready(0)
+        assert agent.predict(GOOD, request_id="r1").outputs["air_time"] == pytest.approx(111)
+        with pytest.raises(ConfigurationError, match="hub"):
+            agent.label("r1", 100.0)
+        assert agent.status().models == {"eta": ("eta@1",)}
+    with pytest.raises(NotReady):
+        agent.predict(GOOD)
+    with pytest.raises(UntrustedPackage):
+        Agent(package=path, trust=TrustStore([Signer.generate().public_key]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "either hub, or packages"),
+        ({"hub": "localhost"}, "host:port"),
+        ({"hub": "localhost:8602", "name": "Über"}, "should match"),
+        ({"hub": "localhost:8602", "upload_seconds": 0}, "upload_seconds"),
+        ({"hub": "localhost:8602", "speed": 1}, "speed"),
+        ({"package": "x", "upload_seconds": 1}, "with a hub"),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict[str, Any], told: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        Agent(data=tmp_path, **settings)
