@@ -5,9 +5,13 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from gnomon.core.contract_columns import check_column, columns_of, count_rows
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.contract_blocks import clean_columns
+from gnomon.core.contract_columns import CheckedColumn, check_column, count_rows
 from gnomon.core.contract_layout import SEVERITIES, layout_of
 from gnomon.core.contract_report import column_violations, row_violations
 from gnomon.core.contract_row import RowChecker
@@ -74,7 +78,8 @@ class Contract(RowChecker):
         self.unknown = Policy(unknown)
         self.names = tuple(field.name for field in fields)
         self.rule_names = FIELD_RULES + tuple(rule.name for rule in rules)
-        self._index = {name: index for index, name in enumerate(self.names)}
+        self.positions = {name: index for index, name in enumerate(self.names)}
+        self._codes = frozenset(index for index, field in enumerate(fields) if field.kind.is_text)
         self._expressions = tuple(_expression(rule, self.fields) for rule in rules)
         self._programs = tuple(expression.compile() for expression in self._expressions)
 
@@ -83,7 +88,7 @@ class Contract(RowChecker):
 
     def field_index(self, name: str) -> int:
         """Return the position of a field; raises `KeyError` if there is none of this name."""
-        return self._index[name]
+        return self.positions[name]
 
     def operands(self, rule: int) -> tuple[str, ...]:
         """Return the names of the fields that a rule reads, by the rule's position."""
@@ -131,17 +136,17 @@ class Contract(RowChecker):
         `ContractError` if lengths differ.
         """
         rows = count_rows(self, mapping)
-        checked = [
-            check_column(self, index, mapping.get(name), rows)
-            for index, name in enumerate(self.names)
-        ]
-        columns = columns_of(self, checked)
+        arrays = clean_columns(self, self.names, mapping)
+        statuses: list[NDArray[np.uint8] | None] = [None] * len(arrays)
+        looked_at: dict[int, CheckedColumn] = {}
+        for index, array in enumerate(arrays):
+            if array is None:
+                column = check_column(self, index, mapping.get(self.names[index]), rows)
+                looked_at[index] = column
+                arrays[index], statuses[index] = column.array, column.status
+        columns = Columns(cast("list[NDArray[Any]]", arrays), statuses, self._codes)
         answers = [program.evaluate_columns(columns) for program in self._programs]
-        clean = all(column.rules is None for column in checked)
-        known = sum(name in mapping for name in self.names) == len(mapping)
-        if clean and known and not any((answer == 0.0).any() for answer in answers):
-            return columns, None
-        return columns, column_violations(self, checked, answers, mapping, rows)
+        return columns, column_violations(self, looked_at, answers, mapping, rows)
 
     def violations_of(self, row: Row, mapping: Mapping[str, Any]) -> Violations:
         """Return what a checked row broke; `describe` finds the values in `mapping`."""

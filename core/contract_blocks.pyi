@@ -1,5 +1,6 @@
 """Passes over typed columns: is anything amiss, and if so, what in which row."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,14 @@ from numpy.typing import NDArray
 
 from gnomon.core.contract_plan import CompiledContract
 
-__all__ = ["any_broken", "check_numbers", "check_vectors", "severity_table"]
+__all__ = ["check_numbers", "check_vectors", "clean_columns", "severity_table"]
 
-def any_broken(contract: CompiledContract, index: int, array: NDArray[Any]) -> bool:
-    """Tell whether a contiguous column of the field's own dtype may hold a violation.
+def clean_columns(
+    contract: CompiledContract, names: Sequence[str], mapping: Mapping[str, Any]
+) -> list[NDArray[Any] | None]:
+    """Return, for each field, its array if that is of the field's own dtype and keeps all rules.
 
-    False is certain; True may also mean that only a look at each value can tell.
+    None means that the field needs a closer look, not that it is broken.
     """
 
 def check_numbers(

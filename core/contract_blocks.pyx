@@ -1,8 +1,9 @@
 """Passes over typed columns: is anything amiss, and if so, what in which row."""
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.math cimport isnan
 from libc.stdint cimport (
-    int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
+    int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
 
 from gnomon.core.contract_plan cimport (
@@ -14,7 +15,7 @@ from gnomon.core.row cimport MISSING, OK
 
 import numpy as np
 
-__all__ = ["any_broken", "check_numbers", "check_vectors", "severity_table"]
+__all__ = ["check_numbers", "check_vectors", "clean_columns", "severity_table"]
 
 cdef extern from "contract_kernels.h" nogil:
     ctypedef struct IntegerRules "gnomon_integer_rules":
@@ -33,6 +34,14 @@ cdef extern from "contract_kernels.h" nogil:
         const double*, Py_ssize_t, double, double, int, int
     )
 
+# NumPy's number of each column type, none for codes and vectors.
+cdef int[13] type_numbers
+for _position, _name in enumerate(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
+):
+    type_numbers[_position] = np.dtype(_name).num
+type_numbers[11] = type_numbers[12] = -1
+
 ctypedef fused number:
     int8_t
     int16_t
@@ -46,38 +55,55 @@ ctypedef fused number:
     double
 
 
-def any_broken(CompiledContract contract not None, Py_ssize_t index, array):
-    cdef const FieldPlan* field = field_of(contract, index)
-    cdef const void* data = <const void*><uintptr_t>array.ctypes.data
-    cdef Py_ssize_t count = len(array)
-    cdef IntegerRules rules
+def clean_columns(CompiledContract contract not None, names, mapping):
+    cdef Py_ssize_t index
+    cdef list clean = [None] * contract.plan.field_count
+    for index in range(contract.plan.field_count):
+        array = mapping.get(names[index])
+        if type(array) is np.ndarray and is_clean(field_of(contract, index), array):
+            clean[index] = array
+    return clean
+
+
+cdef bint is_clean(const FieldPlan* field, array) except -1:
+    """Tell whether an array is of the field's own dtype and keeps all of its rules."""
+    cdef Py_buffer buffer
+    if not array.flags.c_contiguous or not array.dtype.isnative or array.ndim != 1:
+        return False
+    if array.dtype.num != type_numbers[<int>field.column_type]:
+        return False
+    PyObject_GetBuffer(array, &buffer, PyBUF_SIMPLE)
+    cdef Py_ssize_t count = buffer.len // buffer.itemsize
     cdef bint broken
+    with nogil:
+        broken = any_broken(field, buffer.buf, count)
+    PyBuffer_Release(&buffer)
+    return not broken
+
+
+cdef bint any_broken(const FieldPlan* field, const void* data, Py_ssize_t count) noexcept nogil:
+    """True may also mean that only a look at each value can tell."""
+    cdef IntegerRules rules
     if field.kind == VALUE_BOOL:
         return False
     if field.kind == VALUE_INTEGER:
         if not tabulate(field, &rules):
             return True
-        with nogil:
-            broken = any_broken_integer(field.column_type, data, count, &rules)
-        return broken
+        return any_broken_integer(field.column_type, data, count, &rules)
     if field.allowed_count:
         return True
-    with nogil:
-        if field.kind == VALUE_FLOAT32:
-            broken = any_broken_float(
-                <const float*>data, count, field.minimum, field.maximum, field.nullable, field.whole
-            )
-        elif field.kind == VALUE_FLOAT64:
-            broken = any_broken_double(
-                <const double*>data, count, field.minimum, field.maximum, field.nullable,
-                field.whole,
-            )
-        else:
-            broken = True
-    return broken
+    if field.kind == VALUE_FLOAT32:
+        return any_broken_float(
+            <const float*>data, count, field.minimum, field.maximum, field.nullable, field.whole
+        )
+    if field.kind == VALUE_FLOAT64:
+        return any_broken_double(
+            <const double*>data, count, field.minimum, field.maximum, field.nullable, field.whole
+        )
+    return True
 
 
-cdef bint tabulate(const FieldPlan* field, IntegerRules* rules) noexcept:
+cdef bint tabulate(const FieldPlan* field, IntegerRules* rules) noexcept nogil:
     """Prepare the pass over whole numbers; false if the allowed ones span more than 64."""
     cdef Py_ssize_t last = field.allowed_count - 1, index
     cdef int64_t allowed

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.contract_blocks import any_broken, check_numbers, check_vectors, severity_table
+from gnomon.core.contract_blocks import check_numbers, check_vectors, severity_table
 from gnomon.core.contract_layout import SEVERITIES, column_dtype, layout_of
 from gnomon.core.fields import ContractError, Field, Policy
-from gnomon.core.row import Columns
 
 if TYPE_CHECKING:
     from gnomon.core.contract import Contract
@@ -19,7 +18,7 @@ __all__ = ["CheckedColumn", "check_column", "count_rows"]
 
 MISSING, INVALID = 1, 2
 MISSING_CODE = -1
-REQUIRED, MINIMUM = 2, 9
+REQUIRED, NULL, MINIMUM, MAXIMUM = 2, 3, 9, 10
 PLAIN_DTYPES = frozenset("bhilqBHILQfd")
 
 
@@ -35,17 +34,16 @@ class CheckedColumn:
 
 def count_rows(contract: "Contract", mapping: Mapping[str, Any]) -> int:
     """Return the one length of all columns; raises `ContractError` if they differ."""
-    rows = -1
-    for name in contract.names:
-        if name not in mapping:
-            continue
-        count = len(mapping[name])
-        if rows not in (-1, count):
-            raise ContractError(f"field {name!r}: {count} rows, where other fields have {rows}")
-        rows = count
-    if rows < 0 and mapping:
-        rows = len(next(iter(mapping.values())))
-    return max(rows, 0)
+    columns = [(name, mapping[name]) for name in contract.names if name in mapping]
+    if not columns:
+        return max((len(column) for column in mapping.values()), default=0)
+    rows = len(columns[0][1])
+    for name, column in columns:
+        if len(column) != rows:
+            raise ContractError(
+                f"field {name!r}: {len(column)} rows, where field {columns[0][0]!r} has {rows}"
+            )
+    return rows
 
 
 def check_column(contract: "Contract", index: int, data: Any, rows: int) -> CheckedColumn:
@@ -80,8 +78,6 @@ def _numbers(contract: "Contract", index: int, data: NDArray[Any]) -> CheckedCol
     dtype = column_dtype(field)
     own = data.dtype == dtype and not field.kind.is_text
     array = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
-    if own and not any_broken(contract, index, array):
-        return CheckedColumn(array)
     numbers, rules, status = check_numbers(contract, index, array)
     if own:
         return _repaired(contract, index, CheckedColumn(array, status, rules), owned=False)
@@ -152,7 +148,7 @@ def _vector_objects(contract: "Contract", index: int, data: Sequence[Any]) -> Ch
 
 
 def _status(rules: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    missing = (rules == REQUIRED) | (rules == REQUIRED + 1)
+    missing = (rules == REQUIRED) | (rules == NULL)
     status: NDArray[np.uint8] = np.where(missing, MISSING, np.where(rules > 0, INVALID, 0))
     return status.astype(np.uint8)
 
@@ -171,13 +167,16 @@ def _repaired(
     column.severities = severity_table(contract, index)[column.rules]
     imputed = column.severities == SEVERITIES[Policy.IMPUTE]
     clipped = column.severities == SEVERITIES[Policy.CLIP]
-    if imputed.any() or clipped.any():
-        array = column.array if owned else column.array.copy()
-        array[imputed] = layout_of(field)["impute"] if field.kind.is_text else field.impute
-        low, high = _edges(field)
-        array[clipped & (column.rules == MINIMUM)] = low
-        array[clipped & (column.rules != MINIMUM)] = high
-        column.array = array
+    if not imputed.any() and not clipped.any():
+        return column
+    column.array = column.array if owned else column.array.copy()
+    if field.impute is not None:
+        impute = layout_of(field)["impute"] if field.kind.is_text else field.impute
+        column.array[imputed] = impute
+        return column
+    low, high = _edges(field)
+    column.array[clipped & (column.rules == MINIMUM)] = low
+    column.array[clipped & (column.rules == MAXIMUM)] = high
     return column
 
 
@@ -186,11 +185,3 @@ def _edges(field: Field) -> tuple[Any, Any]:
         return field.integer_bounds
     layout = layout_of(field)
     return layout["minimum"], layout["maximum"]
-
-
-def columns_of(contract: "Contract", checked: Sequence[CheckedColumn]) -> Columns:
-    """Gather checked columns into the buffers that flow on."""
-    codes = {index for index, field in enumerate(contract.fields) if field.kind.is_text}
-    return Columns(
-        [column.array for column in checked], [column.status for column in checked], codes
-    )

@@ -219,16 +219,16 @@ cdef inline uint8_t check_fraction(const FieldPlan* field, double value) noexcep
 cdef inline uint8_t check_number(const FieldPlan* field, double* value) noexcept nogil:
     """Check any double, and round it to what the field holds."""
     cdef double rounded
+    cdef bint overflow
     if isnan(value[0]):
         return CLEAN if field.nullable else BROKE_NULL
     if field.kind == VALUE_FLOAT64:
         return check_double(field, value[0])
     if field.kind == VALUE_FLOAT32:
         rounded = <float>value[0]
-        if isinf(rounded) and not isinf(value[0]):
-            return BROKE_OVERFLOW
+        overflow = isinf(rounded) and not isinf(value[0])
         value[0] = rounded
-        return check_double(field, rounded)
+        return BROKE_OVERFLOW if overflow else check_double(field, rounded)
     if field.kind == VALUE_INTEGER:
         return check_fraction(field, value[0])
     value[0] = NAN

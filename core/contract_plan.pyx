@@ -50,6 +50,15 @@ cdef class CompiledContract:
     def new_row(self):
         return Row(self.plan.field_count, self.plan.vector_size, self.plan.condition_count)
 
+    def check_doubles(self, const double[::1] values, Row row not None):
+        if values.shape[0] != self.plan.field_count or row.fields != self.plan.field_count:
+            raise ValueError(f"{self.plan.field_count} values are wanted, not {values.shape[0]}")
+        if row.conditions != self.plan.condition_count or row.vector_size != self.plan.vector_size:
+            raise ValueError("the row was made by another contract; use this one's new_row()")
+        cdef RowBuffers buffers = buffers_of(row)
+        cdef const double* first = &values[0] if values.shape[0] else NULL
+        return <int>contract_check_doubles(&self.plan, first, &buffers)
+
     @property
     def needs_python(self):
         return self.plan.needs_python

@@ -42,14 +42,14 @@ def row_violations(contract: "Contract", row: Row, mapping: Mapping[str, Any]) -
 
 def column_violations(
     contract: "Contract",
-    checked: Sequence[CheckedColumn],
+    checked: Mapping[int, CheckedColumn],
     answers: Sequence[NDArray[np.float64]],
     mapping: Mapping[str, Any],
     rows: int,
 ) -> Violations | None:
-    """Return what checked columns broke, ordered by row; `answers` are those of conditions."""
+    """Return what checked columns broke, ordered by row, or None; `answers` are conditions'."""
     found: list[Found] = []
-    for index, column in enumerate(checked):
+    for index, column in checked.items():
         if column.rules is not None and column.severities is not None:
             broken = np.flatnonzero(column.rules)
             found.append((broken, index, column.rules[broken], column.severities[broken]))
@@ -58,6 +58,8 @@ def column_violations(
         if len(broken):
             severity = SEVERITIES[contract.rules[index].policy]
             found.append((broken, -1, FIRST_CONDITION + index, severity))
+    if not found and all(key in contract.positions for key in mapping):
+        return None
     violations = _gathered(contract, found, mapping, rows, single=False)
     return violations if len(violations) else None
 
@@ -65,8 +67,8 @@ def column_violations(
 def _gathered(
     contract: "Contract", found: list[Found], mapping: Mapping[str, Any], rows: int, *, single: bool
 ) -> Violations:
-    known = set(contract.names)
-    strange = list(islice((key for key in mapping if key not in known), LISTED_UNKNOWN_FIELDS))
+    unknown = (key for key in mapping if key not in contract.positions)
+    strange = list(islice(unknown, LISTED_UNKNOWN_FIELDS))
     every = np.arange(rows)
     for _ in strange:
         found.append((every, -1, UNKNOWN_FIELD, SEVERITIES[contract.unknown]))

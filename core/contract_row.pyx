@@ -177,9 +177,9 @@ cdef class RowChecker(CompiledContract):
     @cython.final
     cdef int _put_other(self, Py_ssize_t field, value, const RowBuffers* row) except -1:
         """Put NumPy's scalars, subclasses, bytes and vectors; all else is of a wrong type."""
-        if self.plan.fields[field].kind == VALUE_VECTOR:
-            return self._put_vector(field, value, row)
         plain = plain_value(value)
+        if plain is NotImplemented and self.plan.fields[field].kind == VALUE_VECTOR:
+            return self._put_vector(field, value, row)
         if plain is NotImplemented:
             contract_put_broken(row, field, BROKE_TYPE)
             return 0

@@ -1,5 +1,6 @@
 """Checked rows: `Row` is one reusable row, `Columns` are many rows as typed buffers."""
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport NAN, isnan
 from libc.stdint cimport (
@@ -10,18 +11,12 @@ import numpy as np
 
 __all__ = ["Columns", "Row"]
 
+# In the order of ColumnType.
 cdef dict COLUMN_TYPES = {
-    "bool": COLUMN_BOOL,
-    "int8": COLUMN_INT8,
-    "int16": COLUMN_INT16,
-    "int32": COLUMN_INT32,
-    "int64": COLUMN_INT64,
-    "uint8": COLUMN_UINT8,
-    "uint16": COLUMN_UINT16,
-    "uint32": COLUMN_UINT32,
-    "uint64": COLUMN_UINT64,
-    "float32": COLUMN_FLOAT32,
-    "float64": COLUMN_FLOAT64,
+    np.dtype(name): position
+    for position, name in enumerate(
+        "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
+    )
 }
 
 
@@ -64,29 +59,21 @@ cdef class Columns:
 
     cdef _attach(self, Py_ssize_t index, bint is_code):
         array = self._arrays[index]
-        status = self._statuses[index]
-        if len(array) != self.rows or not array.flags.c_contiguous or not array.dtype.isnative:
-            raise ValueError(
-                f"column {index} must be contiguous, of native byte order, with {self.rows} rows"
-            )
-        column_type = COLUMN_TYPES.get(array.dtype.name)
-        if array.ndim > 1 and array.dtype == np.float32:
-            column_type = COLUMN_VECTOR
-        if is_code:
-            column_type = COLUMN_CODE if column_type == COLUMN_INT32 else None
-        if column_type is None or (array.ndim > 1 and column_type != COLUMN_VECTOR):
-            raise ValueError(f"column {index} cannot be {array.ndim}-dimensional {array.dtype}")
         cdef Column* column = &self.columns[index]
-        column.data = <const void*><uintptr_t>array.ctypes.data
-        column.type = <ColumnType><int>column_type
-        column.width = int(np.prod(array.shape[1:]))
+        cdef tuple shape = array.shape
+        if shape[0] != self.rows:
+            raise ValueError(f"column {index} has {shape[0]} rows, where others have {self.rows}")
+        column.data = address(array, index)
+        column.type = column_type(array.dtype, len(shape), is_code, index)
+        column.width = 1
+        for size in shape[1:]:
+            column.width *= <Py_ssize_t>size
+        status = self._statuses[index]
         if status is None:
             return
         if status.shape != (self.rows,) or status.dtype != np.uint8:
             raise ValueError(f"status {index} must be uint8 with {self.rows} rows")
-        if not status.flags.c_contiguous:
-            raise ValueError(f"status {index} must be contiguous")
-        column.status = <const uint8_t*><uintptr_t>status.ctypes.data
+        column.status = <const uint8_t*>address(status, index)
 
     def __len__(self):
         return self.rows
@@ -118,6 +105,28 @@ cdef class Columns:
     cdef _guard(self, Py_ssize_t field):
         if not 0 <= field < self.fields:
             raise IndexError(f"field {field} of {self.fields}")
+
+
+cdef const void* address(array, Py_ssize_t index) except? NULL:
+    """Return where a contiguous array lies; the caller keeps the array."""
+    cdef Py_buffer buffer
+    if not array.flags.c_contiguous or not array.dtype.isnative:
+        raise ValueError(f"column {index} must be contiguous and of native byte order")
+    PyObject_GetBuffer(array, &buffer, PyBUF_SIMPLE)
+    cdef const void* data = buffer.buf
+    PyBuffer_Release(&buffer)
+    return data
+
+
+cdef ColumnType column_type(dtype, Py_ssize_t dimensions, bint is_code, Py_ssize_t index) except *:
+    found = COLUMN_TYPES.get(dtype)
+    if dimensions > 1:
+        found = COLUMN_VECTOR if found == COLUMN_FLOAT32 else None
+    if is_code:
+        found = COLUMN_CODE if found == COLUMN_INT32 else None
+    if found is None:
+        raise ValueError(f"column {index} cannot be {dimensions}-dimensional {dtype}")
+    return <ColumnType><int>found
 
 
 cdef double column_value(const Column* column, Py_ssize_t row) noexcept nogil:
