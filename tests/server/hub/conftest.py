@@ -25,6 +25,13 @@ from gnomon.server.hub.settings import HubAddresses, HubSettings
 
 CALL_SECONDS = 20
 
+#: A hub that was killed is tried again soon.
+OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+)
+
 
 def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
@@ -129,7 +136,7 @@ class Caller:
         return self._party(self.addresses.sync, credentials)
 
     def _party(self, address: str, credentials: grpc.ChannelCredentials) -> Party:
-        self._channels.append(grpc.secure_channel(address, credentials))
+        self._channels.append(grpc.secure_channel(address, credentials, OPTIONS))
         return Party(self._channels[-1])
 
     def close(self) -> None:

@@ -108,9 +108,11 @@ def test_a_form_is_not_json(caller: Any) -> None:
 
 
 def test_a_body_without_a_bound_is_refused(caller: Any) -> None:
-    huge = {"content-length": str(1 << 40), "content-type": "application/json"}
-    request = caller.http.build_request("POST", "/api/v1/labels", headers=huge)
-    assert problem(caller.http.send(request)) == (422, "invalid_input")
+    huge = b"POST /api/v1/labels HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n"
+    address = ("127.0.0.1", caller.http.base_url.port)
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(huge)
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 422")
     endless = caller.http.post("/api/v1/labels", content=iter([b"{}"]))
     assert problem(endless) == (422, "invalid_input")
 

@@ -1,0 +1,208 @@
+"""A hub that is killed at any moment comes up on the same data; nothing acknowledged is lost."""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from sqlalchemy import func, select
+
+from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import GnomonError
+from gnomon.server.hub.process import run_hub
+from gnomon.server.hub.settings import HubAddresses, HubSettings
+from gnomon.server.hub.store import audit, schema
+from gnomon.server.hub.store.database import Database
+
+KILLS = 10
+START_SECONDS = 30
+
+# Imports once what every life of the hub needs, and forks it: a life costs a quarter of a second.
+LIVES = multiprocessing.get_context("forkserver")
+LIVES.set_forkserver_preload(["gnomon.server.hub.process"])
+
+
+class Process:
+    """A hub in a process of its own, on the same ports and data in each of its lives."""
+
+    def __init__(self, settings: HubSettings) -> None:
+        self.settings = settings
+        self.start()
+
+    def start(self) -> None:
+        ours, theirs = LIVES.Pipe(duplex=False)
+        self.child = LIVES.Process(target=run_hub, args=(self.settings, theirs.send))
+        self.child.start()
+        theirs.close()
+        assert ours.poll(START_SECONDS), "the hub did not become ready"
+        self.addresses = ours.recv()
+        ours.close()
+        self.settings = dataclasses.replace(
+            self.settings,
+            rest_port=port_of(self.addresses.rest),
+            enrolment_port=port_of(self.addresses.enrolment),
+            sync_port=port_of(self.addresses.sync),
+        )
+
+    def end(self, number: int) -> int | None:
+        assert self.child.pid
+        os.kill(self.child.pid, number)
+        self.child.join(START_SECONDS)
+        return self.child.exitcode
+
+    def close(self) -> None:
+        if self.child.is_alive():
+            self.child.kill()
+            self.child.join(START_SECONDS)
+
+
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+@pytest.fixture
+def process(settings: HubSettings) -> Iterator[Process]:
+    process = Process(settings)
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def caller(process: Process, caller_of: Callable[[HubAddresses], Any]) -> Any:
+    return caller_of(process.addresses)
+
+
+def batch(first: int, size: int) -> list[bytes]:
+    return [
+        hub_pb2.Record(
+            sequence=sequence,
+            window=hub_pb2.Window(digest="d" * 64, route="eta", rows=sequence, window=b"w"),
+        ).SerializeToString()
+        for sequence in range(first, first + size)
+    ]
+
+
+class Uploader(threading.Thread):
+    """A node that sends until it is told to stop, again and again whatever happens."""
+
+    def __init__(self, party: Any) -> None:
+        super().__init__(daemon=True)
+        self.party = party
+        self.acknowledged = 0
+        self.enough = threading.Event()
+
+    def run(self) -> None:
+        while not self.enough.is_set():
+            try:
+                self.acknowledged = self.party.upload(*batch(self.acknowledged + 1, 20))
+            except (grpc.RpcError, GnomonError):
+                time.sleep(0.02)
+
+
+def test_ten_kills_lose_nothing_and_count_nothing_twice(
+    process: Process, caller: Any, settings: HubSettings
+) -> None:
+    uploader = Uploader(caller.enrol("node", "device-1"))
+    uploader.start()
+    seen = []
+    for kill in range(KILLS):
+        before = uploader.acknowledged
+        deadline = time.monotonic() + START_SECONDS
+        while uploader.acknowledged == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.013 * kill)
+        process.end(signal.SIGKILL)
+        seen.append(uploader.acknowledged)
+        process.start()
+    uploader.enough.set()
+    uploader.join(START_SECONDS)
+    assert not uploader.is_alive()
+    assert seen == sorted(set(seen)), "every life of the hub took records in"
+
+    process.end(signal.SIGKILL)
+    with Database.in_folder(settings.data_folder).read() as connection:
+        columns = schema.window.c
+        stored = connection.scalars(select(columns.sequence).order_by(columns.position)).all()
+        (receipt,) = connection.execute(select(schema.receipt)).all()
+        rows = connection.scalar(select(func.sum(columns.rows)))
+    assert stored == list(range(1, receipt.watermark + 1))
+    assert receipt.watermark >= uploader.acknowledged
+    assert receipt.records == receipt.watermark
+    assert rows == receipt.watermark * (receipt.watermark + 1) // 2
+
+
+def test_a_publication_that_is_killed_leaves_the_old_state_or_the_new(
+    process: Process, caller: Any, settings: HubSettings, make: Callable[..., Any]
+) -> None:
+    builder = caller.enrol("builder", "ada")
+    package = make()
+    for number in range(4):
+        thread = threading.Thread(target=attempt, args=(builder, package, 1))
+        thread.start()
+        time.sleep(0.004 * number)
+        process.end(signal.SIGKILL)
+        thread.join(START_SECONDS)
+        with Database.in_folder(settings.data_folder).read() as connection:
+            found = connection.scalars(select(schema.version.c.digest)).all()
+            published = connection.scalar(
+                select(func.count())
+                .select_from(schema.audit)
+                .where(schema.audit.c.action == "publish")
+            )
+            assert found in ([], [package.digest])
+            assert published == len(found)
+            assert audit.verify_chain(connection).intact
+        process.start()
+    attempt(builder, package, START_SECONDS)
+    assert [one["digest"] for one in caller.get("models/eta/versions")] == [package.digest]
+    node = caller.enrol("node", "device-1")
+    assert node.blobs(package.digest) == [package.manifest_bytes]
+
+
+def attempt(builder: Any, package: Any, seconds: float) -> None:
+    """Publish until the hub has answered, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            builder.publish(package)
+            return
+        except grpc.RpcError:
+            time.sleep(0.02)
+
+
+def test_a_restart_keeps_certificates_and_generations(process: Process, caller: Any) -> None:
+    node = caller.enrol("node", "device-1")
+    before = node.exchange()
+    assert process.end(signal.SIGKILL) == -signal.SIGKILL
+    process.start()
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            assert node.exchange().desired == before.desired
+            break
+        except grpc.RpcError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert process.addresses == caller.addresses
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_ends_well(process: Process, number: int) -> None:
+    assert process.end(number) == 0
+
+
+def test_the_data_folder_is_its_owners_alone(process: Process, settings: HubSettings) -> None:
+    assert settings.data_folder.stat().st_mode & 0o077 == 0
+
+
+def test_settings_out_of_range_are_named() -> None:
+    with pytest.raises(ValueError, match="rest_port should be 0 to 65535"):
+        HubSettings(rest_port=70_000)
+    with pytest.raises(ValueError, match="tick_seconds should be above 0"):
+        HubSettings(tick_seconds=0)
