@@ -28,6 +28,8 @@ Overrides = Mapping[str, Mapping[str, Any]]
 _CATEGORIES = 1000
 #: Missing values may become so many times as frequent, and then this much more.
 _MISSING_FACTOR, _MISSING_EXTRA = 2.0, 0.05
+#: Lengths of runs of blocks, in blocks, and how many runs it takes to measure an effect by.
+_RUNS, _ENOUGH_RUNS = (2, 3, 5), 10
 
 
 def derive_fields(
@@ -71,16 +73,17 @@ def build_profile(
 ) -> Profile:
     """Return the profile of a model that gives `predictions` for the rows of `dataset`.
 
-    `blocks` has an id a row, by which rows belong together (the day): from how much the blocks
-    differ come the design effects. All rows count, those without a label too: production has them.
+    `blocks` has an id a row, by which rows belong together, in order of time (the day): from how
+    much blocks and runs of blocks differ come the design effects. All rows count, those without a
+    label too: production has them. Fields that are not monitored form no pairs.
     """
     columns = dataset.columns([field.name for field in inputs])
     return Profile(
         tuple(inputs),
         tuple(rules),
         tuple(outputs),
-        Reference.from_columns(inputs, columns, bins=bins, blocks=blocks),
-        _output_reference(outputs, predictions, blocks, bins),
+        _reference(inputs, columns, blocks, bins),
+        _reference(outputs, _arrays(predictions), blocks, bins),
     )
 
 
@@ -92,19 +95,55 @@ def with_outputs(
     bins: int = 32,
 ) -> Profile:
     """Return the profile of another model over the same rows: only its outputs are counted anew."""
-    return replace(
-        profile, output_reference=_output_reference(profile.outputs, predictions, blocks, bins)
-    )
+    reference = _reference(profile.outputs, _arrays(predictions), blocks, bins)
+    return replace(profile, output_reference=reference)
 
 
-def _output_reference(
-    outputs: Sequence[Field],
-    predictions: Mapping[str, ArrayLike],
+def _arrays(columns: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(values) for name, values in columns.items()}
+
+
+def _reference(
+    fields: Sequence[Field],
+    columns: Mapping[str, NDArray[Any]],
     blocks: NDArray[Any] | None,
     bins: int,
 ) -> Reference:
-    columns = {name: np.asarray(values) for name, values in predictions.items()}
-    return Reference.from_columns(outputs, columns, bins=bins, blocks=blocks)
+    """Return the reference, with effects that last over several blocks and watched pairs only.
+
+    The weather of a day resembles the day's before: evidence that adds up over days must be
+    divided by how much runs of days vary, not single ones. So a design effect is the largest over
+    runs of blocks, as long as there are enough runs to measure it.
+    """
+    reference = Reference.from_columns(fields, columns, bins=bins, blocks=blocks)
+    watched = {field.name for field in fields if field.monitored}
+    pairs = [(one.first, one.second) for one in reference.pairs]
+    kept = [pair for pair in pairs if watched.issuperset(pair)]
+    reference = replace(
+        reference, pairs=tuple(one for one in reference.pairs if (one.first, one.second) in kept)
+    )
+    if blocks is None:
+        return reference
+    days, numbers = np.unique(blocks, return_inverse=True)
+    for length in _RUNS:
+        if len(days) >= length * _ENOUGH_RUNS:
+            runs = Reference.from_columns(
+                fields, columns, bins=bins, blocks=numbers // length, pairs=kept or "none"
+            )
+            reference = _with_larger_effects(reference, runs)
+    return reference
+
+
+def _with_larger_effects(reference: Reference, other: Reference) -> Reference:
+    fields = tuple(
+        replace(one, design_effect=max(one.design_effect, same.design_effect))
+        for one, same in zip(reference.fields, other.fields, strict=True)
+    )
+    pairs = tuple(
+        replace(one, design_effect=max(one.design_effect, same.design_effect))
+        for one, same in zip(reference.pairs, other.pairs, strict=True)
+    )
+    return replace(reference, fields=fields, pairs=pairs)
 
 
 def _derive(name: str, dataset: Dataset, margin: float) -> dict[str, Any]:

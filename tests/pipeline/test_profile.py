@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from gnomon.core.fields import ContractError, Field, Kind, Rule
+from gnomon.core.reference import Reference
 from gnomon.pipeline.dataset import Dataset, DatasetError
 from gnomon.pipeline.profile import build_profile, derive_fields, with_outputs
 from gnomon.runtime.profile import decode_profile, encode_profile
@@ -88,3 +89,41 @@ def test_profile_counts_all_rows_and_sees_that_days_differ(data):
     other = with_outputs(profile, {"cost": cost + 5}, blocks=days)
     assert other.input_reference == profile.input_reference
     assert other.output_reference != profile.output_reference
+
+
+def smooth_days(coefficient):
+    """A value that each day takes over from the day before, one with no memory if 0."""
+    rng, level, levels = np.random.default_rng(3), 0.0, []
+    for _ in range(200):
+        level = coefficient * level + rng.normal()
+        levels.append(level)
+    days = np.repeat(np.arange(200), 20)
+    values = np.array(levels)[days] + rng.normal(size=len(days))
+    return days, Dataset(pa.table({"x": values, "y": rng.normal(size=len(days))}), "memory:")
+
+
+def test_effects_that_last_over_days_weigh_more():
+    effects = {}
+    for coefficient in (0.0, 0.9):
+        days, data = smooth_days(coefficient)
+        inputs = derive_fields(data, ["x", "y"])
+        output = (Field(name="z", kind=Kind.FLOAT64),)
+        z = {"z": data.columns(["y"])["y"]}
+        profile = build_profile(data, inputs, output, z, blocks=days)
+        daily = Reference.from_columns(inputs, data.columns(["x", "y"]), blocks=days)
+        x, y = profile.input_reference.fields
+        effects[coefficient] = x.design_effect / daily.fields[0].design_effect
+        assert profile.input_reference.block_rows == 20
+        assert y.design_effect < 2
+    assert effects[0.9] > 2.5
+    assert effects[0.0] < 1.5
+
+
+def test_fields_that_are_not_monitored_form_no_pairs(data):
+    names = ["kilometres", "degrees", "stops"]
+    inputs = derive_fields(data, names, overrides={"stops": {"monitored": False}})
+    outputs = (Field(name="cost", kind=Kind.FLOAT64),)
+    cost = {"cost": data.columns(["kilometres"])["kilometres"]}
+    reference = build_profile(data, inputs, outputs, cost).input_reference
+    assert [one.name for one in reference.pairs] == ["kilometres × degrees"]
+    assert not reference.fields[2].monitored
