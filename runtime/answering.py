@@ -1,12 +1,12 @@
 """How outputs cross between engine, contract and caller."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.fields import Field, Kind
+from gnomon.core.fields import Field
 from gnomon.core.row import Columns, Row
 from gnomon.core.violations import Violation, Violations
 from gnomon.runtime.errors import EngineError, InvalidInput, InvalidOutput
@@ -21,32 +21,28 @@ class OutputReader:
     after the row; every other tensor has one number a row.
     """
 
-    def __init__(self, reference: str, fields: Sequence[Field], tensors: Sequence[str]) -> None:
+    def __init__(self, reference: str, fields: Sequence[Field]) -> None:
         self._reference = reference
-        self._pairs = tuple(zip(fields, tensors, strict=True))
-        self._single = None
-        if len(self._pairs) == 1 and _is_plain(fields[0]):
-            self._single = (fields[0].name, tensors[0])
+        self._fields = tuple(fields)
+        plain = len(fields) == 1 and fields[0].kind.is_float
+        self._only = fields[0].name if plain else None
 
-    def read_row(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        """Return the outputs of a batch of one row, as Python values."""
-        if self._single is not None:
-            name, tensor = self._single
-            array = tensors[tensor]
-            if array.size == 1:
-                return {name: array.item()}
+    def read_row(self, answers: Sequence[Any]) -> dict[str, Any]:
+        """Return the outputs of one row as Python values; `answers` are floats or arrays."""
+        if self._only is not None:
+            answer = answers[0]
+            if type(answer) is float:
+                return {self._only: answer}
         return {
-            field.name: self._value(field, self._column(field, tensors[tensor], 1))
-            for field, tensor in self._pairs
+            field.name: self._value(field, self._column(field, np.asarray(answer), 1))
+            for field, answer in zip(self._fields, answers, strict=True)
         }
 
-    def read_columns(
-        self, tensors: Mapping[str, NDArray[Any]], rows: int
-    ) -> dict[str, NDArray[Any]]:
+    def read_columns(self, answers: Sequence[NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
         """Return the outputs of many rows, one array each."""
         return {
-            field.name: self._texts(field, self._column(field, tensors[tensor], rows))
-            for field, tensor in self._pairs
+            field.name: self._texts(field, self._column(field, answer, rows))
+            for field, answer in zip(self._fields, answers, strict=True)
         }
 
     def _column(self, field: Field, array: NDArray[Any], rows: int) -> NDArray[Any]:
@@ -70,10 +66,6 @@ class OutputReader:
             return column[0]
         value = self._texts(field, column)[0]
         return value if field.kind.is_text else value.item()
-
-
-def _is_plain(field: Field) -> bool:
-    return field.kind in (Kind.FLOAT32, Kind.FLOAT64)
 
 
 def repair_row(outputs: dict[str, Any], fields: Sequence[Field], row: Row) -> None:

@@ -13,7 +13,7 @@ from gnomon.core.row import Columns
 from gnomon.core.violations import Violations
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE
 from gnomon.runtime import answering
-from gnomon.runtime.engines import Engine, EngineClosed, load_engine
+from gnomon.runtime.engines import Engine, EngineClosed, RowRunner, load_engine
 from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
 from gnomon.runtime.package import Package
 
@@ -34,10 +34,12 @@ class Workspace:
         "output_row",
         "output_violations",
         "outputs",
+        "runner",
         "violations",
     )
 
-    def __init__(self, inputs: Contract, outputs: Contract) -> None:
+    def __init__(self, inputs: Contract, outputs: Contract, runner: RowRunner | None) -> None:
+        self.runner = runner
         self.inputs = inputs.new_row()
         self.output_row = outputs.new_row()
         self.code = FAILED_CODE
@@ -93,9 +95,8 @@ class Model:
             self._packing = Packing.from_dict(self.inputs, manifest.packing)
         except ContractError as error:
             raise PackageError(f"{self.reference}: {error}") from error
-        self._reader = answering.OutputReader(
-            self.reference, profile.outputs, manifest.output_tensors
-        )
+        self._output_tensors = manifest.output_tensors
+        self._reader = answering.OutputReader(self.reference, profile.outputs)
         self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
         self._idle: list[Workspace] = []
         self.engine: Engine = load_engine(manifest.format, package.read_model(), manifest)
@@ -105,7 +106,8 @@ class Model:
         try:
             return self._idle.pop()
         except IndexError:
-            return Workspace(self.inputs, self.outputs)
+            runner = self.engine.row_runner(self._packing)
+            return Workspace(self.inputs, self.outputs, runner)
 
     def give_back(self, work: Workspace) -> None:
         """Take a workspace back for the next call."""
@@ -128,8 +130,12 @@ class Model:
             work.error = answering.refusal(self.reference, violations)
             return
         try:
-            tensors = self.engine.run(self._packing.pack_row(work.inputs))
-            work.outputs = self._reader.read_row(tensors)
+            if work.runner is not None:
+                answers = work.runner.run(work.inputs)
+            else:
+                tensors = self.engine.run(self._packing.pack_row(work.inputs))
+                answers = [tensors[name] for name in self._output_tensors]
+            work.outputs = self._reader.read_row(answers)
         except EngineClosed:
             raise
         except Exception as error:
@@ -182,7 +188,8 @@ class Model:
     def _answer(self, batch: Batch, inputs: Columns) -> None:
         try:
             tensors = self.engine.run(self._packing.pack_columns(inputs))
-            batch.outputs = self._reader.read_columns(tensors, len(inputs))
+            answers = [tensors[name] for name in self._output_tensors]
+            batch.outputs = self._reader.read_columns(answers, len(inputs))
         except EngineClosed:
             raise
         except Exception as error:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from gnomon.core.packing import Packing
+from gnomon.core.row import Row
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.manifest import Manifest
 
@@ -21,6 +23,16 @@ class EngineClosed(EngineError):
     """The model was unloaded before the call reached it; ask for the route's model again."""
 
 
+class RowRunner(Protocol):
+    """Packs and runs one row in buffers of its own."""
+
+    def run(self, row: Row) -> list[Any]:
+        """Return each output in the manifest's order: a float, or an array with one row.
+
+        Raises as `Engine.run`.
+        """
+
+
 class Engine(Protocol):
     """Runs one loaded model. Threads may share it."""
 
@@ -32,6 +44,13 @@ class Engine(Protocol):
         Raises:
             EngineError: a tensor is missing, of another type or shape, or the model failed.
             EngineClosed: the engine was closed.
+        """
+
+    def row_runner(self, packing: Packing) -> "RowRunner | None":
+        """Return a shorter way for one row and one thread at a time, or None where there is none.
+
+        Raises:
+            EngineError: the packing does not give the tensors that the model takes.
         """
 
     def close(self) -> None:

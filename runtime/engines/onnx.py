@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.runtime.engines import ort_session
+from gnomon.core.packing import Packing
+from gnomon.core.row import Row
+from gnomon.runtime.engines import ort_row, ort_session
 from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.manifest import Manifest
@@ -65,7 +67,7 @@ class NativeOnnxEngine:
     def __init__(self, model: bytes, manifest: Manifest) -> None:
         if not _initialise():
             raise EngineError("ONNX Runtime's shared library was not found; install gnomon[onnx]")
-        self._reference = manifest.reference
+        self.reference = manifest.reference
         try:
             self.session = ort_session.Session(model, manifest.output_tensors)
         except ort_session.SessionError as error:
@@ -76,13 +78,44 @@ class NativeOnnxEngine:
         try:
             return self.session.run(tensors)
         except ort_session.SessionClosed as error:
-            raise _closed(self._reference) from error
+            raise _closed(self.reference) from error
         except (ort_session.SessionError, TypeError, ValueError) as error:
-            raise _failed(self._reference, error) from error
+            raise _failed(self.reference, error) from error
+
+    def row_runner(self, packing: Packing) -> "NativeRowRunner | None":
+        """Return the way of one row without a Python object but its answer.
+
+        None for a model whose outputs have a size that is only known after a run.
+        """
+        if any(-1 in shape[1:] for _, _, shape in self.session.outputs):
+            return None
+        return NativeRowRunner(self, packing)
 
     def close(self) -> None:
         """Give back the session."""
         self.session.close()
+
+
+class NativeRowRunner:
+    """One row at a time; see `RowRunner`."""
+
+    def __init__(self, engine: NativeOnnxEngine, packing: Packing) -> None:
+        self._reference = engine.reference
+        names = [tensor.name for tensor in packing.tensors]
+        packers = dict(zip(names, packing.packers, strict=True))
+        try:
+            self._runner = ort_row.RowRunner(engine.session, packers)
+        except ort_session.SessionError as error:
+            raise _failed(self._reference, error) from error
+
+    def run(self, row: Row) -> list[Any]:
+        """Return each output in the manifest's order."""
+        try:
+            return self._runner.run(row)
+        except ort_session.SessionClosed as error:
+            raise _closed(self._reference) from error
+        except ort_session.SessionError as error:
+            raise _failed(self._reference, error) from error
 
 
 class PythonOnnxEngine:
@@ -122,6 +155,9 @@ class PythonOnnxEngine:
         except Exception as error:
             raise _failed(self._reference, error) from error
         return dict(zip(self._outputs, map(np.asarray, answers), strict=True))
+
+    def row_runner(self, packing: Packing) -> None:
+        """Return None: the module has no shorter way."""
 
     def close(self) -> None:
         """Let go of the session."""

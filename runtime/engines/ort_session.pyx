@@ -1,6 +1,5 @@
 """A session of ONNX Runtime through its C interface, run without the GIL."""
 
-cimport cython
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
@@ -51,6 +50,7 @@ cdef enum:
     ALL_OPTIMIZATIONS = 99
     DEVICE_ALLOCATOR = 0
     DEFAULT_MEMORY = 0
+    MAX_INPUTS = 64
 
     GET_ERROR_MESSAGE = 2
     CREATE_ENV = 3
@@ -98,7 +98,8 @@ cdef dict DTYPES = {
     10: np.dtype(np.float16), 11: np.dtype(np.float64), 12: np.dtype(np.uint32),
     13: np.dtype(np.uint64),
 }
-cdef int[14] ELEMENT_SIZES = [0, 4, 1, 1, 2, 2, 4, 8, 0, 1, 2, 8, 4, 8]
+cdef dict NUMBERS = {dtype: number for number, dtype in DTYPES.items()}
+cdef size_t[14] ELEMENT_SIZES = [0, 4, 1, 1, 2, 2, 4, 8, 0, 1, 2, 8, 4, 8]
 
 
 class SessionError(Exception):
@@ -143,6 +144,16 @@ cdef void release(void* value) noexcept nogil:
         (<Release>API[RELEASE_VALUE])(value)
 
 
+cdef void* wrap(const TensorView* tensor, void** value) noexcept nogil:
+    return (<MakeTensor>API[CREATE_TENSOR_WITH_DATA])(
+        MEMORY, tensor.data, tensor.size, tensor.shape, tensor.rank, tensor.element_type, value
+    )
+
+
+cdef size_t element_size(int element_type) noexcept nogil:
+    return ELEMENT_SIZES[element_type] if 0 <= element_type < 14 else 0
+
+
 cdef void* view(void* value, TensorView* tensor) noexcept nogil:
     cdef void* info = NULL
     cdef size_t elements = 0
@@ -161,7 +172,7 @@ cdef void* view(void* value, TensorView* tensor) noexcept nogil:
         )
     (<Release>API[RELEASE_SHAPE])(info)
     if status == NULL:
-        tensor.size = elements * ELEMENT_SIZES[tensor.element_type]
+        tensor.size = elements * element_size(tensor.element_type)
         status = (<Derive>API[GET_TENSOR_MUTABLE_DATA])(value, &tensor.data)
     return status
 
@@ -261,36 +272,32 @@ cdef class Session:
                 self._free()
 
     cdef void* run_views(self, const TensorView* tensors, void** values) noexcept nogil:
-        cdef void* arguments[64]
+        cdef void* arguments[MAX_INPUTS]
         cdef void* status = NULL
         cdef Py_ssize_t made = 0
         cdef Py_ssize_t index
         while made < self.input_count and status == NULL:
             arguments[made] = NULL
-            status = (<MakeTensor>API[CREATE_TENSOR_WITH_DATA])(
-                MEMORY,
-                tensors[made].data,
-                tensors[made].size,
-                tensors[made].shape,
-                tensors[made].rank,
-                tensors[made].element_type,
-                &arguments[made],
-            )
+            status = wrap(&tensors[made], &arguments[made])
             made += 1
         if status == NULL:
-            status = (<RunSession>API[RUN])(
-                self.handle, NULL, self.input_names, arguments, self.input_count,
-                self.output_names, self.output_count, values,
-            )
+            status = self.run_values(arguments, values)
         for index in range(made):
             release(arguments[index])
         return status
 
+    cdef void* run_values(self, void** arguments, void** values) noexcept nogil:
+        return (<RunSession>API[RUN])(
+            self.handle, NULL, self.input_names, arguments, self.input_count,
+            self.output_names, self.output_count, values,
+        )
+
     cdef _read_signature(self, outputs):
         cdef size_t count = 0
+        cdef int element_type = 0
         check((<Count>API[SESSION_GET_INPUT_COUNT])(self.handle, &count))
-        if count > 64:
-            raise SessionError(f"the model has {count} inputs; at most 64 are allowed")
+        if count > MAX_INPUTS:
+            raise SessionError(f"the model has {count} inputs; at most {MAX_INPUTS} are allowed")
         self.input_count = count
         self.input_types = <int*>allocate(count, sizeof(int))
         self.input_names = <const char**>allocate(count, sizeof(char*))
@@ -298,12 +305,16 @@ cdef class Session:
             [self._describe(True, index, &self.input_types[index]) for index in range(count)]
         )
         check((<Count>API[SESSION_GET_OUTPUT_COUNT])(self.handle, &count))
-        self.output_types = <int*>allocate(count, sizeof(int))
-        self.output_names = <const char**>allocate(count, sizeof(char*))
-        every = [self._describe(False, index, &self.output_types[index]) for index in range(count)]
-        known = {entry[0]: entry for entry in every}
+        known = {}
+        for index in range(<Py_ssize_t>count):
+            entry = self._describe(False, index, &element_type)
+            known[entry[0]] = entry
         self.outputs = tuple([pick(known, name) for name in outputs])
         self.output_count = len(self.outputs)
+        self.output_types = <int*>allocate(self.output_count, sizeof(int))
+        self.output_names = <const char**>allocate(self.output_count, sizeof(char*))
+        for index, entry in enumerate(self.outputs):
+            self.output_types[index] = NUMBERS[entry[1]]
         self._keep(self.inputs, True)
         self._keep(self.outputs, False)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.core.packing import Packing
 from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.manifest import Manifest
@@ -46,6 +47,9 @@ class TfliteEngine:
             raise EngineError(f"{self._reference}: LiteRT failed: {error}") from error
         self._give_back(interpreter)
         return answers
+
+    def row_runner(self, packing: Packing) -> None:
+        """Return None: the interpreter has no shorter way."""
 
     def close(self) -> None:
         """Let go of all interpreters; a call in progress ends on its own."""
