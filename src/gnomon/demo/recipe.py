@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind, Policy, Rule
-from gnomon.demo.flights import INPUTS, LABEL
 from gnomon.demo.replay import Replay
+from gnomon.demo.schema import INPUTS, LABEL
 from gnomon.demo.training import predict, train_network, train_trees
 from gnomon.pipeline.build import About, ModelFile, build_package, record
 from gnomon.pipeline.dataset import Dataset, Split

@@ -9,14 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.demo.flights import INPUTS, LABEL
-from gnomon.pipeline.dataset import Dataset
+from gnomon.demo.schema import INPUTS, LABEL
 from gnomon.runtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gnomon.pipeline.dataset import Dataset
 
 DAY_SECONDS = 86_400
 #: How long after a flight has landed its time in the air is known.
@@ -90,7 +92,7 @@ class Replay:
 
     @classmethod
     def prepare(
-        cls, dataset: Dataset, start: date, end: date, *, sources: int, thin: int = 1
+        cls, dataset: "Dataset", start: date, end: date, *, sources: int, thin: int = 1
     ) -> "Replay":
         """Take the flights from day `start` up to, not including, `end`.
 
@@ -119,7 +121,7 @@ class Replay:
     def write(self, path: Path) -> None:
         """Write a file that `open` reads."""
         flights = self.flights
-        columns = {
+        columns: dict[str, Any] = {
             _INPUT_PREFIX + name: values.astype(str) if values.dtype == object else values
             for name, values in flights.columns.items()
         }
