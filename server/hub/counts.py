@@ -1,30 +1,47 @@
-"""Counts from the windows: what was asked for, and what became of it. Exact, not sampled."""
+"""Counts: what was asked for, and what became of it. Exact, not sampled.
 
+They are added up in the transaction that stores the windows, so reading them costs nothing however
+many windows there are, and they can never differ from the windows' sums.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.dialect import insert_into
 
-#: Rows of windows that the hub could not look into.
+#: The outcome of rows whose windows the hub could not look into: it does not have the package.
 UNREAD = "unread"
+
+_TALLY = schema.tally.c
+_KEY = ("model", "version", "node", "shadow", "outcome")
+
+
+def add(connection: Connection, windows: Iterable[Mapping[str, Any]]) -> None:
+    """Add the rows of new windows (rows of the table `window`) in the caller's transaction."""
+    sums: Counter[tuple[Any, ...]] = Counter()
+    for window in windows:
+        outcomes = window["outcomes"] or {UNREAD: window["rows"]}
+        for outcome, rows in outcomes.items():
+            sums[(*(window[name] for name in _KEY[:-1]), outcome)] += rows
+    values = [dict(zip(_KEY, key, strict=True)) | {"rows": rows} for key, rows in sums.items()]
+    if not values:
+        return
+    statement = insert_into(connection, schema.tally)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=_KEY, set_={"rows": _TALLY.rows + statement.excluded.rows}
+        ),
+        values,
+    )
 
 
 def by_outcome(connection: Connection, model: str | None) -> list[dict[str, Any]]:
-    """Sum rows by model, version, node, shadow and outcome."""
-    columns = schema.window.c
-    wanted = select(
-        columns.model, columns.version, columns.node, columns.shadow, columns.rows, columns.outcomes
-    )
+    """Return rows by model, version, node, shadow and outcome, as JSON."""
+    wanted = select(schema.tally).order_by(*(_TALLY[name] for name in _KEY))
     if model is not None:
-        wanted = wanted.where(columns.model == model)
-    sums: dict[tuple[str, str, str, bool, str], int] = {}
-    for row in connection.execution_options(yield_per=1_000).execute(wanted):
-        outcomes = dict(row.outcomes)
-        if not outcomes:
-            outcomes = {UNREAD: row.rows}
-        for outcome, rows in outcomes.items():
-            key = (row.model, row.version, row.node, row.shadow, outcome)
-            sums[key] = sums.get(key, 0) + rows
-    names = ("model", "version", "node", "shadow", "outcome")
-    return [dict(zip(names, key, strict=True)) | {"rows": sums[key]} for key in sorted(sums)]
+        wanted = wanted.where(_TALLY.model == model)
+    return [dict(row) for row in connection.execute(wanted).mappings() if row["rows"]]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, select, update
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import UnknownModel
 from gnomon.server.hub.rollout_state import ACTIVE
-from gnomon.server.hub.store import schema
+from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 
@@ -90,7 +90,7 @@ def for_node(connection: Connection, name: str, facts: Mapping[str, str]) -> hub
     if known.desired_hash == state_hash:
         state.generation = known.generation
         return state
-    state.generation = _next_generation(connection)
+    state.generation = counters.advance(connection, counters.GENERATION)
     connection.execute(
         update(schema.node)
         .where(columns.name == name)
@@ -195,17 +195,3 @@ def _hash(state: hub_pb2.DesiredState) -> str:
     for package in bare.packages:
         del package.envelopes[:]
     return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
-
-
-def _next_generation(connection: Connection) -> int:
-    columns = schema.counter.c
-    last = connection.scalar(
-        select(columns.value).where(columns.name == "generation").with_for_update()
-    )
-    if last is None:
-        connection.execute(insert(schema.counter).values(name="generation", value=1))
-        return 1
-    connection.execute(
-        update(schema.counter).where(columns.name == "generation").values(value=last + 1)
-    )
-    return int(last) + 1

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 from gnomon.proto import hub_pb2
 from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import GnomonError, InvalidInput
-from gnomon.server.hub import labels, windows
+from gnomon.server.hub import counts, labels, windows
 from gnomon.server.hub.catalogue import Catalogue
 from gnomon.server.hub.nodes import MAXIMUM_INTEGER
 from gnomon.server.hub.store import schema
@@ -285,6 +285,7 @@ def _store(connection: Connection, batch: _Batch) -> None:
     for table, rows in tables:
         if rows:
             connection.execute(insert(table), rows)
+    counts.add(connection, batch.windows)
     for (model, digest), sampled in batch.predictions.items():
         labels.record_predictions(connection, batch.node, model, digest, sampled)
     if batch.label_rows:

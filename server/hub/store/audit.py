@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
-from gnomon.server.hub.store import schema
+from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.clock import now_ms
 
 #: The hash before the first record.
@@ -37,25 +37,11 @@ def _hash(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(covered, ensure_ascii=False).encode()).hexdigest()
 
 
-def _next_sequence(connection: Connection) -> int:
-    # The row lock puts writers of other processes in a line; SQLite has only one writer anyway.
-    last = connection.scalar(
-        select(schema.counter.c.value).where(schema.counter.c.name == "audit").with_for_update()
-    )
-    if last is None:
-        connection.execute(insert(schema.counter).values(name="audit", value=1))
-        return 1
-    connection.execute(
-        update(schema.counter).where(schema.counter.c.name == "audit").values(value=last + 1)
-    )
-    return int(last) + 1
-
-
 def append(
     connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, Any]
 ) -> None:
     """Append one record, in the transaction of what it records."""
-    sequence = _next_sequence(connection)
+    sequence = counters.advance(connection, counters.AUDIT)
     previous = connection.scalar(
         select(schema.audit.c.hash).where(schema.audit.c.sequence == sequence - 1)
     )
@@ -87,9 +73,9 @@ def verify_chain(connection: Connection) -> Verdict:
             return Verdict(False, expected - 1, sequence, "was changed after it was written")
         previous, expected = row["hash"], expected + 1
     counted = connection.scalar(
-        select(schema.counter.c.value).where(schema.counter.c.name == "audit")
+        select(schema.counter.c.value).where(schema.counter.c.name == counters.AUDIT)
     )
-    if (counted or 0) != expected - 1:
+    if counted != expected - 1:
         return Verdict(False, expected - 1, expected, f"{counted} records were written")
     return Verdict(True, expected - 1)
 

@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.migrations import migrate
 
 _WRITE = "gnomon_write"
 _BUSY_MS = 20_000
@@ -63,21 +62,13 @@ class Database:
         self._writer = self.engine.execution_options(**{_WRITE: True})
         # SQLite has one writer; waiting here is fair and cheap, waiting in SQLite polls.
         self._turn = threading.RLock()
-        self._migrate()
+        with self.write() as connection:
+            migrate(connection)
 
     @classmethod
     def in_folder(cls, folder: Path) -> "Database":
         """Open `hub.db` in a folder, which must exist."""
         return cls(f"sqlite:///{folder.resolve() / 'hub.db'}")
-
-    def _migrate(self) -> None:
-        configuration = Config()
-        configuration.set_main_option(
-            "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
-        )
-        with self.write() as connection:
-            configuration.attributes["connection"] = connection
-            command.upgrade(configuration, "head")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -186,6 +186,18 @@ window = Table(
     Index(None, "digest", "started_at"),
 )
 
+#: Rows of all windows, summed up as they come.
+tally = Table(
+    "tally",
+    metadata,
+    _name("model", primary_key=True),
+    _name("version", primary_key=True),
+    _name("node", primary_key=True),
+    Column("shadow", Boolean, primary_key=True),
+    Column("outcome", String(32), primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+)
+
 #: Sampled predictions, for labels that come later.
 prediction = Table(
     "prediction",

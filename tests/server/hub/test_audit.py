@@ -104,7 +104,7 @@ def test_a_change_without_a_record_does_not_commit(database: Database) -> None:
         change.execute(insert(schema.counter).values(name="x", value=1))
     with database.read() as connection:
         names = connection.scalars(select(schema.counter.c.name)).all()
-    assert names == ["audit"]
+    assert "x" not in names
 
 
 def test_a_change_that_fails_leaves_no_record(database: Database) -> None:

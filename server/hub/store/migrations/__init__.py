@@ -1,1 +1,31 @@
 """Alembic migrations; run when the hub starts."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, column, inspect, select, table
+
+FOLDER = Path(__file__).parent
+
+#: The newest revision. A database that has it needs no Alembic, which takes long to import.
+HEAD = "0001"
+
+_VERSION_TABLE = "alembic_version"
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the database to the newest revision, in the caller's transaction."""
+    if _revision(connection) == HEAD:
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, HEAD)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_VERSION_TABLE):
+        return None
+    return connection.scalar(select(column("version_num")).select_from(table(_VERSION_TABLE)))

@@ -284,6 +284,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("rollout", "position", name=op.f("pk_rollout_step")),
     )
     op.create_table(
+        "tally",
+        sa.Column("model", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("node", sa.String(length=64), nullable=False),
+        sa.Column("shadow", sa.Boolean(), nullable=False),
+        sa.Column("outcome", sa.String(length=32), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "model", "version", "node", "shadow", "outcome", name=op.f("pk_tally")
+        ),
+    )
+    op.create_table(
         "token",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
@@ -350,8 +362,12 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_window_digest_started_at"), "window", ["digest", "started_at"], unique=False
     )
-    op.create_index(op.f("ix_window_model_position"), "window", ["model", "position"], unique=False)
     op.create_index(op.f("ix_window_model_ended_at"), "window", ["model", "ended_at"], unique=False)
+    op.create_index(op.f("ix_window_model_position"), "window", ["model", "position"], unique=False)
+    op.bulk_insert(
+        sa.table("counter", sa.column("name"), sa.column("value")),
+        [{"name": name, "value": 0} for name in ("audit", "generation")],
+    )
 
 
 def downgrade() -> None:
@@ -360,6 +376,7 @@ def downgrade() -> None:
     op.drop_table("version")
     op.drop_table("trusted_key")
     op.drop_table("token")
+    op.drop_table("tally")
     op.drop_table("rollout_step")
     op.drop_table("rollout")
     op.drop_table("refusal")
