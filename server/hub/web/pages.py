@@ -1,5 +1,120 @@
-"""Pages for people."""
+"""Pages for people: server-rendered, escaped, and readable without script.
 
-from fastapi import APIRouter
+The script only fetches the same page again and puts in what has changed, so that a reader does not
+lose the place. Nothing comes from another host, and the browser is told to refuse it.
+"""
+
+from importlib.resources import files
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub import alerts, rollouts
+from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+from gnomon.server.hub.web import views
+from gnomon.server.hub.web.wording import FILTERS, share
 
 web_router = APIRouter(include_in_schema=False)
+
+_ASSETS = {"page.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("gnomon.server.hub.web"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    environment.globals["share"] = share
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def _page(template: str, status: int = 200, **values: object) -> HTMLResponse:
+    text = _TEMPLATES.get_template(template).render(**values)
+    return HTMLResponse(text, status, headers=_HEADERS)
+
+
+@web_router.get("/")
+def show_overview(database: DatabaseDependency, actor: ActorDependency) -> HTMLResponse:
+    """Show all models, nodes, alerts and rollouts."""
+    with database.read() as connection:
+        view = views.overview(connection)
+    return _page("overview.html", actor=actor, **view)
+
+
+@web_router.get("/models/{name}")
+def show_model(
+    name: Annotated[str, Path(max_length=64)], database: DatabaseDependency, actor: ActorDependency
+) -> HTMLResponse:
+    """Show one model."""
+    try:
+        with database.read() as connection:
+            view = views.model_page(connection, name)
+    except UnknownModel as error:
+        return _page("missing.html", 404, actor=actor, text=str(error))
+    return _page("model.html", actor=actor, **view)
+
+
+@web_router.get("/assets/{name}")
+def send_asset(name: str) -> Response:
+    """Send the style sheet, the script or the icon."""
+    kind = _ASSETS.get(name)
+    if kind is None:
+        raise UnknownModel(f"there is no asset {name[:64]!r}")
+    data = files("gnomon.server.hub.web").joinpath("assets", name).read_bytes()
+    return Response(data, media_type=kind, headers={"X-Content-Type-Options": "nosniff"})
+
+
+@web_router.post("/alerts/{alert_id}/acknowledge")
+def acknowledge(
+    alert_id: str, request: Request, database: DatabaseDependency, actor: ActorDependency
+) -> RedirectResponse:
+    """Acknowledge an alert and go back."""
+    with database.change(actor) as change:
+        alerts.acknowledge(change, alert_id)
+    return _back(request)
+
+
+@web_router.post("/alerts/{alert_id}/close")
+def close(
+    alert_id: str, request: Request, database: DatabaseDependency, actor: ActorDependency
+) -> RedirectResponse:
+    """Close an alert and go back."""
+    with database.change(actor) as change:
+        alerts.close(change, alert_id, "closed on the page")
+    return _back(request)
+
+
+@web_router.post("/rollouts/{rollout_id}/abort")
+def abort(
+    rollout_id: str, request: Request, database: DatabaseDependency, actor: ActorDependency
+) -> RedirectResponse:
+    """Abort a rollout and go back."""
+    with database.change(actor) as change:
+        rollouts.abort(change, rollout_id, f"aborted by {actor} on the page")
+    return _back(request)
+
+
+def _back(request: Request) -> RedirectResponse:
+    """Go to the page that the form was on; only ever to one of ours."""
+    model = request.query_params.get("model", "")
+    safe = model.replace("_", "").replace("-", "").isalnum() and model.isascii()
+    return RedirectResponse(f"/models/{model}" if safe else "/", 303)
