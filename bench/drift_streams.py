@@ -178,7 +178,7 @@ def changes() -> Iterator[Stream]:
 
 
 BLOCK = 100  # rows over which neighbours' resemblance has died away
-PERIOD = 24  # windows of a season's cycle
+PERIOD = 12  # windows of a season's cycle
 
 
 def _remembering_reference(generator: np.random.Generator) -> list[Table]:

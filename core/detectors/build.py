@@ -10,8 +10,10 @@ from gnomon.core.detectors.alarm import Change
 from gnomon.core.detectors.tilts import (
     COARSE_STEPS,
     FEW,
+    GROUP_PATIENCE,
     MOST_CELLS,
     RATIOS,
+    SHAPE_PATIENCE,
     SHIFTS,
     SPREADS,
     STEEPEST,
@@ -80,8 +82,8 @@ class Pricing:
     tolerance: float
     threshold: float
 
-    def dense(self, shares: Floats, theta: Floats) -> Price:
-        """Price a tilt over many cells by the second-order rule."""
+    def tilt(self, shares: Floats, theta: Floats, patience: float) -> Price:
+        """Price a tilt by the second-order rule."""
         steep = np.exp(theta)
         mean = float(shares @ steep)
         variance = max(float(shares @ steep**2) - mean**2, 0.0)
@@ -90,7 +92,7 @@ class Pricing:
         return (
             float(np.log(mean + self.tolerance * np.sqrt(variance))),
             0.5 * float(np.log1p(variance / ((self.rows + 1) * mean**2))),
-            0.5 * self.threshold / information,
+            patience * self.threshold / information,
         )
 
     def rare(self, share: float, theta: float) -> Price:
@@ -212,7 +214,9 @@ def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing
         ratio = np.log(np.maximum(moved, 1e-300) / present)
         theta[:last] = np.clip(ratio, -STEEPEST, STEEPEST)
         draft.dense.append(theta)
-        draft.add(tilt, 0, 0.0, pricing.dense(shares, theta), budget / number[tilt.kind])
+        draft.add(
+            tilt, 0, 0.0, pricing.tilt(shares, theta, SHAPE_PATIENCE), budget / number[tilt.kind]
+        )
 
 
 def _units(edges: Floats, present: Floats) -> list[tuple[Tilt, Floats, float]]:
@@ -248,7 +252,9 @@ def _add_group(draft: Draft, group: Group, index: int, share: float, pricing: Pr
             theta = solve_step(share, step)
             if theta is not None:
                 cells = np.array([share, 1 - share])
-                entries.append((theta, 1.0, pricing.dense(cells, np.array([theta, 0.0]))))
+                entries.append(
+                    (theta, 1.0, pricing.tilt(cells, np.array([theta, 0.0]), GROUP_PATIENCE))
+                )
     total = sum(weight for _, weight, _ in entries)
     for theta, weight, price in entries:
         tilt = Tilt(group.kind, theta, group.label)

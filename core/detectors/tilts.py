@@ -10,9 +10,10 @@ What evidence costs, for n effective rows of a reference of T effective rows:
 * cells of enough events: `n·log(Z + τ√V) + n·max(n, R)/2 · log(1 + V / ((T + 1) Z²))` with
   `V = Σ p exp(2θ) − Z²`. The first term is the largest mean over all shares within the tolerance
   τ (in χ distance: a shift of the location by τ σ, or of a share p by τ √(p(1−p))); the second
-  prices that p is estimated. R is half the number of rows over which the tilt must gather its
-  evidence (log threshold / information of a row): an error of the reference repeats in every
-  window, so its price must grow with the square of all rows gathered, not of each window's.
+  prices that p is estimated. R is a part (`SHAPE_PATIENCE`, `GROUP_PATIENCE`) of the
+  rows over which the tilt must gather its evidence (log threshold / information of a row): an
+  error of the reference repeats in every window, so its price must grow with the square of all
+  rows gathered, not of each window's.
 * cells of few events a: `n·(exp(θ) − 1)·p⁺`, where p⁺ = (a + √(2aA) + A)/T is the largest share
   that the reference leaves credible (A: log threshold).
 * bursts in such cells: evidence 1/P from k rows on, none below, where P is the chance of k or
@@ -39,6 +40,7 @@ SPREADS = (1.1, 1.25, 1.6)  # ratio of spreads, and their inverses
 STEPS = (0.07, -0.07, 0.13, -0.13, 0.25, -0.25, 0.5, -0.5)  # shifts of a share, √(2·nats a row)
 COARSE_STEPS = (0.18,)  # the same for single bins
 RATIOS = (2.0, 4.0, 12.0)  # times a rare cell's largest credible share
+SHAPE_PATIENCE, GROUP_PATIENCE = 0.5, 1.0  # see R above; all of a budget may lie on one group
 FEW = 30.0  # events of a cell in the reference below which it is rare
 UNITS: tuple[tuple[str, float, float], ...] = (
     ("×1000", 1000.0, 0.0),
