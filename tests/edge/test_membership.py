@@ -24,10 +24,9 @@ def make(hub: Any, tmp_path: Path) -> Iterator[Any]:
                 NodeSettings(
                     name=name,
                     data_folder=tmp_path / folder,
-                    hub=hub.sync,
-                    enrolment=hub.enrolment,
                     authority_file=hub.folder / "hub" / "authority.pem",
-                    **settings,
+                    enrolment=hub.enrolment,
+                    **{"hub": hub.sync, **settings},
                 ),
                 {"engines": "onnx"},
             )
@@ -77,15 +76,14 @@ def test_a_certificate_is_renewed_when_two_thirds_of_its_life_have_passed(
 
 
 def test_a_renewal_that_fails_changes_nothing(hub: Any, make: Any, tmp_path: Path) -> None:
-    membership = make("unlucky", token=hub.token())
-    exchange(membership)
+    exchange(make("unlucky", token=hub.token()))
+    membership = make("unlucky", hub="127.0.0.1:9")
+    membership.connect()
     path = tmp_path / "node" / "identity" / "identity.json"
     first = path.read_bytes()
-    hub.kill()
     membership.renew_if_due(datetime.now(UTC) + timedelta(days=21))
     with pytest.raises(HubUnavailable):
         exchange(membership)
-    hub.start()
     assert path.read_bytes() == first
     assert exchange(make("unlucky")).call_again_ms == 100
 
