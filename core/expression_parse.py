@@ -51,7 +51,8 @@ class _Parser:
             tree = ast.parse(self.source, mode="eval").body
             root = self.visit(tree)
         except SyntaxError as error:
-            self.refuse(error.offset, error.msg)
+            # What ends too early is reported with offset 0.
+            self.refuse(error.offset or len(self.source) + 1, error.msg)
         except ExpressionError:
             raise
         except (ValueError, MemoryError, RecursionError) as error:
