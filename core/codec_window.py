@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from gnomon.core.codec import BitReader, BitWriter, CorruptWindow
 from gnomon.core.reference import FieldReference, Reference, ReferenceMismatch
-from gnomon.core.window_layout import MOMENTS, PAIR_SUMS, FieldLayout
+from gnomon.core.window_layout import MOMENTS, PAIR_SUMS, SIGN_UNIT, FieldLayout
 
 MAGIC = b"GW"
 VERSION = 1
 HAS_OUTPUTS = 1
+LARGEST_SUM = 2**62
 
 Counts = NDArray[np.int64]
 Extremes = NDArray[np.float64]
@@ -131,13 +132,15 @@ def _read_side(reader: BitReader, reference: Reference) -> SideCounts:
         raise CorruptWindow(f"a window cannot have {rows} rows")
     for index, field in enumerate(layout.fields):
         cells = reader.read(field.cell_count) + _expected(reference.fields[index], rows)
-        if int(cells.min()) < 0 or int(cells.sum()) != rows:
+        if int(cells.min()) < 0 or int(cells.max()) > rows or int(cells.sum()) != rows:
             name = reference.fields[index].name
             raise CorruptWindow(f"the cells of field {name!r} do not add up to {rows} rows")
         counts[field.cells : field.cells + field.cell_count] = cells
         counts[field.moments : field.moments + field.moment_count] = _read_moments(reader, field)
         if field.kind != "category":
             extremes[index] = reader.read(2).view(np.float64)
+            if np.isnan(extremes[index]).any():
+                raise CorruptWindow("an extreme is not a number")
     sums = counts[layout.pair_counts :].reshape(-1, PAIR_SUMS)
     pairs = len(layout.pairs)
     sums[:, 0] = rows - reader.read(pairs)
@@ -145,6 +148,8 @@ def _read_side(reader: BitReader, reference: Reference) -> SideCounts:
     sums[:, 2] = reader.read(pairs)
     if pairs and not (int(sums[:, 0].min()) >= 0 and int(sums[:, 0].max()) <= rows):
         raise CorruptWindow("a pair has more complete rows than the window has rows")
+    if (np.abs(sums[:, 1]) > SIGN_UNIT**2 * sums[:, 0]).any():
+        raise CorruptWindow("the signs of a pair cannot come from its rows")
     return SideCounts(reference, counts, extremes)
 
 
@@ -153,7 +158,10 @@ def _read_moments(reader: BitReader, field: FieldLayout) -> Counts:
         return _read_sparse(reader, field.moment_count)
     if field.kind == "category":
         return np.zeros(0, dtype=np.int64)
-    return np.concatenate([reader.read(1) for _ in range(MOMENTS)])
+    sums = np.concatenate([reader.read(1) for _ in range(MOMENTS)])
+    if int(np.abs(sums).max()) > LARGEST_SUM or min(sums[1], sums[2], sums[4]) < 0:
+        raise CorruptWindow("the sums of a field cannot come from any values")
+    return sums
 
 
 def _write_sparse(writer: BitWriter, values: Counts) -> None:

@@ -170,6 +170,10 @@ class Reference:
             if pair.first == pair.second or not {pair.first, pair.second} <= numeric:
                 raise ValueError(f"the pair {pair.name} must name two numeric fields")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is derived: the loops' buffers hold addresses of this process."""
+        return {name: getattr(self, name) for name in ("fields", "rows", "pairs", "block_rows")}
+
     def index(self, name: str) -> int:
         """Give the position of field `name`; raises `KeyError`."""
         for position, one in enumerate(self.fields):

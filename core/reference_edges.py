@@ -28,7 +28,10 @@ def choose_edges(values: Values, bins: int) -> tuple[float, ...]:
     groups = np.arange(len(distinct)) if len(distinct) <= bins else _groups(counts, bins)
     starts = np.flatnonzero(np.diff(groups)) + 1
     cuts = _between(distinct[starts - 1], distinct[starts])
-    return (float(distinct[0]), *(float(cut) for cut in cuts), float(distinct[-1]))
+    last = distinct[-1]
+    if len(cuts) and cuts[-1] == last:
+        last = np.nextafter(last, np.inf)
+    return (float(distinct[0]), *(float(cut) for cut in cuts), float(last))
 
 
 def _groups(counts: NDArray[np.int64], bins: int) -> NDArray[np.int64]:

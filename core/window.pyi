@@ -62,7 +62,7 @@ class Window:
         """Count a call and its rows by outcome; answers and fallbacks enter the latency."""
 
     def count_violations(self, violations: ArrayLike | object) -> None:
-        """Count rule codes: an integer array, or an object whose `rule` is one.
+        """Count rule codes: an integer array, or what has them as `rules`, as a contract's violations do.
 
         Raises `ValueError` for a code that is not below `rules`.
         """
@@ -157,3 +157,4 @@ class Window:
 
     def _read(self, outputs: bool = False) -> Any: ...
     def __eq__(self, other: object) -> bool: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...

@@ -108,7 +108,7 @@ cdef class Window:
         """Give rule codes that fit: those of an array, or of an object that has `rules`."""
         if violations is None:
             return None
-        codes = np.asarray(getattr(violations, "rule", violations))
+        codes = np.asarray(getattr(violations, "rules", violations))
         if codes.size and not np.issubdtype(codes.dtype, np.integer):
             raise TypeError(f"rule codes are whole numbers, not {codes.dtype}")
         if codes.size and not (0 <= codes.min() and codes.max() < self.rules):
@@ -277,6 +277,9 @@ cdef class Window:
         return self.rules == other.rules and self.to_bytes() == other.to_bytes()
 
     __hash__ = None
+
+    def __reduce__(self):
+        return Window.from_bytes, (self.inputs, self.outputs, self.to_bytes(), self.rules)
 
 
 cdef width_error(side, Py_ssize_t got, Py_ssize_t expected):

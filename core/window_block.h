@@ -159,7 +159,9 @@ TARGET static inline void NAME(numeric_one)(Side *side, const NumericField *f, d
     Stage to = stage_of(side, f->slot);
     int at = side->pending;
     to.score[at] = (int16_t)quantise_one(x, f->center, f->inverse_spread, SCORE_LIMIT);
-    to.sign[at] = (int16_t)(x > f->median ? SIGN : x < f->median ? -SIGN : f->tie);
+    /* Without a branch: which side it is, is a coin toss. */
+    int side_of = (x > f->median) - (x < f->median);
+    to.sign[at] = (int16_t)(SIGN * side_of + (int)f->tie * (x == f->median));
     to.present[at] = 1;
 }
 

@@ -4,7 +4,7 @@ Functions of the numbers of one side at rest; nothing here locks or counts.
 """
 
 from dataclasses import asdict, dataclass
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,4 +181,5 @@ def _side_snapshot(side: SideCounts) -> dict[str, Any]:
 
 
 def _plain(number: float) -> float | None:
-    return None if number != number else number
+    """JSON has neither NaN nor infinity."""
+    return number if isfinite(number) else None

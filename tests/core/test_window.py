@@ -1,7 +1,9 @@
 """The window against a naive twin in Python; columns, rows, versions and merges agree exactly."""
 
 import bisect
+import json
 import math
+import pickle
 from fractions import Fraction
 from threading import Thread
 
@@ -62,7 +64,10 @@ colors = st.tuples(
     st.sampled_from([0.0, 1.0, 2.0, -2.0, 3.0]), st.sampled_from([OK, OK, OK, MISSING, UNSEEN])
 )
 rows = st.tuples(*[entries] * CATEGORY, colors)
-tables = st.lists(rows, max_size=200)
+# Repeated, so that some are longer than a block.
+tables = st.tuples(st.lists(rows, max_size=30), st.sampled_from([1, 1, 1, 5, 9])).map(
+    lambda drawn: drawn[0] * drawn[1]
+)
 
 
 def fill(row, entry):
@@ -139,6 +144,7 @@ def twin_pair(table, pair):
 
 
 @given(tables)
+@settings(max_examples=60)
 def test_cells_and_pairs_equal_the_naive_twin(table):
     window = count_columns(table)
     assert window.rows == len(table)
@@ -149,6 +155,7 @@ def test_cells_and_pairs_equal_the_naive_twin(table):
 
 
 @given(tables)
+@settings(max_examples=60)
 def test_extremes_are_exact(table):
     window = count_columns(table)
     for index in range(CATEGORY):
@@ -161,6 +168,7 @@ def test_extremes_are_exact(table):
 
 
 @given(tables)
+@settings(max_examples=60)
 def test_moments_are_those_of_values_rounded_to_steps(table):
     window = count_columns(table)
     for index in (0, 2):
@@ -175,6 +183,7 @@ def test_moments_are_those_of_values_rounded_to_steps(table):
 
 
 @given(tables)
+@settings(max_examples=60)
 def test_rows_and_columns_and_versions_count_the_same(table):
     expected = count_rows(table, "base").to_bytes()
     for version in VERSIONS:
@@ -371,6 +380,22 @@ def test_what_does_not_fit_is_refused_and_nothing_is_counted():
     with pytest.raises(TypeError, match="'color' is a category"):
         window.moments("color")
     assert window == Window(REFERENCE, rules=2)
+
+
+def test_processes_can_hand_windows_to_each_other():
+    window = count_columns([((1.0, OK),) * CATEGORY + ((0.0, OK),)] * 3)
+    window.observe(ANSWERED_CODE, 5)
+    again = pickle.loads(pickle.dumps(window))
+    assert again == window and again.inputs == REFERENCE
+    again.merge(window)
+    assert again.rows == 6
+
+
+def test_a_snapshot_is_json():
+    window = count_columns([((math.inf, OK),) * CATEGORY + ((0.0, OK),)])
+    text = json.dumps(window.snapshot(), allow_nan=False)
+    found = json.loads(text)["inputs"]["fields"]
+    assert found["even"]["cells"]["> 2"] == 1 and found["color"]["cells"]["red"] == 1
 
 
 def test_a_recorder_of_12_fields_is_small():
