@@ -1,6 +1,7 @@
 """A real hub on free ports, and whoever speaks with it over real TLS and HTTP."""
 
 import importlib.util
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
 from gnomon.runtime.wire import read_error
+from gnomon.server.hub.authority import Authority
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
+from gnomon.server.hub.store.database import Database
 
 CALL_SECONDS = 20
 
@@ -145,16 +148,42 @@ class Caller:
             channel.close()
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> HubSettings:
+def settings_in(folder: Path) -> HubSettings:
     return HubSettings(
-        data_folder=tmp_path / "hub",
+        data_folder=folder,
         rest_port=0,
         enrolment_port=0,
         sync_port=0,
         tick_seconds=3_600,
         node_call_ms=250,
     )
+
+
+@pytest.fixture(scope="session")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a hub that has been started once and holds nothing yet."""
+    folder = tmp_path_factory.mktemp("first") / "hub"
+    folder.mkdir(mode=0o700)
+    Authority.in_folder(folder)
+    Database.in_folder(folder).close()
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, first_start: Path) -> HubSettings:
+    shutil.copytree(first_start, tmp_path / "hub")
+    return settings_in(tmp_path / "hub")
+
+
+@pytest.fixture(scope="module")
+def shared_caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    """A caller of a hub of the whole module's, for tests that change nothing there."""
+    hub = Hub(settings_in(tmp_path_factory.mktemp("shared") / "hub"))
+    hub.start()
+    caller = Caller(hub.addresses)
+    yield caller
+    caller.close()
+    hub.stop()
 
 
 @pytest.fixture

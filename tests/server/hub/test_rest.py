@@ -19,8 +19,8 @@ def problem(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, document["code"]
 
 
-def test_the_hub_says_that_it_lives(caller: Any) -> None:
-    assert caller.http.get("/healthz").json() == {"status": "ok"}
+def test_the_hub_says_that_it_lives(shared_caller: Any) -> None:
+    assert shared_caller.http.get("/healthz").json() == {"status": "ok"}
 
 
 def test_a_placement_is_history(builder: Any, caller: Any, make: Any) -> None:
@@ -73,53 +73,57 @@ def test_a_key_is_added_once_and_never_again_after_it_was_revoked(caller: Any) -
     ],
 )
 def test_a_wrong_call_is_a_problem_document(
-    caller: Any, method: str, path: str, body: Any, expected: tuple[int, str]
+    shared_caller: Any, method: str, path: str, body: Any, expected: tuple[int, str]
 ) -> None:
-    assert problem(caller.http.request(method, path, json=body)) == expected
+    assert problem(shared_caller.http.request(method, path, json=body)) == expected
 
 
-def test_the_offending_field_is_named(caller: Any) -> None:
-    answer = caller.http.post("/api/v1/placements", json={"model": "a", "verson": "1"}).json()
+def test_the_offending_field_is_named(shared_caller: Any) -> None:
+    answer = shared_caller.http.post(
+        "/api/v1/placements", json={"model": "a", "verson": "1"}
+    ).json()
     assert {one["field"] for one in answer["details"]} == {"body.version", "body.verson"}
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "", "127.0.0.1.evil.example"])
-def test_a_name_that_was_made_to_point_here_is_refused(caller: Any, host: str) -> None:
-    answer = caller.http.get("/api/v1/models", headers={"host": host})
+def test_a_name_that_was_made_to_point_here_is_refused(shared_caller: Any, host: str) -> None:
+    answer = shared_caller.http.get("/api/v1/models", headers={"host": host})
     assert answer.status_code in (400, 403)
     assert answer.text != "[]"
 
 
-def test_a_page_of_another_origin_may_not_change_anything(caller: Any) -> None:
+def test_a_page_of_another_origin_may_not_change_anything(shared_caller: Any) -> None:
     origin = {"origin": "https://evil.example"}
-    assert problem(caller.http.post("/api/v1/tokens", json={"role": "node"}, headers=origin)) == (
+    assert problem(
+        shared_caller.http.post("/api/v1/tokens", json={"role": "node"}, headers=origin)
+    ) == (
         403,
         "not_allowed",
     )
-    own = {"origin": caller.addresses.rest}
-    assert caller.http.post("/api/v1/tokens", json={"role": "node"}, headers=own).is_success
+    own = {"origin": shared_caller.addresses.rest}
+    assert shared_caller.http.post("/api/v1/tokens", json={"role": "node"}, headers=own).is_success
 
 
-def test_a_form_is_not_json(caller: Any) -> None:
-    answer = caller.http.post(
+def test_a_form_is_not_json(shared_caller: Any) -> None:
+    answer = shared_caller.http.post(
         "/api/v1/tokens", content='{"role": "node"}', headers={"content-type": "text/plain"}
     )
     assert problem(answer) == (422, "invalid_input")
 
 
-def test_a_body_without_a_bound_is_refused(caller: Any) -> None:
+def test_a_body_without_a_bound_is_refused(shared_caller: Any) -> None:
     huge = b"POST /api/v1/labels HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n"
-    address = ("127.0.0.1", caller.http.base_url.port)
+    address = ("127.0.0.1", shared_caller.http.base_url.port)
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(huge)
         assert connection.recv(1_000).startswith(b"HTTP/1.1 422")
-    endless = caller.http.post("/api/v1/labels", content=iter([b"{}"]))
+    endless = shared_caller.http.post("/api/v1/labels", content=iter([b"{}"]))
     assert problem(endless) == (422, "invalid_input")
 
 
-def test_a_false_key_is_refused_even_from_here(caller: Any) -> None:
+def test_a_false_key_is_refused_even_from_here(shared_caller: Any) -> None:
     headers = {"authorization": "Bearer wrong"}
-    answer = caller.http.get("/api/v1/models", headers=headers)
+    answer = shared_caller.http.get("/api/v1/models", headers=headers)
     assert problem(answer) == (403, "not_allowed")
 
 
@@ -176,10 +180,10 @@ def test_a_port_in_use_is_named(hub: Hub, settings: Any) -> None:
         Hub(dataclasses.replace(settings, sync_port=port))
 
 
-def test_the_interface_describes_itself(caller: Any) -> None:
-    paths = caller.http.get("/openapi.json").json()["paths"]
+def test_the_interface_describes_itself(shared_caller: Any) -> None:
+    paths = shared_caller.http.get("/openapi.json").json()["paths"]
     assert {"/api/v1/models", "/api/v1/tokens", "/api/v1/audit/verify"} <= set(paths)
-    page = caller.http.get("/docs").text
+    page = shared_caller.http.get("/docs").text
     assert "/api/v1/tokens" in page
-    assert "http://" not in page.replace(caller.addresses.rest, "")
+    assert "http://" not in page.replace(shared_caller.addresses.rest, "")
     assert "https://" not in page
