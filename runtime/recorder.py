@@ -131,8 +131,7 @@ class Recorder:
             if waiting is not closed:
                 waiting.window.merge(closed.window)
         digest = series.key.digest
-        if not series.key.shadow:
-            self._samples.extend((digest, samples) for samples in leaving.samples)
+        self._samples.extend((digest, samples) for samples in leaving.samples)
         self._examples.extend((digest, example) for example in leaving.examples)
         while len(self._samples) > WAITING_LIMIT:
             self.dropped_samples += len(self._samples.popleft()[1].values)

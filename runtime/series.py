@@ -18,6 +18,7 @@ from gnomon.runtime import clock
 from gnomon.runtime.manifest import Deployment
 from gnomon.runtime.profile import Profile
 from gnomon.runtime.routes import WHOLE
+from gnomon.runtime.window_row import count_row
 
 #: Sampled predictions go out in batches of this many.
 BATCH_ROWS = 512
@@ -113,11 +114,15 @@ class Series:
         self.key = key
         self._profile = profile
         self._length = deployment.window_seconds
-        self._permille = deployment.sample_permille
+        # No labels are joined to what a shadow says.
+        self._permille = 0 if key.shadow else deployment.sample_permille
         self._notify = notify
         self._lock = threading.Lock()
         self._open: dict[int, Window] = {}
         self._newest: int | None = None
+        # The window of the newest interval, while open, and that interval: what most calls need.
+        self._newest_window: Window | None = None
+        self._starts = self._ends = 0
         self._since = time.monotonic()
         self._samples = Samples()
         self._examples = 0
@@ -137,13 +142,13 @@ class Series:
         inputs and of the outputs.
         """
         with self._lock:
-            window = self._window(outcome.moment)
-            window.update_row(inputs)
-            if outputs is not None:
-                window.update_output_row(outputs)
-            window.observe(outcome.code, outcome.latency_ns, 1)
-            if value is not None and self._is_sampled(outcome.request_id):
-                self._sample(outcome.request_id, outcome.moment, value)
+            code, latency_ns, moment, request_id = outcome
+            window = self._newest_window
+            if window is None or not self._starts <= moment < self._ends:
+                window = self._window(moment)
+            count_row(window, inputs, outputs, code, latency_ns)
+            if value is not None and self._permille and self._is_sampled(request_id):
+                self._sample(request_id, moment, value)
             for one in broken:
                 self._count_broken(window, outcome, one)
 
@@ -205,12 +210,16 @@ class Series:
         if not self._open:
             self._since = time.monotonic()
         window = self._open[number] = self._profile.new_window()
+        if number == self._newest:
+            self._newest_window = window
+            self._starts, self._ends = number * self._length, (number + 1) * self._length
         return window
 
     def _close_all(self) -> None:
         for number, window in self._open.items():
             self._leaving.windows.append(ClosedWindow(self.key, number * self._length, window))
         self._open.clear()
+        self._newest_window = None
         self._examples = 0
         self._close_samples()
         if self._leaving.any():
