@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gnomon import logs
 from gnomon.command.output import console, json_option
 from gnomon.command.settings_options import settings_command, take
 from gnomon.runtime.errors import NotReady
@@ -25,6 +26,7 @@ def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flag
     """
     from gnomon.edge.standalone import open_node
 
+    logs.to_standard_error()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gnomon import logs
 from gnomon.command.output import console, emit, json_option, table
 from gnomon.command.settings_options import settings_command, take
 from gnomon.hub_client import HubClient
@@ -42,6 +43,7 @@ def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
                 f"sync at {addresses.sync}\nauthority SHA-256 {addresses.fingerprint}"
             )
 
+    logs.to_standard_error()
     run_hub(take("hub", config_file, flags), ready)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from gnomon import logs
 from gnomon.command.output import console, json_option
 from gnomon.command.settings_options import settings_command, take
 
@@ -26,4 +27,5 @@ def serve(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
         else:
             console.print(f"serving gRPC at [bold]{address}[/]")
 
+    logs.to_standard_error()
     run(take("serve", config_file, flags), take("node", config_file, flags), ready)

@@ -5,15 +5,13 @@ turned out, and `status`.
 """
 
 import argparse
-import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from gnomon import Agent
+from gnomon import Agent, logs
 from gnomon.demo.replay import Replay
 from gnomon.demo.worker import Answer, ask_for_all, serve_commands, share_of
 from gnomon.runtime.errors import GnomonError, InvalidInput
@@ -30,8 +28,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--flights", type=Path, required=True)
     options = parser.parse_args()
+    logs.to_standard_error()
     replay = Replay.open(options.flights)
-    signal.signal(signal.SIGTERM, _stop)
     with Agent(
         name=options.name,
         data=options.data,
@@ -86,11 +84,6 @@ def label(agent: Agent, labels: list[tuple[str, float, float]]) -> int:
     for request_id, value, at in labels:
         agent.label(request_id, value, model=MODEL, at=datetime.fromtimestamp(at, UTC))
     return len(labels)
-
-
-def _stop(*_: object) -> NoReturn:
-    """End through the agent's exit, so that its telemetry is flushed."""
-    sys.exit(0)
 
 
 if __name__ == "__main__":

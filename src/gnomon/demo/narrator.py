@@ -51,11 +51,13 @@ class Narrator:
 
     def fact(self, what: str) -> None:
         """Tell something worth knowing."""
-        self._console.print(f"  [dim]·[/] {escape(what)}")
+        self._console.print(f"  [dim]·[/] {escape(what)}", soft_wrap=True)
 
     def quote(self, who: str, what: str) -> None:
         """Let somebody speak: an alert, an error, a gate."""
-        self._console.print(f"    [italic]{escape(who)}:[/] [yellow]{escape(what)}[/]")
+        self._console.print(
+            f"    [italic]{escape(who)}:[/] [yellow]{escape(what)}[/]", soft_wrap=True
+        )
 
     def links(self, places: Mapping[str, str]) -> None:
         """Tell where to look next."""

@@ -14,13 +14,13 @@ from typing import Any
 
 from gnomon.runtime.errors import NotReady
 
+_READY_SECONDS = 90
+
 
 class Process:
     """One `python …` process; its first line of output is JSON and says that it is ready."""
 
-    def __init__(
-        self, name: str, arguments: Sequence[str], log: Path, *, ready_seconds: float = 60
-    ) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], log: Path) -> None:
         self.name = name
         self._log = log
         self._lines: Queue[str | None] = Queue()
@@ -34,7 +34,14 @@ class Process:
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
             )
         threading.Thread(target=self._read, daemon=True, name=f"read {name}").start()
-        self.ready: Mapping[str, Any] = self.answer(ready_seconds)
+
+    def wait_ready(self) -> dict[str, Any]:
+        """Wait for the first line of output, which says that the process is ready; return it.
+
+        Raises:
+            NotReady: when it does not come.
+        """
+        return self.answer(_READY_SECONDS)
 
     def _read(self) -> None:
         """Put each line of output into the queue, and None at the end."""

@@ -69,6 +69,7 @@ class Stage:
         arguments += ["--sync-port", str(self._sync_port)]
         arguments += ["--tick-seconds", "0.2", "--node-call-ms", "300"]
         self._start("hub", arguments)
+        self["hub"].wait_ready()
 
     def enrol_builder(self) -> RegistryClient:
         """Return a builder's connection to the registry, whose key the hub trusts."""
@@ -102,10 +103,13 @@ class Stage:
         self._start(SERVER, arguments)
         for number, (name, engine) in enumerate(DEVICES.items(), start=1):
             self._start(name, self._device(name, engine, number))
+        for name in DEVICES:
+            self[name].wait_ready()
         self._wait_for_server()
         arguments = ["-m", "gnomon.demo.caller", "--flights", str(self.flights), "--source", "0"]
-        self.server_address = str(self[SERVER].ready["grpc"])
+        self.server_address = str(self[SERVER].wait_ready()["grpc"])
         self._start("caller", [*arguments, "--server", self.server_address])
+        self["caller"].wait_ready()
 
     @property
     def callers(self) -> dict[str, Process]:
@@ -146,7 +150,7 @@ class Stage:
     def _wait_for_server(self) -> None:
         wait_until(
             lambda: any(
-                node["name"] == SERVER and node["reported"]["generation"] > 0
+                node["name"] == SERVER and node["reported_generation"] > 0
                 for node in self.client.get("nodes")
             ),
             f"{SERVER} to have a model in service",

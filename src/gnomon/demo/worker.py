@@ -5,6 +5,7 @@ replays its share of the flights day by day and says how many answers of which k
 """
 
 import json
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -59,7 +60,11 @@ def ask_for_all(flights: Flights, call: Call, *, broken_sensor: bool) -> dict[st
 
 
 def serve_commands(commands: Mapping[str, Callable[[dict[str, Any]], Any]], ready: Any) -> None:
-    """Say that this process is ready, then answer commands from standard input until it ends."""
+    """Say that this process is ready, then answer commands from standard input until it ends.
+
+    SIGTERM ends it through the caller's exits, so that telemetry is handed over.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print(json.dumps(ready), flush=True)
     for line in sys.stdin:
         command = json.loads(line)

@@ -78,17 +78,21 @@ class World:
         judged = self.day - timedelta(days=2)
         wait_until(lambda: self._judged() >= judged, f"the monitor to judge {judged}")
 
-    def alerts(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Return the monitor's alerts about what moved, once it has judged the days so far."""
+    def alerts(self, kind: str, *, since: date) -> list[dict[str, Any]]:
+        """Return the alerts of a kind that were raised by days from `since` on."""
         self.settle()
+        start = datetime(since.year, since.month, since.day, tzinfo=UTC).timestamp() * 1000
         found = self._stage.client.get("alerts", model=MODEL)
-        kinds = {kind} if kind else {"source_moved", "all_moved"}
-        return [alert for alert in found if alert["kind"] in kinds]
+        return [
+            alert
+            for alert in found
+            if alert["kind"] == kind and alert["evidence"]["seen_in"]["started_at"] >= start
+        ]
 
     def _judged(self) -> date:
         """Return the last day that the monitor has judged."""
         status = self._stage.client.get(f"models/{MODEL}/drift")["status"]
-        judged = status["judged_until"]
+        judged = status["judged_to"]
         if judged is None:
             return date.min
         return datetime.fromtimestamp(judged / 1000 - DAY_SECONDS, UTC).date()
