@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ from gnomon.server.serving.handler import Handler
 
 _log = logging.getLogger(__name__)
 _SERVICE = "inference.GRPCInferenceService"
+
+#: A request of a model that usually takes less may run on the event loop, if it is this small:
+#: handing it to a thread and back costs about as much as the answer.
+_QUICK_SECONDS = 0.001
+_SMALL_BYTES = 4_096
+_SMOOTHING = 0.1
 
 Answer = Callable[[Any], Any]
 
@@ -76,6 +83,7 @@ class GrpcDoor:
     def __init__(self, handler: Handler, settings: DoorSettings) -> None:
         self._handler = handler
         self._settings = settings
+        self._seconds: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
         self._server = grpc.aio.server(
             options=(
@@ -140,25 +148,45 @@ class GrpcDoor:
             "ModelMetadata": (oip.ModelMetadataRequest, handler.model_metadata),
         }
         methods = {name: self._method(kind, answer) for name, (kind, answer) in here.items()}
-        methods["ModelInfer"] = self._method(oip.ModelInferRequest, handler.infer, self._pool)
+        methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(_guarded(self._infer))
         return grpc.method_handlers_generic_handler(_SERVICE, methods)
 
-    def _method(self, kind: Any, answer: Answer, pool: ThreadPoolExecutor | None = None) -> Any:
-        def reply(data: bytes) -> bytes:
+    def _method(self, kind: Any, answer: Answer) -> Any:
+        async def behaviour(data: bytes) -> bytes:
             response: bytes = answer(_decode(kind, data)).SerializeToString()
             return response
 
-        async def behaviour(data: bytes, context: Any) -> bytes:
-            try:
-                if pool is None:
-                    return reply(data)
-                return await asyncio.get_running_loop().run_in_executor(pool, reply, data)
-            except Exception as error:
-                await _refuse(context, error)
-                raise
+        return grpc.unary_unary_rpc_method_handler(_guarded(behaviour))
 
-        handled: Callable[[bytes, Any], Awaitable[bytes]] = behaviour
-        return grpc.unary_unary_rpc_method_handler(handled)
+    async def _infer(self, data: bytes) -> bytes:
+        """Predict: at once where the model is known to be quick, else beside the event loop."""
+        request = _decode(oip.ModelInferRequest, data)
+        usual = self._seconds.get(request.model_name, _QUICK_SECONDS)
+        if usual < _QUICK_SECONDS and len(data) < _SMALL_BYTES:
+            return self._predict(request)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._predict, request)
+
+    def _predict(self, request: oip.ModelInferRequest) -> bytes:
+        started = time.perf_counter()
+        response: bytes = self._handler.infer(request).SerializeToString()
+        took = time.perf_counter() - started
+        usual = self._seconds.get(request.model_name, took)
+        self._seconds[request.model_name] = usual + _SMOOTHING * (took - usual)
+        return response
+
+
+def _guarded(behaviour: Callable[[bytes], Awaitable[bytes]]) -> Callable[[bytes, Any], Any]:
+    """Return a method's behaviour that tells every failure by its name on the wire."""
+
+    async def guarded(data: bytes, context: Any) -> bytes:
+        try:
+            return await behaviour(data)
+        except Exception as error:
+            await _refuse(context, error)
+            raise
+
+    return guarded
 
 
 def _decode(kind: Any, data: bytes) -> Any:

@@ -9,17 +9,19 @@ fallback answered; `gnomon_violations`, JSON, where inputs or outputs were corre
 import contextlib
 import importlib.metadata
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
 from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.prediction import Predictions
+from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.routes import Route
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
@@ -95,27 +97,28 @@ class Handler:
                 self._runtime.predict_columns(request.model_name, {}, **options)
             raise
         self._known(self._route(request.model_name).digests)
-        answer = self._runtime.predict_columns(request.model_name, columns, **options)
+        answer, outputs = self._ask(request.model_name, columns, options)
         (manifest,) = self._known([answer.digest])
-        return self._respond(request, answer, manifest)
-
-    def _respond(
-        self, request: oip.ModelInferRequest, answer: Predictions, manifest: Manifest
-    ) -> oip.ModelInferResponse:
-        response = oip.ModelInferResponse(
-            model_name=request.model_name, model_version=answer.version, id=answer.request_id
-        )
-        response.parameters["gnomon_digest"].string_param = answer.digest
-        if answer.fallback is not None:
-            response.parameters["gnomon_fallback"].string_param = answer.fallback
-        if answer.violations:
-            text = msgspec.json.encode([asdict(one) for one in answer.violations], enc_hook=str)
-            response.parameters["gnomon_violations"].string_param = text.decode()
+        response = _response(request, answer)
         wanted = [output.name for output in request.outputs]
         specs = manifest.signature.outputs
         chosen = [spec for spec in specs if not wanted or spec.name in wanted]
-        encode_outputs(chosen, answer.outputs, response, raw=bool(request.raw_input_contents))
+        encode_outputs(chosen, outputs, response, raw=bool(request.raw_input_contents))
         return response
+
+    def _ask(
+        self, model: str, columns: Mapping[str, NDArray[Any]], options: Mapping[str, Any]
+    ) -> tuple[Prediction | Predictions, Mapping[str, NDArray[Any]]]:
+        """Ask the runtime: one row by the way for rows, which is many times quicker."""
+        if not columns or any(len(values) != 1 for values in columns.values()):
+            answers = self._runtime.predict_columns(model, columns, **options)
+            return answers, answers.outputs
+        row = {
+            name: values.item() if values.ndim == 1 else values[0]
+            for name, values in columns.items()
+        }
+        answer = self._runtime.predict(model, row, **options)
+        return answer, {name: _column(value) for name, value in answer.outputs.items()}
 
     def _route(self, name: str) -> Route:
         route = self._runtime.routes.get(name)
@@ -162,6 +165,27 @@ class Handler:
         for output in request.outputs:
             if output.name not in known:
                 raise _wrong(f"output {output.name[:128]!r}", "unknown", f"one of {sorted(known)}")
+
+
+def _response(
+    request: oip.ModelInferRequest, answer: Prediction | Predictions
+) -> oip.ModelInferResponse:
+    """Return the response but for its outputs."""
+    response = oip.ModelInferResponse(
+        model_name=request.model_name, model_version=answer.version, id=answer.request_id
+    )
+    response.parameters["gnomon_digest"].string_param = answer.digest
+    if answer.fallback is not None:
+        response.parameters["gnomon_fallback"].string_param = answer.fallback
+    if answer.violations:
+        text = msgspec.json.encode([asdict(one) for one in answer.violations], enc_hook=str)
+        response.parameters["gnomon_violations"].string_param = text.decode()
+    return response
+
+
+def _column(value: Any) -> NDArray[Any]:
+    """Return one row's value as a column."""
+    return np.array([value], object if isinstance(value, str | None) else None)
 
 
 def _metadata(spec: Any) -> oip.ModelMetadataResponse.TensorMetadata:

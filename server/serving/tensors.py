@@ -76,14 +76,17 @@ def encode_outputs(
     *,
     raw: bool,
 ) -> None:
-    """Append the outputs to the response, as raw bytes or as typed contents."""
+    """Append the outputs to the response, as raw bytes or as typed contents.
+
+    A missing number is NaN where the datatype has one; a missing text is empty.
+    """
     for spec in specs:
         values = outputs[spec.name]
         tensor = response.outputs.add(name=spec.name, datatype=spec.datatype)
         tensor.shape.extend(_output_shape(spec, values))
         kind, contents = _NUMBERS.get(spec.datatype, ("", ""))
         if spec.datatype == "BYTES":
-            texts = [str(text).encode() for text in values.ravel()]
+            texts = [b"" if text is None else str(text).encode() for text in values.ravel()]
             if raw:
                 parts = (part for text in texts for part in (_LENGTH.pack(len(text)), text))
                 response.raw_output_contents.append(b"".join(parts))

@@ -183,7 +183,7 @@ def test_an_unexpected_error_keeps_its_text_to_itself(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret text")
 
-    monkeypatch.setattr(served.runtime, "predict_columns", fail)
+    monkeypatch.setattr(served.runtime, "predict", fail)
     status, error = refusal(served, request())
     assert (status, error.code) == (grpc.StatusCode.INTERNAL, "internal")
     assert "secret" not in str(error)
