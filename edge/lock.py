@@ -26,7 +26,7 @@ class FolderLock:
         except BlockingIOError as error:
             os.close(self._descriptor)
             raise StorageError(
-                f"another process uses the data folder {folder}; give each node its own"
+                f"another process uses the data folder {folder}; give each its own"
             ) from error
 
     def release(self) -> None:

@@ -1,16 +1,16 @@
 """The hub as a process: starts all its parts, says where it listens, runs until told to stop."""
 
 import signal
-import socket
 import threading
-import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType
 
 import structlog
-import uvicorn
 
-from gnomon.runtime.errors import ConfigurationError, NotReady
+from gnomon.edge.lock import FolderLock
+from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.authority import Authority
 from gnomon.server.hub.catalogue import Catalogue
 from gnomon.server.hub.enrolment import Enrolment, EnrolmentServicer
@@ -18,6 +18,7 @@ from gnomon.server.hub.grpc_doors import GrpcDoors, Servicers
 from gnomon.server.hub.loop import Loop
 from gnomon.server.hub.registry import Registry, RegistryServicer
 from gnomon.server.hub.rest.app import create_app
+from gnomon.server.hub.rest.server import RestDoor
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
@@ -29,7 +30,6 @@ _log = structlog.get_logger(__name__)
 
 #: How long calls under way may take to end.
 DRAIN_SECONDS = 5.0
-_START_SECONDS = 30.0
 
 
 class Hub:
@@ -39,42 +39,34 @@ class Hub:
         """Open the state, bind all ports.
 
         Raises:
-            ConfigurationError: where the folder cannot be used or a port is taken.
+            ConfigurationError: where the folder cannot be made or a port is taken.
+            StorageError: where another process uses the folder.
         """
-        folder = settings.data_folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise ConfigurationError(f"data folder {folder} cannot be made: {error}") from error
-        authority = Authority.in_folder(folder)
-        database = Database(settings.database_url or f"sqlite:///{folder.resolve() / 'hub.db'}")
-        blobs = Blobs.in_folder(database, folder / "blobs")
-        catalogue = Catalogue()
-        self._socket = _listen(settings.host, settings.rest_port)
-        enrolment = Enrolment(database, authority, settings.certificate_days)
-        telemetry = Telemetry(database, catalogue)
-        servicers = Servicers(
-            EnrolmentServicer(enrolment),
-            RegistryServicer(Registry(database, blobs, folder / "staging")),
-            SyncServicer(database, blobs, telemetry, settings.node_call_ms),
-        )
-        self._doors = GrpcDoors(settings, authority, database, servicers)
-        self.addresses = self._addresses(settings, authority)
-        self.services = Services(settings, database, blobs, authority, self.addresses, catalogue)
-        self._loop = Loop(database, settings.tick_seconds)
-        self._web = uvicorn.Server(
-            uvicorn.Config(
-                create_app(self.services),
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=int(DRAIN_SECONDS),
+        folder = _private_folder(settings.data_folder)
+        with ExitStack() as opened:
+            lock = FolderLock(folder)
+            opened.callback(lock.release)
+            authority = Authority.in_folder(folder)
+            database = Database(settings.database_url or f"sqlite:///{folder.resolve() / 'hub.db'}")
+            opened.callback(database.close)
+            blobs = Blobs.in_folder(database, folder / "blobs")
+            catalogue = Catalogue()
+            self._rest = RestDoor(settings.host, settings.rest_port)
+            opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
+            servicers = Servicers(
+                EnrolmentServicer(Enrolment(database, authority, settings.certificate_days)),
+                RegistryServicer(Registry(database, blobs, folder / "staging")),
+                SyncServicer(
+                    database, blobs, Telemetry(database, catalogue), settings.node_call_ms
+                ),
             )
-        )
-        self._web_thread = threading.Thread(
-            target=self._web.run, args=([self._socket],), name="hub-rest", daemon=True
-        )
+            self._grpc = GrpcDoors(settings, authority, database, servicers)
+            opened.callback(self._grpc.stop, DRAIN_SECONDS)
+            self.addresses = self._addresses(settings, authority)
+            self.services = Services(
+                settings, database, blobs, authority, self.addresses, catalogue
+            )
+            self._opened = opened.pop_all()
 
     def start(self) -> None:
         """Open all ports and begin to tick.
@@ -82,51 +74,39 @@ class Hub:
         Raises:
             NotReady: where the web server does not come up.
         """
-        self._doors.start()
-        self._web_thread.start()
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._web.started:
-            if not self._web_thread.is_alive() or time.monotonic() > deadline:
-                raise NotReady("the hub's web server did not start")
-            time.sleep(0.005)
-        self._loop.start()
+        self._grpc.start()
+        self._rest.start(create_app(self.services), DRAIN_SECONDS)
+        loop = Loop(self.services.database, self.services.settings.tick_seconds)
+        loop.start()
+        self._opened.callback(loop.stop)
         _log.info("hub_started", rest=self.addresses.rest, sync=self.addresses.sync)
 
     def stop(self) -> None:
-        """Take no new calls, let those under way end, and close the state."""
-        self._web.should_exit = True
-        self._doors.stop(DRAIN_SECONDS)
-        self._web_thread.join(2 * DRAIN_SECONDS)
-        self._loop.stop()
-        self.services.database.close()
-        self._socket.close()
+        """End the loop, take no new calls, let those under way end, and close the state."""
+        self._opened.close()
         _log.info("hub_stopped")
 
     def _addresses(self, settings: HubSettings, authority: Authority) -> HubAddresses:
         # What nodes are told: a name that others can reach, where one was given.
-        host = settings.names[0] if settings.names else settings.host
-        shown = f"[{host}]" if ":" in host else host
-        rest_host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        told = _in_address(settings.names[0] if settings.names else settings.host)
         return HubAddresses(
-            rest=f"http://{rest_host}:{self._socket.getsockname()[1]}",
-            enrolment=f"{shown}:{self._doors.enrolment_port}",
-            sync=f"{shown}:{self._doors.sync_port}",
+            rest=f"http://{_in_address(settings.host)}:{self._rest.port}",
+            enrolment=f"{told}:{self._grpc.enrolment_port}",
+            sync=f"{told}:{self._grpc.sync_port}",
             fingerprint=authority.fingerprint,
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    # A hub that was killed must come up on its port again, at once.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _private_folder(folder: Path) -> Path:
     try:
-        listener.bind((host, port))
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        listener.close()
-        raise ConfigurationError(f"{host}:{port} cannot be listened on: {error}") from error
-    listener.listen(128)
-    return listener
+        raise ConfigurationError(f"data folder {folder} cannot be made: {error}") from error
+    return folder
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def run_hub(settings: HubSettings, ready: Callable[[HubAddresses], None]) -> None:
@@ -137,7 +117,8 @@ def run_hub(settings: HubSettings, ready: Callable[[HubAddresses], None]) -> Non
         ready: called once with the addresses, when all of them answer.
 
     Raises:
-        ConfigurationError: where the folder cannot be used or a port is taken.
+        ConfigurationError: where the folder cannot be made or a port is taken.
+        StorageError: where another process uses the folder.
     """
     told_to_stop = threading.Event()
 

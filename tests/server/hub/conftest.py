@@ -1,6 +1,7 @@
 """A real hub on free ports, and whoever speaks with it over real TLS and HTTP."""
 
 import importlib.util
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gnomon.logs import to_standard_error
 from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.package import Package
@@ -157,6 +159,11 @@ def settings_in(folder: Path) -> HubSettings:
         tick_seconds=3_600,
         node_call_ms=250,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log() -> None:
+    to_standard_error(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

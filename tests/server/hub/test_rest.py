@@ -3,12 +3,13 @@
 import dataclasses
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.server.hub.process import Hub
 
 
@@ -174,10 +175,15 @@ def test_from_elsewhere_a_key_is_needed(open_hub: Hub, caller_of: Any) -> None:
     assert caller.http.get("/api/v1/models", headers=forged).status_code == 401
 
 
-def test_a_port_in_use_is_named(hub: Hub, settings: Any) -> None:
+def test_a_port_in_use_is_named(hub: Hub, settings: Any, tmp_path: Path) -> None:
     port = int(hub.addresses.sync.rpartition(":")[2])
     with pytest.raises(ConfigurationError, match=str(port)):
-        Hub(dataclasses.replace(settings, sync_port=port))
+        Hub(dataclasses.replace(settings, sync_port=port, data_folder=tmp_path / "other"))
+
+
+def test_a_data_folder_has_one_hub(hub: Hub, settings: Any) -> None:
+    with pytest.raises(StorageError, match="another process uses"):
+        Hub(settings)
 
 
 def test_the_interface_describes_itself(shared_caller: Any) -> None:

@@ -1,6 +1,7 @@
 """The store: durable transactions, a schema that migrations make, blobs that are what they say."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,23 @@ def test_a_false_blob_leaves_nothing(blobs: Blobs) -> None:
     with pytest.raises(InvalidInput, match="not what it says"):
         blobs.put([good, (sha256(b"one"), b"two")])
     assert blobs.missing([good[0], sha256(b"one")]) == [good[0], sha256(b"one")]
+
+
+def test_a_transfer_that_breaks_off_resumes(blobs: Blobs) -> None:
+    contents = [str(number).encode() for number in range(200)]
+    digests = [sha256(data) for data in contents]
+
+    def transfer() -> Iterator[tuple[str, bytes]]:
+        yield from zip(digests[:150], contents[:150], strict=True)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        blobs.put(transfer())
+    missing = blobs.missing(digests)
+    assert 0 < len(missing) < 100
+    left = [(digest, contents[digests.index(digest)]) for digest in missing]
+    assert blobs.put(left) == len(missing)
+    assert blobs.missing(digests) == []
 
 
 def test_damage_in_the_store_is_told(blobs: Blobs, tmp_path: Path) -> None:

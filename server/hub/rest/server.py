@@ -1,0 +1,69 @@
+"""The hub's REST port: bound when made, open from `start` to `stop`."""
+
+import socket
+import threading
+import time
+
+import uvicorn
+from fastapi import FastAPI
+
+from gnomon.runtime.errors import ConfigurationError, NotReady
+
+_START_SECONDS = 30.0
+_WAITING_CONNECTIONS = 128
+
+
+class RestDoor:
+    """Serves an application over HTTP, in a thread of its own."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Bind.
+
+        Raises:
+            ConfigurationError: where the port is taken.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        # A hub that was killed must come up on its port again, at once.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+            self._socket.listen(_WAITING_CONNECTIONS)
+        except OSError as error:
+            self._socket.close()
+            raise ConfigurationError(f"{host}:{port} cannot be listened on: {error}") from error
+        self.port = int(self._socket.getsockname()[1])
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, app: FastAPI, drain_seconds: float) -> None:
+        """Open the port.
+
+        Raises:
+            NotReady: where the server does not come up.
+        """
+        configuration = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(drain_seconds)),
+        )
+        self._server = server = uvicorn.Server(configuration)
+        self._thread = threading.Thread(
+            target=server.run, args=([self._socket],), name="hub-rest", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise NotReady("the hub's web server did not start")
+            time.sleep(0.005)
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Take no new requests, let those under way end, and close."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout_seconds)
+        self._socket.close()
