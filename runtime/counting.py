@@ -16,21 +16,31 @@ from gnomon.runtime.model import Batch, Model, Workspace
 from gnomon.runtime.prediction import row_ids
 from gnomon.runtime.series import Broken, Example, Outcome, Series
 
+#: Longer identities of requests are refused: they are kept, sampled, and joined to labels.
+REQUEST_ID_LIMIT = 256
+
 
 def moment_of(
     series: Series, at: datetime | float | None, request_id: str, started: int, rows: int = 1
 ) -> float:
-    """Return epoch seconds; a call whose time is no time is counted now, as refused.
+    """Return epoch seconds; a call whose time or identity is none is counted now, as refused.
 
     Raises:
-        InvalidInput: `at` is no time.
+        InvalidInput: `at` is no time, or `request_id` is too long to be kept.
     """
-    if at is None:
+    if at is None and len(request_id) <= REQUEST_ID_LIMIT:
         return time.time()
     try:
+        if len(request_id) > REQUEST_ID_LIMIT:
+            raise InvalidInput(
+                f"the request's id has {len(request_id)} characters; at most {REQUEST_ID_LIMIT} "
+                f"are allowed",
+                details=[{"field": "request_id", "value": request_id[:80]}],
+            )
         return clock.seconds(at)
     except InvalidInput as error:
-        outcome = Outcome(REFUSED_CODE, perf_counter_ns() - started, time.time(), request_id)
+        latency = perf_counter_ns() - started
+        outcome = Outcome(REFUSED_CODE, latency, time.time(), request_id[:REQUEST_ID_LIMIT])
         series.count_unread(outcome, rows, _unread(outcome, error))
         raise
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 
 from gnomon.runtime.errors import GnomonError, PackageError
 
@@ -73,6 +74,8 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
 
     def _agree(self, expected: Any, actual: Any) -> bool:
+        if isinstance(actual, np.ndarray | np.generic):
+            actual = actual.tolist()
         if isinstance(expected, list):
             values = list(actual) if actual is not None else []
             return len(values) == len(expected) and all(
@@ -88,7 +91,14 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def encode_golden(golden: Golden) -> bytes:
     """Return golden samples as JSON; equal samples, equal bytes. NaN becomes null: missing."""
-    return msgspec.json.format(msgspec.json.encode(golden), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(golden, enc_hook=_plain), indent=2) + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's values as Python's."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"golden samples hold plain values, not {type(value).__name__}")
 
 
 def decode_golden(data: bytes) -> Golden:

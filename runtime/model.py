@@ -12,9 +12,10 @@ from gnomon.core.packing import Packing
 from gnomon.core.row import Columns
 from gnomon.core.violations import Violations
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE
-from gnomon.runtime import answering
 from gnomon.runtime.engines import Engine, EngineClosed, RowRunner, load_engine
 from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
+from gnomon.runtime.explaining import bad_output, refusal
+from gnomon.runtime.outputs import OutputReader, repair_columns, repair_row
 from gnomon.runtime.package import Package
 
 
@@ -96,7 +97,7 @@ class Model:
         except ContractError as error:
             raise PackageError(f"{self.reference}: {error}") from error
         self._output_tensors = manifest.output_tensors
-        self._reader = answering.OutputReader(self.reference, profile.outputs)
+        self._reader = OutputReader(self.reference, profile.outputs)
         self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
         self._idle: list[Workspace] = []
         self.engine: Engine = load_engine(manifest.format, package.read_model(), manifest)
@@ -127,7 +128,7 @@ class Model:
         work.violations = violations
         if violations is not None and violations.rejected:
             work.code = REFUSED_CODE
-            work.error = answering.refusal(self.reference, violations)
+            work.error = refusal(self.reference, violations)
             return
         try:
             if work.runner is not None:
@@ -147,9 +148,9 @@ class Model:
         if wrong is not None:
             if wrong.rejected:
                 work.code = FAILED_CODE
-                work.error = answering.bad_output(self.reference, wrong)
+                work.error = bad_output(self.reference, wrong)
                 return
-            answering.repair_row(work.outputs, self.outputs.fields, work.output_row)
+            repair_row(work.outputs, self.outputs.fields, work.output_row)
         work.code = ANSWERED_CODE
 
     def answer_columns(self, columns: Mapping[str, Any]) -> Batch:
@@ -168,7 +169,7 @@ class Model:
         rows = len(batch.input_columns)
         if batch.violations is not None and batch.violations.rejected:
             batch.code = REFUSED_CODE
-            batch.error = answering.refusal(self.reference, batch.violations)
+            batch.error = refusal(self.reference, batch.violations)
         elif rows == 0:
             batch.code = REFUSED_CODE
             batch.error = unreadable(self.reference, "the request has no rows")
@@ -199,9 +200,9 @@ class Model:
         batch.output_violations = wrong
         if wrong is not None:
             if wrong.rejected:
-                batch.error = answering.bad_output(self.reference, wrong)
+                batch.error = bad_output(self.reference, wrong)
                 return
-            answering.repair_columns(batch.outputs, self.outputs.fields, batch.output_columns)
+            repair_columns(batch.outputs, self.outputs.fields, batch.output_columns)
         batch.code = ANSWERED_CODE
 
     def _failure(self, error: Exception) -> GnomonError:

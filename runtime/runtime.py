@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from time import perf_counter_ns
-from types import MappingProxyType
 from typing import Any
 
 from gnomon.runtime.asking import ask_columns, ask_row
@@ -40,8 +39,8 @@ class Runtime:
         self._recorder = Recorder(sink, checkpoint_seconds)
         self._shadows = ShadowQueue()
         self._control = threading.Lock()
-        self._models: dict[str, Model] = {}
-        # Replaced as a whole, never changed: a call reads it once.
+        # Both are replaced as a whole, never changed: who reads them needs no lock.
+        self._models: Mapping[str, Model] = {}
         self._served: Mapping[str, Served] = {}
         self._closed = False
         self._prefix = secrets.token_hex(6)
@@ -68,7 +67,7 @@ class Runtime:
                 if loaded is None:
                     model.close()
                 raise
-            self._models[package.digest] = model
+            self._models = {**self._models, package.digest: model}
             return model
 
     def unload(self, digest: str) -> None:
@@ -82,9 +81,10 @@ class Runtime:
             needed = [s.route.name for s in self._served.values() if digest in s.route.digests]
             if needed:
                 raise Conflict(f"the package {digest[:16]} is in service on {', '.join(needed)}")
-            model = self._models.pop(digest, None)
-        if model is None:
-            raise UnknownModel(f"the package {digest[:16]} is not loaded")
+            if digest not in self._models:
+                raise UnknownModel(f"the package {digest[:16]} is not loaded")
+            model = self._models[digest]
+            self._models = {name: one for name, one in self._models.items() if name != digest}
         model.close()
         self._recorder.retire(digest)
 
@@ -108,8 +108,7 @@ class Runtime:
     @property
     def models(self) -> Mapping[str, Model]:
         """Return the loaded models by digest."""
-        with self._control:
-            return MappingProxyType(dict(self._models))
+        return self._models
 
     @property
     def dropped(self) -> int:
@@ -142,8 +141,7 @@ class Runtime:
             NotReady: the runtime is closed.
         """
         started = perf_counter_ns()
-        if request_id is None:
-            request_id = f"{self._prefix}-{next(self._counter):x}"
+        request_id = self._identity() if request_id is None else str(request_id)
         while True:
             served = self._served
             lane = self._lane(served, route, key)
@@ -170,8 +168,7 @@ class Runtime:
         `InvalidInput` and counts as one refused row.
         """
         started = perf_counter_ns()
-        if request_id is None:
-            request_id = f"{self._prefix}-{next(self._counter):x}"
+        request_id = self._identity() if request_id is None else str(request_id)
         while True:
             served = self._served
             lane = self._lane(served, route, key)
@@ -203,6 +200,9 @@ class Runtime:
         finally:
             for model in self._models.values():
                 model.close()
+
+    def _identity(self) -> str:
+        return f"{self._prefix}-{next(self._counter):x}"
 
     def _lane(self, served: Mapping[str, Served], route: str, key: str | None) -> Lane:
         found = served.get(route)

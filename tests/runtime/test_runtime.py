@@ -422,3 +422,23 @@ def test_closed_runtime_says_so(sink: MemorySink, package: Package) -> None:
         runtime.predict("eta", GOOD)
     with pytest.raises(NotReady, match="closed"):
         runtime.load(package)
+
+
+def test_endless_identity_is_refused_and_counted(
+    runtime: Runtime, sink: MemorySink, package: Package
+) -> None:
+    serve(runtime, package)
+    with pytest.raises(InvalidInput, match="has 300 characters; at most 256"):
+        runtime.predict("eta", GOOD, request_id="x" * 300)
+    assert runtime.predict("eta", GOOD, request_id="x" * 256).outputs
+    ((record, window),) = windows(runtime, sink, package)
+    assert record.rows == 2
+    assert window.outcome_rows["refused"] == 1
+
+
+def test_message_stays_short_whatever_the_value(runtime: Runtime, package: Package) -> None:
+    serve(runtime, package)
+    with pytest.raises(InvalidInput) as refusal:
+        runtime.predict("eta", GOOD | {"carrier": "Z" * 1_000_000})
+    assert len(str(refusal.value)) < 1_000
+    assert len(refusal.value.details[0]["value"]) <= 200

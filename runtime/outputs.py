@@ -1,0 +1,91 @@
+"""How outputs cross between engine, contract and caller."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.fields import Field, Kind
+from gnomon.core.row import Columns, Row
+from gnomon.runtime.errors import EngineError
+
+
+class OutputReader:
+    """Turns an engine's tensors into the outputs that callers see.
+
+    A category's tensor holds codes, in the order of the field's `allowed`; a vector's has its shape
+    after the row; every other tensor has one number a row.
+    """
+
+    def __init__(self, reference: str, fields: Sequence[Field]) -> None:
+        self._reference = reference
+        self._fields = tuple(fields)
+        plain = len(fields) == 1 and fields[0].kind.is_float
+        self._only = fields[0].name if plain else None
+
+    def read_row(self, answers: Sequence[Any]) -> dict[str, Any]:
+        """Return the outputs of one row as Python values; `answers` are floats or arrays."""
+        if self._only is not None:
+            answer = answers[0]
+            if type(answer) is float:
+                return {self._only: answer}
+        return {
+            field.name: self._read(field, np.asarray(answer), 1)[0]
+            if field.kind.is_text
+            else self._read(field, np.asarray(answer), 1)[0].tolist()
+            for field, answer in zip(self._fields, answers, strict=True)
+        }
+
+    def read_columns(self, answers: Sequence[NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
+        """Return the outputs of many rows, one array each."""
+        return {
+            field.name: self._read(field, answer, rows)
+            for field, answer in zip(self._fields, answers, strict=True)
+        }
+
+    def _read(self, field: Field, array: NDArray[Any], rows: int) -> NDArray[Any]:
+        shape = (rows, *field.shape)
+        if array.size != rows * field.size:
+            raise EngineError(
+                f"{self._reference}: output {field.name!r} has shape {array.shape}, "
+                f"expected {shape} for {rows} rows"
+            )
+        column = array.reshape(shape)
+        if field.kind.is_text:
+            return _texts(field, column.tolist())
+        # Nothing else is converted: a fraction for a whole number is for the contract to see.
+        return column.astype(field.kind.value, copy=False) if field.kind.is_float else column
+
+
+def repair_row(outputs: dict[str, Any], fields: Sequence[Field], row: Row) -> None:
+    """Put what policies made of values that broke a rule in their place; vectors have no repair."""
+    for position, field in enumerate(fields):
+        if row.rules[position] and not field.kind.is_vector:
+            outputs[field.name] = _value(field, row.values[position].item())
+
+
+def repair_columns(
+    outputs: dict[str, NDArray[Any]], fields: Sequence[Field], columns: Columns
+) -> None:
+    """Put what policies made of columns in their place, texts as texts."""
+    for position, field in enumerate(fields):
+        column = columns.array(position)
+        outputs[field.name] = _texts(field, column.tolist()) if field.kind.is_text else column
+
+
+def _texts(field: Field, codes: Sequence[float]) -> NDArray[Any]:
+    allowed = field.allowed or ()
+    known = range(len(allowed))
+    return np.array([allowed[int(code)] if code in known else None for code in codes], dtype=object)
+
+
+def _value(field: Field, number: float) -> Any:
+    """Return what a number of a row means for a caller."""
+    if field.kind.is_text:
+        return _texts(field, [number])[0]
+    if number != number:
+        return None
+    if field.kind is Kind.BOOL:
+        return bool(number)
+    return int(number) if field.kind.is_integer else number
