@@ -122,7 +122,9 @@ class Agent:
         model: str | None = None,
         at: datetime | float | None = None,
     ) -> None:
-        """Report what a prediction should have been, however late; `at` is when it became known.
+        """Report what a prediction should have been, however late.
+
+        `at` is when it became known, in the data's own time.
 
         Raises:
             ConfigurationError: there is no hub to tell.

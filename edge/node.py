@@ -114,7 +114,9 @@ class Node:
     def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
     ) -> None:
-        """Report what a prediction should have been, however late; `at` is when it became known.
+        """Report what a prediction should have been, however late.
+
+        `at` is when it became known, in the data's own time.
 
         Raises:
             StorageError: it cannot be kept for the hub.

@@ -1,5 +1,7 @@
 """Agents with a real hub over real TLS: enrol, install, predict, count; whoever dies in between."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -98,8 +100,9 @@ def test_an_agent_enrols_installs_predicts_and_is_counted(story: Story) -> None:
             agent.label(f"r{number}", 100.0 + number, model=story.name)
         with pytest.raises(InvalidInput):
             agent.predict(BAD, model=story.name)
-        status = agent.status()
-        assert (status.step, status.is_hub_reachable, status.is_enrolled) == ("idle", True, True)
+        wait_for(lambda: agent.status().step == "idle")
+        assert agent.status().is_hub_reachable
+        assert agent.status().is_enrolled
     assert story.hub.rows(story.name) == {"answered": 50, "refused": 1}
     kinds = [e["kind"] for e in story.hub.get("events") if e["node"] == story.name]
     assert kinds == ["stopped", "installed", "started"]
@@ -168,6 +171,43 @@ def test_a_version_that_does_not_hold_is_refused_and_the_old_one_stays(story: St
         assert agent.status().reason == ""
         manifests = [one.read_text() for one in (story.folder / "node").rglob("manifest.json")]
         assert sum(story.name in manifest for manifest in manifests) == 1
+
+
+INSTALLING = """
+import sys, threading
+from gnomon.edge.agent import Agent
+with Agent(name=sys.argv[1], data=sys.argv[2], hub=sys.argv[3], upload_seconds=0.1):
+    print("started", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_node_that_is_killed_while_it_installs_ends_up_with_what_is_wanted(
+    story: Story,
+) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+    for kill in range(4):
+        story.publish(str(kill + 2), bias=0.0001 * kill)
+        process = subprocess.Popen(
+            [sys.executable, "-c", INSTALLING, story.name, story.folder / "node", story.hub.sync],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout
+        assert process.stdout.readline() == "started\n"
+        time.sleep(0.08 * kill)
+        process.kill()
+        process.wait(timeout=20)
+    with story.agent() as agent:
+        assert agent.predict(GOOD, model=story.name).version in "12345"
+        story.wait_for(agent, "5")
+        wait_for(lambda: agent.status().step == "idle")
+        assert agent.status().refused_generation == 0
+    found = [path.name for path in (story.folder / "node/slots/packages").iterdir()]
+    assert sorted(found) == sorted(story.reported()["digests"])
+    assert story.hub.rows(story.name) == {"answered": 1}
 
 
 def test_a_damaged_slot_is_fetched_anew(story: Story) -> None:

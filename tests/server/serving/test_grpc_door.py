@@ -2,14 +2,18 @@
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.proto import inference_pb2 as oip
+from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.wire import CODE_KEY, DETAILS_KEY, read_error
+from gnomon.server.hub.authority import Authority, read_request
 from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor
 
 
@@ -204,3 +208,39 @@ def test_the_door_stays_local_without_authentication(served: Any) -> None:
         served.run(open_door())
     with pytest.raises(ValueError, match="belong together"):
         DoorSettings(certificate_file="x")  # type: ignore[arg-type]
+
+
+def test_the_door_opens_to_others_who_show_a_certificate(served: Any, tmp_path: Path) -> None:
+    authority = Authority.in_folder(tmp_path)
+    key, chain = authority.issue_server()
+    (tmp_path / "door.key").write_bytes(key)
+    (tmp_path / "door.pem").write_bytes(chain)
+    settings = DoorSettings(
+        host="0.0.0.0",
+        port=0,
+        key_file=tmp_path / "door.key",
+        certificate_file=tmp_path / "door.pem",
+        client_authority_file=tmp_path / "authority.pem",
+    )
+
+    async def open_door() -> tuple[GrpcDoor, str]:
+        door = GrpcDoor(served.handler, settings)
+        return door, (await door.open()).replace("0.0.0.0", "127.0.0.1")
+
+    door, address = served.run(open_door())
+    client = IdentityFolder(tmp_path / "client")
+    certificate, _ = authority.issue_client(read_request(client.request("pilot")), "node", 1)
+    root = authority.certificate_pem
+    for credentials, is_let_in in (
+        (grpc.ssl_channel_credentials(root, key_pem(client.key()), certificate), True),
+        (grpc.ssl_channel_credentials(root), False),
+    ):
+        with grpc.secure_channel(address, credentials) as channel:
+            stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+            try:
+                assert stub.ModelInfer(request(), timeout=5).model_version == "1"
+            except grpc.RpcError as error:
+                assert not is_let_in, error
+            else:
+                assert is_let_in
+    served.run(door.close(0))
