@@ -1,5 +1,6 @@
 """What one closed interval says: distances for people, and conditions worth an alert."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from typing import Any
 
 from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.fleet import FleetDetector
-from gnomon.core.distances import psi
+from gnomon.core.distances.psi import PSEUDO_COUNT, psi
 from gnomon.core.reference import FieldReference
 from gnomon.server.hub.alerts import Condition
 from gnomon.server.hub.monitor_fields import Tally, WatchedFields, pool
@@ -169,6 +170,12 @@ def _means(mine: float | None, here: str, theirs: float | None, there: str) -> s
 
 
 def _chance(reference: FieldReference, rows: int) -> float:
-    """Return the PSI that so few rows have by chance alone; see `gnomon.core.distances.psi`."""
+    """Return the PSI that so few rows have by chance alone; see `gnomon.core.distances.psi`.
+
+    A cell that is empty on both sides adds what the pseudo-counts make of it.
+    """
     used = sum(1 for count in reference.counts if count)
-    return max(0, used - 1) * (1.0 / rows + 1.0 / max(1, reference.rows))
+    here = PSEUDO_COUNT / (rows + PSEUDO_COUNT * reference.cells)
+    there = PSEUDO_COUNT / (reference.rows + PSEUDO_COUNT * reference.cells)
+    empty = (reference.cells - used) * (here - there) * math.log(here / there)
+    return max(0, used - 1) * (1.0 / rows + 1.0 / max(1, reference.rows)) + empty

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 340, 150
+#: Width and height of one of many charts, and of one that stands alone.
+SMALL = (340, 150)
+WIDE = (760, 240)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 10, 10, 22
 _DAY_MS = 86_400_000
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -23,7 +25,7 @@ class Line:
 
     label: str
     points: Sequence[tuple[int, float]]
-    style: str  # a class of the style sheet: main, quiet, alarm, chance, v0 … v5
+    style: str  # a class of the style sheet: main, quiet, alarm, v0 … v5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Chart:
     lines: Sequence[Line]
     summary: str
     least_top: float = 0.0  # the scale reaches at least this far
-    unit: str = ""
+    size: tuple[int, int] = SMALL
 
     def svg(self) -> Markup:
         """Return the chart, or nothing where there is no point to draw."""
@@ -43,14 +45,14 @@ class Chart:
             return Markup("")
         times = [at for at, _ in points]
         top = nice_top(max(self.least_top, max(value for _, value in points)))
-        frame = _Frame(min(times), max(times), top)
+        frame = _Frame(min(times), max(times), top, *self.size)
         body = Markup("").join(
             [*_grid(frame), *_dates(frame), *(_line(frame, line) for line in self.lines)]
         )
         return Markup(
             '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-label="{summary}" '
             'preserveAspectRatio="xMidYMid meet"><title>{title}</title>{body}</svg>'
-        ).format(w=WIDTH, h=HEIGHT, summary=self.summary, title=self.title, body=body)
+        ).format(w=frame.width, h=frame.height, summary=self.summary, title=self.title, body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,18 @@ class _Frame:
     first: int
     last: int
     top: float
+    width: int
+    height: int
 
     def x(self, at: int) -> float:
         if self.last == self.first:
-            return (_LEFT + WIDTH - _RIGHT) / 2
+            return (_LEFT + self.width - _RIGHT) / 2
         share = (at - self.first) / (self.last - self.first)
-        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+        return _LEFT + share * (self.width - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
         share = min(value, self.top) / self.top
-        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
+        return self.height - _BOTTOM - share * (self.height - _TOP - _BOTTOM)
 
 
 def nice_top(value: float) -> float:
@@ -91,7 +95,7 @@ def _grid(frame: _Frame) -> Iterator[Markup]:
         yield Markup(
             '<line class="grid" x1="{x1}" x2="{x2}" y1="{y:.1f}" y2="{y:.1f}"/>'
             '<text class="tick" x="{tx}" y="{ty:.1f}" text-anchor="end">{value:g}</text>'
-        ).format(x1=_LEFT, x2=WIDTH - _RIGHT, y=y, tx=_LEFT - 5, ty=y + 3.5, value=value)
+        ).format(x1=_LEFT, x2=frame.width - _RIGHT, y=y, tx=_LEFT - 5, ty=y + 3.5, value=value)
 
 
 def _dates(frame: _Frame) -> Iterator[Markup]:
@@ -103,7 +107,7 @@ def _dates(frame: _Frame) -> Iterator[Markup]:
         moment = datetime.fromtimestamp(at / 1_000, UTC)
         yield Markup(
             '<text class="tick" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{moment}</text>'
-        ).format(x=frame.x(at), y=HEIGHT - 6, anchor=anchor, moment=f"{moment:{form}}")
+        ).format(x=frame.x(at), y=frame.height - 6, anchor=anchor, moment=f"{moment:{form}}")
 
 
 def _line(frame: _Frame, line: Line) -> Markup:

@@ -7,10 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from gnomon.server.hub.losses import Losses
-from gnomon.server.hub.web.charts import Chart, Line
+from gnomon.server.hub.web.charts import WIDE, Chart, Line
 
-#: Under this people read the index as stable; a chart's scale reaches at least so far.
-STABLE_PSI = 0.1
+# A chart's scale reaches at least so far: over 0.2 people read the index as changed.
 _LEAST_PSI = 0.25
 _COLOURS = 6
 # More points than this cannot be told apart on a chart of this width.
@@ -38,8 +37,7 @@ def _recent(
     sources: Mapping[str, list[Mapping[str, Any]]], alarmed: set[str]
 ) -> tuple[bool, float]:
     together = sources.get("", [])
-    excess = together[-1]["psi"] - together[-1]["chance"] if together else 0.0
-    return not alarmed, -excess
+    return not alarmed, -_excess(together[-1]) if together else 0.0
 
 
 def _drift_chart(
@@ -48,20 +46,19 @@ def _drift_chart(
     accused = alarmed.get(field, set())
     together = sources.get("", [])
     lines = [
-        Line(source, _points(rows, "psi"), "alarm" if source in accused else "quiet")
+        Line(source, _points(rows), "alarm" if source in accused else "quiet")
         for source, rows in sorted(sources.items(), key=lambda one: one[0] in accused)
         if source
     ]
-    lines.append(Line("by chance alone", _points(together, "chance"), "chance"))
     main = "alarm" if "" in accused else "main"
-    lines.append(Line("all sources together", _points(together, "psi"), main))
+    lines.append(Line("all sources together", _points(together), main))
     last = together[-1] if together else None
     summary = f"{field}: no judged interval yet"
     if last is not None:
         summary = (
             f"{field}: population stability index of all sources together, last "
-            f"{last['psi']:.3g} on {_date(last['started_at'])}, {last['chance']:.3g} by chance "
-            f"alone; {len(together)} intervals, {len(sources) - 1} sources"
+            f"{_excess(last):.3g} beyond chance on {_date(last['started_at'])}; "
+            f"{len(together)} intervals, {len(sources) - 1} sources"
         )
         if accused:
             summary += "; open alert for " + ", ".join(sorted(one or "all" for one in accused))
@@ -78,11 +75,16 @@ def error_chart(by_day: Mapping[str, Mapping[int, Losses]]) -> Chart:
         if points:
             parts.append(f"version {version} last {points[-1][1]:.3g} on {_date(points[-1][0])}")
     summary = "Mean absolute error by day: " + ("; ".join(parts) or "no labels yet")
-    return Chart("Mean absolute error by day", lines, summary)
+    return Chart("Mean absolute error by day", lines, summary, size=WIDE)
 
 
-def _points(rows: Sequence[Mapping[str, Any]], column: str) -> list[tuple[int, float]]:
-    return _thinned([(row["started_at"], row[column]) for row in rows])
+def _excess(row: Mapping[str, Any]) -> float:
+    """Return what the index is beyond what so few rows give by chance alone."""
+    return max(0.0, float(row["psi"]) - float(row["chance"]))
+
+
+def _points(rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    return _thinned([(row["started_at"], _excess(row)) for row in rows])
 
 
 def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -1,7 +1,7 @@
 """A hub's database with packages, nodes and windows, as nodes would have sent them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import FieldReference, Reference
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE, Window
 from gnomon.runtime.profile import Profile, encode_profile
-from gnomon.server.hub import desired, labels, windows
+from gnomon.server.hub import counts, desired, labels, windows
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
@@ -151,24 +151,24 @@ class World:
             known = connection.execute(
                 schema.version.select().where(schema.version.c.digest == digest)
             ).one()
-            connection.execute(
-                insert(schema.window).values(
-                    node=node,
-                    boot="b1",
-                    sequence=self._sequence,
-                    digest=digest,
-                    model=known.name,
-                    version=known.version,
-                    route=known.name,
-                    shadow=shadow,
-                    started_at=day * DAY,
-                    ended_at=(day + length) * DAY,
-                    rows=sum(window.outcome_rows.values()),
-                    data=data,
-                    received_at=now_ms() if received_at is None else received_at,
-                    **windows.service_counts(connection, digest, data),
-                )
-            )
+            row = {
+                "node": node,
+                "boot": "b1",
+                "sequence": self._sequence,
+                "digest": digest,
+                "model": known.name,
+                "version": known.version,
+                "route": known.name,
+                "shadow": shadow,
+                "started_at": day * DAY,
+                "ended_at": (day + length) * DAY,
+                "rows": sum(window.outcome_rows.values()),
+                "data": data,
+                "received_at": now_ms() if received_at is None else received_at,
+                **windows.service_counts(connection, digest, data),
+            }
+            connection.execute(insert(schema.window).values(**row))
+            counts.add(connection, [row])
 
     def judged(self, digest: str, errors: Sequence[float], *, day: int = 0, tag: str = "") -> None:
         """Send predictions and then labels, so that these errors come out."""
@@ -211,3 +211,9 @@ def database(tmp_path: Path) -> Database:
 @pytest.fixture
 def world(database: Database) -> World:
     return World(database)
+
+
+@pytest.fixture(scope="session")
+def new_world() -> Callable[[Path], World]:
+    """Make a world of its own in a folder."""
+    return lambda folder: World(Database.in_folder(folder))

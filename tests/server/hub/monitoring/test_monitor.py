@@ -135,9 +135,9 @@ def test_steps_between_arrivals_and_one_step_at_the_end_find_the_same(
     once = type(world)(Database.in_folder(folder))
     once.publish("eta", "1")
     once.place("eta", "1")
-    for day in range(20):
+    for day in range(10):
         for node in NODES:
-            shift = 0.5 if day > 6 and node == "n2" else 0.0
+            shift = 0.5 if day > 4 and node == "n2" else 0.0
             window = world.window(eta, node=node, day=day, shift=shift)
             once.send(eta, window, node=node, day=day)
         monitor.step(database, AT_ONCE)
