@@ -62,7 +62,7 @@ class Window:
         """Count a call and its rows by outcome; answers and fallbacks enter the latency."""
 
     def count_violations(self, violations: ArrayLike | object) -> None:
-        """Count rule codes: an integer array, or what has them as `rules`, as a contract's violations do.
+        """Count rule codes: an integer array, or a contract's violations (their `rules`).
 
         Raises `ValueError` for a code that is not below `rules`.
         """

@@ -40,7 +40,7 @@ TARGET static inline void NAME(count_below)(const int32_t *keys, int count, cons
     memcpy(below + 2 * step, &n2, VECTOR_BYTES), memcpy(below + 3 * step, &n3, VECTOR_BYTES);
 }
 
-/* Count `x`, padded with NaN to a multiple of 32, into the cells; NaN is in none of them. */
+/* Count values into the cells; NaN is in none of them. */
 TARGET static void NAME(numeric_cells)(const NumericField *f, const double *x, const int32_t *q,
                                        int padded, int absent, int64_t *cells)
 {
@@ -85,12 +85,13 @@ TARGET static void NAME(numeric_moments)(const int32_t *q, const double *x, int 
     }
 }
 
-/* Count a block into cells and moments; returns how many of the rows are NaN. */
-TARGET static int NAME(numeric_block)(const NumericField *f, const double *x, int rows,
+/* Count a block, padded with NaN to a multiple of 32, into cells and moments; returns how many
+   values are NaN. */
+TARGET static int NAME(numeric_block)(const NumericField *f, const double *x, int padded,
                                       int64_t *cells, int64_t *moments, double *extremes)
 {
     int32_t q[BLOCK] __attribute__((aligned(32)));
-    int padded = (rows + 31) & ~31, absent = 0;
+    int absent = 0;
     NAME(masks) empty = {0};
     for (int j = 0; j < padded; j += LANES) {
         NAME(reals) v;
@@ -101,87 +102,37 @@ TARGET static int NAME(numeric_block)(const NumericField *f, const double *x, in
     for (int lane = 0; lane < LANES; lane++) absent += (int)empty[lane];
     NAME(numeric_cells)(f, x, q, padded, absent, cells);
     NAME(numeric_moments)(q, x, padded, moments, extremes);
-    return absent - (padded - rows);
+    return absent;
 }
 
-/* Prepare a block for the pairs: standard scores, signs around the median, presence. */
-TARGET static void NAME(stage_block)(const NumericField *f, const double *x, int rows, Stage to)
+/* Prepare a block for the pairs: standard scores, signs around the median, presence. All three
+   are 0 for NaN. */
+TARGET static void NAME(stage_block)(const NumericField *f, const double *x, int padded, Stage to)
 {
     int32_t scores[BLOCK] __attribute__((aligned(32)));
     int16_t tie = (int16_t)f->tie;
     double median = f->median;
-    for (int j = 0; j < ((rows + 31) & ~31); j += LANES)
+    for (int j = 0; j < padded; j += LANES)
         NAME(quantise)(x + j, f->center, f->inverse_spread, SCORE_LIMIT, scores + j);
-    for (int j = 0; j < rows; j++) to.score[j] = (int16_t)scores[j];
-    for (int j = 0; j < rows; j++) {
+    for (int j = 0; j < padded; j++) to.score[j] = (int16_t)scores[j];
+    for (int j = 0; j < padded; j++) {
         int16_t above = x[j] > median, below = x[j] < median, equal = x[j] == median;
         to.sign[j] = (int16_t)(SIGN * (above - below) + tie * equal);
         to.present[j] = (int16_t)(above | below | equal);
     }
 }
 
-TARGET static int32_t NAME(dot)(const int16_t *a, const int16_t *b)
+TARGET static int32_t NAME(dot)(const int16_t *a, const int16_t *b, int padded)
 {
     int32_t sum = 0;
-    for (int j = 0; j < BLOCK; j++) sum += (int32_t)a[j] * b[j];
+    for (int j = 0; j < padded; j++) sum += (int32_t)a[j] * b[j];
     return sum;
 }
 
-TARGET static int32_t NAME(total)(const int16_t *a)
+TARGET static int32_t NAME(total)(const int16_t *a, int padded)
 {
     int32_t sum = 0;
-    for (int j = 0; j < BLOCK; j++) sum += a[j];
+    for (int j = 0; j < padded; j++) sum += a[j];
     return sum;
-}
-
-TARGET static inline void NAME(numeric_one)(Side *side, const NumericField *f, double *extremes,
-                                            double x)
-{
-    int64_t *cells = side->counts + f->cells, *moments = side->counts + f->moments;
-    int32_t q = quantise_one(x, f->shift, f->inverse_step, LIMIT);
-    int cell = 0, keys = (f->bins + 8) & ~7;
-    NAME(ints) below = {0};
-    for (int k = 0; k < keys; k += VECTOR_BYTES / 4) {
-        NAME(ints) key;
-        memcpy(&key, f->keys + k, VECTOR_BYTES);
-        below -= key < q;
-    }
-    for (int lane = 0; lane < VECTOR_BYTES / 4; lane++) cell += below[lane];
-    while (x >= f->edges[cell]) cell++;
-    cells[cell]++;
-    uint64_t square = (uint64_t)((int64_t)q * q);
-    moments[SUM] += q;
-    moments[SQUARES_LOW] += (int64_t)(square & 0xffffffffu);
-    moments[SQUARES_HIGH] += (int64_t)(square >> 32);
-    if (x < extremes[0]) extremes[0] = x + 0.0;
-    if (x > extremes[1]) extremes[1] = x + 0.0;
-    if (f->slot < 0) return;
-    Stage to = stage_of(side, f->slot);
-    int at = side->pending;
-    to.score[at] = (int16_t)quantise_one(x, f->center, f->inverse_spread, SCORE_LIMIT);
-    /* Without a branch: which side it is, is a coin toss. */
-    int side_of = (x > f->median) - (x < f->median);
-    to.sign[at] = (int16_t)(SIGN * side_of + (int)f->tie * (x == f->median));
-    to.present[at] = 1;
-}
-
-TARGET static void NAME(row)(Side *side, const double *values, const uint8_t *status)
-{
-    for (int i = 0; i < side->fields; i++) {
-        const NumericField *f = &side->field[i];
-        int64_t *cells = side->counts + f->cells;
-        double x = values[i];
-        if (f->kind == KIND_CATEGORY) {
-            cells[category_cell(f->bins, x, status[i])]++;
-        } else if (status[i] != STATUS_OK || x != x) {
-            cells[f->bins + 2 + (status[i] > STATUS_MISSING)]++;
-            if (f->slot >= 0) side->gaps[f->slot] = 1;
-        } else if (f->kind == KIND_NUMERIC) {
-            NAME(numeric_one)(side, f, side->extremes + 2 * i, x);
-        } else {
-            cells[0]++;
-            sketch_one(side->counts + f->moments, side->extremes + 2 * i, x);
-        }
-    }
 }
 #undef LANES

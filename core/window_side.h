@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define BLOCK 128
+/* Single rows that are counted together; multiples of 32, like all blocks. */
+#define WAITING 64
+#define PADDED(rows) (((rows) + 31) & ~31)
 /* (int)(z + ROUNDING) − OFFSET rounds to nearest without a library call; |z| ≤ LIMIT. */
 #define OFFSET 1073741824
 #define ROUNDING 1073741824.5
@@ -29,7 +32,7 @@ typedef struct {
     int32_t kind, bins, zero_cell, slot;
     int64_t cells, moments;           /* offsets into the side's counts */
     const double *edges;              /* bins + 1 edges, the last one nudged up, then NaN */
-    const int32_t *keys;              /* the same edges, quantised, to a multiple of 8 */
+    const int32_t *keys;              /* the same edges, quantised */
     double shift, inverse_step, center, inverse_spread, median, tie;
 } NumericField;
 
@@ -42,13 +45,15 @@ typedef struct {
 } Pair;
 
 typedef struct {
-    int32_t fields, pairs, slots, pending;
+    int32_t fields, pairs, slots;
+    int32_t pending;                  /* rows that wait */
     NumericField *field;
     Pair *pair;
     int64_t pair_counts, size;        /* offset of the pairs into counts; number of counts */
     int32_t *slot_field;
     int64_t *counts;                  /* counts[0] is the number of rows */
     double *extremes;                 /* least and greatest, a pair a field */
+    double *waiting;                  /* fields × WAITING: rows not yet counted */
     int16_t *stage;                   /* slots × 3 × BLOCK */
     uint8_t *gaps;                    /* a slot: whether its block has absent values */
     int32_t wide;                     /* whether the AVX2 version runs */
@@ -93,12 +98,6 @@ static inline int category_cell(int known, double code, uint8_t status)
     return status == STATUS_MISSING ? known + 1 : status == STATUS_UNSEEN ? known : known + 2;
 }
 
-static inline Stage stage_of(Side *side, int slot)
-{
-    int16_t *base = side->stage + (int64_t)slot * 3 * BLOCK;
-    return (Stage){base, base + BLOCK, base + 2 * BLOCK};
-}
-
 #define NAME(f) f##_base
 #define TARGET
 #define VECTOR_BYTES 16
@@ -122,37 +121,96 @@ static int side_can_run_wide(void) { return 0; }
 #define VERSION(side, f) f##_base
 #endif
 
-/* Fold the staged rows into the sums of pairs, and leave the stage empty (all zero). */
-static void side_flush(Side *side)
+static inline Stage stage_of(Side *side, int slot)
 {
-    int rows = side->pending;
-    if (!rows) return;
+    int16_t *base = side->stage + (int64_t)slot * 3 * BLOCK;
+    return (Stage){base, base + BLOCK, base + 2 * BLOCK};
+}
+
+/* Fold the staged block into the sums of pairs. */
+static void fold_pairs(Side *side, int rows)
+{
+    int padded = PADDED(rows);
     for (int p = 0; p < side->pairs; p++) {
         int64_t *sums = side->counts + side->pair_counts + (int64_t)p * PAIR_SUMS;
         int a = side->pair[p].first, b = side->pair[p].second;
         Stage one = stage_of(side, a), two = stage_of(side, b);
         int gaps = side->gaps[a] | side->gaps[b];
-        sums[PAIR_ROWS] += gaps ? VERSION(side, dot)(one.present, two.present) : rows;
-        sums[PAIR_SIGNS] += VERSION(side, dot)(one.sign, two.sign);
-        sums[PAIR_SCORES] += VERSION(side, dot)(one.score, two.score);
+        sums[PAIR_ROWS] += gaps ? VERSION(side, dot)(one.present, two.present, padded) : rows;
+        sums[PAIR_SIGNS] += VERSION(side, dot)(one.sign, two.sign, padded);
+        sums[PAIR_SCORES] += VERSION(side, dot)(one.score, two.score, padded);
     }
     for (int slot = 0; slot < side->slots; slot++) {
         int64_t *moments = side->counts + side->field[side->slot_field[slot]].moments;
         Stage one = stage_of(side, slot);
-        moments[SCORE_SUM] += VERSION(side, total)(one.score);
-        moments[SCORE_SQUARES] += VERSION(side, dot)(one.score, one.score);
+        moments[SCORE_SUM] += VERSION(side, total)(one.score, padded);
+        moments[SCORE_SQUARES] += VERSION(side, dot)(one.score, one.score, padded);
     }
-    memset(side->stage, 0, sizeof(int16_t) * 3 * BLOCK * (size_t)side->slots);
-    memset(side->gaps, 0, (size_t)side->slots);
+}
+
+static int sketch_block(Side *side, int i, const double *x, int rows)
+{
+    const NumericField *f = &side->field[i];
+    int absent = 0;
+    for (int j = 0; j < rows; j++) {
+        if (x[j] == x[j]) sketch_one(side->counts + f->moments, side->extremes + 2 * i, x[j]);
+        else absent++;
+    }
+    side->counts[f->cells] += rows - absent;
+    return absent;
+}
+
+/* Count a block of numbers, padded with NaN, and stage it; returns how many of them are NaN. */
+static int value_block(Side *side, int i, const double *x, int rows)
+{
+    const NumericField *f = &side->field[i];
+    int padded = PADDED(rows);
+    if (f->kind == KIND_SKETCH) return sketch_block(side, i, x, rows);
+    int absent = VERSION(side, numeric_block)(f, x, padded, side->counts + f->cells,
+                                              side->counts + f->moments, side->extremes + 2 * i);
+    absent -= padded - rows;
+    if (f->slot >= 0) {
+        side->gaps[f->slot] = absent > 0;
+        VERSION(side, stage_block)(f, x, padded, stage_of(side, f->slot));
+    }
+    return absent;
+}
+
+/* Count the rows that wait, as one block. */
+static void side_flush(Side *side)
+{
+    int rows = side->pending;
+    if (!rows) return;
+    for (int i = 0; i < side->fields; i++) {
+        double *x = side->waiting + (int64_t)i * WAITING;
+        if (side->field[i].kind == KIND_CATEGORY) continue;
+        for (int j = rows; j < PADDED(rows); j++) x[j] = NAN;
+        value_block(side, i, x, rows);
+    }
+    fold_pairs(side, rows);
     side->pending = 0;
 }
 
-/* Count one row. */
+/* Count one row. Its numbers wait until there is a block of them: that costs a third. */
 static void side_row(Side *side, const double *values, const uint8_t *status)
 {
-    VERSION(side, row)(side, values, status);
+    double *waiting = side->waiting + side->pending;
+    for (int i = 0; i < side->fields; i++) {
+        const NumericField *f = &side->field[i];
+        int64_t *cells = side->counts + f->cells;
+        double x = values[i];
+        if (f->kind == KIND_CATEGORY) {
+            cells[category_cell(f->bins, x, status[i])]++;
+            continue;
+        }
+        if (status[i] != STATUS_OK || x != x) {
+            cells[f->bins + 2 + (status[i] > STATUS_MISSING)]++;
+            x = NAN;
+        }
+        waiting[(int64_t)i * WAITING] = x;
+    }
     side->counts[0]++;
-    if (side->slots && ++side->pending == BLOCK) side_flush(side);
+    if (++side->pending == WAITING) side_flush(side);
 }
 
 #define COPY(T) { \
@@ -211,35 +269,8 @@ static void category_block(const NumericField *f, const void *data, const uint8_
     }
 }
 
-static int sketch_block(Side *side, int i, const double *x, int rows)
-{
-    const NumericField *f = &side->field[i];
-    int absent = 0;
-    for (int j = 0; j < rows; j++) {
-        if (x[j] == x[j]) sketch_one(side->counts + f->moments, side->extremes + 2 * i, x[j]);
-        else absent++;
-    }
-    side->counts[f->cells] += rows - absent;
-    return absent;
-}
-
-static int numeric_values(Side *side, int i, const double *x, int rows)
-{
-    const NumericField *f = &side->field[i];
-    int absent = VERSION(side, numeric_block)(f, x, rows, side->counts + f->cells,
-                                              side->counts + f->moments, side->extremes + 2 * i);
-    if (f->slot >= 0) {
-        Stage to = stage_of(side, f->slot);
-        int at = side->pending;
-        side->gaps[f->slot] |= absent > 0;
-        VERSION(side, stage_block)(f, x, rows, (Stage){to.score + at, to.sign + at,
-                                                       to.present + at});
-    }
-    return absent;
-}
-
-static void value_block(Side *side, int i, const void *data, const uint8_t *status, int type,
-                        int64_t start, int rows)
+static void number_block(Side *side, int i, const void *data, const uint8_t *status, int type,
+                         int64_t start, int rows)
 {
     double copy[BLOCK] __attribute__((aligned(32)));
     const double *x = copy;
@@ -251,16 +282,15 @@ static void value_block(Side *side, int i, const void *data, const uint8_t *stat
         if (marked) invalid = mark_absent(copy, status, rows);
         if (type == AS_CODE && !status)
             for (int j = 0; j < rows; j++) if (copy[j] < 0) copy[j] = NAN;
-        for (int j = rows; j < ((rows + 31) & ~31); j++) copy[j] = NAN;
+        for (int j = rows; j < PADDED(rows); j++) copy[j] = NAN;
     }
-    int absent = side->field[i].kind == KIND_SKETCH ? sketch_block(side, i, x, rows)
-                                                    : numeric_values(side, i, x, rows);
+    int absent = value_block(side, i, x, rows);
     int64_t *missing = side->counts + side->field[i].cells + side->field[i].bins + 2;
     missing[0] += absent - invalid;
     missing[1] += invalid;
 }
 
-/* Count `rows` rows of column i; the caller moves `pending` on when all columns are done. */
+/* Count at most BLOCK rows of column i; `side_end_block` follows when all columns are done. */
 static void side_block(Side *side, int i, const void *data, const uint8_t *status, int type,
                        int64_t start, int rows)
 {
@@ -269,18 +299,16 @@ static void side_block(Side *side, int i, const void *data, const uint8_t *statu
     if (f->kind == KIND_CATEGORY)
         category_block(f, data, marks, type, start, rows, side->counts + f->cells);
     else
-        value_block(side, i, data, marks, type, start, rows);
+        number_block(side, i, data, marks, type, start, rows);
 }
 
-static int side_room(const Side *side) { return BLOCK - side->pending; }
-
-static void side_advance(Side *side, int rows)
+static void side_end_block(Side *side, int rows)
 {
     side->counts[0] += rows;
-    if (side->slots && (side->pending += rows) == BLOCK) side_flush(side);
+    fold_pairs(side, rows);
 }
 
-/* Fold in what is staged, and carry Σq² from its low word to its high one. */
+/* Count what waits, and carry Σq² from its low word to its high one. */
 static void side_settle(Side *side)
 {
     side_flush(side);
@@ -294,7 +322,7 @@ static void side_settle(Side *side)
 
 static void side_clear(Side *side)
 {
-    side_flush(side);
+    side->pending = 0;
     memset(side->counts, 0, sizeof(int64_t) * (size_t)side->size);
     for (int i = 0; i < side->fields; i++) {
         side->extremes[2 * i] = INFINITY;

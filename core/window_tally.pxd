@@ -18,7 +18,7 @@ cdef class Tally:
     cdef readonly object extremes
     cdef readonly Py_ssize_t fields
     cdef Plan _plan
-    cdef object _stage, _gaps
+    cdef object _waiting, _stage, _gaps
 
     cdef void add_row(self, const double* values, const uint8_t* status) noexcept nogil
     cdef void add_columns(self, Columns columns) noexcept nogil

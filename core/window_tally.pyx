@@ -1,3 +1,4 @@
+# distutils: depends = src/gnomon/core/window_side.h src/gnomon/core/window_block.h
 """The counts of one side of a window: fixed-size buffers around the loops of window_side.h."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uintptr_t
@@ -29,13 +30,14 @@ cdef extern from "window_side.h":
         int32_t* slot_field
         int64_t* counts
         double* extremes
+        double* waiting
         int16_t* stage
         uint8_t* gaps
         int32_t wide
 
     enum:
         BLOCK
-        BUCKETS
+        WAITING
         KIND_NUMERIC
         KIND_SKETCH
         KIND_CATEGORY
@@ -47,8 +49,7 @@ cdef extern from "window_side.h":
     void side_row(Side* side, const double* values, const uint8_t* status) noexcept nogil
     void side_block(Side* side, int i, const void* data, const uint8_t* status, int type,
                     int64_t start, int rows) noexcept nogil
-    int side_room(const Side* side) noexcept nogil
-    void side_advance(Side* side, int rows) noexcept nogil
+    void side_end_block(Side* side, int rows) noexcept nogil
     void side_settle(Side* side) noexcept nogil
     void side_clear(Side* side) noexcept nogil
     void side_absorb(Side* side, const int64_t* counts, const double* extremes) noexcept nogil
@@ -98,10 +99,10 @@ cdef class Plan:
         if nudged:
             nudged.append(math.nextafter(nudged.pop(), math.inf))
         kept = np.array([*nudged, math.nan])
-        # Padded to whole vectors with what no value exceeds.
-        keys = np.full((len(nudged) + 7) // 8 * 8, np.iinfo(np.int32).max, dtype=np.int32)
-        for position, edge in enumerate(nudged):
-            keys[position] = quantise_one(edge, record.shift, record.inverse_step, LIMIT)
+        keys = np.array(
+            [quantise_one(edge, record.shift, record.inverse_step, LIMIT) for edge in nudged],
+            dtype=np.int32,
+        )
         self._edges.append(kept)
         self._keys.append(keys)
         record.edges = <const double*>address(kept)
@@ -134,6 +135,7 @@ cdef class Tally:
         layout, plan = self.layout, self._plan
         self.counts = np.zeros(layout.size, dtype=np.int64)
         self.extremes = np.empty((max(self.fields, 1), 2))
+        self._waiting = np.zeros((max(self.fields, 1), WAITING))
         self._stage = np.zeros(max(len(layout.slots), 1) * 3 * BLOCK, dtype=np.int16)
         self._gaps = np.zeros(max(len(layout.slots), 1), dtype=np.uint8)
         side.fields = self.fields
@@ -145,6 +147,7 @@ cdef class Tally:
         side.slot_field = <int32_t*>address(plan._slots)
         side.counts = <int64_t*>address(self.counts)
         side.extremes = <double*>address(self.extremes)
+        side.waiting = <double*>address(self._waiting)
         side.stage = <int16_t*>address(self._stage)
         side.gaps = <uint8_t*>address(self._gaps)
         side.size = layout.size
@@ -167,11 +170,11 @@ cdef class Tally:
         cdef Py_ssize_t start = 0, index
         cdef int rows
         while start < columns.rows:
-            rows = <int>min(columns.rows - start, <Py_ssize_t>side_room(side))
+            rows = <int>min(columns.rows - start, <Py_ssize_t>BLOCK)
             for index in range(self.fields):
                 column = &columns.columns[index]
                 side_block(side, <int>index, column.data, column.status, column.type, start, rows)
-            side_advance(side, rows)
+            side_end_block(side, rows)
             start += rows
 
     cdef void copy_to(self, int64_t* counts, double* extremes) noexcept nogil:
@@ -190,7 +193,7 @@ cdef class Tally:
 
     @property
     def nbytes(self):
-        arrays = (self.counts, self.extremes, self._stage, self._gaps)
+        arrays = (self.counts, self.extremes, self._waiting, self._stage, self._gaps)
         return sizeof(Side) + self._plan.nbytes + sum(array.nbytes for array in arrays)
 
 
