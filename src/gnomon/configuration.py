@@ -119,14 +119,19 @@ def _default(field: "dataclasses.Field[Any]", section: str, variable: str) -> An
 def _convert(value: Any, hint: Any, where: str) -> Any:
     """Convert a text or TOML value to the setting's type."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if any(option is Path for option in options) and isinstance(value, str | Path):
-        return Path(value)
     if isinstance(value, str) and any(typing.get_origin(option) is tuple for option in options):
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
-        return msgspec.convert(value, hint, strict=False)
+        return msgspec.convert(value, hint, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{where}: {error}") from error
+
+
+def _decode(kind: type, value: Any) -> Any:
+    """Make a path of a text; all other types are msgspec's own."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:

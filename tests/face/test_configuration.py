@@ -16,6 +16,8 @@ class Settings:
     host: str = "127.0.0.1"
     engines: tuple[str, ...] = ("onnx",)
     budget_seconds: float | None = None
+    packages: tuple[Path, ...] = ()
+    key_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.port < 0:
@@ -51,7 +53,10 @@ def test_texts_become_the_settings_type(file: str) -> None:
         "hub",
         file=file,
         environment={"GNOMON_HUB_ENGINES": "onnx, tflite", "GNOMON_HUB_BUDGET_SECONDS": "1.5"},
+        flags={"packages": "a, b", "key_file": "key.pem"},
     )
+    assert settings.packages == (Path("a"), Path("b"))
+    assert settings.key_file == Path("key.pem")
     assert settings.engines == ("onnx", "tflite")
     assert settings.budget_seconds == 1.5
 
