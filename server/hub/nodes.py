@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, NotAllowed, UnknownModel
 from gnomon.server.hub.authority import Identity
+from gnomon.server.hub.numbering import MAXIMUM_INTEGER
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
@@ -17,9 +18,6 @@ _FACTS = 64
 _FACT_CHARACTERS = 1_024
 _REASON_CHARACTERS = 4_096
 _DIGESTS = 1_000
-
-#: The largest integer that SQL stores; the wire's are unsigned.
-MAXIMUM_INTEGER = 2**63 - 1
 
 _NODE = schema.node.c
 

@@ -1,7 +1,7 @@
 """Telemetry: records become rows, each exactly once, in the transaction that moves the watermark.
 
 A record that the hub cannot read becomes an event and is counted; it never blocks the queue behind
-it. Such a record has no number of its own, so it takes that of its place among its neighbours.
+it.
 """
 
 import math
@@ -10,15 +10,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.server.hub import counts, labels, windows
 from gnomon.server.hub.catalogue import Catalogue
-from gnomon.server.hub.nodes import MAXIMUM_INTEGER
+from gnomon.server.hub.numbering import (
+    MAXIMUM_INTEGER,
+    Numbered,
+    number,
+    number_damaged,
+)
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
@@ -35,6 +38,9 @@ _UNREADABLE = (GnomonError, ValueError, TypeError, LookupError, ArithmeticError)
 _NAME = 64
 _TEXT = 128
 _LONG_TEXT = 4_096
+
+#: Characters of a digest, with which a refused record's event ends.
+_DIGEST = 64
 
 
 @dataclass
@@ -66,13 +72,6 @@ class _Batch:
         )
 
 
-@dataclass(frozen=True)
-class _Numbered:
-    sequence: int
-    record: hub_pb2.Record | None
-    data: bytes
-
-
 class Telemetry:
     """Takes uploads."""
 
@@ -92,10 +91,10 @@ class Telemetry:
             raise InvalidInput(f"{len(records)} records in one call; at most {MAXIMUM_RECORDS}")
         with self._database.write() as connection:
             watermark = self._watermark(connection, node, boot)
-            numbered = _number(records, watermark)
-            new = [one for one in numbered if one.sequence > watermark]
             batch = _Batch(node, boot, now_ms())
-            if not new or _is_repeat(connection, batch, watermark, numbered):
+            numbered = _number(connection, batch, records, watermark)
+            new = [one for one in numbered if one.sequence > watermark]
+            if not new:
                 return watermark
             refused = self._sort(connection, batch, new)
             _store(connection, batch)
@@ -112,7 +111,7 @@ class Telemetry:
         )
         return int(known) if known is not None else 0
 
-    def _sort(self, connection: Connection, batch: _Batch, new: Iterable[_Numbered]) -> int:
+    def _sort(self, connection: Connection, batch: _Batch, new: Iterable[Numbered]) -> int:
         """Put records into the batch; return how many were refused."""
         refused = 0
         for one in new:
@@ -120,11 +119,12 @@ class Telemetry:
                 self._sort_one(connection, batch, one)
             except _UNREADABLE as error:
                 refused += 1
-                detail = f"{error} ({len(one.data)} bytes, SHA-256 {sha256(one.data)})"
+                reason = str(error)[:_TEXT]
+                detail = f"{reason}; {len(one.data)} bytes, SHA-256 {one.digest}"
                 batch.add_event(one.sequence, batch.received_at, REFUSED_RECORD, detail)
         return refused
 
-    def _sort_one(self, connection: Connection, batch: _Batch, one: _Numbered) -> None:
+    def _sort_one(self, connection: Connection, batch: _Batch, one: Numbered) -> None:
         record = one.record
         if record is None:
             raise InvalidInput("the record is damaged: it is not a Record message")
@@ -218,62 +218,19 @@ def _short(text: str, limit: int, what: str) -> str:
     return text
 
 
-def _number(records: Sequence[bytes], watermark: int) -> list[_Numbered]:
-    """Decode records and give each its number.
-
-    Raises:
-        InvalidInput: where the numbers do not rise.
-    """
-    decoded = [_decode(data) for data in records]
-    following = _infer_first(decoded, watermark)
-    numbered = []
-    for record, data in zip(decoded, records, strict=True):
-        sequence = record.sequence if record is not None else following
-        if not following <= sequence <= MAXIMUM_INTEGER:
-            raise InvalidInput(
-                f"record {sequence} does not come after record {following - 1}; records should be "
-                "in order of their sequence, which starts at 1"
-            )
-        numbered.append(_Numbered(sequence, record, data))
-        following = sequence + 1
-    return numbered
-
-
-def _infer_first(decoded: Sequence[hub_pb2.Record | None], watermark: int) -> int:
-    """Return the number that the first record has, or has at least."""
-    for position, record in enumerate(decoded):
-        if record is not None:
-            return max(1, record.sequence - position) if position else 1
-    return watermark + 1
-
-
-def _decode(data: bytes) -> hub_pb2.Record | None:
-    try:
-        record: hub_pb2.Record = hub_pb2.Record.FromString(data)
-    except DecodeError:
-        return None
-    return record
-
-
-def _is_repeat(
-    connection: Connection, batch: _Batch, watermark: int, numbered: Sequence[_Numbered]
-) -> bool:
-    """Whether these records, all of them damaged, are those that came last.
-
-    Their numbers are inferred from the watermark, which has moved since, if so.
-    """
-    if any(one.record is not None for one in numbered):
-        return False
+def _number(
+    connection: Connection, batch: _Batch, records: Sequence[bytes], watermark: int
+) -> list[Numbered]:
+    numbered = number(records)
+    if numbered is not None or not records:
+        return numbered or []
     events = schema.event.c
-    last = connection.scalar(
+    refused = connection.scalars(
         select(events.detail).where(
-            events.node == batch.node,
-            events.boot == batch.boot,
-            events.sequence == watermark,
-            events.kind == REFUSED_RECORD,
+            events.node == batch.node, events.boot == batch.boot, events.kind == REFUSED_RECORD
         )
     )
-    return last is not None and sha256(numbered[-1].data) in last
+    return number_damaged(records, watermark, {detail[-_DIGEST:] for detail in refused})
 
 
 def _store(connection: Connection, batch: _Batch) -> None:

@@ -1,0 +1,75 @@
+"""Which number each record of an upload has, also those that are too damaged to say it themselves.
+
+A damaged record has the number of its place: one more than the record before it, or as many less
+than the first that can be read as it comes before that. Where none of an upload can be read, those
+that were refused before are sent again; the others come next. So no number that a good record will
+bear is ever used up twice.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from gnomon.proto import hub_pb2
+from gnomon.runtime.chunks import sha256
+from gnomon.runtime.errors import InvalidInput
+
+#: The largest integer that SQL stores; the wire's are unsigned.
+MAXIMUM_INTEGER = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A record's bytes and number, and the record, where they can be read."""
+
+    sequence: int
+    record: hub_pb2.Record | None
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the bytes, in hex."""
+        return sha256(self.data)
+
+
+def decode(data: bytes) -> hub_pb2.Record | None:
+    """Return a record, or None for bytes that are none or do not say their number."""
+    try:
+        record: hub_pb2.Record = hub_pb2.Record.FromString(data)
+    except DecodeError:
+        return None
+    return record if record.sequence else None
+
+
+def number(records: Sequence[bytes]) -> list[Numbered] | None:
+    """Number the records of an upload; None where not one can be read.
+
+    Raises:
+        InvalidInput: where the numbers do not rise.
+    """
+    decoded = [decode(data) for data in records]
+    readable = [position for position, record in enumerate(decoded) if record is not None]
+    if not readable:
+        return None
+    first = decoded[readable[0]]
+    following = max(1, first.sequence - readable[0]) if first is not None else 1
+    numbered = []
+    for record, data in zip(decoded, records, strict=True):
+        sequence = record.sequence if record is not None else following
+        if not following <= sequence <= MAXIMUM_INTEGER:
+            raise InvalidInput(
+                f"record {sequence} comes after record {following - 1}; records should be in order "
+                "of their sequence"
+            )
+        numbered.append(Numbered(sequence, record, data))
+        following = sequence + 1
+    return numbered
+
+
+def number_damaged(
+    records: Sequence[bytes], watermark: int, refused: Collection[str]
+) -> list[Numbered]:
+    """Number records of which not one can be read; `refused` are digests of those known as such."""
+    new = [data for data in records if sha256(data) not in refused]
+    return [Numbered(watermark + 1 + place, None, data) for place, data in enumerate(new)]
