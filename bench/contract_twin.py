@@ -136,6 +136,8 @@ def _judge_number(field: Field, value: int | float) -> tuple[float, str | None]:
         return number, "integer"
     exact = int(value) if field.kind.is_integer else number
     if field.kind.is_integer:
+        # Whole numbers have one zero only.
+        number += 0.0
         low, high = field.kind.integer_range
         if not low <= exact <= high:
             return number, "overflow"
@@ -204,13 +206,17 @@ def _edge(field: Field, rule: str) -> float:
         else (field.maximum, field.maximum_open, -math.inf)
     )
     assert bound is not None  # noqa: S101
-    if field.kind.is_integer or field.integer:
-        edge = math.ceil(bound) if towards > 0 else math.floor(bound)
-        return float(edge + (is_open and edge == bound) * (1 if towards > 0 else -1))
+    if field.kind.is_integer:
+        whole = math.ceil(bound) if towards > 0 else math.floor(bound)
+        return float(whole + (is_open and whole == bound) * (1 if towards > 0 else -1))
     if field.kind is Kind.FLOAT32:
         single = np.float32(bound)
-        return float(np.nextafter(single, np.float32(towards)) if is_open else single)
-    return math.nextafter(bound, towards) if is_open else float(bound)
+        edge = float(np.nextafter(single, np.float32(towards)) if is_open else single)
+    else:
+        edge = math.nextafter(bound, towards) if is_open else float(bound)
+    if field.integer:
+        return float(math.ceil(edge) if towards > 0 else math.floor(edge))
+    return edge
 
 
 class _Unknown:

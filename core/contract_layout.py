@@ -110,16 +110,12 @@ def _float_bounds(field: Field) -> tuple[float, float]:
     low, high = -edge, edge
     if field.minimum is not None:
         low = _rounded(field, field.minimum)
-        if field.integer:
-            low = float(field.integer_bounds[0])
-        elif field.minimum_open:
-            low = _step(field, low, math.inf)
+        low = _step(field, low, math.inf) if field.minimum_open else low
+        low = float(math.ceil(low)) if field.integer else low
     if field.maximum is not None:
         high = _rounded(field, field.maximum)
-        if field.integer:
-            high = float(field.integer_bounds[1])
-        elif field.maximum_open:
-            high = _step(field, high, -math.inf)
+        high = _step(field, high, -math.inf) if field.maximum_open else high
+        high = float(math.floor(high)) if field.integer else high
     low, high = max(low, -edge), min(high, edge)
     if low > high or (math.isinf(low) and low > 0) or (math.isinf(high) and high < 0):
         raise ContractError(

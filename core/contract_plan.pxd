@@ -230,6 +230,8 @@ cdef inline uint8_t check_number(const FieldPlan* field, double* value) noexcept
         value[0] = rounded
         return BROKE_OVERFLOW if overflow else check_double(field, rounded)
     if field.kind == VALUE_INTEGER:
+        # Whole numbers have one zero only.
+        value[0] += 0.0
         return check_fraction(field, value[0])
     value[0] = NAN
     return BROKE_TYPE

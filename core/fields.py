@@ -146,8 +146,8 @@ class Field:
 
     @property
     def integer_bounds(self) -> tuple[int, int]:
-        """The least and the greatest whole number that keeps the bounds and fits the kind."""
-        least, greatest = self.kind.integer_range if self.kind.is_integer else (-(2**63), 2**63)
+        """The least and the greatest number that an integer kind can hold within the bounds."""
+        least, greatest = self.kind.integer_range
         if self.minimum is not None:
             bound = math.ceil(self.minimum)
             least = max(least, bound + (self.minimum_open and bound == self.minimum))
