@@ -24,6 +24,8 @@ class MonitorSettings:
     """Mean number of intervals of a model between false alarms."""
     tolerance: float = 0.1
     """How far all sources together may move before it matters, in σ."""
+    ahead_ms: int = 86_400_000
+    """An interval that begins later than this from now waits: some node's clock is wrong."""
     intervals_a_transaction: int = 16
 
 
@@ -60,7 +62,9 @@ def closed(
     slowest = min(starts, default=None)
     ready = []
     for arrival in sorted(arrivals, key=lambda one: one.interval):
-        end, _ = arrival.interval
+        end, start = arrival.interval
+        if start - now > settings.ahead_ms:
+            break  # judged now, it would make everything until then come too late
         passed = slowest is not None and slowest >= end
         over = now - max(end, arrival.received_at) >= settings.grace_ms
         if not (passed or over):

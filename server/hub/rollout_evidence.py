@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from gnomon.core import latency
 from gnomon.server.hub import losses
-from gnomon.server.hub.desired import WHOLE
+from gnomon.server.hub.desired import WHOLE, engines_of
 from gnomon.server.hub.gate_bounds import quantile_levels
 from gnomon.server.hub.gates import (
     Check,
@@ -102,15 +102,8 @@ def staging_gap(connection: Connection, rollout: Row[Any], plan: Plan) -> Verdic
 
 def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:
     """Return the nodes in touch that serve the model's champion and lack the candidate."""
-    version = schema.version.c
-    packages = connection.execute(
-        select(version.digest, version.version, version.format).where(
-            version.name == rollout.model,
-            version.version.in_((rollout.champion, rollout.candidate)),
-        )
-    ).all()
-    champions = {row.digest for row in packages if row.version == rollout.champion}
-    candidates = {row.digest for row in packages if row.version == rollout.candidate}
+    champions = set(_formats(connection, rollout.model, rollout.champion))
+    candidates = set(_formats(connection, rollout.model, rollout.candidate))
     nodes = connection.execute(
         select(_NODE.name, _NODE.digests, _NODE.generation, _NODE.reported_generation)
         .where(_NODE.last_seen_at >= now_ms() - IN_TOUCH_MS, _NODE.revoked_at.is_(None))
@@ -124,6 +117,33 @@ def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:
         # Told since the rollout began and done with it: this node has no engine for the candidate.
         and not rollout.plan["generation"] < node.generation <= node.reported_generation
     ]
+
+
+def without_engine(connection: Connection, model: str, champion: str, candidate: str) -> list[str]:
+    """Return the nodes that serve the champion and could run no format of the candidate."""
+    champions = set(_formats(connection, model, champion))
+    formats = set(_formats(connection, model, candidate).values())
+    nodes = connection.execute(
+        select(_NODE.name, _NODE.digests, _NODE.facts)
+        .where(_NODE.revoked_at.is_(None))
+        .order_by(_NODE.name)
+    )
+    return [
+        node.name
+        for node in nodes
+        if champions & set(node.digests) and not formats & set(engines_of(node.facts))
+    ]
+
+
+def _formats(connection: Connection, model: str, version: str) -> dict[str, str]:
+    """Return the format of each package of a version, by digest."""
+    columns = schema.version.c
+    rows = connection.execute(
+        select(columns.digest, columns.format).where(
+            columns.name == model, columns.version == version
+        )
+    )
+    return {row.digest: row.format for row in rows}
 
 
 def _side(rows: _Rows, errors: losses.Losses, gates: Gates, alpha: float) -> Side:

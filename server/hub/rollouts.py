@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from gnomon.runtime.errors import Conflict, UnknownModel
 from gnomon.server.hub import alerts, desired
 from gnomon.server.hub.gates import Decision, Verdict, judge
-from gnomon.server.hub.rollout_evidence import gather, staging_gap
+from gnomon.server.hub.rollout_evidence import gather, staging_gap, without_engine
 from gnomon.server.hub.rollout_plan import Plan
 from gnomon.server.hub.rollout_state import ACTIVE, State, check_transition
 from gnomon.server.hub.store import schema
@@ -38,8 +38,8 @@ def create(change: Change, model: str, version: str, plan: Plan) -> str:
 
     Raises:
         UnknownModel: where there is no such version.
-        Conflict: where the model has no version in service yet, has this one, or is being rolled
-            out already.
+        Conflict: where the model has no version in service yet, has this one, is being rolled
+            out already, or a node that runs it could not run the candidate.
     """
     champion = _champion(change.connection, model, version)
     under_way = change.execute(
@@ -114,18 +114,29 @@ def plan_of(row: Row[Any]) -> Plan:
 
 def _take(database: Database, seen: Row[Any]) -> None:
     with database.read() as connection:
+        overtaken = _overtaken(connection, seen)
         found = verdict(connection, seen)
-    if found.decision is Decision.HOLD:
+    if found.decision is Decision.HOLD and not overtaken:
         return
     with database.change(GATE) as change:
         row = _locked(change, seen.id)
         # Somebody else, a person or another hub process, may have moved it in between.
         if (row.state, row.step) != (seen.state, seen.step):
             return
-        if found.decision is Decision.ROLL_BACK:
+        if overtaken:
+            _end(change, row, State.ABORTED, overtaken, "cancelled", {})
+        elif found.decision is Decision.ROLL_BACK:
             _end(change, row, State.ROLLED_BACK, found.reason, "failed", found.to_dict())
         else:
             _advance(change, row, found)
+
+
+def _overtaken(connection: Connection, row: Row[Any]) -> str:
+    """Return what somebody did meanwhile that leaves the rollout nothing to do, or nothing."""
+    version = _in_service(connection, row.model)
+    if version == row.champion:
+        return ""
+    return f"{row.model}@{version} was put into service in place of {row.champion}"
 
 
 def _advance(change: Change, row: Row[Any], found: Verdict) -> None:
@@ -230,15 +241,26 @@ def _champion(connection: Connection, model: str, candidate: str) -> str:
     )
     if known is None:
         raise UnknownModel(f"there is no {model}@{candidate} in the registry")
-    placements = schema.placement.c
-    champion = connection.scalar(
-        select(placements.version).where(placements.model == model, placements.ended_at.is_(None))
-    )
+    champion = _in_service(connection, model)
     if champion is None:
         raise Conflict(f"{model} has no version in service to compare with; place one first")
     if champion == candidate:
         raise Conflict(f"{model}@{candidate} is in service already")
-    return str(champion)
+    stranded = without_engine(connection, model, champion, candidate)
+    if stranded:
+        raise Conflict(
+            f"{', '.join(stranded[:5])} run {model}@{champion} and have no engine for any format "
+            f"of {model}@{candidate}; publish it in a format that they run",
+            details=[{"node": name} for name in stranded],
+        )
+    return champion
+
+
+def _in_service(connection: Connection, model: str) -> str | None:
+    placements = schema.placement.c
+    return connection.scalar(
+        select(placements.version).where(placements.model == model, placements.ended_at.is_(None))
+    )
 
 
 def _refuse_second(model: str, candidate: str, rollout_id: str) -> NoReturn:

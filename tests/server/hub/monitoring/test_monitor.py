@@ -368,6 +368,19 @@ def test_a_source_that_fell_silent_is_not_waited_for(
     assert judged(database) == [0]
 
 
+def test_a_clock_that_is_far_ahead_does_not_make_the_rest_late(
+    world: Any, database: Database, eta: str
+) -> None:
+    for day in (50_000, 50_001, 50_002):
+        world.window(eta, node="n1", day=day)
+    monitor.step(database, AT_ONCE)
+    for node in NODES:
+        world.window(eta, node=node, day=3)
+    monitor.step(database, AT_ONCE)
+    assert judged(database) == [3]
+    assert progress(database).late_windows == 0
+
+
 def test_intervals_close_in_order() -> None:
     settings = MonitorSettings(grace_ms=10, active_ms=1_000)
     sources = {"a": Source(latest_start=20, received_at=100)}

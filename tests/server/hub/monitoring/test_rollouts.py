@@ -165,8 +165,8 @@ def test_a_node_that_refuses_sends_it_back_with_its_reason(
 def test_nodes_in_touch_stage_it_before_it_gets_traffic(
     world: Any, database: Database, eta: tuple[str, str]
 ) -> None:
-    world.node("n1", digests=[eta[0]])
-    world.node("gone", digests=[eta[0]], last_seen_at=1)
+    world.node("n1", digests=[eta[0]], facts={"engines": "onnx"})
+    world.node("gone", digests=[eta[0]], facts={"engines": "onnx"}, last_seen_at=1)
     rollout_id = start(database)
     rollouts.step(database)
     assert stands(database, rollout_id) == ("pending", 0, 0)
@@ -181,7 +181,7 @@ def test_nodes_in_touch_stage_it_before_it_gets_traffic(
 def test_staging_is_not_waited_for_forever(
     world: Any, database: Database, eta: tuple[str, str]
 ) -> None:
-    world.node("n1", digests=[eta[0]])
+    world.node("n1", digests=[eta[0]], facts={"engines": "onnx"})
     rollout_id = start(database, plan=PLAN.model_copy(update={"staging_seconds": 0}))
     rollouts.step(database)
     assert stands(database, rollout_id)[0] == "running"
@@ -190,7 +190,7 @@ def test_staging_is_not_waited_for_forever(
 def test_a_node_without_an_engine_for_it_is_not_waited_for(
     world: Any, database: Database, eta: tuple[str, str]
 ) -> None:
-    world.node("n1", digests=[eta[0]])
+    world.node("n1", digests=[eta[0]], facts={"engines": "onnx"})
     rollout_id = start(database)
     with database.write() as connection:
         generation = desired.for_node(connection, "n1", {"engines": "onnx"}).generation
@@ -239,6 +239,34 @@ def test_what_cannot_be_rolled_out_is_refused(world: Any, database: Database) ->
     with pytest.raises(UnknownModel, match="no rollout"), database.change("ada") as change:
         rollouts.abort(change, "nothing", "")
     assert [action for _, action, _ in audited(database)] == ["place"]
+
+
+@pytest.mark.parametrize("placed", ["2", "3"])
+def test_a_version_that_is_placed_meanwhile_ends_the_rollout(
+    world: Any, database: Database, eta: tuple[str, str], placed: str
+) -> None:
+    world.publish("eta", "3")
+    rollout_id = start(database)
+    rollouts.step(database)
+    world.place("eta", placed)
+    rollouts.step(database)
+    row = row_of(database, rollout_id)
+    assert row.state == "aborted"
+    assert row.reason == f"eta@{placed} was put into service in place of 1"
+    assert list(weights(database).values()) == [1000]
+
+
+def test_no_node_is_left_without_a_version_that_it_can_run(
+    world: Any, database: Database, eta: tuple[str, str]
+) -> None:
+    small = world.publish("eta", "1", "tflite")
+    world.node("server", digests=[eta[0]], facts={"engines": "onnx,sklearn"})
+    world.node("device", digests=[small], facts={"engines": "tflite"})
+    with pytest.raises(Conflict, match="device run eta@1 and have no engine for any") as caught:
+        start(database)
+    assert caught.value.details == ({"node": "device"},)
+    world.publish("eta", "2", "tflite")
+    start(database)
 
 
 @pytest.mark.parametrize(
