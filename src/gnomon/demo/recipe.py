@@ -213,13 +213,13 @@ def find_negative_row(package: Package) -> dict[str, Any] | None:
 
 
 def _stretched(package: Package) -> Iterator[dict[str, Any]]:
-    """Yield golden rows with one, two, then three fields at an end of their range."""
+    """Yield golden rows with one field, then two, and so on, at an end of their range."""
     ends = {
         field.name: (field.minimum, field.maximum)
         for field in package.profile.inputs
         if field.kind.is_float and field.minimum is not None and not field.minimum_open
     }
-    for count in (1, 2, 3):
+    for count in range(1, len(ends) + 1):
         for names in combinations(ends, count):
             for values in product(*(ends[name] for name in names)):
                 for row in package.golden.rows:

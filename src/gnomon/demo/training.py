@@ -18,8 +18,9 @@ from gnomon.pipeline import litert, onnx_export
 from gnomon.pipeline.build import ModelFile
 from gnomon.pipeline.dataset import Dataset
 
-#: A network extrapolates along a straight line, so it is not shown the months it never saw.
-UNSEEN_BY_NETWORK = ("month",)
+#: A network extrapolates along a straight line, so it is not shown what winter cannot teach:
+#: other months, and the cloudbursts of summer.
+UNSEEN_BY_NETWORK = ("month", "precip")
 
 _TREES = {"max_iter": 120, "early_stopping": False}
 _NETWORK: dict[str, Any] = {
@@ -86,6 +87,9 @@ def train_network(
         known = np.random.default_rng(seed).choice(known, _NETWORK_ROWS, replace=False)
     inputs, targets = rows[known], labels[known]
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0)
+    # A column of a rare airport, scaled like a number, would be some 50 deviations large.
+    one_hot = _one_hot_columns(packing)
+    mean[one_hot], scale[one_hot] = 0.0, np.sign(scale[one_hot])
     scaled = (inputs - mean) / np.where(scale > 0, scale, 1.0)
     network = MLPRegressor(random_state=seed, **_NETWORK)
     with threadpool_limits(1), warnings.catch_warnings():
@@ -117,6 +121,15 @@ def _network_packing(fields: Sequence[Field], contract: Contract, dataset: Datas
             missing = round(float(np.nanmean(dataset.columns([field.name])[field.name])), 6)
         features.append(Feature(field.name, _encoding(field, "onehot"), missing))
     return Packing(contract, [Tensor(litert.INPUT, "FP32", tuple(features))])
+
+
+def _one_hot_columns(packing: Packing) -> NDArray[np.bool_]:
+    columns: list[bool] = []
+    for feature in packing.tensors[0].features:
+        is_hot = feature.encode == "onehot"
+        field = packing.contract.fields[packing.contract.field_index(feature.field)]
+        columns += [is_hot] * (len(field.allowed or ()) if is_hot else 1)
+    return np.array(columns)
 
 
 def _encoding(field: Field, of_category: str) -> str:
