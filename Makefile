@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Some checkers start others by name.
+export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
 .PHONY: demo test lint build proto bench clean
