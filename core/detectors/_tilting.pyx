@@ -12,6 +12,7 @@ cdef enum:
     COLUMNS = 5
 
 cdef double LOG_CAP = 500.0  # exp(500) times any live statistic is still a double
+cdef double MOST_BURST = 1000.0  # rows of a burst beyond which other tilts do better
 cdef double NOTHING = -25.0  # log evidence whose exponential no sum notices
 
 
@@ -131,14 +132,15 @@ cdef class Tilting:
         cdef double ratio = rows / (rows + self.quadratic[tilt])
         cdef double wanted = exp(self.log_weight[tilt] - self.threshold) * (1.0 - 1e-9)
         cdef double term = exp(events * log1p(-ratio)), step, tail = 1.0, count = 0.0
-        while tail > wanted and count <= rows:
+        while tail > wanted and count < MOST_BURST:
             term *= ratio * (count + events) / (count + 1.0)
             count += 1.0
             # The terms that follow shrink at least as fast as this step.
             step = ratio * (count + events) / (count + 1.0)
             if step < 1.0:
                 tail = term / (1.0 - step)
-        self.burst[tilt] = count
+        # A window far larger than the reference has no count that is rare enough.
+        self.burst[tilt] = count if tail <= wanted else 1e300
         self.cost[tilt] = log(tail)
 
     cdef void weigh(self) noexcept nogil:

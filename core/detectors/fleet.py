@@ -10,7 +10,8 @@ If the rows of the pool are exchangeable between sources, c is a draw without re
 pool; the mean of exp(θ·c) is then at most that of a draw with replacement (Hoeffding 1963,
 theorem 4), so e has a mean of at most 1 exactly: no reference enters, and no approximation. For a
 single cell with C rows among the pool's N the two margins may change roles, and the cheaper of
-`n·log Z` and `C·log(1 + (n/N)(exp(θ) − 1))` is the price. A source with far more rows than the
+`n·log Z` and `C·log(1 + (n/N)(exp(θ) − 1))` is the price. So may source and peers: what the one
+has more the others have less. A source with far more rows than the
 others is thinned to a few times their median in the pool, which keeps the guarantee (Jensen).
 
 A broken source makes its peers look bad. So the source with the most evidence against it leaves
@@ -39,7 +40,7 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.field import FieldDetector
-from gnomon.core.detectors.peers import PeerField
+from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.core.reference import FieldReference
 
@@ -115,7 +116,7 @@ class FleetDetector:
             PeerField(one, peer_tolerance, peer_design_effect, threshold) for one in references
         ]
         self._sources: dict[str, int] = {}
-        self._state = [np.zeros((0, len(peer.tilts), 4)) for peer in self._peers]
+        self._state = [np.zeros((0, len(peer.tilts), COLUMNS)) for peer in self._peers]
         self._suspect = np.zeros((len(references), 0), dtype=np.bool_)
 
     @property
@@ -210,7 +211,7 @@ class FleetDetector:
         for position in np.flatnonzero(evidence >= self.threshold):
             alarm = peer.alarm(after[position], float(evidence[position]), self.threshold)
             verdict.alone.append((names[position], alarm))
-            after[position, :, 0] = 0.0  # restart; what keeps it out of the pool stays
+            after[position, :, EVIDENCE] = 0.0  # restart; what keeps it out of the pool stays
         self._state[index][rows] = after
 
     def state(self) -> bytes:
@@ -236,7 +237,7 @@ class FleetDetector:
             bits = np.frombuffer(reader.take((fields * sources + 7) // 8), np.uint8)
             suspect = np.unpackbits(bits, count=fields * sources).reshape(fields, sources)
             worlds = [reader.sized() for _ in self._world]
-            state = [reader.floats(sources, len(peer.tilts), 4) for peer in self._peers]
+            state = [reader.floats(sources, len(peer.tilts), COLUMNS) for peer in self._peers]
             reader.finish()
         except (zlib.error, ValueError) as error:
             raise StateMismatch(

@@ -10,8 +10,9 @@ from gnomon.core.detectors.build import build_library
 from gnomon.core.detectors.tilts import Floats, Tilt
 from gnomon.core.reference import FieldReference
 
-EVIDENCE, LEAD, DIFFERENCE, AGE = range(4)
-COLUMNS = 4
+EVIDENCE, LEAD, DIFFERENCE, AGE, RECENT = range(5)
+COLUMNS = 5
+MEMORY = 0.7  # weight of the past in what a source has done recently
 HEAVIEST = 4.0  # a source counts in the pool for at most this many times the median source
 LOG_CAP = 500.0
 
@@ -50,7 +51,7 @@ class PeerField:
             tilt for tilt, kept in zip(library.tilts, keep, strict=True) if kept
         ]
         self.scores = scores[keep]
-        self.steep = np.exp(self.scores)
+        self.steep, self.fall = np.exp(self.scores), np.exp(-self.scores)
         self.single = (np.arange(len(keep)) >= tilted)[keep]
         self.theta = library.theta[keep]
         weight = library.weight[keep]
@@ -74,19 +75,26 @@ class PeerField:
         # The pool that a source is drawn from holds all of its own rows, whatever its weight.
         outside = (1.0 - pool.weight)[:, None]
         total = pool.counts.sum() + outside * rows
-        own = counts @ self.steep.T
-        mean = (pool.counts @ self.steep.T + outside * own) / np.maximum(total, 1.0)
-        ceiling = mean
-        if self.tolerance > 0:
-            square = self.steep**2
-            second = (pool.counts @ square.T + outside * (counts @ square.T)) / total
-            ceiling = mean + self.tolerance * np.sqrt(np.maximum(second - mean**2, 0.0))
-        price = rows * np.log(np.maximum(ceiling, 1e-300))
+        everything = pool.counts + outside * counts
+        price = rows * self._log_mean(everything, total, self.steep)
+        # What the source has more, its peers have less: the smaller side is the tighter bound.
+        rest = (total - rows) * self._log_mean(everything, total, self.fall)
+        price = np.minimum(price, everything @ self.scores.T + rest)
         if self.tolerance == 0:
             price = np.minimum(price, self._swapped(counts, pool, outside, rows / total))
         gain: Floats = (counts @ self.scores.T - price) / self.design_effect
         gain[counts.sum(axis=1) == 0] = 0.0
         return gain
+
+    def _log_mean(self, everything: Floats, total: Floats, steep: Floats) -> Floats:
+        """Return the log mean of a row's tilt over the pool, the tolerance included."""
+        safe = np.maximum(total, 1.0)
+        mean = everything @ steep.T / safe
+        if self.tolerance > 0:
+            variance = np.maximum(everything @ (steep**2).T / safe - mean**2, 0.0)
+            mean = mean + self.tolerance * np.sqrt(variance)
+        found: Floats = np.log(np.maximum(mean, 1e-300))
+        return found
 
     def _swapped(self, counts: Floats, pool: Pool, outside: Floats, share: Floats) -> Floats:
         """Price single cells with the margins' roles exchanged; infinite for other tilts."""
@@ -104,17 +112,22 @@ class PeerField:
         own_mean = counts @ self.scores.T / np.maximum(rows, 1.0)[:, None]
         after = state.copy()
         fresh = state[:, :, LEAD] <= 0
-        after[fresh] *= np.array([1.0, 0.0, 0.0, 0.0])
+        after[fresh, LEAD : AGE + 1] = 0.0
         after[:, :, EVIDENCE] = (1 + state[:, :, EVIDENCE]) * np.exp(np.minimum(gain, LOG_CAP))
         after[:, :, LEAD] += gain
         after[:, :, DIFFERENCE] += own_mean - peers @ self.scores.T / peer_rows
         after[:, :, AGE] += 1
+        after[:, :, RECENT] = MEMORY * state[:, :, RECENT] + gain
         after[rows == 0] = state[rows == 0]
         return after
 
     def suspicion(self, state: Floats) -> Floats:
-        """Return for each source its strongest log evidence, weighted, whatever has alarmed."""
-        best: Floats = np.max(state[:, :, LEAD] + self.log_weight, axis=1)
+        """Return for each source its strongest log evidence, weighted, whatever has alarmed.
+
+        Evidence that has stopped growing does not count: the source has been repaired.
+        """
+        lead = np.where(state[:, :, RECENT] > 0, state[:, :, LEAD] + self.log_weight, -np.inf)
+        best: Floats = np.max(lead, axis=1)
         return best
 
     def evidence(self, state: Floats) -> Floats:

@@ -26,6 +26,7 @@ change detection" (2022), for the statistic; the pricing of the reference is der
 """
 
 from dataclasses import dataclass
+from math import log
 from statistics import NormalDist
 
 import numpy as np
@@ -155,16 +156,16 @@ def unit_shares(edges: Floats, shares: Floats, factor: float, offset: float) -> 
 def solve_step(share: float, step: float) -> float | None:
     """Return θ that tilts a cell's share by step²/2 nats a row, up or down; None if it cannot."""
     low, high = (share, 1 - 1e-9) if step > 0 else (1e-9, share)
-    for _ in range(60):
+    for _ in range(40):
         middle = (low + high) / 2
-        nats = middle * np.log(middle / share) + (1 - middle) * np.log((1 - middle) / (1 - share))
+        nats = middle * log(middle / share) + (1 - middle) * log((1 - middle) / (1 - share))
         if (nats < step**2 / 2) == (step > 0):
             low = middle
         else:
             high = middle
     if not 1e-6 < low < 1 - 1e-6:
         return None
-    return float(np.log(low / (1 - low)) - np.log(share / (1 - share)))
+    return log(low / (1 - low)) - log(share / (1 - share))
 
 
 def posterior_shares(counts: Floats, *, outside: bool) -> Floats:
