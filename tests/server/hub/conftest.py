@@ -33,7 +33,7 @@ CALL_SECONDS = 20
 #: A hub that was killed is tried again soon.
 OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 10_000),  # how long an attempt may take
     ("grpc.max_reconnect_backoff_ms", 200),
 )
 

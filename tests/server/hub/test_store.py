@@ -12,6 +12,8 @@ from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import InvalidInput, StorageError, UnknownModel
@@ -40,6 +42,18 @@ def test_the_newest_revision_is_known_without_alembic() -> None:
     configuration = Config()
     configuration.set_main_option("script_location", str(migrations.FOLDER))
     assert ScriptDirectory.from_config(configuration).get_current_head() == migrations.HEAD
+
+
+def test_the_schema_can_be_said_to_postgresql() -> None:
+    dialect = postgresql.dialect()
+    for table in schema.metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            statement = str(CreateIndex(index).compile(dialect=dialect))
+            partial = index.dialect_options["sqlite"]["where"] is not None
+            assert ("WHERE" in statement) == partial
+    window = str(CreateTable(schema.window).compile(dialect=dialect))
+    assert "position BIGSERIAL" in window
 
 
 def test_opening_again_changes_nothing(database: Database, tmp_path: Path) -> None:
