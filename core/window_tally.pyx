@@ -1,4 +1,4 @@
-# distutils: depends = src/gnomon/core/window_side.h src/gnomon/core/window_block.h
+# distutils: depends = src/gnomon/core/window_block.h src/gnomon/core/window_load.h
 """The counts of one side of a window: fixed-size buffers around the loops of window_side.h."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uintptr_t
