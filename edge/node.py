@@ -66,22 +66,6 @@ class Node:
             StorageError: it cannot be used, or another process uses it.
         """
         self._settings = settings
-        self._lock = FolderLock(settings.data_folder)
-        self._spool = Spool(
-            settings.data_folder / "spool",
-            budget_bytes=settings.spool_bytes,
-            merge=self._merge_windows,
-        )
-        self.runtime = Runtime(
-            SpoolSink(self._spool), checkpoint_seconds=settings.checkpoint_seconds
-        )
-        engines = settings.engines or available_engines()
-        self._facts = _facts(engines)
-        self._membership = Membership(settings, self._facts)
-        self._slots = Slots(settings.data_folder / "slots")
-        self._installer = Installer(self._slots, self.runtime, engines)
-        self._state_path = settings.data_folder / "sync.json"
-        self._machine = SyncMachine(self._read_state())
         self._calls = 0
         self._is_hub_reachable = False
         self._has_told_dropped = False
@@ -89,6 +73,28 @@ class Node:
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._lock = FolderLock(settings.data_folder)
+        try:
+            self._open(settings)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _open(self, settings: NodeSettings) -> None:
+        folder = settings.data_folder
+        engines = settings.engines or available_engines()
+        self._facts = _facts(engines)
+        self._state_path = folder / "sync.json"
+        self._machine = SyncMachine(self._read_state())
+        self._membership = Membership(settings, self._facts)
+        slots = Slots(folder / "slots")
+        self._spool = Spool(
+            folder / "spool", budget_bytes=settings.spool_bytes, merge=self._merge_windows
+        )
+        self.runtime = Runtime(
+            SpoolSink(self._spool), checkpoint_seconds=settings.checkpoint_seconds
+        )
+        self._installer = Installer(slots, self.runtime, engines)
 
     def __enter__(self) -> Self:
         self.start()
@@ -181,7 +187,10 @@ class Node:
     def _read_state(self) -> SyncState:
         if not self._state_path.exists():
             return SyncState()
-        return SyncState.decode(self._state_path.read_bytes())
+        try:
+            return SyncState.decode(self._state_path.read_bytes())
+        except OSError as error:
+            raise StorageError(f"{self._state_path} cannot be read: {error}") from error
 
     def _save(self) -> None:
         try:

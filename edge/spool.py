@@ -9,23 +9,22 @@ of the same package, route and interval are merged; both are counted.
 
 import logging
 import os
-import re
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnomon.edge.frames import Frame, scan
-from gnomon.edge.segment import Segment
+from gnomon.edge.frames import Frame
+from gnomon.edge.segment import Segment, load_segments, next_boot, segment_path
 from gnomon.edge.thinning import WindowMerge, merge_windows, sample_count, without_samples
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
-from gnomon.runtime.files import sync_folder, write_durably
+from gnomon.runtime.files import sync_folder
 
 _log = logging.getLogger(__name__)
-_NAME = re.compile(r"^(\d{8}-[0-9a-f]{12})\.(\d{20})\.segment$")
+#: Where merging gave little room, the windows are not looked through again at every put.
+_PUTS_BETWEEN_MERGES = 64
 _SAMPLES = frozenset(("predictions", "refusal"))
 
 
@@ -72,17 +71,16 @@ class Spool:
         self._clock = clock
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._segments: list[Segment] = []
         self._watermarks: dict[str, int] = {}
         self._active: int | None = None
         self._unsynced: list[int] = []
         self._dirty = False
         self._sequence = self._sent = 0
-        self._merged = self._dropped = self._damaged = 0
+        self._merged = self._dropped = self._next_merge = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._load()
-            self.boot = self._next_boot()
+            self._segments, self._damaged = load_segments(folder)
+            self.boot = next_boot(folder, self._segments)
         except OSError as error:
             raise StorageError(f"the spool {folder} cannot be opened: {error}") from error
 
@@ -178,44 +176,6 @@ class Spool:
                 os.close(descriptor)
             self._unsynced = []
 
-    def _load(self) -> None:
-        for path in sorted(self._folder.iterdir()):
-            if path.name.startswith("."):
-                path.unlink()
-            elif match := _NAME.match(path.name):
-                self._load_segment(path, match[1])
-
-    def _load_segment(self, path: Path, boot: str) -> None:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            _log.warning("the spool's segment %s cannot be read and is left out: %s", path, error)
-            self._damaged += 1
-            return
-        found = scan(data)
-        self._damaged += found.damaged
-        if found.damaged:
-            _log.warning("%d damaged places in the spool's segment %s", found.damaged, path)
-        if not found.frames:
-            path.unlink()
-            return
-        if found.sound_bytes < len(data):
-            os.truncate(path, found.sound_bytes)
-        segment = Segment(path, boot)
-        for frame in found.frames:
-            segment.add(frame)
-        segment.size = found.sound_bytes
-        self._segments.append(segment)
-
-    def _next_boot(self) -> str:
-        counter = self._folder / "boots"
-        seen = [int(segment.boot[:8]) for segment in self._segments]
-        if counter.exists() and (text := counter.read_bytes()).isdigit():
-            seen.append(int(text))
-        ordinal = max(seen, default=0) + 1
-        write_durably(counter, str(ordinal).encode())
-        return f"{ordinal:08d}-{secrets.token_hex(6)}"
-
     def _append(self, frame: Frame) -> None:
         segment = self._active_segment(frame)
         descriptor = self._active
@@ -235,7 +195,7 @@ class Spool:
             if self._segments[-1].size + frame.size <= self._segment_bytes:
                 return self._segments[-1]
             self._rotate()
-        path = self._folder / f"{self.boot}.{frame.sequence:020d}.segment"
+        path = segment_path(self._folder, self.boot, frame.sequence)
         try:
             self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -268,12 +228,14 @@ class Spool:
                 yield from (f for f in segment.read() if f.sequence > watermark)
 
     def _make_room(self, needed: int) -> bool:
+        """Give up samples, then merge windows, until there is room or nothing more to give up."""
         try:
-            for step in (self._drop_samples, self._merge_windows):
-                for segment in list(self._segments):
-                    if self._bytes() + needed <= self._budget_bytes:
-                        return True
-                    step(segment)
+            for segment in list(self._segments):
+                if self._bytes() + needed <= self._budget_bytes:
+                    return True
+                self._drop_samples(segment)
+            if self._bytes() + needed > self._budget_bytes:
+                self._merge_windows()
         except OSError as error:
             raise StorageError(f"the spool {self._folder} cannot be thinned: {error}") from error
         return self._bytes() + needed <= self._budget_bytes
@@ -287,22 +249,35 @@ class Spool:
             )
             self._rewrite(segment, without_samples(frames))
 
-    def _merge_windows(self, segment: Segment) -> None:
-        # What may already have left the node keeps its sequence: merged, it would count twice.
-        if self._merge is None or segment.boot != self.boot:
+    def _merge_windows(self) -> None:
+        """Merge windows within this boot's segments, and segments that become small."""
+        if self._merge is None or self._sequence < self._next_merge:
             return
-        frames = segment.read()
-        sent = [f for f in frames if f.sequence <= self._sent]
-        unsent = merge_windows([f for f in frames if f.sequence > self._sent], self._merge)
-        if len(sent) + len(unsent) < len(frames):
-            self._merged += len(frames) - len(sent) - len(unsent)
-            self._rewrite(segment, sent + unsent)
+        before = self._bytes()
+        kept: Segment | None = None
+        for segment in [s for s in self._segments if s.boot == self.boot]:
+            frames = kept.read() + segment.read() if kept else segment.read()
+            # What may already have left the node keeps its sequence: merged, it would count twice.
+            sent = [frame for frame in frames if frame.sequence <= self._sent]
+            unsent = [frame for frame in frames if frame.sequence > self._sent]
+            thinned = sent + merge_windows(unsent, self._merge)
+            if kept and sum(frame.size for frame in thinned) > self._segment_bytes:
+                kept = segment
+                continue
+            self._merged += len(frames) - len(thinned)
+            # A crash in between leaves records twice: loading passes over the second.
+            self._rewrite(kept or segment, thinned)
+            if kept:
+                self._rewrite(segment, [])
+            kept = kept or segment
+        if before - self._bytes() < self._budget_bytes // 8:
+            self._next_merge = self._sequence + _PUTS_BETWEEN_MERGES
 
     def _rewrite(self, segment: Segment, frames: list[Frame]) -> None:
         if segment is self._segments[-1]:
             self._rotate()
-        if not frames:
+        if frames:
+            segment.replace(frames)
+        else:
             segment.path.unlink(missing_ok=True)
             self._segments.remove(segment)
-            return
-        segment.replace(frames)

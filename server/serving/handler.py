@@ -26,6 +26,9 @@ from gnomon.runtime.routes import Route
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 
+#: What a request may be called; labels are joined by it, so telemetry carries it.
+_ID_CHARACTERS = 128
+
 
 class Handler:
     """Answers for one runtime. Threads may share it.
@@ -85,8 +88,10 @@ class Handler:
             GnomonError: as `Runtime.predict_columns`; `InvalidInput` also for what cannot be read.
         """
         self._check_version(request)
-        options: dict[str, Any] = {"request_id": request.id or None}
+        options: dict[str, Any] = {"request_id": request.id[:_ID_CHARACTERS] or None}
         try:
+            if len(request.id) > _ID_CHARACTERS:
+                raise _wrong("id", request.id, f"at most {_ID_CHARACTERS} characters")
             options["at"] = _time(request)
             options["key"] = _text(request, "key")
             columns = decode_inputs(request)

@@ -166,6 +166,20 @@ def test_a_spool_full_of_windows_merges_those_of_one_interval(tmp_path: Path) ->
     assert sum(r.window.window[0] for r in receiver.taken) == 200
 
 
+def test_a_crash_between_joining_and_removing_delivers_nothing_twice(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, segment_bytes=120)
+    for number in range(10):
+        spool.put(window(bytes([number])))
+    spool.close()
+    first, *others = sorted(tmp_path.glob("*.segment"))
+    assert len(others) > 1
+    first.write_bytes(b"".join(path.read_bytes() for path in (first, *others)))
+    receiver = Receiver()
+    receiver.drain(Spool(tmp_path))
+    assert [record.window.window[0] for record in receiver.taken] == list(range(10))
+    assert list(tmp_path.glob("*.segment")) == []
+
+
 def test_what_was_handed_out_is_never_merged(tmp_path: Path) -> None:
     spool = Spool(tmp_path, budget_bytes=1_000, merge=lambda _, a, b: bytes([a[0] + b[0]]))
     receiver = Receiver()

@@ -93,6 +93,15 @@ def test_empty_requests_are_refused_and_counted(served: Any) -> None:
     assert served.counted() == {"refused": 2}
 
 
+def test_an_endless_id_is_refused_and_counted(served: Any) -> None:
+    message = request()
+    message.id = "x" * 129
+    assert "at most 128" in str(refusal(served, message)[1])
+    message.id = "x" * 128
+    assert served.infer(message).id == message.id
+    assert served.counted() == {"answered": 1, "refused": 1}
+
+
 @pytest.mark.parametrize("data", [b"\xff\xff", b"\x0a\x05ab", b"\x2a\x01\xff"])
 def test_malformed_messages_are_invalid_arguments(served: Any, data: bytes) -> None:
     call = served.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")

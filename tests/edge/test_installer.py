@@ -1,0 +1,81 @@
+"""What the installer refuses before anything is fetched, and windows that merge on the node."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from gnomon.edge.installer import Installer
+from gnomon.edge.slots import Slots
+from gnomon.edge.spool import Spool
+from gnomon.edge.uploader import SpoolSink
+from gnomon.proto import hub_pb2
+from gnomon.runtime.package import Package
+from gnomon.runtime.routes import single
+from gnomon.runtime.runtime import Runtime
+from gnomon.runtime.signing import Signer, TrustStore
+
+GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
+
+
+@pytest.fixture
+def package(tmp_path: Path, builder: ModuleType, signer: Signer) -> Package:
+    made: Package = builder.make_package(tmp_path / "eta-1", signer)
+    return made
+
+
+def test_a_full_spool_merges_real_windows_and_loses_no_count(
+    tmp_path: Path, package: Package
+) -> None:
+    installers: list[Installer] = []
+    spool = Spool(
+        tmp_path / "spool",
+        budget_bytes=4_000,
+        merge=lambda *windows: installers[0].merge_windows(*windows),
+    )
+    runtime = Runtime(SpoolSink(spool), checkpoint_seconds=3_600)
+    installers.append(Installer(Slots(tmp_path / "slots"), runtime, ("onnx",)))
+    runtime.load(package)
+    runtime.apply([single("eta", package.digest)])
+    for number in range(60):
+        runtime.predict("eta", GOOD, at=1_700_000_000 + number)
+        runtime.flush()
+    rows = answered = 0
+    _, records = spool.batch(1 << 20)
+    for data in records:
+        record = hub_pb2.Record.FromString(data)
+        if record.HasField("window"):
+            window = package.profile.read_window(record.window.window)
+            rows += record.window.rows
+            answered += window.outcome_rows["answered"]
+    assert (rows, answered) == (60, 60)
+    assert spool.figures().merged > 0
+    assert installers[0].merge_windows("f" * 64, b"", b"") is None
+    assert installers[0].merge_windows(package.digest, b"no", b"windows") is None
+    runtime.close()
+
+
+def test_what_cannot_be_restored_is_told_and_the_rest_answers(
+    tmp_path: Path, package: Package, trust: TrustStore
+) -> None:
+    slots = Slots(tmp_path / "slots")
+    for digest, data in package.iter_blobs():
+        slots.put(digest, data)
+    slots.install(package.digest, package.envelopes, trust)
+    runtime = Runtime(SpoolSink(Spool(tmp_path / "spool")))
+    installer = Installer(slots, runtime, ("onnx",))
+    lost = "0" * 64
+    state = hub_pb2.DesiredState(
+        generation=1,
+        packages=[hub_pb2.PackageRef(digest=package.digest), hub_pb2.PackageRef(digest=lost)],
+        routes=[
+            hub_pb2.Route(name="eta", targets=[hub_pb2.Target(digest=package.digest, weight=1000)]),
+            hub_pb2.Route(name="lost", targets=[hub_pb2.Target(digest=lost, weight=1000)]),
+        ],
+    )
+    (failure,) = installer.restore(state, trust)
+    assert "not installed" in failure
+    assert list(runtime.routes) == ["eta"]
+    assert runtime.predict("eta", GOOD).version == "1"
+    assert len(installer.restore(state, TrustStore(()))) == 1
+    runtime.close()
