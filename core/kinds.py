@@ -1,0 +1,71 @@
+"""The words that fields are described with: `Kind`, `Policy`, and the error that refuses one."""
+
+from enum import StrEnum
+
+__all__ = ["ContractError", "Kind", "Policy"]
+
+
+class ContractError(ValueError):
+    """A contract, field, rule or packing that contradicts itself; says where and what would do."""
+
+
+class Kind(StrEnum):
+    """What a field holds. A category is a text out of a known list; a vector has a fixed shape."""
+
+    BOOL = "bool"
+    INT8 = "int8"
+    INT16 = "int16"
+    INT32 = "int32"
+    INT64 = "int64"
+    UINT8 = "uint8"
+    UINT16 = "uint16"
+    UINT32 = "uint32"
+    UINT64 = "uint64"
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    STRING = "string"
+    CATEGORY = "category"
+    VECTOR = "vector"
+    TENSOR = "tensor"
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether values are whole numbers of a fixed width."""
+        return self.value.startswith(("int", "uint"))
+
+    @property
+    def is_float(self) -> bool:
+        """Whether values are floating-point numbers."""
+        return self.value.startswith("float")
+
+    @property
+    def is_number(self) -> bool:
+        """Whether values can be ordered and counted with; a bool cannot."""
+        return self.is_integer or self.is_float
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values come in as text."""
+        return self in (Kind.STRING, Kind.CATEGORY)
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether a value is many numbers of a fixed shape (float32)."""
+        return self in (Kind.VECTOR, Kind.TENSOR)
+
+    @property
+    def integer_range(self) -> tuple[int, int]:
+        """The least and the greatest value of an integer kind."""
+        bits = int(self.value.lstrip("uint"))
+        if self.value.startswith("u"):
+            return 0, 2**bits - 1
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+class Policy(StrEnum):
+    """What is done about a violation: refuse the row, repair the value, or only say so."""
+
+    REJECT = "reject"
+    CLIP = "clip"
+    IMPUTE = "impute"
+    FLAG = "flag"
