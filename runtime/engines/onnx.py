@@ -6,6 +6,7 @@ the Python module, which holds a second copy of the library (27 MB).
 
 import ctypes
 import importlib.util
+import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +19,11 @@ from gnomon.core.packing import Packing
 from gnomon.core.row import Row
 from gnomon.runtime.engines import ort_row, ort_session
 from gnomon.runtime.engines.base import EngineClosed
+from gnomon.runtime.engines.ort_values import SessionClosed, SessionError, initialise
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.manifest import Manifest
+
+logger = logging.getLogger("gnomon.runtime")
 
 _lock = threading.Lock()
 _library: ctypes.CDLL | None = None
@@ -56,7 +60,11 @@ def _initialise() -> bool:
                 return False
             library = ctypes.CDLL(str(path))
             address = ctypes.cast(library.OrtGetApiBase, ctypes.c_void_p).value
-            ort_session.initialise(address or 0)
+            try:
+                initialise(address or 0)
+            except SessionError as error:
+                logger.warning("the Python module runs ONNX, since %s: %s", path, error)
+                return False
             _library = library
     return True
 
@@ -70,16 +78,16 @@ class NativeOnnxEngine:
         self.reference = manifest.reference
         try:
             self.session = ort_session.Session(model, manifest.output_tensors)
-        except ort_session.SessionError as error:
+        except SessionError as error:
             raise _cannot_load(manifest, error) from error
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the output tensors by name; see `Engine.run`."""
         try:
             return self.session.run(tensors)
-        except ort_session.SessionClosed as error:
+        except SessionClosed as error:
             raise _closed(self.reference) from error
-        except (ort_session.SessionError, TypeError, ValueError) as error:
+        except (SessionError, TypeError, ValueError) as error:
             raise _failed(self.reference, error) from error
 
     def row_runner(self, packing: Packing) -> "NativeRowRunner | None":
@@ -105,16 +113,16 @@ class NativeRowRunner:
         packers = dict(zip(names, packing.packers, strict=True))
         try:
             self._runner = ort_row.RowRunner(engine.session, packers)
-        except ort_session.SessionError as error:
+        except SessionError as error:
             raise _failed(self._reference, error) from error
 
     def run(self, row: Row) -> list[Any]:
         """Return each output in the manifest's order."""
         try:
             return self._runner.run(row)
-        except ort_session.SessionClosed as error:
+        except SessionClosed as error:
             raise _closed(self._reference) from error
-        except ort_session.SessionError as error:
+        except SessionError as error:
             raise _failed(self._reference, error) from error
 
 

@@ -6,13 +6,12 @@ from libc.string cimport memcpy
 
 from gnomon.core.packing_loop cimport TensorPacker, pack_row
 from gnomon.core.row cimport Row
-from gnomon.runtime.engines.ort_session cimport (
-    Session, TensorView, check, element_size, release, wrap,
-)
+from gnomon.runtime.engines.ort_session cimport Session
+from gnomon.runtime.engines.ort_values cimport TensorView, check, element_size, release, wrap
 
 import numpy as np
 
-from gnomon.runtime.engines.ort_session import SessionClosed, SessionError
+from gnomon.runtime.engines.ort_values import SessionClosed, SessionError
 
 __all__ = ["RowRunner"]
 

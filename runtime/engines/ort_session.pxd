@@ -3,18 +3,8 @@
 # enter(); fill one TensorView an input; run(); view() each value and copy; release(); leave().
 
 cimport cython
-from libc.stdint cimport int64_t
 
-cdef enum:
-    MAX_RANK = 8
-
-# One dense tensor; `data` belongs to whoever made it. `element_type` is ONNX's number.
-ctypedef struct TensorView:
-    void* data
-    size_t size
-    int64_t shape[MAX_RANK]
-    size_t rank
-    int element_type
+from gnomon.runtime.engines.ort_values cimport TensorView
 
 
 cdef class Session:
@@ -46,14 +36,3 @@ cdef class Session:
     cdef _read_signature(self, outputs)
     cdef _describe(self, bint is_input, Py_ssize_t index, int* element_type)
     cdef void _free(self) noexcept nogil
-
-
-# A value over a tensor's data, which must outlive it; NULL, or a status.
-cdef void* wrap(const TensorView* tensor, void** value) noexcept nogil
-# Where the value's data lies and its shape; NULL, or a status.
-cdef void* view(void* value, TensorView* tensor) noexcept nogil
-cdef void release(void* value) noexcept nogil
-cdef str status_text(void* status)
-cdef int check(void* status) except -1
-# The size of one element by ONNX's number of its type, 0 for what is no number.
-cdef size_t element_size(int element_type) noexcept nogil

@@ -6,19 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Session", "SessionClosed", "SessionError", "initialise"]
-
-class SessionError(Exception):
-    """ONNX Runtime said no; the message is its own."""
-
-class SessionClosed(SessionError):
-    """The session was closed before the call."""
-
-def initialise(get_base: int) -> str:
-    """Take the library's `OrtGetApiBase` (its address) into use, once a process.
-
-    Returns the library's version. Raises `SessionError` where it is too old.
-    """
+__all__ = ["Session"]
 
 class Session:
     """One loaded model; threads may share it.

@@ -1,0 +1,37 @@
+# Tensors as ONNX Runtime's values, and the interface itself once `initialise` was called.
+
+from libc.stdint cimport int64_t
+
+cdef enum:
+    MAX_RANK = 8
+
+# One dense tensor; `data` belongs to whoever made it. `element_type` is ONNX's number.
+ctypedef struct TensorView:
+    void* data
+    size_t size
+    int64_t shape[MAX_RANK]
+    size_t rank
+    int element_type
+
+# The table of functions (see ort_api.pxd), the environment, and the default allocator.
+cdef void** API
+cdef void* ENVIRONMENT
+cdef void* ALLOCATOR
+# From ONNX's numbers of element types to NumPy's dtypes, and back.
+cdef dict DTYPES
+cdef dict NUMBERS
+
+# A value over a tensor's data, which must outlive it; NULL, or a status.
+cdef void* wrap(const TensorView* tensor, void** value) noexcept nogil
+# Where the value's data lies and its shape; NULL, or a status.
+cdef void* view(void* value, TensorView* tensor) noexcept nogil
+cdef void release(void* value) noexcept nogil
+# The message of a status, which is released.
+cdef str status_text(void* status)
+cdef int check(void* status) except -1
+# The size of one element by ONNX's number of its type, 0 for what is no number.
+cdef size_t element_size(int element_type) noexcept nogil
+# Describe an array's buffer, or refuse it by name.
+cdef int fill(TensorView* tensor, Py_buffer* buffer, int element_type, str name) except -1
+# A value's data as an array of its own.
+cdef copy(void* value)
