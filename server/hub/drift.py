@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gnomon.server.hub.monitor_progress import load
 from gnomon.server.hub.store import schema
@@ -11,7 +11,11 @@ _DRIFT = schema.drift.c
 
 
 def series(
-    connection: Connection, model: str, field: str | None = None, source: str | None = ""
+    connection: Connection,
+    model: str,
+    field: str | None = None,
+    source: str | None = "",
+    intervals: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return the judged intervals in order, a row a field and source.
 
@@ -20,6 +24,7 @@ def series(
         model: whose windows.
         field: only this one; None: all.
         source: a node's name; empty: all together; None: each and all together.
+        intervals: only so many of the last; None: all.
     """
     wanted = (
         select(
@@ -39,6 +44,18 @@ def series(
         wanted = wanted.where(_DRIFT.field == field)
     if source is not None:
         wanted = wanted.where(_DRIFT.source == source)
+    if intervals is not None:
+        last = (
+            select(_DRIFT.ended_at)
+            .where(_DRIFT.model == model)
+            .distinct()
+            .order_by(_DRIFT.ended_at.desc())
+            .limit(intervals)
+            .subquery()
+        )
+        wanted = wanted.where(
+            _DRIFT.ended_at >= select(func.min(last.c.ended_at)).scalar_subquery()
+        )
     return [dict(row) for row in connection.execute(wanted).mappings()]
 
 

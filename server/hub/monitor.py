@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.server.hub import alerts, losses, windows
+from gnomon.server.hub import alerts, losses, monitor_losses, windows
 from gnomon.server.hub.monitor_fields import Tally, WatchedFields
 from gnomon.server.hub.monitor_intervals import Arrival, MonitorSettings, closed
 from gnomon.server.hub.monitor_judge import ALL_MOVED, SOURCE_MOVED, Judge, Judgement
@@ -49,16 +49,19 @@ class _Reckoning:
 def step(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
     """Judge what has become ready since the last step, for every model."""
     with database.read() as connection:
-        models = connection.scalars(
-            select(schema.placement.c.model)
+        models = connection.execute(
+            select(schema.placement.c.model, schema.placement.c.version)
             .where(schema.placement.c.ended_at.is_(None))
             .order_by(schema.placement.c.model)
         ).all()
-    for model in models:
+    for model, version in models:
         for _ in range(_ROUNDS):
             if not _round(database, model, settings):
                 break
         _sweep(database, model)
+        for _ in range(_ROUNDS):
+            if not monitor_losses.step(database, model, version):
+                break
 
 
 def _round(database: Database, model: str, settings: MonitorSettings) -> bool:
@@ -247,5 +250,5 @@ def _close_alerts(connection: Connection, model: str, version: str) -> None:
     """Close what was found against the reference of the version before."""
     change = Change(connection, alerts.MONITOR)
     for alert in alerts.find(connection, model=model, open_only=True, limit=1_000):
-        if alert["kind"] in (SOURCE_MOVED, ALL_MOVED):
+        if alert["kind"] in (SOURCE_MOVED, ALL_MOVED, monitor_losses.ERROR_ROSE):
             alerts.close(change, alert["id"], f"judged anew against {model}@{version}")

@@ -36,24 +36,27 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(connection: Connection, model: str) -> tuple[Progress, bytes]:
     """Return the progress with a model, and the bytes by which to tell whether it has moved."""
-    data = connection.scalar(select(_STATE.state).where(_STATE.model == model, _STATE.key == _KEY))
-    if data is None:
-        return Progress(), b""
-    return msgspec.msgpack.decode(data, type=Progress), data
+    data = read_state(connection, model, _KEY)
+    return (msgspec.msgpack.decode(data, type=Progress) if data else Progress()), data
 
 
 def save(connection: Connection, model: str, progress: Progress) -> None:
     """Write the progress, in the transaction of what it stands for."""
+    write_state(connection, model, _KEY, msgspec.msgpack.encode(progress), progress.cursor)
+
+
+def read_state(connection: Connection, model: str, key: str) -> bytes:
+    """Return what was written under a key; nothing where nothing was."""
+    data = connection.scalar(select(_STATE.state).where(_STATE.model == model, _STATE.key == key))
+    return data or b""
+
+
+def write_state(connection: Connection, model: str, key: str, state: bytes, position: int) -> None:
+    """Replace what is written under a key."""
     fresh = insert_into(connection, schema.detector_state).values(
-        model=model,
-        key=_KEY,
-        state=msgspec.msgpack.encode(progress),
-        position=progress.cursor,
-        updated_at=now_ms(),
+        model=model, key=key, state=state, position=position, updated_at=now_ms()
     )
+    replaced = {name: fresh.excluded[name] for name in ("state", "position", "updated_at")}
     connection.execute(
-        fresh.on_conflict_do_update(
-            index_elements=[_STATE.model, _STATE.key],
-            set_={name: fresh.excluded[name] for name in ("state", "position", "updated_at")},
-        )
+        fresh.on_conflict_do_update(index_elements=[_STATE.model, _STATE.key], set_=replaced)
     )

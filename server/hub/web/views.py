@@ -17,6 +17,7 @@ from gnomon.server.hub.web.figures import drift_charts, error_chart
 
 _AUDIT_RECORDS = 12
 _FIELDS_ON_OVERVIEW = 8
+_INTERVALS_ON_CHARTS = 200
 #: A node that has not called for so long is shown as out of touch.
 _SILENT_MS = 120_000
 _OUTCOMES = ("answered", "refused", "failed", "fallback", counts.UNREAD)
@@ -131,7 +132,8 @@ def _figures(connection: Connection, name: str, most: int | None) -> dict[str, A
     for alert in alerts.find(connection, model=name, open_only=True):
         if alert["kind"] in (SOURCE_MOVED, ALL_MOVED):
             alarmed[alert["field"]].add(alert["source"])
-    charts = drift_charts(drift.series(connection, name, None, None), alarmed)
+    rows = drift.series(connection, name, None, None, _INTERVALS_ON_CHARTS)
+    charts = drift_charts(rows, alarmed)
     by_day = losses.by_day(connection, name)
     return {
         "name": name,
