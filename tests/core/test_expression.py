@@ -167,10 +167,10 @@ def _columns(random: Any, rows: int) -> tuple[list[Field], Columns, list[dict[st
     return fields, columns, known
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_interpreter_equals_plain_python(random: Any) -> None:
-    fields, columns, known = _columns(random, random.choice((1, 5, 127, 129)))
+    fields, columns, known = _columns(random, random.choice((1, 5, 129)))
     source = draw_rule(random, fields)
     program = Expression(source, fields).compile()
     answers = program.evaluate_columns(columns)
