@@ -50,6 +50,9 @@ class _Batch:
     node: str
     boot: str
     received_at: int
+    records: int = 0
+    refused: int = 0
+    watermark: int = 0
     windows: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -89,27 +92,29 @@ class Telemetry:
             raise InvalidInput(f"boot should have 1 to {_NAME} characters, has {len(boot)}")
         if len(records) > MAXIMUM_RECORDS:
             raise InvalidInput(f"{len(records)} records in one call; at most {MAXIMUM_RECORDS}")
-        with self._database.write() as connection:
-            watermark = self._watermark(connection, node, boot)
+        while True:
+            watermark, batch = self._prepare(node, boot, records)
+            if batch is None:
+                return watermark
+            # Reading windows takes its time, so it is done before the writers' turn is taken.
+            with self._database.write() as connection:
+                if _watermark(connection, node, boot) == watermark:
+                    _store(connection, batch)
+                    _receive(connection, batch)
+                    return batch.watermark
+
+    def _prepare(self, node: str, boot: str, records: Sequence[bytes]) -> tuple[int, _Batch | None]:
+        """Return the watermark as it is, and what is new above it, if anything is."""
+        with self._database.read() as connection:
+            watermark = _watermark(connection, node, boot)
             batch = _Batch(node, boot, now_ms())
             numbered = _number(connection, batch, records, watermark)
             new = [one for one in numbered if one.sequence > watermark]
             if not new:
-                return watermark
-            refused = self._sort(connection, batch, new)
-            _store(connection, batch)
-            _receive(connection, batch, new[-1].sequence, len(new), refused)
-            return new[-1].sequence
-
-    def _watermark(self, connection: Connection, node: str, boot: str) -> int:
-        receipts = schema.receipt.c
-        # The lock keeps two calls of one node, on two hubs, from storing the same records.
-        known = connection.scalar(
-            select(receipts.watermark)
-            .where(receipts.node == node, receipts.boot == boot)
-            .with_for_update()
-        )
-        return int(known) if known is not None else 0
+                return watermark, None
+            batch.refused = self._sort(connection, batch, new)
+            batch.records, batch.watermark = len(new), new[-1].sequence
+            return watermark, batch
 
     def _sort(self, connection: Connection, batch: _Batch, new: Iterable[Numbered]) -> int:
         """Put records into the batch; return how many were refused."""
@@ -249,17 +254,26 @@ def _store(connection: Connection, batch: _Batch) -> None:
         labels.ingest(connection, batch.label_rows)
 
 
-def _receive(
-    connection: Connection, batch: _Batch, watermark: int, records: int, refused: int
-) -> None:
+def _watermark(connection: Connection, node: str, boot: str) -> int:
+    receipts = schema.receipt.c
+    # The lock keeps two calls of one node, on two hubs, from storing the same records.
+    known = connection.scalar(
+        select(receipts.watermark)
+        .where(receipts.node == node, receipts.boot == boot)
+        .with_for_update()
+    )
+    return int(known) if known is not None else 0
+
+
+def _receive(connection: Connection, batch: _Batch) -> None:
     receipts = schema.receipt.c
     done = connection.execute(
         update(schema.receipt)
         .where(receipts.node == batch.node, receipts.boot == batch.boot)
         .values(
-            watermark=watermark,
-            records=receipts.records + records,
-            refused=receipts.refused + refused,
+            watermark=batch.watermark,
+            records=receipts.records + batch.records,
+            refused=receipts.refused + batch.refused,
             received_at=batch.received_at,
         )
     )
@@ -268,9 +282,9 @@ def _receive(
             insert(schema.receipt).values(
                 node=batch.node,
                 boot=batch.boot,
-                watermark=watermark,
-                records=records,
-                refused=refused,
+                watermark=batch.watermark,
+                records=batch.records,
+                refused=batch.refused,
                 received_at=batch.received_at,
             )
         )

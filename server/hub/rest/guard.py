@@ -1,8 +1,9 @@
 """The guard in front of every route: who asks, and whether a browser was led here.
 
-From this machine no key is needed; from elsewhere an API key is. The Host header must be one of the
-hub's own names, or a stranger's page whose name was made to point here could speak with the hub; a
-page of another origin may not change anything. What a proxy says of the caller is not believed.
+From this machine no key is needed; from elsewhere, or through a proxy, an API key is. The Host
+header must be one of the hub's own names, or a stranger's page whose name was made to point here
+could speak with the hub; a page of another origin may not change anything. What a proxy says of the
+caller is not believed.
 """
 
 import ipaddress
@@ -21,6 +22,7 @@ from gnomon.server.hub.rest.problems import problem, problem_of
 from gnomon.server.hub.store.database import Database
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 #: A body of more than this is refused before it is read.
@@ -28,6 +30,10 @@ MAXIMUM_BODY_BYTES = 16 << 20
 
 #: Open to all: it says nothing but that the hub is alive.
 HEALTH_PATH = "/healthz"
+
+
+class _KeyNeeded(NotAllowed):
+    """Nobody said who they are."""
 
 
 class Guard:
@@ -46,10 +52,8 @@ class Guard:
                 principal = await self._principal(request)
                 self._check_right(request, principal)
                 request.state.actor = principal.name
-        except NotAllowed as error:
-            if "authorization" not in request.headers and not _is_local(request):
-                return problem(401, error.code, str(error))
-            return problem_of(error)
+        except _KeyNeeded as error:
+            return problem(401, error.code, str(error))
         except GnomonError as error:
             return problem_of(error)
         return await call_next(request)
@@ -79,7 +83,7 @@ class Guard:
             return await run_in_threadpool(principals.find, self._database, key.strip())
         if _is_local(request):
             return principals.LOCAL
-        raise NotAllowed("an API key is needed from other machines: Authorization: Bearer …")
+        raise _KeyNeeded("an API key is needed from other machines: Authorization: Bearer …")
 
     def _check_right(self, request: Request, principal: Principal) -> None:
         if request.method not in _SAFE and principal.role != principals.OPERATOR:
@@ -87,6 +91,10 @@ class Guard:
 
 
 def _is_local(request: Request) -> bool:
+    """Whether somebody on this machine asks, and not a proxy on it for somebody elsewhere."""
+    host = _host_of(f"//{request.headers.get('host', '')}")
+    if host not in _LOCAL_NAMES or any(name in request.headers for name in _PROXY_HEADERS):
+        return False
     try:
         return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
     except ValueError:

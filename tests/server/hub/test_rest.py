@@ -128,6 +128,12 @@ def test_a_false_key_is_refused_even_from_here(shared_caller: Any) -> None:
     assert problem(answer) == (403, "not_allowed")
 
 
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "via", "x-real-ip"])
+def test_through_a_proxy_a_key_is_needed(shared_caller: Any, header: str) -> None:
+    answer = shared_caller.http.get("/api/v1/models", headers={header: "10.0.0.1"})
+    assert problem(answer) == (401, "not_allowed")
+
+
 def test_a_viewer_may_only_read(caller: Any) -> None:
     key = caller.post("principals", name="vera", role="viewer")["key"]
     headers = {"authorization": f"Bearer {key}"}

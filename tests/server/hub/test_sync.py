@@ -1,5 +1,6 @@
 """Nodes learn what they should be, and what they tell counts exactly once."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -265,3 +266,17 @@ def test_each_boot_counts_for_itself(hub: Hub, node: Any) -> None:
     assert node.upload(event_record(1), boot="two") == 1
     assert node.upload(event_record(5), boot="two") == 5
     assert rows_in(hub, schema.event) == 3
+
+
+def test_two_calls_at_once_count_once(hub: Hub, node: Any) -> None:
+    batch = [event_record(sequence) for sequence in range(1, 201)]
+    watermarks: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: watermarks.append(node.upload(*batch))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert watermarks == [200] * 4
+    assert rows_in(hub, schema.event) == 200
