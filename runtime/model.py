@@ -1,5 +1,6 @@
 """A model in service: package, contracts, packing and engine, ready to answer."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,11 @@ from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, Packag
 from gnomon.runtime.explaining import bad_output, refusal
 from gnomon.runtime.outputs import OutputReader, repair_columns, repair_row
 from gnomon.runtime.package import Package
+
+logger = logging.getLogger("gnomon.runtime")
+
+#: What a contract raises for data that is not even rows or columns.
+_UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 class Workspace:
@@ -120,7 +126,7 @@ class Model:
         work.error = work.violations = work.output_violations = None
         try:
             violations = self.inputs.check_row(row, work.inputs)
-        except (TypeError, ValueError, AttributeError) as error:
+        except _UNREADABLE as error:
             work.code = REFUSED_CODE
             work.error = unreadable(self.reference, f"the row cannot be read ({error})")
             return
@@ -137,6 +143,7 @@ class Model:
                 tensors = self.engine.run(self._packing.pack_row(work.inputs))
                 answers = [tensors[name] for name in self._output_tensors]
             work.outputs = self._reader.read_row(answers)
+            wrong = self.outputs.check_row(work.outputs, work.output_row)
         except EngineClosed:
             raise
         except Exception as error:
@@ -144,14 +151,18 @@ class Model:
             work.error = self._failure(error)
             return
         work.has_outputs = True
-        work.output_violations = wrong = self.outputs.check_row(work.outputs, work.output_row)
-        if wrong is not None:
-            if wrong.rejected:
-                work.code = FAILED_CODE
-                work.error = bad_output(self.reference, wrong)
-                return
-            repair_row(work.outputs, self.outputs.fields, work.output_row)
         work.code = ANSWERED_CODE
+        if wrong is not None:
+            self._judge_outputs(work, wrong)
+
+    def _judge_outputs(self, work: Workspace, wrong: Violations) -> None:
+        """Refuse an answer that breaks its contract, or repair it as the policies say."""
+        work.output_violations = wrong
+        if wrong.rejected:
+            work.code = FAILED_CODE
+            work.error = bad_output(self.reference, wrong)
+        else:
+            repair_row(work.outputs, self.outputs.fields, work.output_row)
 
     def answer_columns(self, columns: Mapping[str, Any]) -> Batch:
         """Answer many rows; one that is refused refuses them all; raises only `EngineClosed`."""
@@ -162,7 +173,7 @@ class Model:
         }
         try:
             batch.input_columns, batch.violations = self.inputs.check_columns(columns)
-        except (ContractError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             batch.code = REFUSED_CODE
             batch.error = unreadable(self.reference, str(error))
             return batch
@@ -191,12 +202,12 @@ class Model:
             tensors = self.engine.run(self._packing.pack_columns(inputs))
             answers = [tensors[name] for name in self._output_tensors]
             batch.outputs = self._reader.read_columns(answers, len(inputs))
+            batch.output_columns, wrong = self.outputs.check_columns(batch.outputs)
         except EngineClosed:
             raise
         except Exception as error:
             batch.error = self._failure(error)
             return
-        batch.output_columns, wrong = self.outputs.check_columns(batch.outputs)
         batch.output_violations = wrong
         if wrong is not None:
             if wrong.rejected:
@@ -208,7 +219,10 @@ class Model:
     def _failure(self, error: Exception) -> GnomonError:
         if isinstance(error, GnomonError):
             return error
-        failure = EngineError(f"{self.reference}: the model could not be run: {error!r}")
+        logger.warning("%s could not be run", self.reference, exc_info=error)
+        failure = EngineError(
+            f"{self.reference}: the model could not be run ({type(error).__name__}; see the log)"
+        )
         failure.__cause__ = error
         return failure
 
