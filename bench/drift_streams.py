@@ -1,7 +1,7 @@
 """Streams with a known truth: twelve fields, with nothing, or with one change, happening."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,13 +45,14 @@ class Stream:
         reference: draws the reference tables, one a segment.
         before: draws a window in which nothing has changed.
         after: draws the window so many windows after the change, from 0; None for no change.
+        fields: what may rightly be accused of the change; anything where empty.
     """
 
     name: str
     reference: Callable[[np.random.Generator], list[Table]]
     before: Draw
     after: Draw | None = None
-    extra: Mapping[str, float] = field(default_factory=dict)
+    fields: frozenset[str] = frozenset()
 
 
 def normals(generator: np.random.Generator, rows: int, correlation: float = 0.6) -> Values:
@@ -160,21 +161,22 @@ def _flip(generator: np.random.Generator, rows: int, _: int) -> Table:
 
 def changes() -> Iterator[Stream]:
     """Give the streams in which one thing changes."""
-    draws: dict[str, Draw] = {
-        "shift 0.1 σ": _shift(0.1),
-        "shift 0.25 σ": _shift(0.25),
-        "shift 0.5 σ": _shift(0.5),
-        "scale 1.25": _changed(_scale),
-        "ramp": _changed(_ramp),
-        "×1000": _changed(_thousand),
-        "×1.609": _changed(_unit),
-        "category 50→60 %": _changed(_share),
-        "correlation flip": _flip,
-        "missing 1→5 %": _changed(_missing),
-        "sentinel 1 %": _changed(_sentinel),
+    plain = {"plain"}
+    draws: dict[str, tuple[Draw, set[str]]] = {
+        "shift 0.1 σ": (_shift(0.1), plain),
+        "shift 0.25 σ": (_shift(0.25), plain),
+        "shift 0.5 σ": (_shift(0.5), plain),
+        "scale 1.25": (_changed(_scale), plain),
+        "ramp": (_changed(_ramp), plain),
+        "×1000": (_changed(_thousand), {"skewed"}),
+        "×1.609": (_changed(_unit), {"skewed"}),
+        "category 50→60 %": (_changed(_share), {"switch"}),
+        "correlation flip": (_flip, {"plain", "twin", "plain × twin"}),
+        "missing 1→5 %": (_changed(_missing), {"gappy"}),
+        "sentinel 1 %": (_changed(_sentinel), plain),
     }
-    for name, draw in draws.items():
-        yield Stream(name, independent_reference, independent, draw)
+    for name, (draw, fields) in draws.items():
+        yield Stream(name, independent_reference, independent, draw, frozenset(fields))
 
 
 BLOCK = 100  # rows over which neighbours' resemblance has died away

