@@ -203,6 +203,7 @@ class Node:
         state = self._machine.in_service
         failures = self._installer.restore(state, self._membership.trust)
         if failures:
+            _log.error("not all that was in service is back: %s", "; ".join(failures))
             self._machine.mark_incomplete("; ".join(failures))
             self._event("restore_failed", "; ".join(failures))
         if self.runtime.routes:
@@ -249,7 +250,11 @@ class Node:
 
     def _install(self, link: HubLink) -> None:
         machine = self._machine
-        while machine.step not in (Step.IDLE, Step.REPORT) and not self._stop.is_set():
+        while machine.step not in (Step.IDLE, Step.REPORT):
+            if self._stop.is_set() and machine.step not in (Step.COMMIT, Step.ROLLBACK):
+                machine.hold("the node was stopped")
+                self._save()
+                return
             try:
                 self._take(machine.step, link)
             except (HubUnavailable, StorageError) as error:

@@ -188,6 +188,7 @@ def test_a_node_that_is_killed_while_it_installs_ends_up_with_what_is_wanted(
     story.publish()
     with story.agent(token=story.hub.token()) as agent:
         story.wait_for(agent, "1")
+        wait_for(lambda: agent.status().step == "idle")
     for kill in range(4):
         story.publish(str(kill + 2), bias=0.0001 * kill)
         process = subprocess.Popen(
