@@ -1,14 +1,27 @@
 // Keeps the page current without losing the reader's place: fetches the same page, and puts in the
-// sections that have changed. A section that has the focus or a selection waits for the next round.
+// sections that have changed. What was open stays open, what had the focus keeps it; a section in
+// which text is selected waits for the next round.
 "use strict";
 
 const PERIOD_MS = 4000;
 const liveness = document.getElementById("live");
 
-function isBusy(section) {
+const REACHABLE = "a, button, summary, [tabindex]";
+
+function isSelected(section) {
   const selection = document.getSelection();
-  const selected = selection && !selection.isCollapsed && section.contains(selection.anchorNode);
-  return selected || section.contains(document.activeElement);
+  return selection && !selection.isCollapsed && section.contains(selection.anchorNode);
+}
+
+// What an element is to the reader: where it leads, or else what it says.
+function meaning(one) {
+  const action = one.form && one.form.getAttribute("action");
+  return one.getAttribute("href") || action || one.getAttribute("aria-label") || one.textContent;
+}
+
+function focused(section) {
+  const one = document.activeElement;
+  return one && one !== section && section.contains(one) ? meaning(one) : null;
 }
 
 function opened(section) {
@@ -18,6 +31,7 @@ function opened(section) {
 
 function put(section, fresh) {
   const before = opened(section);
+  const focus = focused(section);
   const scrolled = [...section.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
   section.innerHTML = fresh.innerHTML;
   for (const one of section.querySelectorAll("details[data-key]")) {
@@ -26,6 +40,9 @@ function put(section, fresh) {
   section.querySelectorAll(".scroll").forEach((one, index) => {
     one.scrollLeft = scrolled[index] || 0;
   });
+  if (focus === null) return;
+  const again = [...section.querySelectorAll(REACHABLE)].find((one) => meaning(one) === focus);
+  if (again) again.focus({ preventScroll: true });
 }
 
 const shown = new Map();
@@ -36,7 +53,7 @@ async function refresh() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const section of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(section.id);
-    if (!fresh || fresh.innerHTML === shown.get(section.id) || isBusy(section)) continue;
+    if (!fresh || fresh.innerHTML === shown.get(section.id) || isSelected(section)) continue;
     put(section, fresh);
     shown.set(section.id, fresh.innerHTML);
   }

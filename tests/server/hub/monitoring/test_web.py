@@ -314,7 +314,7 @@ def test_in_a_browser_the_page_stays_current_and_keeps_the_place(
         page.goto(f"{hub.addresses.rest}/models/eta")
         expect(page.locator("#alerts .alert.open")).to_have_count(1)
         page.locator("summary", has_text="What was in service when").click()
-        page.locator("h1").click()
+        page.locator("#alerts button", has_text="Close").focus()
         page.evaluate("window.scrollTo(0, 700)")
         place = page.evaluate("window.scrollY")
         with world.database.write() as connection:
@@ -325,6 +325,9 @@ def test_in_a_browser_the_page_stays_current_and_keeps_the_place(
         expect(page.locator("#live")).to_have_text("live")
         assert page.locator("details[data-key=placements]").get_attribute("open") is not None
         assert page.evaluate("window.scrollY") >= place > 0
+        # The same button has the focus, though another alert now stands above it.
+        focus = "document.activeElement.closest('.alert').textContent"
+        assert "n3 alone" in page.evaluate(focus)
         page.locator(".alert", has_text="hour moved").get_by_role(
             "button", name="Acknowledge"
         ).click()
