@@ -164,7 +164,10 @@ class Node:
         if any(thread.is_alive() for thread in self._threads):
             self._membership.close()  # ends the call that a thread waits for
             self._join(_JOIN_SECONDS)
-        self.runtime.close()
+        try:
+            self.runtime.close()
+        except StorageError as error:
+            _log.error("telemetry is lost, for the spool cannot take it: %s", error)
         self._event("stopped", "")
         deadline = time.monotonic() + self._settings.stop_seconds
         try:
