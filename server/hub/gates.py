@@ -9,7 +9,8 @@ chance with probability at most 1 − `confidence`, over all steps, checks and l
 
 - failed share: lower bound of the candidate's share over the limit.
 - refused share: its lower bound over the champion's upper bound plus the limit.
-- latency quantile: its lower bound over the limit times the champion's upper bound.
+- latency quantile: its lower bound over the limit times the champion's upper bound, and more
+  than negligibly.
 - mean absolute error, by labels: the same, each mean bounded at half the check's budget.
 
 A step is passed where enough was seen and every estimate is within its limit; with `require_proof`
@@ -48,6 +49,8 @@ class Gates(BaseModel):
     maximum_latency_ratio: float = Field(default=1.5, gt=0)
     latency_quantile: float = Field(default=0.5, gt=0, lt=1)
     """Which quantile is compared; the median is least disturbed by other work on the machine."""
+    negligible_latency_ms: float = Field(default=1.0, ge=0)
+    """So much more is within the limit whatever the ratio: microseconds double for no reason."""
     maximum_error_ratio: float = Field(default=1.1, gt=0)
     """The candidate's mean absolute error over the champion's."""
     require_proof: bool = False
@@ -199,11 +202,17 @@ def _latency(gates: Gates, candidate: Latency, champion: Latency) -> Check:
         return Check("latency", Finding.PASSED, "not measured on both sides yet")
     text = (
         f"{candidate.estimate:.3g} ms at the {gates.latency_quantile:.0%} quantile, the champion "
-        f"{champion.estimate:.3g} ms, at most {limit:g} times as much"
+        f"{champion.estimate:.3g} ms, at most {limit:g} times as much or "
+        f"{gates.negligible_latency_ms:g} ms more"
     )
-    if candidate.lower > limit * champion.upper:
+    if candidate.lower > _latency_limit(gates, champion.upper):
         return Check("latency", Finding.FAILED, text)
-    return Check("latency", _within(candidate.estimate <= limit * champion.estimate), text)
+    within = candidate.estimate <= _latency_limit(gates, champion.estimate)
+    return Check("latency", _within(within), text)
+
+
+def _latency_limit(gates: Gates, champion: float) -> float:
+    return max(gates.maximum_latency_ratio * champion, champion + gates.negligible_latency_ms)
 
 
 def _error(gates: Gates, candidate: Losses, champion: Losses, alpha: float) -> Check:
