@@ -51,6 +51,12 @@ class NotAllowed(GnomonError):
     code = "not_allowed"
 
 
+class Unauthenticated(NotAllowed):
+    """The caller has not said who they are, or what they said cannot be believed."""
+
+    code = "unauthenticated"
+
+
 class Conflict(GnomonError):
     """What the caller wants contradicts what is already there."""
 
@@ -131,6 +137,7 @@ class NotReady(GnomonError):
 WIRE: Mapping[str, tuple[str, int]] = {
     "invalid_input": ("INVALID_ARGUMENT", 422),
     "unknown_model": ("NOT_FOUND", 404),
+    "unauthenticated": ("UNAUTHENTICATED", 401),
     "not_allowed": ("PERMISSION_DENIED", 403),
     "conflict": ("ALREADY_EXISTS", 409),
     "overloaded": ("RESOURCE_EXHAUSTED", 429),

@@ -18,13 +18,13 @@ from gnomon.server.hub.grpc_doors import GrpcDoors, Servicers
 from gnomon.server.hub.loop import Loop
 from gnomon.server.hub.registry import Registry, RegistryServicer
 from gnomon.server.hub.rest.app import create_app
-from gnomon.server.hub.rest.server import RestDoor
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.sync import SyncServicer
 from gnomon.server.hub.telemetry import Telemetry
+from gnomon.server.rest.port import RestPort
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class Hub:
             opened.callback(database.close)
             blobs = Blobs.in_folder(database, folder / "blobs")
             catalogue = Catalogue()
-            self._rest = RestDoor(settings.host, settings.rest_port)
+            self._rest = RestPort(settings.host, settings.rest_port)
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
             servicers = Servicers(
                 EnrolmentServicer(Enrolment(database, authority, settings.certificate_days)),

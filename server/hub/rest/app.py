@@ -5,7 +5,6 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from gnomon.server.hub.rest import docs, problems
 from gnomon.server.hub.rest.audit import audit_router
 from gnomon.server.hub.rest.guard import HEALTH_PATH, Guard
 from gnomon.server.hub.rest.monitor import monitor_router
@@ -14,6 +13,7 @@ from gnomon.server.hub.rest.registry import registry_router
 from gnomon.server.hub.rest.rollouts import rollouts_router
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.web.pages import web_router
+from gnomon.server.rest import docs, problems
 
 API = (registry_router, nodes_router, audit_router, monitor_router, rollouts_router)
 

@@ -8,20 +8,19 @@ caller is not believed.
 
 import ipaddress
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
 
-from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
+from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed, Unauthenticated
 from gnomon.server.hub import principals
 from gnomon.server.hub.principals import Principal
-from gnomon.server.hub.rest.problems import problem, problem_of
 from gnomon.server.hub.store.database import Database
+from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
+from gnomon.server.rest.problems import problem_of
 
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -32,16 +31,12 @@ MAXIMUM_BODY_BYTES = 16 << 20
 HEALTH_PATH = "/healthz"
 
 
-class _KeyNeeded(NotAllowed):
-    """Nobody said who they are."""
-
-
 class Guard:
     """Lets a request through, or answers it."""
 
     def __init__(self, database: Database, names: Iterable[str]) -> None:
         self._database = database
-        self._names = {name.lower() for name in (*_LOCAL_NAMES, *names)}
+        self._names = {name.lower() for name in (*LOCAL_NAMES, *names)}
 
     async def __call__(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Check a request, note who asks in `request.state.actor`, and go on."""
@@ -52,21 +47,19 @@ class Guard:
                 principal = await self._principal(request)
                 self._check_right(request, principal)
                 request.state.actor = principal.name
-        except _KeyNeeded as error:
-            return problem(401, error.code, str(error))
         except GnomonError as error:
             return problem_of(error)
         return await call_next(request)
 
     def _check_host(self, request: Request) -> None:
-        host = _host_of(f"//{request.headers.get('host', '')}")
+        host = host_of(f"//{request.headers.get('host', '')}")
         if host not in self._names:
             raise NotAllowed(f"this hub is not called {host[:80]!r}; add it to the hub's names")
         origin = request.headers.get("origin")
         if (
             request.method not in _SAFE
             and origin is not None
-            and _host_of(origin) not in self._names
+            and host_of(origin) not in self._names
         ):
             raise NotAllowed(f"a page of {origin[:80]!r} may not change anything here")
 
@@ -83,7 +76,7 @@ class Guard:
             return await run_in_threadpool(principals.find, self._database, key.strip())
         if _is_local(request):
             return principals.LOCAL
-        raise _KeyNeeded("an API key is needed from other machines: Authorization: Bearer …")
+        raise Unauthenticated("an API key is needed from other machines: Authorization: Bearer …")
 
     def _check_right(self, request: Request, principal: Principal) -> None:
         if request.method not in _SAFE and principal.role != principals.OPERATOR:
@@ -92,17 +85,10 @@ class Guard:
 
 def _is_local(request: Request) -> bool:
     """Whether somebody on this machine asks, and not a proxy on it for somebody elsewhere."""
-    host = _host_of(f"//{request.headers.get('host', '')}")
-    if host not in _LOCAL_NAMES or any(name in request.headers for name in _PROXY_HEADERS):
+    host = host_of(f"//{request.headers.get('host', '')}")
+    if host not in LOCAL_NAMES or any(name in request.headers for name in _PROXY_HEADERS):
         return False
     try:
         return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
     except ValueError:
         return False
-
-
-def _host_of(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""

@@ -131,7 +131,7 @@ def test_a_false_key_is_refused_even_from_here(shared_caller: Any) -> None:
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "via", "x-real-ip"])
 def test_through_a_proxy_a_key_is_needed(shared_caller: Any, header: str) -> None:
     answer = shared_caller.http.get("/api/v1/models", headers={header: "10.0.0.1"})
-    assert problem(answer) == (401, "not_allowed")
+    assert problem(answer) == (401, "unauthenticated")
 
 
 def test_a_viewer_may_only_read(caller: Any) -> None:
@@ -176,7 +176,7 @@ def open_hub(settings: Any) -> Iterator[Hub]:
 def test_from_elsewhere_a_key_is_needed(open_hub: Hub, caller_of: Any) -> None:
     caller = caller_of(open_hub.addresses)
     assert caller.http.get("/healthz").is_success
-    assert problem(caller.http.get("/api/v1/models")) == (401, "not_allowed")
+    assert problem(caller.http.get("/api/v1/models")) == (401, "unauthenticated")
     forged = {"x-forwarded-for": "127.0.0.1", "forwarded": "for=127.0.0.1"}
     assert caller.http.get("/api/v1/models", headers=forged).status_code == 401
 

@@ -1,11 +1,12 @@
-"""The hub's REST port: bound when made, open from `start` to `stop`."""
+"""A REST port: bound when made, open from `start` to `stop`."""
 
 import socket
 import threading
 import time
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from gnomon.runtime.errors import ConfigurationError, NotReady
 
@@ -13,7 +14,7 @@ _START_SECONDS = 30.0
 _WAITING_CONNECTIONS = 128
 
 
-class RestDoor:
+class RestPort:
     """Serves an application over HTTP, in a thread of its own."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -24,7 +25,7 @@ class RestDoor:
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
-        # A hub that was killed must come up on its port again, at once.
+        # A process that was killed must come up on its port again, at once.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
@@ -36,8 +37,8 @@ class RestDoor:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, app: FastAPI, drain_seconds: float) -> None:
-        """Open the port.
+    def start(self, app: ASGIApp, drain_seconds: float, **options: Any) -> None:
+        """Open the port; `options` are uvicorn's, such as its TLS files.
 
         Raises:
             NotReady: where the server does not come up.
@@ -49,16 +50,17 @@ class RestDoor:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=max(1, round(drain_seconds)),
+            **options,
         )
         self._server = server = uvicorn.Server(configuration)
         self._thread = threading.Thread(
-            target=server.run, args=([self._socket],), name="hub-rest", daemon=True
+            target=server.run, args=([self._socket],), name="rest", daemon=True
         )
         self._thread.start()
         deadline = time.monotonic() + _START_SECONDS
         while not server.started:
             if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise NotReady("the hub's web server did not start")
+                raise NotReady("the web server did not start")
             time.sleep(0.005)
 
     def stop(self, timeout_seconds: float) -> None:

@@ -1,6 +1,9 @@
 """Errors as problem documents (RFC 9457): one table of statuses, no internal text."""
 
+import math
+import secrets
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -10,7 +13,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gnomon.runtime.errors import WIRE, GnomonError, InvalidInput
-from gnomon.server.hub.store.clock import new_id
 
 _log = structlog.get_logger(__name__)
 
@@ -18,7 +20,10 @@ _log = structlog.get_logger(__name__)
 def problem(
     status: int, code: str, detail: str, details: Sequence[Mapping[str, Any]] = ()
 ) -> JSONResponse:
-    """Return a problem document."""
+    """Return a problem document.
+
+    `error` repeats its text, since clients of the Open Inference Protocol look for it there.
+    """
     title = code.replace("_", " ")
     document = {
         "type": "about:blank",
@@ -26,9 +31,20 @@ def problem(
         "status": status,
         "code": code,
         "detail": detail,
+        "error": detail,
         "details": [dict(one) for one in details],
     }
-    return JSONResponse(document, status, media_type="application/problem+json")
+    return JSONResponse(
+        document, status, headers=_headers(status, details), media_type="application/problem+json"
+    )
+
+
+def _headers(status: int, details: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what tells programs how to go on: with which key, or when."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": "Bearer"}
+    waits = [one["retry_after_seconds"] for one in details if "retry_after_seconds" in one]
+    return {"Retry-After": str(max(1, math.ceil(max(waits))))} if waits else {}
 
 
 def problem_of(error: GnomonError) -> JSONResponse:
@@ -68,9 +84,9 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    reference = new_id()
+    reference = secrets.token_hex(8)
     _log.error("request_failed", path=request.url.path, reference=reference, exc_info=error)
-    return problem_of(GnomonError(f"the hub failed; its log tells why under {reference}"))
+    return problem_of(GnomonError(f"the server failed; its log tells why under {reference}"))
 
 
 def install(app: FastAPI) -> None:
