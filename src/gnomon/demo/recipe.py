@@ -88,14 +88,14 @@ RECIPES: Mapping[str, Recipe] = {
     recipe.version: recipe
     for recipe in (
         Recipe(version="1", start=date(2013, 1, 1), test=date(2013, 2, 21), end=date(2013, 3, 1)),
-        Recipe(version="2", start=date(2013, 1, 1), test=date(2013, 4, 21), end=date(2013, 5, 1)),
+        Recipe(version="2", start=date(2013, 1, 1), test=date(2013, 5, 21), end=date(2013, 6, 1)),
         # A mistake that nothing in the package gives away to a machine: it reproduces its golden
         # samples, keeps its contract, and has learned nothing. Its labels are its neighbours'.
         Recipe(
             version="3",
             start=date(2013, 1, 1),
-            test=date(2013, 5, 21),
-            end=date(2013, 6, 1),
+            test=date(2013, 6, 21),
+            end=date(2013, 7, 1),
             shifted_labels=True,
         ),
     )

@@ -22,9 +22,9 @@ from gnomon.runtime.package import Package
 BROKEN = "device-3"
 FIRST_DAY = date(2013, 3, 1)
 #: Version 2 is trained on what came before this day, so it may not answer earlier.
-FIRST_DAY_OF_TWO = date(2013, 5, 1)
-FIRST_DAY_OF_THREE = date(2013, 6, 1)
-END = date(2013, 7, 1)
+FIRST_DAY_OF_TWO = date(2013, 6, 1)
+FIRST_DAY_OF_THREE = date(2013, 7, 1)
+END = date(2013, 8, 1)
 
 
 @dataclass(frozen=True, slots=True)
