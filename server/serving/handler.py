@@ -90,16 +90,13 @@ class Handler:
         self._check_version(request)
         options: dict[str, Any] = {"request_id": request.id[:_ID_CHARACTERS] or None}
         try:
-            if len(request.id) > _ID_CHARACTERS:
-                raise _wrong("id", request.id, f"at most {_ID_CHARACTERS} characters")
+            check_id(request.id)
             options["at"] = _time(request)
             options["key"] = _text(request, "key")
             columns = decode_inputs(request)
             self._check_outputs(request)
         except InvalidInput:
-            # It never became columns; the runtime counts it as it counts a request without rows.
-            with contextlib.suppress(InvalidInput):
-                self._runtime.predict_columns(request.model_name, {}, **options)
+            self.count_unread(request.model_name, **options)
             raise
         self._known(self._route(request.model_name).digests)
         answer, outputs = self._ask(request.model_name, columns, options)
@@ -110,6 +107,14 @@ class Handler:
         chosen = [spec for spec in specs if not wanted or spec.name in wanted]
         encode_outputs(chosen, outputs, response, raw=bool(request.raw_input_contents))
         return response
+
+    def count_unread(self, model: str, **options: Any) -> None:
+        """Count a request that never became columns, as a request without rows is counted.
+
+        `options` are those of `Runtime.predict_columns`.
+        """
+        with contextlib.suppress(InvalidInput):
+            self._runtime.predict_columns(model, {}, **options)
 
     def _ask(
         self, model: str, columns: Mapping[str, NDArray[Any]], options: Mapping[str, Any]
@@ -204,7 +209,25 @@ def _time(request: oip.ModelInferRequest) -> datetime | float | None:
     if "at" not in request.parameters:
         return None
     parameter = request.parameters["at"]
-    value = getattr(parameter, parameter.WhichOneof("parameter_choice") or "string_param")
+    return read_time(getattr(parameter, parameter.WhichOneof("parameter_choice") or "string_param"))
+
+
+def check_id(request_id: str) -> None:
+    """Refuse a request's id that is too long to be kept.
+
+    Raises:
+        InvalidInput: it is.
+    """
+    if len(request_id) > _ID_CHARACTERS:
+        raise _wrong("id", request_id, f"at most {_ID_CHARACTERS} characters")
+
+
+def read_time(value: bool | int | float | str) -> datetime | float:
+    """Return the data's own time from what a request says.
+
+    Raises:
+        InvalidInput: it is neither an ISO 8601 text nor epoch seconds.
+    """
     expected = "an ISO 8601 text or epoch seconds"
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else float(value)

@@ -7,7 +7,6 @@ is the contract's to say.
 """
 
 import math
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,21 +16,21 @@ from numpy.typing import NDArray
 from gnomon.proto import inference_pb2
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.manifest import TensorSpec
+from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack_texts
 
-#: Datatype → (element type on the wire, field of the typed contents; empty: raw only).
-_NUMBERS: Mapping[str, tuple[str, str]] = {
-    "BOOL": ("|b1", "bool_contents"),
-    "UINT8": ("|u1", "uint_contents"),
-    "UINT16": ("<u2", "uint_contents"),
-    "UINT32": ("<u4", "uint_contents"),
-    "UINT64": ("<u8", "uint64_contents"),
-    "INT8": ("|i1", "int_contents"),
-    "INT16": ("<i2", "int_contents"),
-    "INT32": ("<i4", "int_contents"),
-    "INT64": ("<i8", "int64_contents"),
-    "FP16": ("<f2", ""),
-    "FP32": ("<f4", "fp32_contents"),
-    "FP64": ("<f8", "fp64_contents"),
+#: Datatype → field of the typed contents; what is not here comes raw only.
+_CONTENTS_OF: Mapping[str, str] = {
+    "BOOL": "bool_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
 }
 _CONTENTS = {
     "bool_contents": np.bool_,
@@ -43,7 +42,6 @@ _CONTENTS = {
     "fp64_contents": np.float64,
 }
 _DIMENSIONS = 8
-_LENGTH = struct.Struct("<I")
 
 Tensor = inference_pb2.ModelInferRequest.InferInputTensor
 
@@ -84,17 +82,14 @@ def encode_outputs(
         values = outputs[spec.name]
         tensor = response.outputs.add(name=spec.name, datatype=spec.datatype)
         tensor.shape.extend(_output_shape(spec, values))
-        kind, contents = _NUMBERS.get(spec.datatype, ("", ""))
-        if spec.datatype == "BYTES":
+        contents = _CONTENTS_OF.get(spec.datatype)
+        if raw or (contents is None and spec.datatype != TEXT):
+            response.raw_output_contents.append(pack(spec.datatype, values))
+        elif contents is None:
             texts = [b"" if text is None else str(text).encode() for text in values.ravel()]
-            if raw:
-                parts = (part for text in texts for part in (_LENGTH.pack(len(text)), text))
-                response.raw_output_contents.append(b"".join(parts))
-            else:
-                tensor.contents.bytes_contents.extend(texts)
-        elif raw or not contents:
-            response.raw_output_contents.append(np.ascontiguousarray(values, kind).tobytes())
+            tensor.contents.bytes_contents.extend(texts)
         else:
+            kind = ELEMENT_TYPES[spec.datatype]
             getattr(tensor.contents, contents).extend(values.astype(kind).ravel().tolist())
 
 
@@ -103,11 +98,11 @@ def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:
     if not 0 < len(shape) <= _DIMENSIONS or shape[0] < 0 or min(shape[1:], default=1) < 1:
         raise _refusal(tensor, "shape", list(shape)[:20], "[N], [N, 1] or [N, …] with N rows")
     count = math.prod(shape)
-    if tensor.datatype == "BYTES":
+    if tensor.datatype == TEXT:
         texts = tensor.contents.bytes_contents if raw is None else _split(tensor, raw)
         values: NDArray[Any] = _texts(tensor, texts, count)
-    elif tensor.datatype not in _NUMBERS:
-        known = ", ".join((*_NUMBERS, "BYTES"))
+    elif tensor.datatype not in ELEMENT_TYPES:
+        known = ", ".join((*ELEMENT_TYPES, TEXT))
         raise _refusal(tensor, "datatype", tensor.datatype[:40], f"one of {known}")
     elif raw is None:
         values = _typed_numbers(tensor, count)
@@ -119,7 +114,7 @@ def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:
 
 
 def _raw_numbers(tensor: Tensor, raw: bytes, count: int) -> NDArray[Any]:
-    kind = np.dtype(_NUMBERS[tensor.datatype][0])
+    kind = np.dtype(ELEMENT_TYPES[tensor.datatype])
     if len(raw) != count * kind.itemsize:
         expected = f"{count * kind.itemsize} bytes for shape {list(tensor.shape)}"
         raise _refusal(tensor, "bytes", f"{len(raw)} bytes", expected)
@@ -129,8 +124,8 @@ def _raw_numbers(tensor: Tensor, raw: bytes, count: int) -> NDArray[Any]:
 
 
 def _typed_numbers(tensor: Tensor, count: int) -> NDArray[Any]:
-    kind, contents = _NUMBERS[tensor.datatype]
-    if not contents:
+    kind, contents = ELEMENT_TYPES[tensor.datatype], _CONTENTS_OF.get(tensor.datatype)
+    if contents is None:
         raise _refusal(tensor, "contents", tensor.datatype, "raw_input_contents for this datatype")
     given: Sequence[Any] = getattr(tensor.contents, contents)
     if len(given) != count:
@@ -145,16 +140,11 @@ def _typed_numbers(tensor: Tensor, count: int) -> NDArray[Any]:
 
 def _split(tensor: Tensor, raw: bytes) -> list[bytes]:
     """Return the elements of raw BYTES contents."""
-    texts: list[bytes] = []
-    place = 0
-    while place + _LENGTH.size <= len(raw):
-        (length,) = _LENGTH.unpack_from(raw, place)
-        place += _LENGTH.size + length
-        texts.append(raw[place - length : place])
-    if place != len(raw):
+    try:
+        return unpack_texts(raw)
+    except ValueError as error:
         expected = "elements of a 4-byte little-endian length and as many bytes"
-        raise _refusal(tensor, "bytes", f"{len(raw)} bytes that end within an element", expected)
-    return texts
+        raise _refusal(tensor, "bytes", str(error), expected) from error
 
 
 def _texts(tensor: Tensor, given: Sequence[bytes], count: int) -> NDArray[Any]:
