@@ -6,12 +6,11 @@ from typing import Any
 import click
 
 from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.package_build import build
+from gnomon.command.package_options import FOLDER, parse_keys
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer, TrustStore
-
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -86,18 +85,6 @@ def verify(path: Path, keys: tuple[str, ...], as_json: bool) -> None:
     )
 
 
-def parse_keys(keys: tuple[str, ...]) -> list[bytes]:
-    """Return public keys from their hex form.
-
-    Raises:
-        ConfigurationError: where one is not hex.
-    """
-    try:
-        return [bytes.fromhex(key) for key in keys]
-    except ValueError as error:
-        raise ConfigurationError("--key should be 64 hexadecimal digits") from error
-
-
 def _describe(field: Any) -> dict[str, Any]:
     return {name: value for name, value in field.to_dict().items() if value is not None}
 
@@ -129,3 +116,7 @@ def _rules(field: dict[str, Any]) -> str:
         parts.append(f"one of {len(allowed)}: {shown}{', …' if len(allowed) > 4 else ''}")
     parts.append("may be missing" if field.get("nullable") else "must be there")
     return "; ".join(parts)
+
+
+for _command in (build,):
+    package.add_command(_command)

@@ -1,0 +1,152 @@
+"""Builds the package that a recipe describes.
+
+The same recipe, model and data give the same digest, wherever they lie.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from gnomon.core.contract import Contract
+from gnomon.core.fields import Field
+from gnomon.core.violations import Violations
+from gnomon.pipeline.build import About, build_package
+from gnomon.pipeline.dataset import Dataset, DatasetError
+from gnomon.pipeline.environment import code_version
+from gnomon.pipeline.profile import build_profile
+from gnomon.pipeline.recipe_data import RecipeData, read_data
+from gnomon.pipeline.recipe_file import Recipe
+from gnomon.pipeline.recipe_metrics import measure
+from gnomon.pipeline.recipe_model import RecipeModel
+from gnomon.runtime.chunks import sha256
+from gnomon.runtime.manifest import Reproducibility
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import Signer
+
+__all__ = ["build_recipe"]
+
+
+def build_recipe(recipe: Recipe, folder: Path, signer: Signer | None) -> Package:
+    """Build the package that a recipe describes as `folder` and return it, verified.
+
+    Raises:
+        ConfigurationError: the recipe contradicts itself, its model or its data.
+        DatasetError: the data cannot be read, or are not those that the recipe names.
+        PackageError: the model file is none, or the parts do not make a package.
+        EngineError: the model cannot be run.
+        Conflict: the folder exists and holds something else.
+    """
+    data = read_data(recipe)
+    model = RecipeModel(recipe, data.train)
+    columns, violations = model.contract.check_columns(data.train.columns(model.contract.names))
+    _refuse_bad_rows(recipe, data.train, violations)
+    answers = model.answer(columns)
+    fields = model.output_fields(answers)
+    outputs = model.read_outputs(answers, fields)
+    profile = build_profile(
+        data.train,
+        model.contract.fields,
+        fields,
+        outputs,
+        rules=recipe.rules,
+        blocks=data.blocks(data.train),
+    )
+    tested = data.train
+    if data.test is not None:
+        tested = data.test
+        columns, violations = model.contract.check_columns(tested.columns(model.contract.names))
+        outputs = model.read_outputs(model.answer(columns), fields)
+    good = _good_rows(len(tested), violations, Contract(fields).check_columns(outputs)[1])
+    return build_package(
+        folder,
+        recipe.name,
+        recipe.version,
+        model=model.file,
+        profile=profile,
+        golden_rows=_golden_rows(recipe, tested, model.contract.fields, good),
+        reproducibility=_record(recipe, data, model, _measure(recipe, data, fields, outputs)),
+        signer=signer,
+        about=About(**recipe.about),
+    )
+
+
+def _refuse_bad_rows(recipe: Recipe, train: Dataset, violations: Violations | None) -> None:
+    if violations is None or not violations.rejected:
+        return
+    count = int(violations.rejected_rows(len(train)).sum())
+    raise DatasetError(
+        f"{recipe.path}: {count} of {len(train)} training rows break the contract, first "
+        f"{violations.describe(1)[0]}; mend the rule under [inputs] or [[rules]], or leave those "
+        "rows out"
+    )
+
+
+def _good_rows(rows: int, *found: Violations | None) -> NDArray[np.int64]:
+    """Return the positions of the rows that no violation rejects."""
+    good = np.ones(rows, dtype=np.bool_)
+    for violations in found:
+        if violations is not None:
+            good &= ~violations.rejected_rows(rows)
+    return np.flatnonzero(good)
+
+
+def _golden_rows(
+    recipe: Recipe, data: Dataset, fields: tuple[Field, ...], good: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Return good rows spread evenly, and for each input that may be missing one without it."""
+    if not len(good):
+        raise DatasetError(
+            f"{recipe.path}: no row of {data.uri} keeps the contracts of inputs and outputs, so "
+            "there is none to make a golden sample of"
+        )
+    count = min(recipe.golden.rows, len(good))
+    chosen = list(good[np.linspace(0, len(good) - 1, count).round().astype(np.int64)])
+    for field in fields:
+        if field.nullable:
+            absent = np.asarray(pc.is_null(data.table.column(field.name), nan_is_null=True))
+            chosen += list(good[absent[good]][:1])
+    table = data.table.select([field.name for field in fields])
+    return list(table.take(sorted(set(chosen))).to_pylist())
+
+
+def _measure(
+    recipe: Recipe,
+    data: RecipeData,
+    fields: tuple[Field, ...],
+    outputs: dict[str, NDArray[Any]],
+) -> dict[str, float]:
+    """Return the metrics of the output that has labels; none where the recipe tests nothing."""
+    test = recipe.test
+    if test is None or data.test is None:
+        return {}
+    field = next((one for one in fields if one.name == test.output), fields[0])
+    labels = data.test.columns([test.label])[test.label]
+    kind = test.metrics or ("regression" if field.kind.is_float else "classification")
+    try:
+        return measure(kind, labels, outputs[field.name], data.blocks(data.test))
+    except (ValueError, TypeError) as error:
+        raise recipe.error(f"test: {kind} of {field.name!r} by {test.label!r}: {error}") from error
+
+
+def _record(
+    recipe: Recipe, data: RecipeData, model: RecipeModel, metrics: dict[str, float]
+) -> Reproducibility:
+    training = recipe.training
+    commit, is_clean = code_version(recipe.path)
+    return Reproducibility(
+        code_version=training.code_version or commit,
+        code_clean=training.code_clean if training.code_version else is_clean,
+        dataset_uri=data.all.uri,
+        dataset_fingerprint=data.all.fingerprint,
+        split=data.split_record(),
+        parameters={
+            **training.parameters,
+            "recipe": recipe.text,
+            "model_sha256": sha256(model.content),
+        },
+        seed=training.seed,
+        test_metrics=metrics,
+    )

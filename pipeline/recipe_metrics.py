@@ -1,0 +1,49 @@
+"""How good the model is on the rows that a recipe tests it with."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.pipeline.metrics import regression_metrics
+
+__all__ = ["measure"]
+
+#: Without blocks, more rows than this are resampled by so many runs of neighbours.
+_RUNS = 1_000
+
+
+def measure(
+    kind: Literal["regression", "classification"],
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    blocks: NDArray[np.int64] | None,
+) -> dict[str, float]:
+    """Return the metrics of a regression, or the error rate of a classification.
+
+    Each has its interval; see `gnomon.pipeline.metrics`. Classes are compared as texts.
+
+    Raises:
+        ValueError: no row has a label.
+    """
+    rows = len(labels)
+    if blocks is None and rows > _RUNS:
+        blocks = np.arange(rows, dtype=np.int64) * _RUNS // rows
+    if kind == "regression":
+        return regression_metrics(labels, predictions, blocks=blocks)
+    truth = [_class(label) for label in labels.tolist()]
+    given = [_class(prediction) for prediction in predictions.tolist()]
+    right = np.array([np.nan if label is None else 0.0 for label in truth])
+    wrong = [float(one != other) for one, other in zip(truth, given, strict=True)]
+    found = regression_metrics(right, wrong, blocks=blocks)
+    kept = {"error_rate": "mae", "error_rate_low": "mae_low", "error_rate_high": "mae_high"}
+    return {name: found[key] for name, key in (kept | {"rows": "rows", "blocks": "blocks"}).items()}
+
+
+def _class(value: Any) -> str | None:
+    """Return a class as text, so that 1, 1.0 and "1" are the same; None where it is missing."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

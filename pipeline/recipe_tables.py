@@ -1,0 +1,94 @@
+"""The tables of a recipe, as records."""
+
+import math
+from datetime import UTC, datetime, time
+from typing import Any, Literal
+
+import msgspec
+
+__all__ = [
+    "DataTable",
+    "GoldenTable",
+    "ModelTable",
+    "PackingTable",
+    "Table",
+    "TensorTable",
+    "TestTable",
+    "TrainingTable",
+]
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the recipe's tables."""
+
+
+class ModelTable(Table, frozen=True, kw_only=True):
+    """The model file, beside the recipe; its format is told by its ending unless said."""
+
+    file: str
+    format: str = ""
+
+
+class DataTable(Table, frozen=True, kw_only=True):
+    """The training data. `block` names the column by whose values (or days) rows belong together.
+
+    `uri` says where the data officially lie; `fingerprint`, if given, is what they must have.
+    """
+
+    files: tuple[str, ...]
+    missing: tuple[str, ...] = ("", "NA")
+    block: str = ""
+    uri: str = ""
+    fingerprint: str = ""
+
+
+class TestTable(Table, frozen=True, kw_only=True):
+    """Data to measure on: `files`, or the rows of the data from the time `start` in column `time`.
+
+    `label` is the column with the truth for the output `output` (default: the first).
+    """
+
+    label: str
+    files: tuple[str, ...] = ()
+    time: str = ""
+    start: Any = None
+    output: str = ""
+    metrics: Literal["", "regression", "classification"] = ""
+
+    @property
+    def boundary(self) -> datetime:
+        """Return `start` as an instant; a date is its midnight in UTC."""
+        start = self.start
+        if not isinstance(start, datetime):
+            start = datetime.combine(start, time())
+        return start if start.tzinfo else start.replace(tzinfo=UTC)
+
+
+class PackingTable(Table, frozen=True, kw_only=True):
+    """How categories and missing values are packed, where an input does not say it itself."""
+
+    categories: Literal["code", "onehot"] = "code"
+    missing: float = math.nan
+
+
+class TensorTable(Table, frozen=True, kw_only=True):
+    """One of the model's input tensors: its name, datatype and the inputs in it, in order."""
+
+    name: str
+    fields: tuple[str, ...]
+    dtype: str = "FP32"
+
+
+class GoldenTable(Table, frozen=True, kw_only=True):
+    """How many golden samples are taken."""
+
+    rows: int = 20
+
+
+class TrainingTable(Table, frozen=True, kw_only=True):
+    """What the manifest records of the training, which happened elsewhere."""
+
+    code_version: str = ""
+    code_clean: bool = False
+    seed: int = 0
+    parameters: dict[str, Any] = {}
