@@ -105,6 +105,10 @@ class Runtime:
         """Return the routes in service by name."""
         return {name: served.route for name, served in self._served.items()}
 
+    def has_route(self, name: str) -> bool:
+        """Whether a route of that name is in service."""
+        return name in self._served
+
     @property
     def models(self) -> Mapping[str, Model]:
         """Return the loaded models by digest."""

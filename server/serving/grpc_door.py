@@ -5,13 +5,11 @@ carries its code and details in the trailing metadata (`gnomon.runtime.wire`); t
 unexpected error stays in the server's log.
 """
 
-import asyncio
 import ipaddress
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,16 +20,25 @@ from google.protobuf.message import DecodeError
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError, GnomonError, InvalidInput
 from gnomon.runtime.wire import message_of, status_name, trailing_metadata
+from gnomon.server.serving import health
+from gnomon.server.serving.admission import Admission, Call
+from gnomon.server.serving.authentication import Authentication, Caller
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.pacing import Pacer
+from gnomon.server.serving.throttling import Limits
 
 _log = logging.getLogger(__name__)
 _SERVICE = "inference.GRPCInferenceService"
 
-#: A request of a model that usually takes less may run on the event loop, if it is this small:
-#: handing it to a thread and back costs about as much as the answer.
-_QUICK_SECONDS = 0.001
-_SMALL_BYTES = 4_096
-_SMOOTHING = 0.1
+#: Open to all: they say nothing but that the server is there.
+_OPEN = ("ServerLive", "ServerReady")
+_LIMITS = (
+    "requests_per_second",
+    "burst",
+    "concurrent_requests",
+    "total_requests",
+    "slow_seconds",
+)
 
 Answer = Callable[[Any], Any]
 
@@ -40,8 +47,10 @@ Answer = Callable[[Any], Any]
 class DoorSettings:
     """Where the door opens and what it bears. A port of 0 takes any that is free.
 
-    Without TLS files the door opens on loopback only. With all three, clients must show a
-    certificate of `client_authority_file`.
+    Beyond loopback the doors open only for callers who say who they are: by a certificate of
+    `client_authority_file`, by a key of `keys_file`, or, where both are given, by both. Limits of 0
+    are none; `burst` of 0 is one second's worth. `concurrent_requests` is for one caller and model,
+    `total_requests` for all that is under way.
 
     Raises:
         ValueError: a figure is out of range, or TLS files are given only in part.
@@ -55,6 +64,12 @@ class DoorSettings:
     message_bytes: int = 16 << 20
     concurrent_streams: int = 64
     threads: int = 4
+    keys_file: Path | None = None
+    requests_per_second: float = 0.0
+    burst: int = 0
+    concurrent_requests: int = 0
+    total_requests: int = 256
+    slow_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -62,11 +77,42 @@ class DoorSettings:
         for name in ("message_bytes", "concurrent_streams", "threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
-        files = (self.certificate_file, self.key_file, self.client_authority_file)
-        if any(files) and not all(files):
-            raise ValueError(
-                "certificate_file, key_file and client_authority_file belong together; give all"
-            )
+        for name in _LIMITS:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file belong together; give both")
+        if self.client_authority_file and not self.certificate_file:
+            raise ValueError("client_authority_file belongs to certificate_file; give both")
+
+    @property
+    def limits(self) -> Limits:
+        """Return how much may be asked."""
+        return Limits(
+            requests_per_second=self.requests_per_second,
+            burst=self.burst,
+            concurrent_requests=self.concurrent_requests,
+            total_requests=self.total_requests,
+        )
+
+    @property
+    def has_gates(self) -> bool:
+        """Whether each caller is asked for a key or throttled."""
+        return bool(self.keys_file or self.requests_per_second or self.concurrent_requests)
+
+    def check_reach(self) -> None:
+        """Refuse to be open to callers elsewhere who need not say who they are.
+
+        Raises:
+            ConfigurationError: that is what these settings would do.
+        """
+        if self.is_local or self.client_authority_file or self.keys_file:
+            return
+        raise ConfigurationError(
+            f"the door will not open on {self.host!r} for callers without a name: give keys_file, "
+            "or certificate_file, key_file and client_authority_file, or keep to 127.0.0.1 "
+            "behind a proxy that authenticates"
+        )
 
     @property
     def is_local(self) -> bool:
@@ -77,14 +123,30 @@ class DoorSettings:
             return self.host == "localhost"
 
 
+def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
+    """Return the gates that all doors of a server share.
+
+    Raises:
+        ConfigurationError: the file of keys cannot be read.
+    """
+    return Admission(
+        Authentication(settings.keys_file),
+        settings.limits,
+        is_known=handler.has_route,
+        slow_seconds=settings.slow_seconds,
+    )
+
+
 class GrpcDoor:
     """One listening port; lives within a running event loop."""
 
-    def __init__(self, handler: Handler, settings: DoorSettings) -> None:
+    def __init__(
+        self, handler: Handler, settings: DoorSettings, admission: Admission | None = None
+    ) -> None:
         self._handler = handler
         self._settings = settings
-        self._seconds: dict[str, float] = {}
-        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
+        self._admission = admission or make_admission(settings, handler)
+        self._pacer = Pacer(settings.threads)
         self._server = grpc.aio.server(
             options=(
                 ("grpc.max_concurrent_streams", settings.concurrent_streams),
@@ -94,6 +156,9 @@ class GrpcDoor:
             )
         )
         self._server.add_generic_rpc_handlers((self._methods(),))
+        health.install(self._server, handler, _SERVICE)
+        if not self._admission.authentication.needs_keys:
+            health.install_reflection(self._server, _SERVICE)
 
     async def open(self) -> str:
         """Listen; return the address as `host:port`.
@@ -101,19 +166,14 @@ class GrpcDoor:
         Raises:
             ConfigurationError: the address is taken, or not to be opened without authentication.
         """
+        self._settings.check_reach()
         host, port = self._settings.host, self._settings.port
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             if self._settings.certificate_file:
                 bound = self._server.add_secure_port(address, self._credentials())
-            elif self._settings.is_local:
-                bound = self._server.add_insecure_port(address)
             else:
-                raise ConfigurationError(
-                    f"the door will not open on {host!r} for callers without a name: give "
-                    "certificate_file, key_file and client_authority_file, or keep to 127.0.0.1 "
-                    "behind a proxy that authenticates"
-                )
+                bound = self._server.add_insecure_port(address)
         except (RuntimeError, OSError) as error:
             raise ConfigurationError(f"the door cannot open on {address}: {error}") from error
         await self._server.start()
@@ -122,14 +182,16 @@ class GrpcDoor:
     async def close(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
         await self._server.stop(grace_seconds)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pacer.close()
 
     def _credentials(self) -> Any:
         settings = self._settings
         files = (settings.key_file, settings.certificate_file, settings.client_authority_file)
-        key, certificate, authority = (file.read_bytes() for file in files if file)
+        key, certificate, authority = (file.read_bytes() if file else None for file in files)
         return grpc.ssl_server_credentials(
-            [(key, certificate)], root_certificates=authority, require_client_auth=True
+            [(key, certificate)],
+            root_certificates=authority,
+            require_client_auth=authority is not None,
         )
 
     def _methods(self) -> Any:
@@ -147,41 +209,57 @@ class GrpcDoor:
             "ServerMetadata": (oip.ServerMetadataRequest, lambda _: handler.server_metadata()),
             "ModelMetadata": (oip.ModelMetadataRequest, handler.model_metadata),
         }
-        methods = {name: self._method(kind, answer) for name, (kind, answer) in here.items()}
+        methods = {name: self._method(name, *one) for name, one in here.items()}
         methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(_guarded(self._infer))
         return grpc.method_handlers_generic_handler(_SERVICE, methods)
 
-    def _method(self, kind: Any, answer: Answer) -> Any:
-        async def behaviour(data: bytes) -> bytes:
+    def _method(self, name: str, kind: Any, answer: Answer) -> Any:
+        async def behaviour(data: bytes, context: Any) -> bytes:
+            if name not in _OPEN:
+                self._caller(context)
             response: bytes = answer(_decode(kind, data)).SerializeToString()
             return response
 
         return grpc.unary_unary_rpc_method_handler(_guarded(behaviour))
 
-    async def _infer(self, data: bytes) -> bytes:
+    def _caller(self, context: Any) -> Caller:
+        """Return who asks.
+
+        Raises:
+            Unauthenticated: nobody that is known here.
+        """
+        key = certificate = None
+        if self._admission.authentication.needs_keys:
+            key = dict(context.invocation_metadata() or ()).get("authorization")
+        if self._settings.client_authority_file:
+            names = context.auth_context().get("x509_common_name", (b"",))
+            certificate = names[0].decode(errors="replace")
+        return self._admission.identify(key, certificate)
+
+    async def _infer(self, data: bytes, context: Any) -> bytes:
         """Predict: at once where the model is known to be quick, else beside the event loop."""
+        caller = self._caller(context)
         request = _decode(oip.ModelInferRequest, data)
-        usual = self._seconds.get(request.model_name, _QUICK_SECONDS)
-        if usual < _QUICK_SECONDS and len(data) < _SMALL_BYTES:
-            return self._predict(request)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._predict, request)
+        call = Call("grpc", request.model_name, request.id)
+        with self._admission.admit(caller, call):
+            call.read_ns = time.perf_counter_ns()
+            return await self._pacer.run(
+                request.model_name, len(data), lambda: self._predict(request, call)
+            )
 
-    def _predict(self, request: oip.ModelInferRequest) -> bytes:
-        started = time.perf_counter()
-        response: bytes = self._handler.infer(request).SerializeToString()
-        took = time.perf_counter() - started
-        usual = self._seconds.get(request.model_name, took)
-        self._seconds[request.model_name] = usual + _SMOOTHING * (took - usual)
-        return response
+    def _predict(self, request: oip.ModelInferRequest, call: Call) -> bytes:
+        response = self._handler.infer(request)
+        call.version, call.answered_ns = response.model_version, time.perf_counter_ns()
+        data: bytes = response.SerializeToString()
+        return data
 
 
-def _guarded(behaviour: Callable[[bytes], Awaitable[bytes]]) -> Callable[[bytes, Any], Any]:
+def _guarded(behaviour: Callable[[bytes, Any], Awaitable[bytes]]) -> Callable[[bytes, Any], Any]:
     """Return a method's behaviour that tells every failure by its name on the wire."""
 
     async def guarded(data: bytes, context: Any) -> bytes:
         try:
-            return await behaviour(data)
+            return await behaviour(data, context)
         except Exception as error:
             await _refuse(context, error)
             raise

@@ -45,6 +45,10 @@ class Handler:
         """Say from now on that the server is not ready; what is asked is still answered."""
         self._draining = True
 
+    def has_route(self, name: str) -> bool:
+        """Whether a route of that name is in service."""
+        return self._runtime.has_route(name)
+
     def server_ready(self) -> bool:
         """Whether requests should be sent here: a model is in service, and no end is near."""
         return not self._draining and bool(self._runtime.routes)

@@ -1,0 +1,151 @@
+"""The gates in front of a prediction, in this order for every door: who asks, how much, what.
+
+authentication → throttling → contract of the inputs → model → contract of the outputs. The last
+three are the runtime's. What was refused, failed or took long leaves one line in the log, without
+any value of a request.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from gnomon.runtime.errors import Fault, GnomonError, Overloaded
+from gnomon.server.serving.authentication import Authentication, Caller
+from gnomon.server.serving.throttling import Limits, Throttle
+
+_log = structlog.get_logger("gnomon.serving")
+
+#: Lines a second at most; what is more is counted, and told in the next line.
+_LINES_PER_SECOND = 50
+_RULES_SHOWN = 10
+
+
+@dataclass(slots=True)
+class Call:
+    """One call as its door knows it, for the log; the door fills in what it learns."""
+
+    door: str
+    route: str
+    request_id: str = ""
+    version: str = ""
+    #: When the request was read, and when the runtime was done (`perf_counter_ns`).
+    read_ns: int = 0
+    answered_ns: int = 0
+    started_ns: int = field(default_factory=time.perf_counter_ns)
+
+
+class Admission:
+    """Lets calls in, and tells of those that went wrong. Threads may share it.
+
+    `is_known` says whether a route is in service: what is not shares one throttle.
+    """
+
+    def __init__(
+        self,
+        authentication: Authentication,
+        limits: Limits,
+        *,
+        is_known: Callable[[str], bool],
+        slow_seconds: float = 1.0,
+    ) -> None:
+        self.authentication = authentication
+        self._is_known = is_known
+        self.throttle = Throttle(limits)
+        self._slow_ns = round(slow_seconds * 1e9)
+        self._lock = threading.Lock()
+        self._turned_away: Counter[str] = Counter()
+        self._lines = Throttle(Limits(requests_per_second=_LINES_PER_SECOND))
+        self._silent = 0
+
+    @property
+    def turned_away(self) -> Mapping[str, int]:
+        """Return how many calls never reached the runtime, by the error's code."""
+        with self._lock:
+            return dict(self._turned_away)
+
+    def identify(self, authorization: str | None, certificate_name: str | None = None) -> Caller:
+        """Return who asks; counts whom it cannot tell. Raises as `Authentication.identify`."""
+        try:
+            return self.authentication.identify(authorization, certificate_name)
+        except GnomonError as error:
+            self._turn_away(error)
+            raise
+
+    @contextmanager
+    def admit(self, caller: Caller, call: Call) -> Iterator[Call]:
+        """Let one call through the gates, and tell how it ended where that is worth telling.
+
+        Raises:
+            NotAllowed: the caller's key is not for this model.
+            Overloaded: a limit is reached.
+        """
+        throttled = call.route if self._is_known(call.route) else ""
+        try:
+            try:
+                caller.check(call.route)
+                self.throttle.enter(caller.name, throttled)
+            except GnomonError as error:
+                self._turn_away(error)
+                raise
+            try:
+                yield call
+            finally:
+                self.throttle.leave(caller.name, throttled)
+        except GnomonError as error:
+            event = "call_refused" if error.fault is Fault.CALLER else "call_failed"
+            self._tell(event, caller, call, error)
+            raise
+        except Exception:
+            self._tell("call_failed", caller, call, GnomonError("unexpected"))
+            raise
+        if self._slow_ns and time.perf_counter_ns() - call.started_ns >= self._slow_ns:
+            self._tell("call_slow", caller, call)
+
+    def _turn_away(self, error: GnomonError) -> None:
+        with self._lock:
+            self._turned_away[error.code] += 1
+
+    def _tell(
+        self, event: str, caller: Caller, call: Call, error: GnomonError | None = None
+    ) -> None:
+        try:
+            self._lines.enter("", "")
+            self._lines.leave("", "")
+        except Overloaded:
+            self._silent += 1
+            return
+        silent, self._silent = self._silent, 0
+        facts = {"lines_left_out": silent} if silent else {}
+        _log.warning(event, caller=caller.name, **_facts(call), **_why(error), **facts)
+
+
+def _facts(call: Call) -> dict[str, object]:
+    ended = time.perf_counter_ns()
+    stages = [("total_ms", call.started_ns, ended)]
+    if call.read_ns:
+        stages.append(("read_ms", call.started_ns, call.read_ns))
+    if call.answered_ns:
+        stages.append(("predict_ms", call.read_ns, call.answered_ns))
+    return {
+        "door": call.door,
+        "route": call.route[:80],
+        "version": call.version,
+        "request_id": call.request_id[:128],
+        **{name: round((after - before) / 1e6, 3) for name, before, after in stages},
+    }
+
+
+def _why(error: GnomonError | None) -> dict[str, object]:
+    """Return the error's code and the rules that were broken; messages hold values."""
+    if error is None:
+        return {}
+    rules = [
+        {name: detail[name] for name in ("row", "field", "rule", "limit") if name in detail}
+        for detail in error.details[:_RULES_SHOWN]
+    ]
+    return {"code": error.code, "fault": error.fault.value, "rules": rules}

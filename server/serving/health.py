@@ -1,0 +1,60 @@
+"""The standard gRPC health service and reflection, for probes and tools.
+
+Health is open to all and follows the handler: NOT_SERVING from the first moment of a drain.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from gnomon.server.serving.handler import Handler
+
+#: How soon one that watches learns of a change.
+_WATCH_SECONDS = 0.2
+
+_STATUS = health_pb2.HealthCheckResponse
+
+
+class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """Says of the server, under no name or its service's, whether it should be asked."""
+
+    def __init__(self, handler: Handler, service: str) -> None:
+        self._handler = handler
+        self._known = ("", service)
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Answer once; a service that is not here is NOT_FOUND."""
+        if request.service not in self._known:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service is here")
+        return _STATUS(status=self._status(request.service))
+
+    async def Watch(self, request: Any, _context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        """Answer now and at each change."""
+        told = None
+        while True:
+            status = self._status(request.service)
+            if status != told:
+                yield _STATUS(status=status)
+                told = status
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    def _status(self, service: str) -> int:
+        if service not in self._known:
+            return int(_STATUS.SERVICE_UNKNOWN)
+        ready = self._handler.server_ready()
+        return int(_STATUS.SERVING if ready else _STATUS.NOT_SERVING)
+
+
+def install(server: Any, handler: Handler, service: str) -> None:
+    """Add health to a gRPC server that is not yet started."""
+    health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(handler, service), server)
+
+
+def install_reflection(server: Any, service: str) -> None:
+    """Let anyone ask a gRPC server that is not yet started what it can be asked."""
+    names = (service, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+    reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
