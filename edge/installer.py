@@ -119,27 +119,34 @@ class Installer:
                 self._slots.discard(package.digest)
         manifest = self._slots.manifest(package.digest)
         if manifest is None:
-            self._fetch([package.digest], link)
+            fetch(self._slots, [package.digest], link)
             manifest = self._slots.manifest(package.digest)
         if manifest is None:
             raise PackageError(f"the manifest of package {package.digest[:16]} did not come whole")
         _check_manifest(manifest, package)
-        self._fetch(self._slots.missing(manifest), link)
-
-    def _fetch(self, digests: list[str], link: HubLink) -> None:
-        wanted = set(digests)
-        for digest, data in link.blobs(digests):
-            if digest not in wanted:
-                raise HubError(f"the hub sent blob {digest[:80]!r}, which nobody asked for")
-            self._slots.put(digest, data)
-            wanted.discard(digest)
-        if wanted:
-            raise HubError(f"the hub does not have blobs {sorted(wanted)[:3]} of a desired package")
+        fetch(self._slots, self._slots.missing(manifest), link)
 
     def _warm(self, desired: hub_pb2.DesiredState) -> None:
         for package in desired.packages:
             model = self._runtime.models[package.digest]
             model.package.golden.check(model)
+
+
+def fetch(slots: Slots, digests: list[str], link: HubLink) -> None:
+    """Fetch blobs from the hub into the slots.
+
+    Raises:
+        HubUnavailable: the hub went away; what came is kept.
+        HubError: the hub sent something else, or does not have one of them.
+    """
+    wanted = set(digests)
+    for digest, data in link.blobs(digests):
+        if digest not in wanted:
+            raise HubError(f"the hub sent blob {digest[:80]!r}, which nobody asked for")
+        slots.put(digest, data)
+        wanted.discard(digest)
+    if wanted:
+        raise HubError(f"the hub does not have blobs {sorted(wanted)[:3]} of a desired package")
 
 
 def routes_of(state: hub_pb2.DesiredState) -> list[Route]:

@@ -11,6 +11,9 @@ from gnomon.core.violations import FIELD_RULES, FIRST_CONDITION
 from gnomon.core.window import Window
 from gnomon.runtime.errors import PackageError
 
+#: What the reference of a vector or tensor tells apart, beside missing and invalid ones.
+PRESENCE = ("present",)
+
 _KEYS = ("inputs", "rules", "outputs", "input_reference", "output_reference")
 
 
@@ -19,7 +22,8 @@ class Profile:
     """Fields and cross-field rules of the inputs, fields of the outputs, and a reference of each.
 
     A reference has the fields of its side, all of them in the same order: numeric, but for texts
-    with an `allowed` list, which are categories with the same list. What is only checked and not
+    with an `allowed` list, which are categories with the same list, and for vectors, of which only
+    the presence is counted. What is only checked and not
     watched has `monitored=False`.
 
     Raises:
@@ -71,12 +75,14 @@ def _check_side(side: str, fields: tuple[Field, ...], reference: Reference) -> N
             "expected at least one field and the same fields in the same order"
         )
     for field, one in zip(fields, reference.fields, strict=True):
-        categories = tuple(field.allowed or ()) if field.kind.is_text else ()
+        categories = tuple(map(str, field.allowed or ())) if field.kind.is_text else ()
+        if field.kind.is_vector:
+            categories = PRESENCE
         kind = "category" if categories else "numeric"
         if one.kind != kind or one.categories != categories:
             raise PackageError(
                 f"profile: field {field.name!r} of the {side} is {field.kind.value}, so its "
-                f"reference is {kind} with the categories of `allowed`, in that order; "
+                f"reference is {kind} with the categories {', '.join(categories) or 'none'}; "
                 f"got {one.kind} with {len(one.categories)} categories"
             )
 

@@ -1,5 +1,6 @@
 """What the hub knows of a package by its digest; packages never change, so it is kept once read."""
 
+import base64
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ class Catalogue:
 
 
 def versions(connection: Connection, model: str) -> list[dict[str, Any]]:
-    """Return the packages of a model, newest first, as JSON."""
+    """Return the packages of a model, newest first, as JSON; their envelopes in Base64."""
     rows = connection.execute(
         select(
             _VERSION.name,
@@ -52,13 +53,18 @@ def versions(connection: Connection, model: str) -> list[dict[str, Any]]:
             _VERSION.format,
             _VERSION.digest,
             _VERSION.manifest,
+            _VERSION.envelopes,
             _VERSION.published_at,
             _VERSION.publisher,
         )
         .where(_VERSION.name == model)
         .order_by(_VERSION.published_at.desc(), _VERSION.format)
     ).mappings()
-    return [dict(row) for row in rows]
+    return [{**row, "envelopes": [_base64(one) for one in row["envelopes"]]} for row in rows]
+
+
+def _base64(envelope: str) -> str:
+    return base64.b64encode(envelope.encode()).decode()
 
 
 def models(connection: Connection) -> list[dict[str, Any]]:

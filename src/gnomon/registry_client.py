@@ -1,19 +1,112 @@
-"""A builder's connection to a hub's registry: push packages, and fetch them again."""
+"""A builder's connection to a hub's registry: push packages, and pull them again."""
 
-from collections.abc import Iterator
+import base64
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from uuid import uuid4
 
 from gnomon.edge.identity import IdentityFolder, key_pem
+from gnomon.edge.installer import fetch
 from gnomon.edge.link import call, open_channel
 from gnomon.edge.membership import Membership
 from gnomon.edge.settings import NodeSettings
+from gnomon.edge.slots import Slots
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.runtime.errors import StorageError
+from gnomon.runtime.errors import (
+    Conflict,
+    HubError,
+    PackageError,
+    StorageError,
+    UnknownModel,
+    UntrustedPackage,
+)
+from gnomon.runtime.files import sync_folder
+from gnomon.runtime.manifest import Manifest
 from gnomon.runtime.package import Package
+from gnomon.runtime.signing import TrustStore
 
 #: Chunks are small, and a large package may have many of them.
 _PUSH_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderSettings:
+    """A builder: who pushes packages to a hub's registry, and pulls them.
+
+    Raises:
+        ValueError: a figure is out of range or no hub is named; the message names it.
+    """
+
+    #: The builder's name at the hub.
+    name: str = "builder"
+    #: The builder's private key and certificate lie here, and what was fetched half.
+    data_folder: Path = Path("builder-data")
+    #: The hub's sync address, `host:port`.
+    hub: str
+    #: The hub's enrolment address; empty: the same host, one port below.
+    enrolment: str = ""
+    #: The one-time token; needed until the builder has enrolled.
+    token: str = ""
+    #: The hub's authority (PEM), or the SHA-256 of its certificate in hex: one of them to enrol.
+    authority_file: Path | None = None
+    authority_fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what a node's settings would."""
+        _ = self.as_node
+
+    @property
+    def as_node(self) -> NodeSettings:
+        """Return the same as the settings under which whoever calls a hub enrols."""
+        return NodeSettings(**{name: getattr(self, name) for name in self.__dataclass_fields__})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """A package as the hub lists it. None of it is believed but by its digest and envelopes."""
+
+    name: str
+    version: str
+    format: str
+    digest: str
+    envelopes: tuple[bytes, ...]
+
+
+def find_published(
+    listed: Sequence[Mapping[str, Any]], version: str, format: str | None
+) -> Published:
+    """Return the one package of a version in what the hub lists of a model's versions.
+
+    Raises:
+        UnknownModel: there is none of this version and format, or more than one format and none
+            was asked for.
+        HubError: the listing is not what a hub lists.
+    """
+    try:
+        found = [
+            Published(
+                name=str(one["name"]),
+                version=str(one["version"]),
+                format=str(one["format"]),
+                digest=str(one["digest"]),
+                envelopes=tuple(base64.b64decode(text, validate=True) for text in one["envelopes"]),
+            )
+            for one in listed
+            if one["version"] == version and format in (None, one["format"])
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise HubError(f"the hub's list of versions is not understood: {error!r}") from error
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(sorted(f"{one['name']}@{one['version']} ({one['format']})" for one in listed))
+    wanted = f"version {version!r}" + (f" in format {format!r}" if format else "")
+    if found:
+        raise UnknownModel(f"{wanted} has several formats, say which; there are {there}")
+    raise UnknownModel(f"there is no {wanted} in the registry; there are {there}")
 
 
 class RegistryClient:
@@ -23,7 +116,7 @@ class RegistryClient:
     which is kept in `settings.data_folder`.
     """
 
-    def __init__(self, settings: NodeSettings) -> None:
+    def __init__(self, settings: BuilderSettings) -> None:
         """Connect, and enrol where that has not been done.
 
         Raises:
@@ -31,7 +124,8 @@ class RegistryClient:
             ConfigurationError: token or fingerprint are missing.
             NotAllowed: the hub refuses the token.
         """
-        self._membership = Membership(settings, {"kind": "builder"})
+        self._slots_folder = settings.data_folder / "slots"
+        self._membership = Membership(settings.as_node, {"kind": "builder"})
         self._membership.connect()
         folder = IdentityFolder(settings.data_folder / "identity")
         identity = folder.load()
@@ -68,6 +162,64 @@ class RegistryClient:
         request = hub_pb2.PublishRequest(digest=package.digest, envelopes=package.envelopes)
         return bool(call(self._registry.Publish, request, _PUSH_SECONDS).created)
 
+    def pull(self, published: Published, folder: Path) -> Package:
+        """Fetch a package, verify all of it, and leave it as `folder`; return it.
+
+        It must be signed by a key that the hub gave when this builder enrolled. What a broken
+        download has fetched is not fetched again.
+
+        Raises:
+            UntrustedPackage: none of those keys signed it.
+            PackageError: it is damaged, or not the package that was asked for.
+            Conflict: the folder exists.
+            HubUnavailable: the hub cannot be reached; pulling again goes on where it broke off.
+            StorageError: the disk has no room for it.
+        """
+        if folder.exists():
+            raise Conflict(f"{folder} exists; pull into a folder that does not")
+        trust = self._trust_for(published)
+        slots = Slots(self._slots_folder)
+        manifest = self._fetch_manifest(slots, published)
+        fetch(slots, slots.missing(manifest), self._membership.connect())
+        package = slots.install(published.digest, published.envelopes, trust)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = folder.with_name(f".{folder.name}.{uuid4().hex}.new")
+        try:
+            shutil.copytree(package.path, temporary)
+            copied = Package.open(temporary, trust)
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(folder.parent)
+        slots.collect(())
+        return replace(copied, path=folder)
+
+    def _trust_for(self, published: Published) -> TrustStore:
+        """Return the keys that the hub trusts; asked for anew where those known do not suffice."""
+        try:
+            self._membership.trust.verify(published.digest, published.envelopes)
+        except UntrustedPackage:
+            # A key may be younger than our certificate; the hub tells its keys with a new one.
+            self._membership.renew_if_due(datetime.max.replace(tzinfo=UTC))
+            self._membership.trust.verify(published.digest, published.envelopes)
+        return self._membership.trust
+
+    def _fetch_manifest(self, slots: Slots, published: Published) -> Manifest:
+        manifest = slots.manifest(published.digest)
+        if manifest is None:
+            fetch(slots, [published.digest], self._membership.connect())
+            manifest = slots.manifest(published.digest)
+        if manifest is None:
+            raise PackageError(f"the manifest of {published.digest[:16]} did not come whole")
+        told = (published.name, published.version, published.format)
+        if (manifest.name, manifest.version, manifest.format) != told:
+            raise PackageError(
+                f"the hub offers {published.digest[:16]} as {'/'.join(told)}, but it is "
+                f"{manifest.name}/{manifest.version}/{manifest.format}"
+            )
+        return manifest
+
 
 def _chunks(package: Package) -> list[str]:
     return list(dict.fromkeys(c for entry in package.manifest.files for c in entry.chunks))
@@ -80,17 +232,3 @@ def _blobs(package: Package, wanted: set[str]) -> Iterator[hub_pb2.Blob]:
         if digest in left:
             left.discard(digest)
             yield hub_pb2.Blob(digest=digest, data=data)
-
-
-def builder_settings(
-    data_folder: Path, *, name: str, hub: str, enrolment: str, token: str, fingerprint: str
-) -> NodeSettings:
-    """Return the settings under which a builder enrols."""
-    return NodeSettings(
-        name=name,
-        data_folder=data_folder,
-        hub=hub,
-        enrolment=enrolment,
-        token=token,
-        authority_fingerprint=fingerprint,
-    )

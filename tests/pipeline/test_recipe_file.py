@@ -15,7 +15,10 @@ from gnomon.pipeline.recipe_file import read_recipe
 from gnomon.pipeline.recipe_metrics import measure
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.model import Model
+from gnomon.runtime.routes import single
+from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.signing import Signer
+from gnomon.runtime.sink import MemorySink
 from tests.pipeline.recipes import deliveries, linear_onnx, write_project
 
 SMALL = """
@@ -241,3 +244,21 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"PK not a model")
     with pytest.raises(PackageError, match=r"model\.onnx: the file is no onnx model"):
         build_recipe(read_recipe(path), tmp_path / "package", None)
+
+
+def test_a_model_may_answer_with_vectors(tmp_path):
+    path = write_project(tmp_path, SMALL)
+    (tmp_path / "model.onnx").write_bytes(linear_onnx([[1, 2], [1, 2], [3, 4], [5, 6]]))
+    package = build_recipe(read_recipe(path), tmp_path / "package", None)
+    assert package.profile.outputs[0].shape == (2,)
+    sink = MemorySink()
+    runtime = Runtime(sink)
+    runtime.load(package)
+    runtime.apply([single("duration", package.digest)])
+    for row in package.golden.rows:
+        outputs = runtime.predict("duration", row).outputs
+        assert len(outputs["minutes"]) == 2
+    runtime.close()
+    windows = [record.window for record in sink.records if record.HasField("window")]
+    (window,) = [package.profile.read_window(one.window) for one in windows]
+    assert window.output_cells("minutes")[0] == len(package.golden.rows)

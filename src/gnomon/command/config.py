@@ -14,6 +14,7 @@ SECTIONS = {
     "hub": "gnomon.server.hub.settings:HubSettings",
     "node": "gnomon.edge.settings:NodeSettings",
     "serve": "gnomon.server.serving.process:ServeSettings",
+    "builder": "gnomon.registry_client:BuilderSettings",
 }
 
 

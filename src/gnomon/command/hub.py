@@ -47,7 +47,7 @@ def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
     run_hub(take("hub", config_file, flags), ready)
 
 
-def _client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags by which a hub is found."""
     for option in (
         click.option("--url", envvar="GNOMON_HUB_URL", default=DEFAULT_URL, show_default=True),
@@ -61,7 +61,7 @@ def _client_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @hub.command()
 @click.option("--role", type=click.Choice(["node", "builder"]), default="node", show_default=True)
 @click.option("--name", help="The only name that may use the token; default: any that is free.")
-@_client_options
+@client_options
 def token(role: str, name: str | None, url: str, api_key: str | None, as_json: bool) -> None:
     """Make a one-time token with which a node or a builder can enrol."""
     with HubClient(url, api_key=api_key) as client:
@@ -77,7 +77,7 @@ def token(role: str, name: str | None, url: str, api_key: str | None, as_json: b
 @hub.command()
 @click.argument("key")
 @click.option("--name", default="builder", show_default=True)
-@_client_options
+@client_options
 def trust(key: str, name: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Trust packages that are signed with the public KEY (hex), from now on."""
     with HubClient(url, api_key=api_key) as client:
@@ -87,7 +87,7 @@ def trust(key: str, name: str, url: str, api_key: str | None, as_json: bool) -> 
 
 @hub.command()
 @click.argument("reference", metavar="NAME@VERSION")
-@_client_options
+@client_options
 def place(reference: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Put NAME@VERSION straight into service on every node, without a rollout."""
     model, _, version = reference.partition("@")
@@ -99,7 +99,7 @@ def place(reference: str, url: str, api_key: str | None, as_json: bool) -> None:
 @hub.command()
 @click.argument("reference", metavar="NAME@VERSION")
 @click.option("--steps", default="100,500,1000", show_default=True, help="Parts in 1,000.")
-@_client_options
+@client_options
 def rollout(reference: str, steps: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Move traffic to NAME@VERSION step by step, each step behind its gate."""
     model, _, version = reference.partition("@")
@@ -114,7 +114,7 @@ def rollout(reference: str, steps: str, url: str, api_key: str | None, as_json: 
 
 
 @hub.command()
-@_client_options
+@client_options
 def nodes(url: str, api_key: str | None, as_json: bool) -> None:
     """List the nodes and what each last said of itself."""
     with HubClient(url, api_key=api_key) as client:
@@ -124,7 +124,7 @@ def nodes(url: str, api_key: str | None, as_json: bool) -> None:
 
 @hub.command()
 @click.option("--model", help="Only this model's.")
-@_client_options
+@client_options
 def counts(model: str | None, url: str, api_key: str | None, as_json: bool) -> None:
     """Count the rows that were asked for, by version, node and outcome."""
     with HubClient(url, api_key=api_key) as client:
@@ -133,7 +133,7 @@ def counts(model: str | None, url: str, api_key: str | None, as_json: bool) -> N
 
 
 @hub.command()
-@_client_options
+@client_options
 def alerts(url: str, api_key: str | None, as_json: bool) -> None:
     """List the alerts, newest first."""
     with HubClient(url, api_key=api_key) as client:

@@ -8,6 +8,7 @@ import click
 from gnomon.command.output import console, emit, json_option, table
 from gnomon.command.package_build import build
 from gnomon.command.package_options import FOLDER, parse_keys
+from gnomon.command.package_registry import pull, push
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer, TrustStore
@@ -118,5 +119,5 @@ def _rules(field: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-for _command in (build,):
+for _command in (build, push, pull):
     package.add_command(_command)

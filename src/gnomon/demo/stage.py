@@ -10,7 +10,7 @@ from typing import Any
 
 from gnomon.demo.processes import Process
 from gnomon.hub_client import HubClient
-from gnomon.registry_client import RegistryClient, builder_settings
+from gnomon.registry_client import BuilderSettings, RegistryClient
 from gnomon.runtime.errors import HubUnavailable, NotReady
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
@@ -76,13 +76,12 @@ class Stage:
         self.client.post("keys", {"key": self.signer.public_key.hex(), "name": "demo"})
         token = self._token("builder", "builder")
         return RegistryClient(
-            builder_settings(
-                self.folder / "builder",
-                name="builder",
+            BuilderSettings(
+                data_folder=self.folder / "builder",
                 hub=self.sync_address,
                 enrolment=self.enrolment_address,
                 token=token.token,
-                fingerprint=token.fingerprint,
+                authority_fingerprint=token.fingerprint,
             )
         )
 

@@ -1,0 +1,86 @@
+"""`gnomon package push` and `pull`: a builder and the registry of a hub."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gnomon.command.hub import client_options
+from gnomon.command.output import console, emit, json_option
+from gnomon.command.package_options import FOLDER
+from gnomon.command.settings_options import settings_command, take
+from gnomon.hub_client import HubClient
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.package import Package
+
+
+@click.command(cls=settings_command("builder"))
+@click.argument("path", type=FOLDER)
+@json_option
+@click.pass_obj
+def push(config_file: str | None, /, path: Path, as_json: bool, **flags: Any) -> None:
+    """Send the package at PATH to the hub's registry, with all its attestations.
+
+    The hub takes only what a key that it trusts has signed (`gnomon hub trust`). The first call
+    needs a token (`gnomon hub token --role builder`). What the hub has is not sent again.
+    """
+    from gnomon.registry_client import RegistryClient
+
+    # Whose signature counts is for the hub to say; all else is held against the manifest here.
+    package = Package.open(path, trust=None)
+    with RegistryClient(take("builder", config_file, flags)) as registry:
+        is_new = registry.push(package)
+    payload = {"package": package.reference, "digest": package.digest, "created": is_new}
+    told = "published" if is_new else "was there already:"
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(f"{told} [bold]{package.reference}[/] {package.digest}"),
+    )
+
+
+@click.command(cls=settings_command("builder"))
+@click.argument("reference", metavar="NAME@VERSION")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--format", "wanted", help="Where the version has several: onnx, tflite, …")
+@client_options
+@click.pass_obj
+def pull(
+    config_file: str | None,
+    /,
+    reference: str,
+    out: Path,
+    wanted: str | None,
+    url: str,
+    api_key: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Fetch NAME@VERSION from the hub's registry as folder OUT, and verify all of it.
+
+    It must be signed by a key that the hub trusts. A download that broke off goes on where it was.
+    """
+    from gnomon.registry_client import RegistryClient, find_published
+
+    model, _, version = reference.partition("@")
+    if not model or not version:
+        raise ConfigurationError(f"{reference!r} should be NAME@VERSION, such as eta@1")
+    with HubClient(url, api_key=api_key) as client:
+        published = find_published(client.get(f"models/{model}/versions"), version, wanted)
+    with RegistryClient(take("builder", config_file, flags)) as registry:
+        package = registry.pull(published, out)
+    payload = {
+        "package": package.reference,
+        "format": package.manifest.format,
+        "digest": package.digest,
+        "path": str(package.path),
+        "signers": list(package.signers),
+    }
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(
+            f"[bold]{package.reference}[/] ({package.manifest.format}) → {out}\n"
+            f"digest {package.digest}, signed by {', '.join(one[:16] for one in package.signers)}"
+        ),
+    )
