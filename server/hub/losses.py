@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, cast, func, select, update
 
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import BATCH, insert_into
@@ -78,16 +78,6 @@ def join(connection: Connection, model: str, request_ids: Sequence[str]) -> int:
     return pairs
 
 
-def sweep(connection: Connection, model: str) -> int:
-    """Join the pairs that two transactions, each blind to the other, both left; returns how many.
-
-    SQLite has one writer and never leaves any.
-    """
-    if connection.dialect.name == "sqlite":
-        return 0
-    return _count(connection, model, _complete(connection, model, prediction.c.joined.is_(False)))
-
-
 def _complete(
     connection: Connection, model: str, chosen: ColumnElement[bool]
 ) -> Sequence[Row[Any]]:
@@ -98,7 +88,6 @@ def _complete(
         select(prediction, label.c.value.label("truth"))
         .join(label, together)
         .where(prediction.c.model == model, chosen, prediction.c.joined.is_(False))
-        .with_for_update(of=prediction)
     ).all()
 
 
@@ -144,7 +133,8 @@ def _add(connection: Connection, model: str, sums: Mapping[_Key, Losses]) -> Non
     )
 
 
-_SUMS = tuple(func.sum(loss.c[name]).label(name) for name in _PARTS)
+# PostgreSQL's sums of integers are decimals.
+_SUMS = tuple(cast(func.sum(loss.c[name]), loss.c[name].type).label(name) for name in _PARTS)
 
 
 def by_version(connection: Connection, *conditions: ColumnElement[bool]) -> dict[str, Losses]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.server.hub import alerts, losses, monitor_losses, windows
+from gnomon.server.hub import alerts, monitor_losses, windows
 from gnomon.server.hub.monitor_fields import Tally, WatchedFields
 from gnomon.server.hub.monitor_intervals import Arrival, MonitorSettings, closed
 from gnomon.server.hub.monitor_judge import ALL_MOVED, SOURCE_MOVED, Judge, Judgement
@@ -58,7 +58,6 @@ def step(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
         for _ in range(_ROUNDS):
             if not _round(database, model, settings):
                 break
-        _sweep(database, model)
         for _ in range(_ROUNDS):
             if not monitor_losses.step(database, model, version):
                 break
@@ -75,12 +74,6 @@ def _round(database: Database, model: str, settings: MonitorSettings) -> bool:
             return True  # another process was quicker; begin again from where it stands
         _write(connection, model, reckoning)
     return reckoning.more
-
-
-def _sweep(database: Database, model: str) -> None:
-    if database.engine.dialect.name != "sqlite":
-        with database.write() as connection:
-            losses.sweep(connection, model)
 
 
 def _reckon(connection: Connection, model: str, settings: MonitorSettings) -> _Reckoning | None:

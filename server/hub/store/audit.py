@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select
 
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.text import storable
 
 #: The hash before the first record.
 GENESIS = "0" * 64
@@ -48,10 +49,10 @@ def append(
     record: dict[str, Any] = {
         "sequence": sequence,
         "at": now_ms(),
-        "actor": actor,
+        "actor": storable(actor),
         "action": action,
-        "subject": subject,
-        "detail": json.dumps(detail, sort_keys=True, ensure_ascii=False),
+        "subject": storable(subject),
+        "detail": storable(json.dumps(detail, sort_keys=True, ensure_ascii=False)),
         "previous": previous or GENESIS,
     }
     connection.execute(insert(schema.audit).values(**record, hash=_hash(record)))

@@ -15,12 +15,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
+from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.migrations import migrate
 
 _WRITE = "gnomon_write"
 _BUSY_MS = 20_000
+_CONNECTIONS = 16
+
+#: The advisory lock that PostgreSQL's writers hold, known to all hubs of one database.
+_WRITERS_LOCK = int.from_bytes(b"gnomon")
 
 
 def _connected(connection: Any, _record: Any) -> None:
@@ -37,14 +43,40 @@ def _connected(connection: Any, _record: Any) -> None:
 def _begun(connection: Connection) -> None:
     # Who reads first and writes later cannot wait for a turn; so writers say so at once.
     write = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    elif write:
+        # One writer at a time here as well, over all hubs: what a change has read stays so until
+        # it commits, and what is tried on one database holds on the other.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        # The URL itself may hold a password.
+        raise ConfigurationError("database_url is no URL; for example postgresql://…") from error
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise ConfigurationError(f"database_url is of {backend!r}; expected sqlite or postgresql")
+    if parsed.drivername == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
 
 
 def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, pool_size=16, max_overflow=16)
-    event.listen(engine, "connect", _connected)
+    sqlite = url.get_backend_name() == "sqlite"
+    try:
+        engine = create_engine(
+            url, pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS, pool_pre_ping=not sqlite
+        )
+    except ImportError as error:
+        raise ConfigurationError(
+            "PostgreSQL needs psycopg: pip install 'gnomon[server,postgres]'"
+        ) from error
+    if sqlite:
+        event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begun)
     return engine
 
@@ -56,10 +88,18 @@ class Database:
         """Open the database and migrate it to the newest schema.
 
         Args:
-            url: a SQLAlchemy URL, such as `sqlite:////var/lib/gnomon/hub.db`.
+            url: `sqlite:////var/lib/gnomon/hub.db` or `postgresql://user:password@host/name`.
+
+        Raises:
+            ConfigurationError: where the URL is none of the two, or its driver is missing.
         """
-        self.engine = _engine(make_url(url))
+        self.engine = _engine(_parse(url))
         self._writer = self.engine.execution_options(**{_WRITE: True})
+        self._reader = self.engine
+        if self.engine.dialect.name == "postgresql":
+            self._reader = self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         # SQLite has one writer; waiting here is fair and cheap, waiting in SQLite polls.
         self._turn = threading.RLock()
         with self.write() as connection:
@@ -73,7 +113,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one consistent state."""
-        with self.engine.begin() as connection:
+        with self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -95,7 +135,7 @@ class Database:
             change.finish()
 
     def pragma(self, name: str) -> Mapping[str, Any]:
-        """Return a pragma's value, for tests and the doctor."""
+        """Return the value of a pragma of SQLite's, for tests and the doctor."""
         with self.read() as connection:
             row = connection.exec_driver_sql(f"PRAGMA {name}").mappings().one()
             return dict(row)

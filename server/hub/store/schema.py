@@ -15,12 +15,12 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
+
+from gnomon.server.hub.store.text import StorableText
 
 metadata = MetaData(
     naming_convention={
@@ -35,7 +35,7 @@ _Count = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _id() -> Column[str]:
-    return Column("id", String(26), primary_key=True)
+    return Column("id", StorableText(26), primary_key=True)
 
 
 def _position() -> Column[int]:
@@ -43,11 +43,11 @@ def _position() -> Column[int]:
 
 
 def _digest(name: str = "digest", *, primary_key: bool = False) -> Column[str]:
-    return Column(name, String(64), nullable=False, primary_key=primary_key)
+    return Column(name, StorableText(64), nullable=False, primary_key=primary_key)
 
 
 def _name(name: str, *, primary_key: bool = False) -> Column[str]:
-    return Column(name, String(64), nullable=False, primary_key=primary_key)
+    return Column(name, StorableText(64), nullable=False, primary_key=primary_key)
 
 
 def _time(name: str, *, nullable: bool = False) -> Column[int]:
@@ -102,9 +102,9 @@ principal = Table(
     "principal",
     metadata,
     _id(),
-    Column("name", String(64), nullable=False, unique=True),
+    Column("name", StorableText(64), nullable=False, unique=True),
     _name("role"),
-    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("key_hash", StorableText(64), nullable=False, unique=True),
     _time("created_at"),
     _time("revoked_at", nullable=True),
 )
@@ -114,14 +114,14 @@ token = Table(
     "token",
     metadata,
     _id(),
-    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("token_hash", StorableText(64), nullable=False, unique=True),
     _name("role"),
     _name("name_pattern"),
     _time("created_at"),
     _time("expires_at"),
     _time("used_at", nullable=True),
-    Column("used_by", String(64), nullable=True),
-    Column("used_key", String(64), nullable=True),  # SHA-256 of the public key: tells a retry
+    Column("used_by", StorableText(64), nullable=True),
+    Column("used_key", StorableText(64), nullable=True),  # SHA-256 of the public key: tells a retry
 )
 
 #: Whoever enrolled, nodes and builders, and what a node last said of itself.
@@ -130,21 +130,21 @@ node = Table(
     metadata,
     _name("name", primary_key=True),
     _name("role"),
-    Column("certificate_serial", String(64), nullable=False),
+    Column("certificate_serial", StorableText(64), nullable=False),
     _time("enrolled_at"),
     _time("revoked_at", nullable=True),
     Column("facts", JSON, nullable=False),
     _time("last_seen_at", nullable=True),
-    Column("boot", String(64), nullable=False, server_default=""),
+    Column("boot", StorableText(64), nullable=False, server_default=""),
     # What the hub wants: number and SHA-256 of the newest state that differs from the one before.
     Column("generation", BigInteger, nullable=False, server_default="0"),
-    Column("desired_hash", String(64), nullable=False, server_default=""),
+    Column("desired_hash", StorableText(64), nullable=False, server_default=""),
     # What the node reported.
     Column("reported_generation", BigInteger, nullable=False, server_default="0"),
-    Column("state", String(32), nullable=False, server_default=""),
+    Column("state", StorableText(32), nullable=False, server_default=""),
     Column("digests", JSON, nullable=False),
     Column("refused_generation", BigInteger, nullable=False, server_default="0"),
-    Column("reason", Text, nullable=False, server_default=""),
+    Column("reason", StorableText, nullable=False, server_default=""),
     Column("spool", JSON, nullable=False),  # records, bytes, merged, dropped
 )
 
@@ -194,7 +194,7 @@ tally = Table(
     _name("version", primary_key=True),
     _name("node", primary_key=True),
     Column("shadow", Boolean, primary_key=True),
-    Column("outcome", String(32), primary_key=True),
+    Column("outcome", StorableText(32), primary_key=True),
     Column("rows", BigInteger, nullable=False),
 )
 
@@ -203,14 +203,14 @@ prediction = Table(
     "prediction",
     metadata,
     _position(),
-    Column("request_id", String(128), nullable=False),
+    Column("request_id", StorableText(128), nullable=False),
     _name("node"),
     _digest(),
     _name("model"),
     _time("at"),
     Column("value", Double, nullable=False),
     # The rollout and step that were under way when it arrived; empty and 0 for none.
-    Column("rollout", String(26), nullable=False, server_default=""),
+    Column("rollout", StorableText(26), nullable=False, server_default=""),
     Column("step", Integer, nullable=False, server_default="0"),
     Column("joined", Boolean, nullable=False, server_default=text("false")),  # counted in loss
     Index(None, "request_id"),
@@ -224,12 +224,12 @@ refusal = Table(
     _name("node"),
     _digest(),
     _name("model"),
-    Column("request_id", String(128), nullable=False),
+    Column("request_id", StorableText(128), nullable=False),
     _time("at"),
-    Column("field", String(128), nullable=False),
-    Column("rule", String(128), nullable=False),
-    Column("value", Text, nullable=False),
-    Column("expected", Text, nullable=False),
+    Column("field", StorableText(128), nullable=False),
+    Column("rule", StorableText(128), nullable=False),
+    Column("value", StorableText, nullable=False),
+    Column("expected", StorableText, nullable=False),
     Index(None, "model", "at"),
 )
 
@@ -239,7 +239,7 @@ label = Table(
     metadata,
     _position(),
     _name("model"),
-    Column("request_id", String(128), nullable=False),
+    Column("request_id", StorableText(128), nullable=False),
     _time("at"),
     Column("value", Double, nullable=False),
     _time("received_at"),
@@ -253,7 +253,7 @@ loss = Table(
     _digest(primary_key=True),
     _name("node", primary_key=True),
     Column("day", BigInteger, primary_key=True, autoincrement=False),  # the day's start
-    Column("rollout", String(26), primary_key=True, server_default=""),
+    Column("rollout", StorableText(26), primary_key=True, server_default=""),
     Column("step", Integer, primary_key=True, autoincrement=False, server_default="0"),
     _name("model"),
     _name("version"),
@@ -275,8 +275,8 @@ event = Table(
     _name("boot"),
     Column("sequence", BigInteger, nullable=False),
     _time("at"),
-    Column("kind", String(64), nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("kind", StorableText(64), nullable=False),
+    Column("detail", StorableText, nullable=False),
     _time("received_at"),
     Index(None, "node", "position"),
 )
@@ -286,7 +286,7 @@ detector_state = Table(
     "detector_state",
     metadata,
     _name("model", primary_key=True),
-    Column("key", String(255), primary_key=True),
+    Column("key", StorableText(255), primary_key=True),
     Column("state", LargeBinary, nullable=False),
     Column("position", BigInteger, nullable=False),
     _time("updated_at"),
@@ -299,8 +299,8 @@ drift = Table(
     _name("model", primary_key=True),
     Column("ended_at", BigInteger, primary_key=True, autoincrement=False),
     Column("started_at", BigInteger, primary_key=True, autoincrement=False),
-    Column("source", String(64), primary_key=True),  # a node's name, or empty: all together
-    Column("field", String(128), primary_key=True),
+    Column("source", StorableText(64), primary_key=True),  # a node's name, or empty: all together
+    Column("field", StorableText(128), primary_key=True),
     _name("version"),  # whose reference it was
     Column("rows", BigInteger, nullable=False),
     Column("psi", Double, nullable=False),
@@ -312,19 +312,19 @@ alert = Table(
     "alert",
     metadata,
     _id(),
-    Column("key", String(255), nullable=False),
+    Column("key", StorableText(255), nullable=False),
     _name("model"),
     _name("version"),
     _name("kind"),
-    Column("source", String(64), nullable=False),  # a node's name, or empty: all of them
-    Column("field", String(128), nullable=False),
+    Column("source", StorableText(64), nullable=False),  # a node's name, or empty: all of them
+    Column("field", StorableText(128), nullable=False),
     _time("opened_at"),
     _time("last_at"),
     _time("closed_at", nullable=True),
     Column("count", BigInteger, nullable=False),
     Column("evidence", JSON, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("acknowledged_by", String(64), nullable=True),
+    Column("text", StorableText, nullable=False),
+    Column("acknowledged_by", StorableText(64), nullable=True),
     _time("acknowledged_at", nullable=True),
     Index(
         "uq_alert_open_key",
@@ -364,7 +364,7 @@ rollout = Table(
     _name("model"),
     _name("champion"),  # versions
     _name("candidate"),
-    Column("state", String(16), nullable=False),  # rollouts.State
+    Column("state", StorableText(16), nullable=False),  # rollouts.State
     Column("weight", Integer, nullable=False),  # of the candidate now, parts in 1,000
     Column("shadow", Integer, nullable=False),  # sampled share the candidate sees, parts in 1,000
     Column("step", Integer, nullable=False),  # index in the plan
@@ -373,7 +373,7 @@ rollout = Table(
     _time("updated_at"),
     _time("ended_at", nullable=True),
     _name("actor"),
-    Column("reason", Text, nullable=False, server_default=""),
+    Column("reason", StorableText, nullable=False, server_default=""),
     Index(
         "uq_rollout_active",
         "model",
@@ -387,14 +387,14 @@ rollout = Table(
 rollout_step = Table(
     "rollout_step",
     metadata,
-    Column("rollout", String(26), primary_key=True),
+    Column("rollout", StorableText(26), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("weight", Integer, nullable=False),
     Column("shadow", Integer, nullable=False),
     _time("entered_at"),
     _time("left_at", nullable=True),
     Column("window_position", BigInteger, nullable=False),  # the last window before the step
-    Column("verdict", String(16), nullable=False),  # open, passed, failed, cancelled
+    Column("verdict", StorableText(16), nullable=False),  # open, passed, failed, cancelled
     Column("evidence", JSON, nullable=False),
 )
 
@@ -404,10 +404,10 @@ audit = Table(
     metadata,
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     _time("at"),
-    Column("actor", String(128), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("subject", String(255), nullable=False),
-    Column("detail", Text, nullable=False),  # JSON, as it was hashed
+    Column("actor", StorableText(128), nullable=False),
+    Column("action", StorableText(64), nullable=False),
+    Column("subject", StorableText(255), nullable=False),
+    Column("detail", StorableText, nullable=False),  # JSON, as it was hashed
     _digest("previous"),
     _digest("hash"),
     Index(None, "action", "sequence"),

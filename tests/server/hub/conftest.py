@@ -2,9 +2,11 @@
 
 import importlib.util
 import logging
+import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,9 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gnomon.bench import postgres
 from gnomon.logs import to_standard_error
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
 from gnomon.runtime.wire import read_error
@@ -29,6 +32,9 @@ from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.database import Database
 
 CALL_SECONDS = 20
+
+#: Set, every test runs on PostgreSQL as well, not only those that are marked.
+ALL_DATABASES = "GNOMON_TEST_ALL_DATABASES"
 
 #: A hub that was killed is tried again soon.
 OPTIONS = (
@@ -176,10 +182,78 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_databases: runs on SQLite and on PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marked = metafunc.definition.get_closest_marker("both_databases") or ALL_DATABASES in os.environ
+    if marked and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def settings(tmp_path: Path, first_start: Path) -> HubSettings:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "sqlite")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """A PostgreSQL with a database `first`: a hub's that has been started once."""
+    try:
+        server = postgres.running(durable=False)
+        with server as running:
+            Database(running.create_database("first")).close()
+            yield running
+    except ConfigurationError as error:
+        pytest.skip(f"not tested on PostgreSQL: {error}")
+
+
+@pytest.fixture
+def new_database_url(
+    tmp_path: Path, database_kind: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[[], str]]:
+    """Name a new database each time."""
+    names: list[str] = []
+
+    def sqlite() -> str:
+        names.append(f"hub{len(names) or ''}.db")
+        return f"sqlite:///{tmp_path / names[-1]}"
+
+    def postgresql() -> str:
+        names.append(f"test_{secrets.token_hex(4)}")
+        return server.create_database(names[-1], template="first")
+
+    if database_kind == "sqlite":
+        yield sqlite
+        return
+    server: postgres.Postgres = request.getfixturevalue("postgres_server")
+    yield postgresql
+    for name in names:
+        server.drop_database(name)
+
+
+@pytest.fixture
+def database_url(new_database_url: Callable[[], str]) -> str:
+    return new_database_url()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path, first_start: Path, database_kind: str, request: pytest.FixtureRequest
+) -> HubSettings:
     shutil.copytree(first_start, tmp_path / "hub")
-    return settings_in(tmp_path / "hub")
+    settings = settings_in(tmp_path / "hub")
+    if database_kind == "sqlite":
+        return settings
+    return replace(settings, database_url=request.getfixturevalue("database_url"))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Whatever is done to the audit chain afterwards, a check names the place."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, select
@@ -9,13 +8,15 @@ from sqlalchemy import Connection, insert, select
 from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.database import Database
 
+pytestmark = pytest.mark.both_databases
+
 RECORDS = 6
 AUDIT = schema.audit
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database.in_folder(tmp_path)
+def database(database_url: str) -> Database:
+    database = Database(database_url)
     for number in range(RECORDS):
         with database.change("ada") as change:
             change.audit("place", f"eta@{number}", {"ümlaut": number})
@@ -31,8 +32,14 @@ def test_an_untouched_chain_is_intact(database: Database) -> None:
     assert verdict(database) == audit.Verdict(True, RECORDS)
 
 
-def test_an_empty_chain_is_intact(tmp_path: Path) -> None:
-    assert verdict(Database.in_folder(tmp_path)) == audit.Verdict(True, 0)
+def test_an_empty_chain_is_intact(database_url: str) -> None:
+    assert verdict(Database(database_url)) == audit.Verdict(True, 0)
+
+
+def test_a_subject_that_sql_cannot_store_leaves_the_chain_intact(database: Database) -> None:
+    with database.change("a\0\ud800") as change:
+        change.audit("place", "eta\0", {"reason": "\0 \ud800 ü"})
+    assert verdict(database) == audit.Verdict(True, RECORDS + 1)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from gnomon.runtime.errors import (
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
 
+pytestmark = pytest.mark.both_databases
+
 Make = Callable[..., Package]
 
 

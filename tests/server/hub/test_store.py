@@ -16,16 +16,13 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gnomon.runtime.chunks import sha256
-from gnomon.runtime.errors import InvalidInput, StorageError, UnknownModel
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, StorageError, UnknownModel
 from gnomon.server.hub.store import migrations, schema
 from gnomon.server.hub.store.blobs import Blobs, check_digest
 from gnomon.server.hub.store.clock import new_id
 from gnomon.server.hub.store.database import Database
 
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database.in_folder(tmp_path)
+pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
@@ -56,14 +53,15 @@ def test_the_schema_can_be_said_to_postgresql() -> None:
     assert "position BIGSERIAL" in window
 
 
-def test_opening_again_changes_nothing(database: Database, tmp_path: Path) -> None:
+def test_opening_again_changes_nothing(database: Database, database_url: str) -> None:
     with database.change("ada") as change:
         change.audit("try", "this")
-    with Database.in_folder(tmp_path).read() as connection:
+    with Database(database_url).read() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.audit)) == 1
 
 
-def test_what_is_acknowledged_survives_a_power_cut(database: Database) -> None:
+def test_what_is_acknowledged_survives_a_power_cut(tmp_path: Path) -> None:
+    database = Database.in_folder(tmp_path)
     assert database.pragma("journal_mode") == {"journal_mode": "wal"}
     assert database.pragma("synchronous") == {"synchronous": 2}
 
@@ -156,3 +154,15 @@ def test_damage_in_the_store_is_told(blobs: Blobs, tmp_path: Path) -> None:
         blobs.get(digest)
     with pytest.raises(UnknownModel, match="has no blob"):
         blobs.get(sha256(b"none"))
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("not a url", "no URL"),
+        ("mysql://root@localhost/hub", "'mysql'; expected sqlite or postgresql"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named(url: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        Database(url)

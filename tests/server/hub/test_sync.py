@@ -17,6 +17,8 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.telemetry import REFUSED_RECORD
 
+pytestmark = pytest.mark.both_databases
+
 Make = Callable[..., Package]
 ONNX = {"engines": "onnx"}
 
@@ -226,6 +228,16 @@ def test_a_bad_record_is_noted_and_blocks_nothing(node: Any, caller: Any, bad: b
     events = caller.get("events")
     assert [event["sequence"] for event in events] == [3, 2, 1]
     assert [event["kind"] for event in events] == ["started", REFUSED_RECORD, "started"]
+
+
+def test_text_that_sql_cannot_store_blocks_nothing(hub: Hub, node: Any, caller: Any) -> None:
+    event = hub_pb2.Event(kind="started", detail="before\0after ü")
+    refusal = hub_pb2.Refusal(request_id="\0", field="a\0", rule="minimum", value="\0")
+    node.upload(
+        hub_pb2.Record(sequence=1, event=event), hub_pb2.Record(sequence=2, refusal=refusal)
+    )
+    assert caller.get("events")[0]["detail"] == "before\N{REPLACEMENT CHARACTER}after ü"
+    assert rows_in(hub, schema.refusal) == 1
 
 
 def test_a_damaged_window_is_noted(builder: Any, node: Any, caller: Any, make: Make) -> None:

@@ -204,11 +204,6 @@ def _count(window: Window, values: np.ndarray, *, outputs: bool) -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database.in_folder(tmp_path)
-
-
-@pytest.fixture
 def world(database: Database) -> World:
     return World(database)
 

@@ -61,6 +61,7 @@ def test_a_label_after_its_prediction_counts_once(database: Database) -> None:
     assert days(database) == {"1": {DAY: losses.Losses(1, 2.0, 2.0, 4.0)}}
 
 
+@pytest.mark.both_databases
 def test_a_label_before_its_prediction_counts_once(database: Database) -> None:
     tell(database, LabelRow("eta", "r1", 7, 10.0))
     predict(database, PredictionRow("r1", DAY + 5, 7.0), digest=OTHER)
@@ -107,6 +108,7 @@ def test_a_prediction_that_is_no_number_is_left_out(database: Database) -> None:
     assert days(database)["1"][0].count == 1
 
 
+@pytest.mark.both_databases
 def test_a_killed_transaction_counts_nothing(database: Database) -> None:
     predict(database, PredictionRow("r1", 5, 7.0))
     with pytest.raises(KeyboardInterrupt), database.write() as connection:
@@ -117,6 +119,7 @@ def test_a_killed_transaction_counts_nothing(database: Database) -> None:
     assert days(database)["1"][0].count == 1
 
 
+@pytest.mark.both_databases
 def test_more_than_one_statement_can_name(database: Database) -> None:
     size = 1_203
     predict(database, *(PredictionRow(f"r{i}", i * DAY // 400, float(i)) for i in range(size)))

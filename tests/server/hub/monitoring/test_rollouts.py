@@ -16,6 +16,8 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.database import Database
 
+pytestmark = pytest.mark.both_databases
+
 PLAN = Plan(steps=(100, 500, 1000), gates=Gates(minimum_predictions=100, minimum_labels=40))
 
 

@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
         sa.Column("acknowledged_by", sa.String(length=64), nullable=True),
         sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
@@ -46,7 +46,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(length=128), nullable=False),
         sa.Column("action", sa.String(length=64), nullable=False),
         sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
         sa.Column("previous", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_audit")),
@@ -102,7 +102,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=64), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_event")),
     )
@@ -157,7 +157,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=32), server_default="", nullable=False),
         sa.Column("digests", sa.JSON(), nullable=False),
         sa.Column("refused_generation", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.String(), server_default="", nullable=False),
         sa.Column("spool", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_node")),
     )
@@ -239,8 +239,8 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("field", sa.String(length=128), nullable=False),
         sa.Column("rule", sa.String(length=128), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.Column("expected", sa.Text(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("expected", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_refusal")),
     )
     op.create_index(op.f("ix_refusal_model_at"), "refusal", ["model", "at"], unique=False)
@@ -259,7 +259,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("actor", sa.String(length=64), nullable=False),
-        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rollout")),
     )
     op.create_index(
