@@ -1,6 +1,7 @@
 """What every reporting command shares: `--json`, tables, the console."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -8,7 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-console = Console()
+#: Where nobody looks on (a pipe, a log), lines may be long.
+console = Console() if sys.stdout.isatty() else Console(width=140)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
