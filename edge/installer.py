@@ -1,9 +1,6 @@
 """Takes the steps that `gnomon.edge.sync` decides on: the shell around slots, runtime and hub."""
 
 import logging
-import platform
-
-import psutil
 
 from gnomon.edge.link import HubLink
 from gnomon.edge.slots import Slots
@@ -11,6 +8,7 @@ from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import EngineError, GnomonError, HubError, PackageError
 from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.needs import this_machine, unmet
 from gnomon.runtime.routes import Route, from_message
 from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.signing import TrustStore
@@ -166,12 +164,5 @@ def _check_manifest(manifest: Manifest, package: hub_pb2.PackageRef) -> None:
             f"the hub calls {package.digest[:16]} {'/'.join(told)}, its manifest "
             f"{manifest.name}/{manifest.version}/{manifest.format}"
         )
-    needs, system = manifest.needs, platform.system().lower()
-    if needs.systems and system not in {one.lower() for one in needs.systems}:
-        raise EngineError(f"{manifest.reference} needs {' or '.join(needs.systems)}; got {system}")
-    memory_mib = psutil.virtual_memory().total >> 20
-    if needs.memory_mib > memory_mib:
-        raise EngineError(
-            f"{manifest.reference} needs {needs.memory_mib} MiB of memory; this node has "
-            f"{memory_mib}"
-        )
+    if missing := unmet(manifest.needs, this_machine()):
+        raise EngineError(f"{manifest.reference}: {'; '.join(missing)}")

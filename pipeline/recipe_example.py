@@ -62,7 +62,7 @@ label = "took"
 # parameters = {trees = 100}
 
 [needs]                         # a node without it refuses the package
-memory_mib = 64
+memory_mib = 256                # of the whole process
 
 [deployment]
 window_seconds = 86_400         # drift is counted in windows of so long

@@ -22,6 +22,8 @@ from gnomon.runtime.files import write_durably
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:gnomon:package:v1"
+#: What a test deployment states; it says how the package fared, and not that it is to be trusted.
+TEST_PREDICATE_TYPE = "urn:gnomon:test:v1"
 
 _KEY_BYTES = 32
 
@@ -102,16 +104,22 @@ class Signer:
         return key_id(self.public_key)
 
     def sign_package(
-        self, digest: str, name: str, version: str, predicate: Mapping[str, Any] | None = None
+        self,
+        digest: str,
+        name: str,
+        version: str,
+        predicate: Mapping[str, Any] | None = None,
+        predicate_type: str = PREDICATE_TYPE,
     ) -> bytes:
         """Return a DSSE envelope (JSON) that vouches for the package of this digest.
 
-        The same arguments always give the same bytes.
+        With another `predicate_type` it states something else about the package. The same arguments
+        always give the same bytes.
         """
         statement = _Statement(
             type=STATEMENT_TYPE,
             subject=[_Subject(name=f"{name}@{version}", digest={"sha256": digest})],
-            predicate_type=PREDICATE_TYPE,
+            predicate_type=predicate_type,
             predicate=dict(predicate or {}),
         )
         payload = msgspec.json.encode(statement, order="sorted")
@@ -156,7 +164,7 @@ class TrustStore:
         reasons: list[str] = []
         for position, envelope in enumerate(envelopes):
             try:
-                signers += self._signers(digest, envelope)
+                signers += self._read(digest, envelope, PREDICATE_TYPE)[0]
             except _NotCounted as refusal:
                 reasons.append(f"envelope {position}: {refusal}")
         if not signers:
@@ -169,8 +177,25 @@ class TrustStore:
             )
         return tuple(dict.fromkeys(signers))
 
-    def _signers(self, digest: str, data: bytes) -> list[str]:
-        """Return the trusted keys behind one envelope, or raise `_NotCounted` with the reason."""
+    def statements(
+        self, digest: str, envelopes: Sequence[bytes], predicate_type: str
+    ) -> tuple[dict[str, Any], ...]:
+        """Return what trusted keys state of this type about the package; all else is left out."""
+        found = []
+        for envelope in envelopes:
+            try:
+                found.append(self._read(digest, envelope, predicate_type)[1])
+            except _NotCounted:
+                continue
+        return tuple(found)
+
+    def _read(
+        self, digest: str, data: bytes, predicate_type: str
+    ) -> tuple[list[str], dict[str, Any]]:
+        """Return the trusted keys behind one envelope and what they state.
+
+        Raises `_NotCounted` with the reason where it is not a trusted statement of this type.
+        """
         try:
             envelope = msgspec.json.decode(data, type=_Envelope)
             payload = base64.b64decode(envelope.payload, validate=True)
@@ -183,8 +208,7 @@ class TrustStore:
         if not names:
             found = ", ".join(s.keyid[:16] for s in envelope.signatures) or "nobody"
             raise _NotCounted(f"it has no valid signature by a trusted key (signed by {found})")
-        _check_statement(payload, digest)
-        return names
+        return names, _read_statement(payload, digest, predicate_type)
 
     def _is_valid(self, signature: _Signature, authenticated: bytes) -> bool:
         key = self._keys.get(signature.keyid)
@@ -201,17 +225,18 @@ class _NotCounted(Exception):
     """Why an envelope does not count."""
 
 
-def _check_statement(payload: bytes, digest: str) -> None:
-    """Raise `_NotCounted` unless the signed statement is about this digest."""
+def _read_statement(payload: bytes, digest: str, predicate_type: str) -> dict[str, Any]:
+    """Return what is stated of this digest; raise `_NotCounted` where it is of something else."""
     try:
         statement = msgspec.json.decode(payload, type=_Statement)
     except (msgspec.DecodeError, ValueError) as error:
         raise _NotCounted(f"its payload is not an in-toto statement: {error}") from error
-    if statement.type != STATEMENT_TYPE or statement.predicate_type != PREDICATE_TYPE:
-        raise _NotCounted(f"it states {statement.predicate_type[:80]!r}, not {PREDICATE_TYPE!r}")
+    if statement.type != STATEMENT_TYPE or statement.predicate_type != predicate_type:
+        raise _NotCounted(f"it states {statement.predicate_type[:80]!r}, not {predicate_type!r}")
     subjects = [subject.digest.get("sha256", "") for subject in statement.subject]
     if digest not in subjects:
         raise _NotCounted(f"it vouches for {', '.join(s[:16] for s in subjects)}, another package")
+    return statement.predicate
 
 
 def _authenticated(payload_type: str, payload: bytes) -> bytes:

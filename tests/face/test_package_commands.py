@@ -184,3 +184,22 @@ def test_builder_settings_are_shown_and_a_builder_needs_a_hub(
     ]
     with pytest.raises(ValueError, match="host:port"):
         BuilderSettings(hub="nowhere")
+
+
+def test_a_test_deployment_is_reported_and_attested(
+    tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = write_project(tmp_path, EXAMPLE)
+    out = str(tmp_path / "one")
+    built = ask(capsys, "package", "build", str(recipe), out, "--key", str(key))
+    public = Signer.load(key).public_key
+    command = ["package", "test", out, "--trust", public.hex(), "--runs", "30"]
+    report = ask(capsys, *command, "--key", str(key))
+    assert report["passed"]
+    assert report["digest"] == built["digest"]
+    opened = Package.open(tmp_path / "one", TrustStore([public]))
+    assert Path(report["attestation"]).read_bytes() in opened.envelopes
+    slow = ask(capsys, *command, "--p99-us", "0", code=1)
+    assert [one["name"] for one in slow["checks"] if not one["passed"]] == ["latency"]
+    assert run(["package", "test", out, "--runs", "30"]) == 0
+    assert "Test deployment of duration@1 (onnx)" in capsys.readouterr().out

@@ -60,7 +60,7 @@ def test_the_example_builds_what_it_says(example):
     assert max(one.design_effect for one in example.profile.input_reference.fields) >= 1
     manifest = example.manifest
     assert (manifest.owner, manifest.licence) == ("logistics team", "Apache-2.0")
-    assert manifest.needs.memory_mib == 64
+    assert manifest.needs.memory_mib == 256
     assert "bicycle" in manifest.card
     assert manifest.reproducibility.parameters["recipe"] == EXAMPLE
     assert manifest.reproducibility.split["test_rows"] == 500

@@ -9,6 +9,7 @@ from gnomon.command.output import console, emit, json_option, table
 from gnomon.command.package_build import build
 from gnomon.command.package_options import FOLDER, parse_keys
 from gnomon.command.package_registry import pull, push
+from gnomon.command.package_trial import trial
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer, TrustStore
@@ -119,5 +120,5 @@ def _rules(field: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-for _command in (build, push, pull):
+for _command in (build, push, pull, trial):
     package.add_command(_command)

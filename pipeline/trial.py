@@ -1,0 +1,206 @@
+"""A test deployment: a package goes the way that it will go on its target, before it may go there.
+
+It is opened with trust, held against this machine, installed from its chunks into an empty folder,
+loaded by a fresh process that knows nothing but the installation, made to repeat its golden samples
+and measured. Run it on the kind of machine that is the target. The outcome can be attested.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from gnomon.edge.slots import Slots
+from gnomon.pipeline.trial_worker import Order, Outcome
+from gnomon.runtime import layout
+from gnomon.runtime.engines import available_engines
+from gnomon.runtime.files import write_durably
+from gnomon.runtime.needs import this_machine, unmet
+from gnomon.runtime.package import FORMATS_THAT_RUN_CODE, Package
+from gnomon.runtime.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
+
+__all__ = ["Check", "Limits", "Report", "attest", "try_package"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; `detail` says what was found."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a trial may take; None: as it comes. Latencies are those of single rows."""
+
+    p99_us: float | None = None
+    runs: int = 500
+    timeout_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of a trial: the checks in their order, and the figures that were measured."""
+
+    package: str
+    format: str
+    digest: str
+    tested_at: str
+    machine: Mapping[str, Any]
+    checks: tuple[Check, ...]
+    figures: Mapping[str, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it in plain JSON types."""
+        return {"passed": self.passed, **asdict(self)}
+
+
+def try_package(path: Path, trust: TrustStore | None, limits: Limits | None = None) -> Report:
+    """Deploy a package for a trial and return what became of it.
+
+    `trust=None` says openly that nobody's signature is asked for, which fails no check.
+
+    Raises:
+        PackageError: it is damaged or contradicts itself, so there is nothing to try.
+        UntrustedPackage: no trusted key signed it.
+        StorageError: there is no room to install it.
+    """
+    package = Package.open(path, trust)
+    limits = limits or Limits()
+    machine = this_machine()
+    checks = [_signature(package), _needs(package), _engine(package), *_dependencies(package)]
+    figures: dict[str, float] = {}
+    if all(check.passed for check in checks):
+        outcome = _run(package, limits)
+        checks += _judge(package, outcome, limits)
+        figures = {
+            name: value
+            for name, value in msgspec.to_builtins(outcome).items()
+            if name not in ("error", "is_loaded")
+        }
+    return Report(
+        package=package.reference,
+        format=package.manifest.format,
+        digest=package.digest,
+        tested_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine={
+            "system": machine.system,
+            "architecture": machine.architecture,
+            "memory_mib": machine.memory_mib,
+            "gnomon": machine.runtime_version,
+            "python": ".".join(map(str, sys.version_info[:3])),
+        },
+        checks=tuple(checks),
+        figures=figures,
+    )
+
+
+def attest(report: Report, path: Path, signer: Signer) -> Path:
+    """Write the outcome, good or bad, among the package's attestations; return the file.
+
+    It changes nothing of the package's digest, and does not count as its builder's signature.
+    """
+    name, _, version = report.package.partition("@")
+    envelope = signer.sign_package(
+        report.digest, name, version, report.to_dict(), TEST_PREDICATE_TYPE
+    )
+    folder = path / layout.ATTESTATIONS
+    folder.mkdir(exist_ok=True)
+    file = folder / f"test-{signer.key_id[:16]}.json"
+    write_durably(file, envelope)
+    return file
+
+
+def _signature(package: Package) -> Check:
+    names = ", ".join(name[:16] for name in package.signers)
+    return Check("signature", True, f"signed by {names}" if names else "not asked for")
+
+
+def _needs(package: Package) -> Check:
+    missing = unmet(package.manifest.needs, this_machine())
+    return Check("needs", not missing, "; ".join(missing) or "this machine has what it needs")
+
+
+def _engine(package: Package) -> Check:
+    wanted, engines = package.manifest.format, available_engines()
+    return Check("engine", wanted in engines, f"{wanted}; here run {', '.join(engines) or 'none'}")
+
+
+def _dependencies(package: Package) -> Iterator[Check]:
+    """Yield what differs from the versions of the build; only code must run on the very same."""
+    different = []
+    for wanted in package.manifest.dependencies:
+        try:
+            found = version(wanted.name)
+        except PackageNotFoundError:
+            found = "none"
+        if found != wanted.version:
+            different.append(f"{wanted.name} {found}, built with {wanted.version}")
+    exact = package.manifest.format in FORMATS_THAT_RUN_CODE
+    told = "; ".join(different) or "the versions of the build"
+    yield Check("dependencies", not (exact and different), told)
+
+
+def _run(package: Package, limits: Limits) -> Outcome:
+    """Install the package into an empty folder and try it there, in a fresh process."""
+    signer = Signer.generate()
+    # The trial's own key stands for whoever the target trusts: that was settled on opening.
+    own = signer.sign_package(package.digest, package.manifest.name, package.manifest.version)
+    with TemporaryDirectory(prefix="gnomon-trial-") as folder:
+        slots = Slots(Path(folder))
+        for digest, data in package.iter_blobs():
+            slots.put(digest, data)
+        slots.install(package.digest, (own,), TrustStore([signer.public_key]))
+        order = Order(folder, package.digest, (signer.public_key,), limits.runs)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-m", "gnomon.pipeline.trial_worker"],
+                input=msgspec.json.encode(order),
+                capture_output=True,
+                cwd=folder,
+                env={},
+                timeout=limits.timeout_seconds,
+            )
+        except subprocess.TimeoutExpired:
+            return Outcome(error=f"it was not done after {limits.timeout_seconds:g} s")
+    try:
+        return msgspec.json.decode(done.stdout, type=Outcome)
+    except msgspec.DecodeError:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        return Outcome(error=f"its process ended with {done.returncode}: {last[:500]}")
+
+
+def _judge(package: Package, outcome: Outcome, limits: Limits) -> Iterator[Check]:
+    samples = f"{len(package.golden.rows)} golden samples"
+    yield Check(
+        "load",
+        outcome.is_loaded,
+        outcome.error if not outcome.is_loaded else f"in {outcome.load_ms:.1f} ms",
+    )
+    if not outcome.is_loaded:
+        return
+    yield Check("golden", not outcome.error, outcome.error or f"{samples} came out the same")
+    if outcome.error:
+        return
+    measured = f"p50 {outcome.p50_us:.1f} µs, p99 {outcome.p99_us:.1f} µs of {outcome.runs} rows"
+    limit = limits.p99_us
+    allowed = f"; at most {limit:g} µs are allowed" if limit is not None else ""
+    yield Check("latency", limit is None or outcome.p99_us <= limit, measured + allowed)
+    declared = package.manifest.needs.memory_mib
+    used = f"{outcome.process_mib:.0f} MiB in all, {outcome.model_mib:.1f} of it for the model"
+    told = f"; the manifest says {declared}" if declared else "; the manifest says nothing of it"
+    yield Check("memory", not declared or outcome.process_mib <= declared, used + told)

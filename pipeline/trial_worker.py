@@ -1,0 +1,109 @@
+"""The process in which a package is tried: it loads the model and repeats its golden samples.
+
+Run by `gnomon.pipeline.trial`; one line of JSON in, one line out.
+"""
+
+import re
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+
+from gnomon.edge.slots import Slots
+from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.model import Model
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import TrustStore
+
+__all__ = ["Order", "Outcome", "main"]
+
+_MIB = 1 << 20
+_STATUS = Path("/proc/self/status")
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What to try: an installed package, and how often its golden rows are predicted."""
+
+    slots: str
+    digest: str
+    trusted_keys: tuple[bytes, ...]
+    runs: int
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How it went; `error` is empty where the model loaded and gave its golden answers."""
+
+    error: str = ""
+    is_loaded: bool = False
+    load_ms: float = 0.0
+    p50_us: float = 0.0
+    p99_us: float = 0.0
+    runs: int = 0
+    model_mib: float = 0.0
+    process_mib: float = 0.0
+
+
+def main() -> None:
+    """Try what standard input orders, and write the outcome to standard output."""
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    sys.stdout.buffer.write(msgspec.json.encode(_try(order)))
+
+
+def _try(order: Order) -> Outcome:
+    package = Slots(Path(order.slots)).open(order.digest, TrustStore(order.trusted_keys))
+    process = psutil.Process()
+    before, start = process.memory_info().rss, time.perf_counter()
+    try:
+        model = Model(package)
+    except GnomonError as error:
+        return Outcome(error=str(error))
+    load_ms = (time.perf_counter() - start) * 1e3
+    try:
+        package.golden.check(model)
+        model.warm_up()
+        nanoseconds = _measure(model, package, order.runs)
+    except GnomonError as error:
+        return Outcome(error=str(error), is_loaded=True, load_ms=load_ms)
+    grown = process.memory_info().rss - before
+    model.close()
+    p50, p99 = np.quantile(nanoseconds, [0.5, 0.99]) / 1e3
+    return Outcome(
+        is_loaded=True,
+        load_ms=load_ms,
+        p50_us=float(p50),
+        p99_us=float(p99),
+        runs=len(nanoseconds),
+        model_mib=max(grown, 0) / _MIB,
+        process_mib=_peak_bytes() / _MIB,
+    )
+
+
+def _measure(model: Model, package: Package, runs: int) -> list[int]:
+    """Return the nanoseconds of single predictions, golden row by golden row."""
+    rows = package.golden.rows
+    spent = []
+    for number in range(max(runs, len(rows))):
+        start = time.perf_counter_ns()
+        model.predict_row(rows[number % len(rows)])
+        spent.append(time.perf_counter_ns() - start)
+    return spent
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process held; where Linux does not tell, what it holds.
+
+    `getrusage` would count the process that started this one as well.
+    """
+    try:
+        status = _STATUS.read_text(encoding="ascii")
+    except OSError:
+        status = ""
+    found = re.search(r"^VmHWM:\s*(\d+) kB$", status, flags=re.MULTILINE)
+    return int(found[1]) * 1024 if found else psutil.Process().memory_info().rss
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""`gnomon package test`: a test deployment."""
+
+from pathlib import Path
+
+import click
+
+from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.package_options import FOLDER, parse_keys, signing_key_option
+from gnomon.runtime.signing import Signer, TrustStore
+
+
+@click.command("test")
+@click.argument("path", type=FOLDER)
+@click.option("--trust", "keys", multiple=True, help="Trusted public key, in hex; none: unsigned.")
+@signing_key_option
+@click.option("--p99-us", type=float, help="Fail where the 99th percentile takes longer.")
+@click.option("--runs", default=500, show_default=True, help="Predictions to measure.")
+@json_option
+def trial(
+    path: Path,
+    keys: tuple[str, ...],
+    key_file: Path | None,
+    p99_us: float | None,
+    runs: int,
+    as_json: bool,
+) -> int:
+    """Deploy the package at PATH for a test, as its target would; exit with 1 where it fails.
+
+    It is held against this machine's memory, processor and system, installed into an empty folder,
+    loaded by a fresh process, made to repeat its golden samples, and measured. With --key, the
+    outcome is signed and lies among the package's attestations; its digest stays.
+    """
+    from gnomon.pipeline.trial import Limits, attest, try_package
+
+    signer = Signer.load(key_file) if key_file else None
+    trust = TrustStore(parse_keys(keys)) if keys else None
+    report = try_package(path, trust, Limits(p99_us=p99_us, runs=runs))
+    payload = report.to_dict()
+    if signer is not None:
+        payload["attestation"] = str(attest(report, path, signer))
+
+    def render() -> None:
+        rows = [
+            [check.name, "[green]passed[/]" if check.passed else "[red]failed[/]", check.detail]
+            for check in report.checks
+        ]
+        title = f"Test deployment of {report.package} ({report.format})"
+        console.print(table(title, ["what", "", "found"], rows))
+        verdict = "[green]passed[/]" if report.passed else "[red]failed[/]"
+        signed = f"; attested in {payload['attestation']}" if signer else "; not attested"
+        console.print(f"{verdict} {report.digest}{signed}")
+
+    emit(payload, as_json=as_json, render=render)
+    return 0 if report.passed else 1
