@@ -1,13 +1,11 @@
 """The grpcio door: the Open Inference Protocol over grpc.aio, over one `Handler`.
 
-Requests are decoded behind the door, so that what is malformed gets a typed answer. Every refusal
-carries its code and details in the trailing metadata (`gnomon.runtime.wire`); the text of an
-unexpected error stays in the server's log.
+Requests are decoded behind the door (`gnomon.server.serving.methods`), so that what is malformed
+gets a typed answer. Every refusal carries its code and details in the trailing metadata
+(`gnomon.runtime.wire`).
 """
 
 import ipaddress
-import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,20 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.errors import ConfigurationError, GnomonError, InvalidInput
-from gnomon.runtime.wire import message_of, status_name, trailing_metadata
+from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import health
 from gnomon.server.serving.admission import Admission, Call
 from gnomon.server.serving.authentication import Authentication, Caller
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.methods import SERVICE, decode, refusal_of
 from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.throttling import Limits
-
-_log = logging.getLogger(__name__)
-_SERVICE = "inference.GRPCInferenceService"
 
 #: Open to all: they say nothing but that the server is there.
 _OPEN = ("ServerLive", "ServerReady")
@@ -156,9 +150,9 @@ class GrpcDoor:
             )
         )
         self._server.add_generic_rpc_handlers((self._methods(),))
-        health.install(self._server, handler, _SERVICE)
+        health.install(self._server, handler, SERVICE)
         if not self._admission.authentication.needs_keys:
-            health.install_reflection(self._server, _SERVICE)
+            health.install_reflection(self._server, SERVICE)
 
     async def open(self) -> str:
         """Listen; return the address as `host:port`.
@@ -211,13 +205,13 @@ class GrpcDoor:
         }
         methods = {name: self._method(name, *one) for name, one in here.items()}
         methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(_guarded(self._infer))
-        return grpc.method_handlers_generic_handler(_SERVICE, methods)
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     def _method(self, name: str, kind: Any, answer: Answer) -> Any:
         async def behaviour(data: bytes, context: Any) -> bytes:
             if name not in _OPEN:
                 self._caller(context)
-            response: bytes = answer(_decode(kind, data)).SerializeToString()
+            response: bytes = answer(decode(kind, data)).SerializeToString()
             return response
 
         return grpc.unary_unary_rpc_method_handler(_guarded(behaviour))
@@ -239,7 +233,7 @@ class GrpcDoor:
     async def _infer(self, data: bytes, context: Any) -> bytes:
         """Predict: at once where the model is known to be quick, else beside the event loop."""
         caller = self._caller(context)
-        request = _decode(oip.ModelInferRequest, data)
+        request = decode(oip.ModelInferRequest, data)
         call = Call("grpc", request.model_name, request.id)
         with self._admission.admit(caller, call):
             call.read_ns = time.perf_counter_ns()
@@ -261,25 +255,9 @@ def _guarded(behaviour: Callable[[bytes, Any], Awaitable[bytes]]) -> Callable[[b
         try:
             return await behaviour(data, context)
         except Exception as error:
-            await _refuse(context, error)
+            refusal = refusal_of(error)
+            status = grpc.StatusCode[refusal.status]
+            await context.abort(status, refusal.message, refusal.metadata)
             raise
 
     return guarded
-
-
-def _decode(kind: Any, data: bytes) -> Any:
-    try:
-        return kind.FromString(data)
-    except DecodeError as error:
-        name = kind.DESCRIPTOR.full_name
-        raise InvalidInput(f"the request is not a valid {name} message") from error
-
-
-async def _refuse(context: Any, error: Exception) -> None:
-    """End the call with the error's name on the wire."""
-    if not isinstance(error, GnomonError):
-        reference = secrets.token_hex(8)
-        _log.error("a call failed (%s)", reference, exc_info=error)
-        error = GnomonError(f"the server failed; its log tells why under {reference}")
-    status = grpc.StatusCode[status_name(error)]
-    await context.abort(status, message_of(error), trailing_metadata(error))
