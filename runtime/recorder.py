@@ -14,6 +14,7 @@ from gnomon.runtime import clock
 from gnomon.runtime.package import Package
 from gnomon.runtime.series import ClosedWindow, Example, Samples, Series, SeriesKey
 from gnomon.runtime.sink import TelemetrySink
+from gnomon.runtime.tally import Tally
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -56,6 +57,12 @@ class Recorder:
                 self._lengths[key] = deployment.window_seconds
                 self._series[key] = Series(key, package.profile, deployment, self._wake.set)
             return self._series[key]
+
+    def tallies(self) -> dict[SeriesKey, Tally]:
+        """Return what each series has counted since it began."""
+        with self._lock:
+            series = dict(self._series)
+        return {key: one.tally() for key, one in series.items()}
 
     def retire(self, digest: str) -> None:
         """Record what is open for a package, and forget its series some time after."""

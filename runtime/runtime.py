@@ -22,7 +22,9 @@ from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.recorder import Recorder
 from gnomon.runtime.routes import Route
 from gnomon.runtime.shadows import ShadowQueue
+from gnomon.runtime.series import SeriesKey
 from gnomon.runtime.sink import TelemetrySink
+from gnomon.runtime.tally import Tally
 
 #: How long `flush` waits for shadows, in seconds.
 SHADOWS_SECONDS = 5.0
@@ -113,6 +115,10 @@ class Runtime:
     def models(self) -> Mapping[str, Model]:
         """Return the loaded models by digest."""
         return self._models
+
+    def tallies(self) -> Mapping[SeriesKey, Tally]:
+        """Return what each package on each route, asked or as a shadow, has counted so far."""
+        return self._recorder.tallies()
 
     @property
     def dropped(self) -> int:

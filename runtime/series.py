@@ -18,6 +18,7 @@ from gnomon.runtime import clock
 from gnomon.runtime.manifest import Deployment
 from gnomon.runtime.profile import Profile
 from gnomon.runtime.routes import WHOLE
+from gnomon.runtime.tally import Tally
 from gnomon.runtime.window_row import count_row
 
 #: Sampled predictions go out in batches of this many.
@@ -127,6 +128,7 @@ class Series:
         self._samples = Samples()
         self._examples = 0
         self._leaving = Leaving()
+        self._taken = Tally(len(profile.rule_names))
 
     def count_row(
         self,
@@ -189,7 +191,17 @@ class Series:
         """Return what is ready to be recorded, and forget it."""
         with self._lock:
             leaving, self._leaving = self._leaving, Leaving()
+            for closed in leaving.windows:
+                self._taken.add(closed.window)
             return leaving
+
+    def tally(self) -> Tally:
+        """Return what was counted since the series began; it never goes down."""
+        with self._lock:
+            tally = self._taken.copy()
+            for window in (*self._open.values(), *(one.window for one in self._leaving.windows)):
+                tally.add(window)
+            return tally
 
     @property
     def is_empty(self) -> bool:

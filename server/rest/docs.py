@@ -14,6 +14,18 @@ _STYLE = (
     "code{font-size:.95em}dt{margin-top:1rem}dd{margin:0 0 0 1.5rem;color:#444}"
 )
 
+#: How deep fields are shown within fields, and how many of a list of values.
+_DEPTH = 2
+_LISTED = 40
+_COMPARISONS = {
+    "minimum": "≥",
+    "exclusiveMinimum": ">",
+    "maximum": "≤",
+    "exclusiveMaximum": "<",
+    "minLength": "length ≥",
+    "maxLength": "length ≤",
+}
+
 
 def install(app: FastAPI) -> None:
     """Serve the page."""
@@ -57,10 +69,59 @@ def _inputs(
 ) -> Iterator[tuple[str, str]]:
     for parameter in operation.get("parameters", ()):
         yield parameter["name"], f"({parameter['in']})"
-    content = operation.get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema", {})
-    name = str(schema.get("$ref", "")).rpartition("/")[2]
-    body = description.get("components", {}).get("schemas", {}).get(name, schema)
-    required = body.get("required", ())
-    for field in body.get("properties", {}):
-        yield field, "(body)" if field in required else "(body, optional)"
+    body = _schema_of(operation.get("requestBody", {}))
+    yield from _fields(description, body, "body", "", 0)
+    answer = _schema_of(operation.get("responses", {}).get("200", {}))
+    yield from _fields(description, answer, "answer", "", 0)
+
+
+def _schema_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = (
+        content.get("content", {}).get("application/json", {}).get("schema", {})
+    )
+    return schema
+
+
+def _fields(
+    description: Mapping[str, Any], schema: Mapping[str, Any], place: str, prefix: str, depth: int
+) -> Iterator[tuple[str, str]]:
+    """Return the fields of a schema and of what it is made of, each with its rules."""
+    schema = _resolved(description, schema)
+    if depth > _DEPTH:
+        return
+    required = schema.get("required", ())
+    for name, one in schema.get("properties", {}).items():
+        one = _resolved(description, one)
+        optional = ", optional" if place == "body" and name not in required else ""
+        yield f"{prefix}{name}", f"({place}{optional}) {rules_of(one)}".strip()
+        inner = _resolved(description, one.get("items", one))
+        mark = "[]." if "items" in one else "."
+        yield from _fields(description, inner, place, f"{prefix}{name}{mark}", depth + 1)
+
+
+def _resolved(description: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema that a reference, or the first of several choices, stands for."""
+    while True:
+        choices = schema.get("oneOf") or schema.get("anyOf")
+        if choices:
+            schema = choices[0]
+        elif "$ref" in schema:
+            name = str(schema["$ref"]).rpartition("/")[2]
+            schema = description.get("components", {}).get("schemas", {}).get(name, {})
+        else:
+            return schema
+
+
+def rules_of(schema: Mapping[str, Any]) -> str:
+    """Say what a value must be, in one line."""
+    kinds = schema.get("type", "")
+    parts = [" or ".join(kinds) if isinstance(kinds, list) else str(kinds)]
+    for key, sign in _COMPARISONS.items():
+        if key in schema:
+            parts.append(f"{sign} {schema[key]}")
+    if "enum" in schema:
+        parts.append("one of " + ", ".join(str(value) for value in schema["enum"][:_LISTED]))
+    if "pattern" in schema:
+        parts.append(f"matches {schema['pattern']}")
+    parts.append(str(schema.get("description", "")))
+    return "; ".join(part for part in parts if part)

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
 from gnomon.proto import inference_pb2 as oip
@@ -20,8 +21,9 @@ from gnomon.runtime.package import Package
 from gnomon.runtime.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.sink import MemorySink
-from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor
+from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor, make_admission
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.rest_door import RestDoor
 
 SERVER = """
 import json, sys
@@ -101,6 +103,18 @@ def served(package: Package) -> Iterator[Served]:
     served = Served(package)
     yield served
     served.close()
+
+
+@pytest.fixture
+def rest(served: Served) -> Iterator[Any]:
+    """Open a REST door beside the gRPC door, over the same handler; gives an HTTP client."""
+    settings = DoorSettings(port=0)
+    admission = make_admission(settings, served.handler)
+    door = RestDoor(served.handler, served.runtime, settings, 0, admission)
+    door.open()
+    with httpx.Client(base_url=door.url, trust_env=False, timeout=10) as client:
+        yield client
+    door.close(1)
 
 
 @pytest.fixture

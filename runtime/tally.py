@@ -1,0 +1,42 @@
+"""What a series counted since it began, for metrics: read from its windows, never counted again."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core import latency
+from gnomon.core.window import Window
+from gnomon.core.window_reading import OUTCOMES
+
+
+@dataclass(slots=True)
+class Tally:
+    """Calls and rows by outcome, violations by rule code, answers by latency bucket."""
+
+    rules: int
+    calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    violations: NDArray[np.int64] = field(init=False)
+    latency_counts: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(latency.BUCKETS, np.int64)
+    )
+
+    def __post_init__(self) -> None:
+        self.violations = np.zeros(self.rules, np.int64)
+
+    def add(self, window: Window) -> None:
+        """Add what a window counted."""
+        for name, count in window.outcomes.items():
+            self.calls[name] += count
+        for name, count in window.outcome_rows.items():
+            self.rows[name] += count
+        self.violations += window.violations
+        self.latency_counts += window.latency_counts
+
+    def copy(self) -> "Tally":
+        """Return a tally with the same counts."""
+        other = Tally(self.rules, dict(self.calls), dict(self.rows))
+        other.violations += self.violations
+        other.latency_counts += self.latency_counts
+        return other

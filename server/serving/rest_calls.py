@@ -1,0 +1,185 @@
+"""The calls of the REST door: the Open Inference Protocol, and rows as JSON objects."""
+
+import secrets
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from google.protobuf.json_format import MessageToDict
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.errors import InvalidInput, NotReady
+from gnomon.runtime.runtime import Runtime
+from gnomon.server.rest.problems import problem_of
+from gnomon.server.serving.admission import Admission, Call
+from gnomon.server.serving.handler import Handler, check_id, read_time
+from gnomon.server.serving.pacing import Pacer
+from gnomon.server.serving.rest_tensors import LENGTH_HEADER, read_request, write_response
+from gnomon.server.serving.rows import predict_rows
+
+_JSON = "application/json"
+_BINARY = "application/octet-stream"
+
+
+class _RowsBody(msgspec.Struct, forbid_unknown_fields=True):
+    instances: list[dict[str, Any]]
+    id: str = ""
+    key: str | None = None
+    at: str | float | None = None
+    partial: bool = False
+
+
+class Calls:
+    """Answers the calls of one door."""
+
+    def __init__(
+        self, handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer
+    ) -> None:
+        self._handler = handler
+        self._runtime = runtime
+        self._admission = admission
+        self._pacer = pacer
+
+    def server_metadata(self) -> dict[str, Any]:
+        """Return the server's name, version and extensions."""
+        found = self._handler.server_metadata()
+        extensions = [*found.extensions, "binary_tensor_data"]
+        return {"name": found.name, "version": found.version, "extensions": extensions}
+
+    def server_ready(self) -> Response:
+        """Return 200 where requests should be sent here, else 503."""
+        return _state(self._handler.server_ready(), "the server")
+
+    def model_metadata(self, model: str, version: str = "") -> dict[str, Any]:
+        """Return what a model takes and gives."""
+        request = oip.ModelMetadataRequest(name=model, version=version)
+        found: dict[str, Any] = MessageToDict(
+            self._handler.model_metadata(request), preserving_proto_field_name=True
+        )
+        for tensor in (*found.get("inputs", ()), *found.get("outputs", ())):
+            # Proto JSON writes 64-bit integers as texts.
+            tensor["shape"] = [int(length) for length in tensor["shape"]]
+        return found
+
+    def model_ready(self, model: str, version: str = "") -> Response:
+        """Return 200 where a model is in service, else 503."""
+        request = oip.ModelReadyRequest(name=model, version=version)
+        return _state(self._handler.model_ready(request), f"model {model[:80]!r}")
+
+    def models(self) -> dict[str, Any]:
+        """Return the names of the models in service."""
+        return {"models": sorted(self._runtime.routes)}
+
+    async def infer(self, request: Request, model: str, version: str = "") -> Response:
+        """Predict: tensors in, tensors out."""
+        length = request.headers.get(LENGTH_HEADER)
+
+        def answer(data: bytes, call: Call) -> Response:
+            try:
+                wanted = read_request(model, version, data, length)
+            except InvalidInput:
+                self._handler.count_unread(model)
+                raise
+            call.request_id, call.read_ns = wanted.message.id, time.perf_counter_ns()
+            found = self._handler.infer(wanted.message)
+            call.version, call.answered_ns = found.model_version, time.perf_counter_ns()
+            body, json_length = write_response(wanted, found)
+            if json_length is None:
+                return Response(body, media_type=_JSON)
+            return Response(body, headers={LENGTH_HEADER: str(json_length)}, media_type=_BINARY)
+
+        return await self._answer(request, model, answer)
+
+    async def predict(self, request: Request, model: str) -> Response:
+        """Predict: rows in, rows out."""
+
+        def answer(data: bytes, call: Call) -> Response:
+            try:
+                body = _read_rows(data)
+                at = None if body.at is None else read_time(body.at)
+            except InvalidInput:
+                self._handler.count_unread(model)
+                raise
+            call.request_id = body.id or secrets.token_hex(8)
+            call.read_ns = time.perf_counter_ns()
+            found = predict_rows(
+                self._runtime,
+                model,
+                body.instances,
+                request_id=call.request_id,
+                key=body.key,
+                at=at,
+                partial=body.partial,
+            )
+            call.version, call.answered_ns = found.version, time.perf_counter_ns()
+            return Response(msgspec.json.encode(found), media_type=_JSON)
+
+        return await self._answer(request, model, answer)
+
+    async def _answer(
+        self, request: Request, model: str, answer: Callable[[bytes, Call], Response]
+    ) -> Response:
+        """Read a call, let it in, and answer it where it is quickest."""
+        call = Call("rest", model)
+        try:
+            # Before it takes a place among those under way: a body may come as slowly as it likes.
+            data = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        with self._admission.admit(request.state.caller, call):
+            return await self._pacer.run(model, len(data), lambda: answer(data, call))
+
+
+def calls_router(calls: Calls) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+    for path, answer in (
+        ("/v2", calls.server_metadata),
+        ("/v2/health/live", _live),
+        ("/v2/health/ready", calls.server_ready),
+        ("/v2/models/{model}", calls.model_metadata),
+        ("/v2/models/{model}/ready", calls.model_ready),
+        ("/v2/models/{model}/versions/{version}", calls.model_metadata),
+        ("/v2/models/{model}/versions/{version}/ready", calls.model_ready),
+        ("/v1/models", calls.models),
+        ("/v1/models/{model}", calls.model_ready),
+    ):
+        router.add_api_route(path, answer, response_model=None, tags=["models"])
+    for path in ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"):
+        router.add_api_route(path, calls.infer, methods=["POST"], response_model=None)
+    # Described once for each model in service, with the model's own fields.
+    router.add_api_route(
+        "/v1/models/{model}:predict",
+        calls.predict,
+        methods=["POST"],
+        response_model=None,
+        include_in_schema=False,
+    )
+    return router
+
+
+def _live() -> Response:
+    """Return 200: the server is there."""
+    return JSONResponse({"live": True})
+
+
+def _state(ready: bool, what: str) -> Response:
+    if ready:
+        return JSONResponse({"ready": True})
+    return problem_of(NotReady(f"{what} is not in service here"))
+
+
+def _read_rows(data: bytes) -> _RowsBody:
+    try:
+        body = msgspec.json.decode(data, type=_RowsBody)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidInput(
+            f'the body should be {{"instances": [{{…}}, …]}}, an object a row: {error}'
+        ) from error
+    check_id(body.id)
+    return body

@@ -1,0 +1,101 @@
+"""The REST door: the same handler over HTTP, on a port and a thread of its own."""
+
+import ssl
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from gnomon.runtime.runtime import Runtime
+from gnomon.server.rest import docs, problems
+from gnomon.server.rest.port import RestPort
+from gnomon.server.serving.admission import Admission
+from gnomon.server.serving.grpc_door import DoorSettings
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.metrics import metrics_router
+from gnomon.server.serving.pacing import Pacer
+from gnomon.server.serving.rest_calls import Calls, calls_router
+from gnomon.server.serving.rest_guard import RestGuard
+from gnomon.server.serving.rest_schema import add_models
+
+#: Connections at once; one more is told 503.
+_CONNECTIONS = 1_024
+_STOP_SECONDS = 5.0
+
+
+class RestDoor:
+    """One listening port. Bound when made, open from `open` to `close`."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        runtime: Runtime,
+        settings: DoorSettings,
+        port: int,
+        admission: Admission,
+    ) -> None:
+        """Bind.
+
+        Raises:
+            ConfigurationError: the port is taken, or not to be opened without authentication.
+        """
+        settings.check_reach()
+        self._settings = settings
+        self._pacer = Pacer(settings.threads)
+        self.app = create_app(handler, runtime, admission, self._pacer)
+        self._guard = RestGuard(
+            self.app,
+            admission=admission,
+            message_bytes=settings.message_bytes,
+            is_local=settings.is_local,
+        )
+        self._port = RestPort(settings.host, port)
+        scheme = "https" if settings.certificate_file else "http"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.url = f"{scheme}://{host}:{self._port.port}"
+
+    def open(self, grace_seconds: float = _STOP_SECONDS) -> None:
+        """Begin to answer.
+
+        Raises:
+            NotReady: the web server does not come up.
+        """
+        options = self._tls() | {"limit_concurrency": _CONNECTIONS}
+        self._port.start(self._guard, grace_seconds, **options)
+
+    def close(self, grace_seconds: float) -> None:
+        """Take no new calls, let those under way end, and close."""
+        self._port.stop(grace_seconds + _STOP_SECONDS)
+        self._pacer.close()
+
+    def _tls(self) -> dict[str, Any]:
+        settings = self._settings
+        if settings.certificate_file is None:
+            return {}
+        options: dict[str, Any] = {
+            "ssl_certfile": str(settings.certificate_file),
+            "ssl_keyfile": str(settings.key_file),
+        }
+        if settings.client_authority_file:
+            options["ssl_ca_certs"] = str(settings.client_authority_file)
+            options["ssl_cert_reqs"] = ssl.CERT_REQUIRED
+        return options
+
+
+def create_app(handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer) -> FastAPI:
+    """Build the application: the protocol's calls, rows, metrics, and the pages about them."""
+    # FastAPI's own page fetches its scripts from a CDN.
+    app = FastAPI(title="Gnomon server", version=version("gnomon"), docs_url=None, redoc_url=None)
+    problems.install(app)
+    app.include_router(calls_router(Calls(handler, runtime, admission, pacer)))
+    app.include_router(metrics_router(runtime, admission))
+    general = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """Describe all calls, with the fields of what is in service now."""
+        app.openapi_schema = None
+        return add_models(general(), runtime)
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    docs.install(app)
+    return app
