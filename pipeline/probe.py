@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.fields import ContractError
+from gnomon.core.fields import ContractError, Kind
 from gnomon.runtime.engines import load_engine
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.manifest import Manifest, Reproducibility, Signature
 
-__all__ = ["ModelTensors", "TensorInfo", "answer", "datatype", "read_tensors"]
+__all__ = ["ModelTensors", "TensorInfo", "answer", "datatype", "derive_kind", "read_tensors"]
 
 _BATCH_ROWS = 4096
 
@@ -111,6 +111,14 @@ def answer(
     finally:
         engine.close()
     return [np.concatenate([part[name] for part in parts]) for name in outputs]
+
+
+def derive_kind(values: NDArray[Any]) -> dict[str, Any]:
+    """Return the kind and shape of an output that the model's own answers have."""
+    shape = tuple(values.shape[1:])
+    if int(np.prod(shape, dtype=np.int64)) != 1:
+        return {"kind": Kind.VECTOR if len(shape) == 1 else Kind.TENSOR, "shape": shape}
+    return {"kind": Kind(values.dtype.name)}
 
 
 def _draft(format: str, outputs: Sequence[str]) -> Manifest:

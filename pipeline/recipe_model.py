@@ -2,16 +2,15 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.contract import Contract
-from gnomon.core.fields import ContractError, Field, Kind
+from gnomon.core.fields import ContractError, Field
 from gnomon.core.packing import Feature, Packing, Tensor
 from gnomon.core.row import Columns
 from gnomon.pipeline.build import ModelFile
 from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.probe import TensorInfo, answer, datatype, read_tensors
+from gnomon.pipeline.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 from gnomon.pipeline.profile import derive_fields
 from gnomon.pipeline.recipe_file import Recipe
 from gnomon.runtime.errors import PackageError
@@ -77,7 +76,7 @@ class RecipeModel:
         outputs = zip(self._recipe.outputs.items(), answers, strict=True)
         try:
             return tuple(
-                Field(**{"name": name, **_derive(values), **output.attributes})
+                Field(**{"name": name, **derive_kind(values), **output.attributes})
                 for (name, output), values in outputs
             )
         except (ContractError, TypeError) as error:
@@ -143,14 +142,6 @@ class RecipeModel:
                 f"{_shown(tensors)}"
             )
         return found[0]
-
-
-def _derive(values: NDArray[Any]) -> dict[str, Any]:
-    """Return the kind and shape of an output that the model's own answers have."""
-    shape = tuple(values.shape[1:])
-    if int(np.prod(shape, dtype=np.int64)) != 1:
-        return {"kind": Kind.VECTOR if len(shape) == 1 else Kind.TENSOR, "shape": shape}
-    return {"kind": Kind(values.dtype.name)}
 
 
 def _shown(tensors: tuple[TensorInfo, ...]) -> str:

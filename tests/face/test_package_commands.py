@@ -19,7 +19,7 @@ from gnomon.registry_client import BuilderSettings, Published, RegistryClient
 from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer, TrustStore
-from tests.pipeline.recipes import write_project
+from tests.pipeline.recipes import linear_onnx, write_project
 
 
 def ask(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:
@@ -203,3 +203,17 @@ def test_a_test_deployment_is_reported_and_attested(
     assert [one["name"] for one in slow["checks"] if not one["passed"]] == ["latency"]
     assert run(["package", "test", out, "--runs", "30"]) == 0
     assert "Test deployment of duration@1 (onnx)" in capsys.readouterr().out
+
+
+def test_a_bare_model_is_imported_and_says_what_it_lacks(
+    tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(linear_onnx([1.0, 2.0], 0.0))
+    options = ["--name", "found", "--version", "1", "--columns", "a, b"]
+    command = ["package", "import", str(model), str(tmp_path / "found"), *options]
+    assert ask(capsys, *command, "--key", str(key))["reference_rows"] == 0
+    shown = ask(capsys, "package", "inspect", str(tmp_path / "found"))
+    assert [field["name"] for field in shown["inputs"]] == ["a", "b"]
+    assert run(command) == 0
+    assert "no reference to" in capsys.readouterr().out

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from gnomon.command.output import console, emit, json_option, table
-from gnomon.command.package_build import build
+from gnomon.command.package_build import build, import_command
 from gnomon.command.package_options import FOLDER, parse_keys
 from gnomon.command.package_registry import pull, push
 from gnomon.command.package_trial import trial
@@ -120,5 +120,5 @@ def _rules(field: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-for _command in (build, push, pull, trial):
+for _command in (build, import_command, push, pull, trial):
     package.add_command(_command)

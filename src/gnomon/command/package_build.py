@@ -1,4 +1,4 @@
-"""`gnomon package build`: a package from a recipe."""
+"""`gnomon package build` and `import`: packages from a recipe, or from a model file alone."""
 
 from pathlib import Path
 
@@ -43,6 +43,60 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
     signer = Signer.load(key_file) if key_file else None
     out.parent.mkdir(parents=True, exist_ok=True)
     report(build_recipe(read_recipe(recipe), out, signer), as_json=as_json)
+
+
+@click.command("import")
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="The package's name.")
+@click.option("--version", required=True, help="Its version.")
+@click.option("--columns", default="", metavar="A,B,…", help="Names of the model's columns.")
+@click.option("--owner", default="")
+@click.option("--licence", default="")
+@click.option("--unpickle", is_flag=True, help="Load a pickle; this runs the code in it, as you.")
+@signing_key_option
+@json_option
+def import_command(
+    model: Path,
+    out: Path,
+    name: str,
+    version: str,
+    columns: str,
+    owner: str,
+    licence: str,
+    unpickle: bool,
+    key_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a package of a model whose data are not at hand, as folder OUT.
+
+    MODEL is an .onnx or .tflite file, the folder of an MLflow model with the flavour onnx, or, with
+    --unpickle, a pickled scikit-learn estimator over numbers, which is converted to ONNX. The
+    contract is what shapes and types say: no ranges, nothing to judge drift by. Where there are
+    data, `gnomon package build` makes a better one.
+    """
+    from gnomon.pipeline.build import About
+    from gnomon.pipeline.importing import import_model, read_source
+
+    if unpickle:
+        from gnomon.pipeline import sklearn_source
+
+        source = sklearn_source.from_estimator(sklearn_source.unpickle(model), model.name)
+    else:
+        source = read_source(model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    package = import_model(
+        source,
+        out,
+        name,
+        version,
+        signer=Signer.load(key_file) if key_file else None,
+        columns=[column.strip() for column in columns.split(",") if column.strip()],
+        about=About(owner=owner, licence=licence),
+    )
+    if not as_json:
+        console.print(package.manifest.card)
+    report(package, as_json=as_json)
 
 
 def report(package: Package, *, as_json: bool) -> None:
