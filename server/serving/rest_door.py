@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest import docs, problems
 from gnomon.server.rest.port import RestPort
@@ -49,7 +50,7 @@ class RestDoor:
             message_bytes=settings.message_bytes,
             is_local=settings.is_local,
         )
-        self._port = RestPort(settings.host, port)
+        self._port = _bound(settings.host, port)
         scheme = "https" if settings.certificate_file else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"{scheme}://{host}:{self._port.port}"
@@ -80,6 +81,13 @@ class RestDoor:
             options["ssl_ca_certs"] = str(settings.client_authority_file)
             options["ssl_cert_reqs"] = ssl.CERT_REQUIRED
         return options
+
+
+def _bound(host: str, port: int) -> RestPort:
+    try:
+        return RestPort(host, port)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; give rest_port (0: any, -1: no REST)") from error
 
 
 def create_app(handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer) -> FastAPI:
