@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Some checkers start others by name.
 export PATH := $(abspath $(BIN)):$(PATH)
-SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c')
 
 .PHONY: demo test lint build proto bench clean
 

@@ -8,13 +8,22 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("GNOMON_DEBUG") == "1"
 
+#: C sources that belong to an extension, by its file; their headers lie beside them.
+C_SOURCES = {
+    "serving/native/lane.pyx": ("message.c", "answer.c"),
+    "serving/native/loop.pyx": ("h2_library.c", "calls.c", "streams.c", "transport.c"),
+}
+
 
 def extension(source: Path) -> Extension:
     """Describe one extension; `core/a/b.pyx` becomes `gnomon.core.a.b`."""
     module = ".".join(source.with_suffix("").parts[1:])
+    names = C_SOURCES.get("/".join(source.parts[-3:]), ())
     return Extension(
         module,
-        [str(source)],
+        [str(source), *(str(source.with_name(name)) for name in names)],
+        depends=[str(header) for header in source.parent.glob("*.h")] if names else [],
+        libraries=["dl", "pthread"] if names else [],
         # -g0: an extension with debug symbols weighs 1.1 MB instead of 0.2.
         # Never -ffast-math: it breaks NaN.
         extra_compile_args=["-O3", "-g" if DEBUG else "-g0", "-fno-math-errno"],

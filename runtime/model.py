@@ -99,7 +99,7 @@ class Model:
         try:
             self.inputs = Contract(profile.inputs, profile.rules)
             self.outputs = Contract(profile.outputs)
-            self._packing = Packing.from_dict(self.inputs, manifest.packing)
+            self.packing = Packing.from_dict(self.inputs, manifest.packing)
         except ContractError as error:
             raise PackageError(f"{self.reference}: {error}") from error
         self._output_tensors = manifest.output_tensors
@@ -113,7 +113,7 @@ class Model:
         try:
             return self._idle.pop()
         except IndexError:
-            runner = self.engine.row_runner(self._packing)
+            runner = self.engine.row_runner(self.packing)
             return Workspace(self.inputs, self.outputs, runner)
 
     def give_back(self, work: Workspace) -> None:
@@ -140,7 +140,7 @@ class Model:
             if work.runner is not None:
                 answers = work.runner.run(work.inputs)
             else:
-                tensors = self.engine.run(self._packing.pack_row(work.inputs))
+                tensors = self.engine.run(self.packing.pack_row(work.inputs))
                 answers = [tensors[name] for name in self._output_tensors]
             work.outputs = self._reader.read_row(answers)
             wrong = self.outputs.check_row(work.outputs, work.output_row)
@@ -199,7 +199,7 @@ class Model:
 
     def _answer(self, batch: Batch, inputs: Columns) -> None:
         try:
-            tensors = self.engine.run(self._packing.pack_columns(inputs))
+            tensors = self.engine.run(self.packing.pack_columns(inputs))
             answers = [tensors[name] for name in self._output_tensors]
             batch.outputs = self._reader.read_columns(answers, len(inputs))
             batch.output_columns, wrong = self.outputs.check_columns(batch.outputs)

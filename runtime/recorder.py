@@ -138,6 +138,7 @@ class Recorder:
             if waiting is not closed:
                 waiting.window.merge(closed.window)
         digest = series.key.digest
+        self.dropped_samples += leaving.dropped_samples
         self._samples.extend((digest, samples) for samples in leaving.samples)
         self._examples.extend((digest, example) for example in leaving.examples)
         while len(self._samples) > WAITING_LIMIT:

@@ -7,7 +7,7 @@ counted as exactly as an answer.
 import itertools
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from time import perf_counter_ns
 from typing import Any
@@ -21,8 +21,8 @@ from gnomon.runtime.package import Package
 from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.recorder import Recorder
 from gnomon.runtime.routes import Route
-from gnomon.runtime.shadows import ShadowQueue
 from gnomon.runtime.series import SeriesKey
+from gnomon.runtime.shadows import ShadowQueue
 from gnomon.runtime.sink import TelemetrySink
 from gnomon.runtime.tally import Tally
 
@@ -44,6 +44,7 @@ class Runtime:
         # Both are replaced as a whole, never changed: who reads them needs no lock.
         self._models: Mapping[str, Model] = {}
         self._served: Mapping[str, Served] = {}
+        self._watchers: tuple[Callable[[Mapping[str, Served]], None], ...] = ()
         self._closed = False
         self._prefix = secrets.token_hex(6)
         self._counter = itertools.count(1)
@@ -98,9 +99,23 @@ class Runtime:
         """
         with self._control:
             self._check_open()
-            self._served = {
-                route.name: make_ready(route, self._models, self._recorder) for route in routes
-            }
+            self._serve(
+                {route.name: make_ready(route, self._models, self._recorder) for route in routes}
+            )
+
+    def watch(self, changed: Callable[[Mapping[str, Served]], None]) -> None:
+        """Call `changed` with the routes as they are served: now, and whenever they are replaced.
+
+        It is called under the control lock, before `apply` returns; it must not change routes.
+        """
+        with self._control:
+            self._watchers = (*self._watchers, changed)
+            changed(self._served)
+
+    def unwatch(self, changed: Callable[[Mapping[str, Served]], None]) -> None:
+        """Call it no more."""
+        with self._control:
+            self._watchers = tuple(one for one in self._watchers if one != changed)
 
     @property
     def routes(self) -> Mapping[str, Route]:
@@ -203,13 +218,18 @@ class Runtime:
             if self._closed:
                 return
             self._closed = True
-            self._served = {}
+            self._serve({})
         self._shadows.stop()
         try:
             self._recorder.stop()
         finally:
             for model in self._models.values():
                 model.close()
+
+    def _serve(self, served: Mapping[str, Served]) -> None:
+        self._served = served
+        for changed in self._watchers:
+            changed(served)
 
     def _identity(self) -> str:
         return f"{self._prefix}-{next(self._counter):x}"

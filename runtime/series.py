@@ -15,6 +15,7 @@ from gnomon.core.row import Columns, Row
 from gnomon.core.violations import Violations
 from gnomon.core.window import Window
 from gnomon.runtime import clock
+from gnomon.runtime.direct_counter import DirectCounter
 from gnomon.runtime.manifest import Deployment
 from gnomon.runtime.profile import Profile
 from gnomon.runtime.routes import WHOLE
@@ -75,6 +76,7 @@ class Leaving:
     windows: list[ClosedWindow] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    dropped_samples: int = 0
 
     def any(self) -> bool:
         """Whether there is anything."""
@@ -129,6 +131,20 @@ class Series:
         self._examples = 0
         self._leaving = Leaving()
         self._taken = Tally(len(profile.rule_names))
+        self._direct: DirectCounter | None = None
+
+    def direct(self) -> DirectCounter:
+        """Return what counts for this series without the GIL, armed for the present interval."""
+        with self._lock:
+            if self._direct is None:
+                self._direct = DirectCounter(self._profile.new_window, self._length, self._permille)
+        self._direct.arm(time.time())
+        return self._direct
+
+    def arm(self, moment: float) -> None:
+        """Let what counts without the GIL do so in the interval of a moment from now on."""
+        if self._direct is not None:
+            self._direct.arm(moment)
 
     def count_row(
         self,
@@ -186,10 +202,15 @@ class Series:
         with self._lock:
             if self._since < opened_before:
                 self._close_all()
+            direct = self._direct
+            if direct is not None and (direct.since or math.inf) < opened_before:
+                self._gather(direct)
 
     def take(self) -> Leaving:
         """Return what is ready to be recorded, and forget it."""
         with self._lock:
+            if self._direct is not None:
+                self._gather_samples(self._direct, partial=False)
             leaving, self._leaving = self._leaving, Leaving()
             for closed in leaving.windows:
                 self._taken.add(closed.window)
@@ -201,13 +222,17 @@ class Series:
             tally = self._taken.copy()
             for window in (*self._open.values(), *(one.window for one in self._leaving.windows)):
                 tally.add(window)
+            if self._direct is not None:
+                for window in self._direct.peek_windows():
+                    tally.add(window)
             return tally
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is open and nothing waits to be taken."""
         with self._lock:
-            return not (self._open or self._samples.values or self._leaving.any())
+            is_open = self._open or self._samples.values or self._leaving.any()
+            return not is_open and (self._direct is None or self._direct.since is None)
 
     def _window(self, moment: float) -> Window:
         number = clock.interval(moment, self._length)
@@ -236,6 +261,18 @@ class Series:
         self._close_samples()
         if self._leaving.any():
             self._notify()
+
+    def _gather(self, direct: DirectCounter) -> None:
+        for started_at, window in direct.take_windows():
+            self._leaving.windows.append(ClosedWindow(self.key, started_at, window))
+        self._gather_samples(direct, partial=True)
+        if self._leaving.any():
+            self._notify()
+
+    def _gather_samples(self, direct: DirectCounter, *, partial: bool) -> None:
+        blocks, dropped = direct.take_samples(partial=partial)
+        self._leaving.samples += [Samples(*block) for block in blocks]
+        self._leaving.dropped_samples += dropped
 
     def _is_sampled(self, request_id: str) -> bool:
         permille = self._permille

@@ -41,6 +41,11 @@ class Handler:
         self._draining = False
         self._manifests: dict[str, Manifest] = {}
 
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that answers."""
+        return self._runtime
+
     def drain(self) -> None:
         """Say from now on that the server is not ready; what is asked is still answered."""
         self._draining = True

@@ -1,44 +1,70 @@
-"""A server process: a node and its door, until SIGTERM. A server is an agent with a door."""
+"""A server process: a node and its doors, until SIGTERM. A server is an agent with doors."""
 
 import asyncio
 import logging
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.standalone import AnyNode, open_node
-from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor
+from gnomon.server.serving.admission import Admission
+from gnomon.server.serving.doors import DOORS, make_door
+from gnomon.server.serving.grpc_door import DoorSettings, make_admission
 from gnomon.server.serving.handler import Handler
 
+if TYPE_CHECKING:
+    from gnomon.server.serving.rest_door import RestDoor
+
 _log = logging.getLogger(__name__)
+
+#: Where a port is set so, its door stays shut.
+NO_PORT = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings(DoorSettings):
-    """The door, and how it closes.
+    """The doors, and how they close.
 
+    `door` is the one for gRPC: "native", "grpcio", or "auto" for native wherever it can be. REST
+    opens on `rest_port`; -1: nowhere.
     On SIGTERM or SIGINT the server says that it is not ready, takes calls for `notice_seconds` so
     that balancers learn of it, then takes no more and lets those under way end for
     `grace_seconds`.
     """
 
+    door: str = "auto"
+    rest_port: int = 8080
     notice_seconds: float = 1.0
     grace_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not NO_PORT <= self.rest_port <= 65_535:
+            raise ValueError(f"rest_port should be -1 (none) to 65535, got {self.rest_port}")
+        if self.door not in DOORS:
+            raise ValueError(f"door should be one of {', '.join(DOORS)}, got {self.door!r}")
         for name in ("notice_seconds", "grace_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
 
 
-def serve(
-    settings: ServeSettings, node_settings: NodeSettings, ready: Callable[[str], None]
-) -> None:
-    """Serve until SIGTERM or SIGINT; call `ready` with the address once the door is open.
+class ServeAddresses(NamedTuple):
+    """Where a server is asked: gRPC as `host:port`, REST as a URL or None."""
 
-    The door opens before a model is in service: `ServerReady` tells when one is.
+    grpc: str
+    rest: str | None
+
+
+def serve(
+    settings: ServeSettings,
+    node_settings: NodeSettings,
+    ready: Callable[[ServeAddresses], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; call `ready` with the addresses once the doors are open.
+
+    The doors open before a model is in service: `ServerReady` tells when one is.
 
     Raises:
         ConfigurationError: the address is taken or not to be opened without authentication.
@@ -51,18 +77,41 @@ def serve(
         node.stop()
 
 
-async def _serve(settings: ServeSettings, node: AnyNode, ready: Callable[[str], None]) -> None:
+async def _serve(
+    settings: ServeSettings, node: AnyNode, ready: Callable[[ServeAddresses], None]
+) -> None:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
     handler = Handler(node.runtime)
-    door = GrpcDoor(handler, settings)
-    address = await door.open()
-    node.start()
-    ready(address)
-    await asked_to_stop.wait()
-    _log.info("draining")
-    handler.drain()
-    await asyncio.sleep(settings.notice_seconds)
-    await door.close(settings.grace_seconds)
+    admission = make_admission(settings, handler)
+    rest = _rest_door(settings, handler, node, admission)
+    try:
+        door = make_door(settings.door, handler, settings, admission)
+        address = await door.open()
+        try:
+            if rest is not None:
+                await asyncio.to_thread(rest.open, settings.grace_seconds)
+            node.start()
+            ready(ServeAddresses(address, rest.url if rest is not None else None))
+            await asked_to_stop.wait()
+            _log.info("draining")
+            handler.drain()
+            await asyncio.sleep(settings.notice_seconds)
+        finally:
+            await door.close(settings.grace_seconds)
+    finally:
+        if rest is not None:
+            await asyncio.to_thread(rest.close, settings.grace_seconds)
+
+
+def _rest_door(
+    settings: ServeSettings, handler: Handler, node: AnyNode, admission: Admission
+) -> "RestDoor | None":
+    """Return the REST door, bound; what it needs is imported only where there is one."""
+    if settings.rest_port == NO_PORT:
+        return None
+    from gnomon.server.serving.rest_door import RestDoor
+
+    return RestDoor(handler, node.runtime, settings, settings.rest_port, admission)

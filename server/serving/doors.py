@@ -1,0 +1,47 @@
+"""Which door serves gRPC: the native one wherever it can, else grpcio's."""
+
+import logging
+from typing import Protocol
+
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.serving.admission import Admission
+from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.native_door import NativeDoor, why_not
+
+_log = logging.getLogger(__name__)
+
+#: What may be chosen.
+DOORS = ("auto", "native", "grpcio")
+
+
+class Door(Protocol):
+    """One listening port for gRPC."""
+
+    async def open(self) -> str:
+        """Listen; return the address as `host:port`.
+
+        Raises:
+            ConfigurationError: the address is taken, or not to be opened without authentication.
+        """
+
+    async def close(self, grace_seconds: float) -> None:
+        """Take no new calls, let those under way end, then cut what is left after the grace."""
+
+
+def make_door(
+    choice: str, handler: Handler, settings: DoorSettings, admission: Admission | None = None
+) -> Door:
+    """Return the door of a choice, and say which it is and why in one line of the log.
+
+    Raises:
+        ConfigurationError: "native" was chosen, and it cannot serve these settings here.
+    """
+    why = "it was chosen" if choice == "grpcio" else why_not(settings)
+    if choice == "native" and why is not None:
+        raise ConfigurationError(f"door 'native' cannot serve here: {why}; take 'auto' or 'grpcio'")
+    if why is None:
+        _log.info("gRPC is served by the native door")
+        return NativeDoor(handler, settings, admission)
+    _log.info("gRPC is served by grpcio, not by the native door: %s", why)
+    return GrpcDoor(handler, settings, admission)

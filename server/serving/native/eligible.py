@@ -1,0 +1,103 @@
+"""Which routes are answered without the GIL: those whose model and contracts need no Python.
+
+All others (several targets, shadows, other engines, patterns, outputs whose size only a run tells)
+are answered by the handler, through the same door.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gnomon.core.fields import Field
+from gnomon.runtime.engines.onnx import NativeOnnxEngine
+from gnomon.runtime.lanes import Served
+from gnomon.runtime.manifest import TensorSpec
+from gnomon.runtime.model import Model
+from gnomon.server.serving.native.lane import Lane
+
+_log = logging.getLogger(__name__)
+
+#: Which element types of the engine become which datatype on the wire, unchanged in value.
+_FLOATS = {"float32": "FP32", "float64": "FP64"}
+_WHOLE = {"INT32": np.dtype(np.int32), "INT64": np.dtype(np.int64)}
+
+
+def native_lanes(served: Mapping[str, Served]) -> dict[str, Lane]:
+    """Return the lanes of the routes that need no Python, by route."""
+    lanes: dict[str, Lane] = {}
+    for name, one in served.items():
+        try:
+            lanes[name] = _lane(name, one)
+        except ValueError as why:
+            _log.info("route %s is answered by Python: %s", name, why)
+    return lanes
+
+
+def _lane(name: str, served: Served) -> Lane:
+    """Return the lane of a route; raises `ValueError`, which says why it has none."""
+    lane = served.only
+    if lane is None:
+        raise ValueError("it has several targets")
+    if lane.shadows:
+        raise ValueError("it has shadows")
+    model = lane.model
+    if not isinstance(model.engine, NativeOnnxEngine):
+        raise ValueError("its engine is not ONNX Runtime's C interface")
+    packing = model.packing
+    names = [tensor.name for tensor in packing.tensors]
+    return Lane(
+        model.inputs,
+        model.outputs,
+        dict(zip(names, packing.packers, strict=True)),
+        model.engine.session,
+        lane.series.direct(),
+        _outputs(model, model.engine),
+        [len(field.shape) <= 1 for field in model.inputs.fields],
+        name,
+        model.version,
+        model.digest,
+    )
+
+
+def _outputs(model: Model, engine: NativeOnnxEngine) -> list[dict[str, Any]]:
+    specs = model.package.manifest.signature.outputs
+    fields = model.outputs.fields
+    if [spec.name for spec in specs] != [field.name for field in fields]:
+        raise ValueError("its signature has the outputs in another order")
+    return [
+        _output(spec, field, kind, shape)
+        for spec, field, (_, kind, shape) in zip(specs, fields, engine.session.outputs, strict=True)
+    ]
+
+
+def _output(
+    spec: TensorSpec, field: Field, kind: np.dtype[Any] | None, shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return how an output is written; raises `ValueError` where Python must write it."""
+    size = math.prod(shape[1:])
+    if not shape or min(shape[1:], default=1) < 1 or size != field.size:
+        raise ValueError(f"output {field.name!r} has no fixed size of {field.size} a row")
+    if not _goes(spec, field, kind):
+        raise ValueError(f"output {field.name!r} is {kind} and becomes {spec.datatype}")
+    tail = field.shape or ((1,) if len(spec.shape) > 1 else ())
+    return {
+        "name": spec.name,
+        "datatype": spec.datatype,
+        "width": size,
+        "shape": tail,
+        "texts": tuple(field.allowed or ()) if field.kind.is_text else (),
+    }
+
+
+def _goes(spec: TensorSpec, field: Field, kind: np.dtype[Any] | None) -> bool:
+    if field.kind.is_vector:
+        return spec.datatype == "FP32" and kind == np.float32
+    if field.kind.is_float:
+        return _FLOATS[field.kind.value] == spec.datatype and kind in (np.float32, np.float64)
+    if field.kind.is_integer:
+        return kind == _WHOLE.get(spec.datatype)
+    whole = kind in _WHOLE.values()
+    return field.kind.is_text and bool(field.allowed) and whole and spec.datatype == "BYTES"

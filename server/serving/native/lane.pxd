@@ -1,0 +1,184 @@
+# A route that is answered without the GIL: contract → packing → engine → contract → window.
+
+cimport cython
+from cpython.ref cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+from gnomon.core.contract_plan cimport CompiledContract, ContractPlan, RowBuffers
+from gnomon.core.packing_loop cimport TensorPlan
+from gnomon.core.text_table cimport TextTable, TextTableView
+from gnomon.runtime.direct_counter cimport DirectCounter
+from gnomon.runtime.engines.ort_session cimport Session
+from gnomon.runtime.engines.ort_values cimport TensorView
+
+cdef extern from "message.h":
+    enum:
+        TENSORS_LIMIT
+        OUTPUTS_LIMIT
+        ELEMENT_BAD
+        ELEMENT_BOOL
+        ELEMENT_SIGNED
+        ELEMENT_UNSIGNED
+        ELEMENT_DOUBLE
+        ELEMENT_TEXT
+        TYPE_FP32
+        TYPE_FP64
+        TYPE_INT32
+        TYPE_INT64
+        TYPE_BYTES
+
+    struct buffer:
+        uint8_t* data
+        size_t size
+        size_t room
+
+    struct slice:
+        const uint8_t* data
+        size_t size
+
+    struct tensor:
+        slice name
+        slice contents
+        int type
+        int64_t rows
+        int64_t width
+        int rank
+        int is_raw
+
+    struct request:
+        slice model
+        slice version
+        slice id
+        int tensors
+        int outputs
+        int raw
+        tensor[512] tensor
+        slice[64] output
+
+    struct cursor:
+        const uint8_t* at
+        const uint8_t* end
+
+    struct element:
+        int kind
+        int64_t whole
+        uint64_t natural
+        double number
+        slice text
+
+    int buffer_reserve(buffer*, size_t) nogil
+    int buffer_append(buffer*, const void*, size_t) nogil
+    int request_read(const uint8_t*, size_t, request*) nogil
+    int cursor_start(const tensor*, cursor*) nogil
+    void cursor_next(cursor*, element*) nogil
+    int is_utf8(const uint8_t*, size_t) nogil
+    void write_bytes(buffer*, int, const void*, size_t) nogil
+
+cdef extern from "answer.h":
+    enum:
+        ONNX_FLOAT32
+        ONNX_INT32
+        ONNX_INT64
+        ONNX_FLOAT64
+
+    struct output:
+        slice name
+        slice head
+        const void* data
+        int element_type
+        int wire_type
+        size_t width
+        int rank
+        int tensor_rank
+        int64_t[8] shape
+        int64_t[8] tensor_shape
+        const slice* texts
+        size_t text_count
+        size_t text_longest
+
+    size_t answer_room(const output*, int, size_t) nogil
+    void answer_write(const output*, int, uint64_t, size_t, int, buffer*) nogil
+
+# Why a request goes to Python instead; the first three without a look at its rows.
+cdef enum Declined:
+    TAKEN = 0
+    NOT_USUAL = 1
+    NO_LANE = 2
+    NO_WINDOW = 3
+    NOT_FOR_LANE = 4
+    BROKEN_RULE = 5
+    ENGINE_FAILED = 6
+    TOO_SLOW = 7
+    DECLINED_REASONS = 8
+
+cdef class Lane:
+    cdef const ContractPlan* inputs
+    cdef const ContractPlan* outputs
+    cdef Session session
+    cdef readonly DirectCounter counter
+    cdef const TensorPlan** packers
+    cdef output* plans
+    cdef readonly Py_ssize_t row_limit
+    cdef list _kept
+    cdef double* _values
+    cdef uint8_t* _status
+    cdef uint8_t* _rules
+    cdef float* _vectors
+    cdef double* _output_values
+    cdef uint8_t* _output_status
+    cdef uint8_t* _output_rules
+    cdef float* _output_vectors
+    cdef uint8_t* _seen
+    cdef uint8_t* _flat
+    cdef float* _scratch
+    cdef TensorView* _views
+    # For each number of rows: the values of inputs, then of outputs.
+    cdef void*** _bound
+    # The encoded name and version; the encoded parameters; the version.
+    cdef slice head
+    cdef slice parameters
+    cdef slice version
+    cdef double usual_ns
+
+    cdef _plan_outputs(self, specs)
+    cdef void* _room(self, size_t count, size_t size) except NULL
+    cdef _plan_output(self, output* plan, Py_ssize_t index, dict spec)
+    cdef slice _keep(self, bytes text)
+    cdef RowBuffers input_row(self, Py_ssize_t row) noexcept nogil
+    cdef RowBuffers output_row(self, Py_ssize_t row) noexcept nogil
+    cdef int put_inputs(self, const request* asked, Py_ssize_t rows) noexcept nogil
+    cdef int put_vectors(self, Py_ssize_t field, const tensor* given) noexcept nogil
+    cdef int put_scalars(self, Py_ssize_t field, const tensor* given) noexcept nogil
+    cdef int bind(self, Py_ssize_t rows) noexcept nogil
+    cdef int run(self, Py_ssize_t rows) noexcept nogil
+    cdef int put_outputs(self, Py_ssize_t rows) noexcept nogil
+    cdef int put_output(
+        self, const RowBuffers* row, Py_ssize_t field, Py_ssize_t place
+    ) noexcept nogil
+    cdef bint is_for(self, const request* asked) noexcept nogil
+    cdef bint count(
+        self, Py_ssize_t rows, const slice* identity, int64_t latency_ns, double moment
+    ) noexcept nogil
+    cdef uint64_t wanted_outputs(self, const request* asked) noexcept nogil
+
+
+cdef class Table:
+    cdef cython.pymutex guard
+    # In the order of the names' codes.
+    cdef PyObject** lanes
+    cdef TextTableView names
+    cdef object _kept
+    cdef request* asked
+    cdef bytes _prefix
+    cdef const char* prefix
+    cdef uint64_t counter
+    cdef double slow_ns
+    cdef uint64_t[DECLINED_REASONS] counts
+
+    cdef Declined answer(self, const uint8_t* message, size_t size, buffer* out) noexcept nogil
+
+
+# An `answer_function` for a loop; its context is a Table.
+cdef int table_answer(
+    Table table, const uint8_t* message, size_t size, buffer* out
+) noexcept nogil

@@ -1,0 +1,524 @@
+"""Routes that are answered without the GIL, and the table in which a loop finds them."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcmp, memcpy, memset
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
+
+from gnomon.core.contract_plan cimport (
+    CLEAN, SEVERITY_NONE, VALUE_CATEGORY, VALUE_VECTOR, contract_begin, contract_field,
+    contract_finish, contract_put_bool, contract_put_double, contract_put_integer,
+    contract_put_text, contract_put_unsigned, contract_put_vector, count_characters, put,
+)
+from gnomon.core.packing_loop cimport TensorPacker, pack_row
+from gnomon.core.text_table cimport text_code
+from gnomon.core.window cimport Window
+from gnomon.runtime.direct_counter cimport Answered
+from gnomon.runtime.engines.ort_api cimport RELEASE_STATUS, Release
+from gnomon.runtime.engines.ort_values cimport API, element_size, release, wrap
+
+import secrets
+
+__all__ = ["Lane", "Table"]
+
+cdef enum:
+    ROWS = 64
+    ROW_MEMORY = 1 << 20
+    ID_CHARACTERS = 128
+
+# ONNX's numbers of the packing's tensor types: FP32, FP64, INT32, INT64.
+cdef int[4] PACKED_TYPES = [ONNX_FLOAT32, ONNX_FLOAT64, ONNX_INT32, ONNX_INT64]
+WIRE_TYPES = {"FP32": TYPE_FP32, "FP64": TYPE_FP64, "INT32": TYPE_INT32, "INT64": TYPE_INT64,
+              "BYTES": TYPE_BYTES}
+cdef double SMOOTHING = 0.1
+
+# Lanes lie in C arrays; this is how they are called from there without the GIL.
+ctypedef Declined (*ServeLane)(
+    PyObject*, Table, request*, int64_t, double, buffer*) noexcept nogil
+cdef ServeLane SERVE = <ServeLane><void*>serve_lane
+
+
+cdef class Lane:
+    def __cinit__(self, CompiledContract inputs not None, CompiledContract outputs not None,
+                  packers, Session session not None, DirectCounter counter not None,
+                  specs, flat, route, version, digest):
+        cdef Py_ssize_t index
+        cdef TensorPacker packer
+        self._kept = [inputs, outputs, packers]
+        self.inputs, self.outputs = &inputs.plan, &outputs.plan
+        self.session, self.counter = session, counter
+        cdef Window window = counter.window
+        if window._inputs.fields != self.inputs.field_count or not window._has_outputs:
+            raise ValueError("the window does not count these inputs")
+        if window._outputs.fields != self.outputs.field_count:
+            raise ValueError("the window does not count these outputs")
+        if self.inputs.needs_python or self.outputs.needs_python:
+            raise ValueError("a pattern needs Python")
+        self.packers = <const TensorPlan**>self._room(session.input_count, sizeof(void*))
+        cdef Py_ssize_t row_bytes = 8 * self.inputs.field_count + 4 * self.inputs.vector_size
+        for index in range(session.input_count):
+            packer = packers[session.inputs[index][0]]
+            if PACKED_TYPES[<int>packer.plan.type] != session.input_types[index]:
+                raise ValueError("the packing does not give what the model takes")
+            self.packers[index] = &packer.plan
+            row_bytes += 8 * packer.width
+        self._plan_outputs(specs)
+        for index in range(session.output_count):
+            row_bytes += 8 * self.plans[index].width
+        self.row_limit = min(max(ROW_MEMORY // row_bytes, 1), ROWS)
+        if any(shape[:1] != (-1,) for _, _, shape in (*session.inputs, *session.outputs)):
+            # The model takes no other number of rows than it says.
+            self.row_limit = 1
+        self._allocate(flat)
+        name, number = route.encode(), version.encode()
+        self.head = self._keep(field(1, name) + field(2, number))
+        entry = field(1, b"gnomon_digest") + field(2, field(3, digest.encode()))
+        self.parameters = self._keep(field(4, entry))
+        self.version = self._keep(number)
+
+    def _allocate(self, flat):
+        cdef Py_ssize_t rows = self.row_limit, index, tensors
+        cdef const ContractPlan* plan = self.inputs
+        self._values = <double*>self._room(rows * plan.field_count, 8)
+        self._status = <uint8_t*>self._room(rows * plan.field_count, 1)
+        self._rules = <uint8_t*>self._room(rows * (plan.field_count + plan.condition_count), 1)
+        self._vectors = <float*>self._room(rows * plan.vector_size, 4)
+        self._scratch = <float*>self._room(plan.vector_size, 4)
+        self._seen = <uint8_t*>self._room(plan.field_count, 1)
+        self._flat = <uint8_t*>self._room(plan.field_count, 1)
+        for index in range(plan.field_count):
+            self._flat[index] = flat[index]
+        plan = self.outputs
+        self._output_values = <double*>self._room(rows * plan.field_count, 8)
+        self._output_status = <uint8_t*>self._room(rows * plan.field_count, 1)
+        self._output_rules = <uint8_t*>self._room(
+            rows * (plan.field_count + plan.condition_count), 1)
+        self._output_vectors = <float*>self._room(rows * plan.vector_size, 4)
+        tensors = self.session.input_count + self.session.output_count
+        self._views = <TensorView*>self._room(tensors, sizeof(TensorView))
+        for index in range(tensors):
+            self._views[index].data = self._room(
+                rows * (self.packers[index].width if index < self.session.input_count
+                        else self.plans[index - self.session.input_count].width), 8)
+        for index in range(self.session.output_count):
+            self.plans[index].data = self._views[self.session.input_count + index].data
+        self._bound = <void***>self._room(rows + 1, sizeof(void*))
+        for index in range(rows + 1):
+            self._bound[index] = <void**>self._room(tensors, sizeof(void*))
+
+    def __dealloc__(self):
+        cdef Py_ssize_t rows, index
+        if self._bound != NULL:
+            for rows in range(self.row_limit + 1):
+                for index in range(self.session.input_count + self.session.output_count):
+                    if self._bound[rows] != NULL:
+                        release(self._bound[rows][index])
+
+    cdef void* _room(self, size_t count, size_t size) except NULL:
+        """Return zeroed memory that lives as long as the lane."""
+        cdef bytearray memory = bytearray(count * size + 64)
+        self._kept.append(memory)
+        cdef size_t start = <size_t><char*>memory
+        return <void*>((start + 63) // 64 * 64)
+
+    cdef slice _keep(self, bytes text):
+        self._kept.append(text)
+        return slice(<const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+    cdef _plan_outputs(self, specs):
+        cdef Py_ssize_t index
+        if self.session.output_count > OUTPUTS_LIMIT:
+            raise ValueError(f"{self.session.output_count} outputs, at most {OUTPUTS_LIMIT} go")
+        self.plans = <output*>self._room(self.session.output_count, sizeof(output))
+        for index in range(self.session.output_count):
+            self._plan_output(&self.plans[index], index, specs[index])
+
+    cdef _plan_output(self, output* plan, Py_ssize_t index, dict spec):
+        cdef slice* texts
+        name, kind = spec["name"].encode(), spec["datatype"]
+        plan.name = self._keep(name)
+        plan.head = self._keep(field(1, name) + field(2, kind.encode()))
+        plan.wire_type = WIRE_TYPES[kind]
+        plan.element_type = self.session.output_types[index]
+        plan.width = spec["width"]
+        plan.rank = len(spec["shape"])
+        for axis, size in enumerate(spec["shape"]):
+            plan.shape[axis] = size
+        tail = self.session.outputs[index][2][1:]
+        plan.tensor_rank = len(tail)
+        for axis, size in enumerate(tail):
+            plan.tensor_shape[axis] = size
+        plan.text_count = len(spec["texts"])
+        texts = <slice*>self._room(plan.text_count, sizeof(slice))
+        for place, label in enumerate(spec["texts"]):
+            texts[<Py_ssize_t>place] = self._keep(label.encode())
+            plan.text_longest = max(plan.text_longest, <size_t>len(label.encode()))
+        plan.texts = texts
+
+    cdef RowBuffers input_row(self, Py_ssize_t row) noexcept nogil:
+        cdef const ContractPlan* plan = self.inputs
+        return RowBuffers(
+            self._values + row * plan.field_count,
+            self._status + row * plan.field_count,
+            self._rules + row * (plan.field_count + plan.condition_count),
+            self._vectors + row * plan.vector_size,
+        )
+
+    cdef RowBuffers output_row(self, Py_ssize_t row) noexcept nogil:
+        cdef const ContractPlan* plan = self.outputs
+        return RowBuffers(
+            self._output_values + row * plan.field_count,
+            self._output_status + row * plan.field_count,
+            self._output_rules + row * (plan.field_count + plan.condition_count),
+            self._output_vectors + row * plan.vector_size,
+        )
+
+    cdef int put_inputs(self, const request* asked, Py_ssize_t rows) noexcept nogil:
+        """Check all rows; 0 where no rule of any is broken."""
+        cdef Py_ssize_t row, index, place
+        cdef RowBuffers buffers
+        cdef const tensor* given
+        memset(self._seen, 0, self.inputs.field_count)
+        for row in range(rows):
+            buffers = self.input_row(row)
+            contract_begin(self.inputs, &buffers)
+        for index in range(asked.tensors):
+            given = &asked.tensor[index]
+            place = contract_field(self.inputs, <const char*>given.name.data, given.name.size)
+            if place < 0 or self._seen[place] or given.rows != rows:
+                return -1
+            self._seen[place] = 1
+            if self.inputs.fields[place].kind == VALUE_VECTOR:
+                if self.put_vectors(place, given):
+                    return -1
+            elif given.width != 1 or given.rank > 2 or self.put_scalars(place, given):
+                return -1
+        for row in range(rows):
+            buffers = self.input_row(row)
+            if contract_finish(self.inputs, &buffers) != SEVERITY_NONE:
+                return -1
+        return 0
+
+    cdef int put_vectors(self, Py_ssize_t field, const tensor* given) noexcept nogil:
+        cdef Py_ssize_t row, width = given.width
+        cdef cursor at
+        cdef RowBuffers buffers
+        if given.type != TYPE_FP32 or given.rank != 2 or not self._flat[field] or width == 1:
+            return -1
+        if width != self.inputs.fields[field].size or cursor_start(given, &at):
+            return -1
+        for row in range(given.rows):
+            memcpy(self._scratch, at.at + row * width * 4, width * 4)
+            buffers = self.input_row(row)
+            contract_put_vector(self.inputs, &buffers, field, self._scratch, width)
+        return 0
+
+    cdef int put_scalars(self, Py_ssize_t field, const tensor* given) noexcept nogil:
+        cdef Py_ssize_t row
+        cdef cursor at
+        cdef element value
+        cdef RowBuffers buffers
+        if cursor_start(given, &at):
+            return -1
+        for row in range(given.rows):
+            cursor_next(&at, &value)
+            buffers = self.input_row(row)
+            if value.kind == ELEMENT_DOUBLE:
+                contract_put_double(self.inputs, &buffers, field, value.number)
+            elif value.kind == ELEMENT_SIGNED:
+                contract_put_integer(self.inputs, &buffers, field, value.whole)
+            elif value.kind == ELEMENT_UNSIGNED:
+                contract_put_unsigned(self.inputs, &buffers, field, value.natural)
+            elif value.kind == ELEMENT_BOOL:
+                contract_put_bool(self.inputs, &buffers, field, value.whole != 0)
+            elif value.kind == ELEMENT_TEXT and is_utf8(value.text.data, value.text.size):
+                contract_put_text(
+                    self.inputs, &buffers, field, <const char*>value.text.data, value.text.size
+                )
+            else:
+                return -1
+        return 0 if at.at == at.end else -1
+
+    cdef int bind(self, Py_ssize_t rows) noexcept nogil:
+        """Make ONNX Runtime's values for a number of rows over the lane's buffers."""
+        cdef Py_ssize_t index, axis, inputs = self.session.input_count
+        cdef TensorView* view
+        cdef output* plan
+        cdef void* status
+        for index in range(inputs + self.session.output_count):
+            view = &self._views[index]
+            view.shape[0] = rows
+            if index < inputs:
+                view.element_type = self.session.input_types[index]
+                view.rank = 2
+                view.shape[1] = self.packers[index].width
+                view.size = rows * self.packers[index].width * element_size(view.element_type)
+            else:
+                plan = &self.plans[index - inputs]
+                view.element_type = plan.element_type
+                view.rank = 1 + plan.tensor_rank
+                for axis in range(plan.tensor_rank):
+                    view.shape[1 + axis] = plan.tensor_shape[axis]
+                view.size = rows * plan.width * element_size(view.element_type)
+            status = wrap(view, &self._bound[rows][index])
+            if status != NULL:
+                (<Release>API[RELEASE_STATUS])(status)
+                return -1
+        return 0
+
+    cdef int run(self, Py_ssize_t rows) noexcept nogil:
+        """Pack the rows and run the model on them; 0, or -1 where that fails."""
+        cdef Py_ssize_t row, index, width
+        cdef RowBuffers buffers
+        cdef void* status = NULL
+        if not self.session.enter():
+            return -1
+        for row in range(rows):
+            buffers = self.input_row(row)
+            for index in range(self.session.input_count):
+                width = self.packers[index].width * element_size(self.session.input_types[index])
+                pack_row(self.packers[index], buffers.values, buffers.vectors,
+                         <char*>self._views[index].data + row * width)
+        cdef int failed = 0
+        if self._bound[rows][0] == NULL:
+            failed = self.bind(rows)
+        if not failed:
+            status = self.session.run_values(
+                self._bound[rows], self._bound[rows] + self.session.input_count)
+        if status != NULL:
+            (<Release>API[RELEASE_STATUS])(status)
+            failed = -1
+        self.session.leave()
+        return failed
+
+    cdef int put_outputs(self, Py_ssize_t rows) noexcept nogil:
+        """Check the answers of all rows; 0 where no rule of any is broken."""
+        cdef Py_ssize_t row, index
+        cdef RowBuffers buffers
+        for row in range(rows):
+            buffers = self.output_row(row)
+            contract_begin(self.outputs, &buffers)
+            for index in range(self.session.output_count):
+                if self.put_output(&buffers, index, row):
+                    return -1
+            if contract_finish(self.outputs, &buffers) != SEVERITY_NONE:
+                return -1
+        return 0
+
+    cdef int put_output(
+        self, const RowBuffers* row, Py_ssize_t field, Py_ssize_t place
+    ) noexcept nogil:
+        cdef output* plan = &self.plans[field]
+        cdef const void* data = <const char*>plan.data + (
+            place * plan.width * element_size(plan.element_type))
+        cdef int64_t whole
+        if self.outputs.fields[field].kind == VALUE_VECTOR:
+            contract_put_vector(self.outputs, row, field, <const float*>data, plan.width)
+        elif plan.element_type == ONNX_FLOAT32:
+            contract_put_double(self.outputs, row, field, (<const float*>data)[0])
+        elif plan.element_type == ONNX_FLOAT64:
+            contract_put_double(self.outputs, row, field, (<const double*>data)[0])
+        else:
+            if plan.element_type == ONNX_INT64:
+                whole = (<const int64_t*>data)[0]
+            else:
+                whole = (<const int32_t*>data)[0]
+            if self.outputs.fields[field].kind != VALUE_CATEGORY:
+                contract_put_integer(self.outputs, row, field, whole)
+            elif 0 <= whole < <int64_t>plan.text_count:
+                put(row, field, <double>whole, CLEAN)
+            else:
+                return -1
+        return 0
+
+    cdef uint64_t wanted_outputs(self, const request* asked) noexcept nogil:
+        """Return a bit for each output that is asked for; 0 where one is not known."""
+        cdef uint64_t wanted = 0
+        cdef Py_ssize_t index, place
+        if asked.outputs == 0:
+            return <uint64_t>-1
+        for index in range(asked.outputs):
+            for place in range(self.session.output_count):
+                if is_same(&asked.output[index], &self.plans[place].name):
+                    wanted |= <uint64_t>1 << place
+                    break
+            else:
+                return 0
+        return wanted
+
+    cdef bint is_for(self, const request* asked) noexcept nogil:
+        """Whether version and identity are such as the lane answers."""
+        if asked.version.size and not is_same(&asked.version, &self.version):
+            return False
+        return asked.id.size <= ID_CHARACTERS or (
+            count_characters(<const char*>asked.id.data, asked.id.size) <= ID_CHARACTERS)
+
+    cdef bint count(
+        self, Py_ssize_t rows, const slice* identity, int64_t latency_ns, double moment
+    ) noexcept nogil:
+        cdef Answered answered
+        answered.rows = rows
+        answered.inputs, answered.input_status = self._values, self._status
+        answered.input_fields = self.inputs.field_count
+        answered.outputs, answered.output_status = self._output_values, self._output_status
+        answered.output_fields = self.outputs.field_count
+        answered.latency_ns, answered.moment = latency_ns, moment
+        answered.identity = <const char*>identity.data
+        answered.identity_size = identity.size
+        return self.counter.count(&answered)
+
+
+cdef class Table:
+    def __cinit__(self, double slow_seconds):
+        self.slow_ns = slow_seconds * 1e9
+        self._prefix = secrets.token_hex(6).encode()
+        self.prefix = self._prefix
+        self.asked = <request*>PyMem_Calloc(1, sizeof(request))
+        if self.asked == NULL:
+            raise MemoryError
+        self.publish({})
+
+    def __dealloc__(self):
+        PyMem_Free(self.asked)
+
+    def publish(self, lanes):
+        cdef TextTable names = TextTable(tuple(lanes))
+        cdef tuple listed = tuple(lanes.values())
+        cdef bytearray memory = bytearray(len(listed) * sizeof(void*) + sizeof(void*))
+        cdef PyObject** pointers = <PyObject**><char*>memory
+        cdef TextTableView view = names.view
+        cdef Py_ssize_t index
+        cdef Lane lane
+        for index in range(len(listed)):
+            lane = listed[index]
+            pointers[index] = <PyObject*>lane
+        with nogil, self.guard:
+            self.lanes = pointers
+            self.names = view
+        # No call is on the old lanes any more.
+        self._kept = (names, listed, memory)
+
+    @property
+    def reasons(self):
+        names = ("taken", "not usual", "no lane", "no window", "not for the lane", "broken rule",
+                 "engine failed", "too slow")
+        return {name: self.counts[index] for index, name in enumerate(names)}
+
+    cdef Declined answer(self, const uint8_t* message, size_t size, buffer* out) noexcept nogil:
+        cdef int64_t started = monotonic_ns()
+        cdef double moment = epoch_seconds()
+        cdef int32_t code
+        cdef Declined declined
+        if request_read(message, size, self.asked):
+            return NOT_USUAL
+        with self.guard:
+            code = text_code(
+                &self.names, <const char*>self.asked.model.data, self.asked.model.size
+            )
+            if code < 0:
+                declined = NO_LANE
+            else:
+                declined = SERVE(
+                    self.lanes[code], self, self.asked, started, moment, out
+                )
+        return declined
+
+
+cdef Declined serve_lane(
+    Lane lane, Table table, request* asked, int64_t started, double moment, buffer* out
+) noexcept nogil:
+    """Answer a request along a lane; whatever is not plain and good is declined, uncounted."""
+    cdef char[64] made
+    cdef slice identity = asked.id
+    cdef Py_ssize_t rows
+    cdef uint64_t wanted = lane.wanted_outputs(asked)
+    if asked.tensors == 0 or wanted == 0 or not is_utf8(identity.data, identity.size):
+        return NOT_FOR_LANE
+    rows = asked.tensor[0].rows
+    if rows > lane.row_limit or not lane.is_for(asked):
+        return NOT_FOR_LANE
+    if lane.usual_ns > table.slow_ns:
+        return TOO_SLOW
+    if not lane.counter.is_open(moment):
+        return NO_WINDOW
+    if lane.put_inputs(asked, rows):
+        return BROKEN_RULE
+    cdef int64_t before = monotonic_ns()
+    if lane.run(rows) or lane.put_outputs(rows):
+        return ENGINE_FAILED
+    cdef int64_t after = monotonic_ns()
+    # One pause of the machine must not make a model slow.
+    cdef double took = min(<double>(after - before), 4 * table.slow_ns)
+    lane.usual_ns += SMOOTHING * (took - lane.usual_ns)
+    if identity.size == 0:
+        table.counter += 1
+        identity.data = <const uint8_t*>made
+        identity.size = snprintf(
+            made, sizeof(made), b"%s-%llx", table.prefix, <unsigned long long>table.counter
+        )
+    if write_response(lane, rows, &identity, wanted, asked.raw != 0, out):
+        return ENGINE_FAILED
+    if not lane.count(rows, &identity, monotonic_ns() - started, moment):
+        out.size = 0
+        return NO_WINDOW
+    return TAKEN
+
+
+cdef int write_response(
+    Lane lane, Py_ssize_t rows, const slice* identity, uint64_t wanted, bint raw, buffer* out
+) noexcept nogil:
+    """Write gRPC's prefix and the message; 0, or -1 where there is no memory."""
+    cdef int outputs = <int>lane.session.output_count
+    cdef size_t room = 64 + lane.head.size + lane.parameters.size + identity.size
+    out.size = 0
+    if buffer_reserve(out, room + answer_room(lane.plans, outputs, rows)):
+        return -1
+    out.size = 5
+    buffer_append(out, lane.head.data, lane.head.size)
+    write_bytes(out, 3, identity.data, identity.size)
+    buffer_append(out, lane.parameters.data, lane.parameters.size)
+    answer_write(lane.plans, outputs, wanted, rows, raw, out)
+    cdef size_t size = out.size - 5
+    out.data[0] = 0
+    out.data[1], out.data[2] = <uint8_t>(size >> 24), <uint8_t>(size >> 16)
+    out.data[3], out.data[4] = <uint8_t>(size >> 8), <uint8_t>size
+    return 0
+
+
+cdef int table_answer(
+    Table table, const uint8_t* message, size_t size, buffer* out
+) noexcept nogil:
+    cdef Declined declined = table.answer(message, size, out)
+    table.counts[<int>declined] += 1
+    return <int>declined
+
+
+cdef bint is_same(const slice* one, const slice* other) noexcept nogil:
+    return one.size == other.size and memcmp(one.data, other.data, one.size) == 0
+
+
+cdef int64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef double epoch_seconds() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_REALTIME, &now)
+    return <double>now.tv_sec + <double>now.tv_nsec * 1e-9
+
+
+cdef bytes varint(Py_ssize_t value):
+    cdef list made = []
+    while value >= 128:
+        made.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*made, value])
+
+
+cdef bytes field(int number, bytes text):
+    """Encode a field of a message."""
+    return varint(number << 3 | 2) + varint(len(text)) + text

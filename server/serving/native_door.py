@@ -1,0 +1,148 @@
+"""The native door: the Open Inference Protocol over gRPC, without the interpreter's lock.
+
+A loop in C serves HTTP/2 and answers what needs no Python; all else goes to the `Handler` in
+threads of the door's own, and never holds the loop up. It is for clear text on loopback and for
+callers who need no name: TLS, keys and throttles are the grpcio door's, and so are reflection and
+watching health.
+"""
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from collections.abc import Mapping
+
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.lanes import Served
+from gnomon.server.serving.admission import Admission
+from gnomon.server.serving.grpc_door import DoorSettings, make_admission
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.native.eligible import native_lanes
+from gnomon.server.serving.native.lane import Table
+from gnomon.server.serving.native.loop import Loop, missing_library
+from gnomon.server.serving.native_calls import NativeCalls
+
+_log = logging.getLogger(__name__)
+
+#: What the loop bears beside the door's settings; bytes, counts and seconds by their names.
+_LIMITS: Mapping[str, float] = {
+    "header_bytes": 16 << 10,
+    "total_bytes": 512 << 20,
+    "connections": 1_024,
+    "waiting_calls": 1_024,
+    "header_seconds": 10.0,
+    "idle_seconds": 600.0,
+}
+#: A model that usually takes longer runs beside the loop.
+_SLOW_SECONDS = 0.002
+_BACKLOG = 1_024
+
+
+def why_not(settings: DoorSettings) -> str | None:
+    """Return why the native door cannot serve these settings here, or None."""
+    if settings.certificate_file is not None:
+        return "it has no TLS"
+    if not settings.is_local:
+        return "it opens on loopback only"
+    if settings.has_gates:
+        return "it asks nobody for a key and throttles nobody"
+    return missing_library()
+
+
+class NativeDoor:
+    """One listening port, its loop's thread and the threads that answer for Python.
+
+    `limits` replace some of the loop's own, for tests.
+
+    Raises:
+        ConfigurationError: `why_not` says why.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        settings: DoorSettings,
+        admission: Admission | None = None,
+        *,
+        limits: Mapping[str, float] = _LIMITS,
+    ) -> None:
+        why = why_not(settings)
+        if why is not None:
+            raise ConfigurationError(f"the native door cannot open on {settings.host!r}: {why}")
+        self._settings = settings
+        self._limits = {**_LIMITS, **limits}
+        self._runtime = handler.runtime
+        admission = admission or make_admission(settings, handler)
+        self._calls = NativeCalls(handler, admission, settings.message_bytes)
+        self._table = Table(_SLOW_SECONDS)
+        self._served: Mapping[str, Served] = {}
+        self._loop: Loop | None = None
+        self._threads: list[threading.Thread] = []
+
+    async def open(self) -> str:
+        """Listen; return the address as `host:port`.
+
+        Raises:
+            ConfigurationError: the address is taken.
+        """
+        host, port = self._settings.host, self._settings.port
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            raise ConfigurationError(f"the door cannot open on {host}:{port}: {error}") from error
+        bound = listener.getsockname()[1]
+        self._runtime.watch(self._publish)
+        self._loop = Loop(listener, self._table, self._bounds())
+        self._start(self._loop)
+        return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
+
+    async def close(self, grace_seconds: float) -> None:
+        """Take no new calls, let those under way end, then cut what is left after the grace."""
+        if self._loop is None:
+            return
+        self._loop.drain(grace_seconds)
+        running = asyncio.get_running_loop()
+        await running.run_in_executor(None, self._threads[0].join)
+        self._runtime.unwatch(self._publish)
+        self._table.publish({})
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return what the loop has counted, and what became of requests for predictions."""
+        return {**(self._loop.counts if self._loop else {}), **self._table.reasons}
+
+    def _bounds(self) -> Mapping[str, float]:
+        settings = self._settings
+        own = {
+            "message_bytes": settings.message_bytes,
+            "connection_bytes": 4 * settings.message_bytes,
+            "concurrent_streams": settings.concurrent_streams,
+        }
+        return {**own, **self._limits}
+
+    def _start(self, loop: Loop) -> None:
+        threads = [threading.Thread(target=loop.run, name="native-door", daemon=True)]
+        for number in range(self._settings.threads):
+            name = f"native-door-{number}"
+            threads.append(
+                threading.Thread(target=self._answer, args=(loop,), name=name, daemon=True)
+            )
+        for thread in threads:
+            thread.start()
+        self._threads = threads
+
+    def _publish(self, served: Mapping[str, Served]) -> None:
+        self._served = served
+        self._table.publish(native_lanes(served))
+
+    def _answer(self, loop: Loop) -> None:
+        """Answer what the loop does not, until it has ended."""
+        while (call := loop.take()) is not None:
+            self._calls.answer(call)
+            # Counters of an interval that has ended meanwhile count on in the present one.
+            now = time.time()
+            for served in self._served.values():
+                if served.only is not None:
+                    served.only.series.arm(now)
