@@ -14,18 +14,21 @@ from gnomon.command.settings_options import settings_command, take
 @json_option
 @click.pass_obj
 def serve(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
-    """Serve over gRPC (Open Inference Protocol), from a hub or from package folders.
+    """Serve over gRPC and REST (Open Inference Protocol), from a hub or from package folders.
 
     Runs until it is told to stop (SIGTERM, Ctrl-C); then answers what is under way and hands over
     its telemetry.
     """
+    from gnomon.server.serving.process import ServeAddresses
     from gnomon.server.serving.process import serve as run
 
-    def ready(address: str) -> None:
+    def ready(addresses: ServeAddresses) -> None:
         if as_json:
-            click.echo(json.dumps({"grpc": address}))
-        else:
-            console.print(f"serving gRPC at [bold]{address}[/]")
+            click.echo(json.dumps(addresses._asdict()))
+            return
+        console.print(f"serving gRPC at [bold]{addresses.grpc}[/]")
+        if addresses.rest:
+            console.print(f"serving REST at [bold]{addresses.rest}[/] (pages at /docs)")
 
     logs.to_standard_error()
     run(take("serve", config_file, flags), take("node", config_file, flags), ready)

@@ -93,7 +93,7 @@ class Stage:
     def start_nodes(self) -> None:
         """Start server and devices, wait until each has a model in service, then the caller."""
         token = self._token("node", SERVER)
-        arguments = ["-m", "gnomon", "serve", "--json", "--port", "0"]
+        arguments = ["-m", "gnomon", "serve", "--json", "--port", "0", "--rest-port", "0"]
         arguments += ["--name", SERVER, "--data-folder", str(self.folder / SERVER)]
         arguments += ["--hub", self.sync_address, "--enrolment", self.enrolment_address]
         arguments += ["--token", token.token, "--authority-fingerprint", token.fingerprint]

@@ -30,8 +30,9 @@ import json, sys
 from pathlib import Path
 from gnomon.edge.settings import NodeSettings
 from gnomon.server.serving.process import ServeSettings, serve
-serve(ServeSettings(port=0, **json.loads(sys.argv[2])), NodeSettings(packages=(Path(sys.argv[1]),)),
-      lambda address: print(address, flush=True))
+settings = {"port": 0, "rest_port": -1, **json.loads(sys.argv[2])}
+serve(ServeSettings(**settings), NodeSettings(packages=(Path(sys.argv[1]),)),
+      lambda addresses: print(addresses.grpc, flush=True))
 """
 
 

@@ -1,0 +1,252 @@
+"""Who may ask: keys that are hashed, scoped and revoked; and nobody nameless from elsewhere."""
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gnomon.proto import inference_pb2 as oip
+from gnomon.proto import inference_pb2_grpc
+from gnomon.runtime.errors import (
+    ConfigurationError,
+    NotAllowed,
+    Unauthenticated,
+    UnknownModel,
+)
+from gnomon.runtime.wire import CODE_KEY
+from gnomon.server.serving import authentication
+from gnomon.server.serving.authentication import LOCAL, Authentication
+from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor, make_admission
+from gnomon.server.serving.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.rest_door import RestDoor
+
+BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
+PREDICT = "/v1/models/eta:predict"
+
+
+@pytest.fixture(autouse=True)
+def _look_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "LOOK_SECONDS", 0.0)
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+def test_a_file_holds_no_key(keys_file: Path) -> None:
+    key = create_key(keys_file, "app", ["eta"])
+    assert stat.S_IMODE(keys_file.stat().st_mode) == 0o600
+    text = keys_file.read_text()
+    assert key not in text
+    assert key.rpartition("_")[2] not in text
+    (kept,) = read_keys(keys_file)
+    assert (kept.name, kept.models) == ("app", ("eta",))
+    assert kept.id in key
+    assert len(kept.sha256) == 64
+    assert list(keys_file.parent.iterdir()) == [keys_file]
+
+
+def test_a_key_says_who_and_for_what(keys_file: Path) -> None:
+    key = create_key(keys_file, "app", ["eta"])
+    everything = create_key(keys_file, "admin")
+    found = Authentication(keys_file).identify(f"Bearer {key}")
+    assert found.name == "app"
+    found.check("eta")
+    with pytest.raises(NotAllowed, match="not for model 'delay'"):
+        found.check("delay")
+    Authentication(keys_file).identify(f"bearer {everything} ").check("delay")
+
+
+@pytest.mark.parametrize("shown", [None, "", "Bearer", "Bearer ", "Bearer x", "Basic x", "\udcff"])
+def test_no_key_no_entry(keys_file: Path, shown: str | None) -> None:
+    create_key(keys_file, "app")
+    with pytest.raises(Unauthenticated):
+        Authentication(keys_file).identify(shown)
+
+
+def test_a_hash_is_no_key(keys_file: Path) -> None:
+    create_key(keys_file, "app")
+    (kept,) = read_keys(keys_file)
+    with pytest.raises(Unauthenticated):
+        Authentication(keys_file).identify(f"Bearer {kept.sha256}")
+
+
+def test_keys_come_and_go_while_the_server_runs(keys_file: Path) -> None:
+    old = create_key(keys_file, "app")
+    door = Authentication(keys_file)
+    new = create_key(keys_file, "app")
+    assert door.identify(f"Bearer {old}").name == door.identify(f"Bearer {new}").name == "app"
+    revoke_key(keys_file, read_keys(keys_file)[0].id)
+    with pytest.raises(Unauthenticated):
+        door.identify(f"Bearer {old}")
+    assert door.identify(f"Bearer {new}").name == "app"
+    with pytest.raises(UnknownModel, match="has no key"):
+        revoke_key(keys_file, "nobody")
+
+
+def test_a_broken_file_lets_nobody_in(keys_file: Path) -> None:
+    key = create_key(keys_file, "app")
+    door = Authentication(keys_file)
+    good = keys_file.read_bytes()
+    for bad in (b"{", b"[]", b'{"keys": [{}]}', None):
+        keys_file.unlink()
+        if bad is not None:
+            keys_file.write_bytes(bad)
+        with pytest.raises(Unauthenticated):
+            door.identify(f"Bearer {key}")
+        keys_file.write_bytes(good)
+        os.utime(keys_file, ns=(time.time_ns(), time.time_ns()))
+        assert door.identify(f"Bearer {key}").name == "app"
+    with pytest.raises(ConfigurationError, match="gnomon key create"):
+        Authentication(keys_file.with_name("absent.json"))
+
+
+def test_without_keys_a_certificate_or_this_machine_is_enough() -> None:
+    assert Authentication(None).identify(None) == LOCAL
+    assert Authentication(None).identify(None, "pilot").name == "pilot"
+
+
+class Doors:
+    """Both doors with keys, over the handler of `served`."""
+
+    def __init__(self, served: Any, **changes: Any) -> None:
+        self._served = served
+        settings = DoorSettings(port=0, **changes)
+        self.admission = make_admission(settings, served.handler)
+        self._rest = RestDoor(served.handler, served.runtime, settings, 0, self.admission)
+        self._rest.open()
+        self.url = self._rest.url
+        self._grpc = served.run(self._make(settings))
+        self._channel = grpc.insecure_channel(served.run(self._grpc.open()))
+        self.stub = inference_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        self.health = health_pb2_grpc.HealthStub(self._channel)
+
+    async def _make(self, settings: DoorSettings) -> GrpcDoor:
+        return GrpcDoor(self._served.handler, settings, self.admission)
+
+    def close(self) -> None:
+        self._channel.close()
+        self._served.run(self._grpc.close(0))
+        self._rest.close(1)
+
+
+@pytest.fixture
+def doors(served: Any, keys_file: Path) -> Iterator[tuple[Doors, str]]:
+    key = create_key(keys_file, "app", ["eta"])
+    doors = Doors(served, keys_file=keys_file)
+    yield doors, key
+    doors.close()
+
+
+def test_rest_asks_for_a_key(served: Any, doors: tuple[Doors, str]) -> None:
+    door, key = doors
+    with httpx.Client(base_url=door.url, trust_env=False) as http:
+        for path in ("/v2", "/v2/models/eta", "/v1/models", "/metrics", "/docs", "/openapi.json"):
+            answer = http.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), path
+            assert answer.headers["www-authenticate"] == "Bearer"
+            good = http.get(path, headers={"authorization": f"Bearer {key}"})
+            assert good.status_code == 200, path
+        assert http.get("/v2/health/live").status_code == 200
+        assert http.get("/v2/health/ready").status_code == 200
+        assert http.post(PREDICT, json=BODY).status_code == 401
+        http.headers["authorization"] = f"Bearer {key}"
+        assert http.post(PREDICT, json=BODY).status_code == 200
+        # A name that is not the machine's own is no matter where keys are asked for.
+        assert http.post(PREDICT, json=BODY, headers={"host": "model.example"}).status_code == 200
+        answer = http.post("/v1/models/delay:predict", json=BODY)
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+        metrics = http.get("/metrics").text
+    assert 'gnomon_turned_away_requests_total{code="unauthenticated"} 7.0' in metrics
+    assert 'gnomon_turned_away_requests_total{code="not_allowed"} 1.0' in metrics
+    assert served.counted() == {"answered": 2}
+
+
+def test_grpc_asks_for_a_key(served: Any, doors: tuple[Doors, str]) -> None:
+    door, key = doors
+    stub = door.stub
+    assert stub.ServerLive(oip.ServerLiveRequest(), timeout=5).live
+    assert stub.ServerReady(oip.ServerReadyRequest(), timeout=5).ready
+    assert door.health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == 1
+    calls = (
+        (stub.ModelInfer, oip.ModelInferRequest(model_name="eta")),
+        (stub.ModelMetadata, oip.ModelMetadataRequest(name="eta")),
+        (stub.ModelReady, oip.ModelReadyRequest(name="eta")),
+        (stub.ServerMetadata, oip.ServerMetadataRequest()),
+    )
+    for call, message in calls:
+        for metadata in ((), (("authorization", "Bearer x"),)):
+            with pytest.raises(grpc.RpcError) as caught:
+                call(message, timeout=5, metadata=metadata)
+            error: Any = caught.value
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert dict(error.trailing_metadata())[CODE_KEY] == "unauthenticated"
+    metadata = (("authorization", f"Bearer {key}"),)
+    for call, message in calls[1:]:
+        call(message, timeout=5, metadata=metadata)
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.ModelInfer(oip.ModelInferRequest(model_name="delay"), timeout=5, metadata=metadata)
+    error = caught.value
+    assert error.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert served.counted() == {}
+
+
+def test_health_follows_the_handler(served: Any) -> None:
+    health = health_pb2_grpc.HealthStub(served.channel)
+    for service in ("", "inference.GRPCInferenceService"):
+        request = health_pb2.HealthCheckRequest(service=service)
+        assert health.Check(request, timeout=5).status == 1
+    watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=10)
+    assert next(watch).status == 1
+    served.handler.drain()
+    assert next(watch).status == 2
+    assert health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == 2
+    watch.cancel()
+    with pytest.raises(grpc.RpcError) as caught:
+        health.Check(health_pb2.HealthCheckRequest(service="other"), timeout=5)
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_beyond_loopback_no_door_opens_without_names(served: Any, keys_file: Path) -> None:
+    nameless = DoorSettings(host="0.0.0.0", port=0)
+    admission = make_admission(nameless, served.handler)
+    with pytest.raises(ConfigurationError, match="keys_file"):
+        RestDoor(served.handler, served.runtime, nameless, 0, admission)
+    create_key(keys_file, "app")
+    named = DoorSettings(host="0.0.0.0", port=0, keys_file=keys_file)
+    door = RestDoor(served.handler, served.runtime, named, 0, make_admission(named, served.handler))
+    door.open()
+    try:
+        url = door.url.replace("0.0.0.0", "127.0.0.1") + PREDICT
+        assert httpx.post(url, json=BODY, trust_env=False).status_code == 401
+    finally:
+        door.close(0)
+
+    async def opened() -> None:
+        grpc_door = GrpcDoor(served.handler, named)
+        await grpc_door.open()
+        await asyncio.sleep(0)
+        await grpc_door.close(0)
+
+    served.run(opened())
+
+
+def test_only_settings_without_gates_are_for_any_door(keys_file: Path) -> None:
+    assert not DoorSettings().has_gates
+    assert DoorSettings(keys_file=keys_file).has_gates
+    assert DoorSettings(requests_per_second=1).has_gates
+    assert DoorSettings(concurrent_requests=1).has_gates
+    with pytest.raises(ValueError, match="burst should be 0 or above"):
+        DoorSettings(burst=-1)
+    with pytest.raises(ValueError, match="belongs to certificate_file"):
+        DoorSettings(client_authority_file=keys_file)

@@ -1,0 +1,110 @@
+"""Metrics: exactly what the recorder counted, over all doors, and never less than before."""
+
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gnomon.core import latency
+from gnomon.runtime.tally import Tally
+from gnomon.server.serving.metrics import BOUNDS, _buckets, _seconds
+
+GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
+LABELS = {"model": "eta", "version": "1", "route": "eta", "shadow": "false"}
+TRITON = {"model": "eta", "version": "1"}
+
+
+def scrape(rest: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    answer = rest.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def value(samples: dict[Any, float], name: str, **labels: str) -> float | None:
+    return samples.get((name, frozenset(labels.items())))
+
+
+def test_every_door_is_counted_once(served: Any, rest: httpx.Client) -> None:
+    from gnomon.proto import inference_pb2 as oip
+
+    rows = [GOOD, GOOD, GOOD | {"wind": 900}]
+    rest.post("/v1/models/eta:predict", json={"instances": rows})
+    rest.post("/v1/models/eta:predict", json={"instances": [GOOD | {"distance": -1}]})
+    message = oip.ModelInferRequest(model_name="eta")
+    for name, values in GOOD.items():
+        texts = isinstance(values, str)
+        tensor = message.inputs.add(name=name, datatype="BYTES" if texts else "FP64", shape=[1])
+        if texts:
+            tensor.contents.bytes_contents.append(values.encode())
+        else:
+            tensor.contents.fp64_contents.append(values)
+    served.infer(message)
+    for _ in range(2):
+        samples = scrape(rest)
+        requests = "gnomon_requests_total"
+        assert value(samples, requests, **LABELS, outcome="answered") == 2
+        assert value(samples, requests, **LABELS, outcome="refused") == 1
+        assert value(samples, requests, **LABELS, outcome="failed") == 0
+        assert value(samples, "gnomon_rows_total", **LABELS, outcome="answered") == 4
+        broken = {"side": "inputs", "rule": "maximum"}
+        assert value(samples, "gnomon_violations_total", **LABELS, **broken) == 1
+        broken["rule"] = "minimum"
+        assert value(samples, "gnomon_violations_total", **LABELS, **broken) == 1
+        durations = "gnomon_request_duration_seconds"
+        assert value(samples, f"{durations}_count", **LABELS) == 2
+        assert value(samples, f"{durations}_bucket", **LABELS, le="+Inf") == 2
+        assert (value(samples, f"{durations}_sum", **LABELS) or 0) > 0
+        assert value(samples, "nv_inference_request_success", **TRITON) == 2
+        assert value(samples, "nv_inference_request_failure", **TRITON, reason="REJECTED") == 1
+        assert value(samples, "nv_inference_count", **TRITON) == 4
+        assert (value(samples, "nv_inference_request_duration_us", **TRITON) or 0) > 0
+        assert value(samples, "gnomon_requests_under_way") == 0
+        # What was handed to the sink stays counted.
+        served.runtime.flush()
+
+
+def test_a_package_that_left_keeps_its_counts(
+    served: Any, rest: httpx.Client, tmp_path: Any, builder: Any
+) -> None:
+    from gnomon.runtime.routes import single
+
+    rest.post("/v1/models/eta:predict", json={"instances": [GOOD]})
+    (old,) = served.runtime.models
+    scrape(rest)
+    other = builder.make_package(tmp_path / "eta-2", None, version="2")
+    served.runtime.load(other)
+    served.runtime.apply([single("eta", other.digest)])
+    served.runtime.unload(old)
+    rest.post("/v1/models/eta:predict", json={"instances": [GOOD]})
+    samples = scrape(rest)
+    for version in ("1", "2"):
+        labels = LABELS | {"version": version, "outcome": "answered"}
+        assert value(samples, "gnomon_requests_total", **labels) == 1
+
+
+def test_buckets_are_cumulative_and_within_the_promised_error() -> None:
+    tally = Tally(0)
+    seconds = np.random.default_rng(1).lognormal(-7, 1.5, 2_000)
+    for one in seconds:
+        tally.latency_counts[latency.bucket_of(int(one * 1e9))] += 1
+    buckets = _buckets(tally)
+    assert [name for name, _ in buckets] == [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    assert buckets[-1][1] == len(seconds)
+    for bound, (_, count) in zip(BOUNDS, buckets, strict=False):
+        assert (seconds <= bound * (1 - 1 / 16)).sum() <= count
+        assert count <= (seconds <= bound * (1 + 1 / 16)).sum()
+    assert _seconds(tally) == pytest.approx(seconds.sum(), rel=1 / 32)
+
+
+def test_names_pass_prometheus_own_advice(rest: httpx.Client) -> None:
+    rest.post("/v1/models/eta:predict", json={"instances": [GOOD]})
+    families = list(text_string_to_metric_families(rest.get("/metrics").text))
+    ours = {family.name for family in families if family.name.startswith("gnomon_")}
+    assert {"gnomon_requests", "gnomon_rows", "gnomon_request_duration_seconds"} <= ours
+    assert all(family.documentation for family in families)
