@@ -111,6 +111,21 @@ cdef enum Declined:
     TOO_SLOW = 7
     DECLINED_REASONS = 8
 
+# Stages of a request; each ends where the next begins.
+cdef enum Stage:
+    STAGE_READ = 0
+    STAGE_CHECK_INPUTS = 1
+    STAGE_RUN = 2
+    STAGE_CHECK_OUTPUTS = 3
+    STAGE_WRITE = 4
+    STAGE_COUNT = 5
+    STAGES = 6
+
+cdef enum:
+    # One request of so many is timed stage by stage.
+    TIMED_OF = 64
+
+
 cdef class Lane:
     cdef const ContractPlan* inputs
     cdef const ContractPlan* outputs
@@ -174,7 +189,14 @@ cdef class Table:
     cdef uint64_t counter
     cdef double slow_ns
     cdef uint64_t[DECLINED_REASONS] counts
+    cdef uint64_t seen
+    cdef uint64_t timed
+    cdef int64_t[STAGES] stage_ns
+    cdef int64_t _last_ns
+    cdef bint _is_timed
 
+    cdef void begin(self, int64_t now) noexcept nogil
+    cdef void ended(self, Stage stage) noexcept nogil
     cdef Declined answer(self, const uint8_t* message, size_t size, buffer* out) noexcept nogil
 
 

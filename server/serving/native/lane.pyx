@@ -4,6 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
+from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
@@ -406,8 +407,40 @@ cdef class Table:
                  "engine failed", "too slow")
         return {name: self.counts[index] for index, name in enumerate(names)}
 
+    @property
+    def stages(self):
+        names = ("read", "check inputs", "run", "check outputs", "write", "count")
+        timed = max(self.timed, 1)
+        return {name: self.stage_ns[index] / timed for index, name in enumerate(names)}
+
+    def try_message(self, const uint8_t[::1] message):
+        """Return what a message is answered with, None if it is declined; for tests."""
+        cdef buffer out = buffer(NULL, 0, 0)
+        cdef const uint8_t* first = &message[0] if message.shape[0] else NULL
+        cdef size_t size = message.shape[0]
+        cdef int declined
+        with nogil:
+            declined = table_answer(self, first, size, &out)
+        answer = None if declined else out.data[5:out.size]
+        free(out.data)
+        return answer
+
+    cdef void begin(self, int64_t now) noexcept nogil:
+        self.seen += 1
+        self._is_timed = self.seen % TIMED_OF == 0
+        self._last_ns = now
+
+    cdef void ended(self, Stage stage) noexcept nogil:
+        cdef int64_t now
+        if self._is_timed:
+            now = monotonic_ns()
+            self.stage_ns[<int>stage] += now - self._last_ns
+            self._last_ns = now
+            self.timed += stage == STAGE_COUNT
+
     cdef Declined answer(self, const uint8_t* message, size_t size, buffer* out) noexcept nogil:
         cdef int64_t started = monotonic_ns()
+        self.begin(started)
         cdef double moment = epoch_seconds()
         cdef int32_t code
         cdef Declined declined
@@ -443,12 +476,18 @@ cdef Declined serve_lane(
         return TOO_SLOW
     if not lane.counter.is_open(moment):
         return NO_WINDOW
+    table.ended(STAGE_READ)
     if lane.put_inputs(asked, rows):
         return BROKEN_RULE
+    table.ended(STAGE_CHECK_INPUTS)
     cdef int64_t before = monotonic_ns()
-    if lane.run(rows) or lane.put_outputs(rows):
+    if lane.run(rows):
         return ENGINE_FAILED
     cdef int64_t after = monotonic_ns()
+    table.ended(STAGE_RUN)
+    if lane.put_outputs(rows):
+        return ENGINE_FAILED
+    table.ended(STAGE_CHECK_OUTPUTS)
     # One pause of the machine must not make a model slow.
     cdef double took = min(<double>(after - before), 4 * table.slow_ns)
     lane.usual_ns += SMOOTHING * (took - lane.usual_ns)
@@ -460,9 +499,11 @@ cdef Declined serve_lane(
         )
     if write_response(lane, rows, &identity, wanted, asked.raw != 0, out):
         return ENGINE_FAILED
+    table.ended(STAGE_WRITE)
     if not lane.count(rows, &identity, monotonic_ns() - started, moment):
         out.size = 0
         return NO_WINDOW
+    table.ended(STAGE_COUNT)
     return TAKEN
 
 
