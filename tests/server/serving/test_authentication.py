@@ -1,6 +1,7 @@
 """Who may ask: keys that are hashed, scoped and revoked; and nobody nameless from elsewhere."""
 
 import asyncio
+import json
 import os
 import stat
 import time
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gnomon.command import root as command
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import (
@@ -64,6 +66,20 @@ def test_a_key_says_who_and_for_what(keys_file: Path) -> None:
     with pytest.raises(NotAllowed, match="not for model 'delay'"):
         found.check("delay")
     Authentication(keys_file).identify(f"bearer {everything} ").check("delay")
+
+
+def test_keys_are_made_by_command(keys_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*arguments: str) -> Any:
+        assert command.run(["key", *arguments, "--file", str(keys_file)]) == 0
+        return capsys.readouterr().out
+
+    made = json.loads(run("create", "app", "--model", "eta", "--json"))
+    assert Authentication(keys_file).identify(f"Bearer {made['key']}").models == ("eta",)
+    (listed,) = json.loads(run("list", "--json"))
+    assert (listed["name"], listed["models"]) == ("app", ["eta"])
+    assert made["key"] not in run("list")
+    run("revoke", listed["id"])
+    assert json.loads(run("list", "--json")) == []
 
 
 @pytest.mark.parametrize("shown", [None, "", "Bearer", "Bearer ", "Bearer x", "Basic x", "\udcff"])

@@ -1,0 +1,80 @@
+"""`gnomon key`: the API keys that a server asks for (setting `serve.keys_file`)."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gnomon.command.output import console, emit, json_option, table
+
+FILE = click.option(
+    "--file",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("keys.json"),
+    show_default=True,
+    help="The file of keys; it holds their hashes.",
+)
+
+
+@click.group()
+def key() -> None:
+    """Make, list and revoke the API keys that `gnomon serve --keys-file` asks for.
+
+    A server that runs takes changes of the file at once.
+    """
+
+
+@key.command()
+@click.argument("name")
+@click.option("--model", "models", multiple=True, help="Only for this model; may be repeated.")
+@FILE
+@json_option
+def create(name: str, models: tuple[str, ...], file: Path, as_json: bool) -> None:
+    """Make a key for NAME and show it, once: only its hash is kept."""
+    from gnomon.server.serving.key_file import create_key
+
+    made = create_key(file, name, models)
+    payload = {"name": name, "models": list(models) or ["*"], "key": made}
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(f"shown only now: [bold]{made}[/]", soft_wrap=True),
+    )
+
+
+@key.command("list")
+@FILE
+@json_option
+def list_keys(file: Path, as_json: bool) -> None:
+    """List the keys by id, with whose they are and what they are for."""
+    from gnomon.server.serving.key_file import read_keys
+
+    payload: list[dict[str, Any]] = [
+        {
+            "id": one.id,
+            "name": one.name,
+            "models": list(one.models),
+            "created_at": datetime.fromtimestamp(one.created_at, UTC).isoformat(),
+        }
+        for one in read_keys(file)
+    ]
+    rows = [[o["id"], o["name"], ", ".join(o["models"]), o["created_at"]] for o in payload]
+    columns = ["id", "name", "models", "created"]
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(table(f"Keys in {file}", columns, rows)),
+    )
+
+
+@key.command()
+@click.argument("identity", metavar="ID")
+@FILE
+def revoke(identity: str, file: Path) -> None:
+    """Take the key with ID out of the file."""
+    from gnomon.server.serving.key_file import revoke_key
+
+    revoke_key(file, identity)
+    console.print(f"revoked {identity}")
