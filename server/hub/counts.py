@@ -5,10 +5,10 @@ many windows there are, and they can never differ from the windows' sums.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.dialect import insert_into
@@ -16,24 +16,36 @@ from gnomon.server.hub.store.dialect import insert_into
 #: The outcome of rows whose windows the hub could not look into: it does not have the package.
 UNREAD = "unread"
 
+_DAY_MS = 86_400_000
 _TALLY = schema.tally.c
 _KEY = ("model", "version", "node", "shadow", "outcome")
+_DAY_KEY = ("day", "model", "version", "node", "shadow")
 
 
 def add(connection: Connection, windows: Iterable[Mapping[str, Any]]) -> None:
     """Add the rows of new windows (rows of the table `window`) in the caller's transaction."""
     sums: Counter[tuple[Any, ...]] = Counter()
+    days: Counter[tuple[Any, ...]] = Counter()
     for window in windows:
+        source = tuple(window[name] for name in _KEY[:-1])
         outcomes = window["outcomes"] or {UNREAD: window["rows"]}
         for outcome, rows in outcomes.items():
-            sums[(*(window[name] for name in _KEY[:-1]), outcome)] += rows
-    values = [dict(zip(_KEY, key, strict=True)) | {"rows": rows} for key, rows in sums.items()]
+            sums[(*source, outcome)] += rows
+            days[(window["started_at"] // _DAY_MS * _DAY_MS, *source)] += rows
+    _add(connection, schema.tally, _KEY, sums)
+    _add(connection, schema.daily, _DAY_KEY, days)
+
+
+def _add(
+    connection: Connection, table: Table, key: Sequence[str], sums: Mapping[tuple[Any, ...], int]
+) -> None:
+    values = [dict(zip(key, one, strict=True)) | {"rows": rows} for one, rows in sums.items()]
     if not values:
         return
-    statement = insert_into(connection, schema.tally)
+    statement = insert_into(connection, table)
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=_KEY, set_={"rows": _TALLY.rows + statement.excluded.rows}
+            index_elements=key, set_={"rows": table.c.rows + statement.excluded.rows}
         ),
         values,
     )

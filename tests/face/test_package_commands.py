@@ -124,7 +124,7 @@ def test_a_package_is_pushed_and_pulled(
     assert list((tmp_path / "builder" / "slots" / "packages").iterdir()) == []
 
     for reference, code, message in (
-        ("duration@9", 2, "there is no version '9' in the registry; there are duration@1 (onnx)"),
+        ("duration@9", 2, "there is no duration@9 in the registry; the newest are duration@1"),
         ("speed@1", 2, "there is no model 'speed'"),
         ("duration", 2, "should be NAME@VERSION"),
     ):

@@ -11,11 +11,19 @@ from gnomon.server.hub.rest.monitor import monitor_router
 from gnomon.server.hub.rest.nodes import nodes_router
 from gnomon.server.hub.rest.registry import registry_router
 from gnomon.server.hub.rest.rollouts import rollouts_router
+from gnomon.server.hub.rest.versions import versions_router
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.web.pages import web_router
 from gnomon.server.rest import docs, problems
 
-API = (registry_router, nodes_router, audit_router, monitor_router, rollouts_router)
+API = (
+    registry_router,
+    versions_router,
+    nodes_router,
+    audit_router,
+    monitor_router,
+    rollouts_router,
+)
 
 
 def create_app(services: Services) -> FastAPI:

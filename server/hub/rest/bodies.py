@@ -40,6 +40,19 @@ class PlacementBody(_Body):
     version: _Name
 
 
+class AliasBody(_Body):
+    """A name of a person's own for a version of a model; without a version, for none any more."""
+
+    alias: _Name
+    version: _Name | None = None
+
+
+class TagsBody(_Body):
+    """Tags of a version; null takes one away."""
+
+    tags: Annotated[dict[str, str | None], Field(max_length=64)]
+
+
 class LabelBody(_Body):
     """What turned out to be true for one request; `at` is the data's own time, Unix ms."""
 

@@ -1,8 +1,8 @@
 """Routes of models, versions, placements and builders' keys."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from gnomon.runtime.errors import UnknownModel
 from gnomon.server.hub import catalogue, desired, keys
@@ -10,6 +10,9 @@ from gnomon.server.hub.rest.bodies import KeyBody, PlacementBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 
 registry_router = APIRouter(tags=["registry"])
+
+_Limit = Annotated[int, Query(ge=1, le=1_000)]
+_Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
 
 
 @registry_router.get("/models")
@@ -20,13 +23,22 @@ def list_models(database: DatabaseDependency) -> list[dict[str, Any]]:
 
 
 @registry_router.get("/models/{name}/versions")
-def list_versions(name: str, database: DatabaseDependency) -> list[dict[str, Any]]:
-    """List a model's packages, newest first."""
+def list_versions(
+    name: str, database: DatabaseDependency, limit: _Limit = 100, offset: _Offset = 0
+) -> list[dict[str, Any]]:
+    """List a model's packages with manifests and attestations, newest first."""
     with database.read() as connection:
-        versions = catalogue.versions(connection, name)
-    if not versions:
+        versions = catalogue.versions(connection, name, limit, offset)
+    if not versions and not offset:
         raise UnknownModel(f"there is no model {name!r} in the registry")
     return versions
+
+
+@registry_router.get("/models/{name}/versions/{version}")
+def get_version(name: str, version: str, database: DatabaseDependency) -> dict[str, Any]:
+    """Return a version: aliases, tags, and its package in each format, ready to be verified."""
+    with database.read() as connection:
+        return catalogue.version(connection, name, version)
 
 
 @registry_router.get("/placements")

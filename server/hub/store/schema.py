@@ -79,12 +79,55 @@ version = Table(
     _name("name"),
     _name("version"),
     _name("format"),
+    _time("published_at"),
+    _name("publisher"),
+    # From the manifest, to be searched for; the dataset by its fingerprint.
+    Column("owner", StorableText, nullable=False, server_default=""),
+    Column("risk_tier", StorableText, nullable=False, server_default=""),
+    Column("dataset", StorableText, nullable=False, server_default=""),
+    # What is long stands last: SQLite reads a row from its start.
     Column("manifest", JSON, nullable=False),
     Column("envelopes", JSON, nullable=False),  # DSSE envelopes, as text
     Column("profile", LargeBinary, nullable=False),  # profile.json, for the monitor
-    _time("published_at"),
-    _name("publisher"),
     UniqueConstraint("name", "version", "format"),
+    Index(None, "name", "published_at", "digest"),
+    Index(None, "dataset"),
+    # All that a search looks at, so that it need not touch the long rows.
+    Index(
+        "ix_version_search",
+        "published_at",
+        "digest",
+        "name",
+        "version",
+        "format",
+        "publisher",
+        "owner",
+        "risk_tier",
+        "dataset",
+    ),
+)
+
+#: A name of a person's own for a version of a model; moves from version to version.
+alias = Table(
+    "alias",
+    metadata,
+    _name("model", primary_key=True),
+    _name("alias", primary_key=True),
+    _name("version"),
+    _time("set_at"),
+    _name("actor"),
+    Index(None, "model", "version"),
+)
+
+#: What people say of a version.
+tag = Table(
+    "tag",
+    metadata,
+    _name("model", primary_key=True),
+    _name("version", primary_key=True),
+    _name("key", primary_key=True),
+    Column("value", StorableText(255), nullable=False),
+    Index(None, "key", "value"),
 )
 
 #: Ed25519 keys of builders whose signatures count.
@@ -195,6 +238,18 @@ tally = Table(
     _name("node", primary_key=True),
     Column("shadow", Boolean, primary_key=True),
     Column("outcome", StorableText(32), primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+)
+
+#: Rows by day of the data's own time (UTC, of a window's start), summed up as they come.
+daily = Table(
+    "daily",
+    metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),  # the day's start
+    _name("model", primary_key=True),
+    _name("version", primary_key=True),
+    _name("node", primary_key=True),
+    Column("shadow", Boolean, primary_key=True),
     Column("rows", BigInteger, nullable=False),
 )
 

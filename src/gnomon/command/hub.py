@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from gnomon import logs
-from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.output import console, emit, json_option, render_list, table
+from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
 from gnomon.hub_client import HubClient
 
@@ -90,7 +90,7 @@ def trust(key: str, name: str, url: str, api_key: str | None, as_json: bool) -> 
 @client_options
 def place(reference: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Put NAME@VERSION straight into service on every node, without a rollout."""
-    model, _, version = reference.partition("@")
+    model, version = split_reference(reference)
     with HubClient(url, api_key=api_key) as client:
         payload = client.post("placements", {"model": model, "version": version})
     emit(payload, as_json=as_json, render=lambda: console.print(f"in service: {reference}"))
@@ -102,7 +102,7 @@ def place(reference: str, url: str, api_key: str | None, as_json: bool) -> None:
 @client_options
 def rollout(reference: str, steps: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Move traffic to NAME@VERSION step by step, each step behind its gate."""
-    model, _, version = reference.partition("@")
+    model, version = split_reference(reference)
     body = {"model": model, "version": version, "steps": [int(step) for step in steps.split(",")]}
     with HubClient(url, api_key=api_key) as client:
         payload = client.post("rollouts", body)
@@ -119,7 +119,7 @@ def nodes(url: str, api_key: str | None, as_json: bool) -> None:
     """List the nodes and what each last said of itself."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.get("nodes")
-    emit(payload, as_json=as_json, render=lambda: _render_list("Nodes", payload))
+    emit(payload, as_json=as_json, render=lambda: render_list("Nodes", payload))
 
 
 @hub.command()
@@ -129,7 +129,7 @@ def counts(model: str | None, url: str, api_key: str | None, as_json: bool) -> N
     """Count the rows that were asked for, by version, node and outcome."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.get("counts", **({"model": model} if model else {}))
-    emit(payload, as_json=as_json, render=lambda: _render_list("Rows", payload))
+    emit(payload, as_json=as_json, render=lambda: render_list("Rows", payload))
 
 
 @hub.command()
@@ -138,20 +138,4 @@ def alerts(url: str, api_key: str | None, as_json: bool) -> None:
     """List the alerts, newest first."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.get("alerts")
-    emit(payload, as_json=as_json, render=lambda: _render_list("Alerts", payload))
-
-
-def _render_list(title: str, records: list[dict[str, Any]]) -> None:
-    """Show a list of flat records; times in milliseconds become readable."""
-    if not records:
-        console.print(f"{title}: none yet")
-        return
-    columns = [name for name, value in records[0].items() if not isinstance(value, dict | list)]
-    rows = [[_shown(name, record[name]) for name in columns] for record in records]
-    console.print(table(title, columns, rows))
-
-
-def _shown(name: str, value: Any) -> Any:
-    if name.endswith("_at") and isinstance(value, int):
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="seconds")
-    return value
+    emit(payload, as_json=as_json, render=lambda: render_list("Alerts", payload))

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -31,3 +32,20 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for row in rows:
         result.add_row(*("" if value is None else str(value) for value in row))
     return result
+
+
+def render_list(title: str, records: Sequence[Mapping[str, Any]]) -> None:
+    """Show records to a person, without what is nested in them; times in ms become readable."""
+    if not records:
+        console.print(f"{title}: none yet")
+        return
+    columns = [name for name, value in records[0].items() if not isinstance(value, dict | list)]
+    rows = [[readable(name, record[name]) for name in columns] for record in records]
+    console.print(table(title, columns, rows))
+
+
+def readable(name: str, value: Any) -> Any:
+    """Return the value of a column `…_at`, Unix milliseconds, as a time; others as they are."""
+    if name.endswith("_at") and isinstance(value, int):
+        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="seconds")
+    return value

@@ -8,9 +8,9 @@ import click
 from gnomon.command.hub import client_options
 from gnomon.command.output import console, emit, json_option
 from gnomon.command.package_options import FOLDER
+from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
 from gnomon.hub_client import HubClient
-from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.package import Package
 
 
@@ -62,11 +62,10 @@ def pull(
     """
     from gnomon.registry_client import RegistryClient, find_published
 
-    model, _, version = reference.partition("@")
-    if not model or not version:
-        raise ConfigurationError(f"{reference!r} should be NAME@VERSION, such as eta@1")
+    model, version = split_reference(reference)
     with HubClient(url, api_key=api_key) as client:
-        published = find_published(client.get(f"models/{model}/versions"), version, wanted)
+        listed = client.get(f"models/{model}/versions/{version}")["packages"]
+        published = find_published(listed, version, wanted)
     with RegistryClient(take("builder", config_file, flags)) as registry:
         package = registry.pull(published, out)
     payload = {

@@ -18,6 +18,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Build, inspect, verify, push and pull packages.",
     ),
     "hub": ("gnomon.command.hub:hub", "Run the hub, and speak with one."),
+    "registry": (
+        "gnomon.command.registry:registry",
+        "Find, name, compare and follow versions; ask what ran when.",
+    ),
     "serve": ("gnomon.command.serve:serve", "Serve packages over gRPC and REST."),
     "key": ("gnomon.command.key:key", "Make and revoke the API keys of a server."),
     "agent": ("gnomon.command.agent:agent", "Run an edge agent as a daemon."),

@@ -40,6 +40,16 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
+        "alias",
+        sa.Column("model", sa.String(length=64), nullable=False),
+        sa.Column("alias", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("set_at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("model", "alias", name=op.f("pk_alias")),
+    )
+    op.create_index(op.f("ix_alias_model_version"), "alias", ["model", "version"], unique=False)
+    op.create_table(
         "audit",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -64,6 +74,16 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counter")),
+    )
+    op.create_table(
+        "daily",
+        sa.Column("day", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("model", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("node", sa.String(length=64), nullable=False),
+        sa.Column("shadow", sa.Boolean(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "model", "version", "node", "shadow", name=op.f("pk_daily")),
     )
     op.create_table(
         "detector_state",
@@ -284,6 +304,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("rollout", "position", name=op.f("pk_rollout_step")),
     )
     op.create_table(
+        "tag",
+        sa.Column("model", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.String(length=255), nullable=False),
+        sa.PrimaryKeyConstraint("model", "version", "key", name=op.f("pk_tag")),
+    )
+    op.create_index(op.f("ix_tag_key_value"), "tag", ["key", "value"], unique=False)
+    op.create_table(
         "tally",
         sa.Column("model", sa.String(length=64), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
@@ -323,15 +352,41 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
         sa.Column("format", sa.String(length=64), nullable=False),
+        sa.Column("published_at", sa.BigInteger(), nullable=False),
+        sa.Column("publisher", sa.String(length=64), nullable=False),
+        sa.Column("owner", sa.String(), server_default="", nullable=False),
+        sa.Column("risk_tier", sa.String(), server_default="", nullable=False),
+        sa.Column("dataset", sa.String(), server_default="", nullable=False),
         sa.Column("manifest", sa.JSON(), nullable=False),
         sa.Column("envelopes", sa.JSON(), nullable=False),
         sa.Column("profile", sa.LargeBinary(), nullable=False),
-        sa.Column("published_at", sa.BigInteger(), nullable=False),
-        sa.Column("publisher", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_version")),
         sa.UniqueConstraint(
             "name", "version", "format", name=op.f("uq_version_name_version_format")
         ),
+    )
+    op.create_index(
+        op.f("ix_version_name_published_at_digest"),
+        "version",
+        ["name", "published_at", "digest"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_version_dataset"), "version", ["dataset"], unique=False)
+    op.create_index(
+        "ix_version_search",
+        "version",
+        [
+            "published_at",
+            "digest",
+            "name",
+            "version",
+            "format",
+            "publisher",
+            "owner",
+            "risk_tier",
+            "dataset",
+        ],
+        unique=False,
     )
     op.create_table(
         "window",
@@ -377,6 +432,7 @@ def downgrade() -> None:
     op.drop_table("trusted_key")
     op.drop_table("token")
     op.drop_table("tally")
+    op.drop_table("tag")
     op.drop_table("rollout_step")
     op.drop_table("rollout")
     op.drop_table("refusal")
@@ -390,7 +446,9 @@ def downgrade() -> None:
     op.drop_table("event")
     op.drop_table("drift")
     op.drop_table("detector_state")
+    op.drop_table("daily")
     op.drop_table("counter")
     op.drop_table("blob")
     op.drop_table("audit")
+    op.drop_table("alias")
     op.drop_table("alert")
