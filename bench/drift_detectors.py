@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.bench.drift_streams import Table, Values
-from gnomon.core import window_reading
 from gnomon.core.detectors import SeasonDetector
 from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import Reference
@@ -60,7 +59,8 @@ def profile(one: Table, bins: int = 32) -> Reference:
             texts = np.array([*names, None], dtype=object)
             columns[name] = texts[values.astype(np.int64)]
         else:
-            fields.append(Field(name=name, kind=Kind.FLOAT64, nullable=True))
+            unit = one.units.get(name)
+            fields.append(Field(name=name, kind=Kind.FLOAT64, nullable=True, unit=unit))
             columns[name] = values
     return Reference.from_columns(fields, columns, bins=bins, blocks=one.blocks)
 
@@ -76,9 +76,8 @@ def count(
     ]
     counted = Window(reference)
     counted.update_columns(Columns(arrays, None, codes))
-    side = counted._read()  # one copy for all fields; each public call makes its own
-    fields = [window_reading.cells(side, index) for index in range(len(arrays))]
-    return fields, [window_reading.pair_cells(side, pair) for pair in range(len(reference.pairs))]
+    cells = counted.read_cells()
+    return cells.fields, cells.pairs
 
 
 class _PerField:

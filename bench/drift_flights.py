@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,14 @@ from gnomon.core.detectors import FleetDetector, FleetVerdict
 
 CATEGORIES = ("carrier", "origin", "dest")
 NUMBERS = ("distance", "hour", "temp", "wind_speed", "visib", "pressure", "precip")
+UNITS = {
+    "distance": "miles",
+    "temp": "°F",
+    "wind_speed": "mph",
+    "visib": "miles",
+    "pressure": "mbar",
+    "precip": "inches",
+}
 KILOMETRES = 1.609344
 TRAINING_DAYS = 59  # January and February
 MOST_LEVELS = 1000
@@ -114,7 +122,8 @@ def replay(
     training = frame["month"].to_numpy() <= 2
     # Levels that training has not seen are unseen in production.
     rows = _levels_of_training(rows, training)
-    reference = profile(_take(rows, training, blocks=day[training]), bins=16)
+    table = replace(_take(rows, training, blocks=day[training]), units=UNITS)
+    reference = profile(table, bins=16)
     detector = FleetDetector(
         reference.fields,
         windows_per_false_alarm=windows_per_false_alarm,

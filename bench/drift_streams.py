@@ -1,7 +1,7 @@
 """Streams with a known truth: twelve fields, with nothing, or with one change, happening."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,14 @@ class Table:
         levels: category field → number of its levels.
         blocks: natural block of each row, such as its day; None where rows are independent.
         segment: the part of the calendar that the rows belong to.
+        units: field → unit, where it is known.
     """
 
     columns: Mapping[str, Values]
     levels: Mapping[str, int]
     blocks: NDArray[np.int64] | None = None
     segment: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))

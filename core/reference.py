@@ -66,6 +66,8 @@ class FieldReference:
     tie_sign: float = 0.0
     """The sign, in [−1, 1], given to values equal to the median, so that the mean sign is 0."""
     monitored: bool = True
+    unit: str = ""
+    """Unit of the values by name or sign, empty where it is not known; no part of the layout."""
 
     def __post_init__(self) -> None:
         """Refuse what the kernels could not index."""
@@ -290,7 +292,7 @@ def _without_defaults(one: FieldReference | PairReference) -> dict[str, Any]:
     return {
         key: list(entry) if isinstance(entry, tuple) else entry
         for key, entry in asdict(one).items()
-        if entry != () and not (key == "monitored" and entry)
+        if entry not in ((), "") and not (key == "monitored" and entry)
     }
 
 

@@ -130,6 +130,7 @@ def _describe(field: Field, column: Column, bins: int) -> FieldReference:
         median=median + 0.0,
         tie_sign=tie,
         monitored=field.monitored,
+        unit=field.unit or "",
     )
 
 
@@ -202,9 +203,9 @@ def _count(reference: Reference, read: list[Column]) -> Reference:
     window = Window(reference)
     if read:
         window.update_columns(Columns(arrays, [column.status for column in read], codes))
+    cells = window.read_cells()
     return reference.with_counts(
-        [window.cells(index).tolist() for index in range(len(read))],
-        [window.pair_cells(index).tolist() for index in range(len(reference.pairs))],
+        [one.tolist() for one in cells.fields], [one.tolist() for one in cells.pairs]
     )
 
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnomon.core.reference import Reference
 from gnomon.core.row import Columns, Row
-from gnomon.core.window_reading import Moments
+from gnomon.core.window_reading import Cells, Moments
 
 ANSWERED_CODE: int
 """Outcome of `observe`: the model answered."""
@@ -127,6 +127,12 @@ class Window:
 
     def latency(self, share: float) -> float | None:
         """Give the latency in ns that `share` of the answers did not exceed, within 1/32."""
+
+    def read_cells(self) -> Cells:
+        """Give the cells of all fields, pairs, outputs and output pairs at one moment.
+
+        One copy of the window serves all; `cells` and its siblings make one each.
+        """
 
     def cells(self, field: int | str) -> NDArray[np.int64]:
         """Give the cell counts of an input."""

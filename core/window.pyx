@@ -244,6 +244,9 @@ cdef class Window:
     def latency(self, share):
         return window_reading.latency(self.latency_counts, share)
 
+    def read_cells(self):
+        return window_reading.all_cells(self._still(False).sides)
+
     def cells(self, field):
         return window_reading.cells(self._read(), field)
 

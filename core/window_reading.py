@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OUTCOMES = ("answered", "refused", "failed", "fallback")
 Counts = NDArray[np.int64]
+_SIGN_SQUARE = SIGN_UNIT * SIGN_UNIT  # what a concordant row adds to a pair's signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,16 @@ class Moments:
     maximum: float
     clamped: bool
     """Whether a value lay too far from the reference to count in full in mean and variance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """All cell counts of a window at one moment, in the order of its references."""
+
+    fields: list[Counts]
+    pairs: list[Counts]
+    outputs: list[Counts]
+    output_pairs: list[Counts]
 
 
 def outcomes(counts: Counts) -> dict[str, int]:
@@ -99,9 +110,27 @@ def pair_cells(side: SideCounts, pair: int) -> Counts:
     that a change of one field alone leaves the shares of an independent pair as they were.
     """
     rows, signs, _ = _pair(side, pair)
-    unit = SIGN_UNIT * SIGN_UNIT
-    concordant = (unit * rows + signs + unit) // (2 * unit)
+    concordant = (_SIGN_SQUARE * rows + signs + _SIGN_SQUARE) // (2 * _SIGN_SQUARE)
     return np.array([concordant, rows - concordant, int(side.counts[0]) - rows], dtype=np.int64)
+
+
+def all_cells(sides: list[SideCounts]) -> Cells:
+    """Give the cell counts of every field and pair of a window's sides."""
+    fields, pairs = zip(*(_side_cells(side) for side in sides), strict=True)
+    if len(sides) == 1:
+        return Cells(fields[0], pairs[0], [], [])
+    return Cells(fields[0], pairs[0], fields[1], pairs[1])
+
+
+def _side_cells(side: SideCounts) -> tuple[list[Counts], list[Counts]]:
+    layout = side.reference.window_layout
+    fields = [side.counts[one.cells : one.cells + one.cell_count] for one in layout.fields]
+    sums = side.counts[layout.pair_counts :].reshape(-1, PAIR_SUMS)[: len(layout.pairs)]
+    pairs = np.empty((len(sums), 3), dtype=np.int64)
+    pairs[:, 0] = (_SIGN_SQUARE * sums[:, 0] + sums[:, 1] + _SIGN_SQUARE) // (2 * _SIGN_SQUARE)
+    pairs[:, 1] = sums[:, 0] - pairs[:, 0]
+    pairs[:, 2] = side.counts[0] - sums[:, 0]
+    return fields, list(pairs)
 
 
 def correlation(side: SideCounts, pair: int) -> float:

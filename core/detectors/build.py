@@ -21,16 +21,16 @@ from gnomon.core.detectors.tilts import (
     UNIT_DISTANCE,
     UNIT_MARGIN,
     UNIT_TWINS,
-    UNITS,
     Floats,
     Library,
     Tilt,
+    moved_shares,
     normal_cuts,
     normal_shares,
     posterior_shares,
     solve_step,
-    unit_shares,
 )
+from gnomon.core.detectors.units import slips
 from gnomon.core.reference import FieldReference
 
 Price = tuple[float, float, float]  # linear, quadratic, reach: see `Library`
@@ -207,7 +207,7 @@ def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing
         for ratio in SPREADS
         for size in (ratio, 1 / ratio)
     ]
-    changes += _units(np.asarray(reference.edges), present)
+    changes += _units(reference, present)
     number = {kind: sum(tilt.kind is kind for tilt, _, _ in changes) for kind in Change}
     for tilt, moved, budget in changes:
         theta = np.zeros(len(shares))
@@ -219,18 +219,21 @@ def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing
         )
 
 
-def _units(edges: Floats, present: Floats) -> list[tuple[Tilt, Floats, float]]:
-    """Return the changes of unit that can be told from none; those alike share one tilt."""
+def _units(reference: FieldReference, present: Floats) -> list[tuple[Tilt, Floats, float]]:
+    """Return the plausible changes of unit that differ from none; those alike share one tilt."""
     found: list[tuple[list[str], float, Floats]] = []
-    for label, factor, offset in UNITS:
-        moved = unit_shares(edges, present, factor, offset)
+    edges, candidates = np.asarray(reference.edges), slips(reference.unit)
+    factors = np.array([slip.factor for slip in candidates])
+    offsets = np.array([slip.offset for slip in candidates])
+    shares = moved_shares(edges, present, factors, offsets)
+    for slip, moved in zip(candidates, shares, strict=True):
         if _variation(moved, present) < UNIT_DISTANCE:
             continue
         twin = next((one for one in found if _variation(moved, one[2]) < UNIT_TWINS), None)
         if twin is None:
-            found.append(([label], factor, moved))
+            found.append(([slip.label], slip.factor, moved))
         else:
-            twin[0].append(label)
+            twin[0].append(slip.label)
     # A tenth stays where it was: the edges know the reference only roughly.
     return [
         (Tilt(Change.UNIT, factor, " or ".join(labels)), 0.9 * moved + 0.1 * present, 0.05)

@@ -4,6 +4,7 @@ import numpy as np
 
 from gnomon.core.detectors.alarm import Change
 from gnomon.core.detectors.tilts import Floats, Library, normal_cuts, normal_shares
+from gnomon.core.detectors.unit_fit import UnitChange
 from gnomon.core.reference import FieldReference
 
 _GRID = 161  # points of the search for a size; the answer is interpolated
@@ -17,13 +18,11 @@ def describe(
     Args:
         reference: the field's reference.
         library: the field's tilts.
-        winner: index of the tilt.
+        winner: index of the tilt, no change of unit (`describe_unit`).
         score: since the change, the mean score of a row, or the share of rows in the tilt's group.
     """
     tilt = library.tilts[winner]
     name = reference.name
-    if tilt.kind is Change.UNIT:
-        return tilt.size, "×", f"{name} looks as if its unit had changed: {tilt.label}"
     if tilt.kind is Change.LOCATION:
         size = _size(reference, library, winner, score, location=True)
         return size, "σ", f"{name} has moved by about {size:+.2f} σ of its normal scores"
@@ -31,6 +30,11 @@ def describe(
         size = _size(reference, library, winner, score, location=False)
         return size, "×", f"{name} spreads about {size:.2f} times as wide as in the reference"
     return _share(name, library, winner, score)
+
+
+def describe_unit(name: str, change: UnitChange) -> tuple[float, str, str]:
+    """Return factor, unit and one sentence for a change of unit."""
+    return change.factor, "×", f"{name} looks as if its unit had changed: {change.label}"
 
 
 def _share(name: str, library: Library, winner: int, now: float) -> tuple[float, str, str]:

@@ -22,9 +22,10 @@ detection" (2022).
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.detectors.alarm import Alarm
+from gnomon.core.detectors.alarm import Alarm, Change
 from gnomon.core.detectors.build import build_library
-from gnomon.core.detectors.describe import describe
+from gnomon.core.detectors.describe import describe, describe_unit
+from gnomon.core.detectors.unit_fit import fit_unit
 from gnomon.core.detectors.watch import Watch, log_threshold
 from gnomon.core.reference import FieldReference
 
@@ -84,10 +85,19 @@ class FieldDetector(Watch):
         Raises `ValueError` when the number of cells is wrong.
         """
         winner = self._kernel.update(counts)
-        return None if winner < 0 else self._alarm(winner)
+        return None if winner < 0 else self._alarm(winner, counts)
 
-    def _alarm(self, winner: int) -> Alarm:
+    def _alarm(self, winner: int, counts: NDArray[np.int64]) -> Alarm:
+        kind = self._library.tilts[winner].kind
+        shares, window = self._library.shares, counts.astype(np.float64)
+        change = fit_unit(self.reference, kind, shares, window)
+        if change is None and kind is Change.UNIT:
+            winner = self._simpler()
         score, since, evidence = self._explain(winner)
-        tilt = self._library.tilts[winner]
-        distance, unit, text = describe(self.reference, self._library, winner, score)
-        return Alarm(self.name, tilt.kind, evidence, self.threshold, since, distance, unit, text)
+        if change is None:
+            kind = self._library.tilts[winner].kind
+            distance, unit, text = describe(self.reference, self._library, winner, score)
+        else:
+            kind = Change.UNIT
+            distance, unit, text = describe_unit(self.name, change)
+        return Alarm(self.name, kind, evidence, self.threshold, since, distance, unit, text)

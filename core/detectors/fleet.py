@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.field import FieldDetector
-from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField
+from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField, Pool
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.core.reference import FieldReference
 
@@ -170,8 +170,9 @@ class FleetDetector:
         integers = np.array([counts_by_source[name][index] for name in names], dtype=np.int64)
         suspect = self._suspect[index, rows]
         if len(names) >= 3:
-            after, suspect = self._compare(index, rows, integers.astype(np.float64))
-            self._alarm(index, names, rows, after, verdict)
+            counts = integers.astype(np.float64)
+            after, suspect, pool = self._compare(index, rows, counts)
+            self._alarm(index, names, rows, after, (counts, pool), verdict)
             self._suspect[index, rows] = suspect
         if suspect.any():
             accused = tuple(name for name, one in zip(names, suspect, strict=True) if one)
@@ -183,8 +184,8 @@ class FleetDetector:
 
     def _compare(
         self, index: int, rows: NDArray[np.intp], counts: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the sources' states after this interval and who is out of the pool."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Pool]:
+        """Return the sources' states after this interval, who is suspect, and the pool."""
         peer, before = self._peers[index], self._state[index][rows]
         level = self.threshold / 2
         out = self._suspect[index, rows].copy()
@@ -196,7 +197,7 @@ class FleetDetector:
             if suspicion[worst] < level or 2 * (int(out.sum()) + 1) > len(rows):
                 break
             out[worst] = True
-        return after, out & (peer.suspicion(after) >= level)
+        return after, out & (peer.suspicion(after) >= level), pool
 
     def _alarm(
         self,
@@ -204,12 +205,19 @@ class FleetDetector:
         names: list[str],
         rows: NDArray[np.intp],
         after: NDArray[np.float64],
+        seen: tuple[NDArray[np.float64], Pool],
         verdict: FleetVerdict,
     ) -> None:
-        peer = self._peers[index]
-        evidence = peer.evidence(after)
+        peer, (counts, pool) = self._peers[index], seen
+        evidence, peers = peer.evidence(after), peer.peers(counts, pool)
         for position in np.flatnonzero(evidence >= self.threshold):
-            alarm = peer.alarm(after[position], float(evidence[position]), self.threshold)
+            alarm = peer.alarm(
+                after[position],
+                float(evidence[position]),
+                self.threshold,
+                counts[position],
+                peers[position],
+            )
             verdict.alone.append((names[position], alarm))
             after[position, :, EVIDENCE] = 0.0  # restart; what keeps it out of the pool stays
         self._state[index][rows] = after

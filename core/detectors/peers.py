@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, Change
 from gnomon.core.detectors.build import build_library
-from gnomon.core.detectors.tilts import Floats, Tilt
+from gnomon.core.detectors.tilts import PSEUDO, Floats, Tilt
+from gnomon.core.detectors.unit_fit import fit_unit
 from gnomon.core.reference import FieldReference
 
 EVIDENCE, LEAD, DIFFERENCE, AGE, RECENT = range(5)
@@ -69,6 +70,12 @@ class PeerField:
         weight = np.where(trusted, np.minimum(1.0, limit / np.maximum(rows, 1.0)), 0.0)
         return Pool(trusted, weight, weight @ counts)
 
+    @staticmethod
+    def peers(counts: Floats, pool: Pool) -> Floats:
+        """Return sources × cells, the pool without the source itself."""
+        others: Floats = pool.counts - pool.weight[:, None] * counts
+        return others
+
     def gains(self, counts: Floats, pool: Pool) -> Floats:
         """Return sources × tilts, the log evidence of this interval against each source."""
         rows = counts.sum(axis=1)[:, None]
@@ -107,7 +114,7 @@ class PeerField:
     def advance(self, state: Floats, counts: Floats, gain: Floats, pool: Pool) -> Floats:
         """Return the state after this interval; sources without rows keep theirs."""
         rows = counts.sum(axis=1)
-        peers = pool.counts - pool.weight[:, None] * counts
+        peers = self.peers(counts, pool)
         peer_rows = np.maximum(peers.sum(axis=1), 1.0)[:, None]
         own_mean = counts @ self.scores.T / np.maximum(rows, 1.0)[:, None]
         after = state.copy()
@@ -135,21 +142,36 @@ class PeerField:
         found: Floats = np.log(np.maximum(state[:, :, EVIDENCE] @ self.weight, 1e-300))
         return found
 
-    def alarm(self, state: Floats, evidence: float, threshold: float) -> Alarm:
-        """Describe the alarm of one source, whose state is tilts × columns."""
-        winner = int((state[:, LEAD] + self.preference).argmax())
+    def alarm(
+        self, state: Floats, evidence: float, threshold: float, counts: Floats, peers: Floats
+    ) -> Alarm:
+        """Describe the alarm of one source.
+
+        Args:
+            state: tilts × columns.
+            evidence, threshold: natural logarithms.
+            counts, peers: cells of the source and of its peers in this interval.
+        """
+        lead = state[:, LEAD] + self.preference
+        winner = int(lead.argmax())
+        change = fit_unit(self.reference, self.tilts[winner].kind, peers + PSEUDO, counts)
+        if change is None:
+            lead[[tilt.kind is Change.UNIT for tilt in self.tilts]] = -np.inf
+            winner = int(lead.argmax())
         tilt = self.tilts[winner]
         age = max(int(state[winner, AGE]), 1)
         difference = float(state[winner, DIFFERENCE]) / age
         evidence = max(evidence, float(state[winner, LEAD] + self.log_weight[winner]))
-        distance, unit, text = self._describe(tilt, difference, float(self.theta[winner]))
+        kind = tilt.kind
+        if change is None:
+            distance, unit, text = self._describe(tilt, difference, float(self.theta[winner]))
+        else:
+            text = f"looks as if its unit had changed here and not at the peers: {change.label}"
+            kind, distance, unit = Change.UNIT, change.factor, "×"
         name = self.reference.name
-        return Alarm(name, tilt.kind, evidence, threshold, age, distance, unit, f"{name} {text}")
+        return Alarm(name, kind, evidence, threshold, age, distance, unit, f"{name} {text}")
 
     def _describe(self, tilt: Tilt, difference: float, theta: float) -> tuple[float, str, str]:
-        if tilt.kind is Change.UNIT:
-            text = f"looks as if its unit had changed here and not at the peers: {tilt.label}"
-            return tilt.size, "×", text
         if tilt.kind is Change.LOCATION:
             # The score of a shift δ is close to δ·z − δ²/2, z the normal score.
             distance = difference / tilt.size

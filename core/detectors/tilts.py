@@ -43,27 +43,6 @@ COARSE_STEPS = (0.18,)  # the same for single bins
 RATIOS = (2.0, 4.0, 12.0)  # times a rare cell's largest credible share
 SHAPE_PATIENCE, GROUP_PATIENCE = 0.5, 1.0  # see R above; all of a budget may lie on one group
 FEW = 30.0  # events of a cell in the reference below which it is rare
-UNITS: tuple[tuple[str, float, float], ...] = (
-    ("×1000", 1000.0, 0.0),
-    ("÷1000", 0.001, 0.0),
-    ("×100", 100.0, 0.0),
-    ("÷100", 0.01, 0.0),
-    ("×60", 60.0, 0.0),
-    ("÷60", 1 / 60, 0.0),
-    ("miles to kilometres", 1.609344, 0.0),
-    ("kilometres to miles", 1 / 1.609344, 0.0),
-    ("feet to metres", 0.3048, 0.0),
-    ("metres to feet", 1 / 0.3048, 0.0),
-    ("inches to centimetres", 2.54, 0.0),
-    ("centimetres to inches", 1 / 2.54, 0.0),
-    ("pounds to kilograms", 0.45359237, 0.0),
-    ("kilograms to pounds", 1 / 0.45359237, 0.0),
-    ("Fahrenheit to Celsius", 5 / 9, -160 / 9),
-    ("Celsius to Fahrenheit", 1.8, 32.0),
-    ("Celsius to kelvin", 1.0, 273.15),
-    ("kelvin to Celsius", 1.0, -273.15),
-    ("sign flipped", -1.0, 0.0),
-)
 PSEUDO = 0.5  # prior events of a cell
 OUTSIDE = 1.0  # the same beyond the extremes: each is exceeded by 1/T of further rows on average
 STEEPEST = 3.0  # |θ| of location and scale: beyond it a handful of rows would decide
@@ -138,18 +117,20 @@ def normal_scores(shares: Floats) -> Floats:
     return scores
 
 
-def unit_shares(edges: Floats, shares: Floats, factor: float, offset: float) -> Floats:
-    """Return the shares of below, bins, above after `x → factor·x + offset`."""
+def moved_shares(edges: Floats, shares: Floats, factors: Floats, offsets: Floats) -> Floats:
+    """Return maps × (below, bins, above): the shares after each `x → factor·x + offset`.
+
+    Within a bin the values are taken to lie evenly.
+    """
     spread = max(float(edges[-1] - edges[0]), 1e-300)
     grid = np.concatenate(([edges[0] - 1e-9 * spread], edges, [edges[-1] + 1e-9 * spread]))
     total = np.concatenate(([0.0], np.cumsum(shares)))
     total /= total[-1]
     # total[0] belongs to the lowest value, total[1] to edges[0], …, total[-1] to the highest.
-    back = (edges - offset) / factor
+    back = (edges[None, :] - offsets[:, None]) / factors[:, None]
     cdf = np.interp(back, grid, total, left=0.0, right=1.0)
-    if factor < 0:
-        cdf = 1.0 - cdf
-    moved: Floats = np.diff(np.concatenate(([0.0], cdf, [1.0])))
+    cdf = np.where(factors[:, None] < 0, 1.0 - cdf, cdf)
+    moved: Floats = np.diff(cdf, axis=1, prepend=0.0, append=1.0)
     return np.maximum(moved, 0.0)
 
 

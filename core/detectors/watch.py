@@ -6,6 +6,7 @@ import struct
 import numpy as np
 
 from gnomon.core.detectors._tilting import Tilting
+from gnomon.core.detectors.alarm import Change
 from gnomon.core.detectors.tilts import Library
 
 _HEADER = struct.Struct("<4sIId")
@@ -51,6 +52,12 @@ class Watch:
         _, _, score, rows, age = (float(value) for value in self._kernel.get_state()[:, winner])
         self._kernel.reset()
         return score / rows, max(int(age), 1), evidence
+
+    def _simpler(self) -> int:
+        """Return the tilt that explains best what was gathered, changes of unit left out."""
+        lead = self._kernel.get_state()[1] + self._library.preference
+        lead[[tilt.kind is Change.UNIT for tilt in self._library.tilts]] = -np.inf
+        return int(lead.argmax())
 
     def state(self) -> bytes:
         """Return the state as bytes, from which `restore` goes on as if nothing had happened."""

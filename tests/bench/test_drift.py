@@ -74,10 +74,12 @@ def test_the_device_that_turns_to_kilometres_is_named_and_spring_is_the_worlds()
 
     alone, world = [], []
     for today, verdict in replay(Fault(3, 78, "distance", 1.609344), last_day=125):
-        alone += [(today, source, alarm.field) for source, alarm in verdict.alone]
+        alone += [(today, source, alarm) for source, alarm in verdict.alone]
         world += [(today, alarm.field) for alarm in verdict.world]
-    assert alone[0] == (date(2013, 3, 20), "device-3", "distance")
-    assert {(source, name) for _, source, name in alone} == {("device-3", "distance")}
+    today, source, alarm = alone[0]
+    assert (today, source, alarm.field) == (date(2013, 3, 20), "device-3", "distance")
+    assert alarm.description.endswith("miles to kilometres")
+    assert {(source, one.field) for _, source, one in alone} == {("device-3", "distance")}
     first = min(today for today, name in world if name == "temp")
     assert date(2013, 4, 1) <= first <= date(2013, 5, 1)
     assert all(today > date(2013, 4, 1) for today, _ in world)

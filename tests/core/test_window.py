@@ -152,6 +152,10 @@ def test_cells_and_pairs_equal_the_naive_twin(table):
         assert window.cells(index).tolist() == twin_cells(table, index)
     for index, pair in enumerate(REFERENCE.pairs):
         assert window.pair_cells(index).tolist() == twin_pair(table, pair)
+    cells = window.read_cells()
+    assert [one.tolist() for one in cells.fields] == [twin_cells(table, i) for i in range(FIELDS)]
+    assert [one.tolist() for one in cells.pairs] == [twin_pair(table, p) for p in REFERENCE.pairs]
+    assert cells.outputs == cells.output_pairs == []
 
 
 @given(tables)
@@ -312,6 +316,9 @@ def test_output_side_is_counted_apart():
     window.update_output_columns(Columns([np.array([0.5, 3.0])]))
     assert (window.rows, window.output_rows) == (0, 3)
     assert window.output_cells("price").tolist() == [0, 1, 1, 1, 0, 0]
+    cells = window.read_cells()
+    assert [one.tolist() for one in cells.outputs] == [[0, 1, 1, 1, 0, 0]]
+    assert len(cells.fields) == FIELDS and cells.output_pairs == []
     assert window.output_moments("price").maximum == 3.0
     assert window.snapshot()["outputs"]["fields"]["price"]["cells"]["[0, 1)"] == 1
 

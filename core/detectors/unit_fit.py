@@ -1,0 +1,104 @@
+"""Has the whole distribution been multiplied, as a change of unit would do, or has it just moved?
+
+A season moves a field's location, or its spread; a change of unit moves both together, and by a
+factor that is known. So of the alarm's own window, with counts c over the cells of present values
+and the shares p before, the log-likelihood `ℓ(a, b) = Σ c log p(a·x + b)` is taken for the
+plausible units, for every pure shift and every change of spread up to `REACH` σ, and for every
+affine map. A unit is named only where it
+
+* leads every pure shift and spread by `LEAD` nats, by `LEAD_UNKNOWN` where the field's unit is not
+  known, and
+* gains at least `FIT` of what the best affine map gains over no change.
+
+Names of units that explain the window within `EQUAL` nats of each other are given together; where
+there are more than `MOST_NAMES` of them, nothing is known but that the values are far away.
+
+Reference: the likelihood ratio of nested and of separate families; Cox, "Tests of separate
+families of hypotheses" (1961).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnomon.core.detectors.alarm import Change
+from gnomon.core.detectors.tilts import Floats, moved_shares
+from gnomon.core.detectors.units import slips
+from gnomon.core.reference import FieldReference
+
+LEAD, LEAD_UNKNOWN = 5.0, 10.0
+FIT = 0.9
+EQUAL = 3.0
+MOST_NAMES = 3
+REACH = 4.0  # σ; farther than any season
+_UNCHANGED = 0.02  # share of rows that stay where they were, lest a single one decide
+_SHIFTS = np.linspace(-REACH, REACH, 81)
+_SPREADS = np.exp(np.linspace(-2.5, 2.5, 51))  # 1 is the middle one
+_LIKE_A_UNIT = (Change.LOCATION, Change.SCALE, Change.BELOW, Change.ABOVE)
+_FEWEST = 8  # rows of a window that can tell anything
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChange:
+    """The units that explain a window: names joined by "or", and the factor of the best."""
+
+    label: str
+    factor: float
+
+
+def fit_unit(
+    reference: FieldReference, kind: Change, before: Floats, counts: Floats
+) -> UnitChange | None:
+    """Return the change of unit that a window has seen; None where something simpler explains it.
+
+    Args:
+        reference: the field's reference; lends its edges and its unit.
+        kind: what explains the evidence so far. Where the field's unit is not known, only
+            `Change.UNIT` is looked into.
+        before: counts or shares of all cells without the change.
+        counts: the window's counts of all cells.
+    """
+    last = reference.bins + 2
+    seen, candidates = counts[:last], slips(reference.unit)
+    asked = kind is Change.UNIT or (bool(reference.unit) and kind in _LIKE_A_UNIT)
+    if not asked or reference.kind == "category" or reference.bins < 2 or seen.sum() < _FEWEST:
+        return None
+    edges, known = np.asarray(reference.edges), before[:last] / before[:last].sum()
+    factors = np.array([slip.factor for slip in candidates])
+    offsets = np.array([slip.offset for slip in candidates])
+    likely = _likelihoods(edges, known, seen, factors, offsets)
+    shifts, spreads, affine = _alternatives(edges, known, seen)
+    top = float(likely.max())
+    lead = LEAD if reference.unit else LEAD_UNKNOWN
+    unchanged = float(seen @ np.log(known))
+    if top - max(shifts, spreads) < lead or top - unchanged < FIT * (affine - unchanged):
+        return None
+    equal = [index for index in np.argsort(-likely) if likely[index] >= top - EQUAL]
+    if len(equal) > MOST_NAMES:
+        return None
+    label = " or ".join(candidates[index].label for index in equal)
+    return UnitChange(label, candidates[equal[0]].factor)
+
+
+def _alternatives(edges: Floats, known: Floats, seen: Floats) -> tuple[float, float, float]:
+    """Return the best log-likelihood of a shift, of a spread about the median, of both."""
+    below = np.cumsum(known)[:-1]
+    low, middle, high = np.interp([0.16, 0.5, 0.84], below, edges)
+    deviation = max(float(high - low) / 2, 1e-12 * float(edges[-1] - edges[0]))
+    factor, shift = (one.ravel() for one in np.meshgrid(_SPREADS, _SHIFTS, indexing="ij"))
+    offset = middle * (1 - factor) + deviation * shift
+    found = _likelihoods(edges, known, seen, factor, offset)
+    both = found.reshape(len(_SPREADS), len(_SHIFTS))
+    return (
+        float(both[len(_SPREADS) // 2].max()),
+        float(both[:, len(_SHIFTS) // 2].max()),
+        float(both.max()),
+    )
+
+
+def _likelihoods(
+    edges: Floats, known: Floats, seen: Floats, factors: Floats, offsets: Floats
+) -> Floats:
+    moved = moved_shares(edges, known, factors, offsets)
+    found: Floats = np.log((1 - _UNCHANGED) * moved + _UNCHANGED * known) @ seen
+    return found
