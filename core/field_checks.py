@@ -36,8 +36,9 @@ def require(condition: bool, name: str, right: str) -> None:
 def check_name(what: str, name: object) -> None:
     """Refuse what is no name."""
     if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
+        shown = name[:128] if isinstance(name, str) else name
         raise ContractError(
-            f"{what} {name!r}: a name is 1 to 128 letters, digits, '_', '.' or '-', "
+            f"{what} {shown!r}: a name is 1 to 128 letters, digits, '_', '.' or '-', "
             "and starts with a letter or '_'"
         )
 
@@ -143,7 +144,7 @@ def check_text(field: "Field") -> None:
         require(isinstance(field.pattern, str), field.name, "pattern must be a text")
         try:
             re.compile(field.pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ContractError(
                 f"field {field.name!r}: pattern {field.pattern!r} does not compile: {error}"
             ) from None

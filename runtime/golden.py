@@ -109,5 +109,5 @@ def decode_golden(data: bytes) -> Golden:
     """
     try:
         return msgspec.json.decode(data, type=Golden)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PackageError(f"golden.json is not valid: {error}") from error

@@ -138,5 +138,5 @@ def decode_manifest(data: bytes) -> Manifest:
     """
     try:
         return msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PackageError(f"manifest.json is not valid: {error}") from error

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gnomon.core.contract import Contract
+from gnomon.core.packing import Packing
 from gnomon.runtime import chunks, layout
 from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.golden import Golden, decode_golden
 from gnomon.runtime.manifest import FileEntry, Manifest, decode_manifest
-from gnomon.runtime.profile import Profile, decode_profile
+from gnomon.runtime.profile import UNUSABLE, Profile, decode_profile
 from gnomon.runtime.signing import TrustStore
 
 #: Formats whose model file runs code of its own; never without a trusted signature.
@@ -120,6 +122,16 @@ def _check_consistency(package: Package) -> None:
             f"{manifest.reference}: {len(manifest.output_tensors)} output tensors stand behind "
             f"{len(profile.outputs)} outputs"
         )
+    try:
+        # What a node will make of it: a fault that shows here shows nowhere later.
+        inputs = Contract(profile.inputs, profile.rules)
+        Contract(profile.outputs)
+        Packing.from_dict(inputs, manifest.packing)
+        profile.new_window()
+    except UNUSABLE as error:
+        raise PackageError(
+            f"{manifest.reference}: contract, packing or reference cannot be used: {error}"
+        ) from error
 
 
 def describe_files(files: Mapping[str, bytes | Path]) -> tuple[FileEntry, ...]:

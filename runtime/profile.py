@@ -14,6 +14,9 @@ from gnomon.runtime.errors import PackageError
 #: What the reference of a vector or tensor tells apart, beside missing and invalid ones.
 PRESENCE = ("present",)
 
+#: What is raised for values that are of the wrong type or make no sense together.
+UNUSABLE = (ValueError, TypeError, AttributeError, ArithmeticError, LookupError, RecursionError)
+
 _KEYS = ("inputs", "rules", "outputs", "input_reference", "output_reference")
 
 
@@ -107,7 +110,7 @@ def decode_profile(data: bytes) -> Profile:
     """
     try:
         return _build(msgspec.json.decode(data, type=dict[str, Any]))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise PackageError(f"profile.json is not valid JSON: {error}") from error
 
 
@@ -138,5 +141,5 @@ def _build(document: dict[str, Any]) -> Profile:
             input_reference=Reference.from_dict(document["input_reference"]),
             output_reference=Reference.from_dict(document["output_reference"]),
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except UNUSABLE as error:
         raise PackageError(f"profile: {error}") from error
