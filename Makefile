@@ -42,6 +42,8 @@ proto:
 	build/protoc/bin/pip install --quiet 'grpcio-tools==1.72.*' 'setuptools<80'
 	cd src && ../build/protoc/bin/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. \
 		gnomon/proto/inference.proto gnomon/proto/hub.proto
+	$(BIN)/python -c 'from pathlib import Path; from gnomon.proto import inference_pb2 as made; \
+		Path("proto/inference.binpb").write_bytes(made.DESCRIPTOR.serialized_pb)'
 
 bench: .stamp-build
 	$(BIN)/python -m pip install --quiet '.[bench]'

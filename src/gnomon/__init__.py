@@ -1,13 +1,15 @@
 """Gnomon: an inference runtime for edge and server.
 
-`Agent` embeds models in a program; `Package` is what it runs, `TrustStore` and `Signer` say whose
-packages count; `HubClient` speaks with a hub. Each is imported when it is first used.
+`Agent` embeds models in a program; `Client` and `AsyncClient` ask a server for predictions;
+`Package` is what both run, `TrustStore` and `Signer` say whose packages count; `HubClient` speaks
+with a hub. Each is imported when it is first used.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gnomon.client import AsyncClient, Client
     from gnomon.edge.agent import Agent
     from gnomon.hub_client import HubClient
     from gnomon.runtime.errors import GnomonError, InvalidInput
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agent",
+    "AsyncClient",
+    "Client",
     "GnomonError",
     "HubClient",
     "InvalidInput",
@@ -26,6 +30,8 @@ __all__ = [
 
 _HOMES = {
     "Agent": "gnomon.edge.agent",
+    "AsyncClient": "gnomon.client",
+    "Client": "gnomon.client",
     "GnomonError": "gnomon.runtime.errors",
     "HubClient": "gnomon.hub_client",
     "InvalidInput": "gnomon.runtime.errors",

@@ -1,0 +1,62 @@
+"""Whether and when to ask again. Decisions only; time comes from the caller.
+
+Only a server that cannot be reached, or says that it is leaving (UNAVAILABLE), is asked again. The
+pauses have full jitter, end with the call's deadline, and come out of a budget that all calls of a
+client share, so that a server in trouble is not asked ten times as much.
+"""
+
+import random
+import threading
+
+from gnomon.runtime.errors import GnomonError, NotReady
+
+_FIRST_SECONDS = 0.02
+_LONGEST_SECONDS = 1.0
+#: A retry takes what so many answers give back.
+_ANSWERS_A_RETRY = 10
+
+
+class RetryBudget:
+    """So many retries in a row, and one more for every ten answers. Threads may share it."""
+
+    def __init__(self, retries: int = 10) -> None:
+        self._size = retries * _ANSWERS_A_RETRY
+        self._left = self._size
+        self._lock = threading.Lock()
+
+    def refund(self) -> None:
+        """Count an answer."""
+        with self._lock:
+            self._left = min(self._size, self._left + 1)
+
+    def take(self) -> bool:
+        """Return whether there is a retry left, and take it."""
+        with self._lock:
+            if self._left < _ANSWERS_A_RETRY:
+                return False
+            self._left -= _ANSWERS_A_RETRY
+            return True
+
+
+class Attempts:
+    """One call's attempts, from `started` until `deadline` (seconds of one clock)."""
+
+    def __init__(self, budget: RetryBudget, started: float, timeout_seconds: float) -> None:
+        self._budget = budget
+        self._deadline = started + timeout_seconds
+        self._failures = 0
+
+    def left(self, now: float) -> float:
+        """Return how many seconds the next attempt may take."""
+        return max(self._deadline - now, 0.001)
+
+    def pause(self, error: GnomonError, *, is_unavailable: bool, now: float) -> float | None:
+        """Return how many seconds to wait before asking again; None: give up."""
+        if not (is_unavailable and isinstance(error, NotReady)):
+            return None
+        longest = min(_FIRST_SECONDS * 2**self._failures, _LONGEST_SECONDS)
+        self._failures += 1
+        seconds = random.uniform(0, longest)  # noqa: S311
+        if now + seconds >= self._deadline or not self._budget.take():
+            return None
+        return seconds

@@ -1,0 +1,121 @@
+"""The client that blocks."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+
+from gnomon.client import channel
+from gnomon.client.codec import Answer, Row, decode, encode, error_of
+from gnomon.client.retries import Attempts, RetryBudget
+from gnomon.proto.private import inference_messages
+
+
+class Client:
+    """Asks one server, over one connection that threads may share.
+
+    `timeout_seconds` are the longest that a call takes, retries included. With `authority_file` the
+    connection is encrypted; `certificate_file` and `key_file` are the client's own certificate.
+
+    with Client("127.0.0.1:8500") as client:
+        (answer,) = client.predict("eta", {"distance": 1400, "carrier": "UA"})
+        print(answer.outputs, answer.version)
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        api_key: str | None = None,
+        authority_file: str | Path | None = None,
+        certificate_file: str | Path | None = None,
+        key_file: str | Path | None = None,
+        timeout_seconds: float = 5.0,
+        retries: int = 10,
+    ) -> None:
+        self.address = address
+        self._timeout_seconds = timeout_seconds
+        self._metadata = channel.metadata(api_key)
+        self._budget = RetryBudget(retries)
+        secured = channel.credentials(authority_file, certificate_file, key_file)
+        self._channel = (
+            grpc.insecure_channel(address, channel.OPTIONS)
+            if secured is None
+            else grpc.secure_channel(address, secured, channel.OPTIONS)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def predict(
+        self,
+        model: str,
+        rows: Row | Sequence[Row],
+        *,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> list[Answer]:
+        """Return one answer a row; one bad row refuses them all.
+
+        Args:
+            model: the public model name.
+            rows: one row or many: value by field; text for a category; None is missing.
+            request_id: what labels will be joined by; the server's own if None.
+            key: whose answers stick to one version (a customer).
+            at: the data's own time, epoch seconds or datetime; None: now.
+            timeout_seconds: the longest that this call may take.
+
+        Raises:
+            InvalidInput: a row breaks the contract; `details` has an entry a violation.
+            NotReady: the server was not reached, or gave no answer in time.
+            GnomonError: any other error that the server answered with, by its class.
+        """
+        request = encode(model, rows, request_id=request_id, key=key, at=at)
+        response = self._call(channel.INFER, request, "ModelInferResponse", timeout_seconds)
+        return decode(response)
+
+    def is_ready(self, model: str, version: str = "") -> bool:
+        """Return whether a model is in service; False too where the server is not reached."""
+        request = inference_messages()["ModelReadyRequest"](name=model, version=version)
+        call = self._method(channel.READY, "ModelReadyResponse")
+        try:
+            return bool(call(request, timeout=self._timeout_seconds, metadata=self._metadata).ready)
+        except grpc.RpcError as error:
+            failed: Any = error
+            if failed.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                return False
+            raise error_of(self.address, error) from error
+
+    def _call(self, path: str, request: Any, kind: str, timeout_seconds: float | None) -> Any:
+        """Ask until there is an answer, or no reason to ask again."""
+        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        attempts = Attempts(self._budget, time.monotonic(), seconds)
+        call = self._method(path, kind)
+        while True:
+            try:
+                left = attempts.left(time.monotonic())
+                response = call(request, timeout=left, metadata=self._metadata)
+            except grpc.RpcError as error:
+                time.sleep(channel.pause_after(self.address, attempts, error))
+            else:
+                self._budget.refund()
+                return response
+
+    def _method(self, path: str, kind: str) -> Any:
+        return self._channel.unary_unary(
+            path,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=inference_messages()[kind].FromString,
+        )
