@@ -24,16 +24,19 @@ def package() -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @json_option
 def key(path: Path, as_json: bool) -> None:
-    """Make a signing key at PATH (PEM, for its owner only), and print its public half."""
-    if path.exists():
-        raise ConfigurationError(f"{path} exists; a key is never overwritten")
+    """Make a signing key at PATH (PEM, for its owner only); its public half goes to PATH.pub."""
+    public = path.with_name(f"{path.name}.pub")
+    for file in (path, public):
+        if file.exists():
+            raise ConfigurationError(f"{file} exists; a key is never overwritten")
     signer = Signer.generate()
     signer.save(path)
+    public.write_text(f"{signer.public_key.hex()}\n", encoding="ascii")
     payload = {"key": str(path), "public_key": signer.public_key.hex(), "key_id": signer.key_id}
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"public key [bold]{payload['public_key']}[/] → {path}"),
+        render=lambda: console.print(f"public key [bold]{payload['public_key']}[/] → {public}"),
     )
 
 
@@ -67,7 +70,9 @@ def inspect(path: Path, as_json: bool) -> None:
 
 @package.command()
 @click.argument("path", type=FOLDER)
-@click.option("--key", "keys", multiple=True, required=True, help="Trusted public key, in hex.")
+@click.option(
+    "--key", "keys", multiple=True, required=True, help="Trusted public key: hex or a file."
+)
 @json_option
 def verify(path: Path, keys: tuple[str, ...], as_json: bool) -> None:
     """Verify the package at PATH: every file, and a signature by a trusted key."""

@@ -15,12 +15,20 @@ signing_key_option = click.option(
 
 
 def parse_keys(keys: tuple[str, ...]) -> list[bytes]:
-    """Return public keys from their hex form.
+    """Return public keys from their hex form, or from files that hold it.
 
     Raises:
-        ConfigurationError: where one is not hex.
+        ConfigurationError: where one is neither.
     """
+    return [_parse_key(key) for key in keys]
+
+
+def _parse_key(key: str) -> bytes:
     try:
-        return [bytes.fromhex(key) for key in keys]
-    except ValueError as error:
-        raise ConfigurationError("--key should be 64 hexadecimal digits") from error
+        file = Path(key)
+        text = file.read_text(encoding="ascii") if file.is_file() else key
+        return bytes.fromhex(text.strip())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{key[:80]!r} should be a public key: 64 hexadecimal digits, or a file that holds them"
+        ) from error

@@ -11,7 +11,9 @@ from gnomon.runtime.signing import Signer, TrustStore
 
 @click.command("test")
 @click.argument("path", type=FOLDER)
-@click.option("--trust", "keys", multiple=True, help="Trusted public key, in hex; none: unsigned.")
+@click.option(
+    "--trust", "keys", multiple=True, help="Trusted public key, hex or a file; none: unsigned."
+)
 @signing_key_option
 @click.option("--p99-us", type=float, help="Fail where the 99th percentile takes longer.")
 @click.option("--runs", default=500, show_default=True, help="Predictions to measure.")

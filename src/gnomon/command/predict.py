@@ -15,7 +15,9 @@ from gnomon.runtime.errors import GnomonError, InvalidInput
 @click.command()
 @click.argument("package", type=FOLDER)
 @click.argument("rows", type=click.File("r"), default="-")
-@click.option("--key", "keys", multiple=True, help="Trusted public key, in hex; none: unsigned.")
+@click.option(
+    "--key", "keys", multiple=True, help="Trusted public key, hex or a file; none: unsigned."
+)
 @json_option
 def predict(package: Path, rows: Any, keys: tuple[str, ...], as_json: bool) -> int:
     """Predict ROWS (a file of JSON objects, one a line; default: standard input) with PACKAGE.
