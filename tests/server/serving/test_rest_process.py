@@ -1,0 +1,60 @@
+"""A whole server by command: both doors, its log, and a drain that is told before it begins."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import httpx
+
+from gnomon import Client
+from gnomon.runtime.package import Package
+
+GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
+
+
+def test_one_command_opens_both_doors(package: Package) -> None:
+    command = [sys.executable, "-m", "gnomon", "serve", "--json", "--packages", str(package.path)]
+    command += ["--port", "0", "--rest-port", "0", "--notice-seconds", "1"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            addresses = json.loads(process.stdout.readline())
+            log = ask(addresses, process)
+        finally:
+            process.kill()
+    events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    (refused,) = [event for event in events if event["event"] == "call_refused"]
+    assert (refused["door"], refused["request_id"], refused["code"]) == (
+        "rest",
+        "bad-1",
+        "invalid_input",
+    )
+    assert "4711" not in log
+
+
+def ask(addresses: dict[str, str], process: "subprocess.Popen[str]") -> str:
+    """Ask both doors, drain the server, and return its log."""
+    with httpx.Client(base_url=addresses["rest"], trust_env=False, timeout=10) as http:
+        rows: dict[str, Any] = {"instances": [GOOD]}
+        answer = http.post("/v1/models/eta:predict", json=rows)
+        assert answer.json()["predictions"][0]["air_time"] == 111.0
+        rows = {"instances": [GOOD | {"distance": -4711}], "id": "bad-1"}
+        assert http.post("/v1/models/eta:predict", json=rows).status_code == 422
+        with Client(addresses["grpc"]) as client:
+            assert client.predict("eta", GOOD)[0].outputs == {"air_time": 111.0}
+        assert 'outcome="answered"' in http.get("/metrics").text
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while http.get("/v2/health/ready").status_code == 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        rows = {"instances": [GOOD]}
+        assert http.post("/v1/models/eta:predict", json=rows).status_code == 200
+    _, log = process.communicate(timeout=20)
+    assert process.returncode == 0, log
+    return log
