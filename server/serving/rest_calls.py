@@ -22,6 +22,8 @@ from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.rest_tensors import LENGTH_HEADER, read_request, write_response
 from gnomon.server.serving.rows import predict_rows
 
+PREDICT_PATH = "/v1/models/{model}:predict"
+INFER_PATH = "/v2/models/{model}/infer"
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
 
@@ -75,8 +77,10 @@ class Calls:
         """Return the names of the models in service."""
         return {"models": sorted(self._runtime.routes)}
 
-    async def infer(self, request: Request, model: str, version: str = "") -> Response:
+    async def infer(self, request: Request) -> Response:
         """Predict: tensors in, tensors out."""
+        model = request.path_params["model"]
+        version = request.path_params.get("version", "")
         length = request.headers.get(LENGTH_HEADER)
 
         def answer(data: bytes, call: Call) -> Response:
@@ -95,8 +99,9 @@ class Calls:
 
         return await self._answer(request, model, answer)
 
-    async def predict(self, request: Request, model: str) -> Response:
+    async def predict(self, request: Request) -> Response:
         """Predict: rows in, rows out."""
+        model = request.path_params["model"]
 
         def answer(data: bytes, call: Call) -> Response:
             try:
@@ -138,6 +143,14 @@ class Calls:
 def calls_router(calls: Calls) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
+    # First and without FastAPI's own reading of requests, which costs more than a small model.
+    # `rest_schema` describes them, with the fields of the models in service.
+    for path, predict in (
+        (PREDICT_PATH, calls.predict),
+        (INFER_PATH, calls.infer),
+        ("/v2/models/{model}/versions/{version}/infer", calls.infer),
+    ):
+        router.add_route(path, predict, methods=["POST"], include_in_schema=False)
     for path, answer in (
         ("/v2", calls.server_metadata),
         ("/v2/health/live", _live),
@@ -150,16 +163,6 @@ def calls_router(calls: Calls) -> APIRouter:
         ("/v1/models/{model}", calls.model_ready),
     ):
         router.add_api_route(path, answer, response_model=None, tags=["models"])
-    for path in ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"):
-        router.add_api_route(path, calls.infer, methods=["POST"], response_model=None)
-    # Described once for each model in service, with the model's own fields.
-    router.add_api_route(
-        "/v1/models/{model}:predict",
-        calls.predict,
-        methods=["POST"],
-        response_model=None,
-        include_in_schema=False,
-    )
     return router
 
 

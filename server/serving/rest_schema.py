@@ -42,6 +42,7 @@ def add_models(description: dict[str, Any], runtime: Runtime) -> dict[str, Any]:
         schemas[f"{name}.outputs"] = _object(model.package.profile.outputs)
         schemas[f"{name}.answer"] = _answer(name)
         description["paths"][f"/v1/models/{name}:predict"] = {"post": _operation(name, model)}
+        description["paths"][f"/v2/models/{name}/infer"] = {"post": _tensors(name, model)}
     return description
 
 
@@ -152,6 +153,28 @@ def _answer(name: str) -> dict[str, Any]:
             "violations": told | {"description": "what was corrected or flagged"},
             "refused": told | {"description": "what was wrong with the rows that were refused"},
             "fallback": {"type": ["string", "null"], "description": "why the fallback answered"},
+        },
+    }
+
+
+def _tensors(name: str, model: Model) -> Mapping[str, Any]:
+    """Return the protocol's own call, with what its tensors are."""
+    signature = model.package.manifest.signature
+    told = {
+        side: ", ".join(f"{spec.name} {spec.datatype} {list(spec.shape)}" for spec in specs)
+        for side, specs in (("takes", signature.inputs), ("gives", signature.outputs))
+    }
+    return {
+        "summary": f"Predict with {name} by tensors",
+        "description": (
+            f"Open Inference Protocol v2; {name} takes {told['takes']} and gives {told['gives']}; "
+            "tensors as JSON or as the binary extension"
+        ),
+        "operationId": f"infer_{name}",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        "responses": {
+            "200": {"description": "The output tensors."},
+            "default": {"description": "What was wrong.", "content": _PROBLEM_CONTENT},
         },
     }
 
