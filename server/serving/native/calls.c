@@ -75,7 +75,7 @@ void call_free(struct loop *loop, struct call *call) {
     buffer_clear(&call->response, KEPT_BYTES);
     call->state = CALL_FREE;
     call->encoding = ENCODING_IDENTITY;
-    call->is_known = call->is_infer = call->http_status = call->trailer_count = 0;
+    call->is_known = call->is_infer = call->is_cut = call->http_status = call->trailer_count = 0;
     call->header_bytes = call->expected = call->path_size = call->sent = 0;
     call->deadline = 0;
     call->previous = NULL;

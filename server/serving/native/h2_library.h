@@ -88,6 +88,7 @@ enum {
     f(void, session_callbacks_set_on_begin_headers_callback, (h2_callbacks *, h2_on_frame))      \
     f(void, session_callbacks_set_on_header_callback, (h2_callbacks *, h2_on_header))            \
     f(void, session_callbacks_set_on_frame_recv_callback, (h2_callbacks *, h2_on_frame))         \
+    f(void, session_callbacks_set_on_frame_send_callback, (h2_callbacks *, h2_on_frame))         \
     f(void, session_callbacks_set_on_data_chunk_recv_callback, (h2_callbacks *, h2_on_data))     \
     f(void, session_callbacks_set_on_stream_close_callback, (h2_callbacks *, h2_on_close))       \
     f(void, session_callbacks_del, (h2_callbacks *))                                             \

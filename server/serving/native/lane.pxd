@@ -122,8 +122,8 @@ cdef enum Stage:
     STAGES = 6
 
 cdef enum:
-    # One request of so many is timed stage by stage.
-    TIMED_OF = 64
+    # One request of so many is timed stage by stage; a prime, in step with no block of a window.
+    TIMED_OF = 61
 
 
 cdef class Lane:

@@ -43,6 +43,6 @@ class Table:
         """Return how many requests were taken, and how many declined for which reason."""
     @property
     def stages(self) -> Mapping[str, float]:
-        """Return how long the stages of a request take on average, in ns; one of 64 is timed."""
+        """Return how long the stages of a request take on average, in ns; one of 61 is timed."""
     def try_message(self, message: bytes) -> bytes | None:
         """Return what a request's message is answered with, None if it is declined; for tests."""

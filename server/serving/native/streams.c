@@ -132,8 +132,7 @@ static void submit_trailers(struct call *call, int is_complete) {
     connection->loop->counts.refused++;
     if (h2.submit_response(connection->session, call->stream, headers, count, NULL))
         connection->is_broken = 1;
-    if (!is_complete)
-        h2.submit_rst_stream(connection->session, 0, call->stream, H2_NO_ERROR);
+    call->is_cut = !is_complete;
 }
 
 static void refuse(struct call *call, enum status status, const char *message, int is_complete) {
@@ -235,6 +234,16 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
     return 0;
 }
 
+/* What is left of a request that was refused half-way is not wanted, once the refusal is out. */
+static int on_sent(h2_session *session, const h2_frame *frame, void *user) {
+    (void)user;
+    if (frame->head.type != H2_HEADERS || !(frame->head.flags & H2_END_STREAM)) return 0;
+    struct call *call = h2.session_get_stream_user_data(session, frame->head.stream_id);
+    if (!call || !call->is_cut) return 0;
+    call->is_cut = 0;
+    return h2.submit_rst_stream(session, 0, frame->head.stream_id, H2_NO_ERROR);
+}
+
 static int on_close(h2_session *session, int32_t stream, uint32_t code, void *user) {
     struct connection *connection = user;
     struct call *call = h2.session_get_stream_user_data(session, stream);
@@ -253,6 +262,7 @@ int streams_prepare(struct loop *loop) {
     h2.session_callbacks_set_on_header_callback(loop->callbacks, on_header);
     h2.session_callbacks_set_on_frame_recv_callback(loop->callbacks, on_frame);
     h2.session_callbacks_set_on_data_chunk_recv_callback(loop->callbacks, on_data);
+    h2.session_callbacks_set_on_frame_send_callback(loop->callbacks, on_sent);
     h2.session_callbacks_set_on_stream_close_callback(loop->callbacks, on_close);
     h2.option_set_no_closed_streams(loop->option, 1);
     h2.option_set_max_outbound_ack(loop->option, 200);

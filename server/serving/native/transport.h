@@ -65,6 +65,7 @@ struct call {
     enum encoding encoding;
     int is_known; /* whether the path is short enough to be a method's */
     int is_infer;
+    int is_cut;      /* refused while its request was still arriving */
     int http_status; /* 0, or what is answered to what is no gRPC */
     size_t header_bytes;
     size_t expected; /* bytes of prefix and message; 0 until they are known */

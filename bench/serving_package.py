@@ -1,0 +1,113 @@
+"""The package that servers are measured with: ten numbers through a network of 10-32-16-1."""
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from gnomon.core.fields import Field, Kind
+from gnomon.core.reference import Reference
+from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.golden import Golden, encode_golden
+from gnomon.runtime.manifest import Reproducibility, Signature, TensorSpec
+from gnomon.runtime.package import Package
+from gnomon.runtime.profile import Profile, encode_profile
+from gnomon.runtime.writing import write_package
+
+__all__ = ["make_package", "make_request"]
+
+LAYERS = (10, 32, 16, 1)
+
+
+def make_package(folder: Path) -> Package:
+    """Write the package `bench@1`, with a contract and references of ten inputs and one output."""
+    profile = _profile()
+    fields = {
+        "name": "bench",
+        "version": "1",
+        "format": "onnx",
+        "model_file": "model.onnx",
+        "signature": Signature(
+            inputs=tuple(
+                TensorSpec(name=one.name, datatype="FP64", shape=(-1, 1)) for one in profile.inputs
+            ),
+            outputs=(TensorSpec(name="score", datatype="FP32", shape=(-1, 1)),),
+        ),
+        "packing": {
+            "tensors": [
+                {
+                    "name": "features",
+                    "dtype": "FP32",
+                    "features": [{"field": one.name} for one in profile.inputs],
+                }
+            ]
+        },
+        "output_tensors": ("score",),
+        "reproducibility": Reproducibility(
+            code_version="", code_clean=False, dataset_uri="", dataset_fingerprint="", split={}
+        ),
+    }
+    row = {one.name: 0.5 for one in profile.inputs}
+    files: dict[str, bytes | Path] = {
+        "model.onnx": _network(),
+        "profile.json": encode_profile(profile),
+        "golden.json": encode_golden(Golden(rows=(row,), outputs=({},))),
+    }
+    return write_package(folder, fields, files, None)
+
+
+def make_request() -> bytes:
+    """Return the bytes of a request for one row, each field a tensor with typed contents."""
+    message = oip.ModelInferRequest(model_name="bench", id="request-1")
+    for number, value in enumerate(np.random.default_rng(7).normal(size=LAYERS[0])):
+        tensor = message.inputs.add(name=f"x{number}", datatype="FP64", shape=[1, 1])
+        tensor.contents.fp64_contents.append(float(value))
+    encoded: bytes = message.SerializeToString()
+    return encoded
+
+
+def _profile() -> Profile:
+    rng = np.random.default_rng(3)
+    inputs = [
+        Field(name=f"x{number}", kind=Kind.FLOAT64, minimum=-100, maximum=100)
+        for number in range(LAYERS[0])
+    ]
+    outputs = [Field(name="score", kind=Kind.FLOAT32, minimum=-1e6, maximum=1e6)]
+    columns = {field.name: rng.normal(size=5_000) for field in inputs}
+    scores = {"score": rng.normal(size=5_000).astype(np.float32)}
+    return Profile(
+        inputs=tuple(inputs),
+        rules=(),
+        outputs=tuple(outputs),
+        input_reference=Reference.from_columns(inputs, columns),
+        output_reference=Reference.from_columns(outputs, scores),
+    )
+
+
+def _network() -> bytes:
+    """Return dense layers with ReLU between them, as ONNX."""
+    rng = np.random.default_rng(5)
+    nodes, constants, source = [], [], "features"
+    for index, (width, units) in enumerate(pairwise(LAYERS)):
+        is_last = index == len(LAYERS) - 2
+        weights = (rng.normal(size=(width, units)) / math.sqrt(width)).astype(np.float32)
+        constants.append(numpy_helper.from_array(weights, f"w{index}"))
+        constants.append(numpy_helper.from_array(np.zeros(units, np.float32), f"b{index}"))
+        target = "score" if is_last else f"h{index}"
+        nodes.append(helper.make_node("Gemm", [source, f"w{index}", f"b{index}"], [target]))
+        source = target
+        if not is_last:
+            source = f"r{index}"
+            nodes.append(helper.make_node("Relu", [target], [source]))
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", LAYERS[0]])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N", 1])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    encoded: bytes = model.SerializeToString()
+    return encoded
