@@ -8,8 +8,7 @@ any value of a request.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -76,35 +75,40 @@ class Admission:
             self._turn_away(error)
             raise
 
-    @contextmanager
-    def admit(self, caller: Caller, call: Call) -> Iterator[Call]:
-        """Let one call through the gates, and tell how it ended where that is worth telling.
+    def admit(self, caller: Caller, call: Call) -> "Admitted":
+        """Return the context of one call, to enter where it begins and to leave at its end.
 
-        Raises:
+        Entering raises:
             NotAllowed: the caller's key is not for this model.
             Overloaded: a limit is reached.
         """
+        return Admitted(self, caller, call)
+
+    def enter(self, caller: Caller, call: Call) -> str:
+        """Let a call in; return what it is throttled by. Raises as `admit`."""
         throttled = call.route if self._is_known(call.route) else ""
         try:
-            try:
-                caller.check(call.route)
-                self.throttle.enter(caller.name, throttled)
-            except GnomonError as error:
-                self._turn_away(error)
-                raise
-            try:
-                yield call
-            finally:
-                self.throttle.leave(caller.name, throttled)
+            caller.check(call.route)
+            self.throttle.enter(caller.name, throttled)
         except GnomonError as error:
+            self._turn_away(error)
+            self._tell("call_refused", caller, call, error)
+            raise
+        return throttled
+
+    def leave(
+        self, caller: Caller, call: Call, throttled: str, error: BaseException | None
+    ) -> None:
+        """Count a call out, and tell how it ended where that is worth telling."""
+        self.throttle.leave(caller.name, throttled)
+        if error is None:
+            if self._slow_ns and time.perf_counter_ns() - call.started_ns >= self._slow_ns:
+                self._tell("call_slow", caller, call)
+        elif isinstance(error, GnomonError):
             event = "call_refused" if error.fault is Fault.CALLER else "call_failed"
             self._tell(event, caller, call, error)
-            raise
-        except Exception:
+        elif isinstance(error, Exception):
             self._tell("call_failed", caller, call, GnomonError("unexpected"))
-            raise
-        if self._slow_ns and time.perf_counter_ns() - call.started_ns >= self._slow_ns:
-            self._tell("call_slow", caller, call)
 
     def _turn_away(self, error: GnomonError) -> None:
         with self._lock:
@@ -122,6 +126,25 @@ class Admission:
         silent, self._silent = self._silent, 0
         facts = {"lines_left_out": silent} if silent else {}
         _log.warning(event, caller=caller.name, **_facts(call), **_why(error), **facts)
+
+
+class Admitted:
+    """One call between the gates and its end; a class, since a generator costs as much again."""
+
+    __slots__ = ("_admission", "_call", "_caller", "_throttled")
+
+    def __init__(self, admission: Admission, caller: Caller, call: Call) -> None:
+        self._admission = admission
+        self._caller = caller
+        self._call = call
+        self._throttled = ""
+
+    def __enter__(self) -> Call:
+        self._throttled = self._admission.enter(self._caller, self._call)
+        return self._call
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self._admission.leave(self._caller, self._call, self._throttled, error)
 
 
 def _facts(call: Call) -> dict[str, object]:
