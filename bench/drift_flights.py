@@ -126,6 +126,7 @@ def replay(
     reference = profile(table, bins=16)
     detector = FleetDetector(
         reference.fields,
+        pairs=reference.pairs,
         windows_per_false_alarm=windows_per_false_alarm,
         tolerance=tolerance,
         block_rows=reference.block_rows,
@@ -139,7 +140,13 @@ def replay(
             )
             for device in range(4)
         }
-        yield today, detector.update(counts)
+        yield (
+            today,
+            detector.update(
+                {name: fields for name, (fields, _) in counts.items()},
+                {name: pairs for name, (_, pairs) in counts.items()},
+            ),
+        )
 
 
 def _levels_of_training(rows: Table, training: NDArray[np.bool_]) -> Table:
@@ -161,14 +168,14 @@ def _take(rows: Table, chosen: NDArray[Any], blocks: NDArray[np.int64] | None = 
 
 def _count_device(
     reference: Any, rows: Table, fault: Fault | None, device: int, number: int
-) -> list[NDArray[np.int64]]:
+) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
     if fault is not None and device == fault.source and number >= fault.day:
         columns: Mapping[str, NDArray[np.float64]] = {
             **rows.columns,
             fault.field: rows.columns[fault.field] * fault.factor + fault.offset,
         }
         rows = Table(columns, rows.levels)
-    return count(reference, rows)[0]
+    return count(reference, rows)
 
 
 def fleet_of_flights(fault_day: int = 78) -> str:

@@ -21,31 +21,44 @@ is gone. At least half of the sources stay in the pool.
 World. The sum of the trusted sources' counts runs against the profile's reference, with tolerance
 and design effect (`FieldDetector`).
 
+Pairs of fields are judged by the same two questions, with a tenth of the budget
+(`gnomon.core.detectors.model.PAIRS`). A field that moves takes its pairs with it; what the field
+says already is not said again of its pairs.
+
 Guarantee: at most one false alarm in `windows_per_false_alarm` intervals on average, half of them
-granted to each question, divided among sources and fields. With fewer than three sources nobody
-can be told to be alone.
+granted to each question, divided among sources, fields and pairs. With fewer than three sources
+nobody can be told to be alone.
 
 References: Hoeffding, "Probability inequalities for sums of bounded random variables" (1963);
 Shin, Ramdas and Rinaldo, "E-detectors" (2022).
 """
 
 import math
-import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.field import FieldDetector
-from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField, Pool
+from gnomon.core.detectors.model import PAIRS
+from gnomon.core.detectors.pair import PairDetector
+from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField, PeerPair, Pool
+from gnomon.core.detectors.state_reader import LENGTH, StateReader
 from gnomon.core.detectors.watch import StateMismatch
-from gnomon.core.reference import FieldReference
+from gnomon.core.reference import PAIR_CELLS, FieldReference, PairReference
 
 _MAGIC = b"GFL1"
-_LENGTH = struct.Struct("<I")
+Counts = NDArray[np.int64]
+
+
+class _Promise(TypedDict):
+    windows_per_false_alarm: float
+    tolerance: float
+    block_rows: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,7 @@ class FleetDetector:
 
     Args:
         references: the fields' references, in the order of the counts.
+        pairs: pairs of these fields, watched for how they go together.
         windows_per_false_alarm: mean number of intervals between false alarms of the fleet.
         tolerance: χ distance of the fleet from its reference that does not matter, in σ.
         block_rows: rows of the blocks on which the references' design effects were measured.
@@ -92,6 +106,7 @@ class FleetDetector:
         references: Sequence[FieldReference],
         *,
         windows_per_false_alarm: float,
+        pairs: Sequence[PairReference] = (),
         tolerance: float = 0.1,
         block_rows: float = 0.0,
         peer_tolerance: float = 0.0,
@@ -99,58 +114,75 @@ class FleetDetector:
     ) -> None:
         if not references:
             raise ValueError("a fleet detector needs at least one field's reference")
-        self.references = tuple(references)
-        self._budget = 2.0 * windows_per_false_alarm * len(references)
-        self._world = [
-            FieldDetector(
-                one,
-                windows_per_false_alarm=windows_per_false_alarm,
-                share=0.5 / len(references),
-                tolerance=tolerance,
-                block_rows=block_rows,
-            )
-            for one in references
-        ]
-        threshold = math.log(self._budget)
-        self._peers = [
-            PeerField(one, peer_tolerance, peer_design_effect, threshold) for one in references
-        ]
+        self.references, self.pairs = tuple(references), tuple(pairs)
+        self._members = _members(self.references, self.pairs)
+        paired = PAIRS if pairs else 0.0
+        shares = [0.5 * (1 - paired) / len(references)] * len(references)
+        shares += [0.5 * paired / max(len(pairs), 1)] * len(pairs)
+        self._budgets = [windows_per_false_alarm / share for share in shares]
+        self._world: list[FieldDetector | PairDetector] = []
+        self._peers: list[PeerField] = []
+        world: _Promise = {
+            "windows_per_false_alarm": windows_per_false_alarm,
+            "tolerance": tolerance,
+            "block_rows": block_rows,
+        }
+        peer = (peer_tolerance, peer_design_effect)
+        for field_reference in references:
+            self._world.append(FieldDetector(field_reference, share=shares[0], **world))
+            self._peers.append(PeerField(field_reference, *peer, math.log(self._budgets[0])))
+        for pair in pairs:
+            self._world.append(PairDetector(pair, share=shares[-1], **world))
+            self._peers.append(PeerPair(pair, *peer, math.log(self._budgets[-1])))
         self._sources: dict[str, int] = {}
         self._state = [np.zeros((0, len(peer.tilts), COLUMNS)) for peer in self._peers]
-        self._suspect = np.zeros((len(references), 0), dtype=np.bool_)
+        self._suspect = np.zeros((len(self._peers), 0), dtype=np.bool_)
 
     @property
     def threshold(self) -> float:
-        """Log evidence at which a source is said to be alone; grows with the sources known."""
-        return math.log(self._budget * max(len(self._sources), 1))
+        """Log evidence at which a source's field is said to be alone; grows with the sources."""
+        return self._threshold(0)
 
-    def update(self, counts_by_source: Mapping[str, Sequence[NDArray[np.int64]]]) -> FleetVerdict:
-        """Take one interval: for each source its cell counts, field by field.
+    def _threshold(self, index: int) -> float:
+        return math.log(self._budgets[index] * max(len(self._sources), 1))
 
-        Sources may come, stay away and come back. Raises `ValueError` naming source and field
-        where counts do not fit the reference.
+    def update(
+        self,
+        counts_by_source: Mapping[str, Sequence[Counts]],
+        pairs_by_source: Mapping[str, Sequence[Counts]] | None = None,
+    ) -> FleetVerdict:
+        """Take one interval: for each source its cell counts, field by field and pair by pair.
+
+        Sources may come, stay away and come back; a source without pairs gathers no evidence
+        there. Raises `ValueError` naming source and field where counts do not fit the reference.
         """
-        self._admit(counts_by_source)
+        unseen = [np.zeros(PAIR_CELLS, dtype=np.int64)] * len(self.pairs)
+        given = pairs_by_source or {}
+        counts = {
+            source: [*fields, *given.get(source, unseen)]
+            for source, fields in counts_by_source.items()
+        }
+        self._admit(counts)
         verdict = FleetVerdict()
-        names = sorted(counts_by_source)
+        names = sorted(counts)
         rows = np.array([self._sources[name] for name in names], dtype=np.intp)
-        for index in range(len(self.references)):
-            if names:
-                self._judge(index, names, rows, counts_by_source, verdict)
+        for index in range(len(self._peers) if names else 0):
+            self._judge(index, names, rows, counts, verdict)
         return verdict
 
-    def _admit(self, counts_by_source: Mapping[str, Sequence[NDArray[np.int64]]]) -> None:
-        for source, fields in counts_by_source.items():
-            if len(fields) != len(self.references):
+    def _admit(self, counts_by_source: Mapping[str, Sequence[Counts]]) -> None:
+        watched = [(one.name, one.cells) for one in self.references]
+        watched += [(one.name, PAIR_CELLS) for one in self.pairs]
+        for source, given in counts_by_source.items():
+            if len(given) != len(watched):
                 raise ValueError(
-                    f"source {source!r}: counts of {len(fields)} fields, "
-                    f"expected {len(self.references)}"
+                    f"source {source!r}: counts of {len(given)} fields and pairs, "
+                    f"expected {len(watched)}"
                 )
-            for reference, counts in zip(self.references, fields, strict=True):
-                if len(counts) != reference.cells:
+            for (name, cells), counts in zip(watched, given, strict=True):
+                if len(counts) != cells:
                     raise ValueError(
-                        f"source {source!r}, field {reference.name!r}: {len(counts)} cells, "
-                        f"expected {reference.cells}"
+                        f"source {source!r}, field {name!r}: {len(counts)} cells, expected {cells}"
                     )
             self._sources.setdefault(source, len(self._sources))
         new = len(self._sources) - self._suspect.shape[1]
@@ -163,32 +195,48 @@ class FleetDetector:
         index: int,
         names: list[str],
         rows: NDArray[np.intp],
-        counts_by_source: Mapping[str, Sequence[NDArray[np.int64]]],
+        counts_by_source: Mapping[str, Sequence[Counts]],
         verdict: FleetVerdict,
     ) -> None:
-        reference = self.references[index]
-        integers = np.array([counts_by_source[name][index] for name in names], dtype=np.int64)
+        used = 2 if self._members[index] else None  # a pair's incomplete rows say nothing
+        integers = np.array([counts_by_source[name][index][:used] for name in names])
         suspect = self._suspect[index, rows]
+        explained = self._explained(index, rows)
         if len(names) >= 3:
             counts = integers.astype(np.float64)
             after, suspect, pool = self._compare(index, rows, counts)
             self._alarm(index, names, rows, after, (counts, pool), verdict)
             self._suspect[index, rows] = suspect
+        suspect = np.logical_or(suspect, explained)
         if suspect.any():
             accused = tuple(name for name, one in zip(names, suspect, strict=True) if one)
-            verdict.suspects[reference.name] = accused
+            verdict.suspects[self._peers[index].name] = accused
         trusted = integers[~suspect] if not suspect.all() else integers
         alarm = self._world[index].update(np.ascontiguousarray(trusted.sum(axis=0)))
-        if alarm is not None:
+        if alarm is not None and not self._field_moved(index, verdict):
             verdict.world.append(alarm)
+
+    def _explained(self, index: int, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return whose pair is told by a field of it that has left the peers by itself."""
+        members = self._members[index]
+        return np.asarray(self._suspect[list(members)][:, rows].any(axis=0), dtype=np.bool_)
+
+    def _field_moved(self, index: int, verdict: FleetVerdict) -> bool:
+        """Return whether a pair's alarm only repeats what one of its fields says, or is about to.
+
+        A field that moves across its median changes how its pairs lie, whatever they depend on.
+        """
+        members = [self._world[member] for member in self._members[index]]
+        alarmed = {alarm.field for alarm in verdict.world}
+        return any(one.name in alarmed or 2 * one.evidence >= one.threshold for one in members)
 
     def _compare(
         self, index: int, rows: NDArray[np.intp], counts: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Pool]:
         """Return the sources' states after this interval, who is suspect, and the pool."""
         peer, before = self._peers[index], self._state[index][rows]
-        level = self.threshold / 2
-        out = self._suspect[index, rows].copy()
+        level = self._threshold(index) / 2
+        out = np.logical_or(self._suspect[index, rows], self._explained(index, rows))
         while True:
             pool = peer.pool(counts, ~out)
             after = peer.advance(before, counts, peer.gains(counts, pool), pool)
@@ -209,39 +257,41 @@ class FleetDetector:
         verdict: FleetVerdict,
     ) -> None:
         peer, (counts, pool) = self._peers[index], seen
+        threshold, explained = self._threshold(index), self._explained(index, rows)
         evidence, peers = peer.evidence(after), peer.peers(counts, pool)
-        for position in np.flatnonzero(evidence >= self.threshold):
+        for position in np.flatnonzero(evidence >= threshold):
             alarm = peer.alarm(
                 after[position],
                 float(evidence[position]),
-                self.threshold,
+                threshold,
                 counts[position],
                 peers[position],
             )
-            verdict.alone.append((names[position], alarm))
+            if not explained[position]:
+                verdict.alone.append((names[position], alarm))
             after[position, :, EVIDENCE] = 0.0  # restart; what keeps it out of the pool stays
         self._state[index][rows] = after
 
     def state(self) -> bytes:
         """Return the state as bytes, from which `restore` goes on as if nothing had happened."""
         names = [name.encode() for name in self._sources]
-        parts = [_MAGIC, _LENGTH.pack(len(names))]
-        parts += [_LENGTH.pack(len(name)) + name for name in names]
+        parts = [_MAGIC, LENGTH.pack(len(names))]
+        parts += [LENGTH.pack(len(name)) + name for name in names]
         parts.append(np.packbits(self._suspect).tobytes())
         for detector in self._world:
             data = detector.state()
-            parts.append(_LENGTH.pack(len(data)) + data)
+            parts.append(LENGTH.pack(len(data)) + data)
         parts += [one.astype("<f8").tobytes() for one in self._state]
         return zlib.compress(b"".join(parts), 1)
 
     def restore(self, data: bytes) -> None:
         """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
         try:
-            reader = _Reader(zlib.decompress(data))
+            reader = StateReader(zlib.decompress(data))
             if reader.take(4) != _MAGIC:
                 raise StateMismatch(f"state of a fleet: must begin with {_MAGIC!r}")
             names = [reader.sized().decode() for _ in range(reader.length())]
-            fields, sources = len(self.references), len(names)
+            fields, sources = len(self._peers), len(names)
             bits = np.frombuffer(reader.take((fields * sources + 7) // 8), np.uint8)
             suspect = np.unpackbits(bits, count=fields * sources).reshape(fields, sources)
             worlds = [reader.sized() for _ in self._world]
@@ -257,29 +307,13 @@ class FleetDetector:
         self._suspect, self._state = suspect.astype(np.bool_), state
 
 
-class _Reader:
-    """Reads a state from front to back and refuses to read past its end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def take(self, size: int) -> bytes:
-        part = self._data[self._at : self._at + size]
-        if len(part) != size:
-            raise ValueError(f"ends after {len(self._data)} bytes, expected more")
-        self._at += size
-        return part
-
-    def length(self) -> int:
-        return int(_LENGTH.unpack(self.take(_LENGTH.size))[0])
-
-    def sized(self) -> bytes:
-        return self.take(self.length())
-
-    def floats(self, *shape: int) -> NDArray[np.float64]:
-        data = self.take(8 * math.prod(shape))
-        return np.frombuffer(data, "<f8").reshape(shape).astype(np.float64)
-
-    def finish(self) -> None:
-        if self._at != len(self._data):
-            raise ValueError(f"{len(self._data) - self._at} bytes too many")
+def _members(
+    references: Sequence[FieldReference], pairs: Sequence[PairReference]
+) -> list[tuple[int, ...]]:
+    """Return for each field nothing, for each pair the positions of its two fields."""
+    places = {one.name: place for place, one in enumerate(references)}
+    for pair in pairs:
+        if not {pair.first, pair.second} <= set(places):
+            raise ValueError(f"the pair {pair.name} names a field without a reference")
+    found: list[tuple[int, ...]] = [()] * len(references)
+    return [*found, *((places[pair.first], places[pair.second]) for pair in pairs)]

@@ -16,8 +16,33 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, Change
 from gnomon.core.detectors.build import Group, build_groups
+from gnomon.core.detectors.tilts import Library
 from gnomon.core.detectors.watch import Watch, log_threshold
 from gnomon.core.reference import PairReference
+
+
+def pair_library(
+    reference: PairReference, design_effect: float, tolerance: float, threshold: float
+) -> Library:
+    """Build the tilts of a pair's share of concordant rows; see `FieldDetector`."""
+    return build_groups(
+        np.array(reference.counts[:2], dtype=np.float64) / design_effect,
+        [Group(Change.CORRELATION, reference.name, (0,), 1.0)],
+        tolerance=tolerance,
+        threshold=threshold,
+    )
+
+
+def describe_pair(now: float, before: float, where: str) -> str:
+    """Say how two shares of concordant rows differ, and the medial correlations they stand for.
+
+    >>> describe_pair(0.2, 0.8, "in the reference")
+    'medial correlation -0.60, +0.60 in the reference (20.00% and 80.00% of rows on one side)'
+    """
+    return (
+        f"medial correlation {2 * now - 1:+.2f}, {2 * before - 1:+.2f} {where} "
+        f"({now:.2%} and {before:.2%} of rows on one side)"
+    )
 
 
 class PairDetector(Watch):
@@ -42,8 +67,8 @@ class PairDetector(Watch):
     ... )
     >>> pair.update(np.array([400, 100, 0])) is None
     True
-    >>> print(pair.update(np.array([100, 400, 0])).description)
-    speed × power: 20.00% of rows on the same side of both medians, 80.00% in the reference
+    >>> pair.update(np.array([100, 400, 0])).description.partition(" (")[0]
+    'speed × power: medial correlation -0.60, +0.60 in the reference'
     """
 
     def __init__(
@@ -58,12 +83,7 @@ class PairDetector(Watch):
     ) -> None:
         effect = reference.design_effect if design_effect is None else design_effect
         threshold = log_threshold(windows_per_false_alarm, share, tolerance, effect)
-        library = build_groups(
-            np.array(reference.counts[:2], dtype=np.float64) / effect,
-            [Group(Change.CORRELATION, reference.name, (0,), 1.0)],
-            tolerance=tolerance,
-            threshold=threshold,
-        )
+        library = pair_library(reference, effect, tolerance, threshold)
         self.reference = reference
         super().__init__(reference.name, library, effect, block_rows, threshold)
 
@@ -74,9 +94,6 @@ class PairDetector(Watch):
             return None
         now, since, evidence = self._explain(winner)
         before = float(self._library.shares[0])
-        text = (
-            f"{self.name}: {now:.2%} of rows on the same side of both medians, "
-            f"{before:.2%} in the reference"
-        )
+        text = f"{self.name}: {describe_pair(now, before, 'in the reference')}"
         kind = Change.CORRELATION
         return Alarm(self.name, kind, evidence, self.threshold, since, now - before, "share", text)

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, Change
 from gnomon.core.detectors.build import build_library
-from gnomon.core.detectors.tilts import PSEUDO, Floats, Tilt
-from gnomon.core.detectors.unit_fit import fit_unit
-from gnomon.core.reference import FieldReference
+from gnomon.core.detectors.pair import describe_pair, pair_library
+from gnomon.core.detectors.tilts import PSEUDO, Floats, Library, Tilt
+from gnomon.core.detectors.unit_fit import UnitChange, fit_unit
+from gnomon.core.reference import FieldReference, PairReference
 
 EVIDENCE, LEAD, DIFFERENCE, AGE, RECENT = range(5)
 COLUMNS = 5
@@ -41,13 +42,17 @@ class PeerField:
         self, reference: FieldReference, tolerance: float, design_effect: float, threshold: float
     ) -> None:
         library = build_library(reference, tolerance=0.0, design_effect=1.0, threshold=threshold)
+        self.reference = reference
+        self._take(reference.name, library, tolerance, design_effect)
+
+    def _take(self, name: str, library: Library, tolerance: float, design_effect: float) -> None:
         keep = library.reach >= 0  # a burst is priced by the reference, which has no say here
         tilted = len(library.dense)
         scores = np.zeros((len(library.tilts), len(library.shares)))
         scores[:tilted] = library.dense
         member = library.group[tilted:, None] == library.cell_group[None, :]
         scores[tilted:] = member * library.theta[tilted:, None]
-        self.reference = reference
+        self.name = name
         self.tilts: list[Tilt] = [
             tilt for tilt, kept in zip(library.tilts, keep, strict=True) if kept
         ]
@@ -88,7 +93,9 @@ class PeerField:
         rest = (total - rows) * self._log_mean(everything, total, self.fall)
         price = np.minimum(price, everything @ self.scores.T + rest)
         if self.tolerance == 0:
-            price = np.minimum(price, self._swapped(counts, pool, outside, rows / total))
+            price = np.minimum(
+                price, self._swapped(counts, pool, outside, rows / np.maximum(total, 1.0))
+            )
         gain: Floats = (counts @ self.scores.T - price) / self.design_effect
         gain[counts.sum(axis=1) == 0] = 0.0
         return gain
@@ -154,7 +161,7 @@ class PeerField:
         """
         lead = state[:, LEAD] + self.preference
         winner = int(lead.argmax())
-        change = fit_unit(self.reference, self.tilts[winner].kind, peers + PSEUDO, counts)
+        change = self._unit(self.tilts[winner].kind, counts, peers)
         if change is None:
             lead[[tilt.kind is Change.UNIT for tilt in self.tilts]] = -np.inf
             winner = int(lead.argmax())
@@ -164,14 +171,20 @@ class PeerField:
         evidence = max(evidence, float(state[winner, LEAD] + self.log_weight[winner]))
         kind = tilt.kind
         if change is None:
-            distance, unit, text = self._describe(tilt, difference, float(self.theta[winner]))
+            theta = float(self.theta[winner])
+            distance, unit, text = self._describe(tilt, difference, theta, peers)
         else:
             text = f"looks as if its unit had changed here and not at the peers: {change.label}"
             kind, distance, unit = Change.UNIT, change.factor, "×"
-        name = self.reference.name
-        return Alarm(name, kind, evidence, threshold, age, distance, unit, f"{name} {text}")
+        text = f"{self.name} {text}"
+        return Alarm(self.name, kind, evidence, threshold, age, distance, unit, text)
 
-    def _describe(self, tilt: Tilt, difference: float, theta: float) -> tuple[float, str, str]:
+    def _unit(self, kind: Change, counts: Floats, peers: Floats) -> UnitChange | None:
+        return fit_unit(self.reference, kind, peers + PSEUDO, counts)
+
+    def _describe(
+        self, tilt: Tilt, difference: float, theta: float, peers: Floats
+    ) -> tuple[float, str, str]:
         if tilt.kind is Change.LOCATION:
             # The score of a shift δ is close to δ·z − δ²/2, z the normal score.
             distance = difference / tilt.size
@@ -183,3 +196,29 @@ class PeerField:
             return distance, "×", f"spreads about {distance:.2f} times as wide as at the peers"
         distance = difference / theta
         return distance, "share", f"({tilt.label}): {distance:+.2%} of rows against the peers"
+
+
+class PeerPair(PeerField):
+    """Evidence that two fields go together otherwise in one source than in each of its peers.
+
+    Args:
+        reference: the pair's reference; it lends its name and the steps of the tilts.
+        tolerance, design_effect, threshold: as in `PeerField`.
+    """
+
+    def __init__(
+        self, reference: PairReference, tolerance: float, design_effect: float, threshold: float
+    ) -> None:
+        library = pair_library(reference, 1.0, 0.0, threshold)
+        self._take(reference.name, library, tolerance, design_effect)
+
+    def _unit(self, kind: Change, counts: Floats, peers: Floats) -> UnitChange | None:
+        return None
+
+    def _describe(
+        self, tilt: Tilt, difference: float, theta: float, peers: Floats
+    ) -> tuple[float, str, str]:
+        distance = difference / theta
+        theirs = float(peers[0] / max(peers.sum(), 1.0))
+        text = describe_pair(min(max(theirs + distance, 0.0), 1.0), theirs, "at the peers")
+        return distance, "share", f"go together otherwise: {text}"

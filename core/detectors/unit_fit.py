@@ -6,9 +6,11 @@ and the shares p before, the log-likelihood `ℓ(a, b) = Σ c log p(a·x + b)` i
 plausible units, for every pure shift and every change of spread up to `REACH` σ, and for every
 affine map. A unit is named only where it
 
-* leads every pure shift and spread by `LEAD` nats, by `LEAD_UNKNOWN` where the field's unit is not
-  known, and
-* gains at least `FIT` of what the best affine map gains over no change.
+* leads every pure shift and spread by `LEAD` nats, by `LEAD_LARGE` where the field's unit is not
+  known or more than `CROWDED` of the rows would lie in one cell,
+* is of the field's own quantity or, where its unit is not known, not so crowded: values that are
+  all far away could come from any unit, or from none,
+* and gains at least `FIT` of what the best affine map gains over no change.
 
 Names of units that explain the window within `EQUAL` nats of each other are given together; where
 there are more than `MOST_NAMES` of them, nothing is known but that the values are far away.
@@ -26,13 +28,14 @@ from gnomon.core.detectors.tilts import Floats, moved_shares
 from gnomon.core.detectors.units import slips
 from gnomon.core.reference import FieldReference
 
-LEAD, LEAD_UNKNOWN = 5.0, 10.0
+LEAD, LEAD_LARGE = 5.0, 12.0
 FIT = 0.9
+CROWDED = 0.5
 EQUAL = 3.0
 MOST_NAMES = 3
-REACH = 4.0  # σ; farther than any season
-_UNCHANGED = 0.02  # share of rows that stay where they were, lest a single one decide
-_SHIFTS = np.linspace(-REACH, REACH, 81)
+REACH = 5.0  # σ; farther than any season
+_UNCHANGED = 0.005  # share of rows that stay where they were, lest a single one decide
+_SHIFTS = np.linspace(-REACH, REACH, 101)
 _SPREADS = np.exp(np.linspace(-2.5, 2.5, 51))  # 1 is the middle one
 _LIKE_A_UNIT = (Change.LOCATION, Change.SCALE, Change.BELOW, Change.ABOVE)
 _FEWEST = 8  # rows of a window that can tell anything
@@ -66,10 +69,14 @@ def fit_unit(
     edges, known = np.asarray(reference.edges), before[:last] / before[:last].sum()
     factors = np.array([slip.factor for slip in candidates])
     offsets = np.array([slip.offset for slip in candidates])
-    likely = _likelihoods(edges, known, seen, factors, offsets)
+    moved = moved_shares(edges, known, factors, offsets)
+    likely = _likelihoods(moved, known, seen)
+    crowded = moved.max(axis=1) > CROWDED
+    if not reference.unit:
+        likely[crowded] = -np.inf
     shifts, spreads, affine = _alternatives(edges, known, seen)
     top = float(likely.max())
-    lead = LEAD if reference.unit else LEAD_UNKNOWN
+    lead = LEAD if reference.unit and not crowded[likely.argmax()] else LEAD_LARGE
     unchanged = float(seen @ np.log(known))
     if top - max(shifts, spreads) < lead or top - unchanged < FIT * (affine - unchanged):
         return None
@@ -87,7 +94,7 @@ def _alternatives(edges: Floats, known: Floats, seen: Floats) -> tuple[float, fl
     deviation = max(float(high - low) / 2, 1e-12 * float(edges[-1] - edges[0]))
     factor, shift = (one.ravel() for one in np.meshgrid(_SPREADS, _SHIFTS, indexing="ij"))
     offset = middle * (1 - factor) + deviation * shift
-    found = _likelihoods(edges, known, seen, factor, offset)
+    found = _likelihoods(moved_shares(edges, known, factor, offset), known, seen)
     both = found.reshape(len(_SPREADS), len(_SHIFTS))
     return (
         float(both[len(_SPREADS) // 2].max()),
@@ -96,9 +103,6 @@ def _alternatives(edges: Floats, known: Floats, seen: Floats) -> tuple[float, fl
     )
 
 
-def _likelihoods(
-    edges: Floats, known: Floats, seen: Floats, factors: Floats, offsets: Floats
-) -> Floats:
-    moved = moved_shares(edges, known, factors, offsets)
+def _likelihoods(moved: Floats, known: Floats, seen: Floats) -> Floats:
     found: Floats = np.log((1 - _UNCHANGED) * moved + _UNCHANGED * known) @ seen
     return found
