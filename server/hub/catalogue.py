@@ -4,13 +4,16 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from gnomon.server.hub import aliases, tags
 from gnomon.server.hub.store import schema
 
 #: More packages than this are in use at once nowhere; the oldest goes first.
 _KEPT = 1_000
+
+#: How many packages the list of models looks back.
+_NEWEST = 20
 
 _VERSION = schema.version.c
 _SHOWN = (
@@ -101,7 +104,7 @@ def _base64(envelope: str) -> str:
 
 
 def models(connection: Connection) -> list[dict[str, Any]]:
-    """Return all models by name, each with its versions and the one that is in service."""
+    """Return all models by name, each with its newest versions and the one that is in service."""
     placements = schema.placement.c
     placed = {
         row.model: row.version
@@ -109,15 +112,28 @@ def models(connection: Connection) -> list[dict[str, Any]]:
             select(placements.model, placements.version).where(placements.ended_at.is_(None))
         )
     }
-    found: dict[str, list[str]] = {}
-    rows = connection.execute(
-        select(_VERSION.name, _VERSION.version).order_by(_VERSION.name, _VERSION.published_at)
+    counted = connection.execute(
+        select(_VERSION.name, func.count(_VERSION.version.distinct()).label("versions"))
+        .group_by(_VERSION.name)
+        .order_by(_VERSION.name)
     )
-    for row in rows:
-        listed = found.setdefault(row.name, [])
-        if row.version not in listed:
-            listed.append(row.version)
     return [
-        {"name": name, "versions": listed, "in_service": placed.get(name)}
-        for name, listed in found.items()
+        {
+            "name": row.name,
+            "versions": _newest(connection, row.name),
+            "version_count": row.versions,
+            "in_service": placed.get(row.name),
+        }
+        for row in counted
     ]
+
+
+def _newest(connection: Connection, model: str) -> list[str]:
+    """Return a model's newest versions, the newest last."""
+    rows = connection.scalars(
+        select(_VERSION.version)
+        .where(_VERSION.name == model)
+        .order_by(_VERSION.published_at.desc(), _VERSION.digest.desc())
+        .limit(_NEWEST)
+    )
+    return list(dict.fromkeys(rows))[::-1]

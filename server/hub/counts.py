@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import CompoundSelect, Connection, Select, Table, select, tuple_
 
+from gnomon.server.hub import aliases
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.dialect import insert_into
 
@@ -53,7 +54,25 @@ def _add(
 
 def by_outcome(connection: Connection, model: str | None) -> list[dict[str, Any]]:
     """Return rows by model, version, node, shadow and outcome, as JSON."""
-    wanted = select(schema.tally).order_by(*(_TALLY[name] for name in _KEY))
-    if model is not None:
-        wanted = wanted.where(_TALLY.model == model)
-    return [dict(row) for row in connection.execute(wanted).mappings() if row["rows"]]
+    wanted = select(schema.tally)
+    return _listed(connection, wanted if model is None else wanted.where(_TALLY.model == model))
+
+
+def current(connection: Connection) -> list[dict[str, Any]]:
+    """Return the same of what is in service or rolled out now, and of what the hub cannot read.
+
+    It grows with the fleet and not with its history.
+    """
+    named = aliases.table().c
+    now = select(named.model, named.version).where(
+        named.alias.in_((aliases.CHAMPION, aliases.CHALLENGER))
+    )
+    wanted = select(schema.tally).where(tuple_(_TALLY.model, _TALLY.version).in_(now))
+    return _listed(connection, wanted.union_all(select(schema.tally).where(schema.IS_UNREAD)))
+
+
+def _listed(
+    connection: Connection, wanted: Select[Any] | CompoundSelect[Any]
+) -> list[dict[str, Any]]:
+    rows = connection.execute(wanted.order_by(*_KEY)).mappings()
+    return [dict(row) for row in rows if row["rows"]]

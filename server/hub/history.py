@@ -1,5 +1,6 @@
 """What ran when: "what was in production on day X", and a version's lineage from data to nodes."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub import aliases, tags
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.dialect import BATCH
 
 _DATE_CHARACTERS = len("2026-03-01")
 _DAY_MS = 86_400_000
@@ -60,6 +62,7 @@ class Span:
 def ran_at(connection: Connection, span: Span, model: str | None) -> list[dict[str, Any]]:
     """Return by model what was in service and rolled out in a span, and what nodes counted.
 
+    What was counted is told by version with the number of nodes; of one model, node by node.
     What is wanted goes by the hub's clock; what nodes counted by the data's own time, whole days.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -71,10 +74,12 @@ def ran_at(connection: Connection, span: Span, model: str | None) -> list[dict[s
     for row in _met(connection, schema.placement, _PLACEMENT.started_at, span, model):
         entry = {name: row[name] for name in ("version", "started_at", "ended_at", "actor")}
         add("placements", row["model"], entry)
-    for row in _met(connection, schema.rollout, _ROLLOUT.created_at, span, model):
+    rollouts = _met(connection, schema.rollout, _ROLLOUT.created_at, span, model)
+    steps = _steps(connection, span, [row["id"] for row in rollouts])
+    for row in rollouts:
         kept = ("id", "champion", "candidate", "state", "created_at", "ended_at")
-        steps = _steps(connection, row["id"], span)
-        add("rollouts", row["model"], {**{name: row[name] for name in kept}, "steps": steps})
+        entry = {**{name: row[name] for name in kept}, "steps": steps.get(row["id"], [])}
+        add("rollouts", row["model"], entry)
     for row in _counted(connection, span, model):
         add("counted", row.pop("model"), row)
     return [found[name] for name in sorted(found)]
@@ -93,19 +98,36 @@ def _met(
     return connection.execute(wanted).mappings().all()
 
 
-def _steps(connection: Connection, rollout: str, span: Span) -> list[dict[str, Any]]:
-    rows = connection.execute(
-        select(_STEP.position, _STEP.weight, _STEP.entered_at, _STEP.left_at, _STEP.verdict)
-        .where(_STEP.rollout == rollout, span.meets(_STEP.entered_at, _STEP.left_at))
-        .order_by(_STEP.position)
-    )
-    return [dict(row) for row in rows.mappings()]
+def _steps(
+    connection: Connection, span: Span, rollouts: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for start in range(0, len(rollouts), BATCH):
+        rows = connection.execute(
+            select(_STEP.rollout, _STEP.position, _STEP.weight, _STEP.entered_at, _STEP.left_at)
+            .where(
+                _STEP.rollout.in_(rollouts[start : start + BATCH]),
+                span.meets(_STEP.entered_at, _STEP.left_at),
+            )
+            .order_by(_STEP.rollout, _STEP.position)
+        ).mappings()
+        for row in rows:
+            entry = dict(row)
+            found[entry.pop("rollout")].append(entry)
+    return found
 
 
 def _counted(connection: Connection, span: Span, model: str | None) -> list[dict[str, Any]]:
-    key = (_DAILY.model, _DAILY.version, _DAILY.node, _DAILY.shadow)
+    """Return rows and nodes by version; of one model also by node."""
+    key = [_DAILY.model, _DAILY.version, _DAILY.shadow]
+    if model is not None:
+        key.append(_DAILY.node)
+    rows = cast(func.sum(_DAILY.rows), _DAILY.rows.type).label("rows")
+    figures = (
+        [rows] if model is not None else [rows, func.count(_DAILY.node.distinct()).label("nodes")]
+    )
     wanted = (
-        select(*key, cast(func.sum(_DAILY.rows), _DAILY.rows.type).label("rows"))
+        select(*key, *figures)
         .where(_DAILY.day >= span.start // _DAY_MS * _DAY_MS, _DAILY.day < span.end)
         .group_by(*key)
         .order_by(*key)

@@ -47,7 +47,7 @@ class Hub:
             lock = FolderLock(folder)
             opened.callback(lock.release)
             authority = Authority.in_folder(folder)
-            database = Database(settings.database_url or f"sqlite:///{folder.resolve() / 'hub.db'}")
+            database = open_database(settings)
             opened.callback(database.close)
             blobs = Blobs.in_folder(database, folder / "blobs")
             catalogue = Catalogue()
@@ -95,6 +95,19 @@ class Hub:
             sync=f"{told}:{self._grpc.sync_port}",
             fingerprint=authority.fingerprint,
         )
+
+
+def open_database(settings: HubSettings) -> Database:
+    """Open the database that the settings name, or SQLite in the data folder.
+
+    Raises:
+        ConfigurationError: where there is no such folder, or the URL is of no use.
+    """
+    if settings.database_url:
+        return Database(settings.database_url)
+    if not settings.data_folder.is_dir():
+        raise ConfigurationError(f"there is no data folder {settings.data_folder}")
+    return Database.in_folder(settings.data_folder)
 
 
 def _private_folder(folder: Path) -> Path:

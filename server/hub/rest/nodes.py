@@ -76,9 +76,16 @@ def list_events(
 
 
 @nodes_router.get("/counts")
-def count_rows(database: DatabaseDependency, model: str | None = None) -> list[dict[str, Any]]:
-    """Count rows by model, version, node, shadow and outcome; exact, from the windows."""
+def count_rows(
+    database: DatabaseDependency, model: str | None = None, current: bool = False
+) -> list[dict[str, Any]]:
+    """Count rows by model, version, node, shadow and outcome; exact, from the windows.
+
+    `current` leaves out versions that are neither in service nor rolled out now.
+    """
     with database.read() as connection:
+        if current and model is None:
+            return counts.current(connection)
         return counts.by_outcome(connection, model)
 
 

@@ -21,6 +21,9 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.migrations import migrate
 
+#: SQLite's file in a hub's data folder.
+FILE_NAME = "hub.db"
+
 _WRITE = "gnomon_write"
 _BUSY_MS = 20_000
 _CONNECTIONS = 16
@@ -108,7 +111,7 @@ class Database:
     @classmethod
     def in_folder(cls, folder: Path) -> "Database":
         """Open `hub.db` in a folder, which must exist."""
-        return cls(f"sqlite:///{folder.resolve() / 'hub.db'}")
+        return cls(f"sqlite:///{folder.resolve() / FILE_NAME}")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -229,6 +229,9 @@ window = Table(
     Index(None, "digest", "started_at"),
 )
 
+#: Written as in the index that it has, or that is not used.
+IS_UNREAD = text("tally.version = ''")
+
 #: Rows of all windows, summed up as they come.
 tally = Table(
     "tally",
@@ -239,6 +242,12 @@ tally = Table(
     Column("shadow", Boolean, primary_key=True),
     Column("outcome", StorableText(32), primary_key=True),
     Column("rows", BigInteger, nullable=False),
+    Index(
+        "ix_tally_unread",
+        "model",
+        sqlite_where=text("version = ''"),
+        postgresql_where=text("version = ''"),
+    ),
 )
 
 #: Rows by day of the data's own time (UTC, of a window's start), summed up as they come.

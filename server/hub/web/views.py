@@ -32,7 +32,7 @@ def overview(connection: Connection) -> dict[str, Any]:
         "alerts": alerts.find(connection, open_only=True, limit=50),
         "rollouts": rollout_listing.find(connection, limit=6),
         "nodes": nodes(connection),
-        "counts": count_rows(counts.by_outcome(connection, None)),
+        "counts": count_rows(counts.current(connection)),
         "audit": audit.listing(connection, None, _AUDIT_RECORDS),
     }
 

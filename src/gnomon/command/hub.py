@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gnomon import logs
+from gnomon.command import hub_upkeep
 from gnomon.command.output import console, emit, json_option, render_list, table
 from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
@@ -45,6 +46,10 @@ def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
 
     logs.to_standard_error()
     run_hub(take("hub", config_file, flags), ready)
+
+
+for _command in (hub_upkeep.backup, hub_upkeep.restore, hub_upkeep.doctor):
+    hub.add_command(_command)
 
 
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ def models(url: str, api_key: str | None, as_json: bool) -> None:
     """List the models, how many versions each has, and the one in service."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.get("models")
-    rows = [[one["name"], len(one["versions"]), one["in_service"]] for one in payload]
+    rows = [[one["name"], one["version_count"], one["in_service"]] for one in payload]
     emit(
         payload,
         as_json=as_json,

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.server.hub import history
+from gnomon.server.hub import counts, history
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 
@@ -80,11 +80,44 @@ def test_what_nodes_counted_is_told_by_the_datas_own_day(world: Any, database: D
         (1, two, "n1", 20),
     ):
         world.window(digest, node=node, day=FIRST_DAY + day, rows=rows)
-    (first,) = ran(database, "2026-03-01")
+    (whole,) = ran(database, "2026-03-01")
+    seen = [(row["version"], row["nodes"], row["rows"]) for row in whole["counted"]]
+    assert seen == [("1", 1, 150), ("2", 1, 30)]
+    (first,) = ran(database, "2026-03-01", "eta")
     kept = [(row["version"], row["node"], row["rows"]) for row in first["counted"]]
     assert kept == [("1", "n1", 150), ("2", "n2", 30)]
     (second,) = ran(database, "2026-03-02T06:00")
     assert [row["rows"] for row in second["counted"]] == [20]
+
+
+def test_counts_of_what_is_current_leave_history_out(world: Any, database: Database) -> None:
+    digests = [world.publish("eta", version) for version in ("1", "2")]
+    for digest in digests:
+        world.window(digest, rows=10)
+    unread = {
+        "model": "local",
+        "version": "",
+        "node": "n1",
+        "shadow": False,
+        "started_at": 0,
+        "outcomes": {},
+        "rows": 7,
+    }
+    with database.write() as connection:
+        counts.add(connection, [unread, unread])
+
+    def current() -> list[tuple[str, str, int]]:
+        with database.read() as connection:
+            rows = counts.current(connection)
+        return [(row["model"], row["version"], row["rows"]) for row in rows]
+
+    assert current() == [("local", "", 14)]
+    world.place("eta", "1")
+    assert current() == [("eta", "1", 10), ("local", "", 14)]
+    world.place("eta", "2")
+    assert current() == [("eta", "2", 10), ("local", "", 14)]
+    with database.read() as connection:
+        assert len(counts.by_outcome(connection, "eta")) == 2
 
 
 def test_a_rollout_shows_its_share_of_that_time(world: Any, database: Database, clock: Any) -> None:

@@ -324,6 +324,14 @@ def upgrade() -> None:
             "model", "version", "node", "shadow", "outcome", name=op.f("pk_tally")
         ),
     )
+    op.create_index(
+        "ix_tally_unread",
+        "tally",
+        ["model"],
+        unique=False,
+        sqlite_where=sa.text("version = ''"),
+        postgresql_where=sa.text("version = ''"),
+    )
     op.create_table(
         "token",
         sa.Column("id", sa.String(length=26), nullable=False),

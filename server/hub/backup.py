@@ -1,0 +1,100 @@
+"""Backup and restore of a hub in one folder, while it runs.
+
+A backup holds a consistent copy of the database, all the content that it names, and the
+authority's key, without which every node would have to enrol again: keep it as safe as the hub.
+Content is never changed or deleted, so what is copied after the database is complete for it.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import select
+
+from gnomon.runtime.errors import ConfigurationError, StorageError
+from gnomon.runtime.files import sync_folder, write_synced
+from gnomon.server.hub import doctor
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.blobs import Blobs
+from gnomon.server.hub.store.database import FILE_NAME, Database
+
+_AUTHORITY = ("authority.key", "authority.pem")
+
+
+def backup(folder: Path, out: Path) -> list[doctor.Finding]:
+    """Copy a hub's data folder to `out`, and return what the doctor says of the copy.
+
+    Raises:
+        ConfigurationError: where there is no hub with a SQLite database, or `out` exists.
+        StorageError: where content is missing or damaged; then there is no backup.
+    """
+    if not (folder / FILE_NAME).is_file():
+        raise ConfigurationError(
+            f"{folder} has no {FILE_NAME}; a hub on PostgreSQL is backed up by pg_dump and by "
+            f"copying {folder} after it"
+        )
+    with _new_folder(out) as partial:
+        _copy_database(folder / FILE_NAME, partial / FILE_NAME)
+        return _complete(folder, partial)
+
+
+def restore(saved: Path, folder: Path) -> list[doctor.Finding]:
+    """Make a hub's data folder from a backup, and return what the doctor says of it.
+
+    Raises:
+        ConfigurationError: where `saved` is no backup, or `folder` exists.
+        StorageError: where the backup is damaged; then nothing is restored.
+    """
+    if not (saved / FILE_NAME).is_file():
+        raise ConfigurationError(f"{saved} is no backup of a hub: it has no {FILE_NAME}")
+    with _new_folder(folder) as partial:
+        _copy_database(saved / FILE_NAME, partial / FILE_NAME)
+        return _complete(saved, partial)
+
+
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill, which bears the name only when all went well."""
+    if path.exists():
+        raise ConfigurationError(f"{path} exists; name a folder that does not")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700, parents=True)
+    try:
+        yield partial
+        sync_folder(partial)
+        partial.rename(path)
+        sync_folder(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy a database that others may be writing."""
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+
+
+def _complete(source: Path, target: Path) -> list[doctor.Finding]:
+    """Copy what the database in `target` names, and have it all examined."""
+    for name in _AUTHORITY:
+        write_synced(target / name, (source / name).read_bytes(), mode=0o600)
+    database = Database.in_folder(target)
+    try:
+        original = Blobs.in_folder(database, source / doctor.BLOBS)
+        copied = Blobs.in_folder(database, target / doctor.BLOBS)
+        with database.read() as connection:
+            digests = connection.scalars(select(schema.blob.c.digest)).all()
+        copied.put((digest, original.get(digest)) for digest in digests)
+        findings = doctor.examine(database, target)
+    finally:
+        database.close()
+    faults = [fault for finding in findings for fault in finding.faults]
+    if faults:
+        raise StorageError(
+            f"{source} is damaged: {faults[0]}", details=[{"fault": fault} for fault in faults]
+        )
+    return findings

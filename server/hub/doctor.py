@@ -1,0 +1,98 @@
+"""The doctor: looks at a hub's whole state and says what is wrong with it. Changes nothing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gnomon.runtime.errors import GnomonError
+from gnomon.server.hub.store import audit, schema
+from gnomon.server.hub.store.blobs import Blobs
+from gnomon.server.hub.store.database import Database
+
+#: Where a hub's data folder has its content.
+BLOBS = "blobs"
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: how many things it looked at, and what is wrong with some of them."""
+
+    check: str
+    examined: int
+    faults: tuple[str, ...] = ()
+    remark: str = ""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+
+def examine(database: Database, folder: Path) -> list[Finding]:
+    """Check the database, the audit chain, every blob's content, and every version's completeness.
+
+    Content that no row names is remarked and no fault: a transfer that was cut off leaves it.
+    """
+    checks: tuple[Callable[[Database, Connection, Path], Finding], ...] = (
+        _database,
+        _audit,
+        _blobs,
+        _versions,
+    )
+    with database.read() as connection:
+        return [check(database, connection, folder) for check in checks]
+
+
+def _database(database: Database, connection: Connection, _: Path) -> Finding:
+    if database.engine.dialect.name != "sqlite":
+        connection.exec_driver_sql("SELECT 1")
+        return Finding("database", 1)
+    said = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    return Finding("database", 1, tuple(said) if said != ["ok"] else ())
+
+
+def _audit(_: Database, connection: Connection, __: Path) -> Finding:
+    verdict = audit.verify_chain(connection)
+    if verdict.intact:
+        return Finding("audit chain", verdict.records)
+    return Finding(
+        "audit chain", verdict.records, (f"record {verdict.broken_at}: {verdict.reason}",)
+    )
+
+
+def _blobs(database: Database, connection: Connection, folder: Path) -> Finding:
+    blobs = Blobs.in_folder(database, folder / BLOBS)
+    digests = connection.scalars(select(schema.blob.c.digest).order_by(schema.blob.c.digest)).all()
+    orphans = {path.name for path in (folder / BLOBS).glob("??/*")} - set(digests)
+    remark = f"{len(orphans)} more that nothing names" if orphans else ""
+    return Finding("content", len(digests), tuple(_damaged(blobs, digests)), remark)
+
+
+def _damaged(blobs: Blobs, digests: Any) -> Iterator[str]:
+    for digest in digests:
+        try:
+            blobs.get(digest)
+        except GnomonError as error:
+            yield str(error)
+
+
+def _versions(_: Database, connection: Connection, __: Path) -> Finding:
+    columns = schema.version.c
+    known = set(connection.scalars(select(schema.blob.c.digest)))
+    rows = connection.execute(
+        select(columns.name, columns.version, columns.format, columns.digest, columns.manifest)
+    )
+    examined, faults = 0, []
+    for row in rows:
+        examined += 1
+        wanted = [chunk for entry in row.manifest["files"] for chunk in entry["chunks"]]
+        missing = [digest for digest in (row.digest, *wanted) if digest not in known]
+        if missing:
+            named = ", ".join(missing[:_NAMED])
+            faults.append(f"{row.name}@{row.version} ({row.format}) lacks content: {named}")
+    return Finding("versions", examined, tuple(faults))

@@ -1,0 +1,80 @@
+"""`gnomon hub backup`, `restore` and `doctor`: a hub's state kept, brought back and examined."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.settings_options import settings_command, take
+
+if TYPE_CHECKING:
+    from gnomon.server.hub.doctor import Finding
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command(cls=settings_command("hub"))
+@click.argument("out", type=click.Path(path_type=Path))
+@json_option
+@click.pass_obj
+def backup(config_file: str | None, /, out: Path, as_json: bool, **flags: Any) -> None:
+    """Copy the hub's state to the new folder OUT, also while the hub runs.
+
+    It holds the authority's private key: keep it as safe as the hub.
+    """
+    from gnomon.server.hub.backup import backup
+
+    findings = backup(take("hub", config_file, flags).data_folder, out)
+    _show(findings, f"backup of the hub in {out}", as_json=as_json)
+
+
+@click.command(cls=settings_command("hub"))
+@click.argument("saved", metavar="BACKUP", type=_FOLDER)
+@json_option
+@click.pass_obj
+def restore(config_file: str | None, /, saved: Path, as_json: bool, **flags: Any) -> None:
+    """Make the hub's data folder from BACKUP; there must be none yet."""
+    from gnomon.server.hub.backup import restore
+
+    folder = take("hub", config_file, flags).data_folder
+    _show(restore(saved, folder), f"restored to {folder}", as_json=as_json)
+
+
+@click.command(cls=settings_command("hub"))
+@json_option
+@click.pass_obj
+def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
+    """Examine the hub's database, audit chain and content; exit code 1 where something is wrong."""
+    from gnomon.server.hub.doctor import examine
+    from gnomon.server.hub.process import open_database
+
+    settings = take("hub", config_file, flags)
+    database = open_database(settings)
+    try:
+        findings = examine(database, settings.data_folder)
+    finally:
+        database.close()
+    _show(findings, f"examined {settings.data_folder}", as_json=as_json)
+    return 0 if all(finding.is_sound for finding in findings) else 1
+
+
+def _show(findings: "Sequence[Finding]", title: str, *, as_json: bool) -> None:
+    payload = [
+        {
+            "check": one.check,
+            "examined": one.examined,
+            "faults": list(one.faults),
+            "remark": one.remark,
+        }
+        for one in findings
+    ]
+    rows = [
+        [one.check, one.examined, "\n".join(one.faults) or "sound", one.remark] for one in findings
+    ]
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(table(title, ["check", "examined", "found", ""], rows)),
+    )

@@ -1,0 +1,134 @@
+"""A hub's state is kept while it runs, brought back elsewhere, and examined."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import update
+
+from gnomon.command.root import root
+from gnomon.runtime.errors import ConfigurationError, StorageError
+from gnomon.runtime.package import Package
+from gnomon.server.hub.backup import backup
+from gnomon.server.hub.process import Hub
+from gnomon.server.hub.settings import HubSettings
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.database import Database
+
+Make = Callable[..., Package]
+
+
+def hub_command(folder: Path, *arguments: str) -> Result:
+    line = ["hub", *arguments, "--data-folder", str(folder), "--json"]
+    return CliRunner().invoke(root, line, obj=None, standalone_mode=False)
+
+
+def faults(result: Result) -> list[str]:
+    return [fault for finding in json.loads(result.output) for fault in finding["faults"]]
+
+
+def blob_files(folder: Path) -> list[Path]:
+    return sorted((folder / "blobs").glob("??/*"))
+
+
+@pytest.fixture
+def published(builder: Any, caller: Any, make: Make) -> Package:
+    package = make()
+    builder.publish(package)
+    caller.post("placements", model="eta", version="1")
+    return package
+
+
+def test_a_hub_goes_on_from_a_backup_taken_while_it_ran(
+    hub: Hub,
+    settings: HubSettings,
+    caller: Any,
+    caller_of: Any,
+    fresh_key: Any,
+    published: Package,
+    tmp_path: Path,
+) -> None:
+    token, key = caller.token("node", "device-1"), fresh_key()
+    answer = caller.stranger(token).enrol(token["token"], key, "device-1")
+    taken = hub_command(settings.data_folder, "backup", str(tmp_path / "saved"))
+    assert (taken.exit_code, faults(taken)) == (0, []), taken.output
+    caller.post("models/eta/aliases", alias="later", version="1")
+
+    folder = tmp_path / "elsewhere"
+    restored = hub_command(folder, "restore", str(tmp_path / "saved"))
+    assert (restored.exit_code, faults(restored)) == (0, []), restored.output
+    other = Hub(dataclasses.replace(settings, data_folder=folder))
+    other.start()
+    try:
+        assert other.addresses.fingerprint == hub.addresses.fingerprint
+        there = caller_of(other.addresses)
+        node = there.known(answer.authority, key, answer.certificate)
+        wanted = node.exchange(facts={"engines": "onnx"}).desired
+        assert [package.digest for package in wanted.packages] == [published.digest]
+        blobs = dict(published.iter_blobs())
+        assert node.blobs(*blobs) == list(blobs.values())
+        assert there.get("models/eta/aliases") == {"champion": "1"}
+        assert there.get("audit/verify")["intact"]
+    finally:
+        other.stop()
+
+
+def test_the_doctor_finds_a_hub_sound(
+    settings: HubSettings, published: Package, tmp_path: Path
+) -> None:
+    orphan = settings.data_folder / "blobs" / "ab" / ("ab" + "0" * 62)
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"cut off")
+    examined = hub_command(settings.data_folder, "doctor")
+    assert examined.return_value == 0
+    assert {one["check"]: one["examined"] > 0 for one in json.loads(examined.output)} == {
+        "database": True,
+        "audit chain": True,
+        "content": True,
+        "versions": True,
+    }
+    assert "1 more that nothing names" in examined.output
+
+
+def test_the_doctor_finds_what_is_wrong(settings: HubSettings, published: Package) -> None:
+    changed, lost = blob_files(settings.data_folder)[:2]
+    changed.write_bytes(b"changed")
+    lost.unlink()
+    database = Database.in_folder(settings.data_folder)
+    with database.write() as connection:
+        connection.execute(
+            update(schema.audit).where(schema.audit.c.sequence == 2).values(actor="eve")
+        )
+        connection.execute(schema.blob.delete().where(schema.blob.c.digest == lost.name))
+    database.close()
+    examined = hub_command(settings.data_folder, "doctor")
+    assert examined.return_value == 1
+    assert faults(examined) == [
+        "record 2: was changed after it was written",
+        f"blob {changed.name} is damaged in the hub's store: its content changed",
+        f"eta@1 (onnx) lacks content: {lost.name}",
+    ]
+
+
+def test_of_a_damaged_hub_there_is_no_backup(
+    settings: HubSettings, published: Package, tmp_path: Path
+) -> None:
+    blob_files(settings.data_folder)[0].write_bytes(b"changed")
+    with pytest.raises(StorageError, match="damaged"):
+        backup(settings.data_folder, tmp_path / "saved")
+    assert [path.name for path in tmp_path.iterdir() if "saved" in path.name] == []
+
+
+def test_nothing_is_overwritten(settings: HubSettings, first_start: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="exists"):
+        backup(settings.data_folder, tmp_path)
+    result = hub_command(settings.data_folder, "restore", str(first_start))
+    assert isinstance(result.exception, ConfigurationError)
+    result = hub_command(settings.data_folder, "restore", str(tmp_path))
+    assert "no backup of a hub" in str(result.exception)
+    result = hub_command(tmp_path / "none", "doctor")
+    assert "no data folder" in str(result.exception)
