@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import ssl
 import stat
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gnomon.command import root as command
+from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import (
@@ -24,6 +26,7 @@ from gnomon.runtime.errors import (
     UnknownModel,
 )
 from gnomon.runtime.wire import CODE_KEY
+from gnomon.server.hub.authority import Authority, read_request
 from gnomon.server.serving import authentication
 from gnomon.server.serving.authentication import LOCAL, Authentication
 from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor, make_admission
@@ -255,6 +258,40 @@ def test_beyond_loopback_no_door_opens_without_names(served: Any, keys_file: Pat
         await grpc_door.close(0)
 
     served.run(opened())
+
+
+def test_rest_asks_for_a_certificate(served: Any, tmp_path: Path) -> None:
+    authority = Authority.in_folder(tmp_path)
+    key, chain = authority.issue_server()
+    (tmp_path / "door.key").write_bytes(key)
+    (tmp_path / "door.pem").write_bytes(chain)
+    named = DoorSettings(
+        host="0.0.0.0",
+        port=0,
+        key_file=tmp_path / "door.key",
+        certificate_file=tmp_path / "door.pem",
+        client_authority_file=tmp_path / "authority.pem",
+    )
+    client = IdentityFolder(tmp_path / "client")
+    certificate, _ = authority.issue_client(read_request(client.request("pilot")), "node", 1)
+    (tmp_path / "client.pem").write_bytes(certificate)
+    (tmp_path / "client.key").write_bytes(key_pem(client.key()))
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+    shown = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+    shown.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
+    door = RestDoor(served.handler, served.runtime, named, 0, make_admission(named, served.handler))
+    door.open()
+    url = door.url.replace("0.0.0.0", "127.0.0.1") + PREDICT
+    assert url.startswith("https://")
+    try:
+        assert httpx.post(url, json=BODY, trust_env=False, verify=shown).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            httpx.post(url, json=BODY, trust_env=False, verify=trusting)
+        with pytest.raises(httpx.TransportError):
+            httpx.post(url.replace("https", "http"), json=BODY, trust_env=False)
+    finally:
+        door.close(0)
+    assert served.counted() == {"answered": 1}
 
 
 def test_only_settings_without_gates_are_for_any_door(keys_file: Path) -> None:
