@@ -11,13 +11,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import ConfigurationError, InvalidInput, StorageError, UnknownModel
 from gnomon.server.hub.store import migrations, schema
+from gnomon.server.hub.store.audit import Verdict, verify_chain
 from gnomon.server.hub.store.blobs import Blobs, check_digest
 from gnomon.server.hub.store.clock import new_id
 from gnomon.server.hub.store.database import Database
@@ -74,19 +75,44 @@ def test_a_write_is_all_or_nothing(database: Database) -> None:
         assert "a" not in connection.scalars(select(schema.counter.c.name)).all()
 
 
-def test_writers_take_turns(database: Database) -> None:
-    def count(times: int) -> None:
-        for _ in range(times):
-            with database.change("ada") as change:
+def test_writers_of_several_hubs_take_turns(database: Database, database_url: str) -> None:
+    """Each reads before it writes; none may write upon what another has changed meanwhile."""
+    hubs = [database, Database(database_url)]
+    with database.write() as connection:
+        connection.execute(insert(schema.counter).values(name="tried", value=0))
+    counter = schema.counter.c
+
+    def count(hub: Database) -> None:
+        for _ in range(5):
+            with hub.change("ada") as change:
+                value = change.connection.scalar(
+                    select(counter.value).where(counter.name == "tried")
+                )
+                change.execute(
+                    update(schema.counter).where(counter.name == "tried").values(value=value + 1)
+                )
                 change.audit("count", "one")
 
-    threads = [threading.Thread(target=count, args=(10,)) for _ in range(4)]
+    threads = [threading.Thread(target=count, args=(hub,)) for hub in hubs * 2]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
     with database.read() as connection:
-        assert connection.scalar(select(func.max(schema.audit.c.sequence))) == 40
+        assert connection.scalar(select(counter.value).where(counter.name == "tried")) == 20
+        assert verify_chain(connection) == Verdict(True, 20)
+    hubs[1].close()
+
+
+def test_a_read_sees_one_state(database: Database) -> None:
+    with database.read() as connection:
+        sequences = select(func.count()).select_from(schema.audit)
+        before = connection.scalar(sequences)
+        with database.change("ada") as change:
+            change.audit("count", "one")
+        assert connection.scalar(sequences) == before
+    with database.read() as connection:
+        assert connection.scalar(sequences) == before + 1
 
 
 def test_ids_sort_by_time_and_differ() -> None:
