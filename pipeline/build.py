@@ -32,7 +32,11 @@ from gnomon.runtime.writing import write_package
 __all__ = ["About", "ModelFile", "build_package", "record", "signature"]
 
 #: The distributions that run a format.
-_RUN_BY = {"onnx": ("numpy", "onnxruntime"), "tflite": ("ai-edge-litert", "numpy")}
+_RUN_BY = {
+    "onnx": ("numpy", "onnxruntime"),
+    "tflite": ("ai-edge-litert", "numpy"),
+    "sklearn": ("joblib", "numpy", "scikit-learn", "scipy", "threadpoolctl"),
+}
 
 #: Open Inference Protocol datatypes of what is not an integer; texts of any kind are BYTES.
 _DATATYPES = {
@@ -159,7 +163,11 @@ def _record_golden(
     empty = encode_golden(Golden(rows=(), outputs=()))
     with TemporaryDirectory() as folder:
         package = write_package(
-            Path(folder) / "draft", manifest, {**files, "golden.json": empty}, None
+            Path(folder) / "draft",
+            manifest,
+            {**files, "golden.json": empty},
+            # What runs code is opened only with a signature, be it one of the moment.
+            Signer.generate(),
         )
         model = Model(package)
         try:

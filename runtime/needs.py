@@ -2,16 +2,16 @@
 
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
-from gnomon.runtime.manifest import Needs
+from gnomon.runtime.manifest import Dependency, Needs
 
-__all__ = ["Machine", "this_machine", "unmet"]
+__all__ = ["Machine", "other_versions", "this_machine", "unmet"]
 
 _CPU_FILE = Path("/proc/cpuinfo")
 
@@ -47,6 +47,21 @@ def unmet(needs: Needs, machine: Machine) -> tuple[str, ...]:
     ('it needs 1024 MiB of memory; this machine has 512',)
     """
     return tuple(_unmet(needs, machine))
+
+
+def other_versions(dependencies: Sequence[Dependency]) -> tuple[str, ...]:
+    """Return which libraries are not here in the version of the build, a phrase each."""
+    found = ((one, _installed(one.name)) for one in dependencies)
+    return tuple(
+        f"{one.name} {here}, built with {one.version}" for one, here in found if here != one.version
+    )
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "is not installed"
 
 
 def _unmet(needs: Needs, machine: Machine) -> Iterator[str]:

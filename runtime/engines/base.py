@@ -16,6 +16,7 @@ from gnomon.runtime.manifest import Manifest
 _ENGINES = {
     "onnx": ("onnxruntime", "gnomon.runtime.engines.onnx"),
     "tflite": ("ai_edge_litert", "gnomon.runtime.engines.tflite"),
+    "sklearn": ("sklearn", "gnomon.runtime.engines.sklearn"),
 }
 
 

@@ -2,11 +2,11 @@
 
 import base64
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from gnomon.edge.identity import IdentityFolder, key_pem
@@ -28,6 +28,8 @@ from gnomon.runtime.files import sync_folder
 from gnomon.runtime.manifest import Manifest
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import TrustStore
+
+_Result = TypeVar("_Result")
 
 #: Chunks are small, and a large package may have many of them.
 _PUSH_SECONDS = 600.0
@@ -145,6 +147,15 @@ class RegistryClient:
         self._channel.close()
         self._membership.close()
 
+    def open(self, path: Path) -> Package:
+        """Verify a package on disk as the hub would, and return it.
+
+        Raises:
+            UntrustedPackage: no key that the hub trusts signed it.
+            PackageError: it is damaged or contradicts itself.
+        """
+        return self._trusting(lambda trust: Package.open(path, trust))
+
     def push(self, package: Package) -> bool:
         """Send what the hub lacks of a package, then publish it; return whether it was new.
 
@@ -177,7 +188,8 @@ class RegistryClient:
         """
         if folder.exists():
             raise Conflict(f"{folder} exists; pull into a folder that does not")
-        trust = self._trust_for(published)
+        self._trusting(lambda trust: trust.verify(published.digest, published.envelopes))
+        trust = self._membership.trust
         slots = Slots(self._slots_folder)
         manifest = self._fetch_manifest(slots, published)
         fetch(slots, slots.missing(manifest), self._membership.connect())
@@ -195,15 +207,14 @@ class RegistryClient:
         slots.collect(())
         return replace(copied, path=folder)
 
-    def _trust_for(self, published: Published) -> TrustStore:
-        """Return the keys that the hub trusts; asked for anew where those known do not suffice."""
+    def _trusting(self, attempt: Callable[[TrustStore], _Result]) -> _Result:
+        """Return what an attempt gives under the keys that the hub trusts."""
         try:
-            self._membership.trust.verify(published.digest, published.envelopes)
+            return attempt(self._membership.trust)
         except UntrustedPackage:
             # A key may be younger than our certificate; the hub tells its keys with a new one.
             self._membership.renew_if_due(datetime.max.replace(tzinfo=UTC))
-            self._membership.trust.verify(published.digest, published.envelopes)
-        return self._membership.trust
+            return attempt(self._membership.trust)
 
     def _fetch_manifest(self, slots: Slots, published: Published) -> Manifest:
         manifest = slots.manifest(published.digest)

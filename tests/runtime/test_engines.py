@@ -205,8 +205,8 @@ def test_output_that_is_not_there_is_refused(linear: Linear, manifest: Manifest)
 
 
 def test_unknown_format_is_refused(manifest: Manifest) -> None:
-    with pytest.raises(EngineError, match="no engine runs the format 'sklearn'"):
-        load_engine("sklearn", b"", manifest)
+    with pytest.raises(EngineError, match="no engine runs the format 'pmml'"):
+        load_engine("pmml", b"", manifest)
 
 
 @pytest.mark.parametrize("engine", ["onnx_engine", "tflite_engine"])

@@ -42,10 +42,11 @@ def key(path: Path, as_json: bool) -> None:
 
 @package.command()
 @click.argument("path", type=FOLDER)
+@click.option("--key", "keys", multiple=True, help="Trusted key, hex or a file; none: unsigned.")
 @json_option
-def inspect(path: Path, as_json: bool) -> None:
-    """Show what the package at PATH holds. Everything but its signature is verified."""
-    opened = Package.open(path, trust=None)
+def inspect(path: Path, keys: tuple[str, ...], as_json: bool) -> None:
+    """Show what the package at PATH holds. Everything is verified, its signature with --key."""
+    opened = Package.open(path, TrustStore(parse_keys(keys)) if keys else None)
     manifest = opened.manifest
     payload: dict[str, Any] = {
         "package": opened.reference,

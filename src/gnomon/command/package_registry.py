@@ -11,7 +11,6 @@ from gnomon.command.package_options import FOLDER
 from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
 from gnomon.hub_client import HubClient
-from gnomon.runtime.package import Package
 
 
 @click.command(cls=settings_command("builder"))
@@ -26,9 +25,8 @@ def push(config_file: str | None, /, path: Path, as_json: bool, **flags: Any) ->
     """
     from gnomon.registry_client import RegistryClient
 
-    # Whose signature counts is for the hub to say; all else is held against the manifest here.
-    package = Package.open(path, trust=None)
     with RegistryClient(take("builder", config_file, flags)) as registry:
+        package = registry.open(path)
         is_new = registry.push(package)
     payload = {"package": package.reference, "digest": package.digest, "created": is_new}
     told = "published" if is_new else "was there already:"

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,13 +17,13 @@ from typing import Any
 import msgspec
 
 from gnomon.edge.slots import Slots
-from gnomon.pipeline.trial_worker import Order, Outcome
 from gnomon.runtime import layout
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.files import write_durably
-from gnomon.runtime.needs import this_machine, unmet
+from gnomon.runtime.needs import other_versions, this_machine, unmet
 from gnomon.runtime.package import FORMATS_THAT_RUN_CODE, Package
 from gnomon.runtime.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
+from gnomon.trial_worker import Order, Outcome
 
 __all__ = ["Check", "Limits", "Report", "attest", "try_package"]
 
@@ -142,17 +141,10 @@ def _engine(package: Package) -> Check:
 
 def _dependencies(package: Package) -> Iterator[Check]:
     """Yield what differs from the versions of the build; only code must run on the very same."""
-    different = []
-    for wanted in package.manifest.dependencies:
-        try:
-            found = version(wanted.name)
-        except PackageNotFoundError:
-            found = "none"
-        if found != wanted.version:
-            different.append(f"{wanted.name} {found}, built with {wanted.version}")
+    different = other_versions(package.manifest.dependencies)
     exact = package.manifest.format in FORMATS_THAT_RUN_CODE
     told = "; ".join(different) or "the versions of the build"
-    yield Check("dependencies", not (exact and different), told)
+    yield Check("dependencies", not different or not exact, told)
 
 
 def _run(package: Package, limits: Limits) -> Outcome:
@@ -168,7 +160,7 @@ def _run(package: Package, limits: Limits) -> Outcome:
         order = Order(folder, package.digest, (signer.public_key,), limits.runs)
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-m", "gnomon.pipeline.trial_worker"],
+                [sys.executable, "-I", "-m", "gnomon.trial_worker"],
                 input=msgspec.json.encode(order),
                 capture_output=True,
                 cwd=folder,

@@ -1,0 +1,155 @@
+"""The `sklearn` engine: a pickled scikit-learn estimator, in a process of its own.
+
+Reading a pickle runs it. So such a package is never opened without a trusted signature, runs only
+with the very versions of the libraries that it was built with, may name nothing but what a model is
+made of, and is read by another process than the one that serves. Where ONNX can say the same, it is
+faster by far: each call here goes through a pipe.
+"""
+
+import contextlib
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pickle import UnpicklingError
+from tempfile import gettempdir
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.packing import Packing
+from gnomon.runtime.engines import pickle_policy
+from gnomon.runtime.engines.base import EngineClosed
+from gnomon.runtime.engines.sklearn_worker import (
+    Answers,
+    Failure,
+    Loaded,
+    pack,
+    read_frame,
+    unpack,
+    write_frame,
+)
+from gnomon.runtime.errors import EngineError
+from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.needs import other_versions
+
+#: What may be asked of an estimator, under the names of the manifest's output tensors.
+METHODS = ("predict", "predict_proba", "decision_function")
+
+_LOAD_SECONDS = 60.0
+_ANSWER_SECONDS = 30.0
+
+
+def load(model: bytes, manifest: Manifest) -> "SklearnEngine":
+    """Load a model.
+
+    Raises:
+        EngineError: a library has another version, the pickle names what it may not, or it fails.
+    """
+    if different := other_versions(manifest.dependencies):
+        raise EngineError(
+            f"{manifest.reference}: a pickle runs only with the libraries that it was built with: "
+            f"{'; '.join(different)}"
+        )
+    if unknown := [name for name in manifest.output_tensors if name not in METHODS]:
+        raise EngineError(
+            f"{manifest.reference}: an estimator gives {', '.join(METHODS)}, not {unknown[0]!r}"
+        )
+    try:
+        pickle_policy.scan(model)
+    except UnpicklingError as error:
+        raise EngineError(f"{manifest.reference}: the pickle is refused: {error}") from error
+    return SklearnEngine(model, manifest)
+
+
+class SklearnEngine:
+    """An estimator in another process, which is started again where it has died."""
+
+    def __init__(self, model: bytes, manifest: Manifest) -> None:
+        self._reference = manifest.reference
+        self._outputs = manifest.output_tensors
+        self._model = model
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._process: subprocess.Popen[bytes] | None = self._start()
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the outputs by name; see `Engine.run`."""
+        if len(tensors) != 1:
+            raise EngineError(f"{self._reference}: an estimator takes one tensor: {list(tensors)}")
+        (rows,) = tensors.values()
+        question = msgspec.msgpack.encode(pack(rows))
+        with self._lock:
+            if self._is_closed:
+                raise EngineClosed(f"{self._reference}: the model was unloaded")
+            if self._process is None:
+                self._process = self._start()
+            answer = self._ask(self._process, [question], _ANSWER_SECONDS)
+        if not isinstance(answer, Answers):
+            told = answer.message if isinstance(answer, Failure) else "no answer"
+            raise EngineError(f"{self._reference}: the estimator failed: {told}")
+        try:
+            arrays = [np.array(unpack(array)) for array in answer.arrays]
+        except (ValueError, TypeError) as error:
+            raise EngineError(f"{self._reference}: the estimator gave {error}") from error
+        return dict(zip(self._outputs, arrays, strict=True))
+
+    def row_runner(self, packing: Packing) -> None:
+        """Return None: there is no shorter way through a pipe."""
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            self._is_closed = True
+            self._end()
+            self._model = b""
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "gnomon.runtime.engines.sklearn_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=gettempdir(),
+            env={},
+        )
+        self._process = process
+        frames = [msgspec.msgpack.encode(self._outputs), self._model]
+        answer = self._ask(process, frames, _LOAD_SECONDS)
+        if not isinstance(answer, Loaded):
+            self._end()
+            told = answer.message if isinstance(answer, Failure) else "no answer"
+            raise EngineError(f"{self._reference}: the pickle cannot be loaded: {told}")
+        return process
+
+    def _ask(
+        self, process: "subprocess.Popen[bytes]", frames: list[bytes], seconds: float
+    ) -> Answers | Failure | Loaded:
+        """Write frames and return what comes back; a process that does not answer is ended."""
+        if process.stdin is None or process.stdout is None:
+            raise EngineError(f"{self._reference}: the estimator's process has no pipes")
+        try:
+            for frame in frames:
+                write_frame(process.stdin, frame)  # type: ignore[arg-type]
+            ready, _, _ = select.select([process.stdout], [], [], seconds)
+            data = read_frame(process.stdout) if ready else b""  # type: ignore[arg-type]
+            if data:
+                return msgspec.msgpack.decode(data, type=Answers | Failure | Loaded)
+            told = "ended" if ready else f"did not answer within {seconds:g} s"
+        except (OSError, msgspec.DecodeError) as error:
+            told = f"cannot be spoken with ({error})"
+        self._end()
+        raise EngineError(f"{self._reference}: the estimator's process {told}")
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()

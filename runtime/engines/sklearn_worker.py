@@ -1,0 +1,111 @@
+"""The process in which a pickled model runs: it reads frames, predicts, writes frames.
+
+A frame is its length in four bytes and a MessagePack message. The process may write no file and
+start no program: what a model's code tries, it tries here.
+"""
+
+import io
+import os
+import resource
+import sys
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.runtime.engines.pickle_policy import ModelUnpickler
+
+__all__ = ["Array", "Failure", "Loaded", "main", "pack", "read_frame", "unpack", "write_frame"]
+
+
+class Array(msgspec.Struct, frozen=True, array_like=True):
+    """An array on its way from one process to the other."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """The model is there."""
+
+
+class Answers(msgspec.Struct, frozen=True, tag=True):
+    """The outputs, in the order in which they were asked for at the start."""
+
+    arrays: tuple[Array, ...]
+
+
+class Failure(msgspec.Struct, frozen=True, tag=True):
+    """What went wrong."""
+
+    message: str
+
+
+def pack(array: NDArray[Any]) -> Array:
+    """Return an array as a message."""
+    return Array(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
+
+
+def unpack(array: Array) -> NDArray[Any]:
+    """Return a message as an array; raises ValueError where it is none of numbers."""
+    dtype = np.dtype(array.dtype)
+    if dtype.hasobject:
+        raise ValueError(f"an array of {dtype} holds no numbers")
+    return np.frombuffer(array.data, dtype).reshape(array.shape)
+
+
+def write_frame(stream: BinaryIO, data: bytes) -> None:
+    """Write one frame."""
+    stream.write(len(data).to_bytes(4, "little") + data)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> bytes:
+    """Return one frame; empty where the other side has gone."""
+    head = stream.read(4)
+    return stream.read(int.from_bytes(head, "little")) if len(head) == 4 else b""
+
+
+def main() -> None:
+    """Load the model of the first two frames (its outputs, its pickle), then answer until the end.
+
+    Outputs are called by the estimator's methods: `predict`, `predict_proba`, `decision_function`.
+    """
+    answers = os.fdopen(os.dup(1), "wb")
+    # What the model prints is no answer.
+    os.dup2(2, 1)
+    questions = sys.stdin.buffer
+    methods = msgspec.msgpack.decode(read_frame(questions), type=tuple[str, ...])
+    pickled = read_frame(questions)
+    try:
+        _forbid()
+        model = ModelUnpickler(io.BytesIO(pickled)).load()
+        functions = [getattr(model, method) for method in methods]
+    except Exception as error:
+        write_frame(answers, msgspec.msgpack.encode(Failure(f"{type(error).__name__}: {error}")))
+        return
+    write_frame(answers, msgspec.msgpack.encode(Loaded()))
+    while question := read_frame(questions):
+        write_frame(answers, msgspec.msgpack.encode(_answer(functions, question)))
+
+
+def _answer(functions: list[Any], question: bytes) -> Answers | Failure:
+    try:
+        rows = unpack(msgspec.msgpack.decode(question, type=Array))
+        return Answers(tuple(pack(np.asarray(function(rows))) for function in functions))
+    except Exception as error:
+        return Failure(f"{type(error).__name__}: {error}")
+
+
+def _forbid() -> None:
+    """Take from this process what a model has no need of: files to write, and a core to leave."""
+    import sklearn.base  # noqa: F401 (while files may still be written: bytecode is one)
+
+    for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(limit, (0, 0))
+
+
+if __name__ == "__main__":
+    main()
