@@ -31,15 +31,19 @@ __all__ = ["main", "run"]
 ROUNDS = 5
 #: Connections, and streams of each.
 LOADS = ((1, 1), (8, 1), (64, 1), (1, 8), (8, 8))
+#: Those that are measured beside a busy thread too.
+BUSY_LOADS = ((1, 1), (8, 8))
 CALLS = 100_000
 #: Server CPU in µs a request that is promised, by concurrency.
 PROMISED_US = {1: 14.0, 64: 9.0}
 #: Seconds of each measurement.
 SECONDS = 2
 
+Loads = tuple[tuple[int, int], ...]
 #: By door, connections and streams: ns of CPU and of time a request.
 Figures = dict[tuple[str, int, int], tuple[float, float]]
 
+BURNER = "while True: sum(range(1000))"
 SERVER = """
 import json, sys, threading
 from pathlib import Path
@@ -67,10 +71,16 @@ class _Nowhere:
 
 
 class Server:
-    """A server in a process of its own."""
+    """A server in a process of its own, with a busy thread "inside" it, "outside" or nowhere ("").
 
-    def __init__(self, package: Path, door: str, busy: bool = False) -> None:
-        given = json.dumps({"package": str(package), "door": door, "busy": busy})
+    Both take a core away; that inside takes the interpreter's lock as well.
+    """
+
+    def __init__(self, package: Path, door: str, busy: str = "") -> None:
+        given = json.dumps({"package": str(package), "door": door, "busy": busy == "inside"})
+        self._burner = None
+        if busy == "outside":
+            self._burner = subprocess.Popen([sys.executable, "-c", BURNER])
         self._process = subprocess.Popen(
             [sys.executable, "-c", SERVER, given], stdout=subprocess.PIPE, text=True
         )
@@ -86,6 +96,9 @@ class Server:
         """End it."""
         self._process.kill()
         self._process.wait(timeout=20)
+        if self._burner is not None:
+            self._burner.kill()
+            self._burner.wait(timeout=20)
 
 
 def run(rounds: int = ROUNDS) -> list[Result]:
@@ -98,9 +111,10 @@ def run(rounds: int = ROUNDS) -> list[Result]:
             return results
         body = Path(folder) / "request.bin"
         body.write_bytes(b"\0" + len(request).to_bytes(4, "big") + request)
-        idle = _least(package.path, body, rounds, busy=False)
-        busy = _least(package.path, body, rounds, busy=True)
-    return [*results, *_compare(idle), *_compare_busy(idle, busy)]
+        idle = _least(package.path, body, rounds, LOADS)
+        outside = _least(package.path, body, rounds, BUSY_LOADS, "outside")
+        inside = _least(package.path, body, rounds, BUSY_LOADS, "inside")
+    return [*results, *_compare(idle), *_compare_busy(outside, inside)]
 
 
 def main() -> None:
@@ -130,13 +144,13 @@ def _load(address: str, body: Path, clients: int, streams: int) -> tuple[int, fl
     return succeeded, SECONDS
 
 
-def _least(package: Path, body: Path, rounds: int, *, busy: bool) -> Figures:
+def _least(package: Path, body: Path, rounds: int, loads: Loads, busy: str = "") -> Figures:
     """Return the least ns of (CPU, time) a request by door and load, all in turn."""
     servers = {door: Server(package, door, busy) for door in ("native", "grpcio")}
     best: Figures = {}
     try:
         for _ in range(rounds):
-            for (clients, streams), (door, server) in product(LOADS, servers.items()):
+            for (clients, streams), (door, server) in product(loads, servers.items()):
                 before = server.cpu_seconds()
                 count, seconds = _load(server.address, body, clients, streams)
                 cpu = (server.cpu_seconds() - before) / count
@@ -163,17 +177,17 @@ def _compare(best: Figures) -> list[Result]:
     return results
 
 
-def _compare_busy(idle: Figures, busy: Figures) -> list[Result]:
-    """Compare the time a request takes beside a busy Python thread, to that without, by door."""
+def _compare_busy(outside: Figures, inside: Figures) -> list[Result]:
+    """Compare the time a request takes with a busy thread inside the server to one outside it."""
     return [
         Result(
-            f"time beside a busy thread, {door}, {clients} connections x {streams} streams",
+            f"time, busy thread in {door} to busy elsewhere, {clients} connections x {streams}",
             "req",
-            busy[door, clients, streams][1],
-            idle[door, clients, streams][1],
+            inside[door, clients, streams][1],
+            outside[door, clients, streams][1],
             1.25 if door == "native" else None,
         )
-        for (clients, streams), door in product(LOADS, ("native", "grpcio"))
+        for (clients, streams), door in product(BUSY_LOADS, ("native", "grpcio"))
     ]
 
 

@@ -188,7 +188,7 @@ cdef class RowChecker(CompiledContract):
     @cython.final
     cdef int _put_vector(self, Py_ssize_t field, value, const RowBuffers* row) except -1:
         cdef const FieldPlan* rules = &self.plan.fields[field]
-        cdef float[::1] elements
+        cdef const float[::1] elements
         if not isinstance(value, (np.ndarray, list, tuple)):
             contract_put_broken(row, field, BROKE_TYPE)
             return 0
