@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gnomon.runtime.errors import ConfigurationError, NotReady
+from gnomon.server.rest.protocol import BoundedHttp
 
 _START_SECONDS = 30.0
 _WAITING_CONNECTIONS = 128
@@ -47,6 +48,8 @@ class RestPort:
         """
         configuration = uvicorn.Config(
             app,
+            http=BoundedHttp,
+            ws="none",
             log_config=None,
             access_log=False,
             proxy_headers=False,
