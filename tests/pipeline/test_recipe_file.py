@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from onnx import TensorProto, helper
 from sklearn.linear_model import LogisticRegression
 
 from gnomon.core.fields import Kind, Policy
@@ -130,6 +131,62 @@ def test_a_model_whose_batch_is_one_is_run_row_by_row(tmp_path):
     (tmp_path / "model.onnx").write_bytes(linear_onnx([1.5, 0.5, 4, 0], 5.0, batch=1))
     package = build_recipe(read_recipe(path), tmp_path / "package", None)
     assert package.profile.output_reference.rows == 2000
+
+
+def sum_of(*tensors):
+    """An ONNX model that adds up its input tensors, whole numbers among them."""
+    nodes, total = [], None
+    for name, _ in tensors:
+        nodes.append(helper.make_node("Cast", [name], [f"{name}_f"], to=TensorProto.FLOAT))
+        if total is not None:
+            nodes.append(helper.make_node("Add", [total, f"{name}_f"], [f"{name}_t"]))
+        total = f"{name}_f" if total is None else f"{name}_t"
+    graph = helper.make_graph(
+        nodes,
+        "sum",
+        [helper.make_tensor_value_info(name, kind, ["N", 1]) for name, kind in tensors],
+        [helper.make_tensor_value_info(total, TensorProto.FLOAT, ["N", 1])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+TWO = """name = "duration"
+version = "1"
+model = {file = "model.onnx"}
+data = {files = ["train.csv"]}
+inputs = {distance = {}, hour = {missing = 0}}
+outputs = {minutes = {}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "more"),
+    [
+        (("distance", "hour"), ""),
+        (
+            ("x", "h"),
+            '[[tensors]]\nname = "h"\ndtype = "INT64"\nfields = ["hour"]\n'
+            '[[tensors]]\nname = "x"\nfields = ["distance"]\n',
+        ),
+    ],
+)
+def test_a_model_with_several_tensors(tmp_path, names, more):
+    path = write_project(tmp_path, TWO + more)
+    kinds = zip(names, (TensorProto.FLOAT, TensorProto.INT64), strict=True)
+    (tmp_path / "model.onnx").write_bytes(sum_of(*kinds))
+    package = build_recipe(read_recipe(path), tmp_path / "package", None)
+    model = Model(package)
+    assert model.predict_row({"distance": 10.5, "hour": 9})["minutes"] == pytest.approx(19.5)
+    model.close()
+
+
+def test_whole_numbers_need_a_number_for_what_is_missing(tmp_path):
+    path = write_project(tmp_path, TWO.replace("{missing = 0}", "{}"))
+    tensors = (("distance", TensorProto.FLOAT), ("hour", TensorProto.INT64))
+    (tmp_path / "model.onnx").write_bytes(sum_of(*tensors))
+    with pytest.raises(ConfigurationError, match="INT64 has no NaN; give a whole number"):
+        build_recipe(read_recipe(path), tmp_path / "package", None)
 
 
 def test_classes_are_named_and_their_errors_counted(tmp_path):
