@@ -1,7 +1,7 @@
 """The process in which a pickled model runs: it reads frames, predicts, writes frames.
 
-A frame is its length in four bytes and a MessagePack message. The process may write no file and
-start no program: what a model's code tries, it tries here.
+A frame is its length in four bytes and a MessagePack message. The process can put no
+byte into a file: what a model's code tries, it tries here.
 """
 
 import io

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,19 @@ def test_a_library_of_another_version_is_refused() -> None:
         load(b"", manifest(dependencies=pinned))
     with pytest.raises(EngineError, match="not 'score'"):
         load(b"", manifest("score"))
+
+
+def test_the_process_can_put_no_byte_into_a_file(tmp_path: Path) -> None:
+    text = (
+        "from gnomon.runtime.engines import sklearn_worker\n"
+        "sklearn_worker._forbid()\n"
+        "with open('canary', 'w') as file:\n    file.write('x')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert "File too large" in done.stderr
+    assert (tmp_path / "canary").read_bytes() == b""
 
 
 def test_arrays_cross_as_they_are() -> None:
