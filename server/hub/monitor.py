@@ -16,9 +16,10 @@ from sqlalchemy import Connection, func, select, tuple_
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.server.hub import alerts, monitor_losses, windows
-from gnomon.server.hub.monitor_fields import Tally, WatchedFields
+from gnomon.server.hub.monitor_fields import SourceTally, WatchedFields
 from gnomon.server.hub.monitor_intervals import Arrival, MonitorSettings, closed
 from gnomon.server.hub.monitor_judge import ALL_MOVED, SOURCE_MOVED, Judge, Judgement
+from gnomon.server.hub.monitor_missing import MISSING_EXCEEDED
 from gnomon.server.hub.monitor_progress import Interval, Progress, Source, load, save
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
@@ -30,6 +31,9 @@ _log = structlog.get_logger(__name__)
 
 #: Rounds of a step: it must end, for rollouts wait for their turn behind it.
 _ROUNDS = 8
+
+#: Alerts about what a version was held to.
+_AGAINST_REFERENCE = (SOURCE_MOVED, ALL_MOVED, MISSING_EXCEEDED, monitor_losses.ERROR_ROSE)
 
 _WINDOW = schema.window.c
 DEFAULTS = MonitorSettings()
@@ -195,7 +199,7 @@ def _tallies(
     intervals: Sequence[Interval],
     fields: WatchedFields,
     version: str,
-) -> dict[Interval, dict[str, list[Tally]]]:
+) -> dict[Interval, dict[str, SourceTally]]:
     """Return what each source counted in each interval; its partial windows are added up."""
     rows = connection.execute(
         select(
@@ -211,7 +215,7 @@ def _tallies(
             tuple_(_WINDOW.ended_at, _WINDOW.started_at).in_(intervals),
         )
     )
-    found: dict[Interval, dict[str, list[Tally]]] = {interval: {} for interval in intervals}
+    found: dict[Interval, dict[str, SourceTally]] = {interval: {} for interval in intervals}
     for row in rows:
         try:
             window = windows.read(connection, row.digest, row.data)
@@ -220,10 +224,7 @@ def _tallies(
         profile = windows.profile_of(connection, row.digest)
         sources = found[row.ended_at, row.started_at]
         mine = sources.setdefault(row.node, fields.empty())
-        for total, one in zip(
-            mine, fields.tally(window, profile, row.version == version), strict=True
-        ):
-            total.add(one)
+        mine.add(fields.tally(window, profile, row.version == version))
     return found
 
 
@@ -243,5 +244,5 @@ def _close_alerts(connection: Connection, model: str, version: str) -> None:
     """Close what was found against the reference of the version before."""
     change = Change(connection, alerts.MONITOR)
     for alert in alerts.find(connection, model=model, open_only=True, limit=1_000):
-        if alert["kind"] in (SOURCE_MOVED, ALL_MOVED, monitor_losses.ERROR_ROSE):
+        if alert["kind"] in _AGAINST_REFERENCE:
             alerts.close(change, alert["id"], f"judged anew against {model}@{version}")

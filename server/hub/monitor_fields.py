@@ -1,18 +1,25 @@
-"""The fields that the monitor watches for a model, and their cells in any package's windows.
+"""What the monitor watches for a model, and how it lies in any package's windows.
 
 Windows of several formats and versions are compared field by field, where name and layout of the
-cells are equal. An output is another matter: two versions may rightly answer differently, so only
-the windows of the version in service count for it.
+cells are equal, and pair by pair, where the medians are equal too. An output is another matter:
+two versions may rightly answer differently, so only the windows of the version in service count.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.reference import FieldReference, fingerprint
+from gnomon.core.fields import Field
+from gnomon.core.reference import (
+    PAIR_CELLS,
+    FieldReference,
+    PairReference,
+    Reference,
+    fingerprint,
+)
 from gnomon.core.window import Window
 from gnomon.runtime.profile import Profile
 
@@ -25,6 +32,27 @@ class WatchedField:
 
     reference: FieldReference
     name: str  # in the profile
+    is_output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPair:
+    """Two watched fields of one side, and their pair's reference under the names people read."""
+
+    reference: PairReference
+    first: FieldReference
+    second: FieldReference
+    name: tuple[str, str]  # in the profile
+    is_output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A field of which at most a share `allowance` may be missing."""
+
+    name: str
+    allowance: float
+    place: str  # name in the profile
     is_output: bool
 
 
@@ -48,6 +76,22 @@ class Tally:
         return self.total / self.present if self.present else None
 
 
+@dataclass(slots=True)
+class SourceTally:
+    """What one source, or all of them, counted in one interval."""
+
+    fields: list[Tally]
+    pairs: Counts  # pairs × cells
+    gaps: Counts  # limits × (missing rows, all rows)
+
+    def add(self, other: "SourceTally") -> None:
+        """Add what another source, or another window, has counted."""
+        for mine, one in zip(self.fields, other.fields, strict=True):
+            mine.add(one)
+        self.pairs += other.pairs
+        self.gaps += other.gaps
+
+
 class WatchedFields:
     """What is watched for one version of a model.
 
@@ -56,68 +100,126 @@ class WatchedFields:
 
     def __init__(self, profile: Profile) -> None:
         inputs = {one.name for one in profile.input_reference.fields}
-        self.fields = tuple(
-            WatchedField(_named(one, is_output, inputs), one.name, is_output)
-            for is_output, side in (
-                (False, profile.input_reference),
-                (True, profile.output_reference),
-            )
-            for one in side.fields
-            if one.monitored
+        self.fields = tuple(_fields(profile, inputs))
+        self.pairs = tuple(_pairs(self.fields, profile))
+        self.limits = tuple(
+            Limit(_shown(one.name, is_output, inputs), one.missing_allowance, one.name, is_output)
+            for is_output, side, _ in _sides(profile)
+            for one in side
+            if one.missing_allowance < 1.0
         )
         self.block_rows = profile.input_reference.block_rows
 
     @property
     def references(self) -> list[FieldReference]:
-        """The references, in order."""
+        """The fields' references, in order."""
         return [one.reference for one in self.fields]
 
     @property
     def fingerprint(self) -> str:
         """What changes when something else is watched or compared with."""
         return fingerprint(
-            [dataclasses.asdict(one.reference) for one in self.fields], self.block_rows
+            [dataclasses.asdict(one.reference) for one in self.fields],
+            [dataclasses.asdict(one.reference) for one in self.pairs],
+            self.block_rows,
         )
 
-    def empty(self) -> list[Tally]:
-        """Return tallies without rows."""
-        return [Tally(np.zeros(one.reference.cells, dtype=np.int64)) for one in self.fields]
+    def empty(self) -> SourceTally:
+        """Return a tally without rows."""
+        return SourceTally(
+            [Tally(np.zeros(one.reference.cells, dtype=np.int64)) for one in self.fields],
+            np.zeros((len(self.pairs), PAIR_CELLS), dtype=np.int64),
+            np.zeros((len(self.limits), 2), dtype=np.int64),
+        )
 
-    def tally(self, window: Window, profile: Profile, in_service: bool) -> list[Tally]:
-        """Return what a window of any of the model's packages says of each field."""
-        tallies = self.empty()
-        for watched, tally in zip(self.fields, tallies, strict=True):
-            place = self._place(watched, profile)
+    def tally(self, window: Window, profile: Profile, in_service: bool) -> SourceTally:
+        """Return what a window of any of the model's packages says."""
+        found, cells = self.empty(), window.read_cells()
+        sides = {
+            False: (profile.input_reference, cells.fields, cells.pairs),
+            True: (profile.output_reference, cells.outputs, cells.output_pairs),
+        }
+        for watched, tally in zip(self.fields, found.fields, strict=True):
+            side, counts, _ = sides[watched.is_output]
+            place = _field_place(watched, side)
             if place is None or (watched.is_output and not in_service):
                 continue
-            cells = window.output_cells if watched.is_output else window.cells
-            tally.cells = cells(place)
+            tally.cells += counts[place]
             if watched.reference.kind == "numeric":
                 moments = window.output_moments if watched.is_output else window.moments
-                found = moments(place)
-                tally.present = found.count
-                tally.total = found.count * found.mean if found.count else 0.0
-        return tallies
+                read = moments(place)
+                tally.present = read.count
+                tally.total = read.count * read.mean if read.count else 0.0
+        for index, pair in enumerate(self.pairs):
+            side, _, pair_counts = sides[pair.is_output]
+            place = _pair_place(pair, side)
+            if place is not None and (in_service or not pair.is_output):
+                found.pairs[index] = pair_counts[place]
+        for index, limit in enumerate(self.limits):
+            side, counts, _ = sides[limit.is_output]
+            names = [one.name for one in side.fields]
+            if limit.place in names and (in_service or not limit.is_output):
+                of_field = counts[names.index(limit.place)]
+                missing = side.fields[names.index(limit.place)].missing_cell
+                found.gaps[index] = of_field[missing], of_field.sum()
+        return found
 
-    @staticmethod
-    def _place(watched: WatchedField, profile: Profile) -> int | None:
-        side = profile.output_reference if watched.is_output else profile.input_reference
-        for index, one in enumerate(side.fields):
-            if one.name == watched.name:
-                return index if one.layout == watched.reference.layout else None
-        return None
 
-
-def pool(tallies: Mapping[str, Sequence[Tally]], fields: WatchedFields) -> list[Tally]:
+def pool(tallies: Mapping[str, SourceTally], fields: WatchedFields) -> SourceTally:
     """Return all sources together."""
     together = fields.empty()
     for of_source in tallies.values():
-        for total, one in zip(together, of_source, strict=True):
-            total.add(one)
+        together.add(of_source)
     return together
 
 
-def _named(one: FieldReference, is_output: bool, inputs: set[str]) -> FieldReference:
-    if is_output and one.name in inputs:
-        return dataclasses.replace(one, name=f"{one.name} (output)")
-    return one
+def _sides(profile: Profile) -> Iterator[tuple[bool, Sequence[Field], Reference]]:
+    yield False, profile.inputs, profile.input_reference
+    yield True, profile.outputs, profile.output_reference
+
+
+def _fields(profile: Profile, inputs: Iterable[str]) -> Iterator[WatchedField]:
+    for is_output, side, reference in _sides(profile):
+        units = {one.name: one.unit for one in side if one.unit}
+        for one in reference.fields:
+            if one.monitored:
+                # A unit that a person has written into the profile is worth more.
+                shown = dataclasses.replace(
+                    one,
+                    name=_shown(one.name, is_output, inputs),
+                    unit=units.get(one.name, one.unit),
+                )
+                yield WatchedField(shown, one.name, is_output)
+
+
+def _pairs(fields: Sequence[WatchedField], profile: Profile) -> Iterator[WatchedPair]:
+    watched = {(one.is_output, one.name): one.reference for one in fields}
+    for is_output, _, reference in _sides(profile):
+        for pair in reference.pairs:
+            first = watched.get((is_output, pair.first))
+            second = watched.get((is_output, pair.second))
+            if first is None or second is None:
+                continue
+            shown = dataclasses.replace(pair, first=first.name, second=second.name)
+            yield WatchedPair(shown, first, second, (pair.first, pair.second), is_output)
+
+
+def _shown(name: str, is_output: bool, inputs: Iterable[str]) -> str:
+    return f"{name} (output)" if is_output and name in inputs else name
+
+
+def _field_place(watched: WatchedField, side: Reference) -> int | None:
+    for index, one in enumerate(side.fields):
+        if one.name == watched.name:
+            return index if one.layout == watched.reference.layout else None
+    return None
+
+
+def _pair_place(watched: WatchedPair, side: Reference) -> int | None:
+    """Return the pair's place where its rows were parted at the same medians."""
+    known = {one.name: (one.median, one.tie_sign) for one in side.fields}
+    wanted = [(one.median, one.tie_sign) for one in (watched.first, watched.second)]
+    for index, pair in enumerate(side.pairs):
+        if (pair.first, pair.second) == watched.name:
+            return index if [known[pair.first], known[pair.second]] == wanted else None
+    return None

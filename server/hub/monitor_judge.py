@@ -11,8 +11,9 @@ from gnomon.core.detectors.fleet import FleetDetector
 from gnomon.core.distances.psi import PSEUDO_COUNT, psi
 from gnomon.core.reference import FieldReference
 from gnomon.server.hub.alerts import Condition
-from gnomon.server.hub.monitor_fields import Tally, WatchedFields, pool
+from gnomon.server.hub.monitor_fields import SourceTally, Tally, WatchedFields, pool
 from gnomon.server.hub.monitor_intervals import MonitorSettings
+from gnomon.server.hub.monitor_missing import missing_conditions
 from gnomon.server.hub.monitor_progress import Interval
 
 #: Distances are kept source by source up to so many sources; beyond, for all of them together.
@@ -24,7 +25,7 @@ ALL_MOVED = "all_moved"
 
 _DAY_MS = 86_400_000
 
-Tallies = Mapping[str, Sequence[Tally]]
+Tallies = Mapping[str, SourceTally]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class Judge:
         self._model = model
         self._version = version
         self._fields = fields
+        self._level = 1.0 / settings.windows_per_false_alarm
         self._detector = FleetDetector(
             fields.references,
+            pairs=[one.reference for one in fields.pairs],
             windows_per_false_alarm=settings.windows_per_false_alarm,
             tolerance=settings.tolerance,
             block_rows=fields.block_rows,
@@ -60,21 +63,27 @@ class Judge:
         return self._detector.state()
 
     def judge(self, interval: Interval, tallies: Tallies) -> Judgement:
-        """Show the detectors one interval: for each source, its tallies field by field."""
+        """Show the detectors one interval: for each source, what it has counted."""
         found = self._detector.update(
-            {source: [one.cells for one in of_source] for source, of_source in tallies.items()}
+            {source: [one.cells for one in of.fields] for source, of in tallies.items()},
+            {source: list(of.pairs) for source, of in tallies.items()},
         )
         together = pool(tallies, self._fields)
         result = Judgement()
-        result.distances.extend(self._distances(interval, "", together))
+        result.distances.extend(self._distances(interval, "", together.fields))
         if len(tallies) <= MOST_SOURCES:
             for source, of_source in tallies.items():
-                result.distances.extend(self._distances(interval, source, of_source))
+                result.distances.extend(self._distances(interval, source, of_source.fields))
         suspects = {name: list(sources) for name, sources in found.suspects.items()}
         for source, alarm in found.alone:
             result.conditions.append(self._alone(interval, source, alarm, tallies, suspects))
         for alarm in found.world:
-            result.conditions.append(self._world(interval, alarm, together, suspects))
+            result.conditions.append(self._world(interval, alarm, together.fields, suspects))
+        result.conditions.extend(
+            missing_conditions(
+                self._model, self._version, self._fields.limits, interval, tallies, self._level
+            )
+        )
         return result
 
     def _distances(
@@ -103,21 +112,30 @@ class Judge:
         tallies: Tallies,
         suspects: Mapping[str, list[str]],
     ) -> Condition:
-        index = self._index(alarm)
-        peers = self._fields.empty()[index]
-        for name, of_source in tallies.items():
-            if name != source:
-                peers.add(of_source[index])
-        means = _means(tallies[source][index].mean, "here", peers.mean, "at its peers")
+        mean, mean_of_peers = self._means_of(source, alarm, tallies)
+        means = _means(mean, "here", mean_of_peers, "at its peers")
         text = f"{source} alone: {alarm.description}{means}, since about {_since(interval, alarm)}"
         evidence = _evidence(interval, alarm) | {
-            "mean": tallies[source][index].mean,
-            "mean_of_peers": peers.mean,
+            "mean": mean,
+            "mean_of_peers": mean_of_peers,
             "suspects": suspects,
         }
         return Condition(
             self._model, SOURCE_MOVED, source, alarm.field, self._version, text, evidence
         )
+
+    def _means_of(
+        self, source: str, alarm: Alarm, tallies: Tallies
+    ) -> tuple[float | None, float | None]:
+        """Return the mean of a source and of its peers; none for a pair."""
+        index = self._index(alarm)
+        if index is None:
+            return None, None
+        peers = self._fields.empty().fields[index]
+        for name, of_source in tallies.items():
+            if name != source:
+                peers.add(of_source.fields[index])
+        return tallies[source].fields[index].mean, peers.mean
 
     def _world(
         self,
@@ -127,19 +145,21 @@ class Judge:
         suspects: Mapping[str, list[str]],
     ) -> Condition:
         index = self._index(alarm)
-        reference, mean = self._fields.references[index], together[index].mean
-        means = _means(mean, "now", reference.mean, "in the training data")
+        mean = None if index is None else together[index].mean
+        before = None if index is None or mean is None else self._fields.references[index].mean
+        means = _means(mean, "now", before, "in the training data")
         text = f"all sources: {alarm.description}{means}, since about {_since(interval, alarm)}"
         evidence = _evidence(interval, alarm) | {
             "mean": mean,
-            "mean_of_reference": reference.mean if mean is not None else None,
+            "mean_of_reference": before,
             "suspects": suspects,
         }
         return Condition(self._model, ALL_MOVED, "", alarm.field, self._version, text, evidence)
 
-    def _index(self, alarm: Alarm) -> int:
+    def _index(self, alarm: Alarm) -> int | None:
+        """Return the place of the field that an alarm is about; none for a pair."""
         names = [one.name for one in self._fields.references]
-        return names.index(alarm.field)
+        return names.index(alarm.field) if alarm.field in names else None
 
 
 def _evidence(interval: Interval, alarm: Alarm) -> dict[str, Any]:
