@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gnomon import Client
 from gnomon.core import latency
+from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.tally import Tally
+from gnomon.server.serving.grpc_door import DoorSettings
 from gnomon.server.serving.metrics import BOUNDS, _buckets, _seconds
+from gnomon.server.serving.native_door import NativeDoor, why_not
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 LABELS = {"model": "eta", "version": "1", "route": "eta", "shadow": "false"}
@@ -67,6 +71,35 @@ def test_every_door_is_counted_once(served: Any, rest: httpx.Client) -> None:
         assert value(samples, "gnomon_requests_under_way") == 0
         # What was handed to the sink stays counted.
         served.runtime.flush()
+
+
+def test_the_native_door_is_counted_too(served: Any, rest: httpx.Client) -> None:
+    settings = DoorSettings(port=0)
+    if why_not(settings):
+        pytest.skip(f"the native door cannot serve here: {why_not(settings)}")
+
+    async def make() -> tuple[NativeDoor, str]:
+        door = NativeDoor(served.handler, settings)
+        return door, await door.open()
+
+    door, address = served.run(make())
+    try:
+        with Client(address) as client:
+            for count in (1, 2):
+                for _ in range(5):
+                    client.predict("eta", GOOD)
+                with pytest.raises(InvalidInput):
+                    client.predict("eta", GOOD | {"distance": -1})
+                for _ in range(2):
+                    samples = scrape(rest)
+                    requests = "gnomon_requests_total"
+                    assert value(samples, requests, **LABELS, outcome="answered") == 5 * count
+                    assert value(samples, requests, **LABELS, outcome="refused") == count
+                    durations = "gnomon_request_duration_seconds_count"
+                    assert value(samples, durations, **LABELS) == 5 * count
+                    served.runtime.flush()
+    finally:
+        served.run(door.close(0))
 
 
 def test_a_package_that_left_keeps_its_counts(
