@@ -7,8 +7,9 @@ from what is placed and rolled out, so they are never set. All others are people
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, Subquery, delete, literal, select, tuple_, union_all
+from sqlalchemy import Connection, Select, Subquery, delete, literal, select, tuple_, union_all
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
 from gnomon.runtime.manifest import NAME_PATTERN
@@ -29,17 +30,31 @@ _ROLLOUT = schema.rollout.c
 _VERSION = schema.version.c
 
 
+def _parts() -> dict[str, Select[Any]]:
+    """Return what each alias that follows from something is, as model, alias and version."""
+    return {
+        CHAMPION: select(
+            _PLACEMENT.model, literal(CHAMPION).label("alias"), _PLACEMENT.version
+        ).where(_PLACEMENT.ended_at.is_(None)),
+        CHALLENGER: select(
+            _ROLLOUT.model,
+            literal(CHALLENGER).label("alias"),
+            _ROLLOUT.candidate.label("version"),
+        ).where(_ROLLOUT.state.in_(ACTIVE)),
+    }
+
+
 def table() -> Subquery:
     """Return all aliases as a table of `model`, `alias` and `version`."""
-    return union_all(
-        select(_ALIAS.model, _ALIAS.alias, _ALIAS.version),
-        select(_PLACEMENT.model, literal(CHAMPION), _PLACEMENT.version).where(
-            _PLACEMENT.ended_at.is_(None)
-        ),
-        select(_ROLLOUT.model, literal(CHALLENGER), _ROLLOUT.candidate).where(
-            _ROLLOUT.state.in_(ACTIVE)
-        ),
-    ).subquery("aliases")
+    own = select(_ALIAS.model, _ALIAS.alias, _ALIAS.version)
+    return union_all(own, *_parts().values()).subquery("aliases")
+
+
+def called(alias: str) -> Select[Any]:
+    """Return model and version of all that an alias stands for."""
+    own = select(_ALIAS.model, _ALIAS.alias, _ALIAS.version).where(_ALIAS.alias == alias)
+    named = _parts().get(alias, own).subquery().c
+    return select(named.model, named.version)
 
 
 def of_model(connection: Connection, model: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What the hub knows of a package by its digest; packages never change, so it is kept once read."""
 
 import base64
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,11 +117,12 @@ def models(connection: Connection) -> list[dict[str, Any]]:
         select(_VERSION.name, func.count(_VERSION.version.distinct()).label("versions"))
         .group_by(_VERSION.name)
         .order_by(_VERSION.name)
-    )
+    ).all()
+    newest = _newest(connection)
     return [
         {
             "name": row.name,
-            "versions": _newest(connection, row.name),
+            "versions": newest[row.name],
             "version_count": row.versions,
             "in_service": placed.get(row.name),
         }
@@ -128,12 +130,17 @@ def models(connection: Connection) -> list[dict[str, Any]]:
     ]
 
 
-def _newest(connection: Connection, model: str) -> list[str]:
-    """Return a model's newest versions, the newest last."""
-    rows = connection.scalars(
-        select(_VERSION.version)
-        .where(_VERSION.name == model)
-        .order_by(_VERSION.published_at.desc(), _VERSION.digest.desc())
-        .limit(_NEWEST)
+def _newest(connection: Connection) -> dict[str, list[str]]:
+    """Return each model's newest versions, the newest last."""
+    order = (_VERSION.published_at.desc(), _VERSION.digest.desc())
+    place = func.row_number().over(partition_by=_VERSION.name, order_by=order)
+    ranked = select(_VERSION.name, _VERSION.version, place.label("place")).subquery().c
+    rows = connection.execute(
+        select(ranked.name, ranked.version)
+        .where(ranked.place <= _NEWEST)
+        .order_by(ranked.name, ranked.place.desc())
     )
-    return list(dict.fromkeys(rows))[::-1]
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for name, version in rows:
+        found[name][version] = None
+    return {name: list(versions) for name, versions in found.items()}

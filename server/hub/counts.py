@@ -52,10 +52,14 @@ def _add(
     )
 
 
-def by_outcome(connection: Connection, model: str | None) -> list[dict[str, Any]]:
-    """Return rows by model, version, node, shadow and outcome, as JSON."""
+def by_outcome(
+    connection: Connection, model: str | None, limit: int | None = None, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return rows by model, version, node, shadow and outcome, as JSON; in pages, if wanted."""
     wanted = select(schema.tally)
-    return _listed(connection, wanted if model is None else wanted.where(_TALLY.model == model))
+    if model is not None:
+        wanted = wanted.where(_TALLY.model == model)
+    return _listed(connection, wanted.order_by(*_KEY).limit(limit).offset(offset))
 
 
 def current(connection: Connection) -> list[dict[str, Any]]:
@@ -63,16 +67,13 @@ def current(connection: Connection) -> list[dict[str, Any]]:
 
     It grows with the fleet and not with its history.
     """
-    named = aliases.table().c
-    now = select(named.model, named.version).where(
-        named.alias.in_((aliases.CHAMPION, aliases.CHALLENGER))
-    )
+    now = aliases.called(aliases.CHAMPION).union(aliases.called(aliases.CHALLENGER))
     wanted = select(schema.tally).where(tuple_(_TALLY.model, _TALLY.version).in_(now))
-    return _listed(connection, wanted.union_all(select(schema.tally).where(schema.IS_UNREAD)))
+    unread = select(schema.tally).where(schema.IS_UNREAD)
+    return _listed(connection, wanted.union_all(unread).order_by(*_KEY))
 
 
 def _listed(
     connection: Connection, wanted: Select[Any] | CompoundSelect[Any]
 ) -> list[dict[str, Any]]:
-    rows = connection.execute(wanted.order_by(*_KEY)).mappings()
-    return [dict(row) for row in rows if row["rows"]]
+    return [dict(row) for row in connection.execute(wanted).mappings() if row["rows"]]

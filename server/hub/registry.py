@@ -20,7 +20,7 @@ from gnomon.runtime import layout
 from gnomon.runtime.errors import Conflict, InvalidInput, PackageError
 from gnomon.runtime.manifest import Manifest, decode_manifest
 from gnomon.runtime.package import Package
-from gnomon.server.hub import gate, keys
+from gnomon.server.hub import gate, keys, search
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.blobs import Blobs, check_digest
 from gnomon.server.hub.store.change import Change
@@ -140,9 +140,7 @@ def _record(change: Change, package: Package, profile: bytes, publisher: str) ->
                 name=manifest.name,
                 version=manifest.version,
                 format=manifest.format,
-                owner=manifest.owner,
-                risk_tier=manifest.risk_tier,
-                dataset=manifest.reproducibility.dataset_fingerprint,
+                **search.columns_of(manifest, publisher),
                 manifest=msgspec.json.decode(package.manifest_bytes),
                 envelopes=envelopes,
                 profile=profile,

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, Connection, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, select, tuple_
 
 from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.manifest import Manifest
 from gnomon.server.hub import aliases, tags
 from gnomon.server.hub.store import schema
+
+#: Characters of the columns of the table `version`.
+_OWNER, _TIER, _DATASET, _WORDS = 255, 64, 255, 512
 
 _VERSION = schema.version.c
 _SHOWN = (
@@ -22,7 +26,6 @@ _SHOWN = (
     _VERSION.risk_tier,
     _VERSION.dataset,
 )
-_TEXTS = (_VERSION.name, _VERSION.version, _VERSION.publisher, _VERSION.owner)
 
 
 class Search(BaseModel):
@@ -49,6 +52,21 @@ class Search(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1_000)] = 50
     cursor: str | None = None
     """`next` of the page before."""
+
+
+def columns_of(manifest: Manifest, publisher: str) -> dict[str, str]:
+    """Return the columns of the table `version` by which a package is found; each is cut."""
+    return {
+        "owner": manifest.owner[:_OWNER],
+        "risk_tier": manifest.risk_tier[:_TIER],
+        "dataset": manifest.reproducibility.dataset_fingerprint[:_DATASET],
+        "words": words_of(manifest.name, manifest.version, publisher, manifest.owner),
+    }
+
+
+def words_of(name: str, version: str, publisher: str, owner: str) -> str:
+    """Return what a search for text looks at."""
+    return f"{name}@{version} {publisher} {owner}".casefold()[:_WORDS]
 
 
 def search(connection: Connection, wanted: Search) -> dict[str, Any]:
@@ -92,9 +110,8 @@ def _conditions(wanted: Search) -> list[ColumnElement[bool]]:
     )
     conditions = [column == value for column, value in equal if value is not None]
     if wanted.text:
-        conditions.append(
-            or_(*(column.icontains(wanted.text, autoescape=True) for column in _TEXTS))
-        )
+        text = wanted.text.casefold()
+        conditions.append(_VERSION.words.contains(text, autoescape=True))
     if wanted.since is not None:
         conditions.append(_VERSION.published_at >= wanted.since)
     if wanted.until is not None:
@@ -107,10 +124,7 @@ def _conditions(wanted: Search) -> list[ColumnElement[bool]]:
 
 
 def _is_called(alias: str) -> ColumnElement[bool]:
-    named = aliases.table().c
-    return tuple_(_VERSION.name, _VERSION.version).in_(
-        select(named.model, named.version).where(named.alias == alias)
-    )
+    return tuple_(_VERSION.name, _VERSION.version).in_(aliases.called(alias))
 
 
 def _is_tagged(tag: str) -> ColumnElement[bool]:

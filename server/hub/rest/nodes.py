@@ -77,7 +77,11 @@ def list_events(
 
 @nodes_router.get("/counts")
 def count_rows(
-    database: DatabaseDependency, model: str | None = None, current: bool = False
+    database: DatabaseDependency,
+    model: str | None = None,
+    current: bool = False,
+    limit: Annotated[int | None, Query(ge=1, le=100_000)] = None,
+    offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
 ) -> list[dict[str, Any]]:
     """Count rows by model, version, node, shadow and outcome; exact, from the windows.
 
@@ -86,7 +90,7 @@ def count_rows(
     with database.read() as connection:
         if current and model is None:
             return counts.current(connection)
-        return counts.by_outcome(connection, model)
+        return counts.by_outcome(connection, model, limit, offset)
 
 
 @nodes_router.post("/labels", status_code=201)

@@ -82,15 +82,16 @@ version = Table(
     _time("published_at"),
     _name("publisher"),
     # From the manifest, to be searched for; the dataset by its fingerprint.
-    Column("owner", StorableText, nullable=False, server_default=""),
-    Column("risk_tier", StorableText, nullable=False, server_default=""),
-    Column("dataset", StorableText, nullable=False, server_default=""),
+    Column("owner", StorableText(255), nullable=False, server_default=""),
+    Column("risk_tier", StorableText(64), nullable=False, server_default=""),
+    Column("dataset", StorableText(255), nullable=False, server_default=""),
+    Column("words", StorableText(512), nullable=False, server_default=""),  # search.words_of
     # What is long stands last: SQLite reads a row from its start.
     Column("manifest", JSON, nullable=False),
     Column("envelopes", JSON, nullable=False),  # DSSE envelopes, as text
     Column("profile", LargeBinary, nullable=False),  # profile.json, for the monitor
     UniqueConstraint("name", "version", "format"),
-    Index(None, "name", "published_at", "digest"),
+    Index("ix_version_newest", "name", "published_at", "digest", "version"),
     Index(None, "dataset"),
     # All that a search looks at, so that it need not touch the long rows.
     Index(
@@ -104,6 +105,7 @@ version = Table(
         "owner",
         "risk_tier",
         "dataset",
+        "words",
     ),
 )
 

@@ -50,7 +50,9 @@ def settings_type(section: str) -> Any:
 
 def shown(origin: Origin) -> str:
     """Return a setting's value as text; secrets are masked."""
-    secret = any(word in origin.name for word in ("token", "key", "password", "secret"))
+    secret = any(
+        word in origin.name for word in ("token", "key", "password", "secret", "database_url")
+    )
     return "(set)" if secret and origin.value else str(origin.value)
 
 

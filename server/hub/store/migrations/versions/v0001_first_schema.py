@@ -362,9 +362,10 @@ def upgrade() -> None:
         sa.Column("format", sa.String(length=64), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=False),
         sa.Column("publisher", sa.String(length=64), nullable=False),
-        sa.Column("owner", sa.String(), server_default="", nullable=False),
-        sa.Column("risk_tier", sa.String(), server_default="", nullable=False),
-        sa.Column("dataset", sa.String(), server_default="", nullable=False),
+        sa.Column("owner", sa.String(length=255), server_default="", nullable=False),
+        sa.Column("risk_tier", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("dataset", sa.String(length=255), server_default="", nullable=False),
+        sa.Column("words", sa.String(length=512), server_default="", nullable=False),
         sa.Column("manifest", sa.JSON(), nullable=False),
         sa.Column("envelopes", sa.JSON(), nullable=False),
         sa.Column("profile", sa.LargeBinary(), nullable=False),
@@ -374,9 +375,9 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        op.f("ix_version_name_published_at_digest"),
+        "ix_version_newest",
         "version",
-        ["name", "published_at", "digest"],
+        ["name", "published_at", "digest", "version"],
         unique=False,
     )
     op.create_index(op.f("ix_version_dataset"), "version", ["dataset"], unique=False)
@@ -393,6 +394,7 @@ def upgrade() -> None:
             "owner",
             "risk_tier",
             "dataset",
+            "words",
         ],
         unique=False,
     )
