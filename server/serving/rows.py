@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from gnomon.core.violations import Violation
+from gnomon.core.violations import Violation, expectation
 from gnomon.runtime import routes
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.runtime.explaining import describe
@@ -58,13 +58,14 @@ def predict_rows(
     at: datetime | float | None = None,
     partial: bool = False,
 ) -> RowAnswers:
-    """Answer rows; a field that only some rows have is missing in the others.
+    """Answer rows; a field that only some rows have is missing in the others, if it may be.
 
     Raises:
         GnomonError: as `Runtime.predict_columns`; with `partial`, no `InvalidInput` for bad rows.
     """
     options: dict[str, Any] = {"key": key, "at": at}
     if not partial or not rows:
+        _check_even(runtime, route, rows, request_id, options)
         return _answers(route, _ask(runtime, route, rows, request_id, options), len(rows))
     # Both halves must be judged and answered by one version, so chance is not asked twice.
     options["key"] = key = request_id if key is None else key
@@ -88,6 +89,51 @@ def _ask(
     if len(rows) == 1:
         return runtime.predict(route, rows[0], request_id=request_id, **options)
     return runtime.predict_columns(route, columns_of(rows), request_id=request_id, **options)
+
+
+def _check_even(
+    runtime: Runtime, route: str, rows: Sequence[Row], request_id: str, options: Mapping[str, Any]
+) -> None:
+    """Refuse rows that lack a required field which others have: as columns, it would be missing.
+
+    Raises:
+        InvalidInput: so it is; the request was counted as refused.
+    """
+    if all(row.keys() == rows[0].keys() for row in rows):
+        return
+    given = columns_of(rows)
+    required = [
+        field
+        for field in _model(runtime, route, options["key"] or request_id).inputs.fields
+        if field.required and field.name in given
+    ]
+    lacking = [
+        (number, field)
+        for number, row in enumerate(rows)
+        for field in required
+        if field.name not in row
+    ]
+    if not lacking:
+        return
+    for _, field in lacking:
+        given.pop(field.name, None)
+    with contextlib.suppress(InvalidInput):
+        runtime.predict_columns(route, given, request_id=request_id, **options)
+    number, field = lacking[0]
+    raise InvalidInput(
+        f"row {number}: field {field.name!r} is not there; right would be "
+        f"{expectation(field, 'required')} (and {len(lacking) - 1} more)",
+        details=[
+            {
+                "row": number,
+                "field": field.name,
+                "rule": "required",
+                "value": None,
+                "expected": expectation(field, "required"),
+            }
+            for number, field in lacking[:_BROKEN_LIMIT]
+        ],
+    )
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, list[Any]]:

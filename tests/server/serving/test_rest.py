@@ -219,6 +219,21 @@ def test_one_bad_row_refuses_the_request(served: Any, rest: httpx.Client) -> Non
     assert problem(rest.post("/v1/models/x:predict", json={"instances": [GOOD]}))[0] == 404
 
 
+def test_a_row_that_lacks_a_field_is_judged_alike_alone_and_among_others(
+    served: Any, rest: httpx.Client
+) -> None:
+    # Wind may be null, but its key is required.
+    lacking = {"distance": 800.0, "carrier": "UA"}
+    for number, rows in enumerate(([lacking], [GOOD, lacking], [lacking, GOOD, GOOD])):
+        answer = rest.post(PREDICT, json={"instances": rows})
+        assert problem(answer) == (422, "invalid_input")
+        (detail,) = answer.json()["details"]
+        found = (detail["row"], detail["field"], detail["rule"])
+        assert found == (1 if number == 1 else 0, "wind", "required")
+        assert detail["expected"] == "a value of kind float64 under this name"
+    assert served.counted() == {"refused": 6}
+
+
 def test_partial_answers_mark_the_bad_rows(served: Any, rest: httpx.Client) -> None:
     rows = [GOOD | {"distance": -1}, GOOD, {"wind": 1.0}, GOOD | {"wind": 900}, GOOD | {"x": 1}]
     body = {"instances": rows, "partial": True, "id": "q"}
