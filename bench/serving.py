@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,15 @@ ROUNDS = 5
 LOADS = ((1, 1), (8, 1), (64, 1), (1, 8), (8, 8))
 #: Those that are measured beside a busy thread too.
 BUSY_LOADS = ((1, 1), (8, 8))
-CALLS = 100_000
+CALLS = 10_000
+STAGE_ROUNDS = 20
 #: Server CPU in µs a request that is promised, by concurrency.
 PROMISED_US = {1: 14.0, 64: 9.0}
 #: Seconds of each measurement.
 SECONDS = 2
 
 Loads = tuple[tuple[int, int], ...]
+Stages = Mapping[str, float]
 #: By door, connections and streams: ns of CPU and of time a request.
 Figures = dict[tuple[str, int, int], tuple[float, float]]
 
@@ -200,20 +203,27 @@ def _stages(package: Package, request: bytes) -> list[Result]:
     try:
         runtime.load(package)
         runtime.apply([single("bench", package.digest)])
-        table = Table(1.0)
-        runtime.watch(lambda served: table.publish(native_lanes(served)))
-        for _ in range(CALLS):
-            if table.try_message(request) is None:
-                raise RuntimeError("the request went to Python")
-        stages = table.stages
+        best: Stages = {}
+        for _ in range(STAGE_ROUNDS):
+            stages = _stage_round(runtime, request)
+            if not best or sum(stages.values()) < sum(best.values()):
+                best = stages
     finally:
         runtime.close()
-    whole = sum(stages.values())
-    checks = stages["check inputs"] + stages["check outputs"] + stages["count"]
-    parts = [
-        Result(f"stage: {name}, of all stages", "req", ns, whole) for name, ns in stages.items()
-    ]
+    whole = sum(best.values())
+    checks = best["check inputs"] + best["check outputs"] + best["count"]
+    parts = [Result(f"stage: {name}, of all stages", "req", ns, whole) for name, ns in best.items()]
     return [*parts, Result("contract and window, of all stages", "req", checks, whole)]
+
+
+def _stage_round(runtime: Runtime, request: bytes) -> Stages:
+    table = Table(1.0)
+    runtime.watch(follow := lambda served: table.publish(native_lanes(served)))
+    for _ in range(CALLS):
+        if table.try_message(request) is None:
+            raise RuntimeError("the request went to Python")
+    runtime.unwatch(follow)
+    return table.stages
 
 
 if __name__ == "__main__":

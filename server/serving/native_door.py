@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 #: What the loop bears beside the door's settings; bytes, counts and seconds by their names.
 _LIMITS: Mapping[str, float] = {
     "header_bytes": 16 << 10,
-    "total_bytes": 512 << 20,
+    "total_bytes": 256 << 20,
     "connections": 1_024,
     "waiting_calls": 1_024,
     "header_seconds": 10.0,

@@ -116,7 +116,10 @@ void queue_put(struct loop *loop, struct call *call) {
         pthread_cond_signal(&loop->arrived);
     }
     pthread_mutex_unlock(&loop->lock);
-    if (is_full) call_refuse(call, STATUS_RESOURCE_EXHAUSTED, "too many calls wait; try later");
+    if (is_full) {
+        call_add_trailer(call, "gnomon-code", 11, "overloaded", 10);
+        call_refuse(call, STATUS_RESOURCE_EXHAUSTED, "too many calls wait; try later");
+    }
 }
 
 struct call *queue_take(struct loop *loop) {

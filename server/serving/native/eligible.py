@@ -33,6 +33,9 @@ def native_lanes(served: Mapping[str, Served]) -> dict[str, Lane]:
             lanes[name] = _lane(name, one)
         except ValueError as why:
             _log.info("route %s is answered by Python: %s", name, why)
+        except Exception:
+            # The handler answers it all the same; a swap of routes must not fail for want of speed.
+            _log.exception("route %s is answered by Python, since its lane could not be laid", name)
     return lanes
 
 

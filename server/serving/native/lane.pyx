@@ -440,22 +440,20 @@ cdef class Table:
 
     cdef Declined answer(self, const uint8_t* message, size_t size, buffer* out) noexcept nogil:
         cdef int64_t started = monotonic_ns()
-        self.begin(started)
         cdef double moment = epoch_seconds()
         cdef int32_t code
-        cdef Declined declined
-        if request_read(message, size, self.asked):
-            return NOT_USUAL
+        cdef Declined declined = NOT_USUAL
         with self.guard:
-            code = text_code(
-                &self.names, <const char*>self.asked.model.data, self.asked.model.size
-            )
-            if code < 0:
-                declined = NO_LANE
-            else:
-                declined = SERVE(
-                    self.lanes[code], self, self.asked, started, moment, out
+            self.begin(started)
+            if request_read(message, size, self.asked) == 0:
+                code = text_code(
+                    &self.names, <const char*>self.asked.model.data, self.asked.model.size
                 )
+                if code < 0:
+                    declined = NO_LANE
+                else:
+                    declined = SERVE(self.lanes[code], self, self.asked, started, moment, out)
+            self.counts[<int>declined] += 1
         return declined
 
 
@@ -531,9 +529,7 @@ cdef int write_response(
 cdef int table_answer(
     Table table, const uint8_t* message, size_t size, buffer* out
 ) noexcept nogil:
-    cdef Declined declined = table.answer(message, size, out)
-    table.counts[<int>declined] += 1
-    return <int>declined
+    return <int>table.answer(message, size, out)
 
 
 cdef bint is_same(const slice* one, const slice* other) noexcept nogil:

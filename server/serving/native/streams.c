@@ -43,6 +43,13 @@ static int on_begin_headers(h2_session *session, const h2_frame *frame, void *us
     return h2.session_set_stream_user_data(session, stream, call) ? H2_CONNECTION_FAILED : 0;
 }
 
+static int is_grpc(const uint8_t *type, size_t size) {
+    static const char grpc[] = "application/grpc";
+    size_t length = sizeof grpc - 1;
+    return size >= length && !memcmp(type, grpc, length) &&
+           (size == length || type[length] == '+' || type[length] == ';');
+}
+
 static void read_path(struct call *call, const uint8_t *value, size_t size) {
     call->is_known = size <= PATH_LIMIT;
     call->path_size = call->is_known ? size : 0;
@@ -68,8 +75,7 @@ static int on_header(h2_session *session, const h2_frame *frame, const uint8_t *
             call->http_status = 405;
         break;
     case 12:
-        if (!memcmp(name, "content-type", 12) &&
-            (value_size < 16 || memcmp(value, "application/grpc", 16)))
+        if (!memcmp(name, "content-type", 12) && !is_grpc(value, value_size))
             call->http_status = 415;
         else if (!memcmp(name, "grpc-timeout", 12)) {
             uint64_t timeout = read_timeout(value, value_size);

@@ -259,10 +259,12 @@ static int has_expired(struct connection *connection) {
     if (connection->header_since && now > connection->header_since + header) return 1;
     if (!connection->completed && now > connection->heard + header) return 1;
     if (connection->waits_to_write && now > connection->wrote + header) return 1;
-    if (now <= connection->heard + idle) return 0;
-    for (struct call *call = connection->calls; call; call = call->newer)
+    int is_arriving = 0;
+    for (struct call *call = connection->calls; call; call = call->newer) {
         if (call->state != CALL_RECEIVING && call->state != CALL_ANSWERING) return 0;
-    return 1;
+        is_arriving |= call->state == CALL_RECEIVING;
+    }
+    return now > connection->heard + (is_arriving ? header : idle);
 }
 
 /* Refuse the calls with Python whose time is over. */
@@ -295,7 +297,12 @@ static void tick(struct loop *loop) {
         next = one->next;
         int has_news = end_late_calls(one);
         if (is_long) {
-            if (has_expired(one)) one->is_broken = has_news = 1;
+            if (has_expired(one)) {
+                /* Who merely had nothing to say is told so. */
+                if (one->calls || !one->completed) one->is_broken = 1;
+                h2.session_terminate_session(one->session, H2_NO_ERROR);
+                has_news = 1;
+            }
             if (one->control > CONTROL_PER_SECOND * span / SECOND + CONTROL_PER_SECOND / 4) {
                 h2.session_terminate_session(one->session, H2_ENHANCE_YOUR_CALM);
                 has_news = 1;

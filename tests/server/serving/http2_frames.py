@@ -48,15 +48,20 @@ def varint(value: int) -> bytes:
     return bytes([*made, value])
 
 
-def request_headers(path: str = INFER, **extra: str) -> list[tuple[str, str]]:
+def request_headers(
+    path: str = INFER,
+    method: str = "POST",
+    content_type: str = "application/grpc",
+    **extra: str,
+) -> list[tuple[str, str]]:
     """Return the headers of a good call; `extra` have `_` for `-`."""
     return [
-        (":method", "POST"),
+        (":method", method),
         (":scheme", "http"),
         (":path", path),
         (":authority", "localhost"),
         ("te", "trailers"),
-        ("content-type", "application/grpc"),
+        ("content-type", content_type),
         *((name.replace("_", "-"), value) for name, value in extra.items()),
     ]
 

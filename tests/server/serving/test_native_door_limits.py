@@ -2,7 +2,10 @@
 
 import asyncio
 import random
+import shutil
 import struct
+import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.package import Package
 from gnomon.runtime.routes import single
+from gnomon.server.serving import native_door
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor
 from gnomon.server.serving.native.eligible import native_lanes
@@ -120,6 +124,8 @@ def test_a_message_that_is_too_large_is_refused_before_it_is_read(
         (http2.prefixed(b""), {"grpc_timeout": "0n"}),
         (http2.prefixed(b""), {"grpc_timeout": "nonsense"}),
         (http2.prefixed(b""), {"padding": "x" * 20_000}),
+        (http2.prefixed(b""), {"method": "PUT"}),
+        (http2.prefixed(b""), {"content_type": "application/grpc-web"}),
     ],
 )
 def test_what_is_no_good_call_ends_at_once(
@@ -162,6 +168,40 @@ def test_headers_that_never_end_are_cut_off(
         raise AssertionError("the flood was borne")
     assert drip.is_closed(5)
     assert is_well(served)
+
+
+def test_a_request_that_stalls_is_cut_off(
+    served: Bounded, connect: Callable[..., http2.Connection]
+) -> None:
+    raw = connect()
+    raw.send(http2.call(1, request().SerializeToString()))
+    assert raw.ends(1).kind == http2.HEADERS
+    raw.send(http2.frame(http2.HEADERS, 4, 3, http2.block(http2.request_headers())))
+    raw.send(http2.frame(http2.DATA, 0, 3, b"\0\0\0\1\0" + b"x" * 100))
+    assert raw.is_closed(5)
+    assert served.door.counts["held_bytes"] == 0
+
+
+def test_h2load_is_answered(served: Bounded) -> None:
+    if shutil.which("h2load") is None:
+        pytest.skip("h2load is not installed (package nghttp2-client)")
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(http2.prefixed(request().SerializeToString()))
+        body.flush()
+        done = subprocess.run(
+            [
+                *("h2load", "-n", "4000", "-c", "8", "-m", "16", "-d", body.name),
+                *("-H", "content-type: application/grpc", "-H", "te: trailers"),
+                f"http://{served.address}{http2.INFER}",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    assert "4000 succeeded, 0 failed, 0 errored" in done.stdout
+    assert served.counted() == {"answered": 4_000}
+    assert served.door.counts["taken"] == 4_000
 
 
 def test_rapid_resets_end_the_connection_that_sends_them(
@@ -374,7 +414,9 @@ def test_swaps_under_load_fail_no_call_and_lose_no_count(
     assert counts["taken"] > 0.9 * len(versions)
 
 
-def test_doors_are_chosen_by_what_they_can_do(served: Bounded, tmp_path: Any) -> None:
+def test_doors_are_chosen_by_what_they_can_do(
+    served: Bounded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def choose(choice: str, **settings: Any) -> Any:
         return type(make_door(choice, served.handler, DoorSettings(port=0, **settings)))
 
@@ -388,3 +430,7 @@ def test_doors_are_chosen_by_what_they_can_do(served: Bounded, tmp_path: Any) ->
     assert chosen("auto", host="0.0.0.0") is GrpcDoor
     with pytest.raises(ConfigurationError, match="throttles nobody"):
         chosen("native", requests_per_second=5.0)
+    monkeypatch.setattr(native_door, "missing_library", lambda: "libnghttp2 is gone")
+    with caplog.at_level("INFO"):
+        assert chosen("auto") is GrpcDoor
+    assert "libnghttp2 is gone" in caplog.text
