@@ -16,6 +16,9 @@ _BODY_SHARE = 8
 #: A request must have come whole after so long; the first one counts from the connection.
 REQUEST_SECONDS = 60.0
 
+#: Where a request's `state` has the name in the client's verified certificate, or None.
+CERTIFICATE_NAME = "certificate_name"
+
 _TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -26,12 +29,14 @@ class BoundedHttp(HttpToolsProtocol):
     """One connection."""
 
     _timer: asyncio.TimerHandle | None = None
+    _certificate_name: str | None = None
     _bytes = 0
     _body_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self._certificate_name = _common_name(transport.get_extra_info("peercert"))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -50,6 +55,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Wait for the rest of a request."""
         super().on_message_begin()
+        self.scope["state"][CERTIFICATE_NAME] = self._certificate_name
         self._wait()
 
     def on_body(self, body: bytes) -> None:
@@ -71,3 +77,12 @@ class BoundedHttp(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _common_name(certificate: Any) -> str | None:
+    """Return the common name in what `getpeercert` gives; None where there is none."""
+    for pairs in (certificate or {}).get("subject", ()):
+        for name, value in pairs:
+            if name == "commonName":
+                return str(value)
+    return None

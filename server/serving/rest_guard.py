@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
 from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of
+from gnomon.server.rest.protocol import CERTIFICATE_NAME
 from gnomon.server.serving.admission import Admission
 
 #: Open to all: they say nothing but how the server is.
@@ -37,7 +38,9 @@ class RestGuard:
                 _check_host(_text(headers.get(b"host")) or "")
             if scope["path"] not in HEALTH_PATHS:
                 key = _text(headers.get(b"authorization"))
-                scope.setdefault("state", {})["caller"] = self._admission.identify(key)
+                state = scope.setdefault("state", {})
+                certificate = state.get(CERTIFICATE_NAME)
+                state["caller"] = self._admission.identify(key, certificate)
             self._check_size(headers.get(b"content-length", b"0"))
         except GnomonError as error:
             await problem_of(error)(scope, receive, send)

@@ -14,6 +14,7 @@ import grpc
 import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 
 from gnomon.command import root as command
 from gnomon.edge.identity import IdentityFolder, key_pem
@@ -284,6 +285,10 @@ def test_rest_asks_for_a_certificate(served: Any, tmp_path: Path) -> None:
     url = door.url.replace("0.0.0.0", "127.0.0.1") + PREDICT
     assert url.startswith("https://")
     try:
+        with capture_logs() as lines:
+            bad = {"instances": [{}]}
+            assert httpx.post(url, json=bad, trust_env=False, verify=shown).status_code == 422
+        assert [line["caller"] for line in lines] == ["pilot"]
         assert httpx.post(url, json=BODY, trust_env=False, verify=shown).status_code == 200
         with pytest.raises(httpx.TransportError):
             httpx.post(url, json=BODY, trust_env=False, verify=trusting)
@@ -291,7 +296,7 @@ def test_rest_asks_for_a_certificate(served: Any, tmp_path: Path) -> None:
             httpx.post(url.replace("https", "http"), json=BODY, trust_env=False)
     finally:
         door.close(0)
-    assert served.counted() == {"answered": 1}
+    assert served.counted() == {"answered": 1, "refused": 1}
 
 
 def test_only_settings_without_gates_are_for_any_door(keys_file: Path) -> None:
