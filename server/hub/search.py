@@ -11,7 +11,7 @@ from gnomon.runtime.manifest import Manifest
 from gnomon.server.hub import aliases, tags
 from gnomon.server.hub.store import schema
 
-#: Characters of the columns of the table `version`.
+#: Bytes in the columns of the table `version`.
 _OWNER, _TIER, _DATASET, _WORDS = 255, 64, 255, 512
 
 _VERSION = schema.version.c
@@ -57,16 +57,21 @@ class Search(BaseModel):
 def columns_of(manifest: Manifest, publisher: str) -> dict[str, str]:
     """Return the columns of the table `version` by which a package is found; each is cut."""
     return {
-        "owner": manifest.owner[:_OWNER],
-        "risk_tier": manifest.risk_tier[:_TIER],
-        "dataset": manifest.reproducibility.dataset_fingerprint[:_DATASET],
+        "owner": _cut(manifest.owner, _OWNER),
+        "risk_tier": _cut(manifest.risk_tier, _TIER),
+        "dataset": _cut(manifest.reproducibility.dataset_fingerprint, _DATASET),
         "words": words_of(manifest.name, manifest.version, publisher, manifest.owner),
     }
 
 
 def words_of(name: str, version: str, publisher: str, owner: str) -> str:
     """Return what a search for text looks at."""
-    return f"{name}@{version} {publisher} {owner}".casefold()[:_WORDS]
+    return _cut(f"{name}@{version} {publisher} {owner}".casefold(), _WORDS)
+
+
+def _cut(text: str, limit: int) -> str:
+    # In bytes: PostgreSQL refuses a row whose entry in an index is over 2,700.
+    return text.encode(errors="replace")[:limit].decode(errors="ignore")
 
 
 def search(connection: Connection, wanted: Search) -> dict[str, Any]:

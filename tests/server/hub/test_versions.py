@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from gnomon.command.root import root
 from gnomon.runtime.package import Package
+from gnomon.server.hub import search
 
 Make = Callable[..., Package]
 
@@ -72,6 +74,14 @@ def test_versions_are_found_by_what_is_said_of_them(
     (champion,) = caller.get("versions", alias="champion")["packages"]
     assert champion["aliases"] == ["champion"]
     assert caller.http.get("/api/v1/versions", params={"colour": "red"}).status_code == 422
+
+
+def test_what_is_searched_for_fits_its_columns(packages_there: list[Package]) -> None:
+    manifest = msgspec.structs.replace(packages_there[0].manifest, owner="\N{SNOWMAN}" * 5_000)
+    columns = search.columns_of(manifest, "ada")
+    assert columns["owner"] == "\N{SNOWMAN}" * 85
+    assert columns["words"].startswith("eta@1 ada \N{SNOWMAN}")
+    assert sum(len(text.encode()) for text in columns.values()) < 1_200
 
 
 @pytest.mark.both_databases
