@@ -165,6 +165,8 @@ def _repaired(
             column.status = None
         return column
     column.severities = severity_table(contract, index)[column.rules]
+    if field.policy not in (Policy.IMPUTE, Policy.CLIP):
+        return column
     imputed = column.severities == SEVERITIES[Policy.IMPUTE]
     clipped = column.severities == SEVERITIES[Policy.CLIP]
     if not imputed.any() and not clipped.any():
