@@ -11,14 +11,14 @@ SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd'
 demo: .stamp-build
 	$(BIN)/gnomon demo $(DEMO)
 
-test: .stamp-build
+test: .stamp-test .stamp-build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cython-lint $(filter %.pyx %.pxd,$(SOURCES))
 	$(BIN)/pytest --cov --cov-report=term $(PYTEST)
 
-lint: .stamp-build
+lint: .stamp-test .stamp-build
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/mypy
@@ -26,13 +26,17 @@ lint: .stamp-build
 
 build: .stamp-build
 
-.stamp-install: pyproject.toml
+.stamp-demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77" "Cython>=3.1,<4" "numpy>=2"
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[demo]'
+	touch $@
+
+.stamp-test: .stamp-demo
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
 	touch $@
 
-.stamp-build: .stamp-install setup.py $(SOURCES)
+.stamp-build: .stamp-demo setup.py $(SOURCES)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 

@@ -32,9 +32,11 @@ def extension(source: Path) -> Extension:
 
 
 setup(
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
     ext_modules=cythonize(
         [extension(path) for path in sorted(Path("src").glob("gnomon/*/**/*.pyx"))],
         build_dir="build/cython",
+        nthreads=os.cpu_count() or 1,
         compiler_directives={
             "language_level": 3,
             "boundscheck": DEBUG,
