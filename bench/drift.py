@@ -156,7 +156,10 @@ def run(
 
 
 def _line(one: Result) -> str:
-    what = f"median {one.delay:g} windows to detect" if one.delays else f"{one.rate:g} false/1,000"
+    what = f"{one.rate:g} false/1,000"
+    if one.delays:
+        at_once = sum(delay == 1 for delay in one.delays) / len(one.delays)
+        what = f"median {one.delay:g} windows, {at_once:.0%} in the first"
     return f"{one.detector:26} {one.stream:28} {what:36} {one.micros:9.0f} µs/window"
 
 
