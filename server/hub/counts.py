@@ -67,7 +67,10 @@ def current(connection: Connection) -> list[dict[str, Any]]:
 
     It grows with the fleet and not with its history.
     """
-    now = aliases.called(aliases.CHAMPION).union(aliases.called(aliases.CHALLENGER))
+    named = aliases.table().c
+    now = select(named.model, named.version).where(
+        named.alias.in_((aliases.CHAMPION, aliases.CHALLENGER))
+    )
     wanted = select(schema.tally).where(tuple_(_TALLY.model, _TALLY.version).in_(now))
     unread = select(schema.tally).where(schema.IS_UNREAD)
     return _listed(connection, wanted.union_all(unread).order_by(*_KEY))
