@@ -44,7 +44,7 @@ def create(database: Database, actor: str, name: str, role: str) -> str:
         raise InvalidInput(
             f"name should have 1 to {_NAME_CHARACTERS} characters and not be {LOCAL.name!r}"
         )
-    key = secrets.token_urlsafe(32)
+    key = f"gnomon_{secrets.token_urlsafe(32)}"
     with database.change(actor) as change:
         if change.connection.scalar(select(_PRINCIPAL.id).where(_PRINCIPAL.name == name)):
             raise Conflict(f"there is a principal {name!r} already")

@@ -56,7 +56,8 @@ def create(
         raise InvalidInput(
             f"name {name_pattern[:80]!r} should be a name, or a pattern with * such as 'device-*'"
         )
-    secret = secrets.token_urlsafe(32)
+    # A prefix, so that no token looks like a flag where it is given on a command line.
+    secret = f"gnomon_{secrets.token_urlsafe(32)}"
     now = now_ms()
     with database.change(actor) as change:
         token_id = new_id()

@@ -36,7 +36,12 @@ FORMATS = ("onnx", "tflite")
 #: What a person knows and January does not show: where a summer, a storm or a schedule may lie.
 KNOWN: Mapping[str, Mapping[str, Any]] = {
     "distance": {"minimum": 0, "minimum_open": True, "maximum": 6000, "unit": "miles"},
-    "hour": {"minimum": 0, "maximum": 23, "description": "scheduled hour of departure"},
+    "hour": {
+        "minimum": 0,
+        "maximum": 23,
+        "description": "scheduled hour of departure",
+        "monitored": False,
+    },
     # The calendar drives the season; that it moves on is no drift.
     "month": {"minimum": 1, "maximum": 12, "monitored": False},
     "temp": {"minimum": -60, "maximum": 130, "nullable": True, "unit": "°F"},

@@ -244,3 +244,8 @@ def test_an_expired_certificate_opens_no_door(
     with pytest.raises(grpc.RpcError) as caught:
         caller.known(answer.authority, key, answer.certificate).exchange()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_no_token_looks_like_a_flag(caller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: "-starts-with-a-dash")
+    assert not caller.token("node", "device-1")["token"].startswith("-")
