@@ -45,5 +45,5 @@ setup(
             "initializedcheck": DEBUG,
             "freethreading_compatible": True,
         },
-    )
+    ),
 )

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -91,9 +92,9 @@ class Server:
         self.address = self._process.stdout.readline().strip()
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all its threads so far."""
-        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text("ascii").split()[0]) for task in tasks) / 1e9
+        """Return the CPU time of all its threads so far, ended ones too."""
+        # How Linux names the CPU clock of another process: clock_getcpuclockid(3).
+        return time.clock_gettime((~self._process.pid << 3) | 2)
 
     def stop(self) -> None:
         """End it."""

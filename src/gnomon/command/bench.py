@@ -1,7 +1,6 @@
 """`gnomon bench`: measure Gnomon beside its peers, in one run, interleaved."""
 
 import importlib
-import sys
 from typing import Any
 
 import click
@@ -12,10 +11,14 @@ from gnomon.command.output import console, emit, json_option, table
 COMPARISONS = {
     "core": ("gnomon.bench.contract", "gnomon.bench.window"),
     "predict": ("gnomon.bench.predict",),
+    "serving": ("gnomon.bench.serving",),
 }
 
 #: Evaluations with flags and tables of their own.
-EVALUATIONS = {"drift": "gnomon.bench.drift"}
+EVALUATIONS = {
+    "drift": "gnomon.bench.drift",
+    "registry": "gnomon.bench.registry",
+}
 
 
 @click.group()
@@ -60,10 +63,8 @@ def _evaluation(name: str) -> click.Command:
         context_settings={"ignore_unknown_options": True},
     )
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-    def command(arguments: tuple[str, ...]) -> int:
-        sys.stdout.flush()
-        result: int = importlib.import_module(EVALUATIONS[name]).main(list(arguments))
-        return result
+    def command(arguments: tuple[str, ...]) -> Any:
+        return importlib.import_module(EVALUATIONS[name]).main(list(arguments)) or 0
 
     return command
 
