@@ -23,9 +23,10 @@ from sqlalchemy import Connection
 from gnomon.bench import postgres
 from gnomon.bench.registry_store import DAY_MS, DAYS, FIRST_DAY, Size, fill
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.hub import catalogue, counts, history
-from gnomon.server.hub.search import Search, search
+from gnomon.server.hub.fleet import counts
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.versions import catalogue, history
+from gnomon.server.hub.versions.search import Search, search
 
 __all__ = ["Figure", "main", "measure"]
 

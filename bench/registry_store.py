@@ -20,10 +20,10 @@ from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import FieldReference, Reference
 from gnomon.core.window import ANSWERED_CODE
 from gnomon.runtime.profile import Profile, encode_profile
-from gnomon.server.hub import windows
-from gnomon.server.hub.search import words_of
+from gnomon.server.hub.monitoring import windows
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.versions.search import words_of
 
 DAY_MS = 86_400_000
 DAYS = 365

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from gnomon.server.hub import monitor, rollouts
+from gnomon.server.hub.monitoring import monitor
+from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.store.database import Database
 
 _log = structlog.get_logger(__name__)

@@ -11,19 +11,19 @@ import structlog
 
 from gnomon.edge.lock import FolderLock
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.hub.authority import Authority
-from gnomon.server.hub.catalogue import Catalogue
-from gnomon.server.hub.enrolment import Enrolment, EnrolmentServicer
+from gnomon.server.hub.access.authority import Authority
+from gnomon.server.hub.access.enrolment import Enrolment, EnrolmentServicer
+from gnomon.server.hub.fleet.sync import SyncServicer
+from gnomon.server.hub.fleet.telemetry import Telemetry
 from gnomon.server.hub.grpc_doors import GrpcDoors, Servicers
 from gnomon.server.hub.loop import Loop
-from gnomon.server.hub.registry import Registry, RegistryServicer
 from gnomon.server.hub.rest.app import create_app
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.sync import SyncServicer
-from gnomon.server.hub.telemetry import Telemetry
+from gnomon.server.hub.versions.catalogue import Catalogue
+from gnomon.server.hub.versions.registry import Registry, RegistryServicer
 from gnomon.server.rest.port import RestPort
 
 _log = structlog.get_logger(__name__)

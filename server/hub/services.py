@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from gnomon.server.hub.authority import Authority
-from gnomon.server.hub.catalogue import Catalogue
+from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.versions.catalogue import Catalogue
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
 
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed, Unauthenticated
-from gnomon.server.hub import principals
-from gnomon.server.hub.principals import Principal
+from gnomon.server.hub.access import principals
+from gnomon.server.hub.access.principals import Principal
 from gnomon.server.hub.store.database import Database
 from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from gnomon.server.hub import alerts, drift, losses
+from gnomon.server.hub.monitoring import alerts, drift, losses
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 
 monitor_router = APIRouter(tags=["monitor"])

@@ -4,7 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub import counts, labels, nodes, principals, tokens
+from gnomon.server.hub.access import principals, tokens
+from gnomon.server.hub.fleet import counts, nodes
+from gnomon.server.hub.monitoring import labels
 from gnomon.server.hub.rest.bodies import LabelsBody, PrincipalBody, TokenBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from gnomon.runtime.errors import UnknownModel
-from gnomon.server.hub import catalogue, desired, keys
+from gnomon.server.hub.access import keys
+from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.rest.bodies import KeyBody, PlacementBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+from gnomon.server.hub.versions import catalogue
 
 registry_router = APIRouter(tags=["registry"])
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from gnomon.server.hub import rollout_listing, rollouts
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
-from gnomon.server.hub.rollout_plan import RolloutRequest
+from gnomon.server.hub.rollout import rollout_listing, rollouts
+from gnomon.server.hub.rollout.rollout_plan import RolloutRequest
 
 rollouts_router = APIRouter(tags=["rollouts"])
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub import aliases, catalogue, compare, history, search, tags
 from gnomon.server.hub.rest.bodies import AliasBody, TagsBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+from gnomon.server.hub.versions import aliases, catalogue, compare, history, search, tags
 
 versions_router = APIRouter(tags=["registry"])
 

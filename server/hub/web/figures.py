@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from gnomon.server.hub.losses import Losses
+from gnomon.server.hub.monitoring.losses import Losses
 from gnomon.server.hub.web.charts import WIDE, Chart, Line
 
 # A chart's scale reaches at least so far: over 0.2 people read the index as changed.

@@ -12,8 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from gnomon.runtime.errors import UnknownModel
-from gnomon.server.hub import alerts, rollouts
+from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.web import views
 from gnomon.server.hub.web.wording import FILTERS, share
 

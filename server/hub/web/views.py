@@ -7,12 +7,15 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gnomon.runtime.errors import UnknownModel
-from gnomon.server.hub import alerts, catalogue, counts, desired, drift, losses, rollout_listing
-from gnomon.server.hub.monitor_judge import ALL_MOVED, SOURCE_MOVED
-from gnomon.server.hub.nodes import listing as list_nodes
-from gnomon.server.hub.rollout_state import ACTIVE
+from gnomon.server.hub.fleet import counts, desired
+from gnomon.server.hub.fleet.nodes import listing as list_nodes
+from gnomon.server.hub.monitoring import alerts, drift, losses
+from gnomon.server.hub.monitoring.monitor_judge import ALL_MOVED, SOURCE_MOVED
+from gnomon.server.hub.rollout import rollout_listing
+from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.versions import catalogue
 from gnomon.server.hub.web.figures import drift_charts, error_chart
 
 _AUDIT_RECORDS = 12

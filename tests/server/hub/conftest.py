@@ -26,7 +26,7 @@ from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
 from gnomon.runtime.wire import read_error
-from gnomon.server.hub.authority import Authority
+from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.database import Database

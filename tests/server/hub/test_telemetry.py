@@ -11,11 +11,11 @@ from sqlalchemy import select
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
-from gnomon.server.hub import numbering
-from gnomon.server.hub.catalogue import Catalogue
+from gnomon.server.hub.fleet import numbering
+from gnomon.server.hub.fleet.telemetry import REFUSED_RECORD, Telemetry
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.telemetry import REFUSED_RECORD, Telemetry
+from gnomon.server.hub.versions.catalogue import Catalogue
 
 RECORDS = 30
 

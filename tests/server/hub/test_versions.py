@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from gnomon.command.root import root
 from gnomon.runtime.package import Package
-from gnomon.server.hub import search
+from gnomon.server.hub.versions import search
 
 Make = Callable[..., Package]
 

@@ -27,7 +27,7 @@ from gnomon.runtime.errors import (
     UnknownModel,
 )
 from gnomon.runtime.wire import CODE_KEY
-from gnomon.server.hub.authority import Authority, read_request
+from gnomon.server.hub.access.authority import Authority, read_request
 from gnomon.server.serving import authentication
 from gnomon.server.serving.authentication import LOCAL, Authentication
 from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor, make_admission

@@ -13,7 +13,7 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.wire import CODE_KEY, DETAILS_KEY, read_error
-from gnomon.server.hub.authority import Authority, read_request
+from gnomon.server.hub.access.authority import Authority, read_request
 from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from gnomon.runtime.errors import Conflict, UnknownModel
-from gnomon.server.hub import alerts
+from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.database import Database

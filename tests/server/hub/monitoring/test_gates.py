@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.server.hub.gate_bounds import mean_bounds, quantile_levels, share_bounds
-from gnomon.server.hub.gates import (
+from gnomon.server.hub.monitoring.losses import Losses
+from gnomon.server.hub.rollout.gate_bounds import mean_bounds, quantile_levels, share_bounds
+from gnomon.server.hub.rollout.gates import (
     Check,
     Decision,
     Evidence,
@@ -18,7 +19,6 @@ from gnomon.server.hub.gates import (
     Side,
     judge,
 )
-from gnomon.server.hub.losses import Losses
 
 ALPHA = 0.05 / 12
 

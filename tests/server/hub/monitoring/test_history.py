@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import update
 
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.server.hub import counts, history
+from gnomon.server.hub.fleet import counts
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.versions import history
 
 pytestmark = pytest.mark.both_databases
 
@@ -23,7 +24,8 @@ FIRST_DAY = int(FIRST.timestamp()) // 86_400
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The hub's clock, as the test sets it: noon of the n-th day since the first."""
-    from gnomon.server.hub import desired, rollouts
+    from gnomon.server.hub.fleet import desired
+    from gnomon.server.hub.rollout import rollouts
 
     now = [0]
 
@@ -121,8 +123,8 @@ def test_counts_of_what_is_current_leave_history_out(world: Any, database: Datab
 
 
 def test_a_rollout_shows_its_share_of_that_time(world: Any, database: Database, clock: Any) -> None:
-    from gnomon.server.hub import rollouts
-    from gnomon.server.hub.rollout_plan import Plan
+    from gnomon.server.hub.rollout import rollouts
+    from gnomon.server.hub.rollout.rollout_plan import Plan
 
     for version in ("1", "2"):
         world.publish("eta", version)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 
 from gnomon.runtime.errors import InvalidInput
-from gnomon.server.hub import labels, losses
-from gnomon.server.hub.labels import LabelRow, PredictionRow
+from gnomon.server.hub.monitoring import labels, losses
+from gnomon.server.hub.monitoring.labels import LabelRow, PredictionRow
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.schema import label, loss, prediction, version
 

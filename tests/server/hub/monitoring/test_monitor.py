@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from gnomon.server.hub import alerts, drift, monitor
-from gnomon.server.hub.monitor_intervals import Arrival, MonitorSettings, closed
-from gnomon.server.hub.monitor_progress import Source, load
+from gnomon.server.hub.monitoring import alerts, drift, monitor
+from gnomon.server.hub.monitoring.monitor_intervals import Arrival, MonitorSettings, closed
+from gnomon.server.hub.monitoring.monitor_progress import Source, load
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.clock import now_ms

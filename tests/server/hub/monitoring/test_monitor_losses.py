@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from gnomon.server.hub import alerts, monitor_losses
-from gnomon.server.hub.monitor_losses import LossProgress, advance
+from gnomon.server.hub.monitoring import alerts, monitor_losses
+from gnomon.server.hub.monitoring.monitor_losses import LossProgress, advance
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 

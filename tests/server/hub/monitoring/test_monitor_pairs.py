@@ -10,9 +10,9 @@ from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import Reference
 from gnomon.core.row import Columns
 from gnomon.runtime.profile import Profile
-from gnomon.server.hub import alerts, monitor
-from gnomon.server.hub.monitor_fields import WatchedFields
-from gnomon.server.hub.monitor_intervals import MonitorSettings
+from gnomon.server.hub.monitoring import alerts, monitor
+from gnomon.server.hub.monitoring.monitor_fields import WatchedFields
+from gnomon.server.hub.monitoring.monitor_intervals import MonitorSettings
 from gnomon.server.hub.store.database import Database
 
 AT_ONCE = MonitorSettings(grace_ms=0)

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import event, select
 
 from gnomon.runtime.errors import Conflict, UnknownModel
-from gnomon.server.hub import desired, rollouts
-from gnomon.server.hub.gates import Gates
-from gnomon.server.hub.rollout_plan import Plan
-from gnomon.server.hub.rollout_state import State, check_transition
+from gnomon.server.hub.fleet import desired
+from gnomon.server.hub.rollout import rollouts
+from gnomon.server.hub.rollout.gates import Gates
+from gnomon.server.hub.rollout.rollout_plan import Plan
+from gnomon.server.hub.rollout.rollout_state import State, check_transition
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.database import Database

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
-from gnomon.server.hub import alerts, monitor, rollouts
-from gnomon.server.hub.monitor_intervals import MonitorSettings
+from gnomon.server.hub.monitoring import alerts, monitor
+from gnomon.server.hub.monitoring.monitor_intervals import MonitorSettings
 from gnomon.server.hub.process import Hub
+from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.web.charts import SMALL, Chart, Line

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.server.hub.losses import Losses
+from gnomon.server.hub.monitoring.losses import Losses
 from gnomon.server.hub.web.figures import drift_charts, error_chart
 
 DAY = 86_400_000

@@ -1,0 +1,90 @@
+"""Enrolment: a one-time token and a certificate request become a certificate.
+
+On the port for strangers a token is traded; on the port that asks for certificates, a certificate
+that still holds is traded for a younger one, without a token.
+"""
+
+import grpc
+from sqlalchemy import select
+
+from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.runtime.errors import Conflict, NotAllowed
+from gnomon.server.hub.access import gate, keys, tokens
+from gnomon.server.hub.access.authority import Authority, Identity, read_request
+from gnomon.server.hub.fleet import nodes
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.database import Database
+
+
+class Enrolment:
+    """Decides who gets a certificate."""
+
+    def __init__(self, database: Database, authority: Authority, certificate_days: float) -> None:
+        self._database = database
+        self._authority = authority
+        self._days = certificate_days
+
+    def enrol(self, message: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
+        """Trade a token.
+
+        Raises:
+            NotAllowed: where the token does not give this right.
+            Conflict: where the name is taken and the token was not made for just this name.
+        """
+        request = read_request(message.certificate_request)
+        facts = nodes.check_facts(message.facts)
+        with self._database.change(f"token:{request.name[:64]}") as change:
+            grant = tokens.use(change, message.token, request)
+            if not grant.names_one and not grant.is_retry:
+                _refuse_taken(change, request.name)
+            certificate, identity = self._authority.issue_client(request, grant.role, self._days)
+            nodes.enrol(change, identity, facts)
+        return self._answer(certificate)
+
+    def renew(self, identity: Identity, message: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
+        """Trade a certificate that still holds.
+
+        Raises:
+            NotAllowed: where the request is for another name.
+        """
+        request = read_request(message.certificate_request)
+        if request.name != identity.name:
+            raise NotAllowed(f"{identity.name!r} may not renew as {request.name!r}")
+        with self._database.change(f"{identity.role}:{identity.name}") as change:
+            certificate, renewed = self._authority.issue_client(request, identity.role, self._days)
+            nodes.enrol(change, renewed, nodes.check_facts(message.facts))
+        return self._answer(certificate)
+
+    def _answer(self, certificate: bytes) -> hub_pb2.EnrollResponse:
+        with self._database.read() as connection:
+            trusted = keys.trusted(connection)
+        return hub_pb2.EnrollResponse(
+            certificate=certificate,
+            authority=self._authority.certificate_pem,
+            trusted_keys=trusted,
+        )
+
+
+def _refuse_taken(change: Change, name: str) -> None:
+    taken = change.connection.scalar(select(schema.node.c.name).where(schema.node.c.name == name))
+    if taken is not None:
+        raise Conflict(
+            f"{name!r} is enrolled already; to replace it, use a token made for this very name"
+        )
+
+
+class EnrolmentServicer(hub_pb2_grpc.EnrolmentServicer):
+    """The gRPC door of enrolment."""
+
+    def __init__(self, enrolment: Enrolment) -> None:
+        self._enrolment = enrolment
+
+    def Enroll(  # noqa: N802
+        self, request: hub_pb2.EnrollRequest, context: grpc.ServicerContext
+    ) -> hub_pb2.EnrollResponse:
+        """Enrol a stranger, or renew the certificate of one who has one."""
+        identity = gate.caller_of(context)
+        if identity is None:
+            return self._enrolment.enrol(request)
+        return self._enrolment.renew(identity, request)

@@ -1,0 +1,137 @@
+"""The gate in front of every gRPC method: who may call what, and how errors are told.
+
+Default deny: a method that no rule names cannot be called. The caller is who the client certificate
+says, provided the hub still knows that name. Requests are decoded behind the gate, so that what is
+malformed gets a typed answer too; the text of an unexpected error stays in the hub's log.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import grpc
+import structlog
+
+from gnomon.runtime import wire
+from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
+from gnomon.server.hub.access.authority import BUILDER, NODE, Identity, read_identity
+from gnomon.server.hub.fleet import nodes
+from gnomon.server.hub.store.clock import new_id
+from gnomon.server.hub.store.database import Database
+
+_log = structlog.get_logger(__name__)
+
+#: Who may call what with a certificate.
+RULES: Mapping[str, frozenset[str]] = {
+    "/gnomon.v1.Enrolment/Enroll": frozenset({NODE, BUILDER}),  # renewal
+    "/gnomon.v1.Sync/Exchange": frozenset({NODE}),
+    "/gnomon.v1.Sync/GetBlobs": frozenset({NODE, BUILDER}),
+    "/gnomon.v1.Sync/Upload": frozenset({NODE}),
+    "/gnomon.v1.Registry/FindMissing": frozenset({BUILDER}),
+    "/gnomon.v1.Registry/PutBlobs": frozenset({BUILDER}),
+    "/gnomon.v1.Registry/Publish": frozenset({BUILDER}),
+}
+
+#: What a stranger may call, on the port that asks for no certificate.
+OPEN = frozenset({"/gnomon.v1.Enrolment/Enroll"})
+
+
+def caller_of(context: grpc.ServicerContext) -> Identity | None:
+    """Return who calls, by the certificate that TLS has verified; None on the open port."""
+    certificates = context.auth_context().get("x509_pem_cert")
+    return read_identity(certificates[0]) if certificates else None
+
+
+def identity_of(context: grpc.ServicerContext) -> Identity:
+    """Return who calls, on a port that asks for certificates.
+
+    Raises:
+        NotAllowed: where there is no certificate.
+    """
+    identity = caller_of(context)
+    if identity is None:
+        raise NotAllowed("this call needs a client certificate")
+    return identity
+
+
+class Gate(grpc.ServerInterceptor):  # type: ignore[misc]
+    """The one interceptor. With `strangers`, it guards the port that asks for no certificate."""
+
+    def __init__(self, database: Database, *, strangers: bool) -> None:
+        self._database = database
+        self._strangers = strangers
+
+    def intercept_service(self, continuation: Callable[[Any], Any], call: Any) -> Any:
+        """Wrap the method's handler in the check and in the telling of errors."""
+        handler = continuation(call)
+        if handler is None:
+            return None
+        method = call.method
+
+        def check(context: grpc.ServicerContext) -> None:
+            self._check(method, context)
+
+        return _guarded(handler, method, check)
+
+    def _check(self, method: str, context: grpc.ServicerContext) -> None:
+        if self._strangers:
+            if method not in OPEN:
+                raise NotAllowed(f"{method} needs a client certificate; enrol first")
+            return
+        identity = identity_of(context)
+        if identity.role not in RULES.get(method, ()):
+            raise NotAllowed(f"{identity.role} {identity.name!r} may not call {method}")
+        nodes.check_enrolled(self._database, identity)
+
+
+def _guarded(handler: Any, method: str, check: Callable[[grpc.ServicerContext], None]) -> Any:
+    decode = _decoder(handler.request_deserializer)
+
+    def answer_one(behavior: Callable[..., Any], streamed: bool) -> Callable[..., Any]:
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                check(context)
+                return behavior(map(decode, request) if streamed else decode(request), context)
+            except Exception as error:
+                _refuse(method, context, error)
+
+        return answer
+
+    def answer_many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        try:
+            check(context)
+            yield from handler.unary_stream(decode(request), context)
+        except Exception as error:
+            _refuse(method, context, error)
+
+    serializer = handler.response_serializer
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(
+            answer_one(handler.unary_unary, False), None, serializer
+        )
+    if handler.stream_unary:
+        return grpc.stream_unary_rpc_method_handler(
+            answer_one(handler.stream_unary, True), None, serializer
+        )
+    return grpc.unary_stream_rpc_method_handler(answer_many, None, serializer)
+
+
+def _decoder(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def decode(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except Exception as error:
+            raise InvalidInput("the request is not a valid message of this call") from error
+
+    return decode
+
+
+def _refuse(method: str, context: grpc.ServicerContext, error: Exception) -> None:
+    """End the call with the error's name on the wire."""
+    if isinstance(error, grpc.RpcError) or not context.is_active():
+        raise error  # the caller went away; there is nobody to tell
+    if not isinstance(error, GnomonError):
+        reference = new_id()
+        _log.error("call_failed", method=method, reference=reference, exc_info=error)
+        error = GnomonError(f"the hub failed; its log tells why under {reference}")
+    context.set_trailing_metadata(wire.trailing_metadata(error))
+    context.abort(grpc.StatusCode[wire.status_name(error)], wire.message_of(error))

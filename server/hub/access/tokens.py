@@ -1,0 +1,115 @@
+"""One-time tokens: the right to enrol once, under a name of a pattern, until an hour has passed."""
+
+import fnmatch
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping, insert, select, update
+
+from gnomon.runtime.errors import InvalidInput, NotAllowed
+from gnomon.runtime.manifest import NAME_PATTERN
+from gnomon.server.hub.access.authority import ROLES, Request
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.store.database import Database
+
+#: How long a token may be used.
+LIFETIME_SECONDS = 3_600
+
+ANY_NAME = "*"
+
+_PATTERN = re.compile(r"[a-z0-9_*-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a token gave: a role, and whether it was made for just this name."""
+
+    role: str
+    names_one: bool
+    is_retry: bool
+
+
+def hash_secret(secret: str) -> str:
+    """Return the SHA-256 of a secret, in hex: enough for secrets of 256 random bits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def create(
+    database: Database,
+    actor: str,
+    role: str,
+    name_pattern: str = ANY_NAME,
+    lifetime_seconds: int = LIFETIME_SECONDS,
+) -> str:
+    """Make a token and return it; the hub keeps only its hash.
+
+    Raises:
+        InvalidInput: where the role or the pattern is none.
+    """
+    if role not in ROLES:
+        raise InvalidInput(f"role {role[:40]!r} should be one of {', '.join(ROLES)}")
+    if not _PATTERN.fullmatch(name_pattern):
+        raise InvalidInput(
+            f"name {name_pattern[:80]!r} should be a name, or a pattern with * such as 'device-*'"
+        )
+    # A prefix, so that no token looks like a flag where it is given on a command line.
+    secret = f"gnomon_{secrets.token_urlsafe(32)}"
+    now = now_ms()
+    with database.change(actor) as change:
+        token_id = new_id()
+        token = {
+            "id": token_id,
+            "token_hash": hash_secret(secret),
+            "role": role,
+            "name_pattern": name_pattern,
+            "created_at": now,
+            "expires_at": now + lifetime_seconds * 1000,
+        }
+        change.execute(insert(schema.token).values(**token))
+        change.audit("create_token", token_id, {"role": role, "name_pattern": name_pattern})
+    return secret
+
+
+def use(change: Change, secret: str, request: Request) -> Grant:
+    """Use a token up for a request. A retry with the same key is the same use.
+
+    Raises:
+        NotAllowed: where the token is unknown, expired, used, or made for other names.
+    """
+    columns = schema.token.c
+    row = (
+        change.connection.execute(
+            select(schema.token).where(columns.token_hash == hash_secret(secret)).with_for_update()
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise NotAllowed("the token is not known here")
+    _check(row, request)
+    is_retry = row["used_at"] is not None
+    if not is_retry:
+        change.execute(
+            update(schema.token)
+            .where(columns.id == row["id"])
+            .values(used_at=now_ms(), used_by=request.name, used_key=request.key_hash)
+        )
+    return Grant(row["role"], row["name_pattern"] == request.name, is_retry)
+
+
+def _check(row: RowMapping, request: Request) -> None:
+    if row["expires_at"] <= now_ms():
+        raise NotAllowed("the token has expired; ask for a new one")
+    if row["used_at"] is not None and row["used_key"] != request.key_hash:
+        raise NotAllowed(f"the token was used before, by {row['used_by']!r}; ask for a new one")
+    # The name comes from a stranger: not one character of it is a pattern's.
+    if not re.fullmatch(NAME_PATTERN, request.name):
+        raise InvalidInput(f"name {request.name[:80]!r} should match {NAME_PATTERN}")
+    if not fnmatch.fnmatchcase(request.name, row["name_pattern"]):
+        raise NotAllowed(
+            f"the token is for names like {row['name_pattern']!r}, not {request.name!r}"
+        )

@@ -1,0 +1,82 @@
+"""Counts: what was asked for, and what became of it. Exact, not sampled.
+
+They are added up in the transaction that stores the windows, so reading them costs nothing however
+many windows there are, and they can never differ from the windows' sums.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Connection, Select, Table, select, tuple_
+
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.dialect import insert_into
+from gnomon.server.hub.versions import aliases
+
+#: The outcome of rows whose windows the hub could not look into: it does not have the package.
+UNREAD = "unread"
+
+_DAY_MS = 86_400_000
+_TALLY = schema.tally.c
+_KEY = ("model", "version", "node", "shadow", "outcome")
+_DAY_KEY = ("day", "model", "version", "node", "shadow")
+
+
+def add(connection: Connection, windows: Iterable[Mapping[str, Any]]) -> None:
+    """Add the rows of new windows (rows of the table `window`) in the caller's transaction."""
+    sums: Counter[tuple[Any, ...]] = Counter()
+    days: Counter[tuple[Any, ...]] = Counter()
+    for window in windows:
+        source = tuple(window[name] for name in _KEY[:-1])
+        outcomes = window["outcomes"] or {UNREAD: window["rows"]}
+        for outcome, rows in outcomes.items():
+            sums[(*source, outcome)] += rows
+            days[(window["started_at"] // _DAY_MS * _DAY_MS, *source)] += rows
+    _add(connection, schema.tally, _KEY, sums)
+    _add(connection, schema.daily, _DAY_KEY, days)
+
+
+def _add(
+    connection: Connection, table: Table, key: Sequence[str], sums: Mapping[tuple[Any, ...], int]
+) -> None:
+    values = [dict(zip(key, one, strict=True)) | {"rows": rows} for one, rows in sums.items()]
+    if not values:
+        return
+    statement = insert_into(connection, table)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=key, set_={"rows": table.c.rows + statement.excluded.rows}
+        ),
+        values,
+    )
+
+
+def by_outcome(
+    connection: Connection, model: str | None, limit: int | None = None, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return rows by model, version, node, shadow and outcome, as JSON; in pages, if wanted."""
+    wanted = select(schema.tally)
+    if model is not None:
+        wanted = wanted.where(_TALLY.model == model)
+    return _listed(connection, wanted.order_by(*_KEY).limit(limit).offset(offset))
+
+
+def current(connection: Connection) -> list[dict[str, Any]]:
+    """Return the same of what is in service or rolled out now, and of what the hub cannot read.
+
+    It grows with the fleet and not with its history.
+    """
+    named = aliases.table().c
+    now = select(named.model, named.version).where(
+        named.alias.in_((aliases.CHAMPION, aliases.CHALLENGER))
+    )
+    wanted = select(schema.tally).where(tuple_(_TALLY.model, _TALLY.version).in_(now))
+    unread = select(schema.tally).where(schema.IS_UNREAD)
+    return _listed(connection, wanted.union_all(unread).order_by(*_KEY))
+
+
+def _listed(
+    connection: Connection, wanted: Select[Any] | CompoundSelect[Any]
+) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(wanted).mappings() if row["rows"]]

@@ -1,0 +1,197 @@
+"""Desired state: what the hub wants of a node, from placements and active rollouts.
+
+It is worked out anew at each call, from what is in service and what the node can run; a number from
+one counter is drawn only when it differs from what this node was last told. So nobody has to
+announce a change, and a node that restarts learns the very same thing.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub.rollout.rollout_state import ACTIVE
+from gnomon.server.hub.store import counters, schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import new_id, now_ms
+
+#: A route's whole traffic.
+WHOLE = 1_000
+
+#: The fact that lists the formats a node can run, most wanted first, with commas between.
+ENGINES_FACT = "engines"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How one model's traffic is split."""
+
+    model: str
+    champion: str
+    candidate: str = ""
+    weight: int = 0
+    shadow: int = 0
+
+
+def place(change: Change, model: str, version: str) -> bool:
+    """Put a version in service everywhere, in the caller's change; return whether that is new.
+
+    Raises:
+        UnknownModel: where there is no such version.
+    """
+    versions, placements = schema.version.c, schema.placement.c
+    known = change.connection.scalar(
+        select(versions.digest).where(versions.name == model, versions.version == version).limit(1)
+    )
+    if known is None:
+        raise UnknownModel(f"there is no {model}@{version} in the registry")
+    now = now_ms()
+    current = change.execute(
+        select(placements.id, placements.version).where(
+            placements.model == model, placements.ended_at.is_(None)
+        )
+    ).one_or_none()
+    if current is not None and current.version == version:
+        return False
+    if current is not None:
+        change.execute(
+            update(schema.placement).where(placements.id == current.id).values(ended_at=now)
+        )
+    change.execute(
+        insert(schema.placement).values(
+            id=new_id(), model=model, version=version, started_at=now, actor=change.actor
+        )
+    )
+    previous = current.version if current is not None else None
+    change.audit("place", f"{model}@{version}", {"previous": previous})
+    return True
+
+
+def placements(connection: Connection, model: str | None) -> list[dict[str, Any]]:
+    """Return what should be and was in service everywhere, newest first, as JSON."""
+    wanted = select(schema.placement).order_by(schema.placement.c.started_at.desc())
+    if model is not None:
+        wanted = wanted.where(schema.placement.c.model == model)
+    return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def for_node(connection: Connection, name: str, facts: Mapping[str, str]) -> hub_pb2.DesiredState:
+    """Return what the hub wants of a node; writes down the number it has, where it is new."""
+    state = build(connection, engines_of(facts))
+    state_hash = _hash(state)
+    columns = schema.node.c
+    known = connection.execute(
+        select(columns.generation, columns.desired_hash).where(columns.name == name)
+    ).one()
+    if known.desired_hash == state_hash:
+        state.generation = known.generation
+        return state
+    state.generation = counters.advance(connection, counters.GENERATION)
+    connection.execute(
+        update(schema.node)
+        .where(columns.name == name)
+        .values(generation=state.generation, desired_hash=state_hash)
+    )
+    return state
+
+
+def engines_of(facts: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the formats that a node can run, most wanted first."""
+    return tuple(part.strip() for part in facts.get(ENGINES_FACT, "").split(",") if part.strip())
+
+
+def build(connection: Connection, engines: Sequence[str]) -> hub_pb2.DesiredState:
+    """Return the state, without its number, for a node that can run these formats."""
+    state = hub_pb2.DesiredState()
+    for traffic in _traffic(connection):
+        champion = _choose(connection, traffic.model, traffic.champion, engines)
+        if champion is None:
+            continue  # nothing of this model runs there
+        candidate = None
+        if traffic.candidate:
+            candidate = _choose(connection, traffic.model, traffic.candidate, engines)
+        state.packages.extend(package for package in (champion, candidate) if package is not None)
+        state.routes.append(_route(traffic, champion, candidate))
+    return state
+
+
+def _route(
+    traffic: Traffic, champion: hub_pb2.PackageRef, candidate: hub_pb2.PackageRef | None
+) -> hub_pb2.Route:
+    route = hub_pb2.Route(name=traffic.model)
+    weight = traffic.weight if candidate is not None else 0
+    if weight < WHOLE:
+        route.targets.add(digest=champion.digest, weight=WHOLE - weight)
+    if candidate is None:
+        return route
+    if weight > 0:
+        route.targets.add(digest=candidate.digest, weight=weight)
+        route.fallback_digest = champion.digest
+    if traffic.shadow > 0:
+        route.shadows.add(digest=candidate.digest, weight=traffic.shadow)
+    return route
+
+
+def _traffic(connection: Connection) -> list[Traffic]:
+    placements, rollouts = schema.placement.c, schema.rollout.c
+    active = {
+        row.model: row
+        for row in connection.execute(
+            select(rollouts.model, rollouts.candidate, rollouts.weight, rollouts.shadow).where(
+                rollouts.state.in_(ACTIVE)
+            )
+        )
+    }
+    rows = connection.execute(
+        select(placements.model, placements.version)
+        .where(placements.ended_at.is_(None))
+        .order_by(placements.model)
+    ).all()
+    result = []
+    for row in rows:
+        rollout = active.get(row.model)
+        if rollout is None or rollout.candidate == row.version:
+            result.append(Traffic(row.model, row.version))
+        else:
+            result.append(
+                Traffic(row.model, row.version, rollout.candidate, rollout.weight, rollout.shadow)
+            )
+    return result
+
+
+def _choose(
+    connection: Connection, model: str, version: str, engines: Sequence[str]
+) -> hub_pb2.PackageRef | None:
+    """Return the package of a version in the format that the node wants most, if any runs there."""
+    columns = schema.version.c
+    formats = {
+        row.format: row
+        for row in connection.execute(
+            select(columns.digest, columns.format, columns.envelopes).where(
+                columns.name == model, columns.version == version
+            )
+        )
+    }
+    row = next((formats[engine] for engine in engines if engine in formats), None)
+    if row is None:
+        return None
+    return hub_pb2.PackageRef(
+        name=model,
+        version=version,
+        digest=row.digest,
+        format=row.format,
+        envelopes=[envelope.encode() for envelope in row.envelopes],
+    )
+
+
+def _hash(state: hub_pb2.DesiredState) -> str:
+    """Return the SHA-256 of what a node would do; a further signature changes nothing there."""
+    bare = hub_pb2.DesiredState()
+    bare.CopyFrom(state)
+    for package in bare.packages:
+        del package.envelopes[:]
+    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()

@@ -1,0 +1,131 @@
+"""What the hub knows of those who enrolled: who they are, and what they last said of themselves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import InvalidInput, NotAllowed, UnknownModel
+from gnomon.server.hub.access.authority import Identity
+from gnomon.server.hub.fleet.numbering import MAXIMUM_INTEGER
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.database import Database
+
+_FACTS = 64
+_FACT_CHARACTERS = 1_024
+_REASON_CHARACTERS = 4_096
+_DIGESTS = 1_000
+
+_NODE = schema.node.c
+
+
+def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
+    """Return what a node says of itself, bounded.
+
+    Raises:
+        InvalidInput: where there are too many facts, or one is too long.
+    """
+    if len(facts) > _FACTS or any(len(k) + len(v) > _FACT_CHARACTERS for k, v in facts.items()):
+        raise InvalidInput(
+            f"facts should be at most {_FACTS}, each of at most {_FACT_CHARACTERS} characters"
+        )
+    return dict(facts)
+
+
+def check_enrolled(database: Database, identity: Identity) -> None:
+    """Check that a certificate's holder is still whom the hub enrolled.
+
+    Raises:
+        NotAllowed: where the certificate has expired, or the name is unknown, has another role, or
+            was revoked after the certificate was issued.
+    """
+    if identity.expires_at < now_ms():  # TLS looks only when a connection is made
+        raise NotAllowed(f"the certificate of {identity.name!r} has expired; enrol again")
+    with database.read() as connection:
+        row = connection.execute(
+            select(_NODE.role, _NODE.revoked_at).where(_NODE.name == identity.name)
+        ).one_or_none()
+    if row is None or row.role != identity.role:
+        raise NotAllowed(f"{identity.role} {identity.name!r} is not enrolled at this hub")
+    if row.revoked_at is not None and identity.issued_at <= row.revoked_at:
+        raise NotAllowed(f"the certificates of {identity.name!r} were revoked; enrol again")
+
+
+def enrol(change: Change, identity: Identity, facts: Mapping[str, str]) -> None:
+    """Record that a name now bears a new certificate."""
+    values = {"role": identity.role, "certificate_serial": identity.serial, "enrolled_at": now_ms()}
+    known = change.connection.scalar(select(_NODE.name).where(_NODE.name == identity.name))
+    if known is not None:
+        change.execute(update(schema.node).where(_NODE.name == identity.name).values(**values))
+    else:
+        change.execute(
+            insert(schema.node).values(
+                name=identity.name, facts=dict(facts), digests=[], spool={}, **values
+            )
+        )
+    change.audit("enrol", identity.name, {"role": identity.role, "serial": identity.serial})
+
+
+def revoke(database: Database, actor: str, name: str) -> None:
+    """Make all certificates issued so far to a name worthless.
+
+    Raises:
+        UnknownModel: where nobody of that name is enrolled.
+    """
+    with database.change(actor) as change:
+        done = change.execute(
+            update(schema.node).where(_NODE.name == name).values(revoked_at=now_ms())
+        )
+        if done.rowcount == 0:
+            raise UnknownModel(f"nobody named {name!r} is enrolled")
+        change.audit("revoke", name)
+
+
+def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) -> None:
+    """Store what a node says of itself."""
+    reported, spool = request.reported, request.spool
+    connection.execute(
+        update(schema.node)
+        .where(_NODE.name == name)
+        .values(
+            last_seen_at=now_ms(),
+            boot=request.boot[:64],
+            facts=check_facts(request.facts),
+            reported_generation=min(reported.generation, MAXIMUM_INTEGER),
+            state=_state_name(reported.state),
+            digests=list(reported.digests)[:_DIGESTS],
+            refused_generation=min(reported.refused_generation, MAXIMUM_INTEGER),
+            reason=reported.reason[:_REASON_CHARACTERS],
+            spool={
+                "records": spool.records,
+                "bytes": spool.bytes,
+                "merged": spool.merged,
+                "dropped": spool.dropped,
+            },
+        )
+    )
+
+
+def _state_name(state: int) -> str:
+    try:
+        return str(hub_pb2.InstallState.Name(state))
+    except ValueError:
+        return f"UNKNOWN_{state}"
+
+
+def listing(connection: Connection) -> list[dict[str, Any]]:
+    """Return all nodes, by name, as JSON."""
+    rows = connection.execute(select(schema.node).order_by(_NODE.name)).mappings()
+    hidden = {"desired_hash"}
+    return [{key: row[key] for key in row if key not in hidden} for row in rows]
+
+
+def events(connection: Connection, name: str | None, limit: int) -> list[dict[str, Any]]:
+    """Return what nodes said has happened, newest first, as JSON."""
+    wanted = select(schema.event).order_by(schema.event.c.position.desc()).limit(limit)
+    if name is not None:
+        wanted = wanted.where(schema.event.c.node == name)
+    return [dict(row) for row in connection.execute(wanted).mappings()]

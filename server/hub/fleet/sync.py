@@ -1,0 +1,58 @@
+"""The gRPC door of sync: what nodes say, what they are told, and the content that they fetch."""
+
+from collections.abc import Iterator
+
+import grpc
+
+from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.runtime.errors import InvalidInput
+from gnomon.server.hub.access import gate
+from gnomon.server.hub.fleet import desired, nodes
+from gnomon.server.hub.fleet.telemetry import Telemetry
+from gnomon.server.hub.store.blobs import Blobs
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.database import Database
+
+#: So that one slow reader holds one thread for a bounded time.
+MAXIMUM_BLOBS = 256
+
+
+class SyncServicer(hub_pb2_grpc.SyncServicer):
+    """Nodes call; the hub answers."""
+
+    def __init__(
+        self, database: Database, blobs: Blobs, telemetry: Telemetry, node_call_ms: int
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._telemetry = telemetry
+        self._node_call_ms = node_call_ms
+
+    def Exchange(  # noqa: N802
+        self, request: hub_pb2.ExchangeRequest, context: grpc.ServicerContext
+    ) -> hub_pb2.ExchangeResponse:
+        """Take a node's report and say what it should be."""
+        name = gate.identity_of(context).name
+        with self._database.write() as connection:
+            nodes.report(connection, name, request)
+            state = desired.for_node(connection, name, request.facts)
+        return hub_pb2.ExchangeResponse(
+            desired=state, call_again_ms=self._node_call_ms, hub_time_unix_ms=now_ms()
+        )
+
+    def GetBlobs(  # noqa: N802
+        self, request: hub_pb2.GetBlobsRequest, context: grpc.ServicerContext
+    ) -> Iterator[hub_pb2.Blob]:
+        """Stream content, in the order in which it was asked for."""
+        if len(request.digests) > MAXIMUM_BLOBS:
+            raise InvalidInput(f"{len(request.digests)} blobs in one call; at most {MAXIMUM_BLOBS}")
+        for digest in request.digests:
+            yield hub_pb2.Blob(digest=digest, data=self._blobs.get(digest))
+
+    def Upload(  # noqa: N802
+        self, request: hub_pb2.UploadRequest, context: grpc.ServicerContext
+    ) -> hub_pb2.UploadResponse:
+        """Take telemetry in."""
+        node = gate.identity_of(context).name
+        watermark = self._telemetry.upload(node, request.boot, request.records)
+        return hub_pb2.UploadResponse(watermark=watermark)

@@ -1,0 +1,1 @@
+"""What the windows and labels say: drift, errors, alerts."""

@@ -1,0 +1,72 @@
+"""What the monitor has found, for REST and the pages: distances by interval, and how far it is."""
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from gnomon.server.hub.monitoring.monitor_progress import load
+from gnomon.server.hub.store import schema
+
+_DRIFT = schema.drift.c
+
+
+def series(
+    connection: Connection,
+    model: str,
+    field: str | None = None,
+    source: str | None = "",
+    intervals: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return the judged intervals in order, a row a field and source.
+
+    Args:
+        connection: where to read.
+        model: whose windows.
+        field: only this one; None: all.
+        source: a node's name; empty: all together; None: each and all together.
+        intervals: only so many of the last; None: all.
+    """
+    wanted = (
+        select(
+            _DRIFT.started_at,
+            _DRIFT.ended_at,
+            _DRIFT.source,
+            _DRIFT.field,
+            _DRIFT.version,
+            _DRIFT.rows,
+            _DRIFT.psi,
+            _DRIFT.chance,
+        )
+        .where(_DRIFT.model == model)
+        .order_by(_DRIFT.ended_at, _DRIFT.started_at, _DRIFT.field, _DRIFT.source)
+    )
+    if field is not None:
+        wanted = wanted.where(_DRIFT.field == field)
+    if source is not None:
+        wanted = wanted.where(_DRIFT.source == source)
+    if intervals is not None:
+        last = (
+            select(_DRIFT.ended_at)
+            .where(_DRIFT.model == model)
+            .distinct()
+            .order_by(_DRIFT.ended_at.desc())
+            .limit(intervals)
+            .subquery()
+        )
+        wanted = wanted.where(
+            _DRIFT.ended_at >= select(func.min(last.c.ended_at)).scalar_subquery()
+        )
+    return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def status(connection: Connection, model: str) -> dict[str, Any]:
+    """Return how far the monitor has judged a model's windows, and what came too late for that.
+
+    What is late is counted in all totals; only the detectors have not seen it.
+    """
+    progress, _ = load(connection, model)
+    return {
+        "judged_to": progress.judged[0] if progress.judged else None,
+        "late_windows": progress.late_windows,
+        "late_rows": progress.late_rows,
+    }

@@ -1,0 +1,138 @@
+"""Labels: what turned out to be true, joined to predictions by request, whichever comes first.
+
+The first value of a label stays: one that is sent again changes nothing, and one that contradicts
+it is told to the sender.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select
+
+from gnomon.runtime.errors import InvalidInput
+from gnomon.server.hub.monitoring import losses
+from gnomon.server.hub.rollout.rollout_state import State
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.dialect import BATCH, insert_into
+from gnomon.server.hub.store.schema import label, prediction, rollout
+
+
+class LabelRow(NamedTuple):
+    """One label of one request, from a node or from a person."""
+
+    model: str
+    request_id: str
+    at: int  # Unix milliseconds, the data's own time
+    value: float
+
+
+class PredictionRow(NamedTuple):
+    """One sampled prediction of a node."""
+
+    request_id: str
+    at: int  # Unix milliseconds, the data's own time
+    value: float
+
+
+class Ingested(NamedTuple):
+    """What became of a batch of labels."""
+
+    new: int
+    repeated: int  # known already, with this very value
+    contradicting: tuple[str, ...]  # request ids known with another value, which stays
+
+
+def ingest(connection: Connection, labels: Iterable[LabelRow]) -> Ingested:
+    """Store labels in the caller's transaction; each counts once, however often it is sent.
+
+    Raises:
+        InvalidInput: where a label's value is not a finite number; nothing is stored then.
+    """
+    rows = list(labels)
+    _check(rows)
+    new = repeated = 0
+    contradicting: list[str] = []
+    for model, batch in _batches(rows):
+        known = _known(connection, model, [row.request_id for row in batch])
+        fresh: dict[str, LabelRow] = {}
+        for row in batch:
+            if row.request_id not in known:
+                known[row.request_id] = row.value
+                fresh[row.request_id] = row
+            elif known[row.request_id] == row.value:
+                repeated += 1
+            else:
+                contradicting.append(row.request_id)
+        _store(connection, fresh.values())
+        losses.join(connection, model, list(fresh))
+        new += len(fresh)
+    return Ingested(new, repeated, tuple(contradicting))
+
+
+def record_predictions(
+    connection: Connection, node: str, model: str, digest: str, rows: Sequence[PredictionRow]
+) -> int:
+    """Store a node's sampled predictions in the caller's transaction; returns how many.
+
+    What is not finite cannot be compared with any label and is left out; windows count it. The
+    caller vouches that a sample comes once (the watermark of the node's telemetry does).
+    """
+    finite = [row for row in rows if math.isfinite(row.value)]
+    if not finite:
+        return 0
+    under_way, step = _stage(connection, model)
+    common = {"node": node, "model": model, "digest": digest, "rollout": under_way, "step": step}
+    for start in range(0, len(finite), BATCH):
+        batch = finite[start : start + BATCH]
+        connection.execute(insert(prediction), [common | row._asdict() for row in batch])
+        losses.join(connection, model, [row.request_id for row in batch])
+    return len(finite)
+
+
+def _check(rows: Sequence[LabelRow]) -> None:
+    wrong = [row for row in rows if not math.isfinite(row.value)]
+    if wrong:
+        raise InvalidInput(
+            f"label of request {wrong[0].request_id!r} of model {wrong[0].model!r} is "
+            f"{wrong[0].value}, expected a finite number",
+            details=[
+                {"field": "value", "request_id": row.request_id, "rule": "finite"} for row in wrong
+            ],
+        )
+
+
+def _batches(rows: Iterable[LabelRow]) -> Iterator[tuple[str, list[LabelRow]]]:
+    by_model: dict[str, list[LabelRow]] = defaultdict(list)
+    for row in rows:
+        by_model[row.model].append(row)
+    for model, of_model in by_model.items():
+        for start in range(0, len(of_model), BATCH):
+            yield model, of_model[start : start + BATCH]
+
+
+def _known(connection: Connection, model: str, request_ids: Sequence[str]) -> dict[str, float]:
+    rows = connection.execute(
+        select(label.c.request_id, label.c.value).where(
+            label.c.model == model, label.c.request_id.in_(request_ids)
+        )
+    )
+    return {row.request_id: row.value for row in rows}
+
+
+def _store(connection: Connection, rows: Iterable[LabelRow]) -> None:
+    received_at = now_ms()
+    values = [row._asdict() | {"received_at": received_at} for row in rows]
+    if values:
+        connection.execute(insert_into(connection, label).on_conflict_do_nothing(), values)
+
+
+def _stage(connection: Connection, model: str) -> tuple[str, int]:
+    """Return the rollout that splits the model's traffic now and its step, or nothing and 0."""
+    row = connection.execute(
+        select(rollout.c.id, rollout.c.step).where(
+            rollout.c.model == model, rollout.c.state == State.RUNNING
+        )
+    ).first()
+    return ("", 0) if row is None else (row.id, row.step)

@@ -1,0 +1,248 @@
+"""The monitor: shows closed intervals to the detectors, each once and in order, and raises alerts.
+
+A step reads and reckons without a lock, and then writes, in one transaction: alerts with their
+audit records, distances, and the progress with the detectors' state. If the progress has moved in
+the meantime, by another hub process, nothing is written. So a hub that is killed anywhere has
+judged an interval and said so, or has done neither.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, func, select, tuple_
+
+from gnomon.core.detectors.watch import StateMismatch
+from gnomon.runtime.errors import InvalidInput, UnknownModel
+from gnomon.server.hub.monitoring import alerts, monitor_losses, windows
+from gnomon.server.hub.monitoring.monitor_fields import SourceTally, WatchedFields
+from gnomon.server.hub.monitoring.monitor_intervals import Arrival, MonitorSettings, closed
+from gnomon.server.hub.monitoring.monitor_judge import ALL_MOVED, SOURCE_MOVED, Judge, Judgement
+from gnomon.server.hub.monitoring.monitor_missing import MISSING_EXCEEDED
+from gnomon.server.hub.monitoring.monitor_progress import Interval, Progress, Source, load, save
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.dialect import insert_into
+
+_log = structlog.get_logger(__name__)
+
+#: Rounds of a step: it must end, for rollouts wait for their turn behind it.
+_ROUNDS = 8
+
+#: Alerts about what a version was held to.
+_AGAINST_REFERENCE = (SOURCE_MOVED, ALL_MOVED, MISSING_EXCEEDED, monitor_losses.ERROR_ROSE)
+
+_WINDOW = schema.window.c
+DEFAULTS = MonitorSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reckoning:
+    """What a round has found and wants to write."""
+
+    before: bytes
+    progress: Progress
+    judgements: list[Judgement]
+    restarted: bool
+    more: bool
+
+
+def step(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
+    """Judge what has become ready since the last step, for every model."""
+    with database.read() as connection:
+        models = connection.execute(
+            select(schema.placement.c.model, schema.placement.c.version)
+            .where(schema.placement.c.ended_at.is_(None))
+            .order_by(schema.placement.c.model)
+        ).all()
+    for model, version in models:
+        for _ in range(_ROUNDS):
+            if not _round(database, model, settings):
+                break
+        for _ in range(_ROUNDS):
+            if not monitor_losses.step(database, model, version):
+                break
+
+
+def _round(database: Database, model: str, settings: MonitorSettings) -> bool:
+    """Take one round; return whether another may find more."""
+    with database.read() as connection:
+        reckoning = _reckon(connection, model, settings)
+    if reckoning is None:
+        return False
+    with database.write() as connection:
+        if load(connection, model)[1] != reckoning.before:
+            return True  # another process was quicker; begin again from where it stands
+        _write(connection, model, reckoning)
+    return reckoning.more
+
+
+def _reckon(connection: Connection, model: str, settings: MonitorSettings) -> _Reckoning | None:
+    progress, before = load(connection, model)
+    advanced = _look_at_new(connection, model, progress, settings)
+    ready = closed(_arrivals(connection, model, progress), advanced.sources, now_ms(), settings)
+    now_judged = ready[: settings.intervals_a_transaction]
+    if not now_judged:
+        return None if advanced == progress else _Reckoning(before, advanced, [], False, False)
+    digest, version = _in_service(connection, model)
+    fields = WatchedFields(windows.profile_of(connection, digest))
+    judge, restarted = _judge(model, version, fields, settings, progress)
+    tallies = _tallies(connection, model, now_judged, fields, version)
+    judgements = [judge.judge(interval, tallies[interval]) for interval in now_judged]
+    advanced = msgspec.structs.replace(
+        advanced,
+        judged=now_judged[-1],
+        references=fields.fingerprint,
+        version=version,
+        detectors=judge.state(),
+    )
+    return _Reckoning(before, advanced, judgements, restarted, len(now_judged) < len(ready))
+
+
+def _look_at_new(
+    connection: Connection, model: str, progress: Progress, settings: MonitorSettings
+) -> Progress:
+    """Take note of the windows that came since: who sent them, and which were too late."""
+    rows = connection.execute(
+        select(
+            _WINDOW.position,
+            _WINDOW.node,
+            _WINDOW.started_at,
+            _WINDOW.ended_at,
+            _WINDOW.rows,
+            _WINDOW.received_at,
+        )
+        .where(
+            _WINDOW.model == model,
+            _WINDOW.position > progress.cursor,
+            _WINDOW.shadow.is_(False),
+        )
+        .order_by(_WINDOW.position)
+    ).all()
+    if not rows:
+        return progress
+    judged = progress.judged
+    late = [row for row in rows if judged is not None and (row.ended_at, row.started_at) <= judged]
+    oldest = now_ms() - settings.active_ms
+    sources = {name: one for name, one in progress.sources.items() if one.received_at >= oldest}
+    for row in rows:
+        known = sources.get(row.node)
+        latest = row.started_at if known is None else max(known.latest_start, row.started_at)
+        sources[row.node] = Source(latest, row.received_at)
+    return msgspec.structs.replace(
+        progress,
+        cursor=rows[-1].position,
+        late_windows=progress.late_windows + len(late),
+        late_rows=progress.late_rows + sum(row.rows for row in late),
+        sources=sources,
+    )
+
+
+def _arrivals(connection: Connection, model: str, progress: Progress) -> list[Arrival]:
+    wanted = (
+        select(_WINDOW.ended_at, _WINDOW.started_at, func.max(_WINDOW.received_at))
+        .where(_WINDOW.model == model, _WINDOW.shadow.is_(False))
+        .group_by(_WINDOW.ended_at, _WINDOW.started_at)
+    )
+    if progress.judged is not None:
+        wanted = wanted.where(_WINDOW.ended_at >= progress.judged[0])
+    rows = connection.execute(wanted)
+    return [
+        Arrival((end, start), received_at)
+        for end, start, received_at in rows
+        if progress.judged is None or (end, start) > progress.judged
+    ]
+
+
+def _in_service(connection: Connection, model: str) -> tuple[str, str]:
+    """Return digest and version of the package whose profile the model is held to."""
+    version, placement = schema.version.c, schema.placement.c
+    row = connection.execute(
+        select(version.digest, version.version)
+        .join(
+            schema.placement,
+            (placement.model == version.name) & (placement.version == version.version),
+        )
+        .where(placement.model == model, placement.ended_at.is_(None))
+        .order_by(version.format)
+        .limit(1)
+    ).one()
+    return row.digest, row.version
+
+
+def _judge(
+    model: str,
+    version: str,
+    fields: WatchedFields,
+    settings: MonitorSettings,
+    progress: Progress,
+) -> tuple[Judge, bool]:
+    """Return the judge where it stood, or a new one where it is held to something new."""
+    judge = Judge(model, version, fields, settings)
+    if progress.references != fields.fingerprint:
+        return judge, bool(progress.references)
+    try:
+        judge.restore(progress.detectors)
+    except StateMismatch as error:
+        # Another release of the detectors: what they had gathered is worth little, the rest stays.
+        _log.warning("detectors_start_anew", model=model, reason=str(error))
+        return Judge(model, version, fields, settings), False
+    return judge, False
+
+
+def _tallies(
+    connection: Connection,
+    model: str,
+    intervals: Sequence[Interval],
+    fields: WatchedFields,
+    version: str,
+) -> dict[Interval, dict[str, SourceTally]]:
+    """Return what each source counted in each interval; its partial windows are added up."""
+    rows = connection.execute(
+        select(
+            _WINDOW.node,
+            _WINDOW.digest,
+            _WINDOW.version,
+            _WINDOW.ended_at,
+            _WINDOW.started_at,
+            _WINDOW.data,
+        ).where(
+            _WINDOW.model == model,
+            _WINDOW.shadow.is_(False),
+            tuple_(_WINDOW.ended_at, _WINDOW.started_at).in_(intervals),
+        )
+    )
+    found: dict[Interval, dict[str, SourceTally]] = {interval: {} for interval in intervals}
+    for row in rows:
+        try:
+            window = windows.read(connection, row.digest, row.data)
+        except (UnknownModel, InvalidInput):
+            continue  # counted as unread in the totals, where people see it
+        profile = windows.profile_of(connection, row.digest)
+        sources = found[row.ended_at, row.started_at]
+        mine = sources.setdefault(row.node, fields.empty())
+        mine.add(fields.tally(window, profile, row.version == version))
+    return found
+
+
+def _write(connection: Connection, model: str, reckoning: _Reckoning) -> None:
+    save(connection, model, reckoning.progress)
+    if reckoning.restarted:
+        _close_alerts(connection, model, reckoning.progress.version)
+    rows = [row for judgement in reckoning.judgements for row in judgement.distances]
+    if rows:
+        connection.execute(insert_into(connection, schema.drift).on_conflict_do_nothing(), rows)
+    for judgement in reckoning.judgements:
+        for condition in judgement.conditions:
+            alerts.raise_alert(connection, condition)
+
+
+def _close_alerts(connection: Connection, model: str, version: str) -> None:
+    """Close what was found against the reference of the version before."""
+    change = Change(connection, alerts.MONITOR)
+    for alert in alerts.find(connection, model=model, open_only=True, limit=1_000):
+        if alert["kind"] in _AGAINST_REFERENCE:
+            alerts.close(change, alert["id"], f"judged anew against {model}@{version}")

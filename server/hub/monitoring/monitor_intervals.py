@@ -1,0 +1,73 @@
+"""Which intervals of the data's own time are closed, so that they can be judged once and for all.
+
+An interval is closed once every active source has sent a window of a later one: a node sends its
+windows in order of time, so nothing of it is to come but late rows. A source that falls silent
+would hold everything up; so an interval that is over by the clock is closed as well when nothing
+of it has come for a while. Replays of old data run by the same rules.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gnomon.server.hub.monitoring.monitor_progress import Interval, Source
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSettings:
+    """How the monitor waits and how rarely it may be wrong."""
+
+    active_ms: int = 600_000
+    """A source is active for so long after its last window."""
+    grace_ms: int = 30_000
+    """An interval that is over is closed when nothing of it has come for so long."""
+    windows_per_false_alarm: float = 1_000.0
+    """Mean number of intervals of a model between false alarms."""
+    tolerance: float = 0.1
+    """How far all sources together may move before it matters, in σ."""
+    ahead_ms: int = 86_400_000
+    """An interval that begins later than this from now waits: some node's clock is wrong."""
+    intervals_a_transaction: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One open interval and when the last of its windows came."""
+
+    interval: Interval
+    received_at: int
+
+
+def closed(
+    arrivals: Iterable[Arrival],
+    sources: Mapping[str, Source],
+    now: int,
+    settings: MonitorSettings,
+) -> list[Interval]:
+    """Return the intervals that are closed, in order; the first that is not holds back the rest.
+
+    >>> waiting = {"a": Source(10, 0), "b": Source(0, 0)}
+    >>> day = Arrival((10, 0), 0)
+    >>> closed([day], waiting, 1, MonitorSettings())
+    []
+    >>> closed([day], {**waiting, "b": Source(10, 0)}, 1, MonitorSettings())
+    [(10, 0)]
+    >>> closed([day], waiting, 30_010, MonitorSettings())
+    [(10, 0)]
+    """
+    starts = [
+        source.latest_start
+        for source in sources.values()
+        if now - source.received_at <= settings.active_ms
+    ]
+    slowest = min(starts, default=None)
+    ready = []
+    for arrival in sorted(arrivals, key=lambda one: one.interval):
+        end, start = arrival.interval
+        if start - now > settings.ahead_ms:
+            break  # judged now, it would make everything until then come too late
+        passed = slowest is not None and slowest >= end
+        over = now - max(end, arrival.received_at) >= settings.grace_ms
+        if not (passed or over):
+            break
+        ready.append(arrival.interval)
+    return ready

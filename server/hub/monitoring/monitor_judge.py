@@ -1,0 +1,201 @@
+"""What one closed interval says: distances for people, and conditions worth an alert."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from gnomon.core.detectors.alarm import Alarm
+from gnomon.core.detectors.fleet import FleetDetector
+from gnomon.core.distances.psi import PSEUDO_COUNT, psi
+from gnomon.core.reference import FieldReference
+from gnomon.server.hub.monitoring.alerts import Condition
+from gnomon.server.hub.monitoring.monitor_fields import SourceTally, Tally, WatchedFields, pool
+from gnomon.server.hub.monitoring.monitor_intervals import MonitorSettings
+from gnomon.server.hub.monitoring.monitor_missing import missing_conditions
+from gnomon.server.hub.monitoring.monitor_progress import Interval
+
+#: Distances are kept source by source up to so many sources; beyond, for all of them together.
+MOST_SOURCES = 32
+
+#: Kinds of alerts: one source has left its peers; all sources have left the reference.
+SOURCE_MOVED = "source_moved"
+ALL_MOVED = "all_moved"
+
+_DAY_MS = 86_400_000
+
+Tallies = Mapping[str, SourceTally]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one interval is worth."""
+
+    distances: list[dict[str, Any]] = field(default_factory=list)  # rows of `drift`
+    conditions: list[Condition] = field(default_factory=list)
+
+
+class Judge:
+    """Judges the intervals of one model, one after the other, against one version's reference."""
+
+    def __init__(
+        self, model: str, version: str, fields: WatchedFields, settings: MonitorSettings
+    ) -> None:
+        self._model = model
+        self._version = version
+        self._fields = fields
+        self._level = 1.0 / settings.windows_per_false_alarm
+        self._detector = FleetDetector(
+            fields.references,
+            pairs=[one.reference for one in fields.pairs],
+            windows_per_false_alarm=settings.windows_per_false_alarm,
+            tolerance=settings.tolerance,
+            block_rows=fields.block_rows,
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Go on from `state`; raises `StateMismatch` where another detector wrote it."""
+        self._detector.restore(state)
+
+    def state(self) -> bytes:
+        """Return what `restore` goes on from."""
+        return self._detector.state()
+
+    def judge(self, interval: Interval, tallies: Tallies) -> Judgement:
+        """Show the detectors one interval: for each source, what it has counted."""
+        found = self._detector.update(
+            {source: [one.cells for one in of.fields] for source, of in tallies.items()},
+            {source: list(of.pairs) for source, of in tallies.items()},
+        )
+        together = pool(tallies, self._fields)
+        result = Judgement()
+        result.distances.extend(self._distances(interval, "", together.fields))
+        if len(tallies) <= MOST_SOURCES:
+            for source, of_source in tallies.items():
+                result.distances.extend(self._distances(interval, source, of_source.fields))
+        suspects = {name: list(sources) for name, sources in found.suspects.items()}
+        for source, alarm in found.alone:
+            result.conditions.append(self._alone(interval, source, alarm, tallies, suspects))
+        for alarm in found.world:
+            result.conditions.append(self._world(interval, alarm, together.fields, suspects))
+        result.conditions.extend(
+            missing_conditions(
+                self._model, self._version, self._fields.limits, interval, tallies, self._level
+            )
+        )
+        return result
+
+    def _distances(
+        self, interval: Interval, source: str, tallies: Sequence[Tally]
+    ) -> Iterator[dict[str, Any]]:
+        for reference, tally in zip(self._fields.references, tallies, strict=True):
+            rows = int(tally.cells.sum())
+            if rows:
+                yield {
+                    "model": self._model,
+                    "ended_at": interval[0],
+                    "started_at": interval[1],
+                    "source": source,
+                    "field": reference.name,
+                    "version": self._version,
+                    "rows": rows,
+                    "psi": psi(reference.counts, tally.cells),
+                    "chance": _chance(reference, rows),
+                }
+
+    def _alone(
+        self,
+        interval: Interval,
+        source: str,
+        alarm: Alarm,
+        tallies: Tallies,
+        suspects: Mapping[str, list[str]],
+    ) -> Condition:
+        mean, mean_of_peers = self._means_of(source, alarm, tallies)
+        means = _means(mean, "here", mean_of_peers, "at its peers")
+        text = f"{source} alone: {alarm.description}{means}, since about {_since(interval, alarm)}"
+        evidence = _evidence(interval, alarm) | {
+            "mean": mean,
+            "mean_of_peers": mean_of_peers,
+            "suspects": suspects,
+        }
+        return Condition(
+            self._model, SOURCE_MOVED, source, alarm.field, self._version, text, evidence
+        )
+
+    def _means_of(
+        self, source: str, alarm: Alarm, tallies: Tallies
+    ) -> tuple[float | None, float | None]:
+        """Return the mean of a source and of its peers; none for a pair."""
+        index = self._index(alarm)
+        if index is None:
+            return None, None
+        peers = self._fields.empty().fields[index]
+        for name, of_source in tallies.items():
+            if name != source:
+                peers.add(of_source.fields[index])
+        return tallies[source].fields[index].mean, peers.mean
+
+    def _world(
+        self,
+        interval: Interval,
+        alarm: Alarm,
+        together: Sequence[Tally],
+        suspects: Mapping[str, list[str]],
+    ) -> Condition:
+        index = self._index(alarm)
+        mean = None if index is None else together[index].mean
+        before = None if index is None or mean is None else self._fields.references[index].mean
+        means = _means(mean, "now", before, "in the training data")
+        text = f"all sources: {alarm.description}{means}, since about {_since(interval, alarm)}"
+        evidence = _evidence(interval, alarm) | {
+            "mean": mean,
+            "mean_of_reference": before,
+            "suspects": suspects,
+        }
+        return Condition(self._model, ALL_MOVED, "", alarm.field, self._version, text, evidence)
+
+    def _index(self, alarm: Alarm) -> int | None:
+        """Return the place of the field that an alarm is about; none for a pair."""
+        names = [one.name for one in self._fields.references]
+        return names.index(alarm.field) if alarm.field in names else None
+
+
+def _evidence(interval: Interval, alarm: Alarm) -> dict[str, Any]:
+    end, start = interval
+    return {
+        "change": alarm.kind.value,
+        "distance": alarm.distance,
+        "unit": alarm.unit,
+        "log_evidence": alarm.evidence,
+        "log_threshold": alarm.threshold,
+        "intervals": alarm.since,
+        "since": start - (alarm.since - 1) * (end - start),
+        "seen_in": {"started_at": start, "ended_at": end},
+    }
+
+
+def _since(interval: Interval, alarm: Alarm) -> str:
+    end, start = interval
+    length = end - start
+    moment = datetime.fromtimestamp((start - (alarm.since - 1) * length) / 1_000, UTC)
+    return f"{moment:%Y-%m-%d}" if length >= _DAY_MS else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _means(mine: float | None, here: str, theirs: float | None, there: str) -> str:
+    if mine is None or theirs is None:
+        return ""
+    return f" (mean {mine:,.4g} {here}, {theirs:,.4g} {there})"
+
+
+def _chance(reference: FieldReference, rows: int) -> float:
+    """Return the PSI that so few rows have by chance alone; see `gnomon.core.distances.psi`.
+
+    A cell that is empty on both sides adds what the pseudo-counts make of it.
+    """
+    used = sum(1 for count in reference.counts if count)
+    here = PSEUDO_COUNT / (rows + PSEUDO_COUNT * reference.cells)
+    there = PSEUDO_COUNT / (reference.rows + PSEUDO_COUNT * reference.cells)
+    empty = (reference.cells - used) * (here - there) * math.log(here / there)
+    return max(0, used - 1) * (1.0 / rows + 1.0 / max(1, reference.rows)) + empty

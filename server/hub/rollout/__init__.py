@@ -1,0 +1,1 @@
+"""Moving traffic to another version, step by step, each behind its gate."""

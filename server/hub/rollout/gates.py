@@ -1,0 +1,257 @@
+"""A gate's verdict on one step of a rollout: pure functions on what candidate and champion did.
+
+Both sides are measured since the step began, so that they saw the same traffic: what moves the
+world moves both. Three answers are possible: advance, hold, roll back.
+
+A gate is asked at every tick, so what it calls *worse* is worse by bounds that hold at all looks at
+once (`gate_bounds`). They share out one budget: a candidate within all limits is rolled back by
+chance with probability at most 1 − `confidence`, over all steps, checks and looks together.
+
+- failed share: lower bound of the candidate's share over the limit.
+- refused share: its lower bound over the champion's upper bound plus the limit.
+- latency quantile: its lower bound over the limit times the champion's upper bound, and more
+  than negligibly.
+- mean absolute error, by labels: the same, each mean bounded at half the check's budget.
+
+A step is passed where enough was seen and every estimate is within its limit; with `require_proof`
+the error must also be *shown* to be within its limit, by the opposite bounds.
+"""
+
+import enum
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gnomon.server.hub.monitoring.losses import Losses
+from gnomon.server.hub.rollout.gate_bounds import Bounds, mean_bounds, share_bounds
+
+_STATISTICAL_CHECKS = 4
+# An asymptotic bound is not to be trusted on fewer values than this.
+_FEWEST_LABELS = 30
+
+
+class Gates(BaseModel):
+    """What a step must show before the next one; shares and ratios, not percent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum_predictions: int = Field(default=100, ge=0)
+    """Requests that the candidate must have seen in the step."""
+    minimum_labels: int = Field(default=0, ge=0)
+    """Labelled predictions that each side must have in the step."""
+    maximum_failed_share: float = Field(default=0.01, ge=0, lt=1)
+    """Share of the candidate's requests that engine or output contract failed."""
+    maximum_refused_share_increase: float = Field(default=0.02, ge=0, le=1)
+    """How much more of its requests the candidate may refuse than the champion, by contract."""
+    maximum_latency_ratio: float = Field(default=1.5, gt=0)
+    latency_quantile: float = Field(default=0.5, gt=0, lt=1)
+    """Which quantile is compared; the median is least disturbed by other work on the machine."""
+    negligible_latency_ms: float = Field(default=1.0, ge=0)
+    """So much more is within the limit whatever the ratio: microseconds double for no reason."""
+    maximum_error_ratio: float = Field(default=1.1, gt=0)
+    """The candidate's mean absolute error over the champion's."""
+    require_proof: bool = False
+    """Whether the error must be shown to be within its limit, not only estimated so."""
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
+
+    def alpha(self, steps: int) -> float:
+        """Return what one check in one step may spend of the budget of false roll-backs."""
+        return (1.0 - self.confidence) / (_STATISTICAL_CHECKS * max(1, steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A latency quantile in milliseconds with bounds that hold at all looks."""
+
+    count: int = 0
+    estimate: float = math.nan
+    lower: float = 0.0
+    upper: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one version did in a step."""
+
+    predictions: int = 0  # all that were asked for: answered, refused, failed
+    refused: int = 0  # by the contract of the inputs
+    failed: int = 0  # by the engine or the contract of the outputs
+    latency: Latency = field(default_factory=Latency)
+    losses: Losses = field(default_factory=Losses)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What both versions did in a step; no champion where it had no share of the traffic."""
+
+    candidate: Side
+    champion: Side | None
+    refusals: tuple[str, ...] = ()  # why nodes refused the candidate, in their words
+
+
+class Decision(enum.StrEnum):
+    """What to do with a rollout now."""
+
+    ADVANCE = "advance"
+    HOLD = "hold"
+    ROLL_BACK = "roll_back"
+
+
+class Finding(enum.StrEnum):
+    """What one check found."""
+
+    PASSED = "passed"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of the gate, in words."""
+
+    name: str
+    finding: Finding
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's answer, why, and what each check found."""
+
+    decision: Decision
+    reason: str
+    checks: tuple[Check, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        return asdict(self)
+
+
+def judge(gates: Gates, evidence: Evidence, alpha: float) -> Verdict:
+    """Return what to do.
+
+    Args:
+        gates: the limits.
+        evidence: what was seen in this step.
+        alpha: what each check may spend of the budget (`Gates.alpha`).
+    """
+    checks = tuple(_checks(gates, evidence, alpha))
+    failed = [check for check in checks if check.finding is Finding.FAILED]
+    if failed:
+        return Verdict(Decision.ROLL_BACK, _reason(failed), checks)
+    waiting = [check for check in checks if check.finding is Finding.WAITING]
+    if waiting:
+        return Verdict(Decision.HOLD, _reason(waiting), checks)
+    return Verdict(Decision.ADVANCE, "all checks passed", checks)
+
+
+def _reason(checks: Sequence[Check]) -> str:
+    return "; ".join(f"{check.name}: {check.text}" for check in checks)
+
+
+def _checks(gates: Gates, evidence: Evidence, alpha: float) -> Iterator[Check]:
+    candidate, champion = evidence.candidate, evidence.champion
+    for refusal in evidence.refusals:
+        yield Check("node", Finding.FAILED, refusal)
+    yield _predictions(gates, candidate)
+    yield _failed(gates, candidate, alpha)
+    if champion is None:
+        yield Check("comparison", Finding.PASSED, "the champion has no traffic to compare with")
+        return
+    yield _refused(gates, candidate, champion, alpha)
+    yield _latency(gates, candidate.latency, champion.latency)
+    yield _error(gates, candidate.losses, champion.losses, alpha)
+
+
+def _predictions(gates: Gates, candidate: Side) -> Check:
+    seen, wanted = candidate.predictions, gates.minimum_predictions
+    finding = Finding.PASSED if seen >= wanted else Finding.WAITING
+    return Check("predictions", finding, f"{seen:,} of the {wanted:,} wanted")
+
+
+def _failed(gates: Gates, candidate: Side, alpha: float) -> Check:
+    limit = gates.maximum_failed_share
+    text = f"{_share(candidate.failed, candidate.predictions)} failed, at most {limit:.2%} may"
+    if share_bounds(candidate.failed, candidate.predictions, alpha).lower > limit:
+        return Check("failed", Finding.FAILED, text)
+    return Check("failed", _within(candidate.failed <= limit * candidate.predictions), text)
+
+
+def _refused(gates: Gates, candidate: Side, champion: Side, alpha: float) -> Check:
+    limit = gates.maximum_refused_share_increase
+    text = (
+        f"{_share(candidate.refused, candidate.predictions)} refused, the champion refused "
+        f"{_share(champion.refused, champion.predictions)}, at most {limit:.2%} more may be"
+    )
+    mine = share_bounds(candidate.refused, candidate.predictions, alpha / 2)
+    theirs = share_bounds(champion.refused, champion.predictions, alpha / 2)
+    if mine.lower > theirs.upper + limit:
+        return Check("refused", Finding.FAILED, text)
+    more = candidate.refused / max(1, candidate.predictions)
+    more -= champion.refused / max(1, champion.predictions)
+    return Check("refused", _within(more <= limit), text)
+
+
+def _latency(gates: Gates, candidate: Latency, champion: Latency) -> Check:
+    limit = gates.maximum_latency_ratio
+    if not candidate.count or not champion.count:
+        # Where nothing was answered there is no latency; the other checks speak of that.
+        return Check("latency", Finding.PASSED, "not measured on both sides yet")
+    text = (
+        f"{candidate.estimate:.3g} ms at the {gates.latency_quantile:.0%} quantile, the champion "
+        f"{champion.estimate:.3g} ms, at most {limit:g} times as much or "
+        f"{gates.negligible_latency_ms:g} ms more"
+    )
+    if candidate.lower > _latency_limit(gates, champion.upper):
+        return Check("latency", Finding.FAILED, text)
+    within = candidate.estimate <= _latency_limit(gates, champion.estimate)
+    return Check("latency", _within(within), text)
+
+
+def _latency_limit(gates: Gates, champion: float) -> float:
+    return max(gates.maximum_latency_ratio * champion, champion + gates.negligible_latency_ms)
+
+
+def _error(gates: Gates, candidate: Losses, champion: Losses, alpha: float) -> Check:
+    limit = gates.maximum_error_ratio
+    enough = min(candidate.count, champion.count)
+    mine, theirs = (_error_bounds(gates, side, alpha / 2) for side in (candidate, champion))
+    text = _error_text(gates, candidate, champion)
+    if enough >= _FEWEST_LABELS and mine.lower > limit * theirs.upper:
+        return Check("error", Finding.FAILED, text)
+    if enough < gates.minimum_labels or (not enough and gates.require_proof):
+        return Check("error", Finding.WAITING, text)
+    if not enough:
+        return Check("error", Finding.PASSED, "no labels wanted, none seen on both sides")
+    if gates.require_proof:
+        return Check("error", _within(mine.upper <= limit * theirs.lower), text)
+    means = candidate.absolute_error / candidate.count, champion.absolute_error / champion.count
+    return Check("error", _within(means[0] <= limit * means[1]), text)
+
+
+def _error_bounds(gates: Gates, losses: Losses, alpha: float) -> Bounds:
+    aimed_at = max(gates.minimum_labels, 10 * _FEWEST_LABELS)
+    bounds = mean_bounds(losses.count, losses.absolute_error, losses.squared_error, alpha, aimed_at)
+    return Bounds(max(0.0, bounds.lower), bounds.upper)
+
+
+def _error_text(gates: Gates, candidate: Losses, champion: Losses) -> str:
+    mine, theirs = candidate.mean_absolute_error, champion.mean_absolute_error
+    labels = f"{candidate.count:,} and {champion.count:,} labels, {gates.minimum_labels:,} wanted"
+    if mine is None or theirs is None:
+        return labels
+    return (
+        f"{mine:.4g} mean absolute error, the champion {theirs:.4g}, at most "
+        f"{gates.maximum_error_ratio:g} times as much ({labels})"
+    )
+
+
+def _within(holds: bool) -> Finding:
+    return Finding.PASSED if holds else Finding.WAITING
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.2%} of {whole:,}" if whole else "none of 0"

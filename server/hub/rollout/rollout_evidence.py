@@ -1,0 +1,179 @@
+"""What a gate looks at: windows and errors of both versions since the step began, from SQL."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from gnomon.core import latency
+from gnomon.server.hub.fleet.desired import WHOLE, engines_of
+from gnomon.server.hub.monitoring import losses
+from gnomon.server.hub.monitoring.windows import merge_latency
+from gnomon.server.hub.rollout.gate_bounds import quantile_levels
+from gnomon.server.hub.rollout.gates import (
+    Check,
+    Decision,
+    Evidence,
+    Finding,
+    Gates,
+    Latency,
+    Side,
+    Verdict,
+)
+from gnomon.server.hub.rollout.rollout_plan import Plan
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.clock import now_ms
+
+#: A node that has not called for so long is not waited for.
+IN_TOUCH_MS = 120_000
+
+_Rows = Sequence[Row[*tuple[Any, ...]]]
+
+_NODE = schema.node.c
+
+
+def gather(connection: Connection, rollout: Row[Any], gates: Gates, alpha: float) -> Evidence:
+    """Return what champion and candidate did since the rollout's step began.
+
+    Args:
+        connection: one consistent state of the database.
+        rollout: the rollout's row, running.
+        gates: which quantile of the latency is compared.
+        alpha: what the check of the latency may spend of the budget of false roll-backs.
+    """
+    window, steps = schema.window.c, schema.rollout_step.c
+    since = connection.scalar(
+        select(steps.window_position).where(
+            steps.rollout == rollout.id, steps.position == rollout.step
+        )
+    )
+    rows = connection.execute(
+        select(window.version, window.outcomes, window.latency).where(
+            window.model == rollout.model,
+            window.position > (since or 0),
+            window.version.in_((rollout.champion, rollout.candidate)),
+            window.shadow.is_(False),
+        )
+    ).all()
+    loss = schema.loss.c
+    errors = losses.by_version(connection, loss.rollout == rollout.id, loss.step == rollout.step)
+    sides = {
+        version: _side(
+            [row for row in rows if row.version == version],
+            errors.get(version, losses.Losses()),
+            gates,
+            alpha,
+        )
+        for version in (rollout.champion, rollout.candidate)
+    }
+    # A step of the whole traffic leaves the champion none: what it still reports is from before.
+    champion = sides[rollout.champion] if rollout.weight < WHOLE else None
+    return Evidence(sides[rollout.candidate], champion, refusals(connection, rollout))
+
+
+def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
+    """Return why nodes refused what they were told since the rollout began."""
+    rows = connection.execute(
+        select(_NODE.name, _NODE.reason)
+        .where(_NODE.refused_generation > rollout.plan["generation"], _NODE.revoked_at.is_(None))
+        .order_by(_NODE.name)
+    )
+    return tuple(f"{row.name} refused it: {row.reason or 'no reason given'}" for row in rows)
+
+
+def staging_gap(connection: Connection, rollout: Row[Any], plan: Plan) -> Verdict:
+    """Return whether the nodes in touch have the candidate ready, so that it may get traffic."""
+    refused = refusals(connection, rollout)
+    if refused:
+        checks = tuple(Check("node", Finding.FAILED, text) for text in refused)
+        return Verdict(Decision.ROLL_BACK, "; ".join(refused), checks)
+    waited_ms = now_ms() - rollout.created_at
+    late = _not_ready(connection, rollout)
+    if late and waited_ms < 1_000 * plan.staging_seconds:
+        names = ", ".join(late[:5]) + (" and others" if len(late) > 5 else "")
+        check = Check("staging", Finding.WAITING, f"{names} still fetch and try the candidate")
+        return Verdict(Decision.HOLD, f"staging: {check.text}", (check,))
+    text = f"{len(late)} nodes in touch are not ready" if late else "every node in touch is ready"
+    check = Check("staging", Finding.PASSED, text)
+    return Verdict(Decision.ADVANCE, text, (check,))
+
+
+def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:
+    """Return the nodes in touch that serve the model's champion and lack the candidate."""
+    champions = set(_formats(connection, rollout.model, rollout.champion))
+    candidates = set(_formats(connection, rollout.model, rollout.candidate))
+    nodes = connection.execute(
+        select(_NODE.name, _NODE.digests, _NODE.generation, _NODE.reported_generation)
+        .where(_NODE.last_seen_at >= now_ms() - IN_TOUCH_MS, _NODE.revoked_at.is_(None))
+        .order_by(_NODE.name)
+    )
+    return [
+        node.name
+        for node in nodes
+        if champions & set(node.digests)
+        and not candidates & set(node.digests)
+        # Told since the rollout began and done with it: this node has no engine for the candidate.
+        and not rollout.plan["generation"] < node.generation <= node.reported_generation
+    ]
+
+
+def without_engine(connection: Connection, model: str, champion: str, candidate: str) -> list[str]:
+    """Return the nodes that serve the champion and could run no format of the candidate."""
+    champions = set(_formats(connection, model, champion))
+    formats = set(_formats(connection, model, candidate).values())
+    nodes = connection.execute(
+        select(_NODE.name, _NODE.digests, _NODE.facts)
+        .where(_NODE.revoked_at.is_(None))
+        .order_by(_NODE.name)
+    )
+    return [
+        node.name
+        for node in nodes
+        if champions & set(node.digests) and not formats & set(engines_of(node.facts))
+    ]
+
+
+def _formats(connection: Connection, model: str, version: str) -> dict[str, str]:
+    """Return the format of each package of a version, by digest."""
+    columns = schema.version.c
+    rows = connection.execute(
+        select(columns.digest, columns.format).where(
+            columns.name == model, columns.version == version
+        )
+    )
+    return {row.digest: row.format for row in rows}
+
+
+def _side(rows: _Rows, errors: losses.Losses, gates: Gates, alpha: float) -> Side:
+    outcomes: Counter[str] = Counter()
+    for row in rows:
+        outcomes.update(row.outcomes)
+    return Side(
+        predictions=outcomes.total(),
+        refused=outcomes["refused"],
+        # Where a fallback answered, this version had failed.
+        failed=outcomes["failed"] + outcomes["fallback"],
+        latency=_latency(rows, gates.latency_quantile, alpha / 2),
+        losses=errors,
+    )
+
+
+def _latency(rows: _Rows, level: float, alpha: float) -> Latency:
+    buckets = merge_latency(row.latency for row in rows)
+    count = int(buckets.sum())
+    if count == 0:
+        return Latency()
+
+    def milliseconds(share: float) -> float:
+        nanoseconds = latency.quantile(buckets, share)
+        return math.nan if nanoseconds is None else nanoseconds / 1e6
+
+    low, high = quantile_levels(level, count, alpha)
+    return Latency(
+        count,
+        milliseconds(level),
+        milliseconds(low) if low > 0 else 0.0,
+        milliseconds(high) if high <= 1 else math.inf,
+    )

@@ -1,0 +1,47 @@
+"""Rollouts as plain values, for REST and the pages."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub.rollout.rollout_state import ACTIVE
+from gnomon.server.hub.rollout.rollouts import verdict
+from gnomon.server.hub.store import schema
+
+_ROLLOUT = schema.rollout.c
+_STEP = schema.rollout_step.c
+
+
+def find(connection: Connection, model: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Return rollouts, newest first."""
+    wanted = select(schema.rollout).order_by(_ROLLOUT.id.desc()).limit(limit)
+    if model is not None:
+        wanted = wanted.where(_ROLLOUT.model == model)
+    return [_describe(connection, row) for row in connection.execute(wanted).all()]
+
+
+def describe(connection: Connection, rollout_id: str) -> dict[str, Any]:
+    """Return one rollout.
+
+    Raises:
+        UnknownModel: where there is no such rollout.
+    """
+    row = connection.execute(select(schema.rollout).where(_ROLLOUT.id == rollout_id)).one_or_none()
+    if row is None:
+        raise UnknownModel(f"there is no rollout {rollout_id!r}")
+    return _describe(connection, row)
+
+
+def _describe(connection: Connection, row: Row[Any]) -> dict[str, Any]:
+    steps = connection.execute(
+        select(schema.rollout_step).where(_STEP.rollout == row.id).order_by(_STEP.position)
+    ).mappings()
+    kept = ("position", "weight", "entered_at", "left_at", "verdict", "evidence")
+    active = row.state in ACTIVE
+    return {
+        **row._mapping,
+        "steps": [{key: step[key] for key in kept} for step in steps],
+        # What ended is told by its steps; only what is under way has a gate to ask.
+        "gate": verdict(connection, row).to_dict() if active else None,
+    }

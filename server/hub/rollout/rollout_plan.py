@@ -1,0 +1,42 @@
+"""What a person asks of a rollout: its steps and its gates."""
+
+from itertools import pairwise
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from gnomon.server.hub.fleet.desired import WHOLE
+from gnomon.server.hub.rollout.gates import Gates
+
+
+class Plan(BaseModel):
+    """The candidate's share of the traffic, step by step in parts per 1,000, and their gate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: tuple[int, ...] = Field(default=(100, 500, WHOLE), min_length=1, max_length=32)
+    gates: Gates = Gates()
+    staging_seconds: int = Field(default=600, ge=0)
+    """How long nodes in touch may take to fetch and try the candidate before the first step."""
+
+    @field_validator("steps")
+    @classmethod
+    def _rising_to_the_whole(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+        rising = all(low < high for low, high in pairwise(steps))
+        if not rising or steps[0] < 1 or steps[-1] != WHOLE:
+            raise ValueError(
+                f"steps are {list(steps)}; they should rise, start at 1 or more, and end at "
+                f"{WHOLE} (parts per 1,000)"
+            )
+        return steps
+
+
+class RolloutRequest(Plan):
+    """A rollout of a model's version, as a person asks for it."""
+
+    model: str
+    version: str
+
+    @property
+    def plan(self) -> Plan:
+        """Return the plan alone."""
+        return Plan(steps=self.steps, gates=self.gates, staging_seconds=self.staging_seconds)

@@ -1,0 +1,271 @@
+"""Rollouts: a version takes over a model's traffic step by step, or is sent back.
+
+    PENDING: the candidate is fetched and tried by the nodes, without traffic.
+    RUNNING: it has its step's share; the gate decides: next step, wait, or back.
+    COMPLETED: it is the version in service. ROLLED_BACK, ABORTED: the champion has all the traffic.
+
+All state is in SQL, and each transition is one transaction with its audit record, so a hub that is
+killed anywhere goes on where it stood. Nodes learn of a transition at their next exchange: the
+desired state follows from these rows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.server.hub.fleet import desired
+from gnomon.server.hub.monitoring import alerts
+from gnomon.server.hub.rollout.gates import Decision, Verdict, judge
+from gnomon.server.hub.rollout.rollout_evidence import gather, staging_gap, without_engine
+from gnomon.server.hub.rollout.rollout_plan import Plan
+from gnomon.server.hub.rollout.rollout_state import ACTIVE, State, check_transition
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.store.database import Database
+
+#: Who takes the steps, as the audit names it.
+GATE = "gate"
+
+_ROLLOUT = schema.rollout.c
+_STEP = schema.rollout_step.c
+
+
+def create(change: Change, model: str, version: str, plan: Plan) -> str:
+    """Begin a rollout in the caller's change; return its id.
+
+    Raises:
+        UnknownModel: where there is no such version.
+        Conflict: where the model has no version in service yet, has this one, is being rolled
+            out already, or a node that runs it could not run the candidate.
+    """
+    champion = _champion(change.connection, model, version)
+    under_way = change.execute(
+        select(_ROLLOUT.id, _ROLLOUT.candidate).where(
+            _ROLLOUT.model == model, _ROLLOUT.state.in_(ACTIVE)
+        )
+    ).first()
+    if under_way is not None:
+        _refuse_second(model, under_way.candidate, under_way.id)
+    rollout_id, now = new_id(), now_ms()
+    generation = change.connection.scalar(
+        select(schema.counter.c.value).where(schema.counter.c.name == "generation")
+    )
+    written_plan = {**plan.model_dump(mode="json"), "generation": generation or 0}
+    values = {
+        "id": rollout_id,
+        "model": model,
+        "champion": champion,
+        "candidate": version,
+        "state": State.PENDING.value,
+        "weight": 0,
+        "shadow": 0,
+        "step": 0,
+        "plan": written_plan,
+        "created_at": now,
+        "updated_at": now,
+        "actor": change.actor,
+    }
+    try:
+        change.execute(insert(schema.rollout).values(**values))
+    except IntegrityError:  # another process was quicker: the unique index says so
+        _refuse_second(model, "another version", "")
+    change.audit("start_rollout", f"{model}@{version}", {"rollout": rollout_id, **written_plan})
+    return rollout_id
+
+
+def abort(change: Change, rollout_id: str, reason: str) -> None:
+    """Give all traffic back to the champion because a person says so.
+
+    Raises:
+        UnknownModel: where there is no such rollout.
+        Conflict: where it has ended.
+    """
+    row = _locked(change, rollout_id)
+    check_transition(State(row.state), State.ABORTED, f"rollout {rollout_id}")
+    _end(change, row, State.ABORTED, reason, "cancelled", {})
+
+
+def step(database: Database) -> None:
+    """Take the next transition of every active rollout whose gate allows it."""
+    with database.read() as connection:
+        active = connection.execute(
+            select(schema.rollout).where(_ROLLOUT.state.in_(ACTIVE)).order_by(_ROLLOUT.id)
+        ).all()
+    for row in active:
+        _take(database, row)
+
+
+def verdict(connection: Connection, row: Row[Any]) -> Verdict:
+    """Return what the gate says of an active rollout now."""
+    plan = plan_of(row)
+    if row.state == State.PENDING:
+        return staging_gap(connection, row, plan)
+    alpha = plan.gates.alpha(len(plan.steps))
+    return judge(plan.gates, gather(connection, row, plan.gates, alpha), alpha)
+
+
+def plan_of(row: Row[Any]) -> Plan:
+    """Return the plan of a stored rollout."""
+    return Plan.model_validate({k: v for k, v in row.plan.items() if k != "generation"})
+
+
+def _take(database: Database, seen: Row[Any]) -> None:
+    with database.read() as connection:
+        overtaken = _overtaken(connection, seen)
+        found = verdict(connection, seen)
+    if found.decision is Decision.HOLD and not overtaken:
+        return
+    with database.change(GATE) as change:
+        row = _locked(change, seen.id)
+        # Somebody else, a person or another hub process, may have moved it in between.
+        if (row.state, row.step) != (seen.state, seen.step):
+            return
+        if overtaken:
+            _end(change, row, State.ABORTED, overtaken, "cancelled", {})
+        elif found.decision is Decision.ROLL_BACK:
+            _end(change, row, State.ROLLED_BACK, found.reason, "failed", found.to_dict())
+        else:
+            _advance(change, row, found)
+
+
+def _overtaken(connection: Connection, row: Row[Any]) -> str:
+    """Return what somebody did meanwhile that leaves the rollout nothing to do, or nothing."""
+    version = _in_service(connection, row.model)
+    if version == row.champion:
+        return ""
+    return f"{row.model}@{version} was put into service in place of {row.champion}"
+
+
+def _advance(change: Change, row: Row[Any], found: Verdict) -> None:
+    steps = plan_of(row).steps
+    following = 0 if row.state == State.PENDING else row.step + 1
+    if row.state == State.RUNNING:
+        if following == len(steps):
+            _complete(change, row, found)
+            return
+        _leave(change, row, "passed", found.to_dict())
+    check_transition(State(row.state), State.RUNNING, f"rollout {row.id}")
+    _update(change, row, state=State.RUNNING.value, step=following, weight=steps[following])
+    last_window = select(func.coalesce(func.max(schema.window.c.position), 0)).where(
+        schema.window.c.model == row.model
+    )
+    change.execute(
+        insert(schema.rollout_step).values(
+            rollout=row.id,
+            position=following,
+            weight=steps[following],
+            shadow=0,
+            entered_at=now_ms(),
+            window_position=last_window.scalar_subquery(),
+            verdict="open",
+            evidence={},
+        )
+    )
+    change.audit(
+        "advance_rollout",
+        f"{row.model}@{row.candidate}",
+        {"rollout": row.id, "weight": steps[following], "verdict": found.to_dict()},
+    )
+
+
+def _complete(change: Change, row: Row[Any], found: Verdict) -> None:
+    check_transition(State(row.state), State.COMPLETED, f"rollout {row.id}")
+    _leave(change, row, "passed", found.to_dict())
+    now = now_ms()
+    _update(change, row, state=State.COMPLETED.value, ended_at=now, reason=found.reason)
+    desired.place(change, row.model, row.candidate)
+    change.audit(
+        "complete_rollout",
+        f"{row.model}@{row.candidate}",
+        {"rollout": row.id, "verdict": found.to_dict()},
+    )
+
+
+def _end(
+    change: Change,
+    row: Row[Any],
+    state: State,
+    reason: str,
+    left: str,
+    evidence: Mapping[str, Any],
+) -> None:
+    check_transition(State(row.state), state, f"rollout {row.id}")
+    if row.state == State.RUNNING:
+        _leave(change, row, left, evidence)
+    _update(change, row, state=state.value, weight=0, shadow=0, ended_at=now_ms(), reason=reason)
+    change.audit(
+        "roll_back" if state is State.ROLLED_BACK else "abort_rollout",
+        f"{row.model}@{row.candidate}",
+        {"rollout": row.id, "reason": reason, "verdict": dict(evidence)},
+    )
+    if state is State.ROLLED_BACK:
+        text = f"{row.model}@{row.candidate} was rolled back to {row.champion}: {reason}"
+        condition = alerts.Condition(
+            row.model, "rolled_back", "", row.candidate, row.candidate, text, evidence
+        )
+        alerts.raise_alert(change.connection, condition)
+
+
+def _leave(change: Change, row: Row[Any], left: str, evidence: Mapping[str, Any]) -> None:
+    change.execute(
+        update(schema.rollout_step)
+        .where(_STEP.rollout == row.id, _STEP.position == row.step)
+        .values(left_at=now_ms(), verdict=left, evidence=dict(evidence))
+    )
+
+
+def _update(change: Change, row: Row[Any], **values: object) -> None:
+    change.execute(
+        update(schema.rollout).where(_ROLLOUT.id == row.id).values(updated_at=now_ms(), **values)
+    )
+
+
+def _locked(change: Change, rollout_id: str) -> Row[Any]:
+    row = change.execute(
+        select(schema.rollout).where(_ROLLOUT.id == rollout_id).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise UnknownModel(f"there is no rollout {rollout_id!r}")
+    return row
+
+
+def _champion(connection: Connection, model: str, candidate: str) -> str:
+    versions = schema.version.c
+    known = connection.scalar(
+        select(versions.digest)
+        .where(versions.name == model, versions.version == candidate)
+        .limit(1)
+    )
+    if known is None:
+        raise UnknownModel(f"there is no {model}@{candidate} in the registry")
+    champion = _in_service(connection, model)
+    if champion is None:
+        raise Conflict(f"{model} has no version in service to compare with; place one first")
+    if champion == candidate:
+        raise Conflict(f"{model}@{candidate} is in service already")
+    stranded = without_engine(connection, model, champion, candidate)
+    if stranded:
+        raise Conflict(
+            f"{', '.join(stranded[:5])} run {model}@{champion} and have no engine for any format "
+            f"of {model}@{candidate}; publish it in a format that they run",
+            details=[{"node": name} for name in stranded],
+        )
+    return champion
+
+
+def _in_service(connection: Connection, model: str) -> str | None:
+    placements = schema.placement.c
+    return connection.scalar(
+        select(placements.version).where(placements.model == model, placements.ended_at.is_(None))
+    )
+
+
+def _refuse_second(model: str, candidate: str, rollout_id: str) -> NoReturn:
+    raise Conflict(
+        f"{model} is being rolled out to {candidate} already; wait for the end or abort it",
+        details=[{"rollout": rollout_id}],
+    )

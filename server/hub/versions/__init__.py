@@ -1,0 +1,1 @@
+"""The registry: packages, aliases, tags, search, comparison, and what ran when."""

@@ -1,0 +1,146 @@
+"""What the hub knows of a package by its digest; packages never change, so it is kept once read."""
+
+import base64
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.versions import aliases, tags
+
+#: More packages than this are in use at once nowhere; the oldest goes first.
+_KEPT = 1_000
+
+#: How many packages the list of models looks back.
+_NEWEST = 20
+
+_VERSION = schema.version.c
+_SHOWN = (
+    _VERSION.name,
+    _VERSION.version,
+    _VERSION.format,
+    _VERSION.digest,
+    _VERSION.manifest,
+    _VERSION.envelopes,
+    _VERSION.published_at,
+    _VERSION.publisher,
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A package as telemetry needs it."""
+
+    model: str
+    version: str
+
+
+class Catalogue:
+    """A cache of packages by digest. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Known] = {}
+
+    def find(self, connection: Connection, digest: str) -> Known | None:
+        """Return the package, or None where the registry does not have it."""
+        known = self._known.get(digest)
+        if known is None:
+            row = connection.execute(
+                select(_VERSION.name, _VERSION.version).where(_VERSION.digest == digest)
+            ).one_or_none()
+            if row is None:
+                return None
+            known = Known(row.name, row.version)
+            if len(self._known) >= _KEPT:
+                self._known = {}
+            self._known[digest] = known
+        return known
+
+
+def versions(
+    connection: Connection, model: str, limit: int = 100, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Return a page of a model's packages, newest first, as JSON; their envelopes in Base64."""
+    return _packages(
+        connection,
+        select(*_SHOWN)
+        .where(_VERSION.name == model)
+        .order_by(_VERSION.published_at.desc(), _VERSION.digest.desc())
+        .limit(limit)
+        .offset(offset),
+    )
+
+
+def version(connection: Connection, model: str, version: str) -> dict[str, Any]:
+    """Return a version with its aliases, its tags, and its packages as `versions` shows them.
+
+    Raises:
+        UnknownModel: where there is no such version.
+    """
+    aliases.check_version(connection, model, version)
+    pair = (model, version)
+    return {
+        "name": model,
+        "version": version,
+        "aliases": aliases.of_versions(connection, [pair]).get(pair, []),
+        "tags": tags.of_versions(connection, [pair]).get(pair, {}),
+        "packages": _packages(
+            connection,
+            select(*_SHOWN)
+            .where(_VERSION.name == model, _VERSION.version == version)
+            .order_by(_VERSION.format),
+        ),
+    }
+
+
+def _packages(connection: Connection, wanted: Select[Any]) -> list[dict[str, Any]]:
+    rows = connection.execute(wanted).mappings()
+    return [{**row, "envelopes": [_base64(one) for one in row["envelopes"]]} for row in rows]
+
+
+def _base64(envelope: str) -> str:
+    return base64.b64encode(envelope.encode()).decode()
+
+
+def models(connection: Connection) -> list[dict[str, Any]]:
+    """Return all models by name, each with its newest versions and the one that is in service."""
+    placements = schema.placement.c
+    placed = {
+        row.model: row.version
+        for row in connection.execute(
+            select(placements.model, placements.version).where(placements.ended_at.is_(None))
+        )
+    }
+    counted = connection.execute(
+        select(_VERSION.name, func.count(_VERSION.version.distinct()).label("versions"))
+        .group_by(_VERSION.name)
+        .order_by(_VERSION.name)
+    ).all()
+    newest = _newest(connection)
+    return [
+        {
+            "name": row.name,
+            "versions": newest[row.name],
+            "version_count": row.versions,
+            "in_service": placed.get(row.name),
+        }
+        for row in counted
+    ]
+
+
+def _newest(connection: Connection) -> dict[str, list[str]]:
+    """Return each model's newest versions, the newest last."""
+    order = (_VERSION.published_at.desc(), _VERSION.digest.desc())
+    place = func.row_number().over(partition_by=_VERSION.name, order_by=order)
+    ranked = select(_VERSION.name, _VERSION.version, place.label("place")).subquery().c
+    rows = connection.execute(
+        select(ranked.name, ranked.version)
+        .where(ranked.place <= _NEWEST)
+        .order_by(ranked.name, ranked.place.desc())
+    )
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for name, version in rows:
+        found[name][version] = None
+    return {name: list(versions) for name, versions in found.items()}

@@ -1,0 +1,242 @@
+"""What ran when: "what was in production on day X", and a version's lineage from data to nodes."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from sqlalchemy import ColumnElement, Connection, Table, cast, func, or_, select
+
+from gnomon.runtime.errors import InvalidInput
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.dialect import BATCH
+from gnomon.server.hub.versions import aliases, tags
+
+_DATE_CHARACTERS = len("2026-03-01")
+_DAY_MS = 86_400_000
+_RELATED = 100
+
+_DAILY = schema.daily.c
+_PLACEMENT = schema.placement.c
+_ROLLOUT = schema.rollout.c
+_STEP = schema.rollout_step.c
+_TALLY = schema.tally.c
+_VERSION = schema.version.c
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some time, Unix milliseconds: from `start`, before `end`."""
+
+    start: int
+    end: int
+
+    @classmethod
+    def parse(cls, when: str) -> Self:
+        """Return the day or the instant that ISO 8601 names; without a zone, in UTC.
+
+        Raises:
+            InvalidInput: where it names none, or one that has not been yet.
+        """
+        try:
+            moment = datetime.fromisoformat(when)
+        except ValueError as error:
+            raise InvalidInput(
+                f"{when[:80]!r} is no time; expected one such as 2026-03-01 or 2026-03-01T12:00Z"
+            ) from error
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        start = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+        if start > now_ms():
+            raise InvalidInput(f"{when!r} has not been yet; nobody knows what will run then")
+        return cls(start, start + (_DAY_MS if len(when) == _DATE_CHARACTERS else 1))
+
+    def meets(
+        self, started_at: ColumnElement[int], ended_at: ColumnElement[int]
+    ) -> ColumnElement[bool]:
+        """Whether something was so at any time of the span."""
+        return (started_at < self.end) & or_(ended_at.is_(None), ended_at > self.start)
+
+
+def ran_at(connection: Connection, span: Span, model: str | None) -> list[dict[str, Any]]:
+    """Return by model what was in service and rolled out in a span, and what nodes counted.
+
+    What was counted is told by version with the number of nodes; of one model, node by node.
+    What is wanted goes by the hub's clock; what nodes counted by the data's own time, whole days.
+    """
+    found: dict[str, dict[str, Any]] = {}
+
+    def add(part: str, name: str, entry: dict[str, Any]) -> None:
+        parts: dict[str, Any] = {"placements": [], "rollouts": [], "counted": []}
+        found.setdefault(name, {"model": name, **parts})[part].append(entry)
+
+    for row in _met(connection, schema.placement, _PLACEMENT.started_at, span, model):
+        entry = {name: row[name] for name in ("version", "started_at", "ended_at", "actor")}
+        add("placements", row["model"], entry)
+    rollouts = _met(connection, schema.rollout, _ROLLOUT.created_at, span, model)
+    steps = _steps(connection, span, [row["id"] for row in rollouts])
+    for row in rollouts:
+        kept = ("id", "champion", "candidate", "state", "created_at", "ended_at")
+        entry = {**{name: row[name] for name in kept}, "steps": steps.get(row["id"], [])}
+        add("rollouts", row["model"], entry)
+    for row in _counted(connection, span, model):
+        add("counted", row.pop("model"), row)
+    return [found[name] for name in sorted(found)]
+
+
+def _met(
+    connection: Connection,
+    table: Table,
+    started_at: ColumnElement[int],
+    span: Span,
+    model: str | None,
+) -> Sequence[Any]:
+    wanted = select(table).where(span.meets(started_at, table.c.ended_at)).order_by(started_at)
+    if model is not None:
+        wanted = wanted.where(table.c.model == model)
+    return connection.execute(wanted).mappings().all()
+
+
+def _steps(
+    connection: Connection, span: Span, rollouts: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for start in range(0, len(rollouts), BATCH):
+        rows = connection.execute(
+            select(_STEP.rollout, _STEP.position, _STEP.weight, _STEP.entered_at, _STEP.left_at)
+            .where(
+                _STEP.rollout.in_(rollouts[start : start + BATCH]),
+                span.meets(_STEP.entered_at, _STEP.left_at),
+            )
+            .order_by(_STEP.rollout, _STEP.position)
+        ).mappings()
+        for row in rows:
+            entry = dict(row)
+            found[entry.pop("rollout")].append(entry)
+    return found
+
+
+def _counted(connection: Connection, span: Span, model: str | None) -> list[dict[str, Any]]:
+    """Return rows and nodes by version; of one model also by node."""
+    key = [_DAILY.model, _DAILY.version, _DAILY.shadow]
+    if model is not None:
+        key.append(_DAILY.node)
+    rows = cast(func.sum(_DAILY.rows), _DAILY.rows.type).label("rows")
+    figures = (
+        [rows] if model is not None else [rows, func.count(_DAILY.node.distinct()).label("nodes")]
+    )
+    wanted = (
+        select(*key, *figures)
+        .where(_DAILY.day >= span.start // _DAY_MS * _DAY_MS, _DAILY.day < span.end)
+        .group_by(*key)
+        .order_by(*key)
+    )
+    if model is not None:
+        wanted = wanted.where(_DAILY.model == model)
+    return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def lineage(connection: Connection, model: str, version: str) -> dict[str, Any]:
+    """Return where a version came from and where it went: dataset, run, packages, rollouts, nodes.
+
+    Raises:
+        UnknownModel: where there is no such version.
+    """
+    aliases.check_version(connection, model, version)
+    packages = connection.execute(
+        select(
+            _VERSION.format,
+            _VERSION.digest,
+            _VERSION.published_at,
+            _VERSION.publisher,
+            _VERSION.dataset,
+            _VERSION.manifest,
+        )
+        .where(_VERSION.name == model, _VERSION.version == version)
+        .order_by(_VERSION.format)
+    ).all()
+    run = packages[0].manifest.get("reproducibility", {})
+    pair = (model, version)
+    kept = ("format", "digest", "published_at", "publisher")
+    return {
+        "model": model,
+        "version": version,
+        "aliases": aliases.of_versions(connection, [pair]).get(pair, []),
+        "tags": tags.of_versions(connection, [pair]).get(pair, {}),
+        "dataset": {
+            "fingerprint": packages[0].dataset,
+            "uri": run.get("dataset_uri"),
+            "others": _siblings(connection, packages[0].dataset, pair),
+        },
+        "run": run,
+        "packages": [{name: row._mapping[name] for name in kept} for row in packages],
+        "placements": _placements(connection, pair),
+        "rollouts": _rollouts(connection, pair),
+        "nodes": _nodes(connection, pair, {row.digest for row in packages}),
+    }
+
+
+def _siblings(connection: Connection, dataset: str, pair: tuple[str, str]) -> list[str]:
+    """Name other versions that were made from the same data."""
+    if not dataset:
+        return []
+    rows = connection.execute(
+        select(_VERSION.name, _VERSION.version)
+        .where(_VERSION.dataset == dataset)
+        .distinct()
+        .order_by(_VERSION.name, _VERSION.version)
+        .limit(_RELATED)
+    ).all()
+    return [f"{row.name}@{row.version}" for row in rows if (row.name, row.version) != pair]
+
+
+def _placements(connection: Connection, pair: tuple[str, str]) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        select(_PLACEMENT.started_at, _PLACEMENT.ended_at, _PLACEMENT.actor)
+        .where(_PLACEMENT.model == pair[0], _PLACEMENT.version == pair[1])
+        .order_by(_PLACEMENT.started_at)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def _rollouts(connection: Connection, pair: tuple[str, str]) -> list[dict[str, Any]]:
+    kept = (
+        _ROLLOUT.id,
+        _ROLLOUT.champion,
+        _ROLLOUT.candidate,
+        _ROLLOUT.state,
+        _ROLLOUT.created_at,
+        _ROLLOUT.ended_at,
+        _ROLLOUT.reason,
+    )
+    rows = connection.execute(
+        select(*kept)
+        .where(
+            _ROLLOUT.model == pair[0],
+            or_(_ROLLOUT.candidate == pair[1], _ROLLOUT.champion == pair[1]),
+        )
+        .order_by(_ROLLOUT.id)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def _nodes(
+    connection: Connection, pair: tuple[str, str], digests: set[str]
+) -> list[dict[str, Any]]:
+    """Return who has counted rows of a version, and who has it installed now."""
+    rows = connection.execute(
+        select(_TALLY.node, cast(func.sum(_TALLY.rows), _TALLY.rows.type).label("rows"))
+        .where(_TALLY.model == pair[0], _TALLY.version == pair[1])
+        .group_by(_TALLY.node)
+    )
+    counted: dict[str, int] = {row.node: row.rows for row in rows}
+    installed = {
+        row.name
+        for row in connection.execute(select(schema.node.c.name, schema.node.c.digests))
+        if digests.intersection(row.digests)
+    }
+    return [
+        {"node": name, "rows": counted.get(name, 0), "installed": name in installed}
+        for name in sorted(counted.keys() | installed)
+    ]

@@ -1,0 +1,216 @@
+"""The registry: packages come in whole, verified as a node would verify them, and never change.
+
+Order of a publication: blobs, each verified against its hash; then the manifest's digest. The
+package is put together from the blobs and opened as a node opens it, so nothing is published that a
+node would refuse. One transaction makes it visible: who is killed before leaves only blobs that
+nobody names, and may try again.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import grpc
+import msgspec
+from sqlalchemy import insert, select, update
+
+from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.runtime import layout
+from gnomon.runtime.errors import Conflict, InvalidInput, PackageError
+from gnomon.runtime.manifest import Manifest, decode_manifest
+from gnomon.runtime.package import Package
+from gnomon.server.hub.access import gate, keys
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.blobs import Blobs, check_digest
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.versions import search
+
+#: How many digests one question may hold, and how many envelopes one package.
+MAXIMUM_DIGESTS = 50_000
+MAXIMUM_ENVELOPES = 64
+
+_SHOWN = 5
+_VERSION = schema.version.c
+
+
+class Registry:
+    """Takes packages in."""
+
+    def __init__(self, database: Database, blobs: Blobs, staging: Path) -> None:
+        """Put packages together under `staging`, which holds nothing of worth between two calls."""
+        self._database = database
+        self._blobs = blobs
+        self._staging = staging
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+
+    def find_missing(self, digests: Sequence[str]) -> list[str]:
+        """Return which blobs the hub does not have.
+
+        Raises:
+            InvalidInput: where too many are asked for.
+        """
+        if len(digests) > MAXIMUM_DIGESTS:
+            raise InvalidInput(f"{len(digests)} digests in one call; at most {MAXIMUM_DIGESTS}")
+        return self._blobs.missing(digests)
+
+    def put_blobs(self, blobs: Iterable[tuple[str, bytes]]) -> int:
+        """Store blobs and return how many."""
+        return self._blobs.put(blobs)
+
+    def publish(
+        self, publisher: str, digest: str, envelopes: Sequence[bytes]
+    ) -> tuple[hub_pb2.PackageRef, bool]:
+        """Publish the package of this digest; return it, and whether it is new here.
+
+        Raises:
+            PackageError: where something is missing, damaged or contradicts itself.
+            UntrustedPackage: where no key that the hub trusts signed it.
+            Conflict: where another package has this name, version and format.
+        """
+        if len(envelopes) > MAXIMUM_ENVELOPES:
+            raise InvalidInput(f"{len(envelopes)} envelopes; at most {MAXIMUM_ENVELOPES}")
+        manifest = self._read_manifest(digest)
+        with tempfile.TemporaryDirectory(dir=self._staging) as folder:
+            self._assemble(Path(folder), digest, manifest, envelopes)
+            package = Package.open(Path(folder), keys.trust_store(self._database))
+            profile = package.read(layout.PROFILE)
+        with self._database.change(publisher) as change:
+            created = _record(change, package, profile, publisher)
+        return _reference(manifest, digest, envelopes), created
+
+    def _read_manifest(self, digest: str) -> Manifest:
+        if self._blobs.missing([digest]):
+            raise PackageError(f"package {digest}: its manifest was not put as a blob")
+        manifest = decode_manifest(self._blobs.get(digest))
+        layout.check_entries(manifest)
+        wanted = [chunk for entry in manifest.files for chunk in entry.chunks]
+        try:
+            missing = self.find_missing([check_digest(chunk) for chunk in wanted])
+        except InvalidInput as error:
+            raise PackageError(f"{manifest.reference}: {error}") from error
+        if missing:
+            shown = ", ".join(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
+            raise PackageError(
+                f"{manifest.reference} is incomplete: {len(missing)} of {len(wanted)} chunks are "
+                f"missing: {shown}",
+                details=[{"missing": missing[:1_000]}],
+            )
+        return manifest
+
+    def _assemble(
+        self, folder: Path, digest: str, manifest: Manifest, envelopes: Sequence[bytes]
+    ) -> None:
+        (folder / layout.MANIFEST).write_bytes(self._blobs.get(digest))
+        for entry in manifest.files:
+            path = folder / entry.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            left = entry.size
+            with path.open("wb") as file:
+                for chunk in entry.chunks:
+                    data = self._blobs.get(chunk)
+                    left -= len(data)
+                    if left < 0:  # a manifest could name one chunk a million times
+                        where = f"{manifest.reference}: {entry.path}"
+                        raise PackageError(f"{where} has more than its {entry.size} bytes")
+                    file.write(data)
+        attestations = folder / layout.ATTESTATIONS
+        attestations.mkdir()
+        for position, envelope in enumerate(envelopes):
+            (attestations / f"{position:02}.json").write_bytes(envelope)
+
+
+def _record(change: Change, package: Package, profile: bytes, publisher: str) -> bool:
+    """Write a verified package down; return whether it is new."""
+    manifest = package.manifest
+    envelopes = [envelope.decode() for envelope in package.envelopes]
+    known = change.execute(
+        select(_VERSION.digest, _VERSION.envelopes).where(
+            _VERSION.name == manifest.name,
+            _VERSION.version == manifest.version,
+            _VERSION.format == manifest.format,
+        )
+    ).one_or_none()
+    if known is None:
+        change.execute(
+            insert(schema.version).values(
+                digest=package.digest,
+                name=manifest.name,
+                version=manifest.version,
+                format=manifest.format,
+                **search.columns_of(manifest, publisher),
+                manifest=msgspec.json.decode(package.manifest_bytes),
+                envelopes=envelopes,
+                profile=profile,
+                published_at=now_ms(),
+                publisher=publisher,
+            )
+        )
+        _audit(change, "publish", package)
+        return True
+    if known.digest != package.digest:
+        raise Conflict(
+            f"{manifest.reference} ({manifest.format}) is published already, as {known.digest}; "
+            f"a version never changes: publish {package.digest} under another version",
+            details=[{"digest": known.digest}],
+        )
+    together = list(dict.fromkeys([*known.envelopes, *envelopes]))[:MAXIMUM_ENVELOPES]
+    if together != known.envelopes:
+        change.execute(
+            update(schema.version)
+            .where(_VERSION.digest == package.digest)
+            .values(envelopes=together)
+        )
+        _audit(change, "attest", package)
+    return False
+
+
+def _audit(change: Change, action: str, package: Package) -> None:
+    detail = {
+        "digest": package.digest,
+        "format": package.manifest.format,
+        "signers": list(package.signers),
+    }
+    change.audit(action, package.reference, detail)
+
+
+def _reference(manifest: Manifest, digest: str, envelopes: Sequence[bytes]) -> hub_pb2.PackageRef:
+    return hub_pb2.PackageRef(
+        name=manifest.name,
+        version=manifest.version,
+        digest=digest,
+        format=manifest.format,
+        envelopes=envelopes,
+    )
+
+
+class RegistryServicer(hub_pb2_grpc.RegistryServicer):
+    """The gRPC door of the registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def FindMissing(  # noqa: N802
+        self, request: hub_pb2.FindMissingRequest, context: grpc.ServicerContext
+    ) -> hub_pb2.FindMissingResponse:
+        """Say which blobs are still to be put."""
+        missing = self._registry.find_missing(request.digests)
+        return hub_pb2.FindMissingResponse(digests=missing)
+
+    def PutBlobs(  # noqa: N802
+        self, request: Iterable[hub_pb2.Blob], context: grpc.ServicerContext
+    ) -> hub_pb2.PutBlobsResponse:
+        """Take blobs in."""
+        stored = self._registry.put_blobs((blob.digest, blob.data) for blob in request)
+        return hub_pb2.PutBlobsResponse(stored=stored)
+
+    def Publish(  # noqa: N802
+        self, request: hub_pb2.PublishRequest, context: grpc.ServicerContext
+    ) -> hub_pb2.PublishResponse:
+        """Publish a package."""
+        publisher = gate.identity_of(context).name
+        package, created = self._registry.publish(publisher, request.digest, request.envelopes)
+        return hub_pb2.PublishResponse(package=package, created=created)
