@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet
 # Some checkers start others by name.
 export PATH := $(abspath $(BIN)):$(PATH)
 SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c')
 
 .PHONY: demo test lint build proto bench clean
+.NOTPARALLEL:
 
-demo: .stamp-build
+demo: .stamp-demo .stamp-build
 	$(BIN)/gnomon demo $(DEMO)
 
 test: .stamp-test .stamp-build
@@ -24,19 +26,22 @@ lint: .stamp-test .stamp-build
 	$(BIN)/mypy
 	$(BIN)/cython-lint $(filter %.pyx %.pxd,$(SOURCES))
 
-build: .stamp-build
+build: .stamp-demo .stamp-build
 
+# Installing compiles; what has been installed for tests serves the demo too.
 .stamp-demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools>=77" "Cython>=3.1,<4" "numpy>=2"
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[demo]'
+	$(PIP) --upgrade pip "setuptools>=77" "Cython>=3.1,<4" "numpy>=2"
+	$(PIP) --no-build-isolation --editable '.[demo]'
 	touch $@
 
-.stamp-test: .stamp-demo
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
-	touch $@
+.stamp-test: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip "setuptools>=77" "Cython>=3.1,<4" "numpy>=2"
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch .stamp-demo $@
 
-.stamp-build: .stamp-demo setup.py $(SOURCES)
+.stamp-build: setup.py $(SOURCES)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	touch $@
 
@@ -49,9 +54,11 @@ proto:
 	$(BIN)/python -c 'from pathlib import Path; from gnomon.proto import inference_pb2 as made; \
 		Path("proto/inference.binpb").write_bytes(made.DESCRIPTOR.serialized_pb)'
 
-bench: .stamp-build
-	$(BIN)/python -m pip install --quiet '.[bench]'
+bench: .stamp-demo .stamp-build
+	$(PIP) --no-build-isolation --editable '.[demo,bench]'
 	$(BIN)/gnomon bench core
+	$(BIN)/gnomon bench predict
+	$(BIN)/gnomon bench serving
 	$(BIN)/gnomon bench drift
 
 clean:
