@@ -1,7 +1,9 @@
 """`gnomon demo`: the whole idea on real flights, by real processes, checked."""
 
+import contextlib
 import json
 import signal
+import threading
 from pathlib import Path
 
 import click
@@ -34,6 +36,8 @@ def demo(size: str, seed: int, folder: Path, stay: bool, as_json: bool) -> int:
 
     if as_json:
         console.stderr = True
+    # However the demo is ended, its processes end with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     narrator = Narrator(console)
     story = Story(folder, size=size, seed=seed, narrator=narrator)
     try:
@@ -42,7 +46,8 @@ def demo(size: str, seed: int, folder: Path, stay: bool, as_json: bool) -> int:
         story.say_where_to_look()
         if stay:
             console.print("\nCtrl-C ends it.")
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
     except GnomonError as error:
         narrator.check(False, str(error))
         narrator.summarize()
