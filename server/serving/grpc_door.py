@@ -20,7 +20,7 @@ from gnomon.server.serving import health
 from gnomon.server.serving.admission import Admission, Call
 from gnomon.server.serving.authentication import Authentication, Caller
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.methods import SERVICE, decode, refusal_of
+from gnomon.server.serving.methods import SERVICE, Answer, answers, decode, refusal_of
 from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.throttling import Limits
 
@@ -33,8 +33,6 @@ _LIMITS = (
     "total_requests",
     "slow_seconds",
 )
-
-Answer = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,21 +187,7 @@ class GrpcDoor:
         )
 
     def _methods(self) -> Any:
-        handler = self._handler
-        here: dict[str, tuple[Any, Answer]] = {
-            "ServerLive": (oip.ServerLiveRequest, lambda _: oip.ServerLiveResponse(live=True)),
-            "ServerReady": (
-                oip.ServerReadyRequest,
-                lambda _: oip.ServerReadyResponse(ready=handler.server_ready()),
-            ),
-            "ModelReady": (
-                oip.ModelReadyRequest,
-                lambda request: oip.ModelReadyResponse(ready=handler.model_ready(request)),
-            ),
-            "ServerMetadata": (oip.ServerMetadataRequest, lambda _: handler.server_metadata()),
-            "ModelMetadata": (oip.ModelMetadataRequest, handler.model_metadata),
-        }
-        methods = {name: self._method(name, *one) for name, one in here.items()}
+        methods = {name: self._method(name, *one) for name, one in answers(self._handler).items()}
         methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(_guarded(self._infer))
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 

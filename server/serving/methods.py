@@ -6,16 +6,22 @@ the server's log.
 
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.wire import message_of, status_name, trailing_metadata
+from gnomon.server.serving.handler import Handler
 
 _log = logging.getLogger(__name__)
 
 SERVICE = "inference.GRPCInferenceService"
+
+
+Answer = Callable[[Any], Any]
 
 
 class Refusal(NamedTuple):
@@ -24,6 +30,23 @@ class Refusal(NamedTuple):
     status: str
     message: str
     metadata: tuple[tuple[str, str | bytes], ...]
+
+
+def answers(handler: Handler) -> dict[str, tuple[Any, Answer]]:
+    """Return the kind of request and the answer of each method, but for `ModelInfer`, by name."""
+    return {
+        "ServerLive": (oip.ServerLiveRequest, lambda _: oip.ServerLiveResponse(live=True)),
+        "ServerReady": (
+            oip.ServerReadyRequest,
+            lambda _: oip.ServerReadyResponse(ready=handler.server_ready()),
+        ),
+        "ModelReady": (
+            oip.ModelReadyRequest,
+            lambda request: oip.ModelReadyResponse(ready=handler.model_ready(request)),
+        ),
+        "ServerMetadata": (oip.ServerMetadataRequest, lambda _: handler.server_metadata()),
+        "ModelMetadata": (oip.ModelMetadataRequest, handler.model_metadata),
+    }
 
 
 def decode(kind: Any, data: bytes) -> Any:

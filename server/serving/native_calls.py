@@ -5,8 +5,6 @@ import logging
 import time
 import urllib.parse
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -16,7 +14,7 @@ from gnomon.runtime.errors import InvalidInput
 from gnomon.server.serving.admission import Admission
 from gnomon.server.serving.admission import Call as AdmittedCall
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.methods import SERVICE, Refusal, decode, refusal_of
+from gnomon.server.serving.methods import SERVICE, Refusal, answers, decode, refusal_of
 from gnomon.server.serving.native.loop import Call
 
 _log = logging.getLogger(__name__)
@@ -35,21 +33,8 @@ class NativeCalls:
         self._handler = handler
         self._admission = admission
         self._message_bytes = message_bytes
-        answers: Mapping[str, tuple[Any, Callable[[Any], Any]]] = {
-            "ServerLive": (oip.ServerLiveRequest, lambda _: oip.ServerLiveResponse(live=True)),
-            "ServerReady": (
-                oip.ServerReadyRequest,
-                lambda _: oip.ServerReadyResponse(ready=handler.server_ready()),
-            ),
-            "ModelReady": (
-                oip.ModelReadyRequest,
-                lambda request: oip.ModelReadyResponse(ready=handler.model_ready(request)),
-            ),
-            "ServerMetadata": (oip.ServerMetadataRequest, lambda _: handler.server_metadata()),
-            "ModelMetadata": (oip.ModelMetadataRequest, handler.model_metadata),
-            "ModelInfer": (oip.ModelInferRequest, self._infer),
-        }
-        self._answers = {f"/{SERVICE}/{name}": answer for name, answer in answers.items()}
+        methods = answers(handler) | {"ModelInfer": (oip.ModelInferRequest, self._infer)}
+        self._answers = {f"/{SERVICE}/{name}": answer for name, answer in methods.items()}
 
     def answer(self, call: Call) -> None:
         """Answer or refuse a call; never raises."""
