@@ -109,14 +109,6 @@ def normal_shares(cuts: Floats, shift: float, spread: float) -> Floats:
     return np.diff(np.array([0.0, *inner, 1.0]))
 
 
-def normal_scores(shares: Floats) -> Floats:
-    """Return the mean of a standard normal within each cell of the given shares."""
-    cuts = normal_cuts(shares)
-    density = np.exp(-0.5 * cuts**2) / np.sqrt(2 * np.pi)
-    scores: Floats = (density[:-1] - density[1:]) / (shares / shares.sum())
-    return scores
-
-
 def moved_shares(edges: Floats, shares: Floats, factors: Floats, offsets: Floats) -> Floats:
     """Return maps × (below, bins, above): the shares after each `x → factor·x + offset`.
 
