@@ -11,14 +11,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
 
 from gnomon.bench.contract import Result
+from gnomon.bench.dense_network import dense_network
 from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import Reference
 from gnomon.core.window import ANSWERED_CODE
@@ -176,7 +175,7 @@ def _package(folder: Path, sample_permille: int) -> Package:
         "reproducibility": reproducibility,
     }
     files: dict[str, bytes | Path] = {
-        "model.onnx": _network(),
+        "model.onnx": dense_network(LAYERS, "air_time"),
         "profile.json": encode_profile(profile),
         "golden.json": encode_golden(Golden(rows=(_row(),), outputs=({},))),
     }
@@ -213,33 +212,6 @@ def _profile() -> Profile:
             outputs, {"air_time": rng.normal(size=5_000).astype(np.float32)}
         ),
     )
-
-
-def _network() -> bytes:
-    """Return an ONNX network of dense layers with ReLU between them."""
-    rng = np.random.default_rng(5)
-    nodes, constants, source = [], [], "features"
-    for index, (width, units) in enumerate(pairwise(LAYERS)):
-        last = index == len(LAYERS) - 2
-        weights = (rng.normal(size=(width, units)) / math.sqrt(width)).astype(np.float32)
-        constants.append(numpy_helper.from_array(weights, f"w{index}"))
-        constants.append(numpy_helper.from_array(np.zeros(units, np.float32), f"b{index}"))
-        target = "air_time" if last else f"h{index}"
-        nodes.append(helper.make_node("Gemm", [source, f"w{index}", f"b{index}"], [target]))
-        source = target
-        if not last:
-            source = f"r{index}"
-            nodes.append(helper.make_node("Relu", [target], [source]))
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", LAYERS[0]])],
-        [helper.make_tensor_value_info("air_time", TensorProto.FLOAT, ["N", 1])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    encoded: bytes = model.SerializeToString()
-    return encoded
 
 
 def _row() -> dict[str, Any]:

@@ -1,12 +1,10 @@
 """The package that servers are measured with: ten numbers through a network of 10-32-16-1."""
 
-import math
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
 
+from gnomon.bench.dense_network import dense_network
 from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import Reference
 from gnomon.proto import inference_pb2 as oip
@@ -51,7 +49,7 @@ def make_package(folder: Path) -> Package:
     }
     row = {one.name: 0.5 for one in profile.inputs}
     files: dict[str, bytes | Path] = {
-        "model.onnx": _network(),
+        "model.onnx": dense_network(LAYERS, "score"),
         "profile.json": encode_profile(profile),
         "golden.json": encode_golden(Golden(rows=(row,), outputs=({},))),
     }
@@ -84,30 +82,3 @@ def _profile() -> Profile:
         input_reference=Reference.from_columns(inputs, columns),
         output_reference=Reference.from_columns(outputs, scores),
     )
-
-
-def _network() -> bytes:
-    """Return dense layers with ReLU between them, as ONNX."""
-    rng = np.random.default_rng(5)
-    nodes, constants, source = [], [], "features"
-    for index, (width, units) in enumerate(pairwise(LAYERS)):
-        is_last = index == len(LAYERS) - 2
-        weights = (rng.normal(size=(width, units)) / math.sqrt(width)).astype(np.float32)
-        constants.append(numpy_helper.from_array(weights, f"w{index}"))
-        constants.append(numpy_helper.from_array(np.zeros(units, np.float32), f"b{index}"))
-        target = "score" if is_last else f"h{index}"
-        nodes.append(helper.make_node("Gemm", [source, f"w{index}", f"b{index}"], [target]))
-        source = target
-        if not is_last:
-            source = f"r{index}"
-            nodes.append(helper.make_node("Relu", [target], [source]))
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", LAYERS[0]])],
-        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["N", 1])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    encoded: bytes = model.SerializeToString()
-    return encoded
