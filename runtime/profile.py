@@ -121,9 +121,17 @@ def decode_profile_yaml(data: bytes) -> Profile:
         PackageError: where it is not valid, or PyYAML is not installed.
     """
     try:
-        return _build(msgspec.yaml.decode(data, type=dict[str, Any]))
-    except (msgspec.DecodeError, ImportError) as error:
+        import yaml
+
+        # In Python: the loader in C ends the process where lists are nested too deeply.
+        document = yaml.load(data, Loader=yaml.SafeLoader)
+    except ImportError as error:
+        raise PackageError("a profile in YAML needs PyYAML: install gnomon[yaml]") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise PackageError(f"the profile cannot be read as YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise PackageError(f"the profile should be a mapping, not {type(document).__name__}")
+    return _build(document)
 
 
 def _build(document: dict[str, Any]) -> Profile:

@@ -157,3 +157,8 @@ def package(write: Callable[..., Package]) -> Package:
 @pytest.fixture
 def linear() -> Callable[[list[float], float], bytes]:
     return linear_onnx
+
+
+@pytest.fixture
+def profile() -> Profile:
+    return make_profile()
