@@ -52,7 +52,8 @@ SERVER = """
 import json, sys, threading
 from pathlib import Path
 from gnomon.edge.settings import NodeSettings
-from gnomon.server.serving.process import ServeSettings, serve
+from gnomon.server.serving.process import serve
+from gnomon.server.serving.settings import ServeSettings
 
 def burn():
     while True:

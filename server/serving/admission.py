@@ -15,6 +15,8 @@ import structlog
 
 from gnomon.runtime.errors import Fault, GnomonError, Overloaded
 from gnomon.server.serving.authentication import Authentication, Caller
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.settings import DoorSettings
 from gnomon.server.serving.throttling import Limits, Throttle
 
 _log = structlog.get_logger("gnomon.serving")
@@ -126,6 +128,20 @@ class Admission:
         silent, self._silent = self._silent, 0
         facts = {"lines_left_out": silent} if silent else {}
         _log.warning(event, caller=caller.name, **_facts(call), **_why(error), **facts)
+
+
+def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
+    """Return the gates that all doors of a server share.
+
+    Raises:
+        ConfigurationError: the file of keys cannot be read.
+    """
+    return Admission(
+        Authentication(settings.keys_file),
+        settings.limits,
+        is_known=handler.has_route,
+        slow_seconds=settings.slow_seconds,
+    )
 
 
 class Admitted:

@@ -5,14 +5,12 @@ from typing import Protocol
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving.admission import Admission
-from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor
+from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native_door import NativeDoor, why_not
+from gnomon.server.serving.settings import DoorSettings
 
 _log = logging.getLogger(__name__)
-
-#: What may be chosen.
-DOORS = ("auto", "native", "grpcio")
 
 
 class Door(Protocol):

@@ -5,11 +5,8 @@ gets a typed answer. Every refusal carries its code and details in the trailing 
 (`gnomon.runtime.wire`).
 """
 
-import ipaddress
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,116 +14,15 @@ import grpc
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import health
-from gnomon.server.serving.admission import Admission, Call
-from gnomon.server.serving.authentication import Authentication, Caller
+from gnomon.server.serving.admission import Admission, Call, make_admission
+from gnomon.server.serving.authentication import Caller
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import SERVICE, Answer, answers, decode, refusal_of
 from gnomon.server.serving.pacing import Pacer
-from gnomon.server.serving.throttling import Limits
+from gnomon.server.serving.settings import DoorSettings
 
 #: Open to all: they say nothing but that the server is there.
 _OPEN = ("ServerLive", "ServerReady")
-_LIMITS = (
-    "requests_per_second",
-    "burst",
-    "concurrent_requests",
-    "total_requests",
-    "slow_seconds",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DoorSettings:
-    """Where the door opens and what it bears. A port of 0 takes any that is free.
-
-    Beyond loopback the doors open only for callers who say who they are: by a certificate of
-    `client_authority_file`, by a key of `keys_file`, or, where both are given, by both. Limits of 0
-    are none; `burst` of 0 is one second's worth. `concurrent_requests` is for one caller and model,
-    `total_requests` for all that is under way.
-
-    Raises:
-        ValueError: a figure is out of range, or TLS files are given only in part.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8500
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-    client_authority_file: Path | None = None
-    message_bytes: int = 16 << 20
-    concurrent_streams: int = 64
-    threads: int = 4
-    keys_file: Path | None = None
-    requests_per_second: float = 0.0
-    burst: int = 0
-    concurrent_requests: int = 0
-    total_requests: int = 256
-    slow_seconds: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65_535:
-            raise ValueError(f"port should be 0 to 65535, got {self.port}")
-        for name in ("message_bytes", "concurrent_streams", "threads"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
-        for name in _LIMITS:
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
-        if bool(self.certificate_file) != bool(self.key_file):
-            raise ValueError("certificate_file and key_file belong together; give both")
-        if self.client_authority_file and not self.certificate_file:
-            raise ValueError("client_authority_file belongs to certificate_file; give both")
-
-    @property
-    def limits(self) -> Limits:
-        """Return how much may be asked."""
-        return Limits(
-            requests_per_second=self.requests_per_second,
-            burst=self.burst,
-            concurrent_requests=self.concurrent_requests,
-            total_requests=self.total_requests,
-        )
-
-    @property
-    def has_gates(self) -> bool:
-        """Whether each caller is asked for a key or throttled."""
-        return bool(self.keys_file or self.requests_per_second or self.concurrent_requests)
-
-    def check_reach(self) -> None:
-        """Refuse to be open to callers elsewhere who need not say who they are.
-
-        Raises:
-            ConfigurationError: that is what these settings would do.
-        """
-        if self.is_local or self.client_authority_file or self.keys_file:
-            return
-        raise ConfigurationError(
-            f"the door will not open on {self.host!r} for callers without a name: give keys_file, "
-            "or certificate_file, key_file and client_authority_file, or keep to 127.0.0.1 "
-            "behind a proxy that authenticates"
-        )
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only this machine can reach the door."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-
-def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
-    """Return the gates that all doors of a server share.
-
-    Raises:
-        ConfigurationError: the file of keys cannot be read.
-    """
-    return Admission(
-        Authentication(settings.keys_file),
-        settings.limits,
-        is_known=handler.has_route,
-        slow_seconds=settings.slow_seconds,
-    )
 
 
 class GrpcDoor:

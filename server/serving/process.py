@@ -4,50 +4,19 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.standalone import AnyNode, open_node
-from gnomon.server.serving.admission import Admission
-from gnomon.server.serving.doors import DOORS, make_door
-from gnomon.server.serving.grpc_door import DoorSettings, make_admission
+from gnomon.server.serving.admission import Admission, make_admission
+from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.settings import NO_PORT, ServeSettings
 
 if TYPE_CHECKING:
     from gnomon.server.serving.rest_door import RestDoor
 
 _log = logging.getLogger(__name__)
-
-#: Where a port is set so, its door stays shut.
-NO_PORT = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServeSettings(DoorSettings):
-    """The doors, and how they close.
-
-    `door` is the one for gRPC: "native", "grpcio", or "auto" for native wherever it can be. REST
-    opens on `rest_port`; -1: nowhere.
-    On SIGTERM or SIGINT the server says that it is not ready, takes calls for `notice_seconds` so
-    that balancers learn of it, then takes no more and lets those under way end for
-    `grace_seconds`.
-    """
-
-    door: str = "auto"
-    rest_port: int = 8080
-    notice_seconds: float = 1.0
-    grace_seconds: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not NO_PORT <= self.rest_port <= 65_535:
-            raise ValueError(f"rest_port should be -1 (none) to 65535, got {self.rest_port}")
-        if self.door not in DOORS:
-            raise ValueError(f"door should be one of {', '.join(DOORS)}, got {self.door!r}")
-        for name in ("notice_seconds", "grace_seconds"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
 
 
 class ServeAddresses(NamedTuple):

@@ -11,13 +11,13 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest import docs, problems
 from gnomon.server.rest.port import RestPort
 from gnomon.server.serving.admission import Admission
-from gnomon.server.serving.grpc_door import DoorSettings
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.metrics import metrics_router
 from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.rest_calls import Calls, calls_router
 from gnomon.server.serving.rest_guard import RestGuard
 from gnomon.server.serving.rest_schema import add_models
+from gnomon.server.serving.settings import DoorSettings
 
 #: Connections at once; one more is told 503.
 _CONNECTIONS = 1_024

@@ -13,7 +13,7 @@ from gnomon.runtime.errors import ConfigurationError
 SECTIONS = {
     "hub": "gnomon.server.hub.settings:HubSettings",
     "node": "gnomon.edge.settings:NodeSettings",
-    "serve": "gnomon.server.serving.process:ServeSettings",
+    "serve": "gnomon.server.serving.settings:ServeSettings",
     "builder": "gnomon.registry_client:BuilderSettings",
 }
 

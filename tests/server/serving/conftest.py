@@ -21,15 +21,18 @@ from gnomon.runtime.package import Package
 from gnomon.runtime.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.sink import MemorySink
-from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor, make_admission
+from gnomon.server.serving.admission import make_admission
+from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.rest_door import RestDoor
+from gnomon.server.serving.settings import DoorSettings
 
 SERVER = """
 import json, sys
 from pathlib import Path
 from gnomon.edge.settings import NodeSettings
-from gnomon.server.serving.process import ServeSettings, serve
+from gnomon.server.serving.process import serve
+from gnomon.server.serving.settings import ServeSettings
 settings = {"port": 0, "rest_port": -1, **json.loads(sys.argv[2])}
 serve(ServeSettings(**settings), NodeSettings(packages=(Path(sys.argv[1]),)),
       lambda addresses: print(addresses.grpc, flush=True))

@@ -29,10 +29,12 @@ from gnomon.runtime.errors import (
 from gnomon.runtime.wire import CODE_KEY
 from gnomon.server.hub.access.authority import Authority, read_request
 from gnomon.server.serving import authentication
+from gnomon.server.serving.admission import make_admission
 from gnomon.server.serving.authentication import LOCAL, Authentication
-from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor, make_admission
+from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.key_file import create_key, read_keys, revoke_key
 from gnomon.server.serving.rest_door import RestDoor
+from gnomon.server.serving.settings import DoorSettings
 
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
 PREDICT = "/v1/models/eta:predict"

@@ -11,9 +11,9 @@ from gnomon import Client
 from gnomon.core import latency
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.tally import Tally
-from gnomon.server.serving.grpc_door import DoorSettings
 from gnomon.server.serving.metrics import BOUNDS, _buckets, _seconds
 from gnomon.server.serving.native_door import NativeDoor, why_not
+from gnomon.server.serving.settings import DoorSettings
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 LABELS = {"model": "eta", "version": "1", "route": "eta", "shadow": "false"}

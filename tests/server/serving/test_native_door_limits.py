@@ -21,11 +21,12 @@ from gnomon.runtime.package import Package
 from gnomon.runtime.routes import single
 from gnomon.server.serving import native_door
 from gnomon.server.serving.doors import make_door
-from gnomon.server.serving.grpc_door import DoorSettings, GrpcDoor
+from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.native.eligible import native_lanes
 from gnomon.server.serving.native.lane import Table
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.native_door import NativeDoor
+from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving import conftest
 from tests.server.serving import http2_frames as http2
 from tests.server.serving.test_grpc_door import request

@@ -8,7 +8,7 @@ import httpx
 
 from gnomon.runtime.errors import WIRE
 from gnomon.runtime.wire import ERRORS_BY_CODE
-from gnomon.server.serving.process import ServeSettings
+from gnomon.server.serving.settings import ServeSettings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
 
