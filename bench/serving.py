@@ -1,27 +1,27 @@
-"""The doors for gRPC beside each other: `python -m gnomon.bench.serving`.
+"""The native door beside its peers: `python -m gnomon.bench.serving`.
 
-Whole servers in processes of their own, with contract and window on, asked for one row of ten
-fields by h2load in a closed loop: so many connections with one stream each, or one connection with
-so many streams. The native door (`ours`) and grpcio's (`peer`) take turns round by round, so that a
-noisy machine hits both; the figures are the least of the rounds. "CPU" is the CPU time of the
-server's threads, "time" the wall clock's, both for a request that was answered.
+Whole servers in processes of their own, asked for one row of ten fields by h2load in a closed loop:
+so many connections with so many streams each. Ours has contract and window on; the peers (plain
+grpc.aio, C++ gRPC with callbacks and with a completion queue) only run the model. All take turns
+round by round, so that a noisy machine hits all; the figures are the least of the rounds. "CPU" is
+the CPU time of the server's threads, "time" the wall clock's, both for a request that was answered.
+Without gRPC's C++ library those peers are left out (`gnomon.bench.peers.cpp.NEEDS`).
 """
 
-import json
 import math
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from gnomon.bench.contract import Result
+from gnomon.bench.peers import cpp
 from gnomon.bench.serving_package import make_package, make_request
+from gnomon.bench.serving_servers import OURS, start
 from gnomon.runtime.package import Package
 from gnomon.runtime.routes import single
 from gnomon.runtime.runtime import Runtime
@@ -39,33 +39,20 @@ CALLS = 10_000
 STAGE_ROUNDS = 20
 #: Server CPU in µs a request that is promised, by concurrency.
 PROMISED_US = {1: 14.0, 64: 9.0}
+#: By peer: the greatest ratio of CPU and of time that keeps the promise.
+MUST: Mapping[str, tuple[float | None, float | None]] = {
+    "aio": (1 / 20, 1 / 12),
+    "cpp-queue": (1 / 1.8, None),
+    "cpp-callback": (1 / 1.8, None),
+}
+CPP_PEERS = ("cpp-callback", "cpp-queue")
 #: Seconds of each measurement.
 SECONDS = 2
 
 Loads = tuple[tuple[int, int], ...]
 Stages = Mapping[str, float]
-#: By door, connections and streams: ns of CPU and of time a request.
+#: By server, connections and streams: ns of CPU and of time a request.
 Figures = dict[tuple[str, int, int], tuple[float, float]]
-
-BURNER = "while True: sum(range(1000))"
-SERVER = """
-import json, sys, threading
-from pathlib import Path
-from gnomon.edge.settings import NodeSettings
-from gnomon.server.serving.process import serve
-from gnomon.server.serving.settings import ServeSettings
-
-def burn():
-    while True:
-        sum(range(1000))
-
-given = json.loads(sys.argv[1])
-if given["busy"]:
-    threading.Thread(target=burn, daemon=True).start()
-serve(ServeSettings(port=0, rest_port=-1, door=given["door"]),
-      NodeSettings(packages=(Path(given["package"]),)),
-      lambda addresses: print(addresses.grpc, flush=True))
-"""
 
 
 class _Nowhere:
@@ -75,51 +62,26 @@ class _Nowhere:
         """Forget the record."""
 
 
-class Server:
-    """A server in a process of its own, with a busy thread "inside" it, "outside" or nowhere ("").
-
-    Both take a core away; that inside takes the interpreter's lock as well.
-    """
-
-    def __init__(self, package: Path, door: str, busy: str = "") -> None:
-        given = json.dumps({"package": str(package), "door": door, "busy": busy == "inside"})
-        self._burner = None
-        if busy == "outside":
-            self._burner = subprocess.Popen([sys.executable, "-c", BURNER])
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, given], stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout  # noqa: S101
-        self.address = self._process.stdout.readline().strip()
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time of all its threads so far, ended ones too."""
-        # How Linux names the CPU clock of another process: clock_getcpuclockid(3).
-        return time.clock_gettime((~self._process.pid << 3) | 2)
-
-    def stop(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait(timeout=20)
-        if self._burner is not None:
-            self._burner.kill()
-            self._burner.wait(timeout=20)
-
-
 def run(rounds: int = ROUNDS) -> list[Result]:
     """Measure; without h2load (package nghttp2-client) there are only the stages in process."""
-    with tempfile.TemporaryDirectory() as folder:
-        package = make_package(Path(folder) / "bench-1")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        package = make_package(folder / "bench-1")
         request = make_request()
         results = _stages(package, request)
         if shutil.which("h2load") is None:
             return results
-        body = Path(folder) / "request.bin"
+        body = folder / "request.bin"
         body.write_bytes(b"\0" + len(request).to_bytes(4, "big") + request)
-        idle = _least(package.path, body, rounds, LOADS)
-        outside = _least(package.path, body, rounds, BUSY_LOADS, "outside")
-        inside = _least(package.path, body, rounds, BUSY_LOADS, "inside")
-    return [*results, *_compare(idle), *_compare_busy(outside, inside)]
+        program = cpp.build(folder)
+        peers = CPP_PEERS if program else ()
+        kinds = ("native", "grpcio", "aio", *peers)
+        idle = _least(package.path, body, rounds, LOADS, kinds, program=program)
+        busy = {
+            where: _least(package.path, body, rounds, BUSY_LOADS, OURS, busy=where)
+            for where in ("outside", "inside")
+        }
+    return [*results, *_compare(idle, peers), *_compare_busy(busy["outside"], busy["inside"])]
 
 
 def main() -> None:
@@ -149,36 +111,41 @@ def _load(address: str, body: Path, clients: int, streams: int) -> tuple[int, fl
     return succeeded, SECONDS
 
 
-def _least(package: Path, body: Path, rounds: int, loads: Loads, busy: str = "") -> Figures:
-    """Return the least ns of (CPU, time) a request by door and load, all in turn."""
-    servers = {door: Server(package, door, busy) for door in ("native", "grpcio")}
+def _least(
+    package: Path, body: Path, rounds: int, loads: Loads, kinds: Sequence[str], **given: Any
+) -> Figures:
+    """Return the least ns of (CPU, time) a request by server and load, all in turn."""
+    servers = {kind: start(kind, package, **given) for kind in kinds}
     best: Figures = {}
     try:
         for _ in range(rounds):
-            for (clients, streams), (door, server) in product(loads, servers.items()):
+            for (clients, streams), (kind, server) in product(loads, servers.items()):
                 before = server.cpu_seconds()
                 count, seconds = _load(server.address, body, clients, streams)
                 cpu = (server.cpu_seconds() - before) / count
-                old = best.get((door, clients, streams), (math.inf, math.inf))
+                old = best.get((kind, clients, streams), (math.inf, math.inf))
                 new = (cpu * 1e9, seconds / count * 1e9)
-                best[door, clients, streams] = (min(old[0], new[0]), min(old[1], new[1]))
+                best[kind, clients, streams] = (min(old[0], new[0]), min(old[1], new[1]))
     finally:
         for server in servers.values():
             server.stop()
     return best
 
 
-def _compare(best: Figures) -> list[Result]:
+def _compare(best: Figures, peers: Sequence[str]) -> list[Result]:
     results = []
     for clients, streams in LOADS:
-        ours, peer = best["native", clients, streams], best["grpcio", clients, streams]
         load = f"{clients} connections x {streams} streams"
-        results.append(Result(f"CPU, {load}", "req", ours[0], peer[0], 1 / 20))
+        ours = best["native", clients, streams]
         promised = PROMISED_US.get(clients * streams)
         if promised is not None:
             what = f"CPU, {load}, of {promised:g} us promised"
             results.append(Result(what, "req", ours[0], promised * 1e3, 1.0))
-        results.append(Result(f"time, {load}", "req", ours[1], peer[1], 1 / 12))
+        for kind in ("grpcio", "aio", *peers):
+            peer = best[kind, clients, streams]
+            times, faster = MUST.get(kind, (None, None))
+            results.append(Result(f"CPU, {load}, to {kind}", "req", ours[0], peer[0], times))
+            results.append(Result(f"time, {load}, to {kind}", "req", ours[1], peer[1], faster))
     return results
 
 

@@ -1,0 +1,96 @@
+"""The servers that are measured: ours by either door, and plain ones of other makes.
+
+Each is a process of its own on loopback with the same model behind it; only ours check, count and
+refuse. All print their address once they serve.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from gnomon.runtime.engines.onnx import find_library
+
+__all__ = ["OURS", "Server", "start"]
+
+#: Doors of ours, as `gnomon serve --door` calls them.
+OURS = ("native", "grpcio")
+READY_SECONDS = 30.0
+
+_BURNER = "while True: sum(range(1000))"
+_OURS = """
+import json, sys, threading
+from pathlib import Path
+from gnomon.edge.settings import NodeSettings
+from gnomon.server.serving.process import serve
+from gnomon.server.serving.settings import ServeSettings
+
+def burn():
+    while True:
+        sum(range(1000))
+
+given = json.loads(sys.argv[1])
+if given["busy"]:
+    threading.Thread(target=burn, daemon=True).start()
+serve(ServeSettings(port=0, rest_port=-1, door=given["door"], **given["settings"]),
+      NodeSettings(packages=(Path(given["package"]),)),
+      lambda addresses: print(addresses.grpc, flush=True))
+"""
+
+
+class Server:
+    """A running server, with a busy process beside it if asked for."""
+
+    def __init__(self, command: list[str], *, busy_beside: bool = False) -> None:
+        self._burner = subprocess.Popen([sys.executable, "-c", _BURNER]) if busy_beside else None
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout  # noqa: S101
+        self.address = self._process.stdout.readline().strip()
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return self._process.pid
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all its threads so far, ended ones too."""
+        # How Linux names the CPU clock of another process: clock_getcpuclockid(3).
+        return time.clock_gettime((~self._process.pid << 3) | 2)
+
+    def stop(self) -> None:
+        """End it."""
+        for process in (self._process, self._burner):
+            if process is not None:
+                process.kill()
+                process.wait(timeout=20)
+
+
+def start(
+    kind: str, package: Path, *, busy: str = "", program: Path | None = None, **settings: object
+) -> Server:
+    """Start a server: `native` or `grpcio` (ours), `aio`, `cpp-callback` or `cpp-queue` (peers).
+
+    Args:
+        kind: which.
+        package: the package's folder; peers take its model file.
+        busy: a busy thread "inside" ours, a busy process "outside", or "" for neither. Both take
+            a core away; that inside takes the interpreter's lock as well.
+        program: the C++ peer, as `gnomon.bench.peers.cpp.build` made it.
+        settings: more of `ServeSettings`, for ours.
+    """
+    beside = busy == "outside"
+    model = str(package / "model.onnx")
+    if kind in OURS:
+        given = {
+            "package": str(package),
+            "door": kind,
+            "busy": busy == "inside",
+            "settings": settings,
+        }
+        return Server([sys.executable, "-c", _OURS, json.dumps(given)], busy_beside=beside)
+    if kind == "aio":
+        module = "gnomon.bench.peers.aio_server"
+        return Server([sys.executable, "-m", module, model], busy_beside=beside)
+    way = kind.removeprefix("cpp-")
+    return Server([str(program), way, str(find_library()), model], busy_beside=beside)
