@@ -48,7 +48,7 @@ def ask_row(
     finally:
         model.give_back(work)
     if lane.shadows:
-        _ask_shadows(lane, shadows, request_id, partial(_shadow_row, dict(row), moment, request_id))
+        ask_shadows(lane, shadows, request_id, partial(shadow_row, dict(row), moment, request_id))
     if prediction is None:
         raise _raised(error)
     return prediction
@@ -75,7 +75,7 @@ def ask_columns(
     outcome = Outcome(code, latency, moment, request_id)
     counting.count_columns(lane.model, lane.series, columns, batch, outcome)
     if lane.shadows:
-        _ask_shadows(
+        ask_shadows(
             lane, shadows, request_id, partial(_shadow_columns, columns, moment, request_id)
         )
     if answer.error is not None:
@@ -136,17 +136,19 @@ def _raised(error: GnomonError | None) -> GnomonError:
     return error if error is not None else GnomonError("a call ended with neither answer nor error")
 
 
-def _ask_shadows(
+def ask_shadows(
     lane: Lane, shadows: ShadowQueue, request_id: str, ask: Callable[[Model, Series], None]
 ) -> None:
+    """Let those of the lane's shadows that a request is chosen for be asked too."""
     for digest in routes.choose_shadows(lane.route, request_id):
         model, series = lane.shadows[digest]
         shadows.submit(partial(ask, model, series))
 
 
-def _shadow_row(
+def shadow_row(
     row: Mapping[str, Any], moment: float, request_id: str, model: Model, series: Series
 ) -> None:
+    """Ask a shadow for one row, and count what became of it."""
     started = perf_counter_ns()
     work = model.borrow()
     try:

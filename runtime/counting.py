@@ -62,9 +62,17 @@ def count_row(model: Model, series: Series, work: Workspace, outcome: Outcome) -
 
 
 def count_columns(
-    model: Model, series: Series, columns: Mapping[str, Any], batch: Batch, outcome: Outcome
+    model: Model,
+    series: Series,
+    columns: Mapping[str, Any],
+    batch: Batch,
+    outcome: Outcome,
+    ids: Sequence[str] | None = None,
 ) -> None:
-    """Count the rows of one request; a request without rows counts as one."""
+    """Count the rows of one request; a request without rows counts as one.
+
+    `ids` are the rows' own, where they do not follow from the request's.
+    """
     inputs = batch.input_columns
     if inputs is None or len(inputs) == 0:
         series.count_unread(outcome, max(rows_of(columns), 1), _unread(outcome, batch.error))
@@ -72,7 +80,7 @@ def count_columns(
     values: list[tuple[str, float]] = []
     if outcome.code == ANSWERED_CODE and batch.output_columns is not None:
         numbers = batch.output_columns.values(0).tolist()
-        identities = row_ids(outcome.request_id, len(numbers))
+        identities = ids or row_ids(outcome.request_id, len(numbers))
         pairs = zip(identities, numbers, strict=True)
         values = [(identity, number) for identity, number in pairs if number == number]
     broken = _broken(model, batch.violations, batch.output_violations)

@@ -22,7 +22,7 @@ from gnomon.runtime.package import Package
 logger = logging.getLogger("gnomon.runtime")
 
 #: What a contract raises for data that is not even rows or columns.
-_UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 class Workspace:
@@ -126,7 +126,7 @@ class Model:
         work.error = work.violations = work.output_violations = None
         try:
             violations = self.inputs.check_row(row, work.inputs)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             work.code = REFUSED_CODE
             work.error = unreadable(self.reference, f"the row cannot be read ({error})")
             return
@@ -173,7 +173,7 @@ class Model:
         }
         try:
             batch.input_columns, batch.violations = self.inputs.check_columns(columns)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             batch.code = REFUSED_CODE
             batch.error = unreadable(self.reference, str(error))
             return batch

@@ -7,14 +7,15 @@ counted as exactly as an answer.
 import itertools
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from time import perf_counter_ns
 from typing import Any
 
 from gnomon.runtime.asking import ask_columns, ask_row
 from gnomon.runtime.engines import EngineClosed
-from gnomon.runtime.errors import Conflict, NotReady, UnknownModel
+from gnomon.runtime.errors import Conflict, GnomonError, NotReady, UnknownModel
+from gnomon.runtime.gathering import Answer, Ask, ask_rows
 from gnomon.runtime.lanes import Lane, Served, make_ready
 from gnomon.runtime.model import Model
 from gnomon.runtime.package import Package
@@ -202,6 +203,27 @@ class Runtime:
             except EngineClosed:
                 if served is self._served:
                     raise
+
+    def predict_rows(self, route: str, asks: Sequence[Ask]) -> list[Answer]:
+        """Answer rows that have nothing to do with each other, with as few runs as there can be.
+
+        Returns for each row what `predict` returns or raises for it; each is counted as it became.
+
+        Raises:
+            UnknownModel: there is no such route.
+            NotReady: the runtime is closed.
+        """
+        served = self._served
+
+        def alone(ask: Ask) -> Answer:
+            try:
+                return self.predict(
+                    route, ask.row, request_id=ask.request_id, key=ask.key, at=ask.at
+                )
+            except GnomonError as error:
+                return error
+
+        return ask_rows(asks, lambda key: self._lane(served, route, key), self._shadows, alone)
 
     def flush(self) -> None:
         """Close all open windows and batches and hand them to the sink.

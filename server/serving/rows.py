@@ -16,6 +16,7 @@ from gnomon.core.violations import Violation, expectation
 from gnomon.runtime import routes
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.runtime.explaining import describe
+from gnomon.runtime.gathering import columns_of
 from gnomon.runtime.model import Model
 from gnomon.runtime.prediction import Prediction, Predictions, row_ids
 from gnomon.runtime.runtime import Runtime
@@ -134,12 +135,6 @@ def _check_even(
             for number, field in lacking[:_BROKEN_LIMIT]
         ],
     )
-
-
-def columns_of(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """Return the rows' values by field; None where a row has no such field."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _model(runtime: Runtime, route: str, key: str) -> Model:

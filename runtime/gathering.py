@@ -1,0 +1,122 @@
+"""Many rows with one run of the engine, each judged, counted and told as if it had come alone.
+
+Only rows without any broken rule are gathered; all others, and all where the run fails, go alone.
+Until its rows are answered nothing of a gathered run is counted, so nothing is counted twice.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from time import perf_counter_ns
+from typing import Any
+
+from gnomon.core.window import ANSWERED_CODE
+from gnomon.runtime import clock, counting
+from gnomon.runtime.asking import ask_shadows, shadow_row
+from gnomon.runtime.engines import EngineClosed
+from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.lanes import Lane
+from gnomon.runtime.model import UNREADABLE, Batch, Model
+from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.series import Outcome
+from gnomon.runtime.shadows import ShadowQueue
+
+#: What becomes of each row: its answer, or why it has none.
+Answer = Prediction | GnomonError
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One row and what belongs to it; the fields are the arguments of `Runtime.predict`."""
+
+    row: Mapping[str, Any]
+    request_id: str
+    key: str | None = None
+    at: datetime | float | None = None
+
+
+def ask_rows(
+    asks: Sequence[Ask],
+    lane_of: Callable[[str | None], Lane],
+    shadows: ShadowQueue,
+    alone: Callable[[Ask], Answer],
+) -> list[Answer]:
+    """Return what became of each row, in order; `alone` answers and counts one by itself."""
+    answers: dict[int, Answer] = {}
+    for lane, places in _groups(asks, lane_of):
+        if len(places) > 1:
+            answers.update(_answer(lane, asks, places, shadows))
+    return [answers.get(place) or alone(ask) for place, ask in enumerate(asks)]
+
+
+def _groups(
+    asks: Sequence[Ask], lane_of: Callable[[str | None], Lane]
+) -> Iterator[tuple[Lane, dict[int, float]]]:
+    """Yield rows that go together, by place with their time: one model, one interval of windows."""
+    groups: dict[tuple[str, int], tuple[Lane, dict[int, float]]] = {}
+    for place, ask in enumerate(asks):
+        lane = lane_of(ask.key)
+        if len(ask.request_id) > counting.REQUEST_ID_LIMIT or not _is_clean(lane.model, ask.row):
+            continue
+        try:
+            moment = clock.seconds(ask.at)
+        except GnomonError:
+            continue
+        length = lane.model.package.manifest.deployment.window_seconds
+        group = (lane.model.digest, clock.interval(moment, length))
+        groups.setdefault(group, (lane, {}))[1][place] = moment
+    yield from groups.values()
+
+
+def _is_clean(model: Model, row: Mapping[str, Any]) -> bool:
+    """Whether a row breaks no rule, not even one that is only mended or flagged."""
+    try:
+        return model.inputs.check_row(row, model.inputs.new_row()) is None
+    except UNREADABLE:
+        return False
+
+
+def _answer(
+    lane: Lane, asks: Sequence[Ask], places: Mapping[int, float], shadows: ShadowQueue
+) -> dict[int, Answer]:
+    """Return the answers by place, counted; none of them where the run is not wholly good."""
+    started = perf_counter_ns()
+    gathered = [asks[place] for place in places]
+    columns = columns_of([ask.row for ask in gathered])
+    try:
+        batch = lane.model.answer_columns(columns)
+    except EngineClosed:
+        return {}
+    broken = batch.violations is not None or batch.output_violations is not None
+    if batch.code != ANSWERED_CODE or broken:
+        return {}
+    latency = perf_counter_ns() - started
+    moments = list(places.values())
+    outcome = Outcome(ANSWERED_CODE, latency, moments[0], gathered[0].request_id)
+    ids = [ask.request_id for ask in gathered]
+    counting.count_columns(lane.model, lane.series, columns, batch, outcome, ids)
+    if lane.shadows:
+        for ask, moment in zip(gathered, moments, strict=True):
+            job = partial(shadow_row, dict(ask.row), moment, ask.request_id)
+            ask_shadows(lane, shadows, ask.request_id, job)
+    predictions = _predictions(lane.model, batch, ids, latency)
+    return dict(zip(places, predictions, strict=True))
+
+
+def _predictions(
+    model: Model, batch: Batch, ids: Sequence[str], latency: int
+) -> Iterator[Prediction]:
+    names = list(batch.outputs)
+    rows = zip(*(batch.outputs[name].tolist() for name in names), strict=True)
+    for request_id, values in zip(ids, rows, strict=True):
+        outputs = dict(zip(names, values, strict=True))
+        yield Prediction(
+            outputs, model.name, model.version, model.digest, request_id, (), None, latency
+        )
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the rows' values by field; None where a row has no such field."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
