@@ -9,15 +9,13 @@ Without gRPC's C++ library those peers are left out (`gnomon.bench.peers.cpp.NEE
 """
 
 import math
-import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from gnomon.bench import h2load
 from gnomon.bench.contract import Result
 from gnomon.bench.peers import cpp
 from gnomon.bench.serving_package import make_package, make_request
@@ -69,10 +67,9 @@ def run(rounds: int = ROUNDS) -> list[Result]:
         package = make_package(folder / "bench-1")
         request = make_request()
         results = _stages(package, request)
-        if shutil.which("h2load") is None:
+        if not h2load.is_installed():
             return results
-        body = folder / "request.bin"
-        body.write_bytes(b"\0" + len(request).to_bytes(4, "big") + request)
+        body = h2load.write_body(folder / "request.bin", request)
         program = cpp.build(folder)
         peers = CPP_PEERS if program else ()
         kinds = ("native", "grpcio", "aio", *peers)
@@ -90,27 +87,6 @@ def main() -> None:
         print(result)
 
 
-def _load(address: str, body: Path, clients: int, streams: int) -> tuple[int, float]:
-    """Return how many requests were answered with gRPC's 0 within the time, and the seconds."""
-    done = subprocess.run(
-        [
-            *("h2load", "-D", str(SECONDS), "-c", str(clients), "-m", str(streams)),
-            *("-d", str(body), "-H", "content-type: application/grpc", "-H", "te: trailers"),
-            f"http://{address}/inference.GRPCInferenceService/ModelInfer",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    succeeded, failed = (
-        int(re.findall(rf"(\d+) {word}", done.stdout)[0]) for word in ("succeeded", "failed")
-    )
-    if not succeeded or failed:
-        raise RuntimeError(f"h2load: {succeeded} succeeded, {failed} failed")
-    return succeeded, SECONDS
-
-
 def _least(
     package: Path, body: Path, rounds: int, loads: Loads, kinds: Sequence[str], **given: Any
 ) -> Figures:
@@ -121,10 +97,10 @@ def _least(
         for _ in range(rounds):
             for (clients, streams), (kind, server) in product(loads, servers.items()):
                 before = server.cpu_seconds()
-                count, seconds = _load(server.address, body, clients, streams)
+                count = h2load.closed_loop(server.address, body, clients, streams, SECONDS)
                 cpu = (server.cpu_seconds() - before) / count
                 old = best.get((kind, clients, streams), (math.inf, math.inf))
-                new = (cpu * 1e9, seconds / count * 1e9)
+                new = (cpu * 1e9, SECONDS / count * 1e9)
                 best[kind, clients, streams] = (min(old[0], new[0]), min(old[1], new[1]))
     finally:
         for server in servers.values():

@@ -1,0 +1,80 @@
+"""h2load (nghttp2), the client of the serving benches: requests of one row over so many streams."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Answers", "closed_loop", "is_installed", "open_loop", "write_body"]
+
+_METHOD = "inference.GRPCInferenceService/ModelInfer"
+_HEADERS = ("-H", "content-type: application/grpc", "-H", "te: trailers")
+
+
+class Answers(NamedTuple):
+    """What came of an open loop: seconds from when each request was due, and how many failed."""
+
+    seconds: NDArray[np.float64]
+    failed: int
+
+
+def is_installed() -> bool:
+    """Whether there is an h2load here (Debian's package nghttp2-client)."""
+    return shutil.which("h2load") is not None
+
+
+def write_body(path: Path, message: bytes) -> Path:
+    """Write a message as gRPC frames it, and return the file."""
+    path.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+    return path
+
+
+def closed_loop(address: str, body: Path, connections: int, streams: int, seconds: int) -> int:
+    """Ask as fast as answers come; return how many were answered.
+
+    Raises:
+        RuntimeError: none was, or one failed.
+    """
+    succeeded, failed = _run(address, body, connections, streams, seconds)
+    if not succeeded or failed:
+        raise RuntimeError(f"h2load: {succeeded} succeeded, {failed} failed")
+    return succeeded
+
+
+def open_loop(
+    address: str, body: Path, connections: int, per_second: int, seconds: int, log: Path
+) -> Answers:
+    """Ask so often a second over all connections, whether answers come or not.
+
+    `log` is overwritten with h2load's own record of every request.
+    """
+    share = max(1, round(per_second / connections))
+    log.unlink(missing_ok=True)
+    _, failed = _run(address, body, connections, 64, seconds, f"--rps={share}", f"--log-file={log}")
+    # A line each: microseconds since 1970 when it was sent, HTTP's status, microseconds it took.
+    lines = np.loadtxt(log, dtype=np.int64, ndmin=2)
+    good = lines[lines[:, 1] == 200]
+    return Answers(good[:, 2] / 1e6, failed + len(lines) - len(good))
+
+
+def _run(
+    address: str, body: Path, connections: int, streams: int, seconds: int, *more: str
+) -> tuple[int, int]:
+    done = subprocess.run(
+        [
+            *("h2load", "-D", str(seconds), "-c", str(connections), "-m", str(streams)),
+            *("-d", str(body), *_HEADERS, *more, f"http://{address}/{_METHOD}"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds + 60,
+    )
+    succeeded, failed = (
+        int(re.findall(rf"(\d+) {word}", done.stdout)[0]) for word in ("succeeded", "failed")
+    )
+    return succeeded, failed
