@@ -25,6 +25,8 @@ class HubSettings:
     #: How long a node waits between two calls.
     node_call_ms: int = 5_000
     certificate_days: float = 30.0
+    #: Whether versions may be placed and rolled out that have not passed a test deployment.
+    promote_untested: bool = False
     grpc_threads: int = 16
 
     def __post_init__(self) -> None:

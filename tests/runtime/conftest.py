@@ -11,10 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 from gnomon.core.fields import Field, Kind, Policy, Rule
 from gnomon.core.reference import FieldReference, Reference
 from gnomon.runtime.golden import Golden, encode_golden
+from gnomon.runtime.layout import ATTESTATIONS
 from gnomon.runtime.manifest import Deployment, Reproducibility, Signature, TensorSpec
 from gnomon.runtime.package import Package
 from gnomon.runtime.profile import Profile, encode_profile
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
 from gnomon.runtime.writing import write_package
 
 
@@ -127,11 +128,21 @@ def make_package(
     version: str = "1",
     model: bytes | None = None,
     files: Mapping[str, bytes | Path] | None = None,
+    test_passed: bool | None = None,
     **changes: Any,
 ) -> Package:
-    """Write the small package; its model says 0.125·distance + 0.1·wind + 10·(carrier is UA)."""
+    """Write the small package; its model says 0.125·distance + 0.1·wind + 10·(carrier is UA).
+
+    `test_passed` says how its test deployment went; with None, there was none.
+    """
     content = files or package_files(model or linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.0))
-    return write_package(folder, manifest_fields(version, **changes), content, signer)
+    package = write_package(folder, manifest_fields(version, **changes), content, signer)
+    if test_passed is None or signer is None:
+        return package
+    outcome = {"passed": test_passed, "tested_at": "2026-03-01T00:00:00+00:00"}
+    envelope = signer.sign_package(package.digest, "eta", version, outcome, TEST_PREDICATE_TYPE)
+    (folder / ATTESTATIONS / "test.json").write_bytes(envelope)
+    return Package.open(folder, TrustStore([signer.public_key]))
 
 
 @pytest.fixture

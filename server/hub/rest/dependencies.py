@@ -1,10 +1,11 @@
-"""What routers ask for: `DatabaseDependency` and `ActorDependency` as parameter types."""
+"""What routers ask for, as parameter types: `DatabaseDependency`, `ActorDependency` and others."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from gnomon.server.hub.services import Services
+from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
 
 
@@ -19,6 +20,11 @@ def database_of(request: Request) -> Database:
     return services_of(request).database
 
 
+def settings_of(request: Request) -> HubSettings:
+    """Return how the hub is set."""
+    return services_of(request).settings
+
+
 def actor_of(request: Request) -> str:
     """Return who asks, as the audit should name them; set by the gate in front of all routes."""
     actor: str = request.state.actor
@@ -26,5 +32,6 @@ def actor_of(request: Request) -> str:
 
 
 ServicesDependency = Annotated[Services, Depends(services_of)]
+SettingsDependency = Annotated[HubSettings, Depends(settings_of)]
 DatabaseDependency = Annotated[Database, Depends(database_of)]
 ActorDependency = Annotated[str, Depends(actor_of)]

@@ -8,8 +8,12 @@ from gnomon.runtime.errors import UnknownModel
 from gnomon.server.hub.access import keys
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.rest.bodies import KeyBody, PlacementBody
-from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
-from gnomon.server.hub.versions import catalogue
+from gnomon.server.hub.rest.dependencies import (
+    ActorDependency,
+    DatabaseDependency,
+    SettingsDependency,
+)
+from gnomon.server.hub.versions import catalogue, promotion
 
 registry_router = APIRouter(tags=["registry"])
 
@@ -52,10 +56,15 @@ def list_placements(database: DatabaseDependency, model: str | None = None) -> l
 
 @registry_router.post("/placements", status_code=201)
 def place(
-    body: PlacementBody, database: DatabaseDependency, actor: ActorDependency
+    body: PlacementBody,
+    database: DatabaseDependency,
+    settings: SettingsDependency,
+    actor: ActorDependency,
 ) -> dict[str, Any]:
     """Put a version straight into service everywhere, without a rollout."""
     with database.change(actor) as change:
+        if not settings.promote_untested:
+            promotion.check_tested(change.connection, body.model, body.version)
         changed = desired.place(change, body.model, body.version)
     return {"model": body.model, "version": body.version, "changed": changed}
 

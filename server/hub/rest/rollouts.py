@@ -5,9 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+from gnomon.server.hub.rest.dependencies import (
+    ActorDependency,
+    DatabaseDependency,
+    SettingsDependency,
+)
 from gnomon.server.hub.rollout import rollout_listing, rollouts
 from gnomon.server.hub.rollout.rollout_plan import RolloutRequest
+from gnomon.server.hub.versions import promotion
 
 rollouts_router = APIRouter(tags=["rollouts"])
 
@@ -24,10 +29,15 @@ class AbortBody(BaseModel):
 
 @rollouts_router.post("/rollouts", status_code=201)
 def create_rollout(
-    body: RolloutRequest, database: DatabaseDependency, actor: ActorDependency
+    body: RolloutRequest,
+    database: DatabaseDependency,
+    settings: SettingsDependency,
+    actor: ActorDependency,
 ) -> dict[str, Any]:
     """Begin to move a model's traffic to another version."""
     with database.change(actor) as change:
+        if not settings.promote_untested:
+            promotion.check_tested(change.connection, body.model, body.version)
         rollout_id = rollouts.create(change, body.model, body.version, body.plan)
     with database.read() as connection:
         return rollout_listing.describe(connection, rollout_id)

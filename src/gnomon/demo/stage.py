@@ -13,13 +13,16 @@ from gnomon.hub_client import HubClient
 from gnomon.registry_client import BuilderSettings, RegistryClient
 from gnomon.runtime.errors import HubUnavailable, NotReady
 from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.trial import Limits, attest, try_package
 
 SERVER = "server-1"
 #: Each device's name and the engine that it has.
 DEVICES = {"device-1": "tflite", "device-2": "onnx", "device-3": "tflite"}
 #: Who predicts what share of the flights: the position is the share's number.
 SOURCES = (SERVER, *DEVICES)
+#: Predictions that a test deployment measures.
+_TRIAL_RUNS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,13 @@ class Stage:
                 authority_fingerprint=token.fingerprint,
             )
         )
+
+    def try_out(self, package: Package) -> Package:
+        """Give a package its test deployment, without which a hub promotes none; attest it."""
+        trust = TrustStore([self.signer.public_key])
+        report = try_package(package.path, trust, Limits(runs=_TRIAL_RUNS))
+        attest(report, package.path, self.signer)
+        return Package.open(package.path, trust)
 
     def push(self, registry: RegistryClient, packages: Iterable[Package]) -> None:
         """Push packages through the registry."""

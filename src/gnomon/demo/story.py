@@ -109,7 +109,9 @@ class Story:
         self._narrator.doing(f"training {MODEL}@{version}")
         trained = train(self._dataset, version, size=self._size.name, seed=self._seed)
         self._narrator.doing(f"profiling, recording golden samples, signing {MODEL}@{version}")
-        packages = trained.build(self.stage.folder / "packages", self.stage.signer)
+        built = trained.build(self.stage.folder / "packages", self.stage.signer)
+        self._narrator.doing(f"trying {MODEL}@{version} in a clean folder, attesting the outcome")
+        packages = {form: self.stage.try_out(package) for form, package in built.items()}
         for form, package in packages.items():
             error = trained.metrics[form]["mae"]
             self._narrator.fact(

@@ -322,9 +322,10 @@ def signer(caller: Caller) -> Signer:
 
 @pytest.fixture
 def make(tmp_path: Path, packages: ModuleType, signer: Signer) -> Callable[..., Package]:
-    """Write a small package, signed by a key that the hub trusts unless told otherwise."""
+    """Write a small package, signed by a key that the hub trusts, and tested, unless told so."""
 
     def make(version: str = "1", **options: Any) -> Package:
+        options.setdefault("test_passed", True)
         folder = tmp_path / f"package-{len(list(tmp_path.iterdir()))}"
         return packages.make_package(
             folder, options.pop("signer", signer), version=version, **options

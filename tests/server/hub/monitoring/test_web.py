@@ -53,6 +53,7 @@ def hub(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Hub]:
         enrolment_port=0,
         sync_port=0,
         tick_seconds=3_600,
+        promote_untested=True,
     )
     if "busy" in request.fixturenames:
         settings.data_folder.mkdir()

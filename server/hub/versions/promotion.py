@@ -1,0 +1,60 @@
+"""Promotion: only what has passed a test deployment may be placed or rolled out.
+
+The outcome of `gnomon package test` travels with a package as an attestation. It counts where a key
+that the hub trusts signed it; of several the newest counts, and it must have passed, in every
+format of the version, because which format a node gets depends on the node.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gnomon.runtime.errors import Conflict
+from gnomon.runtime.signing import TEST_PREDICATE_TYPE, TrustStore
+from gnomon.server.hub.access import keys
+from gnomon.server.hub.store import schema
+
+_VERSION = schema.version.c
+
+
+def check_tested(connection: Connection, model: str, version: str) -> None:
+    """Check that each package of a version has passed its newest test deployment.
+
+    A version that is not in the registry has no packages, and passes: that it is not there is for
+    others to say.
+
+    Raises:
+        Conflict: where one has not; the message says which, why, and what to do.
+    """
+    trust = TrustStore(keys.trusted(connection))
+    rows = connection.execute(
+        select(_VERSION.format, _VERSION.digest, _VERSION.envelopes)
+        .where(_VERSION.name == model, _VERSION.version == version)
+        .order_by(_VERSION.format)
+    )
+    faults = []
+    for row in rows:
+        envelopes = [envelope.encode() for envelope in row.envelopes]
+        found = trust.statements(row.digest, envelopes, TEST_PREDICATE_TYPE)
+        if fault := _fault(found):
+            faults.append({"format": row.format, "digest": row.digest, "fault": fault})
+    if faults:
+        told = "; ".join(f"{one['format']} {one['fault']}" for one in faults)
+        raise Conflict(
+            f"{model}@{version} may not be placed or rolled out: {told}. Run `gnomon package test "
+            "PACKAGE --key KEY` with a key that the hub trusts, and push the package again",
+            details=faults,
+        )
+
+
+def _fault(statements: Sequence[Mapping[str, Any]]) -> str:
+    """Say what is wrong with the test deployments of one package; nothing where all is well."""
+    if not statements:
+        return "has no test deployment that a trusted key attests"
+    newest = max(str(one.get("tested_at", "")) for one in statements)
+    # Of two in the same second the worse counts.
+    passed = all(
+        one.get("passed") is True for one in statements if str(one.get("tested_at", "")) == newest
+    )
+    return "" if passed else f"failed its test deployment of {newest or 'an unknown time'}"
