@@ -10,18 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Packing
 from gnomon.pipeline.dataset import Split
 from gnomon.pipeline.environment import code_version, pinned
+from gnomon.runtime.bare import signature
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.golden import Golden, encode_golden
 from gnomon.runtime.manifest import (
     Deployment,
     Needs,
     Reproducibility,
-    Signature,
-    TensorSpec,
 )
 from gnomon.runtime.model import Model
 from gnomon.runtime.package import Package
@@ -36,15 +34,6 @@ _RUN_BY = {
     "onnx": ("numpy", "onnxruntime"),
     "tflite": ("ai-edge-litert", "numpy"),
     "sklearn": ("joblib", "numpy", "scikit-learn", "scipy", "threadpoolctl"),
-}
-
-#: Open Inference Protocol datatypes of what is not an integer; texts of any kind are BYTES.
-_DATATYPES = {
-    Kind.BOOL: "BOOL",
-    Kind.FLOAT32: "FP32",
-    Kind.FLOAT64: "FP64",
-    Kind.VECTOR: "FP32",
-    Kind.TENSOR: "FP32",
 }
 
 
@@ -140,20 +129,6 @@ def record(
         seed=seed,
         test_metrics=dict(test_metrics),
     )
-
-
-def signature(profile: Profile) -> Signature:
-    """Return what clients of this profile send and get: one tensor a field."""
-    return Signature(
-        inputs=tuple(_tensor(column) for column in profile.inputs),
-        outputs=tuple(_tensor(column) for column in profile.outputs),
-    )
-
-
-def _tensor(column: Field) -> TensorSpec:
-    kind = column.kind
-    datatype = kind.value.upper() if kind.is_integer else _DATATYPES.get(kind, "BYTES")
-    return TensorSpec(name=column.name, datatype=datatype, shape=(-1, *(column.shape or (1,))))
 
 
 def _record_golden(

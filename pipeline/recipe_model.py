@@ -10,11 +10,11 @@ from gnomon.core.packing import Feature, Packing, Tensor
 from gnomon.core.row import Columns
 from gnomon.pipeline.build import ModelFile
 from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 from gnomon.pipeline.profile import derive_fields
 from gnomon.pipeline.recipe_file import Recipe
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.outputs import OutputReader
+from gnomon.runtime.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 
 __all__ = ["RecipeModel"]
 

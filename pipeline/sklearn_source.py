@@ -13,8 +13,8 @@ from sklearn.base import is_classifier
 
 from gnomon.pipeline.importing import Source
 from gnomon.pipeline.onnx_export import INPUT, TOLERANCE, check_parity, export_onnx
-from gnomon.pipeline.probe import answer
 from gnomon.runtime.errors import ConfigurationError, PackageError
+from gnomon.runtime.probe import answer
 
 __all__ = ["from_estimator", "unpickle"]
 

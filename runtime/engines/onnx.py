@@ -25,6 +25,18 @@ from gnomon.runtime.manifest import Manifest
 
 logger = logging.getLogger("gnomon.runtime")
 
+#: A tensor's name, dtype (None: no numbers) and shape; -1 is any size.
+Described = tuple[str, np.dtype[Any] | None, tuple[int, ...]]
+
+#: NumPy's dtypes by what ONNX Runtime calls them.
+_TYPES: Mapping[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(bool)": np.dtype(np.bool_),
+}
+
 _lock = threading.Lock()
 _library: ctypes.CDLL | None = None
 _LIBRARIES = ("libonnxruntime.so*", "libonnxruntime*.dylib", "onnxruntime.dll")
@@ -40,7 +52,7 @@ def find_library() -> Path | None:
     return None
 
 
-def load(model: bytes, manifest: Manifest) -> "NativeOnnxEngine | PythonOnnxEngine":
+def load(model: bytes, manifest: Manifest) -> "OnnxEngine":
     """Load a model; through the C interface wherever its library is.
 
     Raises:
@@ -80,6 +92,10 @@ class NativeOnnxEngine:
             self.session = ort_session.Session(model, manifest.output_tensors)
         except SessionError as error:
             raise _cannot_load(manifest, error) from error
+
+    def tensors(self) -> tuple[tuple[Described, ...], tuple[Described, ...]]:
+        """Return what the model takes and gives, asked for or not."""
+        return self.session.inputs, self.session.gives
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the output tensors by name; see `Engine.run`."""
@@ -153,6 +169,11 @@ class PythonOnnxEngine:
                 manifest, f"the model has no output {missing.pop()!r}; it has {', '.join(known)}"
             )
 
+    def tensors(self) -> tuple[tuple[Described, ...], tuple[Described, ...]]:
+        """Return what the model takes and gives, asked for or not."""
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        return tuple(map(_described, inputs)), tuple(map(_described, outputs))
+
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the output tensors by name; see `Engine.run`."""
         session = self._session
@@ -170,6 +191,22 @@ class PythonOnnxEngine:
     def close(self) -> None:
         """Let go of the session."""
         self._session = None
+
+
+def type_name(dtype: np.dtype[Any] | None) -> str:
+    """Return what ONNX Runtime calls a tensor's type."""
+    if dtype is None:
+        return "no tensor of numbers"
+    return next((name for name, one in _TYPES.items() if one == dtype), f"tensor({dtype})")
+
+
+#: Either of the two; which one depends on what is installed.
+OnnxEngine = NativeOnnxEngine | PythonOnnxEngine
+
+
+def _described(one: Any) -> Described:
+    shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in one.shape)
+    return str(one.name), _TYPES.get(one.type), shape
 
 
 def _cannot_load(manifest: Manifest, why: object) -> EngineError:

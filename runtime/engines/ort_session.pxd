@@ -20,6 +20,7 @@ cdef class Session:
     cdef readonly Py_ssize_t output_count
     cdef readonly tuple inputs
     cdef readonly tuple outputs
+    cdef readonly tuple gives
     cdef cython.pymutex guard
     cdef int running
     cdef bint closing

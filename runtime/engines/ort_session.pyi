@@ -12,12 +12,13 @@ class Session:
     """One loaded model; threads may share it.
 
     `inputs` and `outputs` have (name, dtype, shape) each, with -1 for an open dimension; a dtype of
-    None is no tensor of numbers. Raises `SessionError` where the model cannot be loaded or has no
-    such output.
+    None is no tensor of numbers; `gives` describes all outputs, asked for or not. Raises
+    `SessionError` where the model cannot be loaded or has no such output.
     """
 
     inputs: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
     outputs: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
+    gives: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
     input_count: int
     output_count: int
     def __init__(self, model: bytes, outputs: Sequence[str], threads: int = 1) -> None: ...

@@ -161,6 +161,7 @@ cdef class Session:
         for index in range(<Py_ssize_t>count):
             entry = self._describe(False, index, &element_type)
             known[entry[0]] = entry
+        self.gives = tuple(known.values())
         self.outputs = tuple([pick(known, name) for name in outputs])
         self.output_count = len(self.outputs)
         self.output_types = <int*>allocate(self.output_count, sizeof(int))

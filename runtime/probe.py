@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.fields import ContractError, Kind
 from gnomon.runtime.engines import load_engine
+from gnomon.runtime.engines.onnx import OnnxEngine, type_name
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.manifest import Manifest, Reproducibility, Signature
 
@@ -16,13 +17,8 @@ __all__ = ["ModelTensors", "TensorInfo", "answer", "datatype", "derive_kind", "r
 
 _BATCH_ROWS = 4096
 
-_ONNX_TYPES: Mapping[str, type[np.generic]] = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(bool)": np.bool_,
-}
+#: What is read and packed.
+_KNOWN = tuple(map(np.dtype, (np.float32, np.float64, np.int32, np.int64, np.bool_)))
 
 #: NumPy's dtypes as the Open Inference Protocol and the packing call them.
 _DATATYPES = {"float32": "FP32", "float64": "FP64", "int32": "INT32", "int64": "INT64"}
@@ -139,32 +135,29 @@ def _draft(format: str, outputs: Sequence[str]) -> Manifest:
 
 
 def _read_onnx(content: bytes) -> ModelTensors:
-    import onnxruntime
+    engine = load_engine("onnx", content, _draft("onnx", ()))
+    try:
+        inputs, outputs = cast(OnnxEngine, engine).tensors()
+    finally:
+        engine.close()
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    def describe(one: tuple[str, np.dtype[Any] | None, tuple[int, ...]]) -> TensorInfo:
+        name, dtype, shape = one
+        known = dtype if dtype in _KNOWN else None
+        return TensorInfo(name, type_name(dtype), known, shape)
 
-    def describe(one: Any) -> TensorInfo:
-        dtype = _ONNX_TYPES.get(one.type)
-        shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in one.shape)
-        return TensorInfo(one.name, one.type, None if dtype is None else np.dtype(dtype), shape)
-
-    return ModelTensors(
-        tuple(map(describe, session.get_inputs())), tuple(map(describe, session.get_outputs()))
-    )
+    return ModelTensors(tuple(map(describe, inputs)), tuple(map(describe, outputs)))
 
 
 def _read_tflite(content: bytes) -> ModelTensors:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=content, num_threads=1)
-    known = {np.dtype(kind) for kind in _ONNX_TYPES.values()}
 
     def describe(one: Mapping[str, Any]) -> TensorInfo:
         dtype = np.dtype(one["dtype"])
         shape = tuple(int(size) for size in one["shape_signature"])
-        return TensorInfo(one["name"], str(dtype), dtype if dtype in known else None, shape)
+        return TensorInfo(one["name"], str(dtype), dtype if dtype in _KNOWN else None, shape)
 
     return ModelTensors(
         tuple(map(describe, interpreter.get_input_details())),
