@@ -11,6 +11,7 @@ DEBUG = os.environ.get("GNOMON_DEBUG") == "1"
 #: C sources that belong to an extension, by its file; their headers lie beside them.
 C_SOURCES = {
     "serving/native/lane.pyx": ("message.c", "answer.c"),
+    "serving/native/table.pyx": ("message.c",),
     "serving/native/loop.pyx": ("h2_library.c", "calls.c", "streams.c", "transport.c"),
 }
 

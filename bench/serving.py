@@ -24,7 +24,7 @@ from gnomon.runtime.package import Package
 from gnomon.runtime.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.native.eligible import native_lanes
-from gnomon.server.serving.native.lane import Table
+from gnomon.server.serving.native.table import Table
 
 __all__ = ["main", "run"]
 

@@ -18,8 +18,8 @@ from gnomon.runtime.lanes import Served
 from gnomon.server.serving.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.eligible import native_lanes
-from gnomon.server.serving.native.lane import Table
 from gnomon.server.serving.native.loop import Loop, missing_library
+from gnomon.server.serving.native.table import Table
 from gnomon.server.serving.native_calls import NativeCalls
 from gnomon.server.serving.settings import DoorSettings
 

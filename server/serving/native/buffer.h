@@ -1,10 +1,15 @@
-/* Bytes that grow. */
+/* Bytes that grow, and bytes that lie elsewhere. */
 #ifndef GNOMON_BUFFER_H
 #define GNOMON_BUFFER_H
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct slice {
+    const uint8_t *data;
+    size_t size;
+};
 
 struct buffer {
     uint8_t *data;

@@ -16,6 +16,7 @@ struct call *call_new(struct connection *connection, int32_t stream) {
         return NULL;
     }
     call->state = CALL_RECEIVING;
+    call->position = POSITION_NONE;
     call->stream = stream;
     call->connection = connection;
     call->older = NULL;
@@ -66,11 +67,13 @@ void call_free(struct loop *loop, struct call *call) {
         free(call->trailers[index].name);
     }
     if (loop->pooled >= POOL_LIMIT) {
+        free(call->authorization.data);
         free(call->body.data);
         free(call->response.data);
         free(call);
         return;
     }
+    buffer_clear(&call->authorization, KEPT_BYTES);
     buffer_clear(&call->body, KEPT_BYTES);
     buffer_clear(&call->response, KEPT_BYTES);
     call->state = CALL_FREE;

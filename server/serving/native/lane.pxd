@@ -1,12 +1,10 @@
 # A route that is answered without the GIL: contract → packing → engine → contract → window.
 
-cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from gnomon.core.contract_plan cimport CompiledContract, ContractPlan, RowBuffers
 from gnomon.core.packing_loop cimport TensorPlan
-from gnomon.core.text_table cimport TextTable, TextTableView
 from gnomon.runtime.direct_counter cimport DirectCounter
 from gnomon.runtime.engines.ort_session cimport Session
 from gnomon.runtime.engines.ort_values cimport TensorView
@@ -125,6 +123,23 @@ cdef enum:
     # One request of so many is timed stage by stage; a prime, in step with no block of a window.
     TIMED_OF = 61
 
+ctypedef struct StageClock:
+    uint64_t seen
+    uint64_t timed
+    int64_t[STAGES] stage_ns
+    int64_t last_ns
+    bint is_timed
+
+# A request on its way along a lane. Times: nanoseconds of the monotonic clock, epoch seconds.
+ctypedef struct Passage:
+    request* asked
+    slice identity
+    int64_t started
+    double moment
+    double slow_ns
+    StageClock* clock
+    buffer* out
+
 
 cdef class Lane:
     cdef const ContractPlan* inputs
@@ -177,30 +192,9 @@ cdef class Lane:
     cdef uint64_t wanted_outputs(self, const request* asked) noexcept nogil
 
 
-cdef class Table:
-    cdef cython.pymutex guard
-    # In the order of the names' codes.
-    cdef PyObject** lanes
-    cdef TextTableView names
-    cdef object _kept
-    cdef request* asked
-    cdef bytes _prefix
-    cdef const char* prefix
-    cdef uint64_t counter
-    cdef double slow_ns
-    cdef uint64_t[DECLINED_REASONS] counts
-    cdef uint64_t seen
-    cdef uint64_t timed
-    cdef int64_t[STAGES] stage_ns
-    cdef int64_t _last_ns
-    cdef bint _is_timed
+# How a table calls a lane that it holds as a pointer.
+ctypedef Declined (*ServeLane)(PyObject*, Passage*) noexcept nogil
 
-    cdef void begin(self, int64_t now) noexcept nogil
-    cdef void ended(self, Stage stage) noexcept nogil
-    cdef Declined answer(self, const uint8_t* message, size_t size, buffer* out) noexcept nogil
-
-
-# An `answer_function` for a loop; its context is a Table.
-cdef int table_answer(
-    Table table, const uint8_t* message, size_t size, buffer* out
-) noexcept nogil
+cdef Declined serve_lane(Lane lane, Passage* passage) noexcept nogil
+cdef void stage_ended(StageClock* clock, Stage stage) noexcept nogil
+cdef int64_t monotonic_ns() noexcept nogil

@@ -1,12 +1,9 @@
-"""Routes that are answered without the GIL, and the table in which a loop finds them."""
+"""What answers along a route without the GIL: one model with its contracts, for one loop."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.stdio cimport snprintf
-from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
-from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from gnomon.core.contract_plan cimport (
     CLEAN, SEVERITY_NONE, VALUE_CATEGORY, VALUE_VECTOR, contract_begin, contract_field,
@@ -14,15 +11,12 @@ from gnomon.core.contract_plan cimport (
     contract_put_text, contract_put_unsigned, contract_put_vector, count_characters, put,
 )
 from gnomon.core.packing_loop cimport TensorPacker, pack_row
-from gnomon.core.text_table cimport text_code
 from gnomon.core.window cimport Window
 from gnomon.runtime.direct_counter cimport Answered
 from gnomon.runtime.engines.ort_api cimport RELEASE_STATUS, Release
 from gnomon.runtime.engines.ort_values cimport API, element_size, release, wrap
 
-import secrets
-
-__all__ = ["Lane", "Table"]
+__all__ = ["Lane"]
 
 cdef enum:
     ROWS = 64
@@ -34,11 +28,6 @@ cdef int[4] PACKED_TYPES = [ONNX_FLOAT32, ONNX_FLOAT64, ONNX_INT32, ONNX_INT64]
 WIRE_TYPES = {"FP32": TYPE_FP32, "FP64": TYPE_FP64, "INT32": TYPE_INT32, "INT64": TYPE_INT64,
               "BYTES": TYPE_BYTES}
 cdef double SMOOTHING = 0.1
-
-# Lanes lie in C arrays; this is how they are called from there without the GIL.
-ctypedef Declined (*ServeLane)(
-    PyObject*, Table, request*, int64_t, double, buffer*) noexcept nogil
-cdef ServeLane SERVE = <ServeLane><void*>serve_lane
 
 
 cdef class Lane:
@@ -371,138 +360,53 @@ cdef class Lane:
         return self.counter.count(&answered)
 
 
-cdef class Table:
-    def __cinit__(self, double slow_seconds):
-        self.slow_ns = slow_seconds * 1e9
-        self._prefix = secrets.token_hex(6).encode()
-        self.prefix = self._prefix
-        self.asked = <request*>PyMem_Calloc(1, sizeof(request))
-        if self.asked == NULL:
-            raise MemoryError
-        self.publish({})
-
-    def __dealloc__(self):
-        PyMem_Free(self.asked)
-
-    def publish(self, lanes):
-        cdef TextTable names = TextTable(tuple(lanes))
-        cdef tuple listed = tuple(lanes.values())
-        cdef bytearray memory = bytearray(len(listed) * sizeof(void*) + sizeof(void*))
-        cdef PyObject** pointers = <PyObject**><char*>memory
-        cdef TextTableView view = names.view
-        cdef Py_ssize_t index
-        cdef Lane lane
-        for index in range(len(listed)):
-            lane = listed[index]
-            pointers[index] = <PyObject*>lane
-        with nogil, self.guard:
-            self.lanes = pointers
-            self.names = view
-        # No call is on the old lanes any more.
-        self._kept = (names, listed, memory)
-
-    @property
-    def reasons(self):
-        names = ("taken", "not usual", "no lane", "no window", "not for the lane", "broken rule",
-                 "engine failed", "too slow")
-        return {name: self.counts[index] for index, name in enumerate(names)}
-
-    @property
-    def stages(self):
-        names = ("read", "check inputs", "run", "check outputs", "write", "count")
-        timed = max(self.timed, 1)
-        return {name: self.stage_ns[index] / timed for index, name in enumerate(names)}
-
-    def try_message(self, const uint8_t[::1] message):
-        """Return what a message is answered with, None if it is declined; for tests."""
-        cdef buffer out = buffer(NULL, 0, 0)
-        cdef const uint8_t* first = &message[0] if message.shape[0] else NULL
-        cdef size_t size = message.shape[0]
-        cdef int declined
-        with nogil:
-            declined = table_answer(self, first, size, &out)
-        answer = None if declined else out.data[5:out.size]
-        free(out.data)
-        return answer
-
-    cdef void begin(self, int64_t now) noexcept nogil:
-        self.seen += 1
-        self._is_timed = self.seen % TIMED_OF == 0
-        self._last_ns = now
-
-    cdef void ended(self, Stage stage) noexcept nogil:
-        cdef int64_t now
-        if self._is_timed:
-            now = monotonic_ns()
-            self.stage_ns[<int>stage] += now - self._last_ns
-            self._last_ns = now
-            self.timed += stage == STAGE_COUNT
-
-    cdef Declined answer(self, const uint8_t* message, size_t size, buffer* out) noexcept nogil:
-        cdef int64_t started = monotonic_ns()
-        cdef double moment = epoch_seconds()
-        cdef int32_t code
-        cdef Declined declined = NOT_USUAL
-        with self.guard:
-            self.begin(started)
-            if request_read(message, size, self.asked) == 0:
-                code = text_code(
-                    &self.names, <const char*>self.asked.model.data, self.asked.model.size
-                )
-                if code < 0:
-                    declined = NO_LANE
-                else:
-                    declined = SERVE(self.lanes[code], self, self.asked, started, moment, out)
-            self.counts[<int>declined] += 1
-        return declined
-
-
-cdef Declined serve_lane(
-    Lane lane, Table table, request* asked, int64_t started, double moment, buffer* out
-) noexcept nogil:
+cdef Declined serve_lane(Lane lane, Passage* passage) noexcept nogil:
     """Answer a request along a lane; whatever is not plain and good is declined, uncounted."""
-    cdef char[64] made
-    cdef slice identity = asked.id
+    cdef request* asked = passage.asked
+    cdef StageClock* clock = passage.clock
     cdef Py_ssize_t rows
     cdef uint64_t wanted = lane.wanted_outputs(asked)
-    if asked.tensors == 0 or wanted == 0 or not is_utf8(identity.data, identity.size):
+    if asked.tensors == 0 or wanted == 0 or not is_utf8(asked.id.data, asked.id.size):
         return NOT_FOR_LANE
     rows = asked.tensor[0].rows
     if rows > lane.row_limit or not lane.is_for(asked):
         return NOT_FOR_LANE
-    if lane.usual_ns > table.slow_ns:
+    if lane.usual_ns > passage.slow_ns:
         return TOO_SLOW
-    if not lane.counter.is_open(moment):
+    if not lane.counter.is_open(passage.moment):
         return NO_WINDOW
-    table.ended(STAGE_READ)
+    stage_ended(clock, STAGE_READ)
     if lane.put_inputs(asked, rows):
         return BROKEN_RULE
-    table.ended(STAGE_CHECK_INPUTS)
+    stage_ended(clock, STAGE_CHECK_INPUTS)
     cdef int64_t before = monotonic_ns()
     if lane.run(rows):
         return ENGINE_FAILED
-    cdef int64_t after = monotonic_ns()
-    table.ended(STAGE_RUN)
+    # One pause of the machine must not make a model slow.
+    cdef double took = min(<double>(monotonic_ns() - before), 4 * passage.slow_ns)
+    stage_ended(clock, STAGE_RUN)
     if lane.put_outputs(rows):
         return ENGINE_FAILED
-    table.ended(STAGE_CHECK_OUTPUTS)
-    # One pause of the machine must not make a model slow.
-    cdef double took = min(<double>(after - before), 4 * table.slow_ns)
+    stage_ended(clock, STAGE_CHECK_OUTPUTS)
     lane.usual_ns += SMOOTHING * (took - lane.usual_ns)
-    if identity.size == 0:
-        table.counter += 1
-        identity.data = <const uint8_t*>made
-        identity.size = snprintf(
-            made, sizeof(made), b"%s-%llx", table.prefix, <unsigned long long>table.counter
-        )
-    if write_response(lane, rows, &identity, wanted, asked.raw != 0, out):
+    if write_response(lane, rows, &passage.identity, wanted, asked.raw != 0, passage.out):
         return ENGINE_FAILED
-    table.ended(STAGE_WRITE)
-    if not lane.count(rows, &identity, monotonic_ns() - started, moment):
-        out.size = 0
+    stage_ended(clock, STAGE_WRITE)
+    cdef int64_t latency_ns = monotonic_ns() - passage.started
+    if not lane.count(rows, &passage.identity, latency_ns, passage.moment):
+        passage.out.size = 0
         return NO_WINDOW
-    table.ended(STAGE_COUNT)
+    stage_ended(clock, STAGE_COUNT)
     return TAKEN
+
+
+cdef void stage_ended(StageClock* clock, Stage stage) noexcept nogil:
+    cdef int64_t now
+    if clock.is_timed:
+        now = monotonic_ns()
+        clock.stage_ns[<int>stage] += now - clock.last_ns
+        clock.last_ns = now
+        clock.timed += stage == STAGE_COUNT
 
 
 cdef int write_response(
@@ -526,12 +430,6 @@ cdef int write_response(
     return 0
 
 
-cdef int table_answer(
-    Table table, const uint8_t* message, size_t size, buffer* out
-) noexcept nogil:
-    return <int>table.answer(message, size, out)
-
-
 cdef bint is_same(const slice* one, const slice* other) noexcept nogil:
     return one.size == other.size and memcmp(one.data, other.data, one.size) == 0
 
@@ -540,12 +438,6 @@ cdef int64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
-
-
-cdef double epoch_seconds() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_REALTIME, &now)
-    return <double>now.tv_sec + <double>now.tv_nsec * 1e-9
 
 
 cdef bytes varint(Py_ssize_t value):

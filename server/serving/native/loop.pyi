@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Mapping, Sequence
 
-from gnomon.server.serving.native.lane import Table
+from gnomon.server.serving.native.table import Table
 
 def missing_library() -> str | None:
     """Return what keeps the loop from running here, or None."""
@@ -14,6 +14,9 @@ class Call:
     path: str
     encoding: str
     message: bytes
+    authorization: bytes | None
+    #: Where chance has put it on its route, in [0, 1000), if it has.
+    position: int | None
     def answer(self, message: bytes) -> None:
         """Answer with a message; raises `RuntimeError` where that was done already."""
     def refuse(self, trailers: Sequence[tuple[bytes, bytes]]) -> None:

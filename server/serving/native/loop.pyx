@@ -3,7 +3,8 @@
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
 
-from gnomon.server.serving.native.lane cimport Table, buffer, table_answer
+from gnomon.server.serving.native.lane cimport buffer
+from gnomon.server.serving.native.table cimport Table, answer_function, table_answer
 
 
 __all__ = ["Call", "Loop", "missing_library"]
@@ -31,6 +32,8 @@ cdef extern from "transport.h":
         int encoding
         size_t path_size
         char* path
+        buffer authorization
+        int position
         buffer body
         buffer response
 
@@ -38,8 +41,6 @@ cdef extern from "transport.h":
         counts counts
         int connection_count
         size_t held
-
-    ctypedef int (*answer_function)(void*, const uint8_t*, size_t, buffer*)
 
     const char* h2_load() nogil
     loop* loop_new(int, const limits*, answer_function, void*) nogil
@@ -61,6 +62,10 @@ def missing_library():
     return None if missing == NULL else missing.decode()
 
 
+cdef bytes bytes_of(const buffer* held):
+    return PyBytes_FromStringAndSize(<const char*>held.data, held.size)
+
+
 cdef class Call:
     """One request with a Python thread, to be answered once."""
 
@@ -69,6 +74,8 @@ cdef class Call:
     cdef readonly str path
     cdef readonly str encoding
     cdef readonly bytes message
+    cdef readonly bytes authorization
+    cdef readonly object position
 
     def answer(self, const uint8_t[::1] message):
         """Answer with a message."""
@@ -167,6 +174,8 @@ cdef class Loop:
         taken.message = PyBytes_FromStringAndSize(
             <const char*>found.body.data + 5, found.body.size - 5
         )
+        taken.authorization = bytes_of(&found.authorization) if found.authorization.size else None
+        taken.position = found.position if found.position >= 0 else None
         return taken
 
     @property

@@ -26,11 +26,6 @@ enum datatype {
     TYPE_UNKNOWN,
 };
 
-struct slice {
-    const uint8_t *data;
-    size_t size;
-};
-
 struct tensor {
     struct slice name;
     struct slice contents; /* of the typed form: the numbers, or the message with the texts */

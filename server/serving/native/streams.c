@@ -88,6 +88,15 @@ static int on_header(h2_session *session, const h2_frame *frame, const uint8_t *
                              : is_text(value, value_size, "gzip")    ? ENCODING_GZIP
                              : is_text(value, value_size, "deflate") ? ENCODING_DEFLATE
                                                                      : ENCODING_OTHER;
+        else if (!memcmp(name, "authorization", 13)) {
+            struct loop *loop = connection->loop;
+            if (value_size > loop->limits.header_bytes || loop->held > loop->limits.total_bytes)
+                return H2_STREAM_FAILED;
+            call->authorization.size = 0;
+            call_hold(call, value_size);
+            if (buffer_append(&call->authorization, value, value_size))
+                return H2_CONNECTION_FAILED;
+        }
         break;
     }
     return 0;
@@ -190,6 +199,29 @@ static int on_data(h2_session *session, uint8_t flags, int32_t stream, const uin
     return 0;
 }
 
+/* Answer or refuse a prediction without Python; 0 where that cannot be. */
+static int end_here(struct call *call) {
+    struct loop *loop = call->connection->loop;
+    struct exchange exchange;
+    exchange.message = (struct slice){call->body.data + PREFIX_BYTES,
+                                      call->body.size - PREFIX_BYTES};
+    exchange.authorization = (struct slice){call->authorization.data, call->authorization.size};
+    exchange.certificate = (struct slice){NULL, 0};
+    exchange.out = &call->response;
+    exchange.position = POSITION_NONE;
+    enum verdict verdict = loop->answer(loop->context, &exchange);
+    call->position = exchange.position;
+    if (verdict == VERDICT_ANSWERED) {
+        submit_response(call);
+    } else if (verdict == VERDICT_REFUSED) {
+        const char *details = exchange.refusal.details;
+        call_add_trailer(call, "gnomon-code", 11, "overloaded", 10);
+        call_add_trailer(call, "gnomon-details-bin", 18, details, strlen(details));
+        call_refuse(call, STATUS_RESOURCE_EXHAUSTED, exchange.refusal.message);
+    }
+    return verdict != VERDICT_DECLINED;
+}
+
 /* The request is complete: answer it here, let Python answer it, or refuse it. */
 static void on_request(struct call *call) {
     struct loop *loop = call->connection->loop;
@@ -211,11 +243,8 @@ static void on_request(struct call *call) {
         call_refuse(call, STATUS_INTERNAL, "the message is compressed, but no encoding is named");
     } else if (call->deadline && call->deadline <= loop->now) {
         call_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
-    } else if (call->is_infer && call->body.data[0] == 0 &&
-               !loop->answer(loop->context, call->body.data + PREFIX_BYTES,
-                             call->body.size - PREFIX_BYTES, &call->response)) {
+    } else if (call->is_infer && call->body.data[0] == 0 && end_here(call)) {
         loop->counts.declined--;
-        submit_response(call);
     } else {
         queue_put(loop, call);
     }

@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#include "buffer.h"
+#include "exchange.h"
 #include "h2_library.h"
 
 enum call_state {
@@ -73,6 +73,8 @@ struct call {
     uint64_t deadline; /* nanoseconds of the monotonic clock; 0: none */
     size_t path_size;
     char path[PATH_LIMIT];
+    struct buffer authorization; /* the header, as it came */
+    int position; /* where chance has put it on its route, if it has */
     struct buffer body;
     struct buffer response; /* prefix and message */
     size_t sent;
@@ -110,10 +112,6 @@ struct limits {
     double header_seconds;
     double idle_seconds;
 };
-
-/* Answer a message into `out`, behind its prefix; 0, or another number to decline. */
-typedef int (*answer_function)(void *context, const uint8_t *message, size_t size,
-                               struct buffer *out);
 
 struct counts {
     uint64_t answered, declined, refused, connections, dropped_connections;

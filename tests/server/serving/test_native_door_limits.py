@@ -23,8 +23,8 @@ from gnomon.server.serving import native_door
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.native.eligible import native_lanes
-from gnomon.server.serving.native.lane import Table
 from gnomon.server.serving.native.loop import missing_library
+from gnomon.server.serving.native.table import Table
 from gnomon.server.serving.native_door import NativeDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving import conftest

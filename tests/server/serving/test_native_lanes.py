@@ -20,7 +20,7 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.sink import MemorySink
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.eligible import native_lanes
-from gnomon.server.serving.native.lane import Table
+from gnomon.server.serving.native.table import Table
 
 KINDS = ("cargo", "mail", "people")
 ROW = {"vector": [1.0, 2.0, 3.0, 4.0], "flag": True, "count": 7, "large": 5, "carrier": "UA"}
