@@ -100,7 +100,8 @@ def _sum_up(database: Database, outcome: str) -> None:
     source = (window.model, window.version, window.node, window.shadow)
     rows = func.sum(window.rows)
     tally = select(*source, literal(outcome), rows).group_by(*source)
-    daily = select(window.started_at, *source, rows).group_by(window.started_at, *source)
+    key = (window.started_at, *source, window.environment)
+    daily = select(*key, rows).group_by(*key)
     with database.write() as connection:
         for table, sums in ((schema.tally, tally), (schema.daily, daily)):
             connection.execute(insert(table).from_select(list(table.c.keys()), sums))

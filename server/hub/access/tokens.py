@@ -11,6 +11,8 @@ from sqlalchemy import RowMapping, insert, select, update
 from gnomon.runtime.errors import InvalidInput, NotAllowed
 from gnomon.runtime.manifest import NAME_PATTERN
 from gnomon.server.hub.access.authority import ROLES, Request
+from gnomon.server.hub.fleet import environments
+from gnomon.server.hub.fleet.environments import PRODUCTION
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
@@ -26,9 +28,10 @@ _PATTERN = re.compile(r"[a-z0-9_*-]{1,64}")
 
 @dataclass(frozen=True)
 class Grant:
-    """What a token gave: a role, and whether it was made for just this name."""
+    """What a token gave: a role, an environment, and whether it was made for just this name."""
 
     role: str
+    environment: str
     names_one: bool
     is_retry: bool
 
@@ -44,11 +47,13 @@ def create(
     role: str,
     name_pattern: str = ANY_NAME,
     lifetime_seconds: int = LIFETIME_SECONDS,
+    environment: str = PRODUCTION,
 ) -> str:
     """Make a token and return it; the hub keeps only its hash.
 
     Raises:
         InvalidInput: where the role or the pattern is none.
+        UnknownModel: where there is no such environment.
     """
     if role not in ROLES:
         raise InvalidInput(f"role {role[:40]!r} should be one of {', '.join(ROLES)}")
@@ -60,17 +65,20 @@ def create(
     secret = f"gnomon_{secrets.token_urlsafe(32)}"
     now = now_ms()
     with database.change(actor) as change:
+        environments.check(change.connection, environment)
         token_id = new_id()
         token = {
             "id": token_id,
             "token_hash": hash_secret(secret),
             "role": role,
             "name_pattern": name_pattern,
+            "environment": environment,
             "created_at": now,
             "expires_at": now + lifetime_seconds * 1000,
         }
         change.execute(insert(schema.token).values(**token))
-        change.audit("create_token", token_id, {"role": role, "name_pattern": name_pattern})
+        detail = {"role": role, "name_pattern": name_pattern, "environment": environment}
+        change.audit("create_token", token_id, detail)
     return secret
 
 
@@ -98,7 +106,8 @@ def use(change: Change, secret: str, request: Request) -> Grant:
             .where(columns.id == row["id"])
             .values(used_at=now_ms(), used_by=request.name, used_key=request.key_hash)
         )
-    return Grant(row["role"], row["name_pattern"] == request.name, is_retry)
+    names_one = row["name_pattern"] == request.name
+    return Grant(row["role"], row["environment"], names_one, is_retry)
 
 
 def _check(row: RowMapping, request: Request) -> None:

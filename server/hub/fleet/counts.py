@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, Table, select, tuple_
+from sqlalchemy import CompoundSelect, Connection, Select, Table, select, tuple_, union_all
 
+from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.dialect import insert_into
-from gnomon.server.hub.versions import aliases
 
 #: The outcome of rows whose windows the hub could not look into: it does not have the package.
 UNREAD = "unread"
@@ -20,7 +20,7 @@ UNREAD = "unread"
 _DAY_MS = 86_400_000
 _TALLY = schema.tally.c
 _KEY = ("model", "version", "node", "shadow", "outcome")
-_DAY_KEY = ("day", "model", "version", "node", "shadow")
+_DAY_KEY = ("day", "model", "version", "node", "shadow", "environment")
 
 
 def add(connection: Connection, windows: Iterable[Mapping[str, Any]]) -> None:
@@ -32,7 +32,8 @@ def add(connection: Connection, windows: Iterable[Mapping[str, Any]]) -> None:
         outcomes = window["outcomes"] or {UNREAD: window["rows"]}
         for outcome, rows in outcomes.items():
             sums[(*source, outcome)] += rows
-            days[(window["started_at"] // _DAY_MS * _DAY_MS, *source)] += rows
+            day = window["started_at"] // _DAY_MS * _DAY_MS
+            days[(day, *source, window.get("environment", schema.PRODUCTION))] += rows
     _add(connection, schema.tally, _KEY, sums)
     _add(connection, schema.daily, _DAY_KEY, days)
 
@@ -67,9 +68,10 @@ def current(connection: Connection) -> list[dict[str, Any]]:
 
     It grows with the fleet and not with its history.
     """
-    named = aliases.table().c
-    now = select(named.model, named.version).where(
-        named.alias.in_((aliases.CHAMPION, aliases.CHALLENGER))
+    placed, rolled_out = schema.placement.c, schema.rollout.c
+    now = union_all(
+        select(placed.model, placed.version).where(placed.ended_at.is_(None)),
+        select(rolled_out.model, rolled_out.candidate).where(rolled_out.state.in_(ACTIVE)),
     )
     wanted = select(schema.tally).where(tuple_(_TALLY.model, _TALLY.version).in_(now))
     unread = select(schema.tally).where(schema.IS_UNREAD)

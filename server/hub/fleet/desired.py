@@ -1,11 +1,11 @@
 """Desired state: what the hub wants of a node, from placements and active rollouts.
 
-It is worked out anew at each call, from what is in service and what the node can run; a number from
-one counter is drawn only when it differs from what this node was last told. So nobody has to
+It follows from what is in service and what the node can run (and is kept in a cache until somebody
+decides something); a number from one counter is drawn only when it differs from what this node was
+last told. So nobody has to
 announce a change, and a node that restarts learns the very same thing.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub.fleet import environments
+from gnomon.server.hub.fleet.desired_cache import DesiredStates
+from gnomon.server.hub.fleet.environments import PRODUCTION
 from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
@@ -37,12 +40,13 @@ class Traffic:
     shadow: int = 0
 
 
-def place(change: Change, model: str, version: str) -> bool:
-    """Put a version in service everywhere, in the caller's change; return whether that is new.
+def place(change: Change, model: str, version: str, environment: str = PRODUCTION) -> bool:
+    """Put a version in service on all nodes of an environment; return whether that is new.
 
     Raises:
-        UnknownModel: where there is no such version.
+        UnknownModel: where there is no such version or environment.
     """
+    environments.check(change.connection, environment)
     versions, placements = schema.version.c, schema.placement.c
     known = change.connection.scalar(
         select(versions.digest).where(versions.name == model, versions.version == version).limit(1)
@@ -52,7 +56,9 @@ def place(change: Change, model: str, version: str) -> bool:
     now = now_ms()
     current = change.execute(
         select(placements.id, placements.version).where(
-            placements.model == model, placements.ended_at.is_(None)
+            placements.model == model,
+            placements.environment == environment,
+            placements.ended_at.is_(None),
         )
     ).one_or_none()
     if current is not None and current.version == version:
@@ -63,38 +69,53 @@ def place(change: Change, model: str, version: str) -> bool:
         )
     change.execute(
         insert(schema.placement).values(
-            id=new_id(), model=model, version=version, started_at=now, actor=change.actor
+            id=new_id(),
+            model=model,
+            version=version,
+            environment=environment,
+            started_at=now,
+            actor=change.actor,
         )
     )
     previous = current.version if current is not None else None
-    change.audit("place", f"{model}@{version}", {"previous": previous})
+    detail = {"previous": previous, "environment": environment}
+    change.audit("place", f"{model}@{version}", detail)
     return True
 
 
-def placements(connection: Connection, model: str | None) -> list[dict[str, Any]]:
-    """Return what should be and was in service everywhere, newest first, as JSON."""
+def placements(
+    connection: Connection, model: str | None, environment: str | None = None
+) -> list[dict[str, Any]]:
+    """Return what should be and was in service, newest first, as JSON."""
     wanted = select(schema.placement).order_by(schema.placement.c.started_at.desc())
     if model is not None:
         wanted = wanted.where(schema.placement.c.model == model)
+    if environment is not None:
+        wanted = wanted.where(schema.placement.c.environment == environment)
     return [dict(row) for row in connection.execute(wanted).mappings()]
 
 
-def for_node(connection: Connection, name: str, facts: Mapping[str, str]) -> hub_pb2.DesiredState:
+def for_node(
+    connection: Connection, name: str, facts: Mapping[str, str], states: DesiredStates
+) -> hub_pb2.DesiredState:
     """Return what the hub wants of a node; writes down the number it has, where it is new."""
-    state = build(connection, engines_of(facts))
-    state_hash = _hash(state)
     columns = schema.node.c
     known = connection.execute(
-        select(columns.generation, columns.desired_hash).where(columns.name == name)
+        select(columns.generation, columns.desired_hash, columns.environment).where(
+            columns.name == name
+        )
     ).one()
-    if known.desired_hash == state_hash:
+    wanted = states.find(connection, engines_of(facts), known.environment)
+    state = hub_pb2.DesiredState()
+    state.CopyFrom(wanted.state)
+    if known.desired_hash == wanted.hash:
         state.generation = known.generation
         return state
     state.generation = counters.advance(connection, counters.GENERATION)
     connection.execute(
         update(schema.node)
         .where(columns.name == name)
-        .values(generation=state.generation, desired_hash=state_hash)
+        .values(generation=state.generation, desired_hash=wanted.hash)
     )
     return state
 
@@ -104,10 +125,12 @@ def engines_of(facts: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in facts.get(ENGINES_FACT, "").split(",") if part.strip())
 
 
-def build(connection: Connection, engines: Sequence[str]) -> hub_pb2.DesiredState:
+def build(
+    connection: Connection, engines: Sequence[str], environment: str = PRODUCTION
+) -> hub_pb2.DesiredState:
     """Return the state, without its number, for a node that can run these formats."""
     state = hub_pb2.DesiredState()
-    for traffic in _traffic(connection):
+    for traffic in _traffic(connection, environment):
         champion = _choose(connection, traffic.model, traffic.champion, engines)
         if champion is None:
             continue  # nothing of this model runs there
@@ -136,19 +159,19 @@ def _route(
     return route
 
 
-def _traffic(connection: Connection) -> list[Traffic]:
+def _traffic(connection: Connection, environment: str) -> list[Traffic]:
     placements, rollouts = schema.placement.c, schema.rollout.c
     active = {
         row.model: row
         for row in connection.execute(
             select(rollouts.model, rollouts.candidate, rollouts.weight, rollouts.shadow).where(
-                rollouts.state.in_(ACTIVE)
+                rollouts.state.in_(ACTIVE), rollouts.environment == environment
             )
         )
     }
     rows = connection.execute(
         select(placements.model, placements.version)
-        .where(placements.ended_at.is_(None))
+        .where(placements.ended_at.is_(None), placements.environment == environment)
         .order_by(placements.model)
     ).all()
     result = []
@@ -186,12 +209,3 @@ def _choose(
         format=row.format,
         envelopes=[envelope.encode() for envelope in row.envelopes],
     )
-
-
-def _hash(state: hub_pb2.DesiredState) -> str:
-    """Return the SHA-256 of what a node would do; a further signature changes nothing there."""
-    bare = hub_pb2.DesiredState()
-    bare.CopyFrom(state)
-    for package in bare.packages:
-        del package.envelopes[:]
-    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()

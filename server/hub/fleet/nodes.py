@@ -54,9 +54,13 @@ def check_enrolled(database: Database, identity: Identity) -> None:
         raise NotAllowed(f"the certificates of {identity.name!r} were revoked; enrol again")
 
 
-def enrol(change: Change, identity: Identity, facts: Mapping[str, str]) -> None:
-    """Record that a name now bears a new certificate."""
+def enrol(
+    change: Change, identity: Identity, facts: Mapping[str, str], environment: str | None = None
+) -> None:
+    """Record that a name now bears a new certificate; without an environment it keeps its own."""
     values = {"role": identity.role, "certificate_serial": identity.serial, "enrolled_at": now_ms()}
+    if environment is not None:
+        values["environment"] = environment
     known = change.connection.scalar(select(_NODE.name).where(_NODE.name == identity.name))
     if known is not None:
         change.execute(update(schema.node).where(_NODE.name == identity.name).values(**values))
@@ -66,7 +70,10 @@ def enrol(change: Change, identity: Identity, facts: Mapping[str, str]) -> None:
                 name=identity.name, facts=dict(facts), digests=[], spool={}, **values
             )
         )
-    change.audit("enrol", identity.name, {"role": identity.role, "serial": identity.serial})
+    detail = {"role": identity.role, "serial": identity.serial}
+    if environment is not None:
+        detail["environment"] = environment
+    change.audit("enrol", identity.name, detail)
 
 
 def revoke(database: Database, actor: str, name: str) -> None:

@@ -8,6 +8,7 @@ from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.access import gate
 from gnomon.server.hub.fleet import desired, nodes
+from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.fleet.telemetry import Telemetry
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
@@ -27,6 +28,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         self._blobs = blobs
         self._telemetry = telemetry
         self._node_call_ms = node_call_ms
+        self._states = DesiredStates(desired.build)
 
     def Exchange(  # noqa: N802
         self, request: hub_pb2.ExchangeRequest, context: grpc.ServicerContext
@@ -35,7 +37,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         name = gate.identity_of(context).name
         with self._database.write() as connection:
             nodes.report(connection, name, request)
-            state = desired.for_node(connection, name, request.facts)
+            state = desired.for_node(connection, name, request.facts, self._states)
         return hub_pb2.ExchangeResponse(
             desired=state, call_again_ms=self._node_call_ms, hub_time_unix_ms=now_ms()
         )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import GnomonError, InvalidInput
-from gnomon.server.hub.fleet import counts
+from gnomon.server.hub.fleet import counts, environments
 from gnomon.server.hub.fleet.numbering import (
     MAXIMUM_INTEGER,
     Numbered,
@@ -51,6 +51,7 @@ class _Batch:
     node: str
     boot: str
     received_at: int
+    environment: str
     records: int = 0
     refused: int = 0
     watermark: int = 0
@@ -108,7 +109,7 @@ class Telemetry:
         """Return the watermark as it is, and what is new above it, if anything is."""
         with self._database.read() as connection:
             watermark = _watermark(connection, node, boot)
-            batch = _Batch(node, boot, now_ms())
+            batch = _Batch(node, boot, now_ms(), environments.of_node(connection, node))
             numbered = _number(connection, batch, records, watermark)
             new = [one for one in numbered if one.sequence > watermark]
             if not new:
@@ -167,6 +168,7 @@ class Telemetry:
             "model": known.model if known else _short(window.route, _NAME, "route"),
             "version": known.version if known else "",
             "route": _short(window.route, _NAME, "route"),
+            "environment": batch.environment,
             "shadow": window.shadow,
             "started_at": window.started_at_unix_ms,
             "ended_at": window.ended_at_unix_ms,
@@ -250,7 +252,7 @@ def _store(connection: Connection, batch: _Batch) -> None:
             connection.execute(insert(table), rows)
     counts.add(connection, batch.windows)
     for (model, digest), sampled in batch.predictions.items():
-        labels.record_predictions(connection, batch.node, model, digest, sampled)
+        labels.record_predictions(connection, batch.node, model, digest, sampled, batch.environment)
     if batch.label_rows:
         labels.ingest(connection, batch.label_rows)
 

@@ -16,7 +16,7 @@ from gnomon.server.hub.monitoring import losses
 from gnomon.server.hub.rollout.rollout_state import State
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import BATCH, insert_into
-from gnomon.server.hub.store.schema import label, prediction, rollout
+from gnomon.server.hub.store.schema import PRODUCTION, label, prediction, rollout
 
 
 class LabelRow(NamedTuple):
@@ -72,7 +72,12 @@ def ingest(connection: Connection, labels: Iterable[LabelRow]) -> Ingested:
 
 
 def record_predictions(
-    connection: Connection, node: str, model: str, digest: str, rows: Sequence[PredictionRow]
+    connection: Connection,
+    node: str,
+    model: str,
+    digest: str,
+    rows: Sequence[PredictionRow],
+    environment: str = PRODUCTION,
 ) -> int:
     """Store a node's sampled predictions in the caller's transaction; returns how many.
 
@@ -82,7 +87,7 @@ def record_predictions(
     finite = [row for row in rows if math.isfinite(row.value)]
     if not finite:
         return 0
-    under_way, step = _stage(connection, model)
+    under_way, step = _stage(connection, model, environment)
     common = {"node": node, "model": model, "digest": digest, "rollout": under_way, "step": step}
     for start in range(0, len(finite), BATCH):
         batch = finite[start : start + BATCH]
@@ -128,11 +133,13 @@ def _store(connection: Connection, rows: Iterable[LabelRow]) -> None:
         connection.execute(insert_into(connection, label).on_conflict_do_nothing(), values)
 
 
-def _stage(connection: Connection, model: str) -> tuple[str, int]:
-    """Return the rollout that splits the model's traffic now and its step, or nothing and 0."""
+def _stage(connection: Connection, model: str, environment: str) -> tuple[str, int]:
+    """Return the rollout that splits a model's traffic there and its step, or nothing and 0."""
     row = connection.execute(
         select(rollout.c.id, rollout.c.step).where(
-            rollout.c.model == model, rollout.c.state == State.RUNNING
+            rollout.c.model == model,
+            rollout.c.environment == environment,
+            rollout.c.state == State.RUNNING,
         )
     ).first()
     return ("", 0) if row is None else (row.id, row.step)

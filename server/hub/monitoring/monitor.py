@@ -36,6 +36,8 @@ _ROUNDS = 8
 _AGAINST_REFERENCE = (SOURCE_MOVED, ALL_MOVED, MISSING_EXCEEDED, monitor_losses.ERROR_ROSE)
 
 _WINDOW = schema.window.c
+# What is tried out elsewhere says nothing of the world that production sees.
+_IS_JUDGED = _WINDOW.shadow.is_(False) & (_WINDOW.environment == schema.PRODUCTION)
 DEFAULTS = MonitorSettings()
 
 
@@ -55,7 +57,10 @@ def step(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
     with database.read() as connection:
         models = connection.execute(
             select(schema.placement.c.model, schema.placement.c.version)
-            .where(schema.placement.c.ended_at.is_(None))
+            .where(
+                schema.placement.c.ended_at.is_(None),
+                schema.placement.c.environment == schema.PRODUCTION,
+            )
             .order_by(schema.placement.c.model)
         ).all()
     for model, version in models:
@@ -118,7 +123,7 @@ def _look_at_new(
         .where(
             _WINDOW.model == model,
             _WINDOW.position > progress.cursor,
-            _WINDOW.shadow.is_(False),
+            _IS_JUDGED,
         )
         .order_by(_WINDOW.position)
     ).all()
@@ -144,7 +149,7 @@ def _look_at_new(
 def _arrivals(connection: Connection, model: str, progress: Progress) -> list[Arrival]:
     wanted = (
         select(_WINDOW.ended_at, _WINDOW.started_at, func.max(_WINDOW.received_at))
-        .where(_WINDOW.model == model, _WINDOW.shadow.is_(False))
+        .where(_WINDOW.model == model, _IS_JUDGED)
         .group_by(_WINDOW.ended_at, _WINDOW.started_at)
     )
     if progress.judged is not None:
@@ -166,7 +171,11 @@ def _in_service(connection: Connection, model: str) -> tuple[str, str]:
             schema.placement,
             (placement.model == version.name) & (placement.version == version.version),
         )
-        .where(placement.model == model, placement.ended_at.is_(None))
+        .where(
+            placement.model == model,
+            placement.environment == schema.PRODUCTION,
+            placement.ended_at.is_(None),
+        )
         .order_by(version.format)
         .limit(1)
     ).one()
@@ -211,7 +220,7 @@ def _tallies(
             _WINDOW.data,
         ).where(
             _WINDOW.model == model,
-            _WINDOW.shadow.is_(False),
+            _IS_JUDGED,
             tuple_(_WINDOW.ended_at, _WINDOW.started_at).in_(intervals),
         )
     )

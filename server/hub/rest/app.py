@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from gnomon.server.hub.rest.audit import audit_router
+from gnomon.server.hub.rest.environments import environments_router
 from gnomon.server.hub.rest.guard import HEALTH_PATH, Guard
 from gnomon.server.hub.rest.monitor import monitor_router
 from gnomon.server.hub.rest.nodes import nodes_router
@@ -20,6 +21,7 @@ API = (
     registry_router,
     versions_router,
     nodes_router,
+    environments_router,
     audit_router,
     monitor_router,
     rollouts_router,

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gnomon.server.hub.fleet.environments import PRODUCTION
+
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -16,6 +18,7 @@ class TokenBody(_Body):
 
     role: str
     name: _Name | None = None
+    environment: _Name = PRODUCTION
     lifetime_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3_600
 
 
@@ -34,10 +37,23 @@ class PrincipalBody(_Body):
 
 
 class PlacementBody(_Body):
-    """The version of a model that should be in service everywhere."""
+    """The version of a model that should be in service on all nodes of an environment."""
 
     model: _Name
     version: _Name
+    environment: _Name = PRODUCTION
+
+
+class EnvironmentBody(_Body):
+    """An environment of a person's own."""
+
+    name: _Name
+
+
+class MoveBody(_Body):
+    """The environment that a node should belong to."""
+
+    environment: _Name
 
 
 class AliasBody(_Body):

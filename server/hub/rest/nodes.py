@@ -39,7 +39,12 @@ def create_token(
 ) -> dict[str, Any]:
     """Make a one-time token; it is shown only now."""
     token = tokens.create(
-        services.database, actor, body.role, body.name or tokens.ANY_NAME, body.lifetime_seconds
+        services.database,
+        actor,
+        body.role,
+        body.name or tokens.ANY_NAME,
+        body.lifetime_seconds,
+        body.environment,
     )
     addresses = services.addresses
     return {

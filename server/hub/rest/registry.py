@@ -48,10 +48,12 @@ def get_version(name: str, version: str, database: DatabaseDependency) -> dict[s
 
 
 @registry_router.get("/placements")
-def list_placements(database: DatabaseDependency, model: str | None = None) -> list[dict[str, Any]]:
-    """List what should be and was in service everywhere, newest first."""
+def list_placements(
+    database: DatabaseDependency, model: str | None = None, environment: str | None = None
+) -> list[dict[str, Any]]:
+    """List what should be and was in service, newest first."""
     with database.read() as connection:
-        return desired.placements(connection, model)
+        return desired.placements(connection, model, environment)
 
 
 @registry_router.post("/placements", status_code=201)
@@ -61,12 +63,12 @@ def place(
     settings: SettingsDependency,
     actor: ActorDependency,
 ) -> dict[str, Any]:
-    """Put a version straight into service everywhere, without a rollout."""
+    """Put a version straight into service on all nodes of an environment, without a rollout."""
     with database.change(actor) as change:
         if not settings.promote_untested:
             promotion.check_tested(change.connection, body.model, body.version)
-        changed = desired.place(change, body.model, body.version)
-    return {"model": body.model, "version": body.version, "changed": changed}
+        changed = desired.place(change, body.model, body.version, body.environment)
+    return {**body.model_dump(), "changed": changed}
 
 
 @registry_router.get("/keys")

@@ -38,18 +38,21 @@ def create_rollout(
     with database.change(actor) as change:
         if not settings.promote_untested:
             promotion.check_tested(change.connection, body.model, body.version)
-        rollout_id = rollouts.create(change, body.model, body.version, body.plan)
+        rollout_id = rollouts.create(change, body.model, body.version, body.plan, body.environment)
     with database.read() as connection:
         return rollout_listing.describe(connection, rollout_id)
 
 
 @rollouts_router.get("/rollouts")
 def list_rollouts(
-    database: DatabaseDependency, model: str | None = None, limit: _Limit = 50
+    database: DatabaseDependency,
+    model: str | None = None,
+    environment: str | None = None,
+    limit: _Limit = 50,
 ) -> list[dict[str, Any]]:
     """List rollouts, newest first; those under way with what their gate says now."""
     with database.read() as connection:
-        return rollout_listing.find(connection, model, limit)
+        return rollout_listing.find(connection, model, limit, environment)
 
 
 @rollouts_router.get("/rollouts/{rollout_id}")

@@ -79,8 +79,11 @@ def compare_versions(
 
 @versions_router.get("/registry/at")
 def ran_at(
-    database: DatabaseDependency, when: str, model: str | None = None
+    database: DatabaseDependency,
+    when: str,
+    model: str | None = None,
+    environment: str | None = None,
 ) -> list[dict[str, Any]]:
     """Tell what was in service, rolled out and counted on a day or at an instant (ISO 8601)."""
     with database.read() as connection:
-        return history.ran_at(connection, history.Span.parse(when), model)
+        return history.ran_at(connection, history.Span.parse(when), model, environment)

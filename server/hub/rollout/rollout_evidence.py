@@ -54,6 +54,7 @@ def gather(connection: Connection, rollout: Row[Any], gates: Gates, alpha: float
             window.model == rollout.model,
             window.position > (since or 0),
             window.version.in_((rollout.champion, rollout.candidate)),
+            window.environment == rollout.environment,
             window.shadow.is_(False),
         )
     ).all()
@@ -77,7 +78,11 @@ def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
     """Return why nodes refused what they were told since the rollout began."""
     rows = connection.execute(
         select(_NODE.name, _NODE.reason)
-        .where(_NODE.refused_generation > rollout.plan["generation"], _NODE.revoked_at.is_(None))
+        .where(
+            _NODE.refused_generation > rollout.plan["generation"],
+            _NODE.environment == rollout.environment,
+            _NODE.revoked_at.is_(None),
+        )
         .order_by(_NODE.name)
     )
     return tuple(f"{row.name} refused it: {row.reason or 'no reason given'}" for row in rows)
@@ -106,7 +111,11 @@ def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:
     candidates = set(_formats(connection, rollout.model, rollout.candidate))
     nodes = connection.execute(
         select(_NODE.name, _NODE.digests, _NODE.generation, _NODE.reported_generation)
-        .where(_NODE.last_seen_at >= now_ms() - IN_TOUCH_MS, _NODE.revoked_at.is_(None))
+        .where(
+            _NODE.last_seen_at >= now_ms() - IN_TOUCH_MS,
+            _NODE.environment == rollout.environment,
+            _NODE.revoked_at.is_(None),
+        )
         .order_by(_NODE.name)
     )
     return [
@@ -119,13 +128,15 @@ def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:
     ]
 
 
-def without_engine(connection: Connection, model: str, champion: str, candidate: str) -> list[str]:
-    """Return the nodes that serve the champion and could run no format of the candidate."""
+def without_engine(
+    connection: Connection, model: str, champion: str, candidate: str, environment: str
+) -> list[str]:
+    """Return an environment's nodes that serve the champion and can run no candidate's format."""
     champions = set(_formats(connection, model, champion))
     formats = set(_formats(connection, model, candidate).values())
     nodes = connection.execute(
         select(_NODE.name, _NODE.digests, _NODE.facts)
-        .where(_NODE.revoked_at.is_(None))
+        .where(_NODE.environment == environment, _NODE.revoked_at.is_(None))
         .order_by(_NODE.name)
     )
     return [

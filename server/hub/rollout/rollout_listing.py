@@ -13,11 +13,18 @@ _ROLLOUT = schema.rollout.c
 _STEP = schema.rollout_step.c
 
 
-def find(connection: Connection, model: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+def find(
+    connection: Connection,
+    model: str | None = None,
+    limit: int = 50,
+    environment: str | None = None,
+) -> list[dict[str, Any]]:
     """Return rollouts, newest first."""
     wanted = select(schema.rollout).order_by(_ROLLOUT.id.desc()).limit(limit)
     if model is not None:
         wanted = wanted.where(_ROLLOUT.model == model)
+    if environment is not None:
+        wanted = wanted.where(_ROLLOUT.environment == environment)
     return [_describe(connection, row) for row in connection.execute(wanted).all()]
 
 

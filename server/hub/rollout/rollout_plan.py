@@ -5,6 +5,7 @@ from itertools import pairwise
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gnomon.server.hub.fleet.desired import WHOLE
+from gnomon.server.hub.fleet.environments import PRODUCTION
 from gnomon.server.hub.rollout.gates import Gates
 
 
@@ -35,6 +36,7 @@ class RolloutRequest(Plan):
 
     model: str
     version: str
+    environment: str = PRODUCTION
 
     @property
     def plan(self) -> Plan:

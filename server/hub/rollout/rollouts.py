@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gnomon.runtime.errors import Conflict, UnknownModel
-from gnomon.server.hub.fleet import desired
+from gnomon.server.hub.fleet import desired, environments
+from gnomon.server.hub.fleet.environments import PRODUCTION
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rollout.gates import Decision, Verdict, judge
 from gnomon.server.hub.rollout.rollout_evidence import gather, staging_gap, without_engine
@@ -34,18 +35,23 @@ _ROLLOUT = schema.rollout.c
 _STEP = schema.rollout_step.c
 
 
-def create(change: Change, model: str, version: str, plan: Plan) -> str:
-    """Begin a rollout in the caller's change; return its id.
+def create(
+    change: Change, model: str, version: str, plan: Plan, environment: str = PRODUCTION
+) -> str:
+    """Begin a rollout in an environment, in the caller's change; return its id.
 
     Raises:
-        UnknownModel: where there is no such version.
+        UnknownModel: where there is no such version or environment.
         Conflict: where the model has no version in service yet, has this one, is being rolled
             out already, or a node that runs it could not run the candidate.
     """
-    champion = _champion(change.connection, model, version)
+    environments.check(change.connection, environment)
+    champion = _champion(change.connection, model, version, environment)
     under_way = change.execute(
         select(_ROLLOUT.id, _ROLLOUT.candidate).where(
-            _ROLLOUT.model == model, _ROLLOUT.state.in_(ACTIVE)
+            _ROLLOUT.model == model,
+            _ROLLOUT.environment == environment,
+            _ROLLOUT.state.in_(ACTIVE),
         )
     ).first()
     if under_way is not None:
@@ -60,6 +66,7 @@ def create(change: Change, model: str, version: str, plan: Plan) -> str:
         "model": model,
         "champion": champion,
         "candidate": version,
+        "environment": environment,
         "state": State.PENDING.value,
         "weight": 0,
         "shadow": 0,
@@ -73,7 +80,8 @@ def create(change: Change, model: str, version: str, plan: Plan) -> str:
         change.execute(insert(schema.rollout).values(**values))
     except IntegrityError:  # another process was quicker: the unique index says so
         _refuse_second(model, "another version", "")
-    change.audit("start_rollout", f"{model}@{version}", {"rollout": rollout_id, **written_plan})
+    detail = {"rollout": rollout_id, "environment": environment, **written_plan}
+    change.audit("start_rollout", f"{model}@{version}", detail)
     return rollout_id
 
 
@@ -134,7 +142,7 @@ def _take(database: Database, seen: Row[Any]) -> None:
 
 def _overtaken(connection: Connection, row: Row[Any]) -> str:
     """Return what somebody did meanwhile that leaves the rollout nothing to do, or nothing."""
-    version = _in_service(connection, row.model)
+    version = _in_service(connection, row.model, row.environment)
     if version == row.champion:
         return ""
     return f"{row.model}@{version} was put into service in place of {row.champion}"
@@ -177,7 +185,7 @@ def _complete(change: Change, row: Row[Any], found: Verdict) -> None:
     _leave(change, row, "passed", found.to_dict())
     now = now_ms()
     _update(change, row, state=State.COMPLETED.value, ended_at=now, reason=found.reason)
-    desired.place(change, row.model, row.candidate)
+    desired.place(change, row.model, row.candidate, row.environment)
     change.audit(
         "complete_rollout",
         f"{row.model}@{row.candidate}",
@@ -233,7 +241,7 @@ def _locked(change: Change, rollout_id: str) -> Row[Any]:
     return row
 
 
-def _champion(connection: Connection, model: str, candidate: str) -> str:
+def _champion(connection: Connection, model: str, candidate: str, environment: str) -> str:
     versions = schema.version.c
     known = connection.scalar(
         select(versions.digest)
@@ -242,12 +250,14 @@ def _champion(connection: Connection, model: str, candidate: str) -> str:
     )
     if known is None:
         raise UnknownModel(f"there is no {model}@{candidate} in the registry")
-    champion = _in_service(connection, model)
+    champion = _in_service(connection, model, environment)
     if champion is None:
-        raise Conflict(f"{model} has no version in service to compare with; place one first")
+        raise Conflict(
+            f"{model} has no version in service in {environment} to compare with; place one first"
+        )
     if champion == candidate:
         raise Conflict(f"{model}@{candidate} is in service already")
-    stranded = without_engine(connection, model, champion, candidate)
+    stranded = without_engine(connection, model, champion, candidate, environment)
     if stranded:
         raise Conflict(
             f"{', '.join(stranded[:5])} run {model}@{champion} and have no engine for any format "
@@ -257,10 +267,14 @@ def _champion(connection: Connection, model: str, candidate: str) -> str:
     return champion
 
 
-def _in_service(connection: Connection, model: str) -> str | None:
+def _in_service(connection: Connection, model: str, environment: str) -> str | None:
     placements = schema.placement.c
     return connection.scalar(
-        select(placements.version).where(placements.model == model, placements.ended_at.is_(None))
+        select(placements.version).where(
+            placements.model == model,
+            placements.environment == environment,
+            placements.ended_at.is_(None),
+        )
     )
 
 

@@ -30,6 +30,9 @@ metadata = MetaData(
     }
 )
 
+#: The environment of all that names none: what a hub knew before there were others.
+PRODUCTION = "production"
+
 # SQLite counts by itself only in a column that is called INTEGER.
 _Count = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -50,6 +53,16 @@ def _name(name: str, *, primary_key: bool = False) -> Column[str]:
     return Column(name, StorableText(64), nullable=False, primary_key=primary_key)
 
 
+def _environment(*, primary_key: bool = False) -> Column[str]:
+    return Column(
+        "environment",
+        StorableText(64),
+        nullable=False,
+        primary_key=primary_key,
+        server_default=PRODUCTION,
+    )
+
+
 def _time(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
@@ -60,6 +73,15 @@ counter = Table(
     metadata,
     _name("name", primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+#: Places in which versions are rolled out; each node belongs to one.
+environment = Table(
+    "environment",
+    metadata,
+    _name("name", primary_key=True),
+    Column("position", Integer, nullable=False),  # the order in which they are shown
+    _time("created_at"),
 )
 
 #: Content that is verified and durable in the object store.
@@ -162,6 +184,7 @@ token = Table(
     Column("token_hash", StorableText(64), nullable=False, unique=True),
     _name("role"),
     _name("name_pattern"),
+    _environment(),  # of the node that enrols with it
     _time("created_at"),
     _time("expires_at"),
     _time("used_at", nullable=True),
@@ -175,6 +198,7 @@ node = Table(
     metadata,
     _name("name", primary_key=True),
     _name("role"),
+    _environment(),
     Column("certificate_serial", StorableText(64), nullable=False),
     _time("enrolled_at"),
     _time("revoked_at", nullable=True),
@@ -217,6 +241,7 @@ window = Table(
     _name("model"),
     _name("version"),
     _name("route"),
+    _environment(),  # of the node when it sent this
     Column("shadow", Boolean, nullable=False),
     _time("started_at"),
     _time("ended_at"),
@@ -261,6 +286,7 @@ daily = Table(
     _name("version", primary_key=True),
     _name("node", primary_key=True),
     Column("shadow", Boolean, primary_key=True),
+    _environment(primary_key=True),
     Column("rows", BigInteger, nullable=False),
 )
 
@@ -402,19 +428,21 @@ alert = Table(
     Index(None, "model", "opened_at"),
 )
 
-#: Which version of a model should run everywhere, and when that was so: "what ran on day X".
+#: Which version of a model should run in an environment, and when: "what ran on day X".
 placement = Table(
     "placement",
     metadata,
     _id(),
     _name("model"),
     _name("version"),
+    _environment(),
     _time("started_at"),
     _time("ended_at", nullable=True),
     _name("actor"),
     Index(
         "uq_placement_now",
         "model",
+        "environment",
         unique=True,
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
@@ -430,6 +458,7 @@ rollout = Table(
     _name("model"),
     _name("champion"),  # versions
     _name("candidate"),
+    _environment(),
     Column("state", StorableText(16), nullable=False),  # rollouts.State
     Column("weight", Integer, nullable=False),  # of the candidate now, parts in 1,000
     Column("shadow", Integer, nullable=False),  # sampled share the candidate sees, parts in 1,000
@@ -443,6 +472,7 @@ rollout = Table(
     Index(
         "uq_rollout_active",
         "model",
+        "environment",
         unique=True,
         sqlite_where=text("state IN ('pending', 'running')"),
         postgresql_where=text("state IN ('pending', 'running')"),

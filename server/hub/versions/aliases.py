@@ -1,7 +1,8 @@
 """Aliases: names for a version of a model that move from version to version.
 
-`champion` is the version in service and `challenger` the one that a rollout brings; both follow
-from what is placed and rolled out, so they are never set. All others are people's own.
+`champion` is the version in service in production and `challenger` the one that a rollout brings
+there; both follow from what is placed and rolled out, so they are never set. All others are
+people's own.
 """
 
 import re
@@ -35,12 +36,12 @@ def _parts() -> dict[str, Select[Any]]:
     return {
         CHAMPION: select(
             _PLACEMENT.model, literal(CHAMPION).label("alias"), _PLACEMENT.version
-        ).where(_PLACEMENT.ended_at.is_(None)),
+        ).where(_PLACEMENT.ended_at.is_(None), _PLACEMENT.environment == schema.PRODUCTION),
         CHALLENGER: select(
             _ROLLOUT.model,
             literal(CHALLENGER).label("alias"),
             _ROLLOUT.candidate.label("version"),
-        ).where(_ROLLOUT.state.in_(ACTIVE)),
+        ).where(_ROLLOUT.state.in_(ACTIVE), _ROLLOUT.environment == schema.PRODUCTION),
     }
 
 

@@ -105,14 +105,18 @@ def _base64(envelope: str) -> str:
 
 
 def models(connection: Connection) -> list[dict[str, Any]]:
-    """Return all models by name, each with its newest versions and the one that is in service."""
+    """Return all models by name, each with its newest versions and those that are in service.
+
+    `in_service` is production's; `environments` has all, by environment.
+    """
     placements = schema.placement.c
-    placed = {
-        row.model: row.version
-        for row in connection.execute(
-            select(placements.model, placements.version).where(placements.ended_at.is_(None))
+    placed: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in connection.execute(
+        select(placements.model, placements.environment, placements.version).where(
+            placements.ended_at.is_(None)
         )
-    }
+    ):
+        placed[row.model][row.environment] = row.version
     counted = connection.execute(
         select(_VERSION.name, func.count(_VERSION.version.distinct()).label("versions"))
         .group_by(_VERSION.name)
@@ -124,7 +128,8 @@ def models(connection: Connection) -> list[dict[str, Any]]:
             "name": row.name,
             "versions": newest[row.name],
             "version_count": row.versions,
-            "in_service": placed.get(row.name),
+            "in_service": placed[row.name].get(schema.PRODUCTION),
+            "environments": placed[row.name],
         }
         for row in counted
     ]

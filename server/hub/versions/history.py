@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Table, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, cast, func, or_, select
 
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.store import schema
@@ -17,6 +17,12 @@ from gnomon.server.hub.versions import aliases, tags
 _DATE_CHARACTERS = len("2026-03-01")
 _DAY_MS = 86_400_000
 _RELATED = 100
+
+#: The one model and the one environment that are asked for; None: all.
+_Where = tuple[str | None, str | None]
+
+_PLACED = ("environment", "version", "started_at", "ended_at", "actor")
+_ROLLED_OUT = ("environment", "id", "champion", "candidate", "state", "created_at", "ended_at")
 
 _DAILY = schema.daily.c
 _PLACEMENT = schema.placement.c
@@ -59,10 +65,13 @@ class Span:
         return (started_at < self.end) & or_(ended_at.is_(None), ended_at > self.start)
 
 
-def ran_at(connection: Connection, span: Span, model: str | None) -> list[dict[str, Any]]:
+def ran_at(
+    connection: Connection, span: Span, model: str | None, environment: str | None = None
+) -> list[dict[str, Any]]:
     """Return by model what was in service and rolled out in a span, and what nodes counted.
 
-    What was counted is told by version with the number of nodes; of one model, node by node.
+    Without an environment, all of them. What was counted is told by version with the number of
+    nodes; of one model, node by node; by the environment in which each node was when it sent it.
     What is wanted goes by the hub's clock; what nodes counted by the data's own time, whole days.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -71,17 +80,16 @@ def ran_at(connection: Connection, span: Span, model: str | None) -> list[dict[s
         parts: dict[str, Any] = {"placements": [], "rollouts": [], "counted": []}
         found.setdefault(name, {"model": name, **parts})[part].append(entry)
 
-    for row in _met(connection, schema.placement, _PLACEMENT.started_at, span, model):
-        entry = {name: row[name] for name in ("version", "started_at", "ended_at", "actor")}
-        add("placements", row["model"], entry)
-    rollouts = _met(connection, schema.rollout, _ROLLOUT.created_at, span, model)
+    where = (model, environment)
+    for row in _met(connection, schema.placement, _PLACEMENT.started_at, span, where):
+        add("placements", row["model"], {name: row[name] for name in _PLACED})
+    rollouts = _met(connection, schema.rollout, _ROLLOUT.created_at, span, where)
     steps = _steps(connection, span, [row["id"] for row in rollouts])
     for row in rollouts:
-        kept = ("id", "champion", "candidate", "state", "created_at", "ended_at")
-        entry = {**{name: row[name] for name in kept}, "steps": steps.get(row["id"], [])}
+        entry = {**{name: row[name] for name in _ROLLED_OUT}, "steps": steps.get(row["id"], [])}
         add("rollouts", row["model"], entry)
-    for row in _counted(connection, span, model):
-        add("counted", row.pop("model"), row)
+    for counted in _counted(connection, span, where):
+        add("counted", counted.pop("model"), counted)
     return [found[name] for name in sorted(found)]
 
 
@@ -90,12 +98,17 @@ def _met(
     table: Table,
     started_at: ColumnElement[int],
     span: Span,
-    model: str | None,
+    where: _Where,
 ) -> Sequence[Any]:
     wanted = select(table).where(span.meets(started_at, table.c.ended_at)).order_by(started_at)
-    if model is not None:
-        wanted = wanted.where(table.c.model == model)
-    return connection.execute(wanted).mappings().all()
+    return connection.execute(_only(wanted, table, where)).mappings().all()
+
+
+def _only(wanted: Select[Any], table: Table, where: _Where) -> Select[Any]:
+    for column, value in zip((table.c.model, table.c.environment), where, strict=True):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    return wanted
 
 
 def _steps(
@@ -117,9 +130,10 @@ def _steps(
     return found
 
 
-def _counted(connection: Connection, span: Span, model: str | None) -> list[dict[str, Any]]:
-    """Return rows and nodes by version; of one model also by node."""
-    key = [_DAILY.model, _DAILY.version, _DAILY.shadow]
+def _counted(connection: Connection, span: Span, where: _Where) -> list[dict[str, Any]]:
+    """Return rows and nodes by version and environment; of one model also by node."""
+    model, _ = where
+    key = [_DAILY.model, _DAILY.environment, _DAILY.version, _DAILY.shadow]
     if model is not None:
         key.append(_DAILY.node)
     rows = cast(func.sum(_DAILY.rows), _DAILY.rows.type).label("rows")
@@ -132,9 +146,8 @@ def _counted(connection: Connection, span: Span, model: str | None) -> list[dict
         .group_by(*key)
         .order_by(*key)
     )
-    if model is not None:
-        wanted = wanted.where(_DAILY.model == model)
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    rows_found = connection.execute(_only(wanted, schema.daily, where)).mappings()
+    return [dict(row) for row in rows_found]
 
 
 def lineage(connection: Connection, model: str, version: str) -> dict[str, Any]:
@@ -193,7 +206,7 @@ def _siblings(connection: Connection, dataset: str, pair: tuple[str, str]) -> li
 
 def _placements(connection: Connection, pair: tuple[str, str]) -> list[dict[str, Any]]:
     rows = connection.execute(
-        select(_PLACEMENT.started_at, _PLACEMENT.ended_at, _PLACEMENT.actor)
+        select(_PLACEMENT.environment, _PLACEMENT.started_at, _PLACEMENT.ended_at, _PLACEMENT.actor)
         .where(_PLACEMENT.model == pair[0], _PLACEMENT.version == pair[1])
         .order_by(_PLACEMENT.started_at)
     )
@@ -202,6 +215,7 @@ def _placements(connection: Connection, pair: tuple[str, str]) -> list[dict[str,
 
 def _rollouts(connection: Connection, pair: tuple[str, str]) -> list[dict[str, Any]]:
     kept = (
+        _ROLLOUT.environment,
         _ROLLOUT.id,
         _ROLLOUT.champion,
         _ROLLOUT.candidate,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from gnomon.runtime.errors import UnknownModel
 from gnomon.server.hub.fleet import counts, desired
+from gnomon.server.hub.fleet.environments import PRODUCTION
 from gnomon.server.hub.fleet.nodes import listing as list_nodes
 from gnomon.server.hub.monitoring import alerts, drift, losses
 from gnomon.server.hub.monitoring.monitor_judge import ALL_MOVED, SOURCE_MOVED
@@ -109,19 +110,25 @@ def _model_row(connection: Connection, model: dict[str, Any]) -> dict[str, Any]:
     ).all()
     since = connection.scalar(
         select(schema.placement.c.started_at).where(
-            schema.placement.c.model == name, schema.placement.c.ended_at.is_(None)
+            schema.placement.c.model == name,
+            schema.placement.c.environment == PRODUCTION,
+            schema.placement.c.ended_at.is_(None),
         )
     )
     rollout = connection.execute(
         select(schema.rollout.c.candidate, schema.rollout.c.weight, schema.rollout.c.state).where(
-            schema.rollout.c.model == name, schema.rollout.c.state.in_(ACTIVE)
+            schema.rollout.c.model == name,
+            schema.rollout.c.environment == PRODUCTION,
+            schema.rollout.c.state.in_(ACTIVE),
         )
     ).first()
     open_alerts = connection.scalar(
         select(func.count()).where(schema.alert.c.model == name, schema.alert.c.closed_at.is_(None))
     )
+    elsewhere = {place: one for place, one in model["environments"].items() if place != PRODUCTION}
     return {
         **model,
+        "elsewhere": elsewhere,
         "formats": formats,
         "since": since,
         "rollout": rollout,

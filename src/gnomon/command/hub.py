@@ -1,19 +1,17 @@
 """`gnomon hub`: run the hub, and speak with one."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from gnomon import logs
-from gnomon.command import hub_upkeep
+from gnomon.command import hub_environments, hub_upkeep
+from gnomon.command.client_options import client_options, environment_option, given
 from gnomon.command.output import console, emit, json_option, render_list, table
 from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
 from gnomon.hub_client import HubClient
-
-DEFAULT_URL = "http://127.0.0.1:8600"
 
 
 @click.group()
@@ -48,29 +46,25 @@ def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
     run_hub(take("hub", config_file, flags), ready)
 
 
-for _command in (hub_upkeep.backup, hub_upkeep.restore, hub_upkeep.doctor):
+for _command in (
+    hub_upkeep.backup,
+    hub_upkeep.restore,
+    hub_upkeep.doctor,
+    hub_environments.environments,
+    hub_environments.move,
+):
     hub.add_command(_command)
-
-
-def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags by which a hub is found."""
-    for option in (
-        click.option("--url", envvar="GNOMON_HUB_URL", default=DEFAULT_URL, show_default=True),
-        click.option("--api-key", envvar="GNOMON_HUB_API_KEY", help="Needed from other machines."),
-        json_option,
-    ):
-        command = option(command)
-    return command
 
 
 @hub.command()
 @click.option("--role", type=click.Choice(["node", "builder"]), default="node", show_default=True)
 @click.option("--name", help="The only name that may use the token; default: any that is free.")
+@environment_option
 @client_options
-def token(role: str, name: str | None, url: str, api_key: str | None, as_json: bool) -> None:
+def token(url: str, api_key: str | None, as_json: bool, **body: str | None) -> None:
     """Make a one-time token with which a node or a builder can enrol."""
     with HubClient(url, api_key=api_key) as client:
-        payload = client.post("tokens", {"role": role, "name": name})
+        payload = client.post("tokens", body)
     shown = [[name, payload[name]] for name in ("token", "fingerprint", "enrolment", "sync")]
     emit(
         payload,
@@ -92,23 +86,37 @@ def trust(key: str, name: str, url: str, api_key: str | None, as_json: bool) -> 
 
 @hub.command()
 @click.argument("reference", metavar="NAME@VERSION")
+@environment_option
 @client_options
-def place(reference: str, url: str, api_key: str | None, as_json: bool) -> None:
-    """Put NAME@VERSION straight into service on every node, without a rollout."""
+def place(reference: str, environment: str, url: str, api_key: str | None, as_json: bool) -> None:
+    """Put NAME@VERSION straight into service on all nodes of an environment, without a rollout."""
     model, version = split_reference(reference)
+    body = {"model": model, "version": version, "environment": environment}
     with HubClient(url, api_key=api_key) as client:
-        payload = client.post("placements", {"model": model, "version": version})
-    emit(payload, as_json=as_json, render=lambda: console.print(f"in service: {reference}"))
+        payload = client.post("placements", body)
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(f"in service in {environment}: {reference}"),
+    )
 
 
 @hub.command()
 @click.argument("reference", metavar="NAME@VERSION")
 @click.option("--steps", default="100,500,1000", show_default=True, help="Parts in 1,000.")
+@environment_option
 @client_options
-def rollout(reference: str, steps: str, url: str, api_key: str | None, as_json: bool) -> None:
+def rollout(
+    reference: str, steps: str, environment: str, url: str, api_key: str | None, as_json: bool
+) -> None:
     """Move traffic to NAME@VERSION step by step, each step behind its gate."""
     model, version = split_reference(reference)
-    body = {"model": model, "version": version, "steps": [int(step) for step in steps.split(",")]}
+    body = {
+        "model": model,
+        "version": version,
+        "environment": environment,
+        "steps": [int(step) for step in steps.split(",")],
+    }
     with HubClient(url, api_key=api_key) as client:
         payload = client.post("rollouts", body)
     emit(
@@ -133,7 +141,7 @@ def nodes(url: str, api_key: str | None, as_json: bool) -> None:
 def counts(model: str | None, url: str, api_key: str | None, as_json: bool) -> None:
     """Count the rows that were asked for, by version, node and outcome."""
     with HubClient(url, api_key=api_key) as client:
-        payload = client.get("counts", **({"model": model} if model else {}))
+        payload = client.get("counts", **given({"model": model}))
     emit(payload, as_json=as_json, render=lambda: render_list("Rows", payload))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.hub import client_options
+from gnomon.command.client_options import client_options
 from gnomon.command.output import console, emit, json_option
 from gnomon.command.package_options import FOLDER
 from gnomon.command.references import split_reference

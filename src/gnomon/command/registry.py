@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.hub import client_options
+from gnomon.command.client_options import client_options, given
 from gnomon.command.output import console, emit, readable, render_list, table
 from gnomon.command.references import split_reference
 from gnomon.hub_client import HubClient
@@ -45,9 +45,8 @@ def models(url: str, api_key: str | None, as_json: bool) -> None:
 @client_options
 def versions(url: str, api_key: str | None, as_json: bool, **filters: Any) -> None:
     """Search versions, newest first; every filter given must hold."""
-    wanted = {name: value for name, value in filters.items() if value is not None}
     with HubClient(url, api_key=api_key) as client:
-        payload = client.get("versions", **wanted)
+        payload = client.get("versions", **given(filters))
     emit(payload, as_json=as_json, render=lambda: _render_versions(payload))
 
 
@@ -77,11 +76,12 @@ def compare(name: str, left: str, right: str, url: str, api_key: str | None, as_
 @registry.command()
 @click.argument("when")
 @click.option("--model", help="Only this model.")
+@click.option("--env", "environment", help="Only this environment.")
 @client_options
-def at(when: str, model: str | None, url: str, api_key: str | None, as_json: bool) -> None:
+def at(when: str, url: str, api_key: str | None, as_json: bool, **filters: str | None) -> None:
     """Tell what ran at WHEN: a day (2026-03-01) or an instant (2026-03-01T12:00+01:00)."""
     with HubClient(url, api_key=api_key) as client:
-        payload = client.get("registry/at", when=when, **({"model": model} if model else {}))
+        payload = client.get("registry/at", when=when, **given(filters))
     emit(payload, as_json=as_json, render=lambda: _render_at(when, payload))
 
 

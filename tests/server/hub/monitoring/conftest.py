@@ -83,9 +83,9 @@ class World:
             )
         return digest
 
-    def place(self, model: str, version: str) -> None:
+    def place(self, model: str, version: str, environment: str = "production") -> None:
         with self.database.change("ada") as change:
-            desired.place(change, model, version)
+            desired.place(change, model, version, environment)
 
     def node(self, name: str, **values: Any) -> None:
         columns = {"last_seen_at": now_ms(), "digests": [], "spool": {}, "facts": {}, **values}
@@ -113,6 +113,7 @@ class World:
         shadow: bool = False,
         length: int = 1,
         received_at: int | None = None,
+        environment: str = "production",
     ) -> Window:
         """Send a window of `rows` rows, in which one input is shifted and multiplied."""
         shape = self._profiles[digest]
@@ -132,6 +133,7 @@ class World:
             shadow=shadow,
             length=length,
             received_at=received_at,
+            environment=environment,
         )
         return window
 
@@ -145,6 +147,7 @@ class World:
         shadow: bool = False,
         length: int = 1,
         received_at: int | None = None,
+        environment: str = "production",
     ) -> None:
         self._sequence += 1
         data = window.to_bytes()
@@ -160,6 +163,7 @@ class World:
                 "model": known.name,
                 "version": known.version,
                 "route": known.name,
+                "environment": environment,
                 "shadow": shadow,
                 "started_at": day * DAY,
                 "ended_at": (day + length) * DAY,

@@ -185,3 +185,15 @@ def test_a_version_is_followed_from_data_to_nodes(
         {"node": "n1", "rows": 40, "installed": False},
         {"node": "n3", "rows": 0, "installed": True},
     ]
+
+
+def test_what_other_environments_counted_is_told_apart(world: Any, database: Database) -> None:
+    digest = world.publish("eta", "1")
+    world.window(digest, day=FIRST_DAY, rows=100)
+    world.window(digest, node="n2", day=FIRST_DAY, rows=30, environment="staging")
+    with database.read() as connection:
+        span = history.Span.parse("2026-03-01")
+        (there,) = history.ran_at(connection, span, None, "staging")
+    assert [(row["environment"], row["rows"]) for row in there["counted"]] == [("staging", 30)]
+    (everywhere,) = ran(database, "2026-03-01")
+    assert [row["rows"] for row in everywhere["counted"]] == [100, 30]

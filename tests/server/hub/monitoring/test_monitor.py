@@ -239,6 +239,16 @@ def test_shadows_are_left_out(world: Any, database: Database, eta: str) -> None:
     assert sum(row["rows"] for row in drift_of(database) if row["source"] == "n1") == 3 * 200 * 3
 
 
+def test_other_environments_are_left_out(world: Any, database: Database, eta: str) -> None:
+    world.place("eta", "1", "staging")
+    for day in range(3):
+        send_day(world, eta, day)
+        world.window(eta, node="tried", day=day, shift=50.0, environment="staging")
+    monitor.step(database, AT_ONCE)
+    assert judged(database) == [0, 1, 2]
+    assert open_alerts(database) == []
+
+
 def test_formats_and_versions_are_compared_where_their_cells_are_equal(
     world: Any, database: Database, eta: str
 ) -> None:

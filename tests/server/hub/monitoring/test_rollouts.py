@@ -9,6 +9,7 @@ from sqlalchemy import event, select
 
 from gnomon.runtime.errors import Conflict, UnknownModel
 from gnomon.server.hub.fleet import desired
+from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.rollout.gates import Gates
 from gnomon.server.hub.rollout.rollout_plan import Plan
@@ -19,6 +20,7 @@ from gnomon.server.hub.store.database import Database
 
 pytestmark = pytest.mark.both_databases
 
+STATES = DesiredStates(desired.build)
 PLAN = Plan(steps=(100, 500, 1000), gates=Gates(minimum_predictions=100, minimum_labels=40))
 
 
@@ -153,7 +155,7 @@ def test_a_node_that_refuses_sends_it_back_with_its_reason(
     if running:
         rollouts.step(database)
     with database.write() as connection:
-        generation = desired.for_node(connection, "n0", {"engines": "onnx"}).generation
+        generation = desired.for_node(connection, "n0", {"engines": "onnx"}, STATES).generation
     world.node("n0", refused_generation=generation, reason="golden sample 7: 3.1, expected 2.9")
     rollouts.step(database)
     row = row_of(database, rollout_id)
@@ -196,7 +198,7 @@ def test_a_node_without_an_engine_for_it_is_not_waited_for(
     world.node("n1", digests=[eta[0]], facts={"engines": "onnx"})
     rollout_id = start(database)
     with database.write() as connection:
-        generation = desired.for_node(connection, "n1", {"engines": "onnx"}).generation
+        generation = desired.for_node(connection, "n1", {"engines": "onnx"}, STATES).generation
     world.node("n1", reported_generation=generation)
     rollouts.step(database)
     assert stands(database, rollout_id)[0] == "running"

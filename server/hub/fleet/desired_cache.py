@@ -1,0 +1,66 @@
+"""Desired states, kept until somebody decides something.
+
+Every decision commits together with its audit record, so as long as the chain has not grown, no
+desired state can have changed. Nobody has to remember to say what it touches.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from gnomon.proto import hub_pb2
+from gnomon.server.hub.store import counters, schema
+
+#: More kinds of nodes than this are nowhere; then it begins anew.
+_KEPT = 256
+
+Build = Callable[[Connection, Sequence[str], str], hub_pb2.DesiredState]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A state without its number, and the SHA-256 of what a node would do."""
+
+    state: hub_pb2.DesiredState
+    hash: str
+
+
+class DesiredStates:
+    """A cache by environment and engines. Safe to share between threads."""
+
+    def __init__(self, build: Build) -> None:
+        """Keep what `build` makes of a connection, engines and an environment."""
+        self._build = build
+        self._lock = threading.Lock()
+        self._decided = -1  # the audit chain's length of which the kept states are
+        self._kept: dict[tuple[str, tuple[str, ...]], Wanted] = {}
+
+    def find(self, connection: Connection, engines: Sequence[str], environment: str) -> Wanted:
+        """Return what is wanted of nodes of an environment that can run these formats."""
+        decided = connection.scalar(
+            select(schema.counter.c.value).where(schema.counter.c.name == counters.AUDIT)
+        )
+        key = (environment, tuple(engines))
+        with self._lock:
+            known = self._kept.get(key) if decided == self._decided else None
+        if known is not None:
+            return known
+        state = self._build(connection, engines, environment)
+        wanted = Wanted(state, _hash(state))
+        with self._lock:
+            if decided != self._decided or len(self._kept) >= _KEPT:
+                self._decided, self._kept = decided or 0, {}
+            self._kept[key] = wanted
+        return wanted
+
+
+def _hash(state: hub_pb2.DesiredState) -> str:
+    """Return the SHA-256 of what a node would do; a further signature changes nothing there."""
+    bare = hub_pb2.DesiredState()
+    bare.CopyFrom(state)
+    for package in bare.packages:
+        del package.envelopes[:]
+    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()

@@ -1,0 +1,105 @@
+"""Environments: places in which versions are rolled out, each with its own nodes and history.
+
+A hub begins with development, test, staging and production; people add their own. A node belongs to
+the environment that its enrolment token named, until somebody moves it. Drift and errors of models
+are watched in production.
+"""
+
+import re
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+
+from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
+from gnomon.runtime.manifest import NAME_PATTERN
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.schema import PRODUCTION
+
+__all__ = ["PRODUCTION", "add", "check", "listing", "move", "of_node"]
+
+_ENVIRONMENT = schema.environment.c
+_NODE = schema.node.c
+
+
+def check(connection: Connection, name: str) -> str:
+    """Return the name of an environment unchanged.
+
+    Raises:
+        UnknownModel: where there is no such environment; it names those that there are.
+    """
+    known = connection.scalars(select(_ENVIRONMENT.name).order_by(_ENVIRONMENT.position)).all()
+    if name not in known:
+        raise UnknownModel(f"there is no environment {name[:80]!r}; there are {', '.join(known)}")
+    return name
+
+
+def of_node(connection: Connection, node: str) -> str:
+    """Return a node's environment; production where nobody of that name is enrolled."""
+    return (
+        connection.scalar(select(_NODE.environment).where(_NODE.name == node).limit(1))
+        or PRODUCTION
+    )
+
+
+def listing(connection: Connection) -> list[dict[str, Any]]:
+    """Return all environments in their order, each with how many nodes and models it has."""
+    placements = schema.placement.c
+    nodes = _count(
+        connection, _NODE.environment, (_NODE.role == "node") & _NODE.revoked_at.is_(None)
+    )
+    models = _count(connection, placements.environment, placements.ended_at.is_(None))
+    names = connection.scalars(select(_ENVIRONMENT.name).order_by(_ENVIRONMENT.position))
+    return [{"name": name, "nodes": nodes[name], "models": models[name]} for name in names]
+
+
+def _count(
+    connection: Connection, column: ColumnElement[str], condition: ColumnElement[bool]
+) -> Counter[str]:
+    rows = connection.execute(select(column, func.count()).where(condition).group_by(column))
+    return Counter({row[0]: row[1] for row in rows})
+
+
+def add(change: Change, name: str) -> None:
+    """Add an environment of a person's own, shown before production, in the caller's change.
+
+    Raises:
+        InvalidInput: where the name is not plain.
+        Conflict: where there is one of this name.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InvalidInput(f"environment {name[:80]!r} should match {NAME_PATTERN}")
+    last = change.connection.execute(
+        select(_ENVIRONMENT.position).where(_ENVIRONMENT.name == PRODUCTION)
+    ).scalar_one()
+    if change.connection.scalar(select(_ENVIRONMENT.name).where(_ENVIRONMENT.name == name)):
+        raise Conflict(f"there is an environment {name!r} already")
+    change.execute(
+        update(schema.environment)
+        .where(_ENVIRONMENT.position >= last)
+        .values(position=_ENVIRONMENT.position + 1)
+    )
+    change.execute(insert(schema.environment).values(name=name, position=last, created_at=now_ms()))
+    change.audit("add_environment", name)
+
+
+def move(change: Change, node: str, environment: str) -> str:
+    """Move a node to an environment, in the caller's change; return the one that it was in.
+
+    Raises:
+        UnknownModel: where there is no such node or environment.
+    """
+    check(change.connection, environment)
+    previous: str | None = change.connection.scalar(
+        select(_NODE.environment).where(_NODE.name == node, _NODE.role == "node")
+    )
+    if previous is None:
+        raise UnknownModel(f"no node named {node[:80]!r} is enrolled")
+    if previous != environment:
+        change.execute(
+            update(schema.node).where(_NODE.name == node).values(environment=environment)
+        )
+        change.audit("move_node", node, {"environment": environment, "previous": previous})
+    return previous

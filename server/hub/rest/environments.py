@@ -1,0 +1,38 @@
+"""Routes of environments: which there are, new ones, and which one a node belongs to."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from gnomon.server.hub.fleet import environments
+from gnomon.server.hub.rest.bodies import EnvironmentBody, MoveBody
+from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+
+environments_router = APIRouter(tags=["environments"])
+
+
+@environments_router.get("/environments")
+def list_environments(database: DatabaseDependency) -> list[dict[str, Any]]:
+    """List the environments, each with how many nodes and models in service it has."""
+    with database.read() as connection:
+        return environments.listing(connection)
+
+
+@environments_router.post("/environments", status_code=201)
+def add_environment(
+    body: EnvironmentBody, database: DatabaseDependency, actor: ActorDependency
+) -> list[dict[str, Any]]:
+    """Add an environment, and return all."""
+    with database.change(actor) as change:
+        environments.add(change, body.name)
+        return environments.listing(change.connection)
+
+
+@environments_router.post("/nodes/{name}/environment")
+def move_node(
+    name: str, body: MoveBody, database: DatabaseDependency, actor: ActorDependency
+) -> dict[str, Any]:
+    """Move a node to another environment; at its next call it learns what is in service there."""
+    with database.change(actor) as change:
+        previous = environments.move(change, name, body.environment)
+    return {"name": name, "environment": body.environment, "previous": previous}

@@ -1,0 +1,35 @@
+"""`gnomon hub environments` and `move`: places to roll out in, and which nodes are where."""
+
+import click
+
+from gnomon.command.client_options import client_options
+from gnomon.command.output import console, emit, render_list
+from gnomon.hub_client import HubClient
+
+
+@click.command()
+@click.option("--add", metavar="NAME", help="Add one of your own first.")
+@client_options
+def environments(add: str | None, url: str, api_key: str | None, as_json: bool) -> None:
+    """List the environments, each with its nodes and the models in service."""
+    with HubClient(url, api_key=api_key) as client:
+        if add is None:
+            payload = client.get("environments")
+        else:
+            payload = client.post("environments", {"name": add})
+    emit(payload, as_json=as_json, render=lambda: render_list("Environments", payload))
+
+
+@click.command()
+@click.argument("node")
+@click.option("--env", "environment", required=True, help="Where it should belong.")
+@client_options
+def move(node: str, environment: str, url: str, api_key: str | None, as_json: bool) -> None:
+    """Move NODE to another environment: it gets what is in service there."""
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.post(f"nodes/{node}/environment", {"environment": environment})
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(f"{node}: {payload['previous']} → {environment}"),
+    )

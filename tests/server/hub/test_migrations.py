@@ -1,0 +1,160 @@
+"""A hub of any released schema is brought to the newest with all that it holds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, column, create_engine, insert, select, table
+
+from gnomon.bench import postgres
+from gnomon.server.hub.fleet import desired, environments
+from gnomon.server.hub.store import audit, migrations, schema
+from gnomon.server.hub.store.database import Database
+
+#: Rows of each table that a later schema changes, as the released schema has them.
+RELEASED: dict[str, list[dict[str, Any]]] = {
+    "node": [
+        {
+            "name": "device-1",
+            "role": "node",
+            "certificate_serial": "1",
+            "enrolled_at": 1,
+            "facts": {"engines": "onnx"},
+            "digests": [],
+            "spool": {},
+        }
+    ],
+    "token": [
+        {
+            "id": "T",
+            "token_hash": "h",
+            "role": "node",
+            "name_pattern": "*",
+            "created_at": 1,
+            "expires_at": 2,
+        }
+    ],
+    "version": [
+        {
+            "digest": "a" * 64,
+            "name": "eta",
+            "version": "1",
+            "format": "onnx",
+            "published_at": 1,
+            "publisher": "ada",
+            "manifest": {},
+            "envelopes": [],
+            "profile": b"",
+        }
+    ],
+    "placement": [
+        {"id": "P0", "model": "eta", "version": "0", "started_at": 1, "ended_at": 2, "actor": "a"},
+        {"id": "P1", "model": "eta", "version": "1", "started_at": 2, "actor": "ada"},
+    ],
+    "rollout": [
+        {
+            "id": "R1",
+            "model": "eta",
+            "champion": "0",
+            "candidate": "1",
+            "state": "completed",
+            "weight": 1000,
+            "shadow": 0,
+            "step": 0,
+            "plan": {"steps": [1000]},
+            "created_at": 1,
+            "updated_at": 2,
+            "ended_at": 2,
+            "actor": "ada",
+        }
+    ],
+    "window": [
+        {
+            "node": "device-1",
+            "boot": "b",
+            "sequence": 1,
+            "digest": "a" * 64,
+            "model": "eta",
+            "version": "1",
+            "route": "eta",
+            "shadow": False,
+            "started_at": 0,
+            "ended_at": 1,
+            "rows": 7,
+            "outcomes": {"answered": 7},
+            "latency": {},
+            "data": b"w",
+            "received_at": 1,
+        }
+    ],
+    "daily": [
+        {"day": 0, "model": "eta", "version": "1", "node": "device-1", "shadow": False, "rows": 7}
+    ],
+}
+
+
+@pytest.fixture
+def empty_url(tmp_path: Path, database_kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database without any table."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'released.db'}"
+        return
+    server: postgres.Postgres = request.getfixturevalue("postgres_server")
+    yield server.create_database("released")
+    server.drop_database("released")
+
+
+def move_to(connection: Connection, revision: str, *, up: bool = True) -> None:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(migrations.FOLDER))
+    configuration.attributes["connection"] = connection
+    (command.upgrade if up else command.downgrade)(configuration, revision)
+
+
+def fill(connection: Connection) -> None:
+    for name, rows in RELEASED.items():
+        for row in rows:
+            columns = [column(key, schema.metadata.tables[name].c[key].type) for key in row]
+            connection.execute(insert(table(name, *columns)).values(**row))
+
+
+def counted(connection: Connection) -> dict[str, int]:
+    return {
+        name: len(connection.execute(select(schema.metadata.tables[name])).all())
+        for name in RELEASED
+    }
+
+
+@pytest.mark.both_databases
+def test_the_released_schema_is_brought_up_with_its_data(empty_url: str) -> None:
+    engine = create_engine(empty_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        move_to(connection, "0001")
+        fill(connection)
+    engine.dispose()
+    database = Database(empty_url)
+    with database.read() as connection:
+        assert counted(connection) == {name: len(rows) for name, rows in RELEASED.items()}
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+        for changed in (schema.token, schema.node, schema.placement, schema.rollout, schema.daily):
+            assert set(connection.scalars(select(changed.c.environment))) == {"production"}
+        assert [one["name"] for one in environments.listing(connection)] == [
+            "development",
+            "test",
+            "staging",
+            "production",
+        ]
+        (package,) = desired.build(connection, ["onnx"]).packages
+        assert package.digest == "a" * 64
+        assert not desired.build(connection, ["onnx"], "staging").packages
+        assert audit.verify_chain(connection).intact
+    with database.change("ada") as change:  # two environments may have a version each
+        desired.place(change, "eta", "1", "staging")
+    with database.write() as connection:
+        move_to(connection, "0001", up=False)
+    database.close()
