@@ -100,8 +100,8 @@ def test_a_rollout_splits_the_traffic(
     builder.publish(second)
     caller.post("placements", model="eta", version="1")
     before = node.exchange(facts=ONNX).desired.generation
-    with hub.services.database.write() as connection:
-        connection.execute(
+    with hub.services.database.change("ada") as change:
+        change.execute(
             schema.rollout.insert().values(
                 id=new_id(),
                 model="eta",
@@ -117,6 +117,7 @@ def test_a_rollout_splits_the_traffic(
                 actor="ada",
             )
         )
+        change.audit("start_rollout", "eta@2")
     desired = node.exchange(facts=ONNX).desired
     assert desired.generation > before
     (route,) = desired.routes
