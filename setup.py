@@ -12,7 +12,13 @@ DEBUG = os.environ.get("GNOMON_DEBUG") == "1"
 C_SOURCES = {
     "serving/native/lane.pyx": ("message.c", "answer.c"),
     "serving/native/table.pyx": ("message.c",),
-    "serving/native/loop.pyx": ("h2_library.c", "calls.c", "streams.c", "transport.c"),
+    "serving/native/loop.pyx": (
+        "h2_library.c",
+        "calls.c",
+        "streams.c",
+        "streaming.c",
+        "transport.c",
+    ),
 }
 
 

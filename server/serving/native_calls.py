@@ -5,6 +5,7 @@ import logging
 import time
 import urllib.parse
 import zlib
+from collections.abc import Callable, Iterable
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -35,11 +36,19 @@ class NativeCalls:
         self._message_bytes = message_bytes
         methods = answers(handler) | {"ModelInfer": (oip.ModelInferRequest, self._infer)}
         self._answers = {f"/{SERVICE}/{name}": answer for name, answer in methods.items()}
+        self._turns: dict[str, Callable[[Call], None]] = {}
+
+    @property
+    def streaming(self) -> Iterable[str]:
+        """Return the paths of the streaming methods."""
+        return tuple(self._turns)
 
     def answer(self, call: Call) -> None:
         """Answer or refuse a call; never raises."""
         try:
-            if call.path == "/grpc.health.v1.Health/Check":
+            if call.is_streaming:
+                self._turns[call.path](call)
+            elif call.path == "/grpc.health.v1.Health/Check":
                 self._check_health(call)
             elif call.path not in self._answers:
                 call.refuse(trailers_of(_UNKNOWN))
@@ -72,12 +81,14 @@ class NativeCalls:
         call.answer(kind(status=status).SerializeToString())
 
     def _message(self, call: Call) -> bytes:
+        # Only a streaming call's end has none.
+        whole = call.message or b""
         if call.encoding == "identity":
-            return call.message
+            return whole
         limit = self._message_bytes
         unpacker = zlib.decompressobj(_WINDOW_BITS[call.encoding])
         try:
-            message = unpacker.decompress(call.message, limit + 1)
+            message = unpacker.decompress(whole, limit + 1)
         except zlib.error as error:
             raise InvalidInput(f"the message is not {call.encoding}: {error}") from error
         if len(message) > limit or not unpacker.eof:

@@ -18,7 +18,7 @@ from gnomon.runtime.lanes import Served
 from gnomon.server.serving.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.eligible import native_lanes
-from gnomon.server.serving.native.loop import Loop, missing_library
+from gnomon.server.serving.native.loop import Loop, Queue, missing_library
 from gnomon.server.serving.native.table import Table
 from gnomon.server.serving.native_calls import NativeCalls
 from gnomon.server.serving.settings import DoorSettings
@@ -76,6 +76,7 @@ class NativeDoor:
         admission = admission or make_admission(settings, handler)
         self._calls = NativeCalls(handler, admission, settings.message_bytes)
         self._table = Table(_SLOW_SECONDS)
+        self._queue = Queue(round(self._limits["waiting_calls"]))
         self._served: Mapping[str, Served] = {}
         self._loop: Loop | None = None
         self._threads: list[threading.Thread] = []
@@ -94,7 +95,7 @@ class NativeDoor:
             raise ConfigurationError(f"the door cannot open on {host}:{port}: {error}") from error
         bound = listener.getsockname()[1]
         self._runtime.watch(self._publish)
-        self._loop = Loop(listener, self._table, self._bounds())
+        self._loop = Loop(listener, self._table, self._queue, self._bounds(), self._calls.streaming)
         self._start(self._loop)
         return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
 
@@ -126,9 +127,7 @@ class NativeDoor:
         threads = [threading.Thread(target=loop.run, name="native-door", daemon=True)]
         for number in range(self._settings.threads):
             name = f"native-door-{number}"
-            threads.append(
-                threading.Thread(target=self._answer, args=(loop,), name=name, daemon=True)
-            )
+            threads.append(threading.Thread(target=self._answer, name=name, daemon=True))
         for thread in threads:
             thread.start()
         self._threads = threads
@@ -137,9 +136,9 @@ class NativeDoor:
         self._served = served
         self._table.publish(native_lanes(served))
 
-    def _answer(self, loop: Loop) -> None:
+    def _answer(self) -> None:
         """Answer what the loop does not, until it has ended."""
-        while (call := loop.take()) is not None:
+        while (call := self._queue.take()) is not None:
             self._calls.answer(call)
             # Counters of an interval that has ended meanwhile count on in the present one.
             now = time.time()

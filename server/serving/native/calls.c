@@ -17,6 +17,7 @@ struct call *call_new(struct connection *connection, int32_t stream) {
     }
     call->state = CALL_RECEIVING;
     call->position = POSITION_NONE;
+    call->loop = loop;
     call->stream = stream;
     call->connection = connection;
     call->older = NULL;
@@ -33,39 +34,53 @@ static void leave_connection(struct call *call) {
     else connection->calls = call->newer;
     if (call->newer) call->newer->older = call->older;
     connection->call_count--;
-    connection->held -= call->held;
-    connection->loop->held -= call->held;
-    call->held = 0;
+    call_let_go(call, call->held);
     call->older = call->newer = NULL;
 }
 
-static void leave_queue(struct loop *loop, struct call *call) {
+void queue_append(struct queue *queue, struct call *call) {
+    call->state = CALL_WAITING;
+    call->previous = queue->last;
+    call->next = NULL;
+    if (queue->last) queue->last->next = call;
+    else queue->first = call;
+    queue->last = call;
+    queue->waiting++;
+    pthread_cond_signal(&queue->arrived);
+}
+
+void queue_remove(struct queue *queue, struct call *call) {
     if (call->previous) call->previous->next = call->next;
-    else loop->first = call->next;
+    else queue->first = call->next;
     if (call->next) call->next->previous = call->previous;
-    else loop->last = call->previous;
+    else queue->last = call->previous;
     call->previous = call->next = NULL;
-    loop->waiting--;
+    queue->waiting--;
 }
 
 void call_end(struct call *call) {
-    struct loop *loop = call->connection->loop;
+    struct queue *queue = call->loop->queue;
     leave_connection(call);
-    pthread_mutex_lock(&loop->lock);
+    if (call->streaming) {
+        streaming_end(call);
+        return;
+    }
+    pthread_mutex_lock(&queue->lock);
     call->connection = NULL;
     if (call->state == CALL_WAITING) {
-        leave_queue(loop, call);
+        queue_remove(queue, call);
         call->state = CALL_ANSWERING;
     }
     int is_free = call->state != CALL_RUNNING && call->state != CALL_DONE;
-    pthread_mutex_unlock(&loop->lock);
-    if (is_free) call_free(loop, call);
+    pthread_mutex_unlock(&queue->lock);
+    if (is_free) call_free(call->loop, call);
 }
 
 void call_free(struct loop *loop, struct call *call) {
     for (int index = 0; index < call->trailer_count; index++) {
         free(call->trailers[index].name);
     }
+    if (call->streaming) streaming_free(call);
     if (loop->pooled >= POOL_LIMIT) {
         free(call->authorization.data);
         free(call->body.data);
@@ -78,7 +93,8 @@ void call_free(struct loop *loop, struct call *call) {
     buffer_clear(&call->response, KEPT_BYTES);
     call->state = CALL_FREE;
     call->encoding = ENCODING_IDENTITY;
-    call->is_known = call->is_infer = call->is_cut = call->http_status = call->trailer_count = 0;
+    call->is_known = call->is_infer = call->is_streaming = call->is_cut = 0;
+    call->http_status = call->trailer_count = 0;
     call->header_bytes = call->expected = call->path_size = call->sent = 0;
     call->deadline = 0;
     call->previous = NULL;
@@ -90,7 +106,13 @@ void call_free(struct loop *loop, struct call *call) {
 void call_hold(struct call *call, size_t bytes) {
     call->held += bytes;
     call->connection->held += bytes;
-    call->connection->loop->held += bytes;
+    call->loop->held += bytes;
+}
+
+void call_let_go(struct call *call, size_t bytes) {
+    call->held -= bytes;
+    call->connection->held -= bytes;
+    call->loop->held -= bytes;
 }
 
 int call_add_trailer(struct call *call, const char *name, size_t name_size, const char *value,
@@ -105,54 +127,62 @@ int call_add_trailer(struct call *call, const char *name, size_t name_size, cons
     return 0;
 }
 
-void queue_put(struct loop *loop, struct call *call) {
-    pthread_mutex_lock(&loop->lock);
-    int is_full = loop->waiting >= loop->limits.waiting_calls;
-    if (!is_full) {
-        call->state = CALL_WAITING;
-        call->previous = loop->last;
-        call->next = NULL;
-        if (loop->last) loop->last->next = call;
-        else loop->first = call;
-        loop->last = call;
-        loop->waiting++;
-        pthread_cond_signal(&loop->arrived);
-    }
-    pthread_mutex_unlock(&loop->lock);
-    if (is_full) {
-        call_add_trailer(call, "gnomon-code", 11, "overloaded", 10);
-        call_refuse(call, STATUS_RESOURCE_EXHAUSTED, "too many calls wait; try later");
-    }
+int queue_init(struct queue *queue, int limit) {
+    memset(queue, 0, sizeof *queue);
+    queue->limit = limit;
+    if (pthread_mutex_init(&queue->lock, NULL)) return -1;
+    return pthread_cond_init(&queue->arrived, NULL);
 }
 
-struct call *queue_take(struct loop *loop) {
-    pthread_mutex_lock(&loop->lock);
-    while (!loop->first && !loop->is_stopped) pthread_cond_wait(&loop->arrived, &loop->lock);
-    struct call *call = loop->first;
-    if (call) {
-        leave_queue(loop, call);
-        call->state = CALL_RUNNING;
-        loop->running++;
+void queue_destroy(struct queue *queue) {
+    pthread_cond_destroy(&queue->arrived);
+    pthread_mutex_destroy(&queue->lock);
+}
+
+void queue_put(struct call *call) {
+    struct queue *queue = call->loop->queue;
+    pthread_mutex_lock(&queue->lock);
+    int is_full = queue->waiting >= queue->limit;
+    if (!is_full) queue_append(queue, call);
+    pthread_mutex_unlock(&queue->lock);
+    if (!is_full) return;
+    if (call->streaming) {
+        streaming_refuse(call, STATUS_RESOURCE_EXHAUSTED, "too many calls wait; try later");
+        return;
     }
-    pthread_mutex_unlock(&loop->lock);
+    call_add_trailer(call, "gnomon-code", 11, "overloaded", 10);
+    call_refuse(call, STATUS_RESOURCE_EXHAUSTED, "too many calls wait; try later");
+}
+
+struct call *queue_take(struct queue *queue) {
+    pthread_mutex_lock(&queue->lock);
+    while (!queue->first && queue->loops) pthread_cond_wait(&queue->arrived, &queue->lock);
+    struct call *call = queue->first;
+    if (call) {
+        queue_remove(queue, call);
+        call->state = CALL_RUNNING;
+        queue->running++;
+        if (call->streaming) call->streaming->has_owner = call->streaming->has_turn = 1;
+    }
+    pthread_mutex_unlock(&queue->lock);
     return call;
 }
 
-void queue_give_back(struct loop *loop, struct call *call) {
-    pthread_mutex_lock(&loop->lock);
+void queue_give_back(struct call *call) {
+    struct loop *loop = call->loop;
+    pthread_mutex_lock(&loop->queue->lock);
     call->state = CALL_DONE;
     call->next = loop->done;
     loop->done = call;
-    loop->running--;
-    pthread_mutex_unlock(&loop->lock);
+    loop->queue->running--;
+    pthread_mutex_unlock(&loop->queue->lock);
     wake_loop(loop);
 }
 
-void queue_stop(struct loop *loop) {
-    pthread_mutex_lock(&loop->lock);
-    loop->is_stopped = 1;
-    pthread_cond_broadcast(&loop->arrived);
-    pthread_mutex_unlock(&loop->lock);
+void queue_leave(struct queue *queue) {
+    pthread_mutex_lock(&queue->lock);
+    if (!--queue->loops) pthread_cond_broadcast(&queue->arrived);
+    pthread_mutex_unlock(&queue->lock);
 }
 
 void wake_loop(struct loop *loop) {

@@ -78,6 +78,7 @@ enum {
     H2_NO_ERROR = 0,
     H2_ENHANCE_YOUR_CALM = 11,
 
+    H2_DEFERRED = -508,
     H2_STREAM_FAILED = -521,
     H2_CONNECTION_FAILED = -902,
 };
@@ -95,11 +96,16 @@ enum {
     f(void, option_del, (h2_option *))                                                           \
     f(int, option_new, (h2_option **))                                                           \
     f(void, option_set_no_closed_streams, (h2_option *, int))                                    \
+    f(void, option_set_no_auto_window_update, (h2_option *, int))                                \
     f(void, option_set_max_outbound_ack, (h2_option *, size_t))                                  \
     f(int, session_server_new2, (h2_session **, const h2_callbacks *, void *, const h2_option *)) \
     f(void, session_del, (h2_session *))                                                         \
     f(ssize_t, session_mem_recv, (h2_session *, const uint8_t *, size_t))                        \
     f(ssize_t, session_mem_send, (h2_session *, const uint8_t **))                               \
+    f(int, session_consume, (h2_session *, int32_t, size_t))                                     \
+    f(int, session_consume_connection, (h2_session *, size_t))                                   \
+    f(int, session_consume_stream, (h2_session *, int32_t, size_t))                              \
+    f(int, session_resume_data, (h2_session *, int32_t))                                         \
     f(int, session_want_read, (h2_session *))                                                    \
     f(int, session_want_write, (h2_session *))                                                   \
     f(int, session_set_stream_user_data, (h2_session *, int32_t, void *))                        \

@@ -1,7 +1,8 @@
 """The loop that serves gRPC, as Python's threads see it."""
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from gnomon.server.serving.native.table import Table
 
@@ -9,34 +10,64 @@ def missing_library() -> str | None:
     """Return what keeps the loop from running here, or None."""
 
 class Call:
-    """One request with a Python thread, to be answered once."""
+    """One request with a Python thread, to be answered once; or a streaming call's turn.
+
+    A streaming call comes from `Queue.take` again and again, the same object each time, with one
+    message after the other, and a last time with None: the client sends no more. Each turn ends
+    with `give_turn`, `finish` or `refuse`. Between turns it takes up no thread; `send`, `finish`
+    and `refuse` may be called then too, from any thread. No turn is given while much of what was
+    sent waits for the client.
+    """
 
     path: str
     encoding: str
-    message: bytes
+    message: bytes | None
     authorization: bytes | None
     #: Where chance has put it on its route, in [0, 1000), if it has.
     position: int | None
+    is_streaming: bool
+    #: For whoever answers a streaming call to keep what they like.
+    state: Any
     def answer(self, message: bytes) -> None:
         """Answer with a message; raises `RuntimeError` where that was done already."""
     def refuse(self, trailers: Sequence[tuple[bytes, bytes]]) -> None:
         """End with trailers, gRPC's status among them; raises as `answer`."""
+    def send(self, message: bytes) -> bool:
+        """Send a message of a streaming call; say whether anyone is there to take it.
+
+        Raises `RuntimeError` once it was finished, `BufferError` where far too much waits for the
+        client already.
+        """
+    def give_turn(self) -> None:
+        """Let the streaming call come again with the client's next message."""
+    def finish(self) -> None:
+        """End a streaming call well, once all is sent; raises as `send`."""
+
+class Queue:
+    """Calls of all loops that wait for Python's threads; at most `waiting_calls`."""
+
+    def __init__(self, waiting_calls: int) -> None: ...
+    def take(self) -> Call | None:
+        """Wait for a call that Python is to answer; None once all loops have ended."""
 
 class Loop:
     """Serves a listening socket, which it takes over; requests go to the table first.
 
-    Raises `OSError` where libnghttp2 is missing.
+    `streaming` are the paths of streaming methods. Raises `OSError` where libnghttp2 is missing.
     """
 
     def __init__(
-        self, listener: socket.socket, table: Table, settings: Mapping[str, float]
+        self,
+        listener: socket.socket,
+        table: Table,
+        queue: Queue,
+        settings: Mapping[str, float],
+        streaming: Iterable[str] = (),
     ) -> None: ...
     def run(self) -> None:
         """Serve until drained."""
     def drain(self, grace_seconds: float) -> None:
         """End in two steps: tell clients, then let what is under way end within the grace."""
-    def take(self) -> Call | None:
-        """Wait for a call that Python is to answer; None once the loop has ended."""
     @property
     def counts(self) -> Mapping[str, int]:
         """Return what has been counted so far, by name."""

@@ -1,5 +1,6 @@
 """The loop that serves gRPC, as Python's threads see it."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
 
@@ -7,7 +8,7 @@ from gnomon.server.serving.native.lane cimport buffer
 from gnomon.server.serving.native.table cimport Table, answer_function, table_answer
 
 
-__all__ = ["Call", "Loop", "missing_library"]
+__all__ = ["Call", "Loop", "Queue", "missing_library"]
 
 cdef extern from "transport.h":
     struct limits:
@@ -17,7 +18,6 @@ cdef extern from "transport.h":
         size_t total_bytes
         unsigned int concurrent_streams
         int connections
-        int waiting_calls
         double header_seconds
         double idle_seconds
 
@@ -28,7 +28,12 @@ cdef extern from "transport.h":
         uint64_t connections
         uint64_t dropped_connections
 
+    struct streaming:
+        pass
+
     struct call:
+        loop* loop
+        streaming* streaming
         int encoding
         size_t path_size
         char* path
@@ -37,21 +42,45 @@ cdef extern from "transport.h":
         buffer body
         buffer response
 
+    struct queue:
+        int loops
+
     struct loop:
+        void* face
         counts counts
         int connection_count
         size_t held
 
     const char* h2_load() nogil
-    loop* loop_new(int, const limits*, answer_function, void*) nogil
+    loop* loop_new(
+        int, const limits*, queue*, const char*, answer_function, void*
+    ) nogil
     void loop_free(loop*) nogil
     void loop_run(loop*) nogil
     void loop_drain(loop*, uint64_t) nogil
-    call* queue_take(loop*) nogil
-    void queue_give_back(loop*, call*) nogil
+    int queue_init(queue*, int) nogil
+    void queue_destroy(queue*) nogil
+    call* queue_take(queue*) nogil
+    void queue_give_back(call*) nogil
+    void queue_leave(queue*) nogil
     int call_add_trailer(call*, const char*, size_t, const char*, size_t) nogil
     int buffer_reserve(buffer*, size_t) nogil
     int buffer_append(buffer*, const void*, size_t) nogil
+
+    enum sent:
+        SENT
+        SENT_TO_NOBODY
+        SENT_TOO_MUCH
+        SENT_NO_MEMORY
+
+    enum:
+        TRAILERS_LIMIT
+
+    sent streaming_send(call*, const uint8_t*, size_t) nogil
+    int streaming_is_over(call*) nogil
+    void streaming_give_turn(call*) nogil
+    int streaming_claim(call*) nogil
+    void streaming_leave(call*, int) nogil
 
 ENCODINGS = ("identity", "gzip", "deflate", "other")
 
@@ -63,11 +92,16 @@ def missing_library():
 
 
 cdef bytes bytes_of(const buffer* held):
+    """Return what is held, None where it is nothing."""
+    if held.size == 0:
+        return None
     return PyBytes_FromStringAndSize(<const char*>held.data, held.size)
 
 
+# Calls and their loop know each other: neither may lose the other before it is done.
+@cython.no_gc_clear
 cdef class Call:
-    """One request with a Python thread, to be answered once."""
+    """One request with a Python thread, to be answered once; or a streaming call's turn."""
 
     cdef call* _call
     cdef Loop _loop
@@ -76,11 +110,13 @@ cdef class Call:
     cdef readonly bytes message
     cdef readonly bytes authorization
     cdef readonly object position
+    cdef readonly bint is_streaming
+    cdef public object state
 
     def answer(self, const uint8_t[::1] message):
         """Answer with a message."""
         cdef size_t size = message.shape[0]
-        cdef buffer* out = &self._open().response
+        cdef buffer* out = &self._unary().response
         cdef uint8_t[5] head
         head[0] = 0
         head[1], head[2] = <uint8_t>(size >> 24), <uint8_t>(size >> 16)
@@ -95,35 +131,123 @@ cdef class Call:
 
     def refuse(self, trailers):
         """End with trailers: pairs of bytes, gRPC's status among them."""
-        cdef bytes name, value
         cdef call* mine = self._open()
+        if len(trailers) > TRAILERS_LIMIT:
+            raise ValueError(f"{len(trailers)} trailers do not go")
+        if not self.is_streaming:
+            self._add(trailers)
+            self._give_back()
+        elif streaming_claim(mine):
+            try:
+                self._add(trailers)
+            finally:
+                self._leave(1)
+        else:
+            self._leave(0)
+
+    def send(self, const uint8_t[::1] message):
+        """Send a message of a streaming call; say whether anyone is there to take it."""
+        cdef const uint8_t* first = &message[0] if message.shape[0] else NULL
+        cdef sent result = streaming_send(self._streaming(), first, message.shape[0])
+        if result == SENT_TOO_MUCH:
+            raise BufferError("the client does not read what was sent before")
+        if result == SENT_NO_MEMORY:
+            raise MemoryError
+        return result == SENT
+
+    def give_turn(self):
+        """Let the streaming call come again with the client's next message."""
+        streaming_give_turn(self._streaming())
+
+    def finish(self):
+        """End a streaming call well."""
+        self._streaming()
+        self.refuse([(b"grpc-status", b"0")])
+
+    cdef _add(self, trailers):
+        cdef bytes name, value
         for name, value in trailers:
-            if call_add_trailer(mine, name, len(name), value, len(value)):
-                raise ValueError(f"{len(trailers)} trailers do not go")
-        self._give_back()
+            if call_add_trailer(self._call, name, len(name), value, len(value)):
+                raise MemoryError
 
     cdef call* _open(self) except NULL:
         if self._call == NULL:
             raise RuntimeError("the call was answered already")
         return self._call
 
+    cdef call* _unary(self) except NULL:
+        if self.is_streaming:
+            raise RuntimeError("a streaming call is answered with `send`")
+        return self._open()
+
+    cdef call* _streaming(self) except NULL:
+        if not self.is_streaming:
+            raise RuntimeError("the call has one answer; give it with `answer`")
+        return self._open()
+
     cdef _give_back(self):
         cdef call* mine = self._call
         self._call = NULL
-        queue_give_back(self._loop._loop, mine)
+        queue_give_back(mine)
+
+    cdef _leave(self, int is_finished):
+        cdef call* mine = self._call
+        self._call = NULL
+        self._loop._streaming.pop(<size_t>mine, None)
+        streaming_leave(mine, is_finished)
 
     def __dealloc__(self):
         # A call that no one answered must not hold its stream for ever.
-        if self._call != NULL:
+        if self._call == NULL:
+            return
+        if self.is_streaming:
+            if streaming_claim(self._call):
+                call_add_trailer(self._call, b"grpc-status", 11, b"13", 2)
+            streaming_leave(self._call, 1)
+        else:
             call_add_trailer(self._call, b"grpc-status", 11, b"13", 2)
-            queue_give_back(self._loop._loop, self._call)
+            queue_give_back(self._call)
 
 
+cdef class Queue:
+    """Calls of all loops that wait for Python's threads; at most `waiting_calls`."""
+
+    cdef queue _queue
+
+    def __cinit__(self, int waiting_calls):
+        if queue_init(&self._queue, waiting_calls):
+            raise MemoryError
+
+    def __dealloc__(self):
+        queue_destroy(&self._queue)
+
+    def take(self):
+        """Wait for a call that Python is to answer; None once all loops have ended."""
+        cdef call* found
+        cdef Loop owner
+        while True:
+            with nogil:
+                found = queue_take(&self._queue)
+            if found == NULL:
+                return None
+            owner = <Loop>found.loop.face
+            taken = owner.show(found)
+            if taken is not None:
+                return taken
+
+
+@cython.no_gc_clear
 cdef class Loop:
     cdef loop* _loop
     cdef Table _table
+    cdef Queue _queue
+    cdef bytes _paths
+    # Streaming calls by where they lie, until they end.
+    cdef dict _streaming
+    cdef bint _has_run
 
-    def __cinit__(self, listener, Table table not None, dict settings not None):
+    def __cinit__(self, listener, Table table not None, Queue queue not None,
+                  dict settings not None, streaming=()):
         cdef limits bounds
         bounds.message_bytes = settings["message_bytes"]
         bounds.header_bytes = settings["header_bytes"]
@@ -131,27 +255,34 @@ cdef class Loop:
         bounds.total_bytes = settings["total_bytes"]
         bounds.concurrent_streams = settings["concurrent_streams"]
         bounds.connections = settings["connections"]
-        bounds.waiting_calls = settings["waiting_calls"]
         bounds.header_seconds = settings["header_seconds"]
         bounds.idle_seconds = settings["idle_seconds"]
         missing = missing_library()
         if missing is not None:
             raise OSError(missing)
-        self._table = table
+        self._table, self._queue, self._streaming = table, queue, {}
+        self._paths = b"".join(path.encode() + b"\0" for path in streaming) + b"\0"
         listener.setblocking(False)
         # From here on the descriptor is the loop's.
         self._loop = loop_new(
-            listener.detach(), &bounds, <answer_function><void*>table_answer, <void*>table
+            listener.detach(), &bounds, &queue._queue, self._paths,
+            <answer_function><void*>table_answer, <void*>table
         )
         if self._loop == NULL:
             raise MemoryError
+        self._loop.face = <void*>self
+        queue._queue.loops += 1
 
     def __dealloc__(self):
-        if self._loop != NULL:
-            loop_free(self._loop)
+        if self._loop == NULL:
+            return
+        if not self._has_run:
+            queue_leave(&self._queue._queue)
+        loop_free(self._loop)
 
     def run(self):
         """Serve until drained."""
+        self._has_run = True
         with nogil:
             loop_run(self._loop)
 
@@ -159,23 +290,33 @@ cdef class Loop:
         """End in two steps: tell clients, then let what is under way end within the grace."""
         loop_drain(self._loop, <uint64_t>(max(grace_seconds, 0.0) * 1e9))
 
-    def take(self):
-        """Wait for a call that Python is to answer; None once the loop has ended."""
-        cdef call* found
-        cdef Call taken
-        with nogil:
-            found = queue_take(self._loop)
-        if found == NULL:
-            return None
-        taken = Call.__new__(Call)
-        taken._loop, taken._call = self, found
-        taken.path = found.path[:found.path_size].decode(errors="replace")
+    cdef Call show(self, call* found):
+        """Return the object for a call with its message; None where its client has left."""
+        cdef Call taken = None
+        if found.streaming != NULL:
+            taken = self._streaming.get(<size_t>found)
+            if streaming_is_over(found):
+                if taken is None:
+                    streaming_leave(found, 0)
+                else:
+                    taken._leave(0)
+                return None
+        if taken is None:
+            taken = Call.__new__(Call)
+            taken._loop, taken._call = self, found
+            taken.path = found.path[:found.path_size].decode(errors="replace")
+            taken.is_streaming = found.streaming != NULL
+            if taken.is_streaming:
+                self._streaming[<size_t>found] = taken
+            taken.authorization = bytes_of(&found.authorization)
+            taken.position = found.position if found.position >= 0 else None
+        if found.body.size == 0:
+            taken.message = None
+            return taken
         taken.encoding = ENCODINGS[found.encoding if found.body.data[0] else 0]
         taken.message = PyBytes_FromStringAndSize(
             <const char*>found.body.data + 5, found.body.size - 5
         )
-        taken.authorization = bytes_of(&found.authorization) if found.authorization.size else None
-        taken.position = found.position if found.position >= 0 else None
         return taken
 
     @property

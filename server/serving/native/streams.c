@@ -55,6 +55,10 @@ static void read_path(struct call *call, const uint8_t *value, size_t size) {
     call->path_size = call->is_known ? size : 0;
     memcpy(call->path, value, call->path_size);
     call->is_infer = is_text(value, size, INFER);
+    call->is_streaming = 0;
+    if (call->is_infer) return;
+    for (const char *one = call->loop->streaming; *one; one += strlen(one) + 1)
+        call->is_streaming |= is_text(value, size, one);
 }
 
 static int on_header(h2_session *session, const h2_frame *frame, const uint8_t *name,
@@ -117,18 +121,38 @@ static ssize_t read_response(h2_session *session, int32_t stream, uint8_t *out, 
     return (ssize_t)size;
 }
 
-static void submit_response(struct call *call) {
+void submit_response(struct call *call, const h2_provider *provider) {
     struct connection *connection = call->connection;
-    h2_provider provider = {{.pointer = call}, read_response};
-    call->state = CALL_ANSWERING;
-    call_hold(call, call->response.size);
-    connection->loop->counts.answered++;
-    if (h2.submit_response(connection->session, call->stream, ANSWER, 2, &provider))
+    call->loop->counts.answered++;
+    if (h2.submit_response(connection->session, call->stream, ANSWER, 2, provider))
         connection->is_broken = 1;
 }
 
+static void answer(struct call *call) {
+    h2_provider provider = {{.pointer = call}, read_response};
+    call->state = CALL_ANSWERING;
+    call_hold(call, call->response.size);
+    submit_response(call, &provider);
+}
+
+/* Put the call's trailers at `headers`; return how many. */
+static size_t list_trailers(const struct call *call, h2_header *headers) {
+    for (int index = 0; index < call->trailer_count; index++) {
+        const struct trailer *one = &call->trailers[index];
+        headers[index] = (h2_header){(uint8_t *)one->name, (uint8_t *)one->value, one->name_size,
+                                     one->value_size, 0};
+    }
+    return (size_t)call->trailer_count;
+}
+
+int submit_end(struct call *call) {
+    h2_header headers[TRAILERS_LIMIT];
+    size_t count = list_trailers(call, headers);
+    return h2.submit_trailer(call->connection->session, call->stream, headers, count);
+}
+
 /* End the call with its trailers alone, and a request that is still arriving with it. */
-static void submit_trailers(struct call *call, int is_complete) {
+void submit_trailers(struct call *call, int is_complete) {
     struct connection *connection = call->connection;
     h2_header headers[2 + TRAILERS_LIMIT];
     char status[4];
@@ -138,11 +162,7 @@ static void submit_trailers(struct call *call, int is_complete) {
         snprintf(status, sizeof status, "%d", call->http_status);
         headers[0] = (h2_header){(uint8_t *)":status", (uint8_t *)status, 7, 3, 0};
     }
-    for (int index = 0; index < call->trailer_count; index++) {
-        struct trailer *one = &call->trailers[index];
-        headers[count++] = (h2_header){(uint8_t *)one->name, (uint8_t *)one->value,
-                                       one->name_size, one->value_size, 0};
-    }
+    count += list_trailers(call, headers + count);
     call->state = CALL_ANSWERING;
     connection->loop->counts.refused++;
     if (h2.submit_response(connection->session, call->stream, headers, count, NULL))
@@ -166,7 +186,19 @@ void call_refuse(struct call *call, enum status status, const char *message) {
 
 void call_submit(struct call *call) {
     if (call->trailer_count) submit_trailers(call, 1);
-    else submit_response(call);
+    else answer(call);
+}
+
+const char *message_fault(const struct call *call, const uint8_t *prefix, enum status *status) {
+    *status = STATUS_INVALID_ARGUMENT;
+    if (prefix[0] > 1) return "the message's first byte must be 0 or 1";
+    if (prefix[0] == 0) return NULL;
+    *status = STATUS_UNIMPLEMENTED;
+    if (call->encoding == ENCODING_OTHER) return "the message's compression is not known here";
+    *status = STATUS_INTERNAL;
+    if (call->encoding == ENCODING_IDENTITY)
+        return "the message is compressed, but no encoding is named";
+    return NULL;
 }
 
 static int on_data(h2_session *session, uint8_t flags, int32_t stream, const uint8_t *data,
@@ -176,6 +208,12 @@ static int on_data(h2_session *session, uint8_t flags, int32_t stream, const uin
     struct call *call = h2.session_get_stream_user_data(session, stream);
     (void)flags;
     connection->heard = connection->loop->now;
+    if (call && call->streaming) {
+        if (h2.session_consume_connection(session, size)) return H2_CONNECTION_FAILED;
+        streaming_data(call, data, size);
+        return 0;
+    }
+    if (h2.session_consume(session, stream, size)) return H2_CONNECTION_FAILED;
     if (!call || call->state != CALL_RECEIVING) return 0;
     if (buffer_append(&call->body, data, size)) return H2_CONNECTION_FAILED;
     call_hold(call, size);
@@ -201,7 +239,7 @@ static int on_data(h2_session *session, uint8_t flags, int32_t stream, const uin
 
 /* Answer or refuse a prediction without Python; 0 where that cannot be. */
 static int end_here(struct call *call) {
-    struct loop *loop = call->connection->loop;
+    struct loop *loop = call->loop;
     struct exchange exchange;
     exchange.message = (struct slice){call->body.data + PREFIX_BYTES,
                                       call->body.size - PREFIX_BYTES};
@@ -212,7 +250,7 @@ static int end_here(struct call *call) {
     enum verdict verdict = loop->answer(loop->context, &exchange);
     call->position = exchange.position;
     if (verdict == VERDICT_ANSWERED) {
-        submit_response(call);
+        answer(call);
     } else if (verdict == VERDICT_REFUSED) {
         const char *details = exchange.refusal.details;
         call_add_trailer(call, "gnomon-code", 11, "overloaded", 10);
@@ -224,7 +262,9 @@ static int end_here(struct call *call) {
 
 /* The request is complete: answer it here, let Python answer it, or refuse it. */
 static void on_request(struct call *call) {
-    struct loop *loop = call->connection->loop;
+    struct loop *loop = call->loop;
+    enum status status;
+    const char *fault;
     loop->counts.declined++;
     if (call->http_status) {
         submit_trailers(call, 1);
@@ -235,18 +275,28 @@ static void on_request(struct call *call) {
     } else if (call->body.size < PREFIX_BYTES || call->body.size != call->expected) {
         call_refuse(call, STATUS_INVALID_ARGUMENT,
                     "the request ends within a message; it must be one whole message");
-    } else if (call->body.data[0] > 1) {
-        call_refuse(call, STATUS_INVALID_ARGUMENT, "the message's first byte must be 0 or 1");
-    } else if (call->body.data[0] == 1 && call->encoding == ENCODING_OTHER) {
-        call_refuse(call, STATUS_UNIMPLEMENTED, "the message's compression is not known here");
-    } else if (call->body.data[0] == 1 && call->encoding == ENCODING_IDENTITY) {
-        call_refuse(call, STATUS_INTERNAL, "the message is compressed, but no encoding is named");
+    } else if ((fault = message_fault(call, call->body.data, &status))) {
+        call_refuse(call, status, fault);
     } else if (call->deadline && call->deadline <= loop->now) {
         call_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
     } else if (call->is_infer && call->body.data[0] == 0 && end_here(call)) {
         loop->counts.declined--;
     } else {
-        queue_put(loop, call);
+        queue_put(call);
+    }
+}
+
+/* The headers of a streaming call are whole; it does not wait for its request's end. */
+static void on_streaming(struct call *call, int has_ended) {
+    call->loop->counts.declined++;
+    call->connection->heard = call->loop->now;
+    call->connection->completed++;
+    if (call->http_status) {
+        submit_trailers(call, has_ended);
+    } else if (call->header_bytes > call->loop->limits.header_bytes) {
+        refuse(call, STATUS_RESOURCE_EXHAUSTED, "the request's metadata are too large", has_ended);
+    } else {
+        streaming_open(call, has_ended);
     }
 }
 
@@ -259,9 +309,19 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
         if (type != H2_WINDOW_UPDATE) connection->control++;
         return 0;
     }
-    if (!(frame->head.flags & H2_END_STREAM)) return 0;
+    int has_ended = frame->head.flags & H2_END_STREAM;
+    if (!has_ended && type == H2_DATA) return 0;
     struct call *call = h2.session_get_stream_user_data(session, frame->head.stream_id);
+    if (call && call->streaming) {
+        if (has_ended) streaming_no_more(call);
+        return 0;
+    }
     if (!call || call->state != CALL_RECEIVING) return 0;
+    if (call->is_streaming) {
+        on_streaming(call, has_ended);
+        return 0;
+    }
+    if (!has_ended) return 0;
     connection->heard = connection->loop->now;
     connection->completed++;
     if (connection->control) connection->control--;
@@ -300,6 +360,7 @@ int streams_prepare(struct loop *loop) {
     h2.session_callbacks_set_on_frame_send_callback(loop->callbacks, on_sent);
     h2.session_callbacks_set_on_stream_close_callback(loop->callbacks, on_close);
     h2.option_set_no_closed_streams(loop->option, 1);
+    h2.option_set_no_auto_window_update(loop->option, 1);
     h2.option_set_max_outbound_ack(loop->option, 200);
     return 0;
 }

@@ -42,17 +42,17 @@ static void listen_again(struct loop *loop) {
     loop->is_listening = 1;
 }
 
-struct loop *loop_new(int listener, const struct limits *limits, answer_function answer,
-                      void *context) {
+struct loop *loop_new(int listener, const struct limits *limits, struct queue *queue,
+                      const char *streaming, answer_function answer, void *context) {
     struct loop *loop = calloc(1, sizeof *loop);
     if (!loop) return NULL;
+    loop->queue = queue;
+    loop->streaming = streaming;
     loop->limits = *limits;
     loop->listener = listener;
     loop->answer = answer;
     loop->context = context;
     loop->now = loop->ticked = monotonic_nanoseconds();
-    pthread_mutex_init(&loop->lock, NULL);
-    pthread_cond_init(&loop->arrived, NULL);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll < 0 || loop->wake < 0 || streams_prepare(loop)) {
@@ -228,10 +228,10 @@ static void take_done(struct loop *loop) {
     uint64_t count;
     ssize_t read_bytes = read(loop->wake, &count, sizeof count);
     (void)read_bytes;
-    pthread_mutex_lock(&loop->lock);
+    pthread_mutex_lock(&loop->queue->lock);
     struct call *call = loop->done;
     loop->done = NULL;
-    pthread_mutex_unlock(&loop->lock);
+    pthread_mutex_unlock(&loop->queue->lock);
     while (call) {
         struct call *next = call->next;
         struct connection *connection = call->connection;
@@ -243,6 +243,23 @@ static void take_done(struct loop *loop) {
             connection_flush(connection);
         }
         call = next;
+    }
+}
+
+/* One at a time: sending one's answer may end the connection of another. */
+static void take_news(struct loop *loop) {
+    for (;;) {
+        pthread_mutex_lock(&loop->queue->lock);
+        struct call *call = loop->news;
+        if (call) {
+            loop->news = call->streaming->next_news;
+            call->streaming->has_news = 0;
+        }
+        pthread_mutex_unlock(&loop->queue->lock);
+        if (!call) return;
+        struct connection *connection = call->connection;
+        streaming_attend(call);
+        if (connection) connection_flush(connection);
     }
 }
 
@@ -259,12 +276,18 @@ static int has_expired(struct connection *connection) {
     if (connection->header_since && now > connection->header_since + header) return 1;
     if (!connection->completed && now > connection->heard + header) return 1;
     if (connection->waits_to_write && now > connection->wrote + header) return 1;
-    int is_arriving = 0;
+    int is_arriving = 0, is_busy = 0;
     for (struct call *call = connection->calls; call; call = call->newer) {
-        if (call->state != CALL_RECEIVING && call->state != CALL_ANSWERING) return 0;
-        is_arriving |= call->state == CALL_RECEIVING;
+        if (call->streaming) {
+            is_arriving |= streaming_is_arriving(call);
+            is_busy |= !streaming_is_unread(call);
+        } else {
+            is_arriving |= call->state == CALL_RECEIVING;
+            is_busy |= call->state != CALL_RECEIVING && call->state != CALL_ANSWERING;
+        }
     }
-    return now > connection->heard + (is_arriving ? header : idle);
+    if (is_arriving && now > connection->heard + header) return 1;
+    return !is_busy && now > connection->heard + idle;
 }
 
 /* Refuse the calls with Python whose time is over. */
@@ -274,6 +297,12 @@ static int end_late_calls(struct connection *connection) {
     for (struct call *call = connection->calls, *next; call; call = next) {
         next = call->newer;
         if (!call->deadline || call->deadline > loop->now) continue;
+        if (call->streaming) {
+            call->deadline = 0;
+            streaming_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
+            ended = 1;
+            continue;
+        }
         if (call->state != CALL_WAITING && call->state != CALL_RUNNING) continue;
         struct connection *owner = call->connection;
         int32_t stream = call->stream;
@@ -344,10 +373,10 @@ static void change_state(struct loop *loop, enum loop_state state) {
 /* Take the next step towards the end, if it is time for one. */
 static void step(struct loop *loop) {
     if (loop->state == LOOP_OPEN) {
-        pthread_mutex_lock(&loop->lock);
+        pthread_mutex_lock(&loop->queue->lock);
         int asked = loop->drain_asked;
         loop->grace = loop->drain_grace;
-        pthread_mutex_unlock(&loop->lock);
+        pthread_mutex_unlock(&loop->queue->lock);
         if (asked) change_state(loop, LOOP_NOTICED);
         return;
     }
@@ -359,9 +388,9 @@ static void step(struct loop *loop) {
 }
 
 static int is_waiting(struct loop *loop) {
-    pthread_mutex_lock(&loop->lock);
-    int count = loop->waiting + loop->running;
-    pthread_mutex_unlock(&loop->lock);
+    pthread_mutex_lock(&loop->queue->lock);
+    int count = loop->queue->waiting + loop->queue->running;
+    pthread_mutex_unlock(&loop->queue->lock);
     return count > 0;
 }
 
@@ -385,20 +414,23 @@ void loop_run(struct loop *loop) {
                 connection_read(what);
             }
         }
-        if (has_answers) take_done(loop);
+        if (has_answers) {
+            take_done(loop);
+            take_news(loop);
+        }
         if (has_answers || loop->state != LOOP_OPEN) step(loop);
         if (loop->now - loop->ticked >= TICK_MS * (SECOND / 1000) ||
             (is_short && loop->now - before >= SHORT_TICK_MS * (SECOND / 2000)))
             tick(loop);
     }
-    queue_stop(loop);
+    queue_leave(loop->queue);
 }
 
 void loop_drain(struct loop *loop, uint64_t grace_nanoseconds) {
-    pthread_mutex_lock(&loop->lock);
+    pthread_mutex_lock(&loop->queue->lock);
     loop->drain_asked = 1;
     loop->drain_grace = grace_nanoseconds;
-    pthread_mutex_unlock(&loop->lock);
+    pthread_mutex_unlock(&loop->queue->lock);
     wake_loop(loop);
 }
 
@@ -408,6 +440,7 @@ void loop_free(struct loop *loop) {
         next = call->next;
         call_free(loop, call);
     }
+    take_news(loop);
     for (struct call *call = loop->pool, *next; call; call = next) {
         next = call->next;
         free(call->body.data);
@@ -419,7 +452,5 @@ void loop_free(struct loop *loop) {
     if (loop->option) h2.option_del(loop->option);
     if (loop->epoll >= 0) close(loop->epoll);
     if (loop->wake >= 0) close(loop->wake);
-    pthread_mutex_destroy(&loop->lock);
-    pthread_cond_destroy(&loop->arrived);
     free(loop);
 }

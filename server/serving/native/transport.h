@@ -2,7 +2,8 @@
  *
  * The loop's thread never holds the interpreter's lock. A complete request is shown to `answer`,
  * which answers it at once or declines; what it declines waits in a queue for Python's threads,
- * which hand the answer back. Only the queue is shared between threads, under `lock`. */
+ * which hand the answer back. Loops share one queue; only what is under its lock is shared between
+ * threads. */
 #ifndef GNOMON_TRANSPORT_H
 #define GNOMON_TRANSPORT_H
 
@@ -13,7 +14,7 @@
 
 enum call_state {
     CALL_FREE,
-    CALL_RECEIVING, /* its request is arriving */
+    CALL_RECEIVING, /* its request, or a streaming call's next message, is arriving */
     CALL_WAITING,   /* complete, and in the queue */
     CALL_RUNNING,   /* with one of Python's threads */
     CALL_DONE,      /* handed back, not yet submitted */
@@ -56,8 +57,32 @@ struct trailer {
 struct connection;
 struct loop;
 
+/* What a call of many messages has beside its headers. `body` is the message that Python is shown,
+ * `response` what is being sent. */
+struct streaming {
+    struct buffer inbox; /* what came behind that message, read up to `taken` */
+    size_t taken;
+    size_t unopened; /* bytes for which the client's window was not opened again */
+    int has_ended;   /* the client sends no more */
+    int is_end_told; /* and Python was told */
+    int has_begun;   /* the answer's headers are submitted */
+    int is_resting;  /* nghttp2 waits to be told that there is more */
+
+    /* Under the queue's lock. */
+    struct buffer outbox;
+    size_t unsent;    /* not yet with nghttp2; coarse */
+    int has_owner;    /* an object of Python's stands for it */
+    int has_turn;     /* Python is at its message */
+    int gives_turn;   /* Python was; the loop does not know yet */
+    int is_claimed;   /* someone is about to say how it ends: no more is taken or sent */
+    int is_finished;  /* its trailers are whole */
+    int has_news;     /* it is among the loop's `news` */
+    struct call *next_news;
+};
+
 struct call {
     struct call *previous, *next; /* in the queue, the pool, or among those handed back */
+    struct loop *loop;
     struct call *older, *newer;   /* of the same connection */
     struct connection *connection; /* NULL once the stream has ended */
     int32_t stream;
@@ -65,6 +90,8 @@ struct call {
     enum encoding encoding;
     int is_known; /* whether the path is short enough to be a method's */
     int is_infer;
+    int is_streaming; /* whether the path is a streaming method's */
+    struct streaming *streaming; /* from its headers' end on */
     int is_cut;      /* refused while its request was still arriving */
     int http_status; /* 0, or what is answered to what is no gRPC */
     size_t header_bytes;
@@ -108,7 +135,6 @@ struct limits {
     size_t total_bytes;
     uint32_t concurrent_streams;
     int connections;
-    int waiting_calls;
     double header_seconds;
     double idle_seconds;
 };
@@ -117,10 +143,21 @@ struct counts {
     uint64_t answered, declined, refused, connections, dropped_connections;
 };
 
+/* Calls that wait for Python, of all loops. */
+struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    struct call *first, *last;
+    int waiting, running, limit;
+    int loops; /* that still run, or are to */
+};
+
 struct loop {
     enum loop_state state;
     int epoll, listener, wake;
     int is_listening;
+    void *face; /* Python's object for it */
+    const char *streaming; /* the paths of streaming methods, each with its 0; then an empty one */
     struct limits limits;
     uint64_t now, ticked, state_since;
     uint64_t grace;
@@ -137,20 +174,18 @@ struct loop {
     uint8_t read_buffer[READ_BYTES];
     uint8_t write_buffer[READ_BYTES + FRAME_BYTES];
 
-    /* Shared with Python's threads. */
-    pthread_mutex_t lock;
-    pthread_cond_t arrived;
-    struct call *first, *last; /* waiting */
-    struct call *done;
-    int waiting, running;
-    int is_stopped;
+    struct queue *queue;
+    /* Under the queue's lock. */
+    struct call *done; /* handed back */
+    struct call *news; /* streaming calls to look at */
     int drain_asked;
     uint64_t drain_grace;
 };
 
 /* transport.c */
-struct loop *loop_new(int listener, const struct limits *limits, answer_function answer,
-                      void *context);
+/* `streaming` stays the caller's, and must outlive the loop. */
+struct loop *loop_new(int listener, const struct limits *limits, struct queue *queue,
+                      const char *streaming, answer_function answer, void *context);
 void loop_free(struct loop *loop);
 /* Serve until `loop_drain` was asked for and everything has ended. */
 void loop_run(struct loop *loop);
@@ -164,13 +199,20 @@ struct call *call_new(struct connection *connection, int32_t stream);
 void call_end(struct call *call); /* its stream has ended */
 void call_free(struct loop *loop, struct call *call);
 void call_hold(struct call *call, size_t bytes);
+void call_let_go(struct call *call, size_t bytes);
 int call_add_trailer(struct call *call, const char *name, size_t name_size, const char *value,
                      size_t value_size);
-void queue_put(struct loop *loop, struct call *call);
-/* For Python's threads: wait for a call, NULL once the loop has stopped. */
-struct call *queue_take(struct loop *loop);
-void queue_give_back(struct loop *loop, struct call *call);
-void queue_stop(struct loop *loop);
+int queue_init(struct queue *queue, int limit);
+void queue_destroy(struct queue *queue);
+void queue_put(struct call *call);
+/* For Python's threads: wait for a call, NULL once all loops have ended. */
+struct call *queue_take(struct queue *queue);
+void queue_give_back(struct call *call);
+/* One loop has ended. */
+void queue_leave(struct queue *queue);
+/* With the lock held. */
+void queue_append(struct queue *queue, struct call *call);
+void queue_remove(struct queue *queue, struct call *call);
 void wake_loop(struct loop *loop);
 
 /* streams.c */
@@ -178,5 +220,32 @@ int streams_prepare(struct loop *loop);
 h2_session *streams_open(struct connection *connection);
 void call_submit(struct call *call); /* what Python has answered */
 void call_refuse(struct call *call, enum status status, const char *message);
+/* Start with the response that `provider` reads; end with the trailers alone. */
+void submit_response(struct call *call, const h2_provider *provider);
+void submit_trailers(struct call *call, int is_complete);
+int submit_end(struct call *call);
+/* Why a whole message does not go: its prefix or its length. NULL if it does. */
+const char *message_fault(const struct call *call, const uint8_t *prefix, enum status *status);
+
+/* streaming.c: on the loop. */
+void streaming_open(struct call *call, int has_ended);
+void streaming_data(struct call *call, const uint8_t *data, size_t size);
+void streaming_no_more(struct call *call);
+void streaming_refuse(struct call *call, enum status status, const char *message);
+void streaming_attend(struct call *call); /* Python has news */
+void streaming_end(struct call *call);    /* its stream has ended */
+void streaming_free(struct call *call);
+/* What the client owes: nothing, or the rest of a message, or to read. */
+int streaming_is_arriving(const struct call *call);
+int streaming_is_unread(const struct call *call);
+
+/* streaming.c: for Python's threads. */
+enum sent { SENT, SENT_TO_NOBODY, SENT_TOO_MUCH, SENT_NO_MEMORY };
+enum sent streaming_send(struct call *call, const uint8_t *message, size_t size);
+int streaming_is_over(struct call *call);
+void streaming_give_turn(struct call *call);
+/* Whether the caller, who lets go of the call, may add trailers before `streaming_leave`. */
+int streaming_claim(struct call *call);
+void streaming_leave(struct call *call, int is_finished);
 
 #endif

@@ -1,0 +1,386 @@
+/* Calls of many messages each way. Python is shown one message at a time, and none while what it
+ * has sent before waits for the client; so neither side can fill this process with bytes. */
+#include "transport.h"
+
+#include <stdio.h>
+
+enum { UNSENT_BYTES = 1 << 18 };
+
+static const char TOO_MUCH[] = "too many bytes are under way; try later";
+
+static void lock(struct call *call) {
+    pthread_mutex_lock(&call->loop->queue->lock);
+}
+
+static void unlock(struct call *call) {
+    pthread_mutex_unlock(&call->loop->queue->lock);
+}
+
+/* With the lock held: let the loop look at the call. */
+static void tell_loop(struct call *call) {
+    struct loop *loop = call->loop;
+    if (call->streaming->has_news) return;
+    call->streaming->has_news = 1;
+    call->streaming->next_news = loop->news;
+    loop->news = call;
+}
+
+/* With the lock held: no message of it is wanted any more. */
+static void leave_queue(struct call *call) {
+    if (call->state != CALL_WAITING) return;
+    queue_remove(call->loop->queue, call);
+    call->state = CALL_RECEIVING;
+}
+
+/* With the lock held, and its stream ended: whether nobody knows it any more. */
+static int settle(struct call *call) {
+    struct streaming *own = call->streaming;
+    if (own->has_owner) {
+        /* Its owner learns of the end from the queue. */
+        if (!own->has_turn && call->state != CALL_WAITING)
+            queue_append(call->loop->queue, call);
+        return 0;
+    }
+    leave_queue(call);
+    return !own->has_news;
+}
+
+/* ---- On the loop ---- */
+
+static void forget_inbox(struct call *call) {
+    struct streaming *own = call->streaming;
+    call_let_go(call, own->inbox.size - own->taken);
+    buffer_clear(&own->inbox, 0);
+    own->taken = 0;
+}
+
+static int claim(struct call *call) {
+    lock(call);
+    int is_mine = !call->streaming->is_claimed;
+    call->streaming->is_claimed = 1;
+    unlock(call);
+    return is_mine;
+}
+
+static int has_refill(struct call *call);
+static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size_t room,
+                         uint32_t *flags, h2_source *source, void *user);
+
+/* Let nghttp2 know that there is something to send, or the end. */
+static void push(struct call *call) {
+    struct streaming *own = call->streaming;
+    struct connection *connection = call->connection;
+    h2_provider provider = {{.pointer = call}, read_sent};
+    lock(call);
+    int has_bytes = own->outbox.size > 0;
+    int is_finished = own->is_finished;
+    unlock(call);
+    if (!has_bytes && !is_finished) return;
+    if (!own->has_begun) {
+        own->has_begun = 1;
+        if (has_bytes) submit_response(call, &provider);
+        else submit_trailers(call, own->has_ended);
+    } else if (own->is_resting) {
+        own->is_resting = 0;
+        if (h2.session_resume_data(connection->session, call->stream)) connection->is_broken = 1;
+    }
+}
+
+void streaming_refuse(struct call *call, enum status status, const char *message) {
+    char number[4];
+    int size = snprintf(number, sizeof number, "%d", status);
+    if (!claim(call)) return;
+    call_add_trailer(call, "grpc-status", 11, number, (size_t)size);
+    call_add_trailer(call, "grpc-message", 12, message, strlen(message));
+    lock(call);
+    call->streaming->is_finished = 1;
+    if (!call->streaming->has_owner) leave_queue(call);
+    unlock(call);
+    forget_inbox(call);
+    push(call);
+}
+
+/* Open the client's window again for what was taken. */
+static void open_window(struct call *call) {
+    struct streaming *own = call->streaming;
+    if (!own->unopened || own->has_ended) return;
+    if (h2.session_consume_stream(call->connection->session, call->stream, own->unopened))
+        call->connection->is_broken = 1;
+    own->unopened = 0;
+}
+
+/* Move the next whole message to where Python reads it: 1; 0 where there is none or it is bad. */
+static int take_message(struct call *call) {
+    struct streaming *own = call->streaming;
+    size_t limit = call->loop->limits.message_bytes;
+    size_t left = own->inbox.size - own->taken;
+    const uint8_t *head = own->inbox.data + own->taken;
+    if (left < PREFIX_BYTES) return 0;
+    size_t size = (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
+    enum status status = STATUS_RESOURCE_EXHAUSTED;
+    const char *fault;
+    char text[96];
+    if (size > limit) {
+        snprintf(text, sizeof text, "Received message larger than max (%zu vs. %zu)", size, limit);
+        fault = text;
+    } else {
+        fault = message_fault(call, head, &status);
+    }
+    if (fault) {
+        streaming_refuse(call, status, fault);
+        return 0;
+    }
+    size += PREFIX_BYTES;
+    if (left < size) return 0;
+    if (left == size && !own->taken) {
+        struct buffer empty = call->body;
+        call->body = own->inbox;
+        own->inbox = empty;
+        return 1;
+    }
+    if (buffer_append(&call->body, head, size)) {
+        call->connection->is_broken = 1;
+        return 0;
+    }
+    own->taken += size;
+    if (own->taken > own->inbox.size / 2) {
+        left -= size;
+        memmove(own->inbox.data, own->inbox.data + own->taken, left);
+        own->inbox.size = left;
+        own->taken = 0;
+        if (!left) buffer_clear(&own->inbox, KEPT_BYTES);
+    }
+    return 1;
+}
+
+/* Hand the next message to Python, where there is one and Python may have it. */
+static void next(struct call *call) {
+    struct streaming *own = call->streaming;
+    lock(call);
+    int is_open = call->state == CALL_RECEIVING && !own->is_claimed;
+    int is_choked = own->unsent > UNSENT_BYTES;
+    unlock(call);
+    if (!is_open || is_choked) return;
+    if (take_message(call)) {
+        call->connection->completed++;
+        queue_put(call);
+    } else if (!own->has_ended || own->is_claimed) {
+        open_window(call);
+    } else if (own->inbox.size > own->taken) {
+        streaming_refuse(call, STATUS_INVALID_ARGUMENT, "the request ends within a message");
+    } else if (!own->is_end_told) {
+        own->is_end_told = 1;
+        queue_put(call);
+    }
+}
+
+void streaming_open(struct call *call, int has_ended) {
+    call->streaming = calloc(1, sizeof *call->streaming);
+    if (!call->streaming) {
+        call->connection->is_broken = 1;
+        return;
+    }
+    if (has_ended) streaming_no_more(call);
+}
+
+void streaming_data(struct call *call, const uint8_t *data, size_t size) {
+    struct streaming *own = call->streaming;
+    struct limits *limits = &call->loop->limits;
+    own->unopened += size;
+    if (own->is_claimed) {
+        open_window(call);
+        return;
+    }
+    if (buffer_append(&own->inbox, data, size)) {
+        call->connection->is_broken = 1;
+        return;
+    }
+    call_hold(call, size);
+    if (call->connection->held > limits->connection_bytes ||
+        call->loop->held > limits->total_bytes)
+        streaming_refuse(call, STATUS_RESOURCE_EXHAUSTED, TOO_MUCH);
+    next(call);
+}
+
+void streaming_no_more(struct call *call) {
+    call->streaming->has_ended = 1;
+    next(call);
+}
+
+/* Take what Python has sent meanwhile; whether there is any. */
+static int has_refill(struct call *call) {
+    struct streaming *own = call->streaming;
+    call_let_go(call, call->response.size);
+    buffer_clear(&call->response, KEPT_BYTES);
+    call->sent = 0;
+    lock(call);
+    struct buffer empty = call->response;
+    call->response = own->outbox;
+    own->outbox = empty;
+    own->unsent = call->response.size;
+    unlock(call);
+    call_hold(call, call->response.size);
+    return call->response.size > 0;
+}
+
+static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size_t room,
+                         uint32_t *flags, h2_source *source, void *user) {
+    struct call *call = source->pointer;
+    struct streaming *own = call->streaming;
+    (void)session, (void)stream, (void)user;
+    if (call->sent == call->response.size && !has_refill(call)) {
+        /* All is sent: Python may have the next message, and send more. */
+        next(call);
+        lock(call);
+        int is_finished = own->is_finished && !own->outbox.size;
+        int has_more = own->outbox.size > 0;
+        unlock(call);
+        if (is_finished) {
+            *flags |= H2_DATA_EOF | H2_DATA_NO_END_STREAM;
+            call->is_cut = !own->has_ended;
+            return submit_end(call) ? H2_STREAM_FAILED : 0;
+        }
+        if (!has_more || !has_refill(call)) {
+            own->is_resting = 1;
+            return H2_DEFERRED;
+        }
+    }
+    size_t left = call->response.size - call->sent;
+    size_t size = left < room ? left : room;
+    memcpy(out, call->response.data + call->sent, size);
+    call->sent += size;
+    return (ssize_t)size;
+}
+
+/* End a call whose answers are more than the process can hold, and forget them. */
+static void end_flood(struct call *call) {
+    const struct limits *limits = &call->loop->limits;
+    struct streaming *own = call->streaming;
+    lock(call);
+    size_t more = own->outbox.size;
+    unlock(call);
+    if (call->connection->held + more <= limits->connection_bytes &&
+        call->loop->held + more <= limits->total_bytes)
+        return;
+    streaming_refuse(call, STATUS_RESOURCE_EXHAUSTED, TOO_MUCH);
+    lock(call);
+    buffer_clear(&own->outbox, 0);
+    unlock(call);
+}
+
+void streaming_attend(struct call *call) {
+    struct streaming *own = call->streaming;
+    lock(call);
+    if (!call->connection) {
+        int is_free = settle(call);
+        unlock(call);
+        if (is_free) call_free(call->loop, call);
+        return;
+    }
+    int has_turn_back = own->gives_turn;
+    own->gives_turn = 0;
+    if (has_turn_back) call->state = CALL_RECEIVING;
+    unlock(call);
+    if (has_turn_back) {
+        call_let_go(call, call->body.size);
+        buffer_clear(&call->body, KEPT_BYTES);
+    }
+    end_flood(call);
+    push(call);
+    next(call);
+}
+
+void streaming_end(struct call *call) {
+    struct streaming *own = call->streaming;
+    buffer_clear(&own->inbox, 0);
+    lock(call);
+    call->connection = NULL;
+    own->is_claimed = 1;
+    buffer_clear(&own->outbox, 0);
+    int is_free = settle(call);
+    unlock(call);
+    if (is_free) call_free(call->loop, call);
+}
+
+void streaming_free(struct call *call) {
+    free(call->streaming->inbox.data);
+    free(call->streaming->outbox.data);
+    free(call->streaming);
+    call->streaming = NULL;
+}
+
+int streaming_is_arriving(const struct call *call) {
+    const struct streaming *own = call->streaming;
+    return call->state == CALL_RECEIVING && own->inbox.size > own->taken &&
+           own->unsent <= UNSENT_BYTES;
+}
+
+int streaming_is_unread(const struct call *call) {
+    return call->response.size > call->sent;
+}
+
+/* ---- For Python's threads ---- */
+
+enum sent streaming_send(struct call *call, const uint8_t *message, size_t size) {
+    struct streaming *own = call->streaming;
+    enum sent result = SENT;
+    const uint8_t head[PREFIX_BYTES] = {0, (uint8_t)(size >> 24), (uint8_t)(size >> 16),
+                                        (uint8_t)(size >> 8), (uint8_t)size};
+    lock(call);
+    size_t whole = size + PREFIX_BYTES;
+    if (own->is_claimed) {
+        result = SENT_TO_NOBODY;
+    } else if (own->unsent && own->unsent + whole > call->loop->limits.connection_bytes) {
+        result = SENT_TOO_MUCH;
+    } else if (buffer_reserve(&own->outbox, whole)) {
+        result = SENT_NO_MEMORY;
+    } else {
+        buffer_append(&own->outbox, head, sizeof head);
+        buffer_append(&own->outbox, message, size);
+        own->unsent += whole;
+        tell_loop(call);
+    }
+    unlock(call);
+    if (result == SENT) wake_loop(call->loop);
+    return result;
+}
+
+int streaming_is_over(struct call *call) {
+    lock(call);
+    int is_over = call->streaming->is_claimed;
+    unlock(call);
+    return is_over;
+}
+
+/* With the lock held. */
+static void drop_turn(struct call *call) {
+    if (!call->streaming->has_turn) return;
+    call->streaming->has_turn = 0;
+    call->streaming->gives_turn = 1;
+    call->loop->queue->running--;
+}
+
+void streaming_give_turn(struct call *call) {
+    lock(call);
+    drop_turn(call);
+    tell_loop(call);
+    unlock(call);
+    wake_loop(call->loop);
+}
+
+int streaming_claim(struct call *call) {
+    return claim(call);
+}
+
+void streaming_leave(struct call *call, int is_finished) {
+    struct streaming *own = call->streaming;
+    struct loop *loop = call->loop;
+    lock(call);
+    if (is_finished) own->is_finished = 1;
+    leave_queue(call);
+    drop_turn(call);
+    own->has_owner = 0;
+    tell_loop(call);
+    pthread_mutex_unlock(&loop->queue->lock);
+    wake_loop(loop);
+}
