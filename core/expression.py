@@ -1,4 +1,4 @@
-"""The language of conditions over several fields, parsed from Python's syntax by a whitelist.
+"""The language of conditions and calculations, parsed from Python's syntax by a whitelist.
 
     arrival > departure and distance > 0
     0 < speed <= 340 or speed is missing
@@ -26,7 +26,7 @@ from gnomon.core.expression_parse import parse
 from gnomon.core.expression_tree import ExpressionError, Node, Operation
 from gnomon.core.fields import Field
 
-__all__ = ["Expression", "ExpressionError"]
+__all__ = ["Expression", "ExpressionError", "Formula"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,39 @@ class Expression:
 
     def compile(self) -> CompiledProgram:
         """Flatten to the interpreter's postfix form."""
-        instructions: list[tuple[int, int, int]] = []
-        constants: list[float] = []
-        _flatten(self.root, instructions, constants)
-        return CompiledProgram(instructions, constants, self.root.depth)
+        return _compiled(self.root)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A calculation over `fields` that gives a number; raises `ExpressionError` where it is wrong.
+
+    What comes out of a missing operand is NaN.
+
+    >>> from gnomon.core.fields import Field, Kind
+    >>> import numpy as np
+    >>> distance = Field(name="distance", kind=Kind.FLOAT64)
+    >>> Formula("distance / 7.5 + 20", (distance,)).compile().evaluate_row(np.array([75.0]))
+    30.0
+    """
+
+    source: str
+    fields: Sequence[Field]
+    root: Node = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", parse(self.source, self.fields, "number"))
+
+    def compile(self) -> CompiledProgram:
+        """Flatten to the interpreter's postfix form."""
+        return _compiled(self.root)
+
+
+def _compiled(root: Node) -> CompiledProgram:
+    instructions: list[tuple[int, int, int]] = []
+    constants: list[float] = []
+    _flatten(root, instructions, constants)
+    return CompiledProgram(instructions, constants, root.depth)
 
 
 def _flatten(node: Node, instructions: list[tuple[int, int, int]], constants: list[float]) -> None:

@@ -34,9 +34,19 @@ FUNCTIONS = {
 }
 
 
-def parse(source: str, fields: Sequence[Field]) -> Node:
-    """Return the root of a condition over `fields`; raises `ExpressionError`."""
-    return _Parser(source, fields).parse()
+def parse(source: str, fields: Sequence[Field], wanted: str = "logical") -> Node:
+    """Return the root of a condition over `fields`, or of a calculation where a number is wanted.
+
+    Raises:
+        ExpressionError: it is not one.
+    """
+    return _Parser(source, fields).parse(wanted)
+
+
+_WANTED = {
+    "logical": "a condition is wanted, such as a comparison",
+    "number": "a calculation is wanted, such as a sum",
+}
 
 
 class _Parser:
@@ -44,7 +54,7 @@ class _Parser:
         self.source = source
         self.fields = {field.name: (index, field) for index, field in enumerate(fields)}
 
-    def parse(self) -> Node:
+    def parse(self, wanted: str) -> Node:
         if len(self.source) > MAXIMUM_LENGTH:
             self.refuse(None, f"more than {MAXIMUM_LENGTH} characters")
         try:
@@ -57,10 +67,10 @@ class _Parser:
             raise
         except (ValueError, MemoryError, RecursionError) as error:
             self.refuse(None, str(error) or "nested too deeply")
-        if root.type != "logical":
-            self.refuse(tree, "a condition is wanted, such as a comparison")
+        if root.type != wanted:
+            self.refuse(tree, _WANTED[wanted])
         if not any(isinstance(part, ast.Name) for part in ast.walk(tree)):
-            self.refuse(tree, "the condition reads no field")
+            self.refuse(tree, "it reads no field")
         if root.depth > MAXIMUM_DEPTH:
             self.refuse(None, f"nested more than {MAXIMUM_DEPTH} deep")
         return root

@@ -80,16 +80,35 @@ class Target(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class Route(_message.Message):
-    __slots__ = ("name", "targets", "shadows", "fallback_digest")
+    __slots__ = ("name", "targets", "shadows", "fallback_digest", "fallbacks")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     SHADOWS_FIELD_NUMBER: _ClassVar[int]
     FALLBACK_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    FALLBACKS_FIELD_NUMBER: _ClassVar[int]
     name: str
     targets: _containers.RepeatedCompositeFieldContainer[Target]
     shadows: _containers.RepeatedCompositeFieldContainer[Target]
     fallback_digest: str
-    def __init__(self, name: _Optional[str] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., shadows: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., fallback_digest: _Optional[str] = ...) -> None: ...
+    fallbacks: _containers.RepeatedCompositeFieldContainer[Fallback]
+    def __init__(self, name: _Optional[str] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., shadows: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., fallback_digest: _Optional[str] = ..., fallbacks: _Optional[_Iterable[_Union[Fallback, _Mapping]]] = ...) -> None: ...
+
+class Fallback(_message.Message):
+    __slots__ = ("digest", "rule", "constant")
+    class RuleEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    CONSTANT_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    rule: _containers.ScalarMap[str, str]
+    constant: str
+    def __init__(self, digest: _Optional[str] = ..., rule: _Optional[_Mapping[str, str]] = ..., constant: _Optional[str] = ...) -> None: ...
 
 class DesiredState(_message.Message):
     __slots__ = ("generation", "packages", "routes")

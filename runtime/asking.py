@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
 
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, FALLBACK_CODE
 from gnomon.runtime import counting, routes
@@ -18,6 +18,10 @@ from gnomon.runtime.model import Batch, Model, Workspace
 from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.series import Outcome, Series
 from gnomon.runtime.shadows import ShadowQueue
+from gnomon.runtime.standing_in import StoodIn
+
+#: What a caller is told: one answer, or those of many rows.
+Told = TypeVar("Told", Prediction, Predictions)
 
 
 def ask_row(
@@ -39,8 +43,8 @@ def ask_row(
         model.answer_row(row, work)
         prediction = _prediction(model, work, request_id, started)
         code = work.code
-        if prediction is None and code == FAILED_CODE and lane.fallback is not None:
-            prediction = _fall_back(lane.fallback, row, request_id, work.error, started)
+        if prediction is None and code == FAILED_CODE and lane.fallbacks:
+            prediction = _fall_back(lane, row, work, request_id, started)
             code = FALLBACK_CODE if prediction is not None else code
         latency = prediction.latency_ns if prediction is not None else perf_counter_ns() - started
         counting.count_row(model, series, work, Outcome(code, latency, moment, request_id))
@@ -66,11 +70,8 @@ def ask_columns(
     rows = counting.rows_of(columns)
     moment = counting.moment_of(lane.series, at, request_id, started, max(rows, 1))
     batch = lane.model.answer_columns(columns)
-    answered, answer, code, why = lane.model, batch, batch.code, None
-    if code == FAILED_CODE and lane.fallback is not None:
-        other = lane.fallback.answer_columns(columns)
-        if other.code == ANSWERED_CODE:
-            answered, answer, code, why = lane.fallback, other, FALLBACK_CODE, str(batch.error)
+    stood_in = _stand_in(lane, columns, batch)
+    code = batch.code if stood_in is None else FALLBACK_CODE
     latency = perf_counter_ns() - started
     outcome = Outcome(code, latency, moment, request_id)
     counting.count_columns(lane.model, lane.series, columns, batch, outcome)
@@ -78,14 +79,14 @@ def ask_columns(
         ask_shadows(
             lane, shadows, request_id, partial(_shadow_columns, columns, moment, request_id)
         )
-    if answer.error is not None:
-        raise _raised(answer.error)
-    return _predictions(answered, answer, request_id, why, latency, rows)
+    if stood_in is not None:
+        return _told(Predictions, stood_in, batch.error, request_id, latency, rows=rows)
+    if batch.error is not None:
+        raise _raised(batch.error)
+    return _predictions(lane.model, batch, request_id, latency, rows)
 
 
-def _prediction(
-    model: Model, work: Workspace, request_id: str, started: int, why: str | None = None
-) -> Prediction | None:
+def _prediction(model: Model, work: Workspace, request_id: str, started: int) -> Prediction | None:
     """Return the answer in a workspace, or None where there is none."""
     if work.code != ANSWERED_CODE:
         return None
@@ -98,13 +99,13 @@ def _prediction(
         ()
         if work.violations is None and work.output_violations is None
         else counting.described(work.violations, work.output_violations),
-        why,
+        None,
         perf_counter_ns() - started,
     )
 
 
 def _predictions(
-    model: Model, batch: Batch, request_id: str, why: str | None, latency: int, rows: int
+    model: Model, batch: Batch, request_id: str, latency: int, rows: int
 ) -> Predictions:
     return Predictions(
         batch.outputs,
@@ -113,22 +114,54 @@ def _predictions(
         model.digest,
         request_id,
         counting.described(batch.violations, batch.output_violations),
-        why,
+        None,
         latency,
         rows,
     )
 
 
 def _fall_back(
-    model: Model, row: Mapping[str, Any], request_id: str, error: GnomonError | None, started: int
+    lane: Lane, row: Mapping[str, Any], work: Workspace, request_id: str, started: int
 ) -> Prediction | None:
-    """Return the fallback's answer, or None where it has none either."""
-    work = model.borrow()
-    try:
-        model.answer_row(row, work)
-        return _prediction(model, work, request_id, started, str(error))
-    finally:
-        model.give_back(work)
+    """Return the answer of the first fallback that has one, or None."""
+    found = (one.row(row, work.inputs) for one in lane.fallbacks)
+    stood_in = next((one for one in found if one is not None), None)
+    if stood_in is None:
+        return None
+    return _told(Prediction, stood_in, work.error, request_id, perf_counter_ns() - started)
+
+
+def _stand_in(lane: Lane, columns: Mapping[str, Any], batch: Batch) -> StoodIn | None:
+    """Return the answers of the first fallback that has them, where the target has failed."""
+    inputs = batch.input_columns
+    if batch.code != FAILED_CODE or inputs is None:
+        return None
+    found = (one.columns(columns, inputs) for one in lane.fallbacks)
+    return next((one for one in found if one is not None), None)
+
+
+def _told(
+    kind: type[Told],
+    stood_in: StoodIn,
+    error: GnomonError | None,
+    request_id: str,
+    latency: int,
+    **more: Any,
+) -> Told:
+    """Return a fallback's answer for the caller, with who gave it and why."""
+    model = stood_in.model
+    return kind(
+        outputs=stood_in.outputs,
+        model=model.name,
+        version=model.version,
+        digest=model.digest,
+        request_id=request_id,
+        violations=stood_in.violations,
+        fallback=str(error),
+        latency_ns=latency,
+        fallback_by=stood_in.by,
+        **more,
+    )
 
 
 def _raised(error: GnomonError | None) -> GnomonError:

@@ -1,6 +1,6 @@
-"""Routes made ready: each target with its model, its series, its fallback and its shadows."""
+"""Routes made ready: each target with its model, its series, its fallbacks and its shadows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gnomon.runtime import routes
@@ -9,6 +9,7 @@ from gnomon.runtime.model import Model
 from gnomon.runtime.recorder import Recorder
 from gnomon.runtime.routes import Route
 from gnomon.runtime.series import Series
+from gnomon.runtime.standing_in import StandIn, bind
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,20 +19,26 @@ class Lane:
     route: Route
     model: Model
     series: Series
-    fallback: Model | None
+    fallbacks: Sequence[StandIn]
     shadows: Mapping[str, tuple[Model, Series]]
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A route in service: the lane of each target; `only` where there is but one."""
+    """A route in service: the lane of each target; `only` where there is but one.
+
+    `versions` has the lanes that callers may ask for by version.
+    """
 
     route: Route
     lanes: Mapping[str, Lane]
     only: Lane | None
+    versions: Mapping[str, Lane]
 
-    def lane(self, key: str | None) -> Lane:
-        """Return the lane that a call takes."""
+    def lane(self, key: str | None, version: str = "") -> Lane | None:
+        """Return the lane that a call takes; None where it asks for a version that is not here."""
+        if version:
+            return self.versions.get(version)
         return self.only or self.lanes[routes.choose(self.route, key)]
 
 
@@ -40,6 +47,7 @@ def make_ready(route: Route, models: Mapping[str, Model], recorder: Recorder) ->
 
     Raises:
         UnknownModel: one of them is not loaded.
+        ConfigurationError: a fallback does not fit a target's contract.
     """
     missing = [digest for digest in route.digests if digest not in models]
     if missing:
@@ -48,7 +56,6 @@ def make_ready(route: Route, models: Mapping[str, Model], recorder: Recorder) ->
             f"loaded are {', '.join(model.reference for model in models.values()) or 'none'}",
             details=[{"route": route.name, "digest": digest} for digest in missing],
         )
-    fallback = models[route.fallback_digest] if route.fallback_digest else None
     shadows = {
         digest: (
             models[digest],
@@ -56,10 +63,15 @@ def make_ready(route: Route, models: Mapping[str, Model], recorder: Recorder) ->
         )
         for digest, _ in route.shadows
     }
-    lanes = {}
-    for digest, _ in route.targets:
+
+    def lane(digest: str) -> Lane:
         model = models[digest]
         series = recorder.series(model.package, route.name)
-        behind = fallback if fallback is not model else None
-        lanes[digest] = Lane(route, model, series, behind, shadows)
-    return Served(route, lanes, next(iter(lanes.values())) if len(lanes) == 1 else None)
+        return Lane(route, model, series, bind(route.fallbacks, model, models), shadows)
+
+    lanes = {digest: lane(digest) for digest, _ in route.targets}
+    named = [lanes[target.digest] for target in route.targets if target.weight]
+    named += [lanes.get(digest) or lane(digest) for digest in route.versions]
+    # Two formats of one version answer alike; the first of them is asked.
+    versions = {one.model.version: one for one in reversed(named)}
+    return Served(route, lanes, next(iter(lanes.values())) if len(lanes) == 1 else None, versions)

@@ -21,8 +21,10 @@ class Prediction(msgspec.Struct, frozen=True):
         digest: its digest.
         request_id: the caller's, or one made here; labels that come later are joined by it.
         violations: what was corrected or flagged; a refused row raises `InvalidInput` instead.
-        fallback: why the route's fallback answered, or None where the target did.
+        fallback: why one of the route's fallbacks answered, or None where the target did.
         latency_ns: nanoseconds from call to answer.
+        fallback_by: which one: `name@version` of another package, "rule" or "constant"; the last
+            two answer in the name of the package that failed.
     """
 
     outputs: dict[str, Any]
@@ -33,6 +35,7 @@ class Prediction(msgspec.Struct, frozen=True):
     violations: "tuple[Violation, ...]"
     fallback: str | None
     latency_ns: int
+    fallback_by: str | None = None
 
 
 class Predictions(msgspec.Struct, frozen=True):
@@ -54,6 +57,7 @@ class Predictions(msgspec.Struct, frozen=True):
     fallback: str | None
     latency_ns: int
     rows: int
+    fallback_by: str | None = None
 
 
 def row_ids(request_id: str, rows: int) -> list[str]:

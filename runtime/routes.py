@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.fallbacks import Fallback, digests_of, from_route, write_into
 
 #: The sum of a route's weights.
 WHOLE = 1_000
@@ -26,10 +27,12 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A public model name and who answers: weighted targets, shadows, a fallback.
+    """A public model name and who answers: weighted targets, shadows, fallbacks, further versions.
 
     The targets' weights add up to 1,000. A shadow's weight is the share of requests that it is
-    asked too; its answers go to no client. The fallback (empty: none) answers where a target fails.
+    asked too; its answers go to no client. Where a target fails, the first of the fallbacks that
+    can answers. `versions` are packages that answer only who asks for their version by name, as
+    every target does too.
 
     Raises:
         ConfigurationError: where there is no target or the weights do not add up.
@@ -38,7 +41,8 @@ class Route:
     name: str
     targets: tuple[Target, ...]
     shadows: tuple[Target, ...] = ()
-    fallback_digest: str = ""
+    fallbacks: tuple[Fallback, ...] = ()
+    versions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "targets", tuple(Target(*one) for one in self.targets))
@@ -55,8 +59,7 @@ class Route:
     def digests(self) -> tuple[str, ...]:
         """Return all packages that the route needs, each once."""
         everyone = [target.digest for target in (*self.targets, *self.shadows)]
-        fallback = [self.fallback_digest] if self.fallback_digest else []
-        return tuple(dict.fromkeys(everyone + fallback))
+        return tuple(dict.fromkeys([*everyone, *digests_of(self.fallbacks), *self.versions]))
 
 
 def single(name: str, digest: str) -> Route:
@@ -94,24 +97,25 @@ def from_message(message: hub_pb2.Route) -> Route:
     """Return the route that a hub's message describes.
 
     Raises:
-        ConfigurationError: where its weights do not add up.
+        ConfigurationError: where its weights do not add up, or a fallback is none.
     """
     return Route(
         message.name,
         _targets(message.targets),
         _targets(message.shadows),
-        message.fallback_digest,
+        from_route(message),
     )
 
 
 def to_message(route: Route) -> hub_pb2.Route:
-    """Return the message that describes a route."""
-    return hub_pb2.Route(
+    """Return the message that describes a route, but for its further versions."""
+    message = hub_pb2.Route(
         name=route.name,
         targets=[hub_pb2.Target(digest=d, weight=w) for d, w in route.targets],
         shadows=[hub_pb2.Target(digest=d, weight=w) for d, w in route.shadows],
-        fallback_digest=route.fallback_digest,
     )
+    write_into(message, route.fallbacks)
+    return message
 
 
 def _targets(messages: Iterable[hub_pb2.Target]) -> tuple[Target, ...]:

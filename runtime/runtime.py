@@ -97,6 +97,7 @@ class Runtime:
 
         Raises:
             UnknownModel: a route needs a package that is not loaded; nothing was changed.
+            ConfigurationError: a fallback does not fit what it stands behind; the same.
         """
         with self._control:
             self._check_open()
@@ -149,6 +150,7 @@ class Runtime:
         request_id: str | None = None,
         key: str | None = None,
         at: datetime | float | None = None,
+        version: str = "",
     ) -> Prediction:
         """Answer one row.
 
@@ -158,19 +160,20 @@ class Runtime:
             request_id: what labels will be joined by; made here if None.
             key: whose answers stick to one target (a customer); None: by chance.
             at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
+            version: which of the route's versions is to answer; empty: as the route has it.
 
         Raises:
-            UnknownModel: there is no such route.
+            UnknownModel: there is no such route, or no such version on it.
             InvalidInput: the row breaks the contract; `details` has an entry a violation.
-            EngineError: the engine failed and the route has no fallback.
-            InvalidOutput: the answer breaks its contract and the route has no fallback.
+            EngineError: the engine failed, and no fallback of the route could answer.
+            InvalidOutput: the answer breaks its contract, and no fallback could answer.
             NotReady: the runtime is closed.
         """
         started = perf_counter_ns()
         request_id = self._identity() if request_id is None else str(request_id)
         while True:
             served = self._served
-            lane = self._lane(served, route, key)
+            lane = self._lane(served, route, key, version)
             try:
                 return ask_row(lane, self._shadows, row, request_id, at, started)
             except EngineClosed:
@@ -186,6 +189,7 @@ class Runtime:
         request_id: str | None = None,
         key: str | None = None,
         at: datetime | float | None = None,
+        version: str = "",
     ) -> Predictions:
         """Answer many rows, one array or list a field; one bad row refuses the request.
 
@@ -197,7 +201,7 @@ class Runtime:
         request_id = self._identity() if request_id is None else str(request_id)
         while True:
             served = self._served
-            lane = self._lane(served, route, key)
+            lane = self._lane(served, route, key, version)
             try:
                 return ask_columns(lane, self._shadows, columns, request_id, at, started)
             except EngineClosed:
@@ -223,7 +227,7 @@ class Runtime:
             except GnomonError as error:
                 return error
 
-        return ask_rows(asks, lambda key: self._lane(served, route, key), self._shadows, alone)
+        return ask_rows(asks, lambda key: self._lane(served, route, key, ""), self._shadows, alone)
 
     def flush(self) -> None:
         """Close all open windows and batches and hand them to the sink.
@@ -256,7 +260,9 @@ class Runtime:
     def _identity(self) -> str:
         return f"{self._prefix}-{next(self._counter):x}"
 
-    def _lane(self, served: Mapping[str, Served], route: str, key: str | None) -> Lane:
+    def _lane(
+        self, served: Mapping[str, Served], route: str, key: str | None, version: str
+    ) -> Lane:
         found = served.get(route)
         if found is None:
             self._check_open()
@@ -265,7 +271,13 @@ class Runtime:
                 f"no route is named {str(route)[:80]!r}; in service are {known}",
                 details=[{"route": str(route)[:80]}],
             )
-        return found.lane(key)
+        lane = found.lane(key, version)
+        if lane is None:
+            raise UnknownModel(
+                f"model {route!r} has no version {version[:80]!r} in service; there are "
+                f"{', '.join(found.versions)}; leave the version empty to take what the route does"
+            )
+        return lane
 
     def _check_open(self) -> None:
         if self._closed:

@@ -2,8 +2,9 @@
 
 A request may carry the parameters `at` (the data's own time: ISO 8601 text or epoch seconds) and
 `key` (a text whose answers stick to one version while traffic is split). An answer names the
-version that gave it, and carries `gnomon_digest`; `gnomon_fallback`, the reason, where the route's
-fallback answered; `gnomon_violations`, JSON, where inputs or outputs were corrected or flagged.
+version that gave it, and carries `gnomon_digest`; where one of the route's fallbacks answered,
+`gnomon_fallback`, the reason, and `gnomon_fallback_by`, which of them; `gnomon_violations`, JSON,
+where inputs or outputs were corrected or flagged.
 """
 
 import contextlib
@@ -67,7 +68,7 @@ class Handler:
         """Whether a model, in the version if one is named, is in service."""
         if request.name not in self._runtime.routes:
             return False
-        versions = [manifest.version for manifest in self._targets(request.name)]
+        versions = [manifest.version for manifest in self._versions(request.name)]
         return self.server_ready() and request.version in ("", *versions)
 
     def model_metadata(self, request: oip.ModelMetadataRequest) -> oip.ModelMetadataResponse:
@@ -76,7 +77,7 @@ class Handler:
         Raises:
             UnknownModel: there is no such route, or it has no such version.
         """
-        manifests = self._targets(request.name)
+        manifests = self._versions(request.name)
         if request.version:
             manifests = [one for one in manifests if one.version == request.version]
         if not manifests:
@@ -97,7 +98,10 @@ class Handler:
             GnomonError: as `Runtime.predict_columns`; `InvalidInput` also for what cannot be read.
         """
         self._check_version(request)
-        options: dict[str, Any] = {"request_id": request.id[:_ID_CHARACTERS] or None}
+        options: dict[str, Any] = {
+            "request_id": request.id[:_ID_CHARACTERS] or None,
+            "version": request.model_version,
+        }
         try:
             check_id(request.id)
             options["at"] = _time(request)
@@ -146,9 +150,11 @@ class Handler:
             raise UnknownModel(f"no model {name[:80]!r} is in service here; in service: {known}")
         return route
 
-    def _targets(self, name: str) -> list[Manifest]:
-        """Return the manifests of the packages that have a share of a route's traffic."""
-        return self._known([t.digest for t in self._route(name).targets if t.weight])
+    def _versions(self, name: str) -> list[Manifest]:
+        """Return the manifests of what may be asked for; what the route itself takes is first."""
+        route = self._route(name)
+        shares = [target.digest for target in route.targets if target.weight]
+        return self._known(list(dict.fromkeys([*shares, *route.versions])))
 
     def _known(self, digests: Sequence[str]) -> list[Manifest]:
         """Return manifests, kept from the first look: a package that answers may be on its way out.
@@ -165,21 +171,21 @@ class Handler:
         return [self._manifests[digest] for digest in digests]
 
     def _check_version(self, request: oip.ModelInferRequest) -> None:
-        """Refuse a version that the route might not answer with."""
+        """Refuse a version that the route does not have."""
         route = self._route(request.model_name)
         if not request.model_version:
             return
-        versions = [manifest.version for manifest in self._targets(route.name)]
-        if versions != [request.model_version]:
+        versions = [manifest.version for manifest in self._versions(route.name)]
+        if request.model_version not in versions:
             raise UnknownModel(
-                f"model {route.name!r} is in service as version {' and '.join(versions)}, not just "
+                f"model {route.name!r} is in service as version {' and '.join(versions)}, not as "
                 f"{request.model_version[:80]!r}; leave model_version empty to take what is there"
             )
 
     def _check_outputs(self, request: oip.ModelInferRequest) -> None:
         if not request.outputs:
             return
-        manifests = self._targets(request.model_name)
+        manifests = self._versions(request.model_name)
         known = {spec.name for manifest in manifests for spec in manifest.signature.outputs}
         for output in request.outputs:
             if output.name not in known:
@@ -196,6 +202,7 @@ def _response(
     response.parameters["gnomon_digest"].string_param = answer.digest
     if answer.fallback is not None:
         response.parameters["gnomon_fallback"].string_param = answer.fallback
+        response.parameters["gnomon_fallback_by"].string_param = answer.fallback_by or ""
     if answer.violations:
         text = msgspec.json.encode([asdict(one) for one in answer.violations], enc_hook=str)
         response.parameters["gnomon_violations"].string_param = text.decode()

@@ -152,7 +152,11 @@ def _answer(name: str) -> dict[str, Any]:
             "ids": {"type": "array", "items": {"type": ["string", "null"]}},
             "violations": told | {"description": "what was corrected or flagged"},
             "refused": told | {"description": "what was wrong with the rows that were refused"},
-            "fallback": {"type": ["string", "null"], "description": "why the fallback answered"},
+            "fallback": {"type": ["string", "null"], "description": "why a fallback answered"},
+            "fallback_by": {
+                "type": ["string", "null"],
+                "description": "which one: name@version, 'rule' or 'constant'",
+            },
         },
     }
 

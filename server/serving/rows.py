@@ -35,7 +35,7 @@ class RowAnswers(msgspec.Struct, frozen=True, kw_only=True):
         ids: by what labels will be joined to each row, or None.
         violations: what was corrected or flagged.
         refused: what was wrong with the refused rows, an entry a violation.
-        fallback: why the route's fallback answered, if it did.
+        fallback: why one of the route's fallbacks answered, if one did; fallback_by: which.
     """
 
     model: str
@@ -47,6 +47,7 @@ class RowAnswers(msgspec.Struct, frozen=True, kw_only=True):
     violations: list[dict[str, Any]]
     refused: list[dict[str, Any]]
     fallback: str | None
+    fallback_by: str | None = None
 
 
 def predict_rows(
@@ -192,6 +193,7 @@ def _answers(
         violations=[_placed(one, places) for one in answer.violations],
         refused=list(refused),
         fallback=answer.fallback,
+        fallback_by=answer.fallback_by,
     )
 
 

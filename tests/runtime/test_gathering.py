@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon.runtime.errors import GnomonError, UnknownModel
+from gnomon.runtime.fallbacks import PackageFallback
 from gnomon.runtime.gathering import Ask
 from gnomon.runtime.package import Package
 from gnomon.runtime.prediction import Prediction
@@ -103,7 +104,9 @@ def test_a_run_that_fails_falls_back_row_by_row(
     package = write()
     runtime, sink = serve(package)
     runtime.load(older)
-    runtime.apply([Route("eta", (Target(package.digest, 1_000),), fallback_digest=older.digest)])
+    runtime.apply(
+        [Route("eta", (Target(package.digest, 1_000),), fallbacks=(PackageFallback(older.digest),))]
+    )
     answers = runtime.predict_rows("eta", [Ask(row, str(i)) for i, row in enumerate([GOOD, far])])
     assert [one.outputs["air_time"] for one in answers if isinstance(one, Prediction)] == [
         pytest.approx(111.0),

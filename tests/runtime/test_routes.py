@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gnomon.runtime import routes
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.fallbacks import ConstantFallback, PackageFallback, RuleFallback
 from gnomon.runtime.routes import Route, Target, choose, choose_shadows
 
 
@@ -54,7 +55,27 @@ def test_weights_that_do_not_add_up_are_refused(weights: tuple[int, ...]) -> Non
         Route("eta", tuple(Target(str(weight), weight) for weight in weights))
 
 
-def test_message_and_back() -> None:
-    route = Route("eta", (Target("a", 900), Target("b", 100)), (Target("c", 10),), "d")
-    assert routes.from_message(routes.to_message(route)) == route
-    assert route.digests == ("a", "b", "c", "d")
+CHAIN = (
+    PackageFallback("d"),
+    RuleFallback({"air_time": "distance / 7.5 + 20"}),
+    ConstantFallback({"air_time": 120.0}),
+)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3])
+def test_message_and_back(length: int) -> None:
+    targets = (Target("a", 900), Target("b", 100))
+    route = Route("eta", targets, (Target("c", 10),), CHAIN[:length])
+    message = routes.to_message(route)
+    assert routes.from_message(message) == route
+    assert route.digests == ("a", "b", "c", "d")[: 3 + min(length, 1)]
+    # What a node of the first release makes of it.
+    assert message.fallback_digest == ("d" if length else "")
+    assert bool(message.fallbacks) == (length > 1)
+
+
+def test_a_fallback_of_a_later_kind_is_refused() -> None:
+    message = routes.to_message(Route("eta", (Target("a", 1000),)))
+    message.fallbacks.add()
+    with pytest.raises(ConfigurationError, match="route 'eta': a fallback should be a package"):
+        routes.from_message(message)

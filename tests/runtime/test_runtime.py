@@ -21,6 +21,7 @@ from gnomon.runtime.errors import (
     NotReady,
     UnknownModel,
 )
+from gnomon.runtime.fallbacks import PackageFallback
 from gnomon.runtime.golden import Golden, GoldenMismatch, encode_golden
 from gnomon.runtime.package import Package
 from gnomon.runtime.routes import Route, Target
@@ -170,7 +171,7 @@ def test_fallback_answers_and_says_so(
 ) -> None:
     simple = write("simple", version="0", model=linear([0.1, 0.0, 0.0, 0.0, 0.0], 0.0))
     runtime.load(simple)
-    serve(runtime, package, fallback_digest=simple.digest)
+    serve(runtime, package, fallbacks=(PackageFallback(simple.digest),))
     prediction = runtime.predict("eta", TOO_FAR)
     assert prediction.outputs == {"air_time": pytest.approx(900.0)}
     assert prediction.version == "0"
@@ -196,7 +197,7 @@ def test_failing_engine_takes_the_fallback_or_raises(
         runtime.predict("eta", GOOD)
     assert runtime.predict("eta", GOOD | {"distance": 7.0}).outputs == {"air_time": 7.0}
     runtime.load(package)
-    serve(runtime, broken, fallback_digest=package.digest)
+    serve(runtime, broken, fallbacks=(PackageFallback(package.digest),))
     prediction = runtime.predict("eta", GOOD)
     assert prediction.version == "1"
     assert prediction.fallback is not None
@@ -211,7 +212,7 @@ def test_fallback_that_fails_too_leaves_the_first_error(
 ) -> None:
     worse = write("worse", version="0", model=linear([9.0, 0.0, 0.0, 0.0, 0.0], 0.0))
     runtime.load(worse)
-    serve(runtime, package, fallback_digest=worse.digest)
+    serve(runtime, package, fallbacks=(PackageFallback(worse.digest),))
     with pytest.raises(InvalidOutput, match="eta@1"):
         runtime.predict("eta", TOO_FAR)
     ((record, window),) = windows(runtime, sink, package)
