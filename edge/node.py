@@ -10,7 +10,6 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import Self
@@ -24,7 +23,8 @@ from gnomon.edge.lock import FolderLock
 from gnomon.edge.membership import Membership, hub_time
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.slots import Slots
-from gnomon.edge.spool import Spool, SpoolFigures
+from gnomon.edge.spool import Spool
+from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncMachine, SyncState
 from gnomon.edge.uploader import SpoolSink, upload_all
 from gnomon.proto import hub_pb2
@@ -38,22 +38,6 @@ _log = logging.getLogger(__name__)
 
 #: A thread whose call was ended may need this long to notice.
 _JOIN_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """What a node is doing; `models` has the packages in service by route, `name@version`."""
-
-    name: str
-    step: str
-    generation: int
-    refused_generation: int
-    reason: str
-    models: dict[str, tuple[str, ...]]
-    is_enrolled: bool
-    is_hub_reachable: bool
-    last_error: str
-    spool: SpoolFigures | None
 
 
 class Node:
@@ -154,6 +138,10 @@ class Node:
             last_error=self._last_error,
             spool=self._spool.figures(),
         )
+
+    def reload(self) -> bool:
+        """Do nothing: the hub says what is to be served, and is asked all the time."""
+        return True
 
     def stop(self) -> None:
         """Stop the threads, flush the telemetry, and try to hand it over within `stop_seconds`."""

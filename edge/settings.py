@@ -28,9 +28,14 @@ class NodeSettings:
     #: The hub's authority (PEM), or the SHA-256 of its certificate in hex: one of them to enrol.
     authority_file: Path | None = None
     authority_fingerprint: str = ""
-    #: Folders of packages to serve without a hub, each under its own name.
+    #: What to serve without a hub: packages, .onnx and .tflite files, folders of these or of
+    #: their versions (NAME/VERSION/model.onnx).
     packages: tuple[Path, ...] = ()
-    #: Ed25519 public keys in hex that such packages are signed with; empty: unsigned are taken.
+    #: Which versions are loaded and can be asked for: latest, latest:COUNT, all, specific:A,B.
+    version_policy: str = "latest"
+    #: TOML that says who answers for what; the newest version of each model without it.
+    routes_file: Path | None = None
+    #: Ed25519 public keys in hex that they must be signed with; empty: unsigned ones are taken.
     trusted_keys: tuple[str, ...] = ()
     #: Formats to run, most wanted first; empty: all that are installed.
     engines: tuple[str, ...] = ()
@@ -50,6 +55,8 @@ class NodeSettings:
             raise ValueError(f"name {self.name[:80]!r} should match {NAME_PATTERN}")
         if bool(self.hub) == bool(self.packages):
             raise ValueError("give either hub, or packages to serve without one")
+        if self.hub and self.routes_file:
+            raise ValueError("routes_file is for a node without a hub; a hub sends its routes")
         if self.hub and not self.hub.rpartition(":")[2].isdecimal():
             raise ValueError(f"hub should be host:port, got {self.hub!r}")
         for name in ("sync_seconds", "upload_seconds", "checkpoint_seconds", "stop_seconds"):

@@ -24,6 +24,7 @@ from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
 from gnomon.server.hub.versions.registry import Registry, RegistryServicer
+from gnomon.server.rest.listening import listen
 from gnomon.server.rest.port import RestPort
 
 _log = structlog.get_logger(__name__)
@@ -51,7 +52,7 @@ class Hub:
             opened.callback(database.close)
             blobs = Blobs.in_folder(database, folder / "blobs")
             catalogue = Catalogue()
-            self._rest = RestPort(settings.host, settings.rest_port)
+            self._rest = RestPort(listen(settings.host, settings.rest_port))
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
             servicers = Servicers(
                 EnrolmentServicer(Enrolment(database, authority, settings.certificate_days)),

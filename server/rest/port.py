@@ -1,4 +1,4 @@
-"""A REST port: bound when made, open from `start` to `stop`."""
+"""A REST port: open from `start` to `stop`; who connects earlier waits."""
 
 import socket
 import threading
@@ -8,35 +8,18 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from gnomon.runtime.errors import ConfigurationError, NotReady
+from gnomon.runtime.errors import NotReady
 from gnomon.server.rest.protocol import BoundedHttp
 
 _START_SECONDS = 30.0
-_WAITING_CONNECTIONS = 128
 
 
 class RestPort:
-    """Serves an application over HTTP, in a thread of its own."""
+    """Serves an application over HTTP on a listening socket, in a thread of its own."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Bind.
-
-        Raises:
-            ConfigurationError: where the port is taken.
-        """
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # Only where the protocol is named does asyncio set TCP_NODELAY; without it, each answer
-        # whose head and body are written apart waits 40 ms for the client's acknowledgement.
-        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        # A process that was killed must come up on its port again, at once.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((host, port))
-            self._socket.listen(_WAITING_CONNECTIONS)
-        except OSError as error:
-            self._socket.close()
-            raise ConfigurationError(f"{host}:{port} cannot be listened on: {error}") from error
-        self.port = int(self._socket.getsockname()[1])
+    def __init__(self, listener: socket.socket) -> None:
+        self._socket = listener
+        self.port = int(listener.getsockname()[1])
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving.admission import Admission
-from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native_door import NativeDoor, why_not
 from gnomon.server.serving.settings import DoorSettings
@@ -41,5 +40,8 @@ def make_door(
     if why is None:
         _log.info("gRPC is served by the native door")
         return NativeDoor(handler, settings, admission)
+    # Imported only where it serves: a server should be up at once.
+    from gnomon.server.serving.grpc_door import GrpcDoor
+
     _log.info("gRPC is served by grpcio, not by the native door: %s", why)
     return GrpcDoor(handler, settings, admission)

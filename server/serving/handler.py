@@ -8,7 +8,6 @@ where inputs or outputs were corrected or flagged.
 """
 
 import contextlib
-import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -61,8 +60,12 @@ class Handler:
 
     def server_metadata(self) -> oip.ServerMetadataResponse:
         """Return the server's name and version."""
-        version = importlib.metadata.version("gnomon")
-        return oip.ServerMetadataResponse(name="gnomon", version=version, extensions=["gnomon"])
+        # Slow to import, and seldom asked for.
+        from importlib.metadata import version
+
+        return oip.ServerMetadataResponse(
+            name="gnomon", version=version("gnomon"), extensions=["gnomon"]
+        )
 
     def model_ready(self, request: oip.ModelReadyRequest) -> bool:
         """Whether a model, in the version if one is named, is in service."""

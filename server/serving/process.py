@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import signal
+import socket
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +13,7 @@ from gnomon.edge.standalone import AnyNode, open_node
 from gnomon.server.serving.admission import Admission, make_admission
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.rest_address import listen_rest, url_of
 from gnomon.server.serving.settings import NO_PORT, ServeSettings
 
 if TYPE_CHECKING:
@@ -31,9 +34,10 @@ def serve(
     node_settings: NodeSettings,
     ready: Callable[[ServeAddresses], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; call `ready` with the addresses once the doors are open.
+    """Serve until SIGTERM or SIGINT; call `ready` with the addresses once both can be connected to.
 
-    The doors open before a model is in service: `ServerReady` tells when one is.
+    With a hub, the doors open before a model is in service: `ServerReady` tells when one is. REST
+    takes a moment longer to answer. SIGHUP has the node look anew at what it is to serve.
 
     Raises:
         ConfigurationError: the address is taken or not to be opened without authentication.
@@ -55,15 +59,20 @@ async def _serve(
         loop.add_signal_handler(number, asked_to_stop.set)
     handler = Handler(node.runtime)
     admission = make_admission(settings, handler)
-    rest = _rest_door(settings, handler, node, admission)
+    listener = None
+    if settings.rest_port != NO_PORT:
+        listener = listen_rest(settings, settings.rest_port)
+    rest: RestDoor | None = None
     try:
         door = make_door(settings.door, handler, settings, admission)
         address = await door.open()
         try:
-            if rest is not None:
-                await asyncio.to_thread(rest.open, settings.grace_seconds)
             node.start()
-            ready(ServeAddresses(address, rest.url if rest is not None else None))
+            loop.add_signal_handler(signal.SIGHUP, _reload, node)
+            ready(ServeAddresses(address, url_of(settings, listener) if listener else None))
+            if listener is not None:
+                # What REST needs takes as long to import as all the rest; gRPC need not wait.
+                rest = await asyncio.to_thread(_open, settings, handler, node, admission, listener)
             await asked_to_stop.wait()
             _log.info("draining")
             handler.drain()
@@ -73,14 +82,25 @@ async def _serve(
     finally:
         if rest is not None:
             await asyncio.to_thread(rest.close, settings.grace_seconds)
+        elif listener is not None:
+            listener.close()
 
 
-def _rest_door(
-    settings: ServeSettings, handler: Handler, node: AnyNode, admission: Admission
-) -> "RestDoor | None":
-    """Return the REST door, bound; what it needs is imported only where there is one."""
-    if settings.rest_port == NO_PORT:
-        return None
+def _open(
+    settings: ServeSettings,
+    handler: Handler,
+    node: AnyNode,
+    admission: Admission,
+    listener: socket.socket,
+) -> "RestDoor":
+    """Return the REST door, open."""
     from gnomon.server.serving.rest_door import RestDoor
 
-    return RestDoor(handler, node.runtime, settings, settings.rest_port, admission)
+    door = RestDoor(handler, node.runtime, settings, listener, admission)
+    door.open(settings.grace_seconds)
+    return door
+
+
+def _reload(node: AnyNode) -> None:
+    """Let the node look anew at what it is to serve, beside the loop."""
+    threading.Thread(target=node.reload, name="reload", daemon=True).start()

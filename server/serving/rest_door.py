@@ -1,12 +1,12 @@
 """The REST door: the same handler over HTTP, on a port and a thread of its own."""
 
+import socket
 import ssl
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 
-from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest import docs, problems
 from gnomon.server.rest.port import RestPort
@@ -14,6 +14,7 @@ from gnomon.server.serving.admission import Admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.metrics import metrics_router
 from gnomon.server.serving.pacing import Pacer
+from gnomon.server.serving.rest_address import listen_rest, url_of
 from gnomon.server.serving.rest_calls import Calls, calls_router
 from gnomon.server.serving.rest_guard import RestGuard
 from gnomon.server.serving.rest_schema import add_models
@@ -32,15 +33,15 @@ class RestDoor:
         handler: Handler,
         runtime: Runtime,
         settings: DoorSettings,
-        port: int,
+        port: int | socket.socket,
         admission: Admission,
     ) -> None:
-        """Bind.
+        """Bind a port by number, or take a socket that listens already.
 
         Raises:
             ConfigurationError: the port is taken, or not to be opened without authentication.
         """
-        settings.check_reach()
+        listener = listen_rest(settings, port) if isinstance(port, int) else port
         self._settings = settings
         self._pacer = Pacer(settings.threads)
         self.app = create_app(handler, runtime, admission, self._pacer)
@@ -50,10 +51,8 @@ class RestDoor:
             message_bytes=settings.message_bytes,
             is_local=settings.is_local,
         )
-        self._port = _bound(settings.host, port)
-        scheme = "https" if settings.certificate_file else "http"
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.url = f"{scheme}://{host}:{self._port.port}"
+        self._port = RestPort(listener)
+        self.url = url_of(settings, listener)
 
     def open(self, grace_seconds: float = _STOP_SECONDS) -> None:
         """Begin to answer.
@@ -81,13 +80,6 @@ class RestDoor:
             options["ssl_ca_certs"] = str(settings.client_authority_file)
             options["ssl_cert_reqs"] = ssl.CERT_REQUIRED
         return options
-
-
-def _bound(host: str, port: int) -> RestPort:
-    try:
-        return RestPort(host, port)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{error}; give rest_port (0: any, -1: no REST)") from error
 
 
 def create_app(handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer) -> FastAPI:

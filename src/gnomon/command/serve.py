@@ -11,10 +11,15 @@ from gnomon.command.settings_options import settings_command, take
 
 
 @click.command(cls=settings_command("node", "serve"))
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
 @json_option
 @click.pass_obj
-def serve(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
-    """Serve over gRPC and REST (Open Inference Protocol), from a hub or from package folders.
+def serve(config_file: str | None, /, models: tuple[str, ...], as_json: bool, **flags: Any) -> None:
+    """Serve over gRPC and REST (Open Inference Protocol), from a hub or from MODELs.
+
+    A MODEL is a package's folder, an .onnx or .tflite file, a folder of versions
+    (NAME/1/model.onnx), or a folder of any of these; what --packages names is served too. A bare
+    file's contract is what the shapes and types of its tensors say.
 
     Runs until it is told to stop (SIGTERM, Ctrl-C); then answers what is under way and hands over
     its telemetry.
@@ -31,4 +36,6 @@ def serve(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
             console.print(f"serving REST at [bold]{addresses.rest}[/] (pages at /docs)")
 
     logs.to_standard_error()
+    if models:
+        flags["packages"] = ",".join(filter(None, (flags.get("packages"), *models)))
     run(take("serve", config_file, flags), take("node", config_file, flags), ready)

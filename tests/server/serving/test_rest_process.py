@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -58,3 +59,36 @@ def ask(addresses: dict[str, str], process: "subprocess.Popen[str]") -> str:
     _, log = process.communicate(timeout=20)
     assert process.returncode == 0, log
     return log
+
+
+def test_a_bare_file_is_served_by_one_command_and_swapped_on_a_signal(
+    tmp_path: Path, builder: Any
+) -> None:
+    file = tmp_path / "linear.onnx"
+    file.write_bytes(builder.linear_onnx([1.0, 2.0], 0.0))
+    command = [sys.executable, "-m", "gnomon", "serve", str(file), "--json", "--port", "0"]
+    command += ["--rest-port", "0", "--notice-seconds", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            addresses = json.loads(process.stdout.readline())
+            row = {"features_0": 1.0, "features_1": 1.0}
+            with Client(addresses["grpc"]) as client:
+                assert client.predict("linear", row)[0].outputs == {"air_time": 3.0}
+                url = f"{addresses['rest']}/v1/models/linear:predict"
+                answer = httpx.post(url, json={"instances": [row]}, trust_env=False, timeout=30)
+                assert answer.json()["predictions"] == [{"air_time": 3.0}]
+                file.write_bytes(builder.linear_onnx([1.0, 6.0], 0.0))
+                process.send_signal(signal.SIGHUP)
+                deadline = time.monotonic() + 30
+                while client.predict("linear", row)[0].outputs != {"air_time": 7.0}:
+                    assert time.monotonic() < deadline
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, log
+    assert log.count("linear@1 is the bare file") == 2
+    assert "(features_0 FP32, features_1 FP32), without ranges, categories" in log

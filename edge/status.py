@@ -1,0 +1,23 @@
+"""What a node says of itself."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gnomon.edge.spool import SpoolFigures
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What a node is doing; `models` has the packages in service by route, `name@version`."""
+
+    name: str
+    step: str
+    generation: int
+    refused_generation: int
+    reason: str
+    models: dict[str, tuple[str, ...]]
+    is_enrolled: bool
+    is_hub_reachable: bool
+    last_error: str
+    spool: "SpoolFigures | None"

@@ -1,0 +1,27 @@
+"""Where a server's REST door is, known before the door is made: what makes it takes a while."""
+
+import socket
+
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.listening import listen
+from gnomon.server.serving.settings import DoorSettings
+
+
+def listen_rest(settings: DoorSettings, port: int) -> socket.socket:
+    """Return a socket that listens for REST.
+
+    Raises:
+        ConfigurationError: the port is taken, or not to be opened without authentication.
+    """
+    settings.check_reach()
+    try:
+        return listen(settings.host, port)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; give rest_port (0: any, -1: no REST)") from error
+
+
+def url_of(settings: DoorSettings, listener: socket.socket) -> str:
+    """Return the address to ask at."""
+    scheme = "https" if settings.certificate_file else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"

@@ -1,0 +1,159 @@
+"""A node without a hub: bare files, versions, a route file that changes, what is refused."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gnomon.edge.standalone import Standalone
+from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, UntrustedPackage
+from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.versioning import VersionPolicy
+
+ROW = {"features_0": 1.0, "features_1": 1.0}
+
+
+@pytest.fixture
+def models(tmp_path: Path, builder: Any) -> Path:
+    """A folder of the versions 1, 2 and 3 of `linear`, which multiply by their number."""
+    for version in (1, 2, 3):
+        path = tmp_path / "models" / "linear" / str(version) / "model.onnx"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(builder.linear_onnx([float(version), 0.0], 0.0))
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Standalone]]:
+    nodes: list[Standalone] = []
+
+    def make(*paths: Path, routes: str | None = None, **options: Any) -> Standalone:
+        if routes is not None:
+            options["routes_file"] = tmp_path / "routes.toml"
+            options["routes_file"].write_text(routes)
+        nodes.append(Standalone("here", paths, options.pop("trust", None), **options))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.stop()
+
+
+def answers(node: Standalone, **options: Any) -> Any:
+    return node.runtime.predict("linear", ROW, **options).outputs["air_time"]
+
+
+def test_a_bare_file_is_served_and_says_what_it_lacks(
+    make: Callable[..., Standalone], models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        node = make(models / "linear" / "2" / "model.onnx")
+    (said,) = [one.getMessage() for one in caplog.records if "bare file" in one.getMessage()]
+    assert said.startswith("model@1 is the bare file ")
+    assert "(features_0 FP32, features_1 FP32), without ranges" in said
+    assert node.runtime.predict("model", ROW).outputs == {"air_time": 2.0}
+    with pytest.raises(UntrustedPackage, match="a bare file, which nobody signs"):
+        make(models / "linear" / "2", trust=TrustStore([bytes(32)]))
+
+
+def test_the_newest_version_answers_and_others_by_policy(
+    make: Callable[..., Standalone], models: Path
+) -> None:
+    node = make(models)
+    assert answers(node) == 3.0
+    with pytest.raises(UnknownModel, match="no version '1' in service; there are 3"):
+        answers(node, version="1")
+    assert [(one.version, one.is_ready) for one in node.index()] == [
+        ("1", False),
+        ("2", False),
+        ("3", True),
+    ]
+    every = make(models, policy=VersionPolicy.parse("all"))
+    assert [answers(every, version=one) for one in ("", "1", "2", "3")] == [3.0, 1.0, 2.0, 3.0]
+
+
+def test_a_route_file_says_who_answers(make: Callable[..., Standalone], models: Path) -> None:
+    node = make(
+        models,
+        routes="""
+        [routes.linear]
+        targets = {"linear@1" = 600, "linear@2" = 400}
+        versions = "specific:3"
+        fallback = [{rule = {air_time = "features_0 + 20"}}, {constant = {air_time = 7}}]
+        """,
+    )
+    given = [answers(node) for _ in range(200)]
+    assert set(given) == {1.0, 2.0}
+    assert answers(node, version="3") == 3.0
+    assert len(node.runtime.routes["linear"].fallbacks) == 2
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_changed_file_switches_there_and_back_and_a_bad_one_changes_nothing(
+    make: Callable[..., Standalone],
+    models: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def routes(version: object) -> str:
+        return f'[routes.linear]\ntargets = {{"linear@{version}" = 1000}}\n'
+
+    node = make(models, routes=routes(1))
+    node.start()
+    file = tmp_path / "routes.toml"
+    for version in (2, 1):
+        file.write_text(routes(version))
+        wait_for(lambda version=version: answers(node) == version)
+    for bad, message in (
+        ("[routes.linear", "cannot be used"),
+        (routes(9), "there is no linear@9 here; there are linear@1"),
+        ('[routes.linear]\ntargets = {"linear@2" = 10}', "add up to 10"),
+        ('[routes.linear]\ntargets = {"linear" = 1000}', "should be NAME@VERSION"),
+        ('[routes.linear]\ntargets = {"linear@1" = 1000}\nextra = 1', "unknown field"),
+        (routes(2) + "fallback = [{}]", "a fallback should be a package"),
+        (routes(2) + "fallback = [{constant = {}}]", "expected each of its outputs"),
+    ):
+        caplog.clear()
+        file.write_text(bad)
+        wait_for(lambda message=message: message in caplog.text)
+        assert "nothing was changed" in caplog.text
+        assert answers(node) == 1.0
+        assert len(node.runtime.models) == 1
+
+
+def test_models_are_given_up_and_taken_again(
+    make: Callable[..., Standalone], models: Path, builder: Any
+) -> None:
+    node = make(models)
+    node.unload("linear")
+    assert not node.runtime.models
+    assert {one.reason for one in node.index()} == {"not chosen", "unloaded"} - {"not chosen"}
+    newer = models / "linear" / "4" / "model.onnx"
+    newer.parent.mkdir()
+    newer.write_bytes(builder.linear_onnx([4.0, 0.0], 0.0))
+    node.load("linear")
+    assert answers(node) == 4.0
+    newer.write_bytes(b"nothing")
+    assert not node.reload()
+    assert answers(node) == 4.0
+    for ask in (node.load, node.unload):
+        with pytest.raises(UnknownModel, match="there is no model 'other' here; there are linear"):
+            ask("other")
+
+
+def test_what_is_there_twice_or_not_at_all_is_refused(
+    make: Callable[..., Standalone], models: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Conflict, match="linear@1 is there twice"):
+        make(models, models / "linear")
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        make(tmp_path / "nothing.onnx")
