@@ -19,7 +19,6 @@ import psutil
 from gnomon.edge.backoff import Backoff
 from gnomon.edge.installer import Installer
 from gnomon.edge.link import HubLink
-from gnomon.edge.lock import FolderLock
 from gnomon.edge.membership import Membership, hub_time
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.slots import Slots
@@ -32,6 +31,7 @@ from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.files import write_durably
+from gnomon.runtime.lock import FolderLock
 from gnomon.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from types import FrameType
 
 import structlog
 
-from gnomon.edge.lock import FolderLock
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.lock import FolderLock
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.enrolment import Enrolment, EnrolmentServicer
 from gnomon.server.hub.fleet.sync import SyncServicer

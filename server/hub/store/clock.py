@@ -1,20 +1,5 @@
-"""The hub's clock and its identifiers."""
+"""The hub's clock and its identifiers, which builders and nodes mint as well."""
 
-import secrets
-import time
+from gnomon.runtime.ids import new_id, now_ms
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def now_ms() -> int:
-    """Return the time, Unix, in milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-def new_id() -> str:
-    """Return a new ULID: 26 characters that sort by the time of their making.
-
-    Source: https://github.com/ulid/spec (48 bits of milliseconds, 80 random, Crockford base 32).
-    """
-    number = now_ms() << 80 | secrets.randbits(80)
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+__all__ = ["new_id", "now_ms"]

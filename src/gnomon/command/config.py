@@ -15,6 +15,7 @@ SECTIONS = {
     "node": "gnomon.edge.settings:NodeSettings",
     "serve": "gnomon.server.serving.settings:ServeSettings",
     "builder": "gnomon.registry_client:BuilderSettings",
+    "pipeline": "gnomon.run_sender:PipelineSettings",
 }
 
 

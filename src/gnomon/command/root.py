@@ -17,6 +17,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gnomon.command.package:package",
         "Build, inspect, verify, push and pull packages.",
     ),
+    "pipeline": (
+        "gnomon.command.pipeline:pipeline",
+        "Run builds of steps, by hand or by themselves; see what became of them.",
+    ),
     "hub": ("gnomon.command.hub:hub", "Run the hub, and speak with one."),
     "registry": (
         "gnomon.command.registry:registry",

@@ -1,0 +1,294 @@
+"""Builds: steps that hand typed artifacts to each other, each made once and then found again.
+
+A build is a function that takes a `Build` and calls `step` for each part of the work. What a step
+makes is kept under the hash of all that went in: the function's code, its parameters, the contents
+of its files, the artifacts it takes, and the versions of the libraries. So a run that was killed
+goes on after its last step, and a change of anything runs just what depends on it again.
+
+    def build(build: Build) -> None:
+        rows = build.step("rows", load, makes="dataset", file=HERE / "rows.csv")
+        model = build.step("model", train, makes="model", rows=rows, trees=100)
+"""
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from gnomon.pipeline.dataset import DatasetError
+from gnomon.pipeline.environment import code_version
+from gnomon.pipeline.steps.artifacts import Artifact, Kind, folder_digest, load
+from gnomon.pipeline.steps.cache import StepCache
+from gnomon.pipeline.steps.code import code_hash, environment, is_own_code, source_of
+from gnomon.pipeline.steps.record import StepRecord
+from gnomon.runtime.chunks import sha256
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.signing import Signer
+
+__all__ = ["Build", "Observer", "Pipeline", "RefusedBuild", "Rules", "StepChange"]
+
+_SCHEME = 1
+
+
+class RefusedBuild(ConfigurationError):
+    """The rules of the build's risk tier do not let it run as it is."""
+
+    code = "refused_build"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a build must keep: only committed code, only data whose fingerprint is written down."""
+
+    clean_code: bool = False
+    fingerprints: bool = False
+
+    @classmethod
+    def of_tier(cls, risk_tier: str) -> "Rules":
+        """Return what a risk tier asks for."""
+        return cls(clean_code=True, fingerprints=True) if risk_tier == "high" else cls()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A build with a name: the function that does it, and the file in which it is written."""
+
+    name: str
+    function: Callable[["Build"], None]
+    source: Path
+    risk_tier: str = "low"
+    rules: Rules = field(default_factory=Rules)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def all_rules(self) -> Rules:
+        """Return the pipeline's own rules and those of its risk tier."""
+        tier = Rules.of_tier(self.risk_tier)
+        return Rules(
+            clean_code=self.rules.clean_code or tier.clean_code,
+            fingerprints=self.rules.fingerprints or tier.fingerprints,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StepChange:
+    """What an observer is told: a step begins (`running`), or is done, found or failed."""
+
+    name: str
+    state: str
+    seconds: float = 0.0
+
+
+Observer = Callable[[StepChange], None]
+
+
+class Build:
+    """One run of a build, under way."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        parameters: Mapping[str, Any],
+        cache: StepCache,
+        signer: Signer | None,
+        observe: Observer,
+        record: Callable[[StepRecord], None],
+    ) -> None:
+        self.parameters = parameters
+        self._pipeline = pipeline
+        self._rules = pipeline.all_rules
+        self._cache = cache
+        self._signer = signer
+        self._observe = observe
+        self._record = record
+        self._environment = dict(environment())
+        self._names: set[str] = set()
+
+    def step(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        /,
+        *,
+        makes: Kind | str,
+        fingerprint: str = "",
+        **values: Any,
+    ) -> Artifact:
+        """Return what `function(**values)` makes, from the cache where nothing has changed.
+
+        An `Artifact` among the values is handed over as what it holds (a `Dataset`, a dict of
+        metrics, the path of a model or package); a `Path` counts by its content; all else is a
+        parameter. `fingerprint` is what a dataset must have. A function with a parameter `signer`
+        gets the run's, one with `scratch` an empty folder that goes with the step.
+
+        Raises:
+            RefusedBuild: the rules do not let it run.
+            ConfigurationError: two steps bear one name, a value cannot be recorded, or the function
+                returns something of another kind.
+            DatasetError: the dataset has another fingerprint.
+        """
+        kind = _kind(name, makes)
+        if name in self._names:
+            raise ConfigurationError(f"two steps are called {name!r}; name each once")
+        self._names.add(name)
+        self._check_before(name, function, kind, fingerprint)
+        key = self._key(name, function, kind, values)
+        self._observe(StepChange(name, "running"))
+        started = time.monotonic()
+        state, artifact = "failed", None
+        try:
+            artifact = self._cache.find(key, name, kind)
+            found = artifact is not None
+            if artifact is None:
+                artifact = self._make(name, function, kind, key, values)
+            self._check_after(artifact, fingerprint)
+            state = "cached" if found else "done"
+        except ConfigurationError as error:
+            raise type(error)(f"step {name!r}: {error}") from error
+        finally:
+            seconds = time.monotonic() - started
+            self._note(name, kind, key, state, seconds, artifact)
+        return artifact
+
+    def _note(
+        self,
+        name: str,
+        kind: Kind,
+        key: str,
+        state: str,
+        seconds: float,
+        artifact: Artifact | None,
+    ) -> None:
+        self._record(
+            StepRecord(
+                name=name,
+                state=state,
+                seconds=round(seconds, 3),
+                kind=kind.value,
+                key=key,
+                digest=artifact.digest if artifact else "",
+                about=dict(artifact.about) if artifact else {},
+            )
+        )
+        self._observe(StepChange(name, state, seconds))
+
+    def _check_before(
+        self, name: str, function: Callable[..., Any], kind: Kind, fingerprint: str
+    ) -> None:
+        if self._rules.clean_code and is_own_code(function):
+            check_clean(source_of(function))
+        if self._rules.fingerprints and kind is Kind.DATASET and not fingerprint:
+            raise RefusedBuild(
+                f"step {name!r} reads data without a fingerprint, which this build must not; "
+                "write down the fingerprint that they should have (a run without the rule tells it)"
+            )
+
+    def _check_after(self, artifact: Artifact, fingerprint: str) -> None:
+        about = artifact.about
+        if fingerprint and about.get("fingerprint") != fingerprint:
+            raise DatasetError(
+                f"step {artifact.step!r}: the data are others: expected {fingerprint}, "
+                f"got {about.get('fingerprint')} of {about.get('rows')} rows"
+            )
+        if artifact.kind is not Kind.PACKAGE:
+            return
+        if self._rules.clean_code and not about["code_clean"]:
+            raise RefusedBuild(
+                f"the record of {about['name']}@{about['version']} says that its code was not "
+                "clean; commit the recipe and the training code first"
+            )
+        asked = Rules.of_tier(about["risk_tier"])
+        if (asked.clean_code, asked.fingerprints) > (
+            self._rules.clean_code,
+            self._rules.fingerprints,
+        ):
+            raise RefusedBuild(
+                f"{about['name']}@{about['version']} is of risk tier {about['risk_tier']!r}, the "
+                f"build of {self._pipeline.risk_tier!r}; give the build the package's tier"
+            )
+
+    def _key(
+        self, name: str, function: Callable[..., Any], kind: Kind, values: Mapping[str, Any]
+    ) -> str:
+        """Return the hash of all that goes into a step."""
+        signs = "signer" in inspect.signature(function).parameters
+        parts = {
+            "scheme": _SCHEME,
+            "makes": kind.value,
+            "code": code_hash(function),
+            "values": {one: _described(name, one, value) for one, value in values.items()},
+            "environment": self._environment,
+            "signer": self._signer.key_id if self._signer and signs else "",
+            # A package records which code it was made by, committed or not.
+            "versions": [
+                code_version(value)
+                for value in values.values()
+                if kind is Kind.PACKAGE and isinstance(value, Path)
+            ],
+        }
+        return sha256(msgspec.json.encode(parts, order="sorted"))
+
+    def _make(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        kind: Kind,
+        key: str,
+        values: Mapping[str, Any],
+    ) -> Artifact:
+        arguments = {
+            one: load(value) if isinstance(value, Artifact) else value
+            for one, value in values.items()
+        }
+        with TemporaryDirectory(prefix="gnomon-step-") as scratch:
+            given = {"signer": self._signer, "scratch": Path(scratch)}
+            wanted = inspect.signature(function).parameters
+            arguments |= {one: value for one, value in given.items() if one in wanted}
+            return self._cache.keep(key, name, kind, lambda: function(**arguments))
+
+
+def check_clean(source: Path) -> str:
+    """Return the version of the code in a file.
+
+    Raises:
+        RefusedBuild: where it is not committed.
+    """
+    commit, clean = code_version(source)
+    if not clean:
+        raise RefusedBuild(
+            f"{source} is not committed, or tracked files beside it are changed, and this build "
+            "runs committed code only; commit, and run it again"
+        )
+    return commit
+
+
+def _kind(name: str, makes: Kind | str) -> Kind:
+    try:
+        return Kind(makes)
+    except ValueError:
+        known = ", ".join(Kind)
+        raise ConfigurationError(f"step {name!r} makes {makes!r}; use one of {known}") from None
+
+
+def _described(step: str, name: str, value: Any) -> Any:
+    """Return what stands for a value in the key: an artifact's or a file's hash, or itself."""
+    if isinstance(value, Artifact):
+        return {"artifact": value.digest}
+    if isinstance(value, Path):
+        if not value.exists():
+            raise ConfigurationError(f"step {step!r}: {name} {value} does not exist")
+        return {"file": folder_digest(value)}
+    if isinstance(value, list | tuple):
+        return [_described(step, name, one) for one in value]
+    try:
+        return msgspec.to_builtins(value)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"step {step!r}: {name} is a {type(value).__name__}, which cannot be recorded; pass "
+            "plain values, paths, and what other steps made"
+        ) from error

@@ -1,0 +1,101 @@
+"""The steps that every build needs, so that a TOML file can name them: `dataset` and `package`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet
+
+from gnomon.pipeline.dataset import Dataset, DatasetError
+from gnomon.pipeline.recipe_build import build_recipe
+from gnomon.pipeline.recipe_file import Recipe, read_recipe
+from gnomon.pipeline.steps.artifacts import Kind
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import Signer
+
+__all__ = ["BUILT_IN", "dataset", "package"]
+
+
+def dataset(files: Sequence[Path], uri: str = "", missing: Sequence[str] = ("", "NA")) -> Dataset:
+    """Read one dataset from its parts, all CSV or all Parquet; `uri` says where it officially lies.
+
+    Raises:
+        DatasetError: a file cannot be read, or the files are of other kinds.
+    """
+    endings = {file.suffix.lower() for file in files}
+    if endings == {".csv"}:
+        data = Dataset.from_csv(files, missing=missing)
+    elif endings == {".parquet"}:
+        data = Dataset.from_parquet(files)
+    else:
+        shown = ", ".join(file.name for file in files)
+        raise DatasetError(f"files should all end in .csv, or all in .parquet: {shown}")
+    return Dataset(data.table, uri or " ".join(file.name for file in files))
+
+
+def package(
+    recipe: Path,
+    model: Path,
+    data: Dataset,
+    test: Dataset | None = None,
+    version: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    signer: Signer | None,
+    scratch: Path,
+) -> Package:
+    """Build the package that a recipe describes, of a model and data that other steps made.
+
+    They stand in for the files that the recipe names; `version` for the recipe's version.
+    `parameters` join those of the recipe's `[training]`.
+
+    Raises:
+        ConfigurationError: the recipe is wrong, or has test files and no step gives the test data.
+    """
+    read = read_recipe(recipe)
+    if read.test is not None and read.test.files and test is None:
+        raise ConfigurationError(
+            f"{recipe}: test.files are not part of the build; let a step read them and hand them "
+            "over as `test`"
+        )
+    adapted = _adapt(read, scratch, model, data, test)
+    training = msgspec.structs.replace(
+        read.training, parameters={**read.training.parameters, **(parameters or {})}
+    )
+    adapted = msgspec.structs.replace(adapted, version=version or read.version, training=training)
+    return build_recipe(adapted, scratch / "package", signer)
+
+
+def _adapt(
+    recipe: Recipe, scratch: Path, model: Path, data: Dataset, test: Dataset | None
+) -> Recipe:
+    """Return the recipe with other files; the manifest does not record where these lie."""
+    tested = recipe.test
+    if tested is not None and test is not None:
+        files = (_write(test, scratch / "test.parquet"),)
+        tested = msgspec.structs.replace(tested, files=files)
+    table = msgspec.structs.replace(
+        recipe.data,
+        files=(_write(data, scratch / "data.parquet"),),
+        uri=recipe.data.uri or data.uri,
+    )
+    return msgspec.structs.replace(
+        recipe,
+        model=msgspec.structs.replace(recipe.model, file=str(model.resolve())),
+        data=table,
+        test=tested,
+    )
+
+
+def _write(data: Dataset, file: Path) -> str:
+    pyarrow.parquet.write_table(data.table, file)
+    return str(file.resolve())
+
+
+#: Name in a TOML file → the function, and what it makes.
+BUILT_IN: Mapping[str, tuple[Callable[..., Any], Kind]] = {
+    "dataset": (dataset, Kind.DATASET),
+    "package": (package, Kind.PACKAGE),
+}

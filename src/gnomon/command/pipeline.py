@@ -1,0 +1,186 @@
+"""`gnomon pipeline`: run builds of steps, by hand or by themselves, and see what became of them."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gnomon.command.output import console, emit, json_option, readable, table
+from gnomon.command.package_options import FILE, signing_key_option
+from gnomon.command.pipeline_progress import Progress
+from gnomon.command.settings_options import settings_command, take
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.signing import Signer
+
+if TYPE_CHECKING:
+    from gnomon.pipeline.steps.record import RunRecord
+
+
+@click.group()
+def pipeline() -> None:
+    """Run builds of steps, by hand or by themselves, and see what became of them."""
+
+
+@pipeline.command(cls=settings_command("pipeline", "builder"))
+@click.argument("path", metavar="BUILD", type=FILE)
+@click.option(
+    "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="May be repeated."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Put the packages here.")
+@click.option("--publish", is_flag=True, help="Test the packages, attest it, push them to the hub.")
+@click.option("--trigger", default="hand", hidden=True)
+@signing_key_option
+@json_option
+@click.pass_obj
+def run(
+    config_file: str | None,
+    /,
+    path: Path,
+    parameters: tuple[str, ...],
+    out: Path | None,
+    publish: bool,
+    trigger: str,
+    key_file: Path | None,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Run BUILD: a TOML file of steps, or a Python file with a `Pipeline`.
+
+    What has not changed since the last run is not done again, also where that was killed. The run
+    is recorded however it ends; exit code 1 where it did not succeed.
+    """
+    from gnomon.pipeline.steps.file import read_pipeline
+    from gnomon.pipeline.steps.running import find_packages, open_log, run_pipeline
+    from gnomon.publishing import export, publish_all
+    from gnomon.run_sender import send_runs
+
+    settings = take("pipeline", config_file, flags)
+    signer = Signer.load(key_file) if key_file else None
+    if publish and signer is None:
+        raise ConfigurationError("--publish needs --key: a hub takes only what is signed")
+    wanted = read_pipeline(path)
+    with Progress() as progress:
+        record = run_pipeline(
+            wanted,
+            settings.state_folder,
+            trigger=trigger,
+            parameters=dict(map(_parameter, parameters)),
+            signer=signer,
+            observe=progress.show,
+        )
+    folder = out or settings.state_folder / "packages"
+    packages = [export(one, folder) for one in find_packages(record, settings.state_folder)]
+    if publish and signer is not None and record.state == "succeeded":
+        publish_all(packages, signer, take("builder", config_file, flags))
+    unsent = send_runs(open_log(settings.state_folder), settings)
+    payload = {
+        **record.to_dict(),
+        "paths": [str(package) for package in packages],
+        "unsent": unsent,
+    }
+    emit(payload, as_json=as_json, render=lambda: _render(record, packages, unsent))
+    return 0 if record.state == "succeeded" else 1
+
+
+@pipeline.command(cls=settings_command("pipeline"))
+@click.argument("run", metavar="[RUN]", required=False)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@json_option
+@click.pass_obj
+def runs(
+    config_file: str | None, /, run: str | None, limit: int, as_json: bool, **flags: Any
+) -> None:
+    """List the runs recorded here, newest first; with RUN, an id, all that is known of that one."""
+    from gnomon.pipeline.steps.running import open_log
+
+    log = open_log(take("pipeline", config_file, flags).state_folder)
+    found = [one for one in reversed(log.runs()) if run in (None, one.id)][:limit]
+    if run is not None and not found:
+        raise ConfigurationError(f"there is no run {run!r} here")
+    if log.damaged_lines:
+        click.echo(f"{log.damaged_lines} lines of the log cannot be read", err=True)
+    if run is not None:
+        payload: Any = found[0].to_dict()
+        emit(payload, as_json=as_json, render=lambda: _render(found[0], [], ""))
+        return
+    emit([one.to_dict() for one in found], as_json=as_json, render=lambda: _render_runs(found))
+
+
+@pipeline.command(cls=settings_command("pipeline"))
+@click.argument("paths", metavar="BUILD.toml...", nargs=-1, required=True, type=FILE)
+@click.option("--once", is_flag=True, help="Run what is due now, then end.")
+@click.option("--publish", is_flag=True, help="Publish what is built, as `pipeline run` does.")
+@signing_key_option
+@click.pass_obj
+def watch(
+    config_file: str | None,
+    /,
+    paths: tuple[Path, ...],
+    once: bool,
+    publish: bool,
+    key_file: Path | None,
+    **flags: Any,
+) -> None:
+    """Run each BUILD.toml when its [when] says so: on a schedule, or by what the hub knows.
+
+    Each run is a process of its own; one that fails, or is killed, ends nothing but itself.
+    """
+    from gnomon.pipeline_watch import Watch
+
+    options = ["--publish"] if publish else []
+    if key_file is not None:
+        options += ["--key", str(key_file)]
+    settings = take("pipeline", config_file, flags)
+    watching = Watch(paths, settings, options, lambda text: click.echo(text, err=True))
+    watching.check()
+    while not once:
+        time.sleep(watching.pause_seconds())
+        watching.check()
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    """Return name and value; a value that is JSON counts as that, all else as text."""
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise ConfigurationError(f"{text!r} should be NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _render(record: "RunRecord", packages: list[Path], unsent: str) -> None:
+    rows = [
+        [step.name, step.kind, step.state, f"{step.seconds:.1f}", step.digest[:12]]
+        for step in record.steps
+    ]
+    columns = ["step", "makes", "", "seconds", "digest"]
+    console.print(table(f"{record.pipeline}, run {record.id}", columns, rows))
+    for name, value in record.metrics.items():
+        console.print(f"  {name} {value:.4g}")
+    for package in packages:
+        console.print(f"package [bold]{package}[/]")
+    colour = "green" if record.state == "succeeded" else "red"
+    console.print(f"[{colour}]{record.state}[/]", record.error, markup=True, highlight=False)
+    if unsent:
+        console.print(f"[yellow]the hub will hear of it later:[/] {unsent}")
+
+
+def _render_runs(records: "list[RunRecord]") -> None:
+    rows = [
+        [
+            one.id,
+            one.pipeline,
+            one.trigger,
+            one.state,
+            readable("started_at", one.started_at),
+            "" if one.ended_at is None else f"{(one.ended_at - one.started_at) / 1e3:.1f}",
+            ", ".join(f"{made['name']}@{made['version']}" for made in one.packages),
+            one.error[:80],
+        ]
+        for one in records
+    ]
+    columns = ["run", "pipeline", "by", "", "started", "seconds", "made", "why"]
+    console.print(table("Runs", columns, rows))

@@ -1,0 +1,134 @@
+"""Watches when pipelines are due, and runs each in a process of its own, whatever becomes of it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from gnomon.hub_client import HubClient
+from gnomon.pipeline.steps.file import read_when
+from gnomon.pipeline.steps.triggers import Facts, Seen, Triggers, When
+from gnomon.run_sender import PipelineSettings
+from gnomon.runtime.errors import ConfigurationError, GnomonError
+from gnomon.runtime.files import write_durably
+
+__all__ = ["Watch", "ask_hub"]
+
+_STATE = "triggers.json"
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    path: Path
+    when: When
+    triggers: Triggers
+
+
+class Watch:
+    """Pipelines that run by themselves."""
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        settings: PipelineSettings,
+        options: Sequence[str],
+        say: Callable[[str], None],
+    ) -> None:
+        """Read when each is due; `options` are further flags of `gnomon pipeline run`.
+
+        Raises:
+            ConfigurationError: a file is wrong, says nothing of when, or needs a hub to be asked.
+        """
+        self._settings = settings
+        self._options = tuple(options)
+        self._say = say
+        self._state = settings.state_folder / _STATE
+        settings.state_folder.mkdir(parents=True, exist_ok=True)
+        seen = self._read_state()
+        self._watched = [self._watch(path.resolve(), seen) for path in files]
+
+    def check(self) -> int:
+        """Run what is due now, and return how many that were."""
+        due = 0
+        for one in self._watched:
+            reason = one.triggers.due(time.time(), self._facts(one.when))
+            # Seen before it runs: what ends this process must not make it run for ever.
+            self._write_state()
+            if reason:
+                due += 1
+                self._run(one.path, reason)
+        return due
+
+    def pause_seconds(self) -> float:
+        """Return how long nothing will be due, at most a minute."""
+        times = [one.triggers.next_time() for one in self._watched]
+        pauses = [moment - time.time() for moment in times if moment is not None]
+        if any(one.when.asks_hub for one in self._watched):
+            pauses.append(self._settings.poll_seconds)
+        return max(0.0, min([*pauses, _LONGEST_PAUSE_SECONDS]))
+
+    def _watch(self, path: Path, seen: dict[str, Seen]) -> _Watched:
+        when = read_when(path)
+        if not when.cron and not when.asks_hub:
+            raise ConfigurationError(f"{path} has no [when]: give it cron, labels or alerts")
+        if when.asks_hub and not self._settings.url:
+            raise ConfigurationError(f"{path} waits for what a hub knows; give --url")
+        return _Watched(path, when, Triggers(when, seen.get(str(path), Seen(at=time.time()))))
+
+    def _run(self, path: Path, reason: str) -> None:
+        self._say(f"{path}: {reason}")
+        settings = self._settings
+        command = [sys.executable, "-m", "gnomon", "pipeline", "run", str(path)]
+        command += ["--trigger", reason, "--state-folder", str(settings.state_folder)]
+        if settings.url:
+            command += ["--url", settings.url]
+        # Everybody may read a command line, but not an environment.
+        secret = {"GNOMON_PIPELINE_API_KEY": settings.api_key} if settings.api_key else {}
+        done = subprocess.run([*command, *self._options], env=os.environ | secret, check=False)
+        self._say(f"{path}: ended with {done.returncode}")
+
+    def _facts(self, when: When) -> Facts | None:
+        if not when.asks_hub:
+            return None
+        try:
+            with HubClient(self._settings.url, api_key=self._settings.api_key or None) as client:
+                return ask_hub(client, when)
+        except GnomonError as error:
+            self._say(f"the hub does not tell whether something has happened: {error}")
+            return None
+
+    def _read_state(self) -> dict[str, Seen]:
+        try:
+            return msgspec.json.decode(self._state.read_bytes(), type=dict[str, Seen])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError) as error:
+            raise ConfigurationError(
+                f"{self._state} cannot be read: {error}; remove it to begin anew"
+            ) from error
+
+    def _write_state(self) -> None:
+        kept = self._read_state() | {str(one.path): one.triggers.seen for one in self._watched}
+        write_durably(self._state, msgspec.json.encode(kept))
+
+
+def ask_hub(client: HubClient, when: When) -> Facts:
+    """Return what the hub knows of what a pipeline waits for.
+
+    Raises:
+        GnomonError: the hub cannot be reached or does not say.
+    """
+    labels, alerts = 0, []
+    if when.labels is not None:
+        losses = client.get(f"models/{when.labels.model}/losses")
+        labels = sum(int(one["count"]) for one in losses)
+    if when.alerts is not None:
+        listed = client.get("alerts", model=when.alerts.model)
+        alerts = sorted((str(one["id"]), str(one["kind"])) for one in listed)
+    return Facts(labels=labels, alerts=alerts)

@@ -1,0 +1,65 @@
+"""From a build to the registry: test each package, attest the outcome, push it."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from gnomon.registry_client import BuilderSettings, RegistryClient
+from gnomon.runtime import layout
+from gnomon.runtime.errors import Conflict, PackageError
+from gnomon.runtime.files import sync_folder
+from gnomon.runtime.manifest import decode_manifest
+from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.trial import Report, attest, try_package
+
+__all__ = ["export", "publish_all"]
+
+
+def export(package: Path, folder: Path) -> Path:
+    """Copy a package to `folder/name-version-format` and return that; it may be there already.
+
+    Raises:
+        Conflict: another package lies there.
+    """
+    content = (package / layout.MANIFEST).read_bytes()
+    manifest = decode_manifest(content)
+    target = folder / f"{manifest.name}-{manifest.version}-{manifest.format}"
+    if target.exists():
+        if (target / layout.MANIFEST).read_bytes() != content:
+            raise Conflict(
+                f"{target} holds another build of {manifest.reference}; a version never changes: "
+                "give the build another version"
+            )
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{target.name}.{uuid4().hex}.new"
+    try:
+        shutil.copytree(package, temporary)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(folder)
+    return target
+
+
+def publish_all(packages: Sequence[Path], signer: Signer, settings: BuilderSettings) -> None:
+    """Give each package its test deployment, attest it, and push what passed.
+
+    Raises:
+        PackageError: a package failed; it and those after it are not pushed.
+        HubUnavailable: the hub cannot be reached; publishing again goes on where it broke off.
+    """
+    trust = TrustStore([signer.public_key])
+    with RegistryClient(settings) as registry:
+        for path in packages:
+            report = try_package(path, trust)
+            attest(report, path, signer)
+            _refuse_failed(report)
+            registry.push(registry.open(path))
+
+
+def _refuse_failed(report: Report) -> None:
+    failed = [f"{check.name}: {check.detail}" for check in report.checks if not check.passed]
+    if failed:
+        raise PackageError(f"{report.package} failed its test deployment: {'; '.join(failed)}")
