@@ -8,19 +8,19 @@ watching health.
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.lanes import Served
 from gnomon.server.serving.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.eligible import native_lanes
-from gnomon.server.serving.native.loop import Loop, Queue, missing_library
-from gnomon.server.serving.native.table import Table
+from gnomon.server.serving.native.loop import Call, missing_library
 from gnomon.server.serving.native_calls import NativeCalls
+from gnomon.server.serving.native_loops import Loops
 from gnomon.server.serving.settings import DoorSettings
 
 _log = logging.getLogger(__name__)
@@ -34,8 +34,6 @@ _LIMITS: Mapping[str, float] = {
     "header_seconds": 10.0,
     "idle_seconds": 600.0,
 }
-#: A model that usually takes longer runs beside the loop.
-_SLOW_SECONDS = 0.002
 _BACKLOG = 1_024
 
 
@@ -51,7 +49,7 @@ def why_not(settings: DoorSettings) -> str | None:
 
 
 class NativeDoor:
-    """One listening port, its loop's thread and the threads that answer for Python.
+    """One listening port, its loops' threads and the threads that answer for Python.
 
     `limits` replace some of the loop's own, for tests.
 
@@ -75,11 +73,9 @@ class NativeDoor:
         self._runtime = handler.runtime
         admission = admission or make_admission(settings, handler)
         self._calls = NativeCalls(handler, admission, settings.message_bytes)
-        self._table = Table(_SLOW_SECONDS)
-        self._queue = Queue(round(self._limits["waiting_calls"]))
+        self._loops = Loops(settings.loops or _usable_cores(), self._bounds())
         self._served: Mapping[str, Served] = {}
-        self._loop: Loop | None = None
-        self._threads: list[threading.Thread] = []
+        self._is_open = False
 
     async def open(self) -> str:
         """Listen; return the address as `host:port`.
@@ -95,24 +91,30 @@ class NativeDoor:
             raise ConfigurationError(f"the door cannot open on {host}:{port}: {error}") from error
         bound = listener.getsockname()[1]
         self._runtime.watch(self._publish)
-        self._loop = Loop(listener, self._table, self._queue, self._bounds(), self._calls.streaming)
-        self._start(self._loop)
+        self._loops.start(listener, self._calls.streaming)
+        for number in range(self._settings.threads):
+            name = f"native-door-{number}"
+            threading.Thread(target=self._answer, name=name, daemon=True).start()
+        self._is_open = True
         return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
 
     async def close(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
-        if self._loop is None:
+        if not self._is_open:
             return
-        self._loop.drain(grace_seconds)
-        running = asyncio.get_running_loop()
-        await running.run_in_executor(None, self._threads[0].join)
+        await asyncio.to_thread(self._loops.drain, grace_seconds)
         self._runtime.unwatch(self._publish)
-        self._table.publish({})
+        self._loops.publish({})
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Return what the loop has counted, and what became of requests for predictions."""
-        return {**(self._loop.counts if self._loop else {}), **self._table.reasons}
+        """Return what the loops have counted, and what became of requests for predictions."""
+        return self._loops.counts
+
+    @property
+    def counts_by_loop(self) -> Sequence[Mapping[str, int]]:
+        """Return what each loop has counted."""
+        return self._loops.counts_by_loop
 
     def _bounds(self) -> Mapping[str, float]:
         settings = self._settings
@@ -123,25 +125,21 @@ class NativeDoor:
         }
         return {**own, **self._limits}
 
-    def _start(self, loop: Loop) -> None:
-        threads = [threading.Thread(target=loop.run, name="native-door", daemon=True)]
-        for number in range(self._settings.threads):
-            name = f"native-door-{number}"
-            threads.append(threading.Thread(target=self._answer, name=name, daemon=True))
-        for thread in threads:
-            thread.start()
-        self._threads = threads
-
     def _publish(self, served: Mapping[str, Served]) -> None:
         self._served = served
-        self._table.publish(native_lanes(served))
+        self._loops.publish(served)
 
     def _answer(self) -> None:
-        """Answer what the loop does not, until it has ended."""
-        while (call := self._queue.take()) is not None:
-            self._calls.answer(call)
-            # Counters of an interval that has ended meanwhile count on in the present one.
-            now = time.time()
-            for served in self._served.values():
-                if served.only is not None:
-                    served.only.series.arm(now)
+        self._loops.answer(self._answer_one)
+
+    def _answer_one(self, call: Call) -> None:
+        self._calls.answer(call)
+        # Counters of an interval that has ended meanwhile count on in the present one.
+        now = time.time()
+        for served in self._served.values():
+            if served.only is not None:
+                served.only.series.arm(now)
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,6 +12,7 @@ DOORS = ("auto", "native", "grpcio")
 #: Where a port is set so, its door stays shut.
 NO_PORT = -1
 _LIMITS = (
+    "loops",
     "requests_per_second",
     "burst",
     "concurrent_requests",
@@ -41,6 +42,7 @@ class DoorSettings:
     message_bytes: int = 16 << 20
     concurrent_streams: int = 64
     threads: int = 4
+    loops: int = 0
     keys_file: Path | None = None
     requests_per_second: float = 0.0
     burst: int = 0

@@ -53,17 +53,21 @@ class Queue:
 class Loop:
     """Serves a listening socket, which it takes over; requests go to the table first.
 
-    `streaming` are the paths of streaming methods. Raises `OSError` where libnghttp2 is missing.
+    Without a listener it serves what a loop that it joins hands over. All loops of a ring have one
+    queue; each runs in a thread of its own, with a table of its own. `streaming` are the paths of
+    streaming methods. Raises `OSError` where libnghttp2 is missing.
     """
 
     def __init__(
         self,
-        listener: socket.socket,
+        listener: socket.socket | None,
         table: Table,
         queue: Queue,
         settings: Mapping[str, float],
         streaming: Iterable[str] = (),
     ) -> None: ...
+    def join(self, other: Loop) -> None:
+        """Take a share of the other's connections; before either runs."""
     def run(self) -> None:
         """Serve until drained."""
     def drain(self, grace_seconds: float) -> None:

@@ -55,6 +55,7 @@ cdef extern from "transport.h":
     loop* loop_new(
         int, const limits*, queue*, const char*, answer_function, void*
     ) nogil
+    void loop_join(loop*, loop*) nogil
     void loop_free(loop*) nogil
     void loop_run(loop*) nogil
     void loop_drain(loop*, uint64_t) nogil
@@ -262,10 +263,13 @@ cdef class Loop:
             raise OSError(missing)
         self._table, self._queue, self._streaming = table, queue, {}
         self._paths = b"".join(path.encode() + b"\0" for path in streaming) + b"\0"
-        listener.setblocking(False)
-        # From here on the descriptor is the loop's.
+        cdef int descriptor = -1
+        if listener is not None:
+            listener.setblocking(False)
+            # From here on the descriptor is the loop's.
+            descriptor = listener.detach()
         self._loop = loop_new(
-            listener.detach(), &bounds, &queue._queue, self._paths,
+            descriptor, &bounds, &queue._queue, self._paths,
             <answer_function><void*>table_answer, <void*>table
         )
         if self._loop == NULL:
@@ -279,6 +283,10 @@ cdef class Loop:
         if not self._has_run:
             queue_leave(&self._queue._queue)
         loop_free(self._loop)
+
+    def join(self, Loop other not None):
+        """Take a share of the other's connections; before either runs."""
+        loop_join(self._loop, other._loop)
 
     def run(self):
         """Serve until drained."""

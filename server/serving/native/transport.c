@@ -47,6 +47,7 @@ struct loop *loop_new(int listener, const struct limits *limits, struct queue *q
     struct loop *loop = calloc(1, sizeof *loop);
     if (!loop) return NULL;
     loop->queue = queue;
+    loop->sibling = loop;
     loop->streaming = streaming;
     loop->limits = *limits;
     loop->listener = listener;
@@ -64,6 +65,17 @@ struct loop *loop_new(int listener, const struct limits *limits, struct queue *q
     return loop;
 }
 
+void loop_join(struct loop *loop, struct loop *other) {
+    loop->sibling = other->sibling;
+    other->sibling = loop;
+}
+
+static void count_load(struct loop *loop, int more) {
+    pthread_mutex_lock(&loop->queue->lock);
+    loop->load += more;
+    pthread_mutex_unlock(&loop->queue->lock);
+}
+
 static void connection_close(struct connection *connection) {
     struct loop *loop = connection->loop;
     while (connection->calls) call_end(connection->calls);
@@ -73,6 +85,7 @@ static void connection_close(struct connection *connection) {
     else loop->connections = connection->next;
     if (connection->next) connection->next->previous = connection->previous;
     loop->connection_count--;
+    count_load(loop, -1);
     loop->held -= connection->pending.size;
     free(connection->pending.data);
     free(connection);
@@ -82,6 +95,7 @@ static void connection_open(struct loop *loop, int socket) {
     struct connection *connection = calloc(1, sizeof *connection);
     int yes = 1;
     if (!connection) {
+        count_load(loop, -1);
         close(socket);
         return;
     }
@@ -103,6 +117,56 @@ static void connection_open(struct loop *loop, int socket) {
     connection_flush(connection);
 }
 
+/* Choose the loop for a connection, and count it there; NULL where there are too many. */
+static struct loop *place(struct loop *loop) {
+    struct loop *best = loop;
+    int total = 0;
+    pthread_mutex_lock(&loop->queue->lock);
+    struct loop *one = loop;
+    do {
+        total += one->load;
+        if (one->load < best->load) best = one;
+        one = one->sibling;
+    } while (one != loop);
+    /* What is about to end keeps what comes last to itself. */
+    if (loop->state != LOOP_OPEN) best = loop;
+    if (total >= loop->limits.connections) best = NULL;
+    else best->load++;
+    pthread_mutex_unlock(&loop->queue->lock);
+    return best;
+}
+
+static void hand_over(struct loop *loop, int socket) {
+    struct arrival *arrival = malloc(sizeof *arrival);
+    if (!arrival) {
+        count_load(loop, -1);
+        close(socket);
+        return;
+    }
+    arrival->socket = socket;
+    pthread_mutex_lock(&loop->queue->lock);
+    arrival->next = loop->arrivals;
+    loop->arrivals = arrival;
+    pthread_mutex_unlock(&loop->queue->lock);
+    wake_loop(loop);
+}
+
+static struct arrival *take_arrivals(struct loop *loop) {
+    pthread_mutex_lock(&loop->queue->lock);
+    struct arrival *first = loop->arrivals;
+    loop->arrivals = NULL;
+    pthread_mutex_unlock(&loop->queue->lock);
+    return first;
+}
+
+static void open_arrivals(struct loop *loop) {
+    for (struct arrival *one = take_arrivals(loop), *next; one; one = next) {
+        next = one->next;
+        connection_open(loop, one->socket);
+        free(one);
+    }
+}
+
 static void accept_all(struct loop *loop) {
     for (;;) {
         int socket = accept4(loop->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -115,12 +179,15 @@ static void accept_all(struct loop *loop) {
             }
             return;
         }
-        if (loop->connection_count >= loop->limits.connections) {
+        struct loop *owner = place(loop);
+        if (!owner) {
             loop->counts.dropped_connections++;
             close(socket);
-            continue;
+        } else if (owner == loop) {
+            connection_open(loop, socket);
+        } else {
+            hand_over(owner, socket);
         }
-        connection_open(loop, socket);
     }
 }
 
@@ -355,7 +422,10 @@ static void stop_listening(struct loop *loop) {
 static void change_state(struct loop *loop, enum loop_state state) {
     loop->state = state;
     loop->state_since = loop->now;
-    if (state == LOOP_NOTICED) stop_listening(loop);
+    if (state == LOOP_NOTICED) {
+        stop_listening(loop);
+        open_arrivals(loop);
+    }
     for (struct connection *one = loop->connections, *next; one; one = next) {
         next = one->next;
         if (state == LOOP_NOTICED) {
@@ -415,6 +485,7 @@ void loop_run(struct loop *loop) {
             }
         }
         if (has_answers) {
+            open_arrivals(loop);
             take_done(loop);
             take_news(loop);
         }
@@ -436,6 +507,11 @@ void loop_drain(struct loop *loop, uint64_t grace_nanoseconds) {
 
 void loop_free(struct loop *loop) {
     while (loop->connections) connection_close(loop->connections);
+    for (struct arrival *one = take_arrivals(loop), *next; one; one = next) {
+        next = one->next;
+        close(one->socket);
+        free(one);
+    }
     for (struct call *call = loop->done, *next; call; call = next) {
         next = call->next;
         call_free(loop, call);

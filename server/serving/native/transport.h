@@ -3,7 +3,10 @@
  * The loop's thread never holds the interpreter's lock. A complete request is shown to `answer`,
  * which answers it at once or declines; what it declines waits in a queue for Python's threads,
  * which hand the answer back. Loops share one queue; only what is under its lock is shared between
- * threads. */
+ * threads.
+ *
+ * One loop of a ring listens, and hands each connection to the loop that has the fewest: clients of
+ * gRPC keep few connections for long, which the kernel's choice by port numbers spreads badly. */
 #ifndef GNOMON_TRANSPORT_H
 #define GNOMON_TRANSPORT_H
 
@@ -143,6 +146,12 @@ struct counts {
     uint64_t answered, declined, refused, connections, dropped_connections;
 };
 
+/* A connection that another loop has accepted. */
+struct arrival {
+    struct arrival *next;
+    int socket;
+};
+
 /* Calls that wait for Python, of all loops. */
 struct queue {
     pthread_mutex_t lock;
@@ -174,8 +183,11 @@ struct loop {
     uint8_t read_buffer[READ_BYTES];
     uint8_t write_buffer[READ_BYTES + FRAME_BYTES];
 
+    struct loop *sibling; /* the next of its ring; itself where it is alone */
     struct queue *queue;
     /* Under the queue's lock. */
+    struct arrival *arrivals;
+    int load; /* connections, and those that are to arrive */
     struct call *done; /* handed back */
     struct call *news; /* streaming calls to look at */
     int drain_asked;
@@ -183,9 +195,11 @@ struct loop {
 };
 
 /* transport.c */
-/* `streaming` stays the caller's, and must outlive the loop. */
+/* The listener is -1 for a loop that is given its connections. `streaming` stays the caller's, and must outlive the loop. */
 struct loop *loop_new(int listener, const struct limits *limits, struct queue *queue,
                       const char *streaming, answer_function answer, void *context);
+/* Before either runs: put a loop into another's ring. */
+void loop_join(struct loop *loop, struct loop *other);
 void loop_free(struct loop *loop);
 /* Serve until `loop_drain` was asked for and everything has ended. */
 void loop_run(struct loop *loop);

@@ -1,0 +1,73 @@
+"""The loops behind one door: a thread and a table for each, one queue for what Python answers."""
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from gnomon.runtime.lanes import Served
+from gnomon.server.serving.native.eligible import native_lanes
+from gnomon.server.serving.native.loop import Call, Loop, Queue
+from gnomon.server.serving.native.table import Table
+
+#: A model that usually takes longer runs beside the loop.
+_SLOW_SECONDS = 0.002
+
+
+class Loops:
+    """Some loops. `bounds` are what each bears; those in bytes are of the whole door."""
+
+    def __init__(self, count: int, bounds: Mapping[str, float]) -> None:
+        self._bounds = {**bounds, "total_bytes": bounds["total_bytes"] / count}
+        self._tables = [Table(_SLOW_SECONDS) for _ in range(count)]
+        self._queue = Queue(round(bounds["waiting_calls"]))
+        self._loops: list[Loop] = []
+        self._threads: list[threading.Thread] = []
+
+    def start(self, listener: socket.socket, streaming: Iterable[str]) -> None:
+        """Serve a listening socket in threads of their own, until `drain`."""
+        paths = tuple(streaming)
+        for table in self._tables:
+            source = None if self._loops else listener
+            self._loops.append(Loop(source, table, self._queue, self._bounds, paths))
+            self._loops[-1].join(self._loops[0])
+        for number, loop in enumerate(self._loops):
+            name = f"native-loop-{number}"
+            thread = threading.Thread(target=loop.run, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def answer(self, answer: Callable[[Call], None]) -> None:
+        """Answer what the loops do not, until all have ended; for any number of threads."""
+        while (call := self._queue.take()) is not None:
+            answer(call)
+
+    def publish(self, served: Mapping[str, Served]) -> None:
+        """Serve these routes from now on; when it returns, no call is on the old ones."""
+        for table in self._tables:
+            # Lanes have buffers of their own, so each loop has its own lanes; the counters behind
+            # them are shared.
+            table.publish(native_lanes(served))
+
+    def drain(self, grace_seconds: float) -> None:
+        """End in two steps; returns when all has ended, at the latest after the grace."""
+        # The one that listens comes first, so that the others are handed nothing once they end.
+        for loop in self._loops:
+            loop.drain(grace_seconds)
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return what the loops have counted, and what became of requests for predictions."""
+        total: Counter[str] = Counter()
+        for counts in self.counts_by_loop:
+            total.update(counts)
+        for table in self._tables:
+            total.update(table.reasons)
+        return total
+
+    @property
+    def counts_by_loop(self) -> Sequence[Mapping[str, int]]:
+        """Return what each loop has counted."""
+        return [loop.counts for loop in self._loops]
