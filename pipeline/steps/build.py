@@ -11,6 +11,7 @@ goes on after its last step, and a change of anything runs just what depends on 
 """
 
 import inspect
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from gnomon.pipeline.steps.code import code_hash, environment, is_own_code, sour
 from gnomon.pipeline.steps.record import StepRecord
 from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.manifest import NAME_PATTERN
 from gnomon.runtime.signing import Signer
 
 __all__ = ["Build", "Observer", "Pipeline", "RefusedBuild", "Rules", "StepChange"]
@@ -64,6 +66,13 @@ class Pipeline:
     risk_tier: str = "low"
     rules: Rules = field(default_factory=Rules)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is not plain."""
+        if not re.fullmatch(NAME_PATTERN, self.name):
+            raise ConfigurationError(
+                f"{self.source}: the pipeline's name {self.name[:80]!r} should match {NAME_PATTERN}"
+            )
 
     @property
     def all_rules(self) -> Rules:

@@ -28,6 +28,8 @@ __all__ = ["find_packages", "open_log", "run_pipeline"]
 
 _CACHE = "cache"
 _LOG_CHARACTERS = 32_000
+_ERROR_CHARACTERS = 8_000
+_TRIGGER_CHARACTERS = 200
 
 
 def run_pipeline(
@@ -95,7 +97,7 @@ def _begin(pipeline: Pipeline, trigger: str, given: Mapping[str, Any]) -> RunRec
     return RunRecord(
         id=run,
         pipeline=pipeline.name,
-        trigger=trigger,
+        trigger=trigger[:_TRIGGER_CHARACTERS],
         state=RunState.RUNNING,
         started_at=started_at,
         parameters=msgspec.to_builtins(parameters),
@@ -150,7 +152,7 @@ class _Attempt:
             state=state,
             ended_at=now_ms(),
             steps=tuple(self._steps),
-            error=error,
+            error=error[:_ERROR_CHARACTERS],
             log=self._said.text,
         )
 

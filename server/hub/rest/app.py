@@ -12,6 +12,7 @@ from gnomon.server.hub.rest.monitor import monitor_router
 from gnomon.server.hub.rest.nodes import nodes_router
 from gnomon.server.hub.rest.registry import registry_router
 from gnomon.server.hub.rest.rollouts import rollouts_router
+from gnomon.server.hub.rest.runs import runs_router
 from gnomon.server.hub.rest.versions import versions_router
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.web.pages import web_router
@@ -20,6 +21,7 @@ from gnomon.server.rest import docs, problems
 API = (
     registry_router,
     versions_router,
+    runs_router,
     nodes_router,
     environments_router,
     audit_router,

@@ -131,6 +131,34 @@ version = Table(
     ),
 )
 
+#: One run of a build, whether it succeeded or not, as its builder recorded it.
+run = Table(
+    "run",
+    metadata,
+    _id(),
+    _name("pipeline"),
+    Column("trigger", StorableText(255), nullable=False),
+    Column("state", StorableText(16), nullable=False),  # succeeded, failed, refused, interrupted
+    _time("started_at"),
+    _time("ended_at"),
+    Column("code_version", StorableText(255), nullable=False),
+    Column("code_clean", Boolean, nullable=False),
+    Column("error", StorableText, nullable=False),
+    _name("reporter"),
+    _time("received_at"),
+    _digest("hash"),  # of the record: tells a run that is sent again from another of the same id
+    Column("record", JSON, nullable=False),
+    Index(None, "pipeline", "id"),
+)
+
+#: The packages that runs made; a digest may come out of several.
+run_package = Table(
+    "run_package",
+    metadata,
+    _digest(primary_key=True),
+    Column("run", StorableText(26), primary_key=True),
+)
+
 #: A name of a person's own for a version of a model; moves from version to version.
 alias = Table(
     "alias",

@@ -12,7 +12,7 @@ from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import BATCH
-from gnomon.server.hub.versions import aliases, tags
+from gnomon.server.hub.versions import aliases, runs, tags
 
 _DATE_CHARACTERS = len("2026-03-01")
 _DAY_MS = 86_400_000
@@ -183,6 +183,7 @@ def lineage(connection: Connection, model: str, version: str) -> dict[str, Any]:
             "others": _siblings(connection, packages[0].dataset, pair),
         },
         "run": run,
+        "runs": runs.that_made(connection, [row.digest for row in packages]),
         "packages": [{name: row._mapping[name] for name in kept} for row in packages],
         "placements": _placements(connection, pair),
         "rollouts": _rollouts(connection, pair),

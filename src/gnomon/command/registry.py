@@ -7,6 +7,7 @@ import click
 from gnomon.command.client_options import client_options, given
 from gnomon.command.output import console, emit, readable, render_list, table
 from gnomon.command.references import split_reference
+from gnomon.command.registry_runs import runs
 from gnomon.hub_client import HubClient
 from gnomon.runtime.errors import ConfigurationError
 
@@ -172,7 +173,7 @@ def _render_lineage(payload: dict[str, Any]) -> None:
         f"[bold]{payload['model']}@{payload['version']}[/] {', '.join(payload['aliases'])}\n"
         f"data {dataset['uri']} {dataset['fingerprint']}\ncode {run.get('code_version')}"
     )
-    for title in ("packages", "placements", "rollouts", "nodes"):
+    for title in ("runs", "packages", "placements", "rollouts", "nodes"):
         render_list(title.capitalize(), payload[title])
 
 
@@ -205,3 +206,6 @@ def _render_at(when: str, payload: list[dict[str, Any]]) -> None:
         if model["rollouts"]:
             render_list("Rolled out", model["rollouts"])
         render_list("Rows that nodes counted", model["counted"])
+
+
+registry.add_command(runs)

@@ -1,0 +1,141 @@
+"""Runs of builds, as builders record them: where versions come from, and what failed on the way.
+
+A run is known by its own ULID and recorded once it has ended, so a record that is sent again
+changes nothing, and one that contradicts what is there is refused.
+"""
+
+import json
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, insert, select
+
+from gnomon.runtime.chunks import sha256
+from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.runtime.ids import ID_PATTERN
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.dialect import insert_into
+
+_RUN = schema.run.c
+_PACKAGE = schema.run_package.c
+_LISTED = (
+    _RUN.id,
+    _RUN.pipeline,
+    _RUN.trigger,
+    _RUN.state,
+    _RUN.started_at,
+    _RUN.ended_at,
+    _RUN.code_version,
+    _RUN.code_clean,
+    _RUN.error,
+    _RUN.reporter,
+)
+
+_Text = Annotated[str, Field(max_length=255)]
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Instant = Annotated[int, Field(ge=0, lt=1 << 53)]
+
+
+class RunPackage(BaseModel):
+    """A package that a run made."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: _Text
+    version: _Text
+    format: _Text
+    digest: _Digest
+
+
+class RunRecord(BaseModel):
+    """What a builder says of a run that has ended; times are Unix milliseconds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, Field(pattern=ID_PATTERN)]
+    pipeline: Annotated[str, Field(min_length=1, max_length=64)]
+    trigger: _Text
+    state: Literal["succeeded", "failed", "refused", "interrupted"]
+    started_at: _Instant
+    ended_at: _Instant
+    parameters: dict[str, Any] = {}
+    code_version: _Text = ""
+    code_clean: bool = False
+    environment: dict[str, str] = {}
+    steps: Annotated[list[dict[str, Any]], Field(max_length=1_000)] = []
+    metrics: dict[str, float] = {}
+    datasets: Annotated[list[dict[str, Any]], Field(max_length=1_000)] = []
+    packages: Annotated[list[RunPackage], Field(max_length=1_000)] = []
+    error: Annotated[str, Field(max_length=16_000)] = ""
+    log: Annotated[str, Field(max_length=64_000)] = ""
+
+
+def record(change: Change, run: RunRecord) -> bool:
+    """Record a run in the caller's change; return whether it is new.
+
+    Raises:
+        Conflict: where a run of this id is there, and is another.
+    """
+    plain = run.model_dump(mode="json")
+    written_hash = sha256(json.dumps(plain, sort_keys=True).encode())
+    known = change.execute(select(_RUN.hash).where(_RUN.id == run.id)).scalar_one_or_none()
+    if known == written_hash:
+        return False
+    if known is not None:
+        raise Conflict(f"run {run.id} is recorded already, and otherwise; a run never changes")
+    columns = {column.name for column in _LISTED} - {"reporter"}
+    change.execute(
+        insert(schema.run).values(
+            **{name: plain[name] for name in columns},
+            reporter=change.actor,
+            received_at=now_ms(),
+            hash=written_hash,
+            record=plain,
+        )
+    )
+    for package in run.packages:
+        change.execute(
+            insert_into(change.connection, schema.run_package)
+            .values(digest=package.digest, run=run.id)
+            .on_conflict_do_nothing()
+        )
+    detail = {"run": run.id, "state": run.state, "packages": [one.digest for one in run.packages]}
+    change.audit("record_run", run.pipeline, detail)
+    return True
+
+
+def find(
+    connection: Connection, pipeline: str | None, state: str | None, before: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return runs without their details, newest first, those before the id `before` if given."""
+    wanted = select(*_LISTED).order_by(_RUN.id.desc()).limit(limit)
+    for column, value in ((_RUN.pipeline, pipeline), (_RUN.state, state)):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    if before is not None:
+        wanted = wanted.where(_RUN.id < before)
+    return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def get(connection: Connection, run: str) -> dict[str, Any]:
+    """Return all that is known of a run.
+
+    Raises:
+        UnknownModel: where there is none of this id.
+    """
+    row = connection.execute(
+        select(_RUN.record, _RUN.reporter, _RUN.received_at).where(_RUN.id == run)
+    ).one_or_none()
+    if row is None:
+        raise UnknownModel(f"there is no run {run[:80]!r}")
+    return {**row.record, "reporter": row.reporter, "received_at": row.received_at}
+
+
+def that_made(connection: Connection, digests: Collection[str]) -> list[dict[str, Any]]:
+    """Return the runs that packages of these digests came out of, oldest first."""
+    wanted = select(_PACKAGE.run).where(_PACKAGE.digest.in_(list(digests)))
+    rows = connection.execute(select(*_LISTED).where(_RUN.id.in_(wanted)).order_by(_RUN.id))
+    return [dict(row) for row in rows.mappings()]
