@@ -6,7 +6,12 @@
     fallback = ["eta@1", {rule = {air_time = "distance / 7.5 + 20"}}, {constant = {air_time = 120}}]
     versions = "all"
 
-A model that has no table here is served as if there were no file.
+    [models.eta]
+    batching = {max_rows = 64, max_delay_seconds = 0.002}
+    instances = 2
+
+A model that has no table here is served as if there were no file; what a `[models.NAME]` says holds
+for all its versions, whatever their manifests say.
 """
 
 import re
@@ -19,7 +24,7 @@ import msgspec
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.fallbacks import ConstantFallback, Fallback, PackageFallback, RuleFallback
-from gnomon.runtime.manifest import NAME_PATTERN
+from gnomon.runtime.manifest import NAME_PATTERN, Batching, Deployment
 
 _BYTES_LIMIT = 1 << 20
 
@@ -53,10 +58,30 @@ class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return tuple(_link(one, digests) for one in self.fallback)
 
 
+class ModelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One `[models.NAME]`: settings in the stead of those in the manifests."""
+
+    batching: Batching | None = None
+    instances: int | None = None
+
+    def over(self, deployment: Deployment) -> Deployment:
+        """Return a manifest's settings with these in their stead.
+
+        Raises:
+            ConfigurationError: one is out of range.
+        """
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value}
+        try:
+            return msgspec.structs.replace(deployment, **given)
+        except ValueError as error:
+            raise ConfigurationError(f"[models]: {error}") from error
+
+
 class RouteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of the file."""
 
     routes: dict[str, RouteTable] = {}
+    models: dict[str, ModelTable] = {}
 
 
 def read_routes(path: Path | None) -> RouteFile:

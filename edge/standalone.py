@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from gnomon.edge.repository import Repository
-from gnomon.edge.route_file import RouteTable, read_routes
+from gnomon.edge.route_file import ModelTable, RouteFile, RouteTable, read_routes
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.watching import FileWatch
@@ -206,7 +206,8 @@ class Standalone:
 
     def _apply(self) -> None:
         """Put into service what paths and route file say, and give up what they no longer do."""
-        tables = self._tables()
+        file = read_routes(self._routes_file)
+        tables = self._tables(file)
         versions = {name: self._versions(name, table) for name, table in tables.items()}
         needed = {
             reference: None
@@ -219,15 +220,17 @@ class Standalone:
         try:
             for package in packages.values():
                 if package.digest not in self.runtime.models:
-                    self.runtime.load(package, check_golden=True)
+                    table = file.models.get(package.manifest.name, ModelTable())
+                    deployment = table.over(package.manifest.deployment)
+                    self.runtime.load(package, check_golden=True, deployment=deployment)
             self.runtime.apply(routes)
         finally:
             self._tidy()
         self._digests = digests
 
-    def _tables(self) -> dict[str, RouteTable]:
+    def _tables(self, file: RouteFile) -> dict[str, RouteTable]:
         """Return a table for each route: the file's, or the newest version of the model."""
-        tables = dict(read_routes(self._routes_file).routes)
+        tables = dict(file.routes)
         for name in self._repository.names:
             if name not in tables:
                 versions = self._policy.choose(self._repository.versions(name))

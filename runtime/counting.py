@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from gnomon.runtime.series import Broken, Example, Outcome, Series
 
 #: Longer identities of requests are refused: they are kept, sampled, and joined to labels.
 REQUEST_ID_LIMIT = 256
+
+
+class Apart(NamedTuple):
+    """Calls that one run answered: whose each row is, and the nanoseconds that it took."""
+
+    ids: Sequence[str]
+    latencies: Sequence[int]
 
 
 def moment_of(
@@ -67,11 +74,11 @@ def count_columns(
     columns: Mapping[str, Any],
     batch: Batch,
     outcome: Outcome,
-    ids: Sequence[str] | None = None,
+    apart: Apart | None = None,
 ) -> None:
     """Count the rows of one request; a request without rows counts as one.
 
-    `ids` are the rows' own, where they do not follow from the request's.
+    `apart` where each row is a call of its own.
     """
     inputs = batch.input_columns
     if inputs is None or len(inputs) == 0:
@@ -80,11 +87,12 @@ def count_columns(
     values: list[tuple[str, float]] = []
     if outcome.code == ANSWERED_CODE and batch.output_columns is not None:
         numbers = batch.output_columns.values(0).tolist()
-        identities = ids or row_ids(outcome.request_id, len(numbers))
+        identities = apart.ids if apart else row_ids(outcome.request_id, len(numbers))
         pairs = zip(identities, numbers, strict=True)
         values = [(identity, number) for identity, number in pairs if number == number]
     broken = _broken(model, batch.violations, batch.output_violations)
-    series.count_columns(outcome, inputs, batch.output_columns, values, broken)
+    latencies = apart.latencies if apart else None
+    series.count_columns(outcome, inputs, batch.output_columns, values, broken, latencies)
 
 
 def rows_of(columns: Mapping[str, Any]) -> int:

@@ -11,6 +11,8 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
+import numpy as np
+
 from gnomon.core.window import ANSWERED_CODE
 from gnomon.runtime import clock, counting
 from gnomon.runtime.asking import ask_shadows, shadow_row
@@ -28,12 +30,14 @@ Answer = Prediction | GnomonError
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One row and what belongs to it; the fields are the arguments of `Runtime.predict`."""
+    """One row and what belongs to it; the first four are the arguments of `Runtime.predict`."""
 
     row: Mapping[str, Any]
     request_id: str
     key: str | None = None
     at: datetime | float | None = None
+    #: `perf_counter_ns` of the call; 0: it begins with the run.
+    started: int = 0
 
 
 def ask_rows(
@@ -91,32 +95,38 @@ def _answer(
     broken = batch.violations is not None or batch.output_violations is not None
     if batch.code != ANSWERED_CODE or broken:
         return {}
-    latency = perf_counter_ns() - started
+    now = perf_counter_ns()
+    latencies = [now - (ask.started or started) for ask in gathered]
     moments = list(places.values())
-    outcome = Outcome(ANSWERED_CODE, latency, moments[0], gathered[0].request_id)
+    outcome = Outcome(ANSWERED_CODE, latencies[0], moments[0], gathered[0].request_id)
     ids = [ask.request_id for ask in gathered]
-    counting.count_columns(lane.model, lane.series, columns, batch, outcome, ids)
+    apart = counting.Apart(ids, latencies)
+    counting.count_columns(lane.model, lane.series, columns, batch, outcome, apart)
     if lane.shadows:
         for ask, moment in zip(gathered, moments, strict=True):
             job = partial(shadow_row, dict(ask.row), moment, ask.request_id)
             ask_shadows(lane, shadows, ask.request_id, job)
-    predictions = _predictions(lane.model, batch, ids, latency)
+    predictions = _predictions(lane.model, batch, ids, latencies)
     return dict(zip(places, predictions, strict=True))
 
 
 def _predictions(
-    model: Model, batch: Batch, ids: Sequence[str], latency: int
+    model: Model, batch: Batch, ids: Sequence[str], latencies: Sequence[int]
 ) -> Iterator[Prediction]:
     names = list(batch.outputs)
     rows = zip(*(batch.outputs[name].tolist() for name in names), strict=True)
-    for request_id, values in zip(ids, rows, strict=True):
+    for request_id, latency, values in zip(ids, latencies, rows, strict=True):
         outputs = dict(zip(names, values, strict=True))
         yield Prediction(
             outputs, model.name, model.version, model.digest, request_id, (), None, latency
         )
 
 
-def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the rows' values by field; None where a row has no such field."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+    columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+    for name, values in columns.items():
+        if all(isinstance(value, np.ndarray) for value in values):
+            columns[name] = np.array(values)
+    return columns

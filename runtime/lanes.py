@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gnomon.runtime import routes
 from gnomon.runtime.errors import UnknownModel
+from gnomon.runtime.manifest import Batching
 from gnomon.runtime.model import Model
 from gnomon.runtime.recorder import Recorder
 from gnomon.runtime.routes import Route
@@ -34,6 +35,17 @@ class Served:
     lanes: Mapping[str, Lane]
     only: Lane | None
     versions: Mapping[str, Lane]
+
+    @property
+    def batching(self) -> Batching | None:
+        """Return how the route's rows are gathered, if they are: as the first target that says."""
+        found = (lane.model.batching for lane in self.lanes.values())
+        return next((one for one in found if one is not None), None)
+
+    @property
+    def instances(self) -> int:
+        """Return how many runs of the engine can be under way at once."""
+        return max(lane.model.instances for lane in self.lanes.values())
 
     def lane(self, key: str | None, version: str = "") -> Lane | None:
         """Return the lane that a call takes; None where it asks for a version that is not here."""

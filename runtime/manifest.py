@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from gnomon.runtime.errors import PackageError
 
@@ -64,12 +65,41 @@ class Needs(_Record, frozen=True, kw_only=True):
     runtime_version: str = ""
 
 
+class Batching(_Record, frozen=True, kw_only=True):
+    """How rows of different callers are gathered for one run of the engine.
+
+    At most `max_rows` go together, and none waits for others longer than `max_delay_seconds`.
+    """
+
+    max_rows: int = 64
+    max_delay_seconds: float = 0.001
+
+    def __post_init__(self) -> None:
+        """Refuse what would gather nothing or hold calls up."""
+        if not 1 < self.max_rows <= 4_096 or not 0 <= self.max_delay_seconds <= 1:
+            raise ValueError(
+                f"batching of {self.max_rows} rows within {self.max_delay_seconds} s; expected 2 "
+                "to 4096 rows within 0 to 1 s"
+            )
+
+
 class Deployment(_Record, frozen=True, kw_only=True):
-    """Settings of the package in service."""
+    """Settings of the package in service.
+
+    What came after the first release is written only where it is set, so that older packages keep
+    their digests.
+    """
 
     window_seconds: int = 86_400
     sample_permille: int = 1_000
     warm_up_runs: int = 3
+    batching: Batching | UnsetType = UNSET
+    instances: int | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse a number of instances that is none."""
+        if self.instances is not UNSET and not 1 <= self.instances <= 64:
+            raise ValueError(f"instances should be 1 to 64, got {self.instances}")
 
 
 class Reproducibility(_Record, frozen=True, kw_only=True):

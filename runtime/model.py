@@ -13,9 +13,11 @@ from gnomon.core.packing import Packing
 from gnomon.core.row import Columns
 from gnomon.core.violations import Violations
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE
-from gnomon.runtime.engines import Engine, EngineClosed, RowRunner, load_engine
+from gnomon.runtime.engines import Engine, EngineClosed, RowRunner
+from gnomon.runtime.engines.pool import load_instances
 from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
 from gnomon.runtime.explaining import bad_output, refusal
+from gnomon.runtime.manifest import Batching, Deployment
 from gnomon.runtime.outputs import OutputReader, repair_columns, repair_row
 from gnomon.runtime.package import Package
 
@@ -84,13 +86,19 @@ class Batch:
 class Model:
     """One loaded package. Threads may share it; it records nothing.
 
+    `deployment` replaces the manifest's settings; `batching` is how its rows are gathered, if they
+    are.
+
     Raises:
         EngineError: the engine cannot load the model.
         PackageError: the profile's contract or the packing contradicts itself.
     """
 
-    def __init__(self, package: Package) -> None:
+    def __init__(self, package: Package, deployment: Deployment | None = None) -> None:
         self.package = package
+        self.deployment = deployment or package.manifest.deployment
+        self.batching: Batching | None = self.deployment.batching or None
+        self.instances = self.deployment.instances or 1
         self.digest = package.digest
         self.name = package.manifest.name
         self.version = package.manifest.version
@@ -106,7 +114,7 @@ class Model:
         self._reader = OutputReader(self.reference, profile.outputs)
         self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
         self._idle: list[Workspace] = []
-        self.engine: Engine = load_engine(manifest.format, package.read_model(), manifest)
+        self.engine: Engine = load_instances(package.read_model(), manifest, self.instances)
 
     def borrow(self) -> Workspace:
         """Return a workspace for one thread; give it back with `give_back`."""
@@ -232,7 +240,7 @@ class Model:
         Raises:
             EngineError: the engine fails on one.
         """
-        for _ in range(self.package.manifest.deployment.warm_up_runs):
+        for _ in range(self.deployment.warm_up_runs):
             for row in self.package.golden.rows:
                 work = self.borrow()
                 self.answer_row(row, work)

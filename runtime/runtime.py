@@ -9,14 +9,18 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
+from gnomon.runtime import worth
 from gnomon.runtime.asking import ask_columns, ask_row
+from gnomon.runtime.batching import Batcher
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import Conflict, GnomonError, NotReady, UnknownModel
 from gnomon.runtime.gathering import Answer, Ask, ask_rows
 from gnomon.runtime.lanes import Lane, Served, make_ready
+from gnomon.runtime.manifest import Deployment
 from gnomon.runtime.model import Model
 from gnomon.runtime.package import Package
 from gnomon.runtime.prediction import Prediction, Predictions
@@ -45,13 +49,22 @@ class Runtime:
         # Both are replaced as a whole, never changed: who reads them needs no lock.
         self._models: Mapping[str, Model] = {}
         self._served: Mapping[str, Served] = {}
+        self._batchers: Mapping[str, Batcher] = {}
         self._watchers: tuple[Callable[[Mapping[str, Served]], None], ...] = ()
         self._closed = False
         self._prefix = secrets.token_hex(6)
         self._counter = itertools.count(1)
 
-    def load(self, package: Package, *, check_golden: bool = False) -> Model:
+    def load(
+        self,
+        package: Package,
+        *,
+        check_golden: bool = False,
+        deployment: Deployment | None = None,
+    ) -> Model:
         """Make a package ready to answer; loading a digest again returns what is there.
+
+        `deployment` replaces the settings in its manifest.
 
         Raises:
             EngineError: the engine cannot load or run it.
@@ -61,10 +74,11 @@ class Runtime:
         with self._control:
             self._check_open()
             loaded = self._models.get(package.digest)
-            model = loaded or Model(package)
+            model = loaded or Model(package, deployment)
             try:
                 if loaded is None:
                     model.warm_up()
+                    worth.decide(model)
                 if check_golden:
                     package.golden.check(model)
             except BaseException:
@@ -165,21 +179,21 @@ class Runtime:
         Raises:
             UnknownModel: there is no such route, or no such version on it.
             InvalidInput: the row breaks the contract; `details` has an entry a violation.
+            Overloaded: too many rows wait to be gathered with others.
             EngineError: the engine failed, and no fallback of the route could answer.
             InvalidOutput: the answer breaks its contract, and no fallback could answer.
             NotReady: the runtime is closed.
         """
         started = perf_counter_ns()
         request_id = self._identity() if request_id is None else str(request_id)
-        while True:
-            served = self._served
-            lane = self._lane(served, route, key, version)
-            try:
-                return ask_row(lane, self._shadows, row, request_id, at, started)
-            except EngineClosed:
-                # Unloaded between look-up and call: there are new routes to look at.
-                if served is self._served:
-                    raise
+        ask = Ask(row, request_id, key, at, started)
+        batcher = self._batchers.get(route)
+        if batcher is None or version:
+            return self._alone(route, ask, version)
+        answer = batcher.ask(ask)
+        if isinstance(answer, GnomonError):
+            raise answer
+        return answer
 
     def predict_columns(
         self,
@@ -221,9 +235,7 @@ class Runtime:
 
         def alone(ask: Ask) -> Answer:
             try:
-                return self.predict(
-                    route, ask.row, request_id=ask.request_id, key=ask.key, at=ask.at
-                )
+                return self._alone(route, ask)
             except GnomonError as error:
                 return error
 
@@ -252,8 +264,27 @@ class Runtime:
             for model in self._models.values():
                 model.close()
 
+    def _alone(self, route: str, ask: Ask, version: str = "") -> Prediction:
+        """Answer one row by itself; raises as `predict`."""
+        started = ask.started or perf_counter_ns()
+        while True:
+            served = self._served
+            lane = self._lane(served, route, ask.key, version)
+            try:
+                return ask_row(lane, self._shadows, ask.row, ask.request_id, ask.at, started)
+            except EngineClosed:
+                # Unloaded between look-up and call: there are new routes to look at.
+                if served is self._served:
+                    raise
+
     def _serve(self, served: Mapping[str, Served]) -> None:
         self._served = served
+        # Who waits in one of the old ones is answered by its own thread, on the new routes.
+        self._batchers = {
+            name: Batcher(one.batching, partial(self.predict_rows, name), runs=one.instances)
+            for name, one in served.items()
+            if one.batching is not None
+        }
         for changed in self._watchers:
             changed(served)
 

@@ -177,14 +177,22 @@ class Series:
         outputs: Columns | None,
         values: Sequence[tuple[str, float]],
         broken: Sequence[Broken] = (),
+        latencies: Sequence[int] | None = None,
     ) -> None:
-        """Count the rows of one request; `values` are the request and first output of each row."""
+        """Count the rows of one request; `values` are the request and first output of each row.
+
+        `latencies` where each row is a request of its own.
+        """
         with self._lock:
             window = self._window(outcome.moment)
             window.update_columns(inputs)
             if outputs is not None:
                 window.update_output_columns(outputs)
-            window.observe(outcome.code, outcome.latency_ns, len(inputs))
+            if latencies is None:
+                window.observe(outcome.code, outcome.latency_ns, len(inputs))
+            else:
+                for latency_ns in latencies:
+                    window.observe(outcome.code, latency_ns, 1)
             for request_id, value in values:
                 if self._is_sampled(request_id):
                     self._sample(request_id, outcome.moment, value)

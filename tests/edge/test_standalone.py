@@ -157,3 +157,17 @@ def test_what_is_there_twice_or_not_at_all_is_refused(
         make(models, models / "linear")
     with pytest.raises(ConfigurationError, match="does not exist"):
         make(tmp_path / "nothing.onnx")
+
+
+def test_a_route_file_sets_how_a_model_runs(
+    make: Callable[..., Standalone], models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = "[models.linear]\nbatching = {max_rows = 8}\ninstances = 2"
+    with caplog.at_level(logging.INFO):
+        node = make(models, routes=table)
+    (model,) = node.runtime.models.values()
+    assert model.instances == 2
+    assert "linear@3 is not batched" in caplog.text
+    for bad, message in (("instances = 99", "1 to 64"), ("batching = {max_rows = 0}", "2 to 4096")):
+        with pytest.raises(ConfigurationError, match=message):
+            make(models, routes=f"[models.linear]\n{bad}")

@@ -46,6 +46,8 @@ def _lane(name: str, served: Served) -> Lane:
         raise ValueError("it has several targets")
     if lane.shadows:
         raise ValueError("it has shadows")
+    if served.batching is not None:
+        raise ValueError("its rows are gathered with those of other calls")
     model = lane.model
     if not isinstance(model.engine, NativeOnnxEngine):
         raise ValueError("its engine is not ONNX Runtime's C interface")
