@@ -8,14 +8,15 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 
-def dense_network(layers: Sequence[int], output: str) -> bytes:
-    """Return dense layers with ReLU between them; weights are random, but always the same.
+def dense_network(layers: Sequence[int], output: str, seed: int = 5) -> bytes:
+    """Return dense layers with ReLU between them; a seed's random weights are always the same.
 
     Args:
         layers: units of each layer, the input's `features` first.
         output: name of the tensor (N, layers[-1]) that comes out.
+        seed: of the weights.
     """
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     nodes, constants, source = [], [], "features"
     for index, (width, units) in enumerate(pairwise(layers)):
         is_last = index == len(layers) - 2

@@ -18,6 +18,7 @@ COMPARISONS = {
 EVALUATIONS = {
     "drift": "gnomon.bench.drift",
     "registry": "gnomon.bench.registry",
+    "kills": "gnomon.bench.kills",
 }
 
 
