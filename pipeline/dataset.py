@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gnomon.pipeline.fingerprint import DatasetError, fingerprint, row_hashes
+from gnomon.pipeline.sql_table import query_table, query_uri
 
 __all__ = ["Dataset", "DatasetError", "Split"]
 
@@ -52,6 +54,16 @@ class Dataset:
         """Read one CSV file or several parts of one; `missing` are the texts for no value."""
         options = pa.csv.ConvertOptions(null_values=list(missing), strings_can_be_null=True)
         return cls._read(paths, lambda path: pa.csv.read_csv(path, convert_options=options))
+
+    @classmethod
+    def from_arrow(cls, paths: Paths) -> "Dataset":
+        """Read one Arrow file (or stream: `.arrows`) or several parts of one dataset."""
+        return cls._read(paths, _read_arrow)
+
+    @classmethod
+    def from_sql(cls, query: str, url: str, variable: str) -> "Dataset":
+        """Read the rows of a query; see `gnomon.pipeline.sql_table`."""
+        return cls(query_table(query, url, variable), query_uri(query, variable))
 
     @classmethod
     def _read(cls, paths: Paths, reader: Any) -> "Dataset":
@@ -141,6 +153,13 @@ class Split:
             "test_rows": len(self.test),
             "test_fingerprint": self.test.fingerprint,
         }
+
+
+def _read_arrow(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as file:
+        if path.suffix.lower() == ".arrows":
+            return pa.ipc.open_stream(file).read_all()
+        return pa.ipc.open_file(file).read_all()
 
 
 def _to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:

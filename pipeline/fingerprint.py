@@ -7,7 +7,7 @@ order and keeps the collision resistance of the hash: an equal fingerprint for o
 collision of SHA-256 or BLAKE2b. Adding the row hashes up modulo 2^256 would need no sorting, but
 collisions of such sums cost about 2^32 steps (Wagner, "A Generalized Birthday Problem", 2002), and
 sums wide enough to be safe (Bellare and Micciancio, 1997) take 2 kB of hash a row. Sorted hashes
-take 32 bytes of memory a row.
+take 32 bytes of memory a row, up to `KEPT_ROWS`; beyond, they lie in files of like hashes.
 
 What counts as the same value: 5 and 5.0 (a column of whole numbers becomes one of floats where
 values are missing); null and NaN; 0.0 and −0.0; equal instants in whatever unit and time zone (one
@@ -16,31 +16,26 @@ missing text is not a missing number: a column without any value counts as its d
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gnomon.runtime.errors import Fault, GnomonError
+from gnomon.core.row_hash import hash_rows, sort_rows
+from gnomon.pipeline.row_encoding import DatasetError, encode_rows
 
-__all__ = ["DatasetError", "fingerprint", "row_hashes"]
+__all__ = ["KEPT_ROWS", "DatasetError", "RowCollector", "fingerprint", "row_hashes"]
 
 HASH_BYTES = 32
 SCHEME = "rows-1"
+#: So many hashes are held in memory (128 MB) before they are laid out in files.
+KEPT_ROWS = 1 << 22
 
-_BATCH_ROWS = 1 << 16
-#: The tag tells a cell's width, so that no two different rows are written alike.
-_MISSING, _INTEGER, _FLOAT, _TEXT, _BOOL, _INSTANT, _MISSING_TEXT = range(7)
-
-
-class DatasetError(GnomonError):
-    """A dataset cannot be read, fingerprinted or split as was asked."""
-
-    fault: ClassVar[Fault] = Fault.CALLER
-    code: ClassVar[str] = "configuration"
+_BATCH_ROWS = 1 << 14
+_FILES = 256
 
 
 def row_hashes(table: pa.Table) -> NDArray[np.void]:
@@ -56,119 +51,89 @@ def row_hashes(table: pa.Table) -> NDArray[np.void]:
     if len(set(names)) != len(names):
         raise DatasetError(f"column names must differ, got: {', '.join(names)}")
     parts = [
-        _hash_batch([(name, batch.column(name)) for name in names], batch.num_rows)
+        hash_rows(encode_rows([(name, batch.column(name)) for name in names], batch.num_rows))
         for batch in table.to_batches(max_chunksize=_BATCH_ROWS)
     ]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=f"V{HASH_BYTES}")
+    hashes = np.concatenate(parts) if names and parts else np.empty((0, HASH_BYTES), np.uint8)
+    return hashes.view(f"V{HASH_BYTES}").reshape(-1)
 
 
 def fingerprint(column_names: Iterable[str], hashes: NDArray[np.void]) -> str:
     """Return `rows-1:` and 64 hexadecimal digits for the multiset of rows with these hashes."""
+    return _finish(column_names, len(hashes), [sort_rows(_bytes(hashes))])
+
+
+class RowCollector:
+    """Takes the hashes of rows as they come, and gives the fingerprint of all of them.
+
+    Beyond `kept_rows` they go to 256 temporary files by their first byte, which are sorted one
+    after the other: memory for a 256th of them is enough. Use as a context; it removes the files.
+
+    Raises:
+        DatasetError: there is no room for the files.
+    """
+
+    def __init__(self, kept_rows: int = KEPT_ROWS) -> None:
+        self.rows = 0
+        self._kept_rows = kept_rows
+        self._kept: list[NDArray[np.uint8]] = []
+        self._kept_count = 0
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> "RowCollector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def add(self, hashes: NDArray[np.void]) -> None:
+        """Take more hashes."""
+        self._kept.append(_bytes(hashes))
+        self._kept_count += len(hashes)
+        self.rows += len(hashes)
+        if self._kept_count > self._kept_rows:
+            self._spill()
+
+    def finish(self, column_names: Iterable[str]) -> str:
+        """Return the fingerprint of all rows that were added."""
+        if self._folder is None:
+            return _finish(column_names, self.rows, [sort_rows(self._take())])
+        self._spill()
+        return _finish(column_names, self.rows, self._read_sorted(Path(self._folder.name)))
+
+    def _take(self) -> NDArray[np.uint8]:
+        taken = np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *self._kept])
+        self._kept, self._kept_count = [], 0
+        return taken
+
+    def _spill(self) -> None:
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="gnomon-rows-")
+        ordered = sort_rows(self._take())
+        ends = np.searchsorted(ordered[:, 0], np.arange(_FILES), side="right")
+        try:
+            for first, part in enumerate(np.split(ordered, ends[:-1])):
+                if len(part):
+                    with Path(self._folder.name, f"{first:02x}").open("ab") as file:
+                        file.write(part.tobytes())
+        except OSError as error:
+            raise DatasetError(f"{self.rows} row hashes cannot be laid aside: {error}") from error
+
+    def _read_sorted(self, folder: Path) -> Iterator[NDArray[np.uint8]]:
+        for file in sorted(folder.iterdir()):
+            yield sort_rows(np.fromfile(file, np.uint8).reshape(-1, HASH_BYTES), skip=8)
+
+
+def _finish(column_names: Iterable[str], rows: int, parts: Iterable[NDArray[np.uint8]]) -> str:
     total = hashlib.sha256()
     for name in sorted(column_names):
         total.update(len(name.encode()).to_bytes(8, "little") + name.encode())
-    total.update(len(hashes).to_bytes(8, "little"))
-    words = np.ascontiguousarray(hashes).view(">u8").reshape(-1, HASH_BYTES // 8)
-    order = np.lexsort(words.T[::-1])
-    total.update(words[order].tobytes())
+    total.update(rows.to_bytes(8, "little"))
+    for part in parts:
+        total.update(part.data)
     return f"{SCHEME}:{total.hexdigest()}"
 
 
-def _hash_batch(columns: Sequence[tuple[str, pa.Array]], rows: int) -> NDArray[np.void]:
-    encoded = [_encode(name, column) for name, column in columns]
-    matrix = np.concatenate([np.empty((rows, 0), np.uint8), *encoded], axis=1)
-    width, data = matrix.shape[1], matrix.tobytes()
-    digests = b"".join(
-        hashlib.blake2b(data[start : start + width], digest_size=HASH_BYTES).digest()
-        for start in range(0, rows * width, width or 1)
-    )
-    return np.frombuffer(digests, dtype=f"V{HASH_BYTES}")
-
-
-def _encode(name: str, column: pa.Array) -> NDArray[np.uint8]:
-    """Return the column's canonical form: a tag byte and a fixed number of bytes a row."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _encode(name, column.dictionary_decode())
-    if pa.types.is_null(kind):
-        return _tagged(_MISSING, np.zeros((len(column), 8), np.uint8), None)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return _encode_text(column)
-    present = np.asarray(pc.is_valid(column))
-    if pa.types.is_boolean(kind):
-        return _tagged(_BOOL, _bytes(_plain(column, pa.int8()).astype("<i8")), present)
-    if pa.types.is_integer(kind):
-        return _encode_integers(column, present)
-    if pa.types.is_floating(kind):
-        return _encode_floats(_plain(column, pa.float64()), present)
-    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind) and not pa.types.is_time(kind):
-        return _tagged(_INSTANT, _bytes(_instants(name, column).astype("<i8")), present)
-    raise DatasetError(
-        f"column {name!r} is of type {kind}; a fingerprint takes numbers, text, bools and times"
-    )
-
-
-def _encode_integers(column: pa.Array, present: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    if pa.types.is_uint64(column.type):
-        values = _plain(column, pa.uint64())
-        if (values[present] > np.iinfo(np.int64).max).any():
-            raise DatasetError("whole numbers above 2**63 - 1 cannot be fingerprinted")
-        return _tagged(_INTEGER, _bytes(values.astype("<i8")), present)
-    return _tagged(_INTEGER, _bytes(_plain(column, pa.int64()).astype("<i8")), present)
-
-
-def _encode_floats(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Write whole numbers as integers do, so that the same data in another type is the same."""
-    present = present & ~np.isnan(values)
-    whole = present & (np.abs(values) < 2.0**63) & (values == np.trunc(values))
-    body = _bytes(values.astype("<f8"))
-    body[whole] = _bytes(values[whole].astype("<i8"))
-    encoded = _tagged(_FLOAT, body, present)
-    encoded[whole, 0] = _INTEGER
-    return encoded
-
-
-def _encode_text(column: pa.Array) -> NDArray[np.uint8]:
-    """Hash each different text once; the rows hold the hashes, so that all have one width."""
-    coded = column.dictionary_encode()
-    texts = coded.dictionary.to_pylist()
-    digests = b"".join(
-        hashlib.blake2b(text.encode(), digest_size=HASH_BYTES).digest() for text in texts
-    )
-    table = np.frombuffer(digests or bytes(HASH_BYTES), np.uint8).reshape(-1, HASH_BYTES)
-    present = np.asarray(pc.is_valid(column))
-    return _tagged(_TEXT, table[_plain(coded.indices, pa.int64())], present)
-
-
-def _instants(name: str, column: pa.Array) -> NDArray[Any]:
-    try:
-        return _plain(column.cast(pa.timestamp("ns", "UTC")), pa.int64())
-    except pa.ArrowInvalid as error:
-        raise DatasetError(
-            f"column {name!r}: a time lies outside the years 1678 to 2261: {error}"
-        ) from error
-
-
-def _plain(column: pa.Array, kind: pa.DataType) -> NDArray[Any]:
-    """Return the values with 0 for what is null."""
-    values = column.cast(kind)
-    if values.null_count:
-        values = pc.fill_null(values, 0)
-    return np.asarray(values)
-
-
-def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a writable view of 8-byte values as rows of bytes."""
-    return np.array(values, copy=True).view(np.uint8).reshape(len(values), 8)
-
-
-def _tagged(
-    tag: int, body: NDArray[np.uint8], present: NDArray[np.bool_] | None
-) -> NDArray[np.uint8]:
-    encoded = np.empty((len(body), 1 + body.shape[1]), np.uint8)
-    encoded[:, 0] = tag
-    encoded[:, 1:] = body
-    if present is not None:
-        encoded[~present] = 0
-        encoded[~present, 0] = _MISSING_TEXT if tag == _TEXT else _MISSING
-    return encoded
+def _bytes(hashes: NDArray[np.void]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, HASH_BYTES)

@@ -1,5 +1,6 @@
 """The data that a recipe names: read, held against its fingerprint, split, put into blocks."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gnomon.pipeline.dataset import Dataset, DatasetError
+from gnomon.pipeline.pieces import ARROW_ENDINGS
 from gnomon.pipeline.recipe_file import Recipe
 
 __all__ = ["RecipeData", "read_data"]
@@ -56,7 +58,7 @@ def read_data(recipe: Recipe) -> RecipeData:
         DatasetError: a file cannot be read, holds nothing, or is not what `data.fingerprint` says.
         ConfigurationError: a column that the recipe names is not there.
     """
-    everything = _read(recipe, recipe.data.files)
+    everything = _query(recipe) if recipe.data.sql else _read(recipe, recipe.data.files)
     expected = recipe.data.fingerprint
     if expected and everything.fingerprint != expected:
         raise DatasetError(
@@ -80,19 +82,35 @@ def read_data(recipe: Recipe) -> RecipeData:
 
 
 def _read(recipe: Recipe, files: tuple[str, ...]) -> Dataset:
-    """Read CSV or Parquet by the files' endings; the URI is theirs as the recipe has it."""
+    """Read tables by the files' endings; the URI is theirs as the recipe has it."""
     paths = [recipe.beside(file) for file in files]
     endings = {path.suffix.lower() for path in paths}
     if endings == {".csv"}:
         data = Dataset.from_csv(paths, missing=recipe.data.missing)
     elif endings == {".parquet"}:
         data = Dataset.from_parquet(paths)
+    elif endings <= set(ARROW_ENDINGS):
+        data = Dataset.from_arrow(paths)
     else:
         shown = ", ".join(files)
-        raise recipe.error(f"data files should all end in .csv, or all in .parquet: {shown}")
+        raise recipe.error(
+            f"data files should all end in .csv, or all in .parquet, or all in .arrow: {shown}"
+        )
     if not len(data):
         raise DatasetError(f"{recipe.path}: there is no row in {', '.join(files)}")
     return Dataset(_with_instants(data.table), recipe.data.uri or " ".join(files))
+
+
+def _query(recipe: Recipe) -> Dataset:
+    """Ask the database that the recipe names by an environment variable."""
+    variable = recipe.data.connection
+    url = os.environ.get(variable, "")
+    if not url:
+        raise recipe.error(f"data.connection: the environment variable {variable!r} is not set")
+    data = Dataset.from_sql(recipe.data.sql, url, variable)
+    if not len(data):
+        raise DatasetError(f"{recipe.path}: the query of data.sql gives no row")
+    return Dataset(_with_instants(data.table), recipe.data.uri or data.uri)
 
 
 def _require(recipe: Recipe, data: Dataset, column: str, where: str) -> None:

@@ -170,8 +170,15 @@ class _Reader:
 
     def data(self, table: Mapping[str, Any]) -> DataTable:
         data = self.convert(table, DataTable, "data")
-        if not data.files:
-            raise self.error("data.files is empty; name at least one CSV or Parquet file")
+        if bool(data.files) == bool(data.sql):
+            raise self.error(
+                "data: give either files (CSV, Parquet or Arrow), or sql and connection"
+            )
+        if bool(data.sql) != bool(data.connection):
+            raise self.error(
+                "data.connection should name the environment variable that holds the URL of the "
+                "database that sql is asked of"
+            )
         return data
 
     def input(self, name: str, table: Mapping[str, Any], packing: PackingTable) -> Input:

@@ -32,10 +32,14 @@ class ModelTable(Table, frozen=True, kw_only=True):
 class DataTable(Table, frozen=True, kw_only=True):
     """The training data. `block` names the column by whose values (or days) rows belong together.
 
-    `uri` says where the data officially lie; `fingerprint`, if given, is what they must have.
+    They are `files`, or the rows of the query `sql`, asked of the database whose URL the
+    environment variable `connection` holds. `uri` says where the data officially lie;
+    `fingerprint`, if given, is what they must have.
     """
 
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    sql: str = ""
+    connection: str = ""
     missing: tuple[str, ...] = ("", "NA")
     block: str = ""
     uri: str = ""

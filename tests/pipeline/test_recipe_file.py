@@ -232,7 +232,7 @@ def test_error_rate_ignores_rows_without_a_label():
         ('version = "2"', "version = 2", "version: Expected `str`, got `int`"),
         ('"model.onnx"', '"model.onnx"\nkind = "x"', "unknown key model.kind; known are file"),
         ('["train.csv"]', '"train.csv"', "data.files: Expected `array`, got `str`"),
-        ('["train.csv"]', "[]", "data.files is empty"),
+        ('["train.csv"]', "[]", "data: give either files"),
         ('["train.csv"]', '["train.txt"]', "should all end in .csv, or all in .parquet"),
         ('["train.csv"]', '["train.csv"]\nblock = "week"', "data.block 'week' is no column"),
         ("distance = {}", "distance = {minimal = 0}", "unknown key inputs.distance.minimal"),

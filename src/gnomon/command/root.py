@@ -21,6 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gnomon.command.pipeline:pipeline",
         "Run builds of steps, by hand or by themselves; see what became of them.",
     ),
+    "dataset": (
+        "gnomon.command.dataset:dataset",
+        "Know data by a fingerprint, and tell what has changed.",
+    ),
     "hub": ("gnomon.command.hub:hub", "Run the hub, and speak with one."),
     "registry": (
         "gnomon.command.registry:registry",

@@ -1,0 +1,121 @@
+"""`gnomon dataset`: know data by a fingerprint, and tell what has changed."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gnomon.command.output import console, emit, json_option
+from gnomon.command.package_options import FILE
+
+if TYPE_CHECKING:
+    from gnomon.pipeline.file_cache import FileCache
+
+_SHOWN = 20
+
+_workers_option = click.option(
+    "--workers", default=os.cpu_count() or 1, show_default=True, help="How many read at a time."
+)
+_cache_option = click.option(
+    "--no-cache", is_flag=True, help="Read all files again, whatever is known of them."
+)
+
+
+@click.group()
+def dataset() -> None:
+    """Know data by a fingerprint, and tell what has changed."""
+
+
+@dataset.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--record", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write it down here."
+)
+@click.option("--missing", default=",NA", show_default=True, help="Texts for no value in CSV.")
+@_workers_option
+@_cache_option
+@json_option
+def fingerprint(
+    paths: tuple[Path, ...],
+    out: Path | None,
+    missing: str,
+    workers: int,
+    no_cache: bool,
+    as_json: bool,
+) -> None:
+    """Fingerprint the table in PATHS (CSV, Parquet, Arrow), or the files in a folder.
+
+    A table's fingerprint is that of its rows: the same in any order, split and format. A folder's
+    is that of its files' names and contents.
+    """
+    from gnomon.pipeline.dataset_record import encode_record, record_dataset
+
+    found = record_dataset(
+        paths,
+        beside=out.parent if out else Path(),
+        missing=missing.split(","),
+        cache=None if no_cache else _cache(),
+        workers=workers,
+    )
+    if out is not None:
+        out.write_bytes(encode_record(found))
+    payload = {
+        "kind": found.kind,
+        "fingerprint": found.fingerprint,
+        "rows": found.rows,
+        "files": len(found.files),
+        "bytes": sum(entry.size for entry in found.files),
+    }
+    what = f"{found.rows:,} rows in " if found.kind == "table" else ""
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(
+            f"[bold]{found.fingerprint}[/]\n{what}{payload['files']:,} files, "
+            f"{payload['bytes']:,} bytes{f' → {out}' if out else ''}"
+        ),
+    )
+
+
+@dataset.command()
+@click.argument("record", type=FILE)
+@_workers_option
+@_cache_option
+@json_option
+def check(record: Path, workers: int, no_cache: bool, as_json: bool) -> int:
+    """Tell which files have changed since RECORD was written; exit with 1 where the data have.
+
+    Files that were split, sorted or written anew with the same rows are told, but are the same
+    data.
+    """
+    from gnomon.pipeline.dataset_record import check_record, decode_record
+
+    changes = check_record(
+        decode_record(record.read_bytes()),
+        record.parent,
+        cache=None if no_cache else _cache(),
+        workers=workers,
+    )
+    files = {"changed": changes.changed, "added": changes.added, "removed": changes.removed}
+    payload = {"same": changes.is_same, "fingerprint": changes.fingerprint, **files}
+
+    def render() -> None:
+        for what, names in files.items():
+            for name in names[:_SHOWN]:
+                console.print(f"{what:8} {name}", markup=False)
+            if len(names) > _SHOWN:
+                console.print(f"{what:8} … {len(names) - _SHOWN:,} more")
+        verdict = "[green]the same data[/]" if changes.is_same else "[red]other data[/]"
+        console.print(f"{verdict} {changes.fingerprint}")
+
+    emit(payload, as_json=as_json, render=render)
+    return 0 if changes.is_same else 1
+
+
+def _cache() -> "FileCache":
+    """Return this user's cache, under `XDG_CACHE_HOME` or `~/.cache`."""
+    from gnomon.pipeline.file_cache import FileCache
+
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return FileCache(Path(home).expanduser() / "gnomon" / "files.sqlite")
