@@ -29,9 +29,13 @@ def cells_effect(cells: Cells, blocks: Cells, cell_count: int, *, ordered: int =
     if block_count < 2:
         return 1.0
     flat = np.bincount(blocks * cell_count + cells, minlength=block_count * cell_count)
-    table: Table = flat.reshape(block_count, cell_count).astype(np.float64)
-    table = table[table.sum(axis=1) > 0]
-    effects = [_spread(table, np.eye(cell_count))]
+    return table_effect(flat.reshape(block_count, cell_count), ordered=ordered)
+
+
+def table_effect(counts: Cells, *, ordered: int = 0) -> float:
+    """Give the design effect of one field from its counts, blocks × cells."""
+    table: Table = counts[counts.sum(axis=1) > 0].astype(np.float64)
+    effects = [_spread(table, np.eye(table.shape[1]))]
     if ordered:
         present = table[:, :ordered]
         present = present[present.sum(axis=1) > 0]
@@ -39,6 +43,12 @@ def cells_effect(cells: Cells, blocks: Cells, cell_count: int, *, ordered: int =
         ranks = np.cumsum(shares) - shares / 2
         effects += [_spread(present, ranks[:, None]), _spread(present, (ranks[:, None] - 0.5) ** 2)]
     return max(1.0, *effects)
+
+
+def signs_effect(counts: Cells) -> float:
+    """Give the design effect of a pair from its concordant and discordant rows, blocks × 2."""
+    table: Table = counts[counts.sum(axis=1) > 0].astype(np.float64)
+    return max(1.0, _spread(table, np.array([[1.0], [-1.0]]))) if len(table) else 1.0
 
 
 def _spread(table: Table, scores: Table) -> float:

@@ -5,31 +5,23 @@ January is no rule for July. So a range gets a margin, and a person who knows be
 part of a field by name.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from gnomon.core.fields import Field, Kind, Rule
+from gnomon.core.fields import Field, Rule
 from gnomon.core.reference import Reference
+from gnomon.pipeline.column_facts import attributes, describe_column
 from gnomon.pipeline.dataset import Dataset, DatasetError
+from gnomon.pipeline.profile_effects import ENOUGH_RUNS, RUNS
 from gnomon.runtime.profile import Profile
 
 __all__ = ["build_profile", "derive_fields", "with_outputs"]
 
 Overrides = Mapping[str, Mapping[str, Any]]
-
-#: A text of more different values than this is free text, not a category.
-_CATEGORIES = 1000
-#: Missing values may become so many times as frequent, and then this much more.
-_MISSING_FACTOR, _MISSING_EXTRA = 2.0, 0.05
-#: Lengths of runs of blocks, in blocks, and how many runs it takes to measure an effect by.
-_RUNS, _ENOUGH_RUNS = (2, 3, 5), 10
 
 
 def derive_fields(
@@ -56,7 +48,13 @@ def derive_fields(
     if unknown:
         raise DatasetError(f"there is no column {unknown[0]!r} to profile")
     return tuple(
-        Field(**{"name": name, **_derive(name, dataset, margin), **overrides.get(name, {})})
+        Field(
+            **{
+                "name": name,
+                **attributes(describe_column(name, dataset.table.column(name)), margin),
+                **overrides.get(name, {}),
+            }
+        )
         for name in names
     )
 
@@ -125,8 +123,8 @@ def _reference(
     if blocks is None:
         return reference
     days, numbers = np.unique(blocks, return_inverse=True)
-    for length in _RUNS:
-        if len(days) >= length * _ENOUGH_RUNS:
+    for length in RUNS:
+        if len(days) >= length * ENOUGH_RUNS:
             runs = Reference.from_columns(
                 fields, columns, bins=bins, blocks=numbers // length, pairs=kept or "none"
             )
@@ -144,49 +142,3 @@ def _with_larger_effects(reference: Reference, other: Reference) -> Reference:
         for one, same in zip(reference.pairs, other.pairs, strict=True)
     )
     return replace(reference, fields=fields, pairs=pairs)
-
-
-def _derive(name: str, dataset: Dataset, margin: float) -> dict[str, Any]:
-    column = dataset.table.column(name)
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
-    if column.null_count == len(column):
-        raise DatasetError(f"column {name!r} holds no value to derive a field from")
-    share = column.null_count / len(column)
-    allowance = min(1.0, share * _MISSING_FACTOR + _MISSING_EXTRA)
-    missing = {"nullable": True, "missing_allowance": round(allowance, 3)} if share else {}
-    return _kind(name, column, margin) | missing
-
-
-def _kind(name: str, column: pa.ChunkedArray, margin: float) -> dict[str, Any]:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _text(column)
-    if pa.types.is_boolean(kind):
-        return {"kind": Kind.BOOL}
-    if pa.types.is_integer(kind):
-        low, high = _range(column, margin)
-        return {"kind": Kind.INT64, "minimum": math.floor(low), "maximum": math.ceil(high)}
-    if pa.types.is_floating(kind):
-        low, high = _range(column, margin)
-        return {"kind": Kind.FLOAT64, "minimum": low, "maximum": high}
-    raise DatasetError(f"column {name!r} is of type {kind}; a field holds numbers, texts or bools")
-
-
-def _text(column: pa.ChunkedArray) -> dict[str, Any]:
-    values = sorted(value for value in pc.unique(column).to_pylist() if value is not None)
-    if len(values) <= _CATEGORIES:
-        return {"kind": Kind.CATEGORY, "allowed": tuple(values)}
-    return {"kind": Kind.STRING, "maximum_length": 2 * max(map(len, values))}
-
-
-def _range(column: pa.ChunkedArray, margin: float) -> tuple[float, float]:
-    found = pc.min_max(column).as_py()
-    low, high = float(found["min"]), float(found["max"])
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise DatasetError("a column with infinite values has no range; clean it first")
-    width = margin * (high - low)
-    return (
-        max(low - width, 0.0) if low >= 0 else low - width,
-        min(high + width, 0.0) if high <= 0 else high + width,
-    )

@@ -44,3 +44,14 @@ def test_a_folder_of_files(tmp_path, capsys):
     (folder / "link").symlink_to("a.png")
     assert run(["dataset", "fingerprint", str(folder)]) == 2
     assert "plain files" in capsys.readouterr().err
+
+
+def test_a_profile_in_one_pass(tmp_path, capsys):
+    data = tmp_path / "a.csv"
+    data.write_text("x,y\n" + "".join(f"{number},a\n" for number in range(50)) + ",b\n")
+    told = ask(capsys, "profile", data, "--workers", 1)
+    assert told["rows"] == 51
+    assert [field["name"] for field in told["fields"]] == ["x", "y"]
+    assert told["reference"]["fields"][1]["counts"] == [50, 1, 0, 0, 0]
+    assert run(["dataset", "profile", str(data), "--columns", "x", "--workers", "1"]) == 0
+    assert "1.96 %" in capsys.readouterr().out

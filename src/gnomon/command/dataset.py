@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.output import console, emit, json_option
+from gnomon.command.output import console, emit, json_option, table
 from gnomon.command.package_options import FILE
 
 if TYPE_CHECKING:
@@ -111,6 +111,61 @@ def check(record: Path, workers: int, no_cache: bool, as_json: bool) -> int:
 
     emit(payload, as_json=as_json, render=render)
     return 0 if changes.is_same else 1
+
+
+@dataset.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--columns", default="", metavar="A,B,…", help="Default: all that make a field.")
+@click.option("--block", default="", help="Column of days (or numbers) that belong together.")
+@click.option("--missing", default=",NA", show_default=True, help="Texts for no value in CSV.")
+@click.option("--cluster", default="", help="Scheduler of a Dask cluster: tcp://host:8786.")
+@_workers_option
+@json_option
+def profile(
+    paths: tuple[Path, ...],
+    columns: str,
+    block: str,
+    missing: str,
+    cluster: str,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Profile the table in PATHS in one pass: the fields that it suggests, and how values lie.
+
+    With --json, fields and reference are those of a package's profile.
+    """
+    from gnomon.pipeline.pieces import table_pieces
+    from gnomon.pipeline.profile_pieces import profile_pieces
+    from gnomon.pipeline.spread import in_processes, on_cluster
+
+    fields, reference = profile_pieces(
+        table_pieces(paths, missing.split(",")),
+        [name.strip() for name in columns.split(",") if name.strip()],
+        block=block,
+        run=on_cluster(cluster) if cluster else in_processes(workers),
+    )
+    payload = {
+        "rows": reference.rows,
+        "fields": [field.to_dict() for field in fields],
+        "reference": reference.to_dict(),
+    }
+
+    def render() -> None:
+        rows = [
+            [
+                field.name,
+                field.kind.value,
+                f"{100 * one.counts[one.missing_cell] / max(reference.rows, 1):.2f} %",
+                f"{one.bins} categories" if one.kind == "category" else f"{one.mean:.6g}",
+                "" if one.kind == "category" else f"{one.minimum:.6g} … {one.maximum:.6g}",
+                f"{one.design_effect:.1f}" if block else "",
+            ]
+            for field, one in zip(fields, reference.fields, strict=True)
+        ]
+        names = ["field", "kind", "missing", "mean", "range", "design effect"]
+        console.print(table(f"{reference.rows:,} rows", names, rows))
+
+    emit(payload, as_json=as_json, render=render)
 
 
 def _cache() -> "FileCache":
