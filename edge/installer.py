@@ -126,8 +126,8 @@ class Installer:
 
     def _warm(self, desired: hub_pb2.DesiredState) -> None:
         for package in desired.packages:
-            model = self._runtime.models[package.digest]
-            model.package.golden.check(model)
+            # Loaded already; one that sleeps is woken.
+            self._runtime.load(self._runtime.models[package.digest].package, check_golden=True)
 
 
 def fetch(slots: Slots, digests: list[str], link: HubLink) -> None:

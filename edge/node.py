@@ -76,7 +76,10 @@ class Node:
             folder / "spool", budget_bytes=settings.spool_bytes, merge=self._merge_windows
         )
         self.runtime = Runtime(
-            SpoolSink(self._spool), checkpoint_seconds=settings.checkpoint_seconds
+            SpoolSink(self._spool),
+            checkpoint_seconds=settings.checkpoint_seconds,
+            idle_unload_seconds=settings.idle_unload_seconds,
+            memory_budget_bytes=settings.memory_budget_bytes,
         )
         self._installer = Installer(slots, self.runtime, engines)
 

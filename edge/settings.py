@@ -37,6 +37,10 @@ class NodeSettings:
     routes_file: Path | None = None
     #: Ed25519 public keys in hex that they must be signed with; empty: unsigned ones are taken.
     trusted_keys: tuple[str, ...] = ()
+    #: A route that nobody asked for so long gives back its engines until the next call; 0: never.
+    idle_unload_seconds: float = 0.0
+    #: What all models together may take of memory; 0: as much as there is.
+    memory_budget_bytes: int = 0
     #: Formats to run, most wanted first; empty: all that are installed.
     engines: tuple[str, ...] = ()
     spool_bytes: int = 64 << 20
@@ -62,6 +66,9 @@ class NodeSettings:
         for name in ("sync_seconds", "upload_seconds", "checkpoint_seconds", "stop_seconds"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
+        for name in ("idle_unload_seconds", "memory_budget_bytes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
         if self.longest_pause_seconds < self.upload_seconds:
             raise ValueError(
                 f"longest_pause_seconds should be at least upload_seconds "

@@ -79,16 +79,23 @@ class Standalone:
         *,
         policy: VersionPolicy | None = None,
         routes_file: Path | None = None,
+        idle_unload_seconds: float = 0.0,
+        memory_budget_bytes: int = 0,
     ) -> None:
         """Open, load and check what is to be served; `trust=None` takes unsigned packages.
 
         Raises:
             PackageError: one is damaged, untrusted, or does not reproduce its golden samples.
             EngineError: one cannot be loaded.
+            MemoryExceeded: the memory budget has no room for one.
             Conflict: two have the same name and version.
             ConfigurationError: nothing is there, or the route file makes no sense.
         """
-        self.runtime = Runtime(_NoHub())
+        self.runtime = Runtime(
+            _NoHub(),
+            idle_unload_seconds=idle_unload_seconds,
+            memory_budget_bytes=memory_budget_bytes,
+        )
         self._name = name
         self._policy = policy or VersionPolicy()
         self._routes_file = routes_file
@@ -305,4 +312,6 @@ def open_node(settings: NodeSettings) -> AnyNode:
         TrustStore(keys) if keys else None,
         policy=VersionPolicy.parse(settings.version_policy),
         routes_file=settings.routes_file,
+        idle_unload_seconds=settings.idle_unload_seconds,
+        memory_budget_bytes=settings.memory_budget_bytes,
     )

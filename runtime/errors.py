@@ -126,6 +126,13 @@ class StorageError(GnomonError):
     code = "storage"
 
 
+class MemoryExceeded(GnomonError):
+    """The memory budget has no room for the model; `details` has what is needed and loaded."""
+
+    fault = Fault.NODE
+    code = "memory"
+
+
 class NotReady(GnomonError):
     """The process is starting or draining."""
 
@@ -149,6 +156,7 @@ WIRE: Mapping[str, tuple[str, int]] = {
     "hub_unavailable": ("UNAVAILABLE", 503),
     "hub": ("INTERNAL", 502),
     "storage": ("RESOURCE_EXHAUSTED", 507),
+    "memory": ("RESOURCE_EXHAUSTED", 507),
     "not_ready": ("UNAVAILABLE", 503),
     "internal": ("INTERNAL", 500),
 }

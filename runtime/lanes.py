@@ -87,3 +87,24 @@ def make_ready(route: Route, models: Mapping[str, Model], recorder: Recorder) ->
     # Two formats of one version answer alike; the first of them is asked.
     versions = {one.model.version: one for one in reversed(named)}
     return Served(route, lanes, next(iter(lanes.values())) if len(lanes) == 1 else None, versions)
+
+
+def lane_of(served: Mapping[str, Served], route: str, key: str | None, version: str) -> Lane:
+    """Return the lane that a call on a route takes.
+
+    Raises:
+        UnknownModel: there is no such route, or it has no such version.
+    """
+    found = served.get(route)
+    if found is None:
+        raise UnknownModel(
+            f"no route is named {str(route)[:80]!r}; in service are {', '.join(served) or 'none'}",
+            details=[{"route": str(route)[:80]}],
+        )
+    lane = found.lane(key, version)
+    if lane is None:
+        raise UnknownModel(
+            f"model {route!r} has no version {version[:80]!r} in service; there are "
+            f"{', '.join(found.versions)}; leave the version empty to take what the route does"
+        )
+    return lane

@@ -14,6 +14,7 @@ from gnomon.core.row import Columns
 from gnomon.core.violations import Violations
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE
 from gnomon.runtime.engines import Engine, EngineClosed, RowRunner
+from gnomon.runtime.engines.asleep import ASLEEP
 from gnomon.runtime.engines.pool import load_instances
 from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
 from gnomon.runtime.explaining import bad_output, refusal
@@ -36,6 +37,7 @@ class Workspace:
 
     __slots__ = (
         "code",
+        "engine",
         "error",
         "has_outputs",
         "inputs",
@@ -47,7 +49,10 @@ class Workspace:
         "violations",
     )
 
-    def __init__(self, inputs: Contract, outputs: Contract, runner: RowRunner | None) -> None:
+    def __init__(
+        self, inputs: Contract, outputs: Contract, engine: Engine, runner: RowRunner | None
+    ) -> None:
+        self.engine = engine
         self.runner = runner
         self.inputs = inputs.new_row()
         self.output_row = outputs.new_row()
@@ -114,15 +119,42 @@ class Model:
         self._reader = OutputReader(self.reference, profile.outputs)
         self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
         self._idle: list[Workspace] = []
-        self.engine: Engine = load_instances(package.read_model(), manifest, self.instances)
+        self.engine: Engine = self._load()
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether it has an engine; without one, calls that need it raise `EngineClosed`."""
+        return self.engine is not ASLEEP
+
+    def sleep(self) -> None:
+        """Give back the engine, until `wake`."""
+        engine, self.engine = self.engine, ASLEEP
+        self._idle.clear()
+        engine.close()
+
+    def wake(self) -> None:
+        """Load the engine again.
+
+        Raises:
+            EngineError, PackageError: it cannot be loaded any more.
+        """
+        self.engine = self._load()
+
+    def _load(self) -> Engine:
+        package = self.package
+        return load_instances(package.read_model(), package.manifest, self.instances)
 
     def borrow(self) -> Workspace:
         """Return a workspace for one thread; give it back with `give_back`."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            runner = self.engine.row_runner(self.packing)
-            return Workspace(self.inputs, self.outputs, runner)
+        engine = self.engine
+        while self._idle:
+            try:
+                work = self._idle.pop()
+            except IndexError:
+                break
+            if work.engine is engine:
+                return work
+        return Workspace(self.inputs, self.outputs, engine, engine.row_runner(self.packing))
 
     def give_back(self, work: Workspace) -> None:
         """Take a workspace back for the next call."""
@@ -148,7 +180,7 @@ class Model:
             if work.runner is not None:
                 answers = work.runner.run(work.inputs)
             else:
-                tensors = self.engine.run(self.packing.pack_row(work.inputs))
+                tensors = work.engine.run(self.packing.pack_row(work.inputs))
                 answers = [tensors[name] for name in self._output_tensors]
             work.outputs = self._reader.read_row(answers)
             wrong = self.outputs.check_row(work.outputs, work.output_row)

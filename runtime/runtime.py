@@ -7,21 +7,21 @@ counted as exactly as an answer.
 import itertools
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
-from gnomon.runtime import worth
 from gnomon.runtime.asking import ask_columns, ask_row
 from gnomon.runtime.batching import Batcher
 from gnomon.runtime.engines import EngineClosed
-from gnomon.runtime.errors import Conflict, GnomonError, NotReady, UnknownModel
+from gnomon.runtime.errors import Conflict, GnomonError, NotReady
 from gnomon.runtime.gathering import Answer, Ask, ask_rows
-from gnomon.runtime.lanes import Lane, Served, make_ready
+from gnomon.runtime.lanes import Lane, Served, lane_of, make_ready
 from gnomon.runtime.manifest import Deployment
 from gnomon.runtime.model import Model
+from gnomon.runtime.model_store import ModelStore, Upkeep
 from gnomon.runtime.package import Package
 from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.recorder import Recorder
@@ -29,6 +29,7 @@ from gnomon.runtime.routes import Route
 from gnomon.runtime.series import SeriesKey
 from gnomon.runtime.shadows import ShadowQueue
 from gnomon.runtime.sink import TelemetrySink
+from gnomon.runtime.sleeping import Sleeper
 from gnomon.runtime.tally import Tally
 
 #: How long `flush` waits for shadows, in seconds.
@@ -39,21 +40,31 @@ class Runtime:
     """Loads packages and predicts along routes. Threads may share it.
 
     `checkpoint_seconds`: an open window goes to the sink after so many seconds even if its interval
-    has not ended, so that a crash loses little.
+    has not ended, so that a crash loses little. `idle_unload_seconds`: a route that nobody asked
+    for so long gives back its engines until the next call, which loads them again; 0: never.
+    `memory_budget_bytes`: what all models together may take; 0: no limit.
     """
 
-    def __init__(self, sink: TelemetrySink, *, checkpoint_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        sink: TelemetrySink,
+        *,
+        checkpoint_seconds: float = 10.0,
+        idle_unload_seconds: float = 0.0,
+        memory_budget_bytes: int = 0,
+    ) -> None:
         self._recorder = Recorder(sink, checkpoint_seconds)
         self._shadows = ShadowQueue()
         self._control = threading.Lock()
-        # Both are replaced as a whole, never changed: who reads them needs no lock.
-        self._models: Mapping[str, Model] = {}
+        self._store = ModelStore(memory_budget_bytes)
+        # Replaced as a whole, never changed: who reads it needs no lock.
         self._served: Mapping[str, Served] = {}
         self._batchers: Mapping[str, Batcher] = {}
         self._watchers: tuple[Callable[[Mapping[str, Served]], None], ...] = ()
         self._closed = False
         self._prefix = secrets.token_hex(6)
         self._counter = itertools.count(1)
+        self._sleeper = Sleeper(self, idle_unload_seconds) if idle_unload_seconds else None
 
     def load(
         self,
@@ -69,24 +80,14 @@ class Runtime:
         Raises:
             EngineError: the engine cannot load or run it.
             PackageError: its contract or packing contradicts itself.
+            MemoryExceeded: the memory budget has no room for it.
             GoldenMismatch: with `check_golden`, where it does not reproduce its golden samples.
         """
         with self._control:
             self._check_open()
-            loaded = self._models.get(package.digest)
-            model = loaded or Model(package, deployment)
-            try:
-                if loaded is None:
-                    model.warm_up()
-                    worth.decide(model)
-                if check_golden:
-                    package.golden.check(model)
-            except BaseException:
-                if loaded is None:
-                    model.close()
-                raise
-            self._models = {**self._models, package.digest: model}
-            return model
+            if package.digest in self.models and self._store.wake([package.digest]):
+                self._serve_anew()
+            return self._store.load(package, check_golden, deployment)
 
     def unload(self, digest: str) -> None:
         """Close a package that no route names; what it counted goes to the sink.
@@ -99,11 +100,7 @@ class Runtime:
             needed = [s.route.name for s in self._served.values() if digest in s.route.digests]
             if needed:
                 raise Conflict(f"the package {digest[:16]} is in service on {', '.join(needed)}")
-            if digest not in self._models:
-                raise UnknownModel(f"the package {digest[:16]} is not loaded")
-            model = self._models[digest]
-            self._models = {name: one for name, one in self._models.items() if name != digest}
-        model.close()
+            self._store.remove(digest)
         self._recorder.retire(digest)
 
     def apply(self, routes: Iterable[Route]) -> None:
@@ -116,7 +113,7 @@ class Runtime:
         with self._control:
             self._check_open()
             self._serve(
-                {route.name: make_ready(route, self._models, self._recorder) for route in routes}
+                {route.name: make_ready(route, self.models, self._recorder) for route in routes}
             )
 
     def watch(self, changed: Callable[[Mapping[str, Served]], None]) -> None:
@@ -145,7 +142,12 @@ class Runtime:
     @property
     def models(self) -> Mapping[str, Model]:
         """Return the loaded models by digest."""
-        return self._models
+        return self._store.models
+
+    @property
+    def upkeep(self) -> Mapping[str, Upkeep]:
+        """Return what each loaded model has cost, by digest."""
+        return self._store.upkeep
 
     def tallies(self) -> Mapping[SeriesKey, Tally]:
         """Return what each package on each route, asked or as a shadow, has counted so far."""
@@ -219,7 +221,7 @@ class Runtime:
             try:
                 return ask_columns(lane, self._shadows, columns, request_id, at, started)
             except EngineClosed:
-                if served is self._served:
+                if served is self._served and not self._wake(route, served):
                     raise
 
     def predict_rows(self, route: str, asks: Sequence[Ask]) -> list[Answer]:
@@ -257,12 +259,38 @@ class Runtime:
                 return
             self._closed = True
             self._serve({})
+        if self._sleeper is not None:
+            self._sleeper.stop()
         self._shadows.stop()
         try:
             self._recorder.stop()
         finally:
-            for model in self._models.values():
-                model.close()
+            self._store.close()
+
+    def sleep(self, idle: Collection[str]) -> None:
+        """Let the models sleep that idle routes name and no other route does."""
+        with self._control:
+            served = self._served.items()
+            busy = {one for name, s in served if name not in idle for one in s.route.digests}
+            needless = {one for name, s in served if name in idle for one in s.route.digests} - busy
+            self._store.sleep(needless)
+
+    def _wake(self, route: str, seen: Mapping[str, Served]) -> bool:
+        """Load what a route needs and has given back; return whether it is worth asking again."""
+        with self._control:
+            if self._served is not seen or route not in seen:
+                return True
+            woken = self._store.wake(seen[route].route.digests)
+            if woken:
+                self._serve_anew()
+            return woken
+
+    def _serve_anew(self) -> None:
+        """Serve the same routes: doors that keep engines of their own learn of new ones."""
+        served = self._served.values()
+        self._serve(
+            {s.route.name: make_ready(s.route, self.models, self._recorder) for s in served}
+        )
 
     def _alone(self, route: str, ask: Ask, version: str = "") -> Prediction:
         """Answer one row by itself; raises as `predict`."""
@@ -274,7 +302,7 @@ class Runtime:
                 return ask_row(lane, self._shadows, ask.row, ask.request_id, ask.at, started)
             except EngineClosed:
                 # Unloaded between look-up and call: there are new routes to look at.
-                if served is self._served:
+                if served is self._served and not self._wake(route, served):
                     raise
 
     def _serve(self, served: Mapping[str, Served]) -> None:
@@ -294,21 +322,9 @@ class Runtime:
     def _lane(
         self, served: Mapping[str, Served], route: str, key: str | None, version: str
     ) -> Lane:
-        found = served.get(route)
-        if found is None:
+        if route not in served:
             self._check_open()
-            known = ", ".join(served) or "none"
-            raise UnknownModel(
-                f"no route is named {str(route)[:80]!r}; in service are {known}",
-                details=[{"route": str(route)[:80]}],
-            )
-        lane = found.lane(key, version)
-        if lane is None:
-            raise UnknownModel(
-                f"model {route!r} has no version {version[:80]!r} in service; there are "
-                f"{', '.join(found.versions)}; leave the version empty to take what the route does"
-            )
-        return lane
+        return lane_of(served, route, key, version)
 
     def _check_open(self) -> None:
         if self._closed:

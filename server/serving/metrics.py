@@ -27,6 +27,7 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.series import SeriesKey
 from gnomon.runtime.tally import Tally
 from gnomon.server.serving.admission import Admission
+from gnomon.server.serving.model_metrics import model_metrics
 
 METRICS_PATH = "/metrics"
 
@@ -56,6 +57,7 @@ class ServingCollector(Collector):
         tallies = self._labelled(self._runtime.tallies())
         yield from _requests(tallies)
         yield from _triton(tallies)
+        yield from model_metrics(self._runtime)
         turned_away = CounterMetricFamily(
             "gnomon_turned_away_requests",
             "Requests that the gates before the model refused, by the error's code.",

@@ -141,3 +141,17 @@ def test_names_pass_prometheus_own_advice(rest: httpx.Client) -> None:
     ours = {family.name for family in families if family.name.startswith("gnomon_")}
     assert {"gnomon_requests", "gnomon_rows", "gnomon_request_duration_seconds"} <= ours
     assert all(family.documentation for family in families)
+
+
+def test_models_tell_what_they_take_and_how_they_sleep(served: Any, rest: httpx.Client) -> None:
+    (digest,) = served.runtime.models
+    labels = {**TRITON, "digest": digest[:16]}
+
+    def told(name: str) -> float | None:
+        return value(scrape(rest), name, **labels)
+
+    assert (told("gnomon_model_memory_bytes") or 0) > 0
+    served.runtime.sleep({"eta"})
+    assert told("gnomon_model_memory_bytes") == 0
+    assert rest.post("/v1/models/eta:predict", json={"instances": [GOOD]}).status_code == 200
+    assert told("gnomon_model_sleeps_total") == told("gnomon_model_wakes_total") == 1
