@@ -24,6 +24,8 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:gnomon:package:v1"
 #: What a test deployment states; it says how the package fared, and not that it is to be trusted.
 TEST_PREDICATE_TYPE = "urn:gnomon:test:v1"
+#: That somebody approves of the package for the environment that the predicate names.
+APPROVAL_PREDICATE_TYPE = "urn:gnomon:approval:v1"
 
 _KEY_BYTES = 32
 

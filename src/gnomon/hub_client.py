@@ -47,6 +47,10 @@ class HubClient:
         """Ask the hub for a change; return its answer."""
         return self._call("POST", path, json={} if body is None else body)
 
+    def delete(self, path: str) -> Any:
+        """Ask the hub to take something away; return its answer."""
+        return self._call("DELETE", path)
+
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:
             response = self._http.request(method, path, **arguments)

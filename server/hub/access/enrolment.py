@@ -39,7 +39,7 @@ class Enrolment:
             if not grant.names_one and not grant.is_retry:
                 _refuse_taken(change, request.name)
             certificate, identity = self._authority.issue_client(request, grant.role, self._days)
-            nodes.enrol(change, identity, facts, grant.environment)
+            nodes.enrol(change, identity, facts, grant)
         return self._answer(certificate)
 
     def renew(self, identity: Identity, message: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:

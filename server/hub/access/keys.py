@@ -1,4 +1,4 @@
-"""Builders' public keys whose signatures on packages count here."""
+"""Public keys whose signatures count here: builders' on packages, approvers' on approvals."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
 from gnomon.runtime.signing import TrustStore
+from gnomon.server.hub.access.rights import Actor, Role
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
@@ -14,10 +15,12 @@ _KEY_BYTES = 32
 _KEY = schema.trusted_key.c
 
 
-def trusted(connection: Connection) -> list[bytes]:
+def trusted(connection: Connection, role: Role = Role.BUILDER) -> list[bytes]:
     """Return the public keys that count now, in the order in which they were added."""
     rows = connection.scalars(
-        select(_KEY.key).where(_KEY.revoked_at.is_(None)).order_by(_KEY.added_at, _KEY.key)
+        select(_KEY.key)
+        .where(_KEY.revoked_at.is_(None), _KEY.role == role.value)
+        .order_by(_KEY.added_at, _KEY.key)
     )
     return [bytes.fromhex(key) for key in rows]
 
@@ -28,33 +31,40 @@ def trust_store(database: Database) -> TrustStore:
         return TrustStore(trusted(connection))
 
 
-def add(database: Database, actor: str, name: str, key: str) -> bool:
+def add(
+    database: Database, actor: Actor | str, name: str, key: str, role: str = Role.BUILDER
+) -> bool:
     """Trust an Ed25519 public key (32 bytes in hex); return whether it was new.
 
     Raises:
-        InvalidInput: where it is no such key.
+        InvalidInput: where it is no such key, or the role is neither builder nor approver.
         Conflict: where it was revoked: a key that was lost once is never trusted again.
     """
     try:
         data = bytes.fromhex(key)
     except ValueError as error:
         raise InvalidInput("a key should be an Ed25519 public key in hexadecimal") from error
+    if role not in (Role.BUILDER, Role.APPROVER):
+        raise InvalidInput(f"a key's role should be builder or approver, not {role[:40]!r}")
     if len(data) != _KEY_BYTES:
         raise InvalidInput(f"a key should have {_KEY_BYTES} bytes, this one has {len(data)}")
     with database.change(actor) as change:
-        known = change.execute(select(_KEY.revoked_at).where(_KEY.key == data.hex())).one_or_none()
+        known = change.execute(
+            select(_KEY.revoked_at, _KEY.role).where(_KEY.key == data.hex())
+        ).one_or_none()
         if known is not None:
             if known.revoked_at is not None:
                 raise Conflict(f"key {data.hex()[:16]} was revoked; use a new one")
+            if known.role != role:
+                raise Conflict(f"key {data.hex()[:16]} is trusted in the role of {known.role} already")
             return False
-        change.execute(
-            insert(schema.trusted_key).values(key=data.hex(), name=name, added_at=now_ms())
-        )
-        change.audit("trust_key", data.hex(), {"name": name})
+        values = {"key": data.hex(), "name": name, "role": str(role), "added_at": now_ms()}
+        change.execute(insert(schema.trusted_key).values(**values))
+        change.audit("trust_key", data.hex(), {"name": name, "role": str(role)})
         return True
 
 
-def revoke(database: Database, actor: str, key: str) -> None:
+def revoke(database: Database, actor: Actor | str, key: str) -> None:
     """Trust a key no longer.
 
     Raises:

@@ -1,91 +1,159 @@
 """People and programs on other machines: their API keys, of which only hashes are kept."""
 
 import secrets
-from dataclasses import dataclass
+from collections import defaultdict
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, NotAllowed, UnknownModel
+from gnomon.server.hub.access.rights import Actor, Grant, Role
 from gnomon.server.hub.access.tokens import hash_secret
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
 
-VIEWER = "viewer"
-OPERATOR = "operator"
-ROLES = (VIEWER, OPERATOR)
-
 _NAME_CHARACTERS = 64
 _PRINCIPAL = schema.principal.c
+_GRANT = schema.role_grant.c
+
+#: Whoever is on this machine: they could read and write the database as well.
+LOCAL = Actor("local", (Grant(Role.ADMIN),))
 
 
-@dataclass(frozen=True)
-class Principal:
-    """Who asks: a viewer may read, an operator may change."""
-
-    name: str
-    role: str
-
-
-#: Whoever is on this machine: they could read the database as well.
-LOCAL = Principal("local", OPERATOR)
-
-
-def create(database: Database, actor: str, name: str, role: str) -> str:
+def create(change: Change, name: str, first: Grant) -> str:
     """Make a principal and return its API key; the hub keeps only the key's hash.
 
     Raises:
-        InvalidInput: where name or role is none.
+        InvalidInput: where the name is none.
         Conflict: where the name is taken.
     """
-    if role not in ROLES:
-        raise InvalidInput(f"role {role[:40]!r} should be one of {', '.join(ROLES)}")
     if not 0 < len(name) <= _NAME_CHARACTERS or name == LOCAL.name:
         raise InvalidInput(
             f"name should have 1 to {_NAME_CHARACTERS} characters and not be {LOCAL.name!r}"
         )
+    if change.connection.scalar(select(_PRINCIPAL.id).where(_PRINCIPAL.name == name)):
+        raise Conflict(f"there is a principal {name!r} already")
     key = f"gnomon_{secrets.token_urlsafe(32)}"
-    with database.change(actor) as change:
-        if change.connection.scalar(select(_PRINCIPAL.id).where(_PRINCIPAL.name == name)):
-            raise Conflict(f"there is a principal {name!r} already")
-        change.execute(
-            insert(schema.principal).values(
-                id=new_id(), name=name, role=role, key_hash=hash_secret(key), created_at=now_ms()
-            )
+    change.execute(
+        insert(schema.principal).values(
+            id=new_id(), name=name, key_hash=hash_secret(key), created_at=now_ms()
         )
-        change.audit("create_principal", name, {"role": role})
+    )
+    _insert(change, name, first)
+    change.audit("create_principal", name, _described(first))
     return key
 
 
-def find(database: Database, key: str) -> Principal:
-    """Return whose API key this is.
+def find(database: Database, key: str) -> Actor:
+    """Return whose API key this is, with all that was granted.
 
     Raises:
         NotAllowed: where it is nobody's.
     """
     with database.read() as connection:
-        row = connection.execute(
-            select(_PRINCIPAL.name, _PRINCIPAL.role).where(
+        name = connection.scalar(
+            select(_PRINCIPAL.name).where(
                 _PRINCIPAL.key_hash == hash_secret(key), _PRINCIPAL.revoked_at.is_(None)
             )
-        ).one_or_none()
-    if row is None:
-        raise NotAllowed("the API key is not known here")
-    return Principal(row.name, row.role)
+        )
+        if name is None:
+            raise NotAllowed("the API key is not known here")
+        return Actor(name, tuple(_grants(connection, name)))
 
 
-def revoke(database: Database, actor: str, name: str) -> None:
-    """Make a principal's key worthless.
+def grant(change: Change, name: str, wanted: Grant) -> None:
+    """Give a principal one more role, in the caller's change.
+
+    Raises:
+        UnknownModel: where there is none of that name.
+        Conflict: where it has this very grant.
+    """
+    _check_known(change.connection, name)
+    if wanted in _grants(change.connection, name):
+        raise Conflict(f"{name!r} is {wanted.role} there already")
+    _insert(change, name, wanted)
+    change.audit("grant_role", name, _described(wanted))
+
+
+def take(change: Change, name: str, unwanted: Grant) -> None:
+    """Take a grant away from a principal, in the caller's change.
+
+    Raises:
+        UnknownModel: where it has no such grant.
+    """
+    done = change.execute(
+        delete(schema.role_grant).where(
+            _GRANT.principal == name,
+            _GRANT.role == unwanted.role.value,
+            _GRANT.models == unwanted.models,
+            _GRANT.environments == unwanted.environments,
+        )
+    )
+    if done.rowcount == 0:
+        raise UnknownModel(
+            f"{name!r} is no {unwanted.role} of models {unwanted.models!r} in environments "
+            f"{unwanted.environments!r}"
+        )
+    change.audit("take_role", name, _described(unwanted))
+
+
+def revoke(change: Change, name: str) -> None:
+    """Make a principal's key worthless, in the caller's change.
 
     Raises:
         UnknownModel: where there is none of that name.
     """
-    with database.change(actor) as change:
-        done = change.execute(
-            update(schema.principal)
-            .where(_PRINCIPAL.name == name, _PRINCIPAL.revoked_at.is_(None))
-            .values(revoked_at=now_ms())
+    done = change.execute(
+        update(schema.principal)
+        .where(_PRINCIPAL.name == name, _PRINCIPAL.revoked_at.is_(None))
+        .values(revoked_at=now_ms())
+    )
+    if done.rowcount == 0:
+        raise UnknownModel(f"there is no principal {name!r}")
+    change.audit("revoke_principal", name)
+
+
+def listing(connection: Connection) -> list[dict[str, Any]]:
+    """Return all principals by name with their grants, those revoked too; no key or its hash."""
+    grants: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in connection.execute(select(schema.role_grant).order_by(_GRANT.role, _GRANT.models)):
+        grants[row.principal].append(
+            {"role": row.role, "models": row.models, "environments": row.environments}
         )
-        if done.rowcount == 0:
-            raise UnknownModel(f"there is no principal {name!r}")
-        change.audit("revoke_principal", name)
+    rows = connection.execute(
+        select(_PRINCIPAL.name, _PRINCIPAL.created_at, _PRINCIPAL.revoked_at).order_by(
+            _PRINCIPAL.name
+        )
+    )
+    return [{**row._mapping, "grants": grants[row.name]} for row in rows]
+
+
+def _grants(connection: Connection, name: str) -> list[Grant]:
+    rows = connection.execute(
+        select(_GRANT.role, _GRANT.models, _GRANT.environments)
+        .where(_GRANT.principal == name)
+        .order_by(_GRANT.role, _GRANT.models)
+    )
+    return [Grant(Role(row.role), row.models, row.environments) for row in rows]
+
+
+def _insert(change: Change, name: str, wanted: Grant) -> None:
+    change.execute(
+        insert(schema.role_grant).values(
+            principal=name, **_described(wanted), granted_at=now_ms(), actor=change.actor
+        )
+    )
+
+
+def _described(one: Grant) -> dict[str, str]:
+    return {"role": one.role.value, "models": one.models, "environments": one.environments}
+
+
+def _check_known(connection: Connection, name: str) -> None:
+    known = connection.scalar(
+        select(_PRINCIPAL.id).where(_PRINCIPAL.name == name, _PRINCIPAL.revoked_at.is_(None))
+    )
+    if known is None:
+        raise UnknownModel(f"there is no principal {name!r}")

@@ -10,7 +10,8 @@ from sqlalchemy import RowMapping, insert, select, update
 
 from gnomon.runtime.errors import InvalidInput, NotAllowed
 from gnomon.runtime.manifest import NAME_PATTERN
-from gnomon.server.hub.access.authority import ROLES, Request
+from gnomon.server.hub.access.authority import BUILDER, ROLES, Request
+from gnomon.server.hub.access.rights import ANY, Actor, Role, parse_grant
 from gnomon.server.hub.fleet import environments
 from gnomon.server.hub.fleet.environments import PRODUCTION
 from gnomon.server.hub.store import schema
@@ -27,11 +28,12 @@ _PATTERN = re.compile(r"[a-z0-9_*-]{1,64}")
 
 
 @dataclass(frozen=True)
-class Grant:
-    """What a token gave: a role, an environment, and whether it was made for just this name."""
+class TokenGrant:
+    """What a token gave, and whether it was made for just this name."""
 
     role: str
     environment: str
+    models: str  # the pattern of those that a builder may publish
     names_one: bool
     is_retry: bool
 
@@ -43,16 +45,17 @@ def hash_secret(secret: str) -> str:
 
 def create(
     database: Database,
-    actor: str,
+    actor: Actor | str,
     role: str,
     name_pattern: str = ANY_NAME,
     lifetime_seconds: int = LIFETIME_SECONDS,
     environment: str = PRODUCTION,
+    models: str = ANY,
 ) -> str:
     """Make a token and return it; the hub keeps only its hash.
 
     Raises:
-        InvalidInput: where the role or the pattern is none.
+        InvalidInput: where the role or a pattern is none.
         UnknownModel: where there is no such environment.
     """
     if role not in ROLES:
@@ -61,6 +64,8 @@ def create(
         raise InvalidInput(
             f"name {name_pattern[:80]!r} should be a name, or a pattern with * such as 'device-*'"
         )
+    if role == BUILDER:
+        parse_grant(Role.BUILDER, models)
     # A prefix, so that no token looks like a flag where it is given on a command line.
     secret = f"gnomon_{secrets.token_urlsafe(32)}"
     now = now_ms()
@@ -73,16 +78,22 @@ def create(
             "role": role,
             "name_pattern": name_pattern,
             "environment": environment,
+            "models": models,
             "created_at": now,
             "expires_at": now + lifetime_seconds * 1000,
         }
         change.execute(insert(schema.token).values(**token))
-        detail = {"role": role, "name_pattern": name_pattern, "environment": environment}
-        change.audit("create_token", token_id, detail)
+        shown = ("role", "name_pattern", "environment", "models")
+        change.audit(
+            "create_builder_token" if role == BUILDER else "create_token",
+            token_id,
+            {name: token[name] for name in shown},
+            environment=environment,
+        )
     return secret
 
 
-def use(change: Change, secret: str, request: Request) -> Grant:
+def use(change: Change, secret: str, request: Request) -> TokenGrant:
     """Use a token up for a request. A retry with the same key is the same use.
 
     Raises:
@@ -107,7 +118,7 @@ def use(change: Change, secret: str, request: Request) -> Grant:
             .values(used_at=now_ms(), used_by=request.name, used_key=request.key_hash)
         )
     names_one = row["name_pattern"] == request.name
-    return Grant(row["role"], row["environment"], names_one, is_retry)
+    return TokenGrant(row["role"], row["environment"], row["models"], names_one, is_retry)
 
 
 def _check(row: RowMapping, request: Request) -> None:

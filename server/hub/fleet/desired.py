@@ -21,6 +21,7 @@ from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.versions import approvals, decommission
 
 #: A route's whole traffic.
 WHOLE = 1_000
@@ -45,14 +46,24 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
 
     Raises:
         UnknownModel: where there is no such version or environment.
+        Conflict: where it was decommissioned, or lacks the approval that its risk tier needs.
     """
     environments.check(change.connection, environment)
-    versions, placements = schema.version.c, schema.placement.c
+    versions = schema.version.c
     known = change.connection.scalar(
         select(versions.digest).where(versions.name == model, versions.version == version).limit(1)
     )
     if known is None:
         raise UnknownModel(f"there is no {model}@{version} in the registry")
+    change.check("place", model, environment)
+    decommission.check_in_use(change.connection, model, version)
+    approvals.check_approved(change.connection, model, version, environment)
+    return put_in_service(change, model, version, environment)
+
+
+def put_in_service(change: Change, model: str, version: str, environment: str) -> bool:
+    """Do what `place` does with a version that was found fit for it when its rollout began."""
+    placements = schema.placement.c
     now = now_ms()
     current = change.execute(
         select(placements.id, placements.version).where(
@@ -79,7 +90,7 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
     )
     previous = current.version if current is not None else None
     detail = {"previous": previous, "environment": environment}
-    change.audit("place", f"{model}@{version}", detail)
+    change.audit("place", f"{model}@{version}", detail, model=model, environment=environment)
     return True
 
 

@@ -101,5 +101,7 @@ def move(change: Change, node: str, environment: str) -> str:
         change.execute(
             update(schema.node).where(_NODE.name == node).values(environment=environment)
         )
-        change.audit("move_node", node, {"environment": environment, "previous": previous})
+        change.check("move_node", environment=previous)
+        detail = {"environment": environment, "previous": previous}
+        change.audit("move_node", node, detail, environment=environment)
     return previous

@@ -7,7 +7,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, NotAllowed, UnknownModel
-from gnomon.server.hub.access.authority import Identity
+from gnomon.server.hub.access.authority import BUILDER, Identity
+from gnomon.server.hub.access.rights import Actor, Grant, Role
+from gnomon.server.hub.access.tokens import TokenGrant
 from gnomon.server.hub.fleet.numbering import MAXIMUM_INTEGER
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
@@ -55,12 +57,12 @@ def check_enrolled(database: Database, identity: Identity) -> None:
 
 
 def enrol(
-    change: Change, identity: Identity, facts: Mapping[str, str], environment: str | None = None
+    change: Change, identity: Identity, facts: Mapping[str, str], grant: TokenGrant | None = None
 ) -> None:
-    """Record that a name now bears a new certificate; without an environment it keeps its own."""
+    """Record that a name now bears a new certificate; without a token's grant it keeps its own."""
     values = {"role": identity.role, "certificate_serial": identity.serial, "enrolled_at": now_ms()}
-    if environment is not None:
-        values["environment"] = environment
+    given = {"environment": grant.environment, "models": grant.models} if grant else {}
+    values |= given
     known = change.connection.scalar(select(_NODE.name).where(_NODE.name == identity.name))
     if known is not None:
         change.execute(update(schema.node).where(_NODE.name == identity.name).values(**values))
@@ -70,25 +72,34 @@ def enrol(
                 name=identity.name, facts=dict(facts), digests=[], spool={}, **values
             )
         )
-    detail = {"role": identity.role, "serial": identity.serial}
-    if environment is not None:
-        detail["environment"] = environment
+    detail = {"role": identity.role, "serial": identity.serial, **given}
     change.audit("enrol", identity.name, detail)
 
 
-def revoke(database: Database, actor: str, name: str) -> None:
+def builder_of(database: Database, identity: Identity) -> Actor:
+    """Return the builder that a certificate names, with the models that it may publish."""
+    with database.read() as connection:
+        models = connection.scalar(
+            select(_NODE.models).where(_NODE.name == identity.name, _NODE.role == BUILDER)
+        )
+    return Actor(identity.name, (Grant(Role.BUILDER, models),) if models else ())
+
+
+def revoke(database: Database, actor: Actor | str, name: str) -> None:
     """Make all certificates issued so far to a name worthless.
 
     Raises:
         UnknownModel: where nobody of that name is enrolled.
     """
     with database.change(actor) as change:
-        done = change.execute(
-            update(schema.node).where(_NODE.name == name).values(revoked_at=now_ms())
-        )
-        if done.rowcount == 0:
+        known = change.execute(
+            select(_NODE.role, _NODE.environment).where(_NODE.name == name)
+        ).one_or_none()
+        if known is None:
             raise UnknownModel(f"nobody named {name!r} is enrolled")
-        change.audit("revoke", name)
+        change.execute(update(schema.node).where(_NODE.name == name).values(revoked_at=now_ms()))
+        action = "revoke_builder" if known.role == BUILDER else "revoke"
+        change.audit(action, name, environment=known.environment)
 
 
 def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) -> None:

@@ -107,7 +107,8 @@ def acknowledge(change: Change, alert_id: str) -> None:
         .where(_ALERT.id == alert_id)
         .values(acknowledged_by=change.actor, acknowledged_at=now_ms())
     )
-    change.audit("acknowledge_alert", row.model, {"alert": alert_id, "text": row.text})
+    detail = {"alert": alert_id, "text": row.text}
+    change.audit("acknowledge_alert", row.model, detail, model=row.model)
 
 
 def close(change: Change, alert_id: str, reason: str = "") -> None:
@@ -119,7 +120,8 @@ def close(change: Change, alert_id: str, reason: str = "") -> None:
     """
     row = _open_alert(change.connection, alert_id)
     change.execute(update(schema.alert).where(_ALERT.id == alert_id).values(closed_at=now_ms()))
-    change.audit("close_alert", row.model, {"alert": alert_id, "reason": reason, "text": row.text})
+    detail = {"alert": alert_id, "reason": reason, "text": row.text}
+    change.audit("close_alert", row.model, detail, model=row.model)
 
 
 def _open_alert(connection: Connection, alert_id: str) -> Row[Any]:

@@ -8,8 +8,10 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from gnomon.server.hub.rest.audit import audit_router
 from gnomon.server.hub.rest.environments import environments_router
 from gnomon.server.hub.rest.guard import HEALTH_PATH, Guard
+from gnomon.server.hub.rest.lifecycle import lifecycle_router
 from gnomon.server.hub.rest.monitor import monitor_router
 from gnomon.server.hub.rest.nodes import nodes_router
+from gnomon.server.hub.rest.principals import principals_router
 from gnomon.server.hub.rest.registry import registry_router
 from gnomon.server.hub.rest.rollouts import rollouts_router
 from gnomon.server.hub.rest.runs import runs_router
@@ -24,6 +26,8 @@ API = (
     runs_router,
     nodes_router,
     environments_router,
+    principals_router,
+    lifecycle_router,
     audit_router,
     monitor_router,
     rollouts_router,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gnomon.server.hub.access.rights import ANY, Grant, parse_grant
 from gnomon.server.hub.fleet.environments import PRODUCTION
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -19,21 +20,53 @@ class TokenBody(_Body):
     role: str
     name: _Name | None = None
     environment: _Name = PRODUCTION
+    models: _Name = ANY
     lifetime_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] = 3_600
 
 
 class KeyBody(_Body):
-    """A builder's Ed25519 public key, 32 bytes in hexadecimal."""
+    """A builder's or an approver's Ed25519 public key, 32 bytes in hexadecimal."""
 
     key: Annotated[str, Field(max_length=128)]
     name: _Name = "builder"
+    role: _Name = "builder"
 
 
-class PrincipalBody(_Body):
-    """Somebody who is to use REST from another machine."""
+class GrantBody(_Body):
+    """A role, for models and environments whose names match the patterns."""
+
+    role: str
+    models: _Name = ANY
+    environments: _Name = ANY
+
+    @property
+    def grant(self) -> Grant:
+        """Return the grant that is meant.
+
+        Raises:
+            InvalidInput: where it is none.
+        """
+        return parse_grant(self.role, self.models, self.environments)
+
+
+class PrincipalBody(GrantBody):
+    """Somebody who is to use REST from another machine, and their first role."""
 
     name: _Name
-    role: str
+
+
+class ApprovalBody(_Body):
+    """For which environment a version is approved, or not any more, and why."""
+
+    environment: _Name = PRODUCTION
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+class DecommissionBody(_Body):
+    """Why a version is not to be rolled out any more; `force`: although something runs it."""
+
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+    force: bool = False
 
 
 class PlacementBody(_Body):

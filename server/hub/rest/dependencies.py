@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
@@ -25,13 +26,13 @@ def settings_of(request: Request) -> HubSettings:
     return services_of(request).settings
 
 
-def actor_of(request: Request) -> str:
-    """Return who asks, as the audit should name them; set by the gate in front of all routes."""
-    actor: str = request.state.actor
+def actor_of(request: Request) -> Actor:
+    """Return who asks, with what was granted to them; set by the guard in front of all routes."""
+    actor: Actor = request.state.actor
     return actor
 
 
 ServicesDependency = Annotated[Services, Depends(services_of)]
 SettingsDependency = Annotated[HubSettings, Depends(settings_of)]
 DatabaseDependency = Annotated[Database, Depends(database_of)]
-ActorDependency = Annotated[str, Depends(actor_of)]
+ActorDependency = Annotated[Actor, Depends(actor_of)]

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed, Unauthenticated
 from gnomon.server.hub.access import principals
-from gnomon.server.hub.access.principals import Principal
+from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.store.database import Database
 from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of
@@ -44,9 +44,9 @@ class Guard:
             self._check_host(request)
             self._check_size(request)
             if request.url.path != HEALTH_PATH:
-                principal = await self._principal(request)
-                self._check_right(request, principal)
-                request.state.actor = principal.name
+                actor = await self._actor(request)
+                _check_right(request, actor)
+                request.state.actor = actor
         except GnomonError as error:
             return problem_of(error)
         return await call_next(request)
@@ -70,7 +70,7 @@ class Guard:
         if int(length) > MAXIMUM_BODY_BYTES:
             raise InvalidInput(f"a body of {length} bytes; at most {MAXIMUM_BODY_BYTES} may come")
 
-    async def _principal(self, request: Request) -> Principal:
+    async def _actor(self, request: Request) -> Actor:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and key:
             return await run_in_threadpool(principals.find, self._database, key.strip())
@@ -78,9 +78,13 @@ class Guard:
             return principals.LOCAL
         raise Unauthenticated("an API key is needed from other machines: Authorization: Bearer …")
 
-    def _check_right(self, request: Request, principal: Principal) -> None:
-        if request.method not in _SAFE and principal.role != principals.OPERATOR:
-            raise NotAllowed(f"{principal.name!r} is a {principal.role} and may only read")
+
+def _check_right(request: Request, actor: Actor) -> None:
+    """Refuse at once whoever can change nothing; the rest is asked where a change is recorded."""
+    if not actor.grants:
+        raise NotAllowed(f"nothing was granted to {actor.name!r}")
+    if request.method not in _SAFE and actor.only_reads:
+        raise NotAllowed(f"{actor.name!r} may only read")
 
 
 def _is_local(request: Request) -> bool:

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub.access import principals, tokens
+from gnomon.server.hub.access import tokens
 from gnomon.server.hub.fleet import counts, nodes
 from gnomon.server.hub.monitoring import labels
-from gnomon.server.hub.rest.bodies import LabelsBody, PrincipalBody, TokenBody
+from gnomon.server.hub.rest.bodies import LabelsBody, TokenBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
     DatabaseDependency,
@@ -45,6 +45,7 @@ def create_token(
         body.name or tokens.ANY_NAME,
         body.lifetime_seconds,
         body.environment,
+        body.models,
     )
     addresses = services.addresses
     return {
@@ -54,23 +55,6 @@ def create_token(
         "enrolment": addresses.enrolment,
         "sync": addresses.sync,
     }
-
-
-@nodes_router.post("/principals", status_code=201)
-def create_principal(
-    body: PrincipalBody, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
-    """Make an API key for use from other machines; it is shown only now."""
-    return {"name": body.name, "key": principals.create(database, actor, body.name, body.role)}
-
-
-@nodes_router.delete("/principals/{name}")
-def revoke_principal(
-    name: str, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
-    """Make a principal's key worthless."""
-    principals.revoke(database, actor, name)
-    return {"name": name, "revoked": True}
 
 
 @nodes_router.get("/events")
@@ -101,8 +85,11 @@ def count_rows(
 
 
 @nodes_router.post("/labels", status_code=201)
-def add_labels(body: LabelsBody, database: DatabaseDependency) -> dict[str, Any]:
+def add_labels(
+    body: LabelsBody, database: DatabaseDependency, actor: ActorDependency
+) -> dict[str, Any]:
     """Say what turned out to be true; a label that is sent again counts once."""
+    actor.check("label", body.model)
     rows = [labels.LabelRow(body.model, one.request_id, one.at, one.value) for one in body.labels]
     with database.write() as connection:
         ingested = labels.ingest(connection, rows)

@@ -81,7 +81,10 @@ def list_keys(database: DatabaseDependency) -> list[dict[str, Any]]:
 @registry_router.post("/keys", status_code=201)
 def add_key(body: KeyBody, database: DatabaseDependency, actor: ActorDependency) -> dict[str, Any]:
     """Trust a builder's public key from now on."""
-    return {"key": body.key.lower(), "added": keys.add(database, actor, body.name, body.key)}
+    return {
+        "key": body.key.lower(),
+        "added": keys.add(database, actor, body.name, body.key, body.role),
+    }
 
 
 @registry_router.delete("/keys/{key}")

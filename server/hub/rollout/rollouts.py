@@ -27,6 +27,7 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.versions import approvals, decommission
 
 #: Who takes the steps, as the audit names it.
 GATE = "gate"
@@ -43,10 +44,14 @@ def create(
     Raises:
         UnknownModel: where there is no such version or environment.
         Conflict: where the model has no version in service yet, has this one, is being rolled
-            out already, or a node that runs it could not run the candidate.
+            out already, a node that runs it could not run the candidate, or the candidate was
+            decommissioned or lacks the approval that its risk tier needs.
     """
     environments.check(change.connection, environment)
+    change.check("start_rollout", model, environment)
     champion = _champion(change.connection, model, version, environment)
+    decommission.check_in_use(change.connection, model, version)
+    approvals.check_approved(change.connection, model, version, environment)
     under_way = change.execute(
         select(_ROLLOUT.id, _ROLLOUT.candidate).where(
             _ROLLOUT.model == model,
@@ -81,7 +86,9 @@ def create(
     except IntegrityError:  # another process was quicker: the unique index says so
         _refuse_second(model, "another version", "")
     detail = {"rollout": rollout_id, "environment": environment, **written_plan}
-    change.audit("start_rollout", f"{model}@{version}", detail)
+    change.audit(
+        "start_rollout", f"{model}@{version}", detail, model=model, environment=environment
+    )
     return rollout_id
 
 
@@ -142,6 +149,9 @@ def _take(database: Database, seen: Row[Any]) -> None:
 
 def _overtaken(connection: Connection, row: Row[Any]) -> str:
     """Return what somebody did meanwhile that leaves the rollout nothing to do, or nothing."""
+    gone = decommission.find(connection, row.model, row.candidate)
+    if gone is not None:
+        return f"{row.model}@{row.candidate} was decommissioned: {gone['reason']}"
     version = _in_service(connection, row.model, row.environment)
     if version == row.champion:
         return ""
@@ -185,7 +195,7 @@ def _complete(change: Change, row: Row[Any], found: Verdict) -> None:
     _leave(change, row, "passed", found.to_dict())
     now = now_ms()
     _update(change, row, state=State.COMPLETED.value, ended_at=now, reason=found.reason)
-    desired.place(change, row.model, row.candidate, row.environment)
+    desired.put_in_service(change, row.model, row.candidate, row.environment)
     change.audit(
         "complete_rollout",
         f"{row.model}@{row.candidate}",
@@ -209,6 +219,8 @@ def _end(
         "roll_back" if state is State.ROLLED_BACK else "abort_rollout",
         f"{row.model}@{row.candidate}",
         {"rollout": row.id, "reason": reason, "verdict": dict(evidence)},
+        model=row.model,
+        environment=row.environment,
     )
     if state is State.ROLLED_BACK:
         text = f"{row.model}@{row.candidate} was rolled back to {row.champion}: {reason}"

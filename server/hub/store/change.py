@@ -1,19 +1,25 @@
-"""A change: what somebody decided, and the audit record that says so, in one transaction."""
+"""A change: what somebody decided, and the audit record that says so, in one transaction.
+
+The audit record is also where rights are asked for: what may not be recorded does not commit. So
+there is one place for it beneath REST, gRPC and command line, and none can forget it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
 
+from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.store import audit
 
 
 class Change:
-    """One open transaction of one actor."""
+    """One open transaction of one actor; a plain name is one of the hub's own parts."""
 
-    def __init__(self, connection: Connection, actor: str) -> None:
+    def __init__(self, connection: Connection, actor: Actor | str) -> None:
         self.connection = connection
-        self.actor = actor
+        self.actor = str(actor)
+        self._rights = actor if isinstance(actor, Actor) else None
         self._written = False
         self._audited = False
 
@@ -26,8 +32,30 @@ class Change:
         self._written |= not statement.is_select
         return self.connection.execute(statement, parameters)
 
-    def audit(self, action: str, subject: str, detail: Mapping[str, Any] | None = None) -> None:
-        """Append to the audit chain: the actor did `action` to `subject`."""
+    def check(self, action: str, model: str | None = None, environment: str | None = None) -> None:
+        """Refuse what the actor may not do.
+
+        Raises:
+            NotAllowed: naming the actor, the action, and who may.
+        """
+        if self._rights is not None:
+            self._rights.check(action, model, environment)
+
+    def audit(
+        self,
+        action: str,
+        subject: str,
+        detail: Mapping[str, Any] | None = None,
+        *,
+        model: str | None = None,
+        environment: str | None = None,
+    ) -> None:
+        """Append to the audit chain: the actor did `action` to `subject`.
+
+        Raises:
+            NotAllowed: where the actor may not, with that model and environment.
+        """
+        self.check(action, model, environment)
         audit.append(self.connection, self.actor, action, subject, detail or {})
         self._audited = True
 

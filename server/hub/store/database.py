@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.migrations import migrate
 
@@ -126,11 +127,12 @@ class Database:
             yield connection
 
     @contextmanager
-    def change(self, actor: str) -> Iterator[Change]:
+    def change(self, actor: Actor | str) -> Iterator[Change]:
         """Give a change by `actor`: what it writes commits together with its audit record.
 
         Raises:
             RuntimeError: at the end, where something was written and nothing audited.
+            NotAllowed: from within, where the actor may not do what is audited.
         """
         with self.write() as connection:
             change = Change(connection, actor)

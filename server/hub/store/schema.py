@@ -63,6 +63,11 @@ def _environment(*, primary_key: bool = False) -> Column[str]:
     )
 
 
+def _models() -> Column[str]:
+    """Return the column of the pattern of the models that a builder may publish."""
+    return Column("models", StorableText(64), nullable=False, server_default="*")
+
+
 def _time(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
@@ -81,6 +86,8 @@ environment = Table(
     metadata,
     _name("name", primary_key=True),
     Column("position", Integer, nullable=False),  # the order in which they are shown
+    # The risk tiers that need no approval here; null: none does.
+    Column("exempt_tiers", JSON(none_as_null=True), nullable=True),
     _time("created_at"),
 )
 
@@ -182,12 +189,42 @@ tag = Table(
     Index(None, "key", "value"),
 )
 
+#: Who approved a package for an environment.
+approval = Table(
+    "approval",
+    metadata,
+    _id(),
+    _digest(),
+    _name("environment"),
+    _name("model"),
+    _name("version"),
+    _name("approver"),
+    _time("approved_at"),
+    Column("reason", StorableText, nullable=False, server_default=""),
+    _time("withdrawn_at", nullable=True),
+    Index(None, "model", "version", "environment"),
+)
+
+#: Versions that may not be rolled out any more; they stay readable.
+decommission = Table(
+    "decommission",
+    metadata,
+    _name("model", primary_key=True),
+    _name("version", primary_key=True),
+    _time("decommissioned_at"),
+    _name("actor"),
+    Column("reason", StorableText, nullable=False),
+    Column("forced", Boolean, nullable=False),
+)
+
 #: Ed25519 keys of builders whose signatures count.
 trusted_key = Table(
     "trusted_key",
     metadata,
     _digest("key", primary_key=True),  # the public key, 32 bytes in hex
     _name("name"),
+    # A builder's signature vouches for packages, an approver's for approvals.
+    Column("role", StorableText(64), nullable=False, server_default="builder"),
     _time("added_at"),
     _time("revoked_at", nullable=True),
 )
@@ -198,10 +235,21 @@ principal = Table(
     metadata,
     _id(),
     Column("name", StorableText(64), nullable=False, unique=True),
-    _name("role"),
     Column("key_hash", StorableText(64), nullable=False, unique=True),
     _time("created_at"),
     _time("revoked_at", nullable=True),
+)
+
+#: What principals may do: roles, for models and environments that match the patterns.
+role_grant = Table(
+    "role_grant",
+    metadata,
+    _name("principal", primary_key=True),
+    _name("role", primary_key=True),
+    _name("models", primary_key=True),
+    _name("environments", primary_key=True),
+    _time("granted_at"),
+    _name("actor"),
 )
 
 #: One-time tokens for enrolment; only the SHA-256 of a token is kept.
@@ -213,6 +261,7 @@ token = Table(
     _name("role"),
     _name("name_pattern"),
     _environment(),  # of the node that enrols with it
+    _models(),
     _time("created_at"),
     _time("expires_at"),
     _time("used_at", nullable=True),
@@ -227,6 +276,7 @@ node = Table(
     _name("name", primary_key=True),
     _name("role"),
     _environment(),
+    _models(),
     Column("certificate_serial", StorableText(64), nullable=False),
     _time("enrolled_at"),
     _time("revoked_at", nullable=True),

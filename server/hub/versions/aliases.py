@@ -107,6 +107,7 @@ def assign(change: Change, model: str, alias: str, version: str) -> None:
         UnknownModel: where there is no such version.
     """
     _check(alias)
+    change.check("set_alias", model)
     check_version(change.connection, model, version)
     previous = of_model(change.connection, model).get(alias)
     if previous == version:
@@ -117,7 +118,9 @@ def assign(change: Change, model: str, alias: str, version: str) -> None:
         .values(model=model, alias=alias, **values)
         .on_conflict_do_update(index_elements=["model", "alias"], set_=values)
     )
-    change.audit("set_alias", f"{model}@{version}", {"alias": alias, "previous": previous})
+    change.audit(
+        "set_alias", f"{model}@{version}", {"alias": alias, "previous": previous}, model=model
+    )
 
 
 def remove(change: Change, model: str, alias: str) -> None:
@@ -130,7 +133,7 @@ def remove(change: Change, model: str, alias: str) -> None:
     _check(alias)
     version = resolve(change.connection, model, alias)
     change.execute(delete(schema.alias).where(_ALIAS.model == model, _ALIAS.alias == alias))
-    change.audit("remove_alias", f"{model}@{version}", {"alias": alias})
+    change.audit("remove_alias", f"{model}@{version}", {"alias": alias}, model=model)
 
 
 def check_version(connection: Connection, model: str, version: str) -> None:

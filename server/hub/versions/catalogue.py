@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from gnomon.server.hub.store import schema
-from gnomon.server.hub.versions import aliases, tags
+from gnomon.server.hub.versions import aliases, approvals, decommission, tags
 
 #: More packages than this are in use at once nowhere; the oldest goes first.
 _KEPT = 1_000
@@ -86,6 +86,8 @@ def version(connection: Connection, model: str, version: str) -> dict[str, Any]:
         "version": version,
         "aliases": aliases.of_versions(connection, [pair]).get(pair, []),
         "tags": tags.of_versions(connection, [pair]).get(pair, {}),
+        "approvals": approvals.listing(connection, model, version),
+        "decommissioned": decommission.find(connection, model, version),
         "packages": _packages(
             connection,
             select(*_SHOWN)

@@ -21,12 +21,15 @@ from gnomon.runtime.errors import Conflict, InvalidInput, PackageError
 from gnomon.runtime.manifest import Manifest, decode_manifest
 from gnomon.runtime.package import Package
 from gnomon.server.hub.access import gate, keys
+from gnomon.server.hub.access.authority import Identity
+from gnomon.server.hub.access.rights import Actor
+from gnomon.server.hub.fleet import nodes
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.blobs import Blobs, check_digest
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.versions import search
+from gnomon.server.hub.versions import approvals, decommission, search
 
 #: How many digests one question may hold, and how many envelopes one package.
 MAXIMUM_DIGESTS = 50_000
@@ -57,29 +60,36 @@ class Registry:
             raise InvalidInput(f"{len(digests)} digests in one call; at most {MAXIMUM_DIGESTS}")
         return self._blobs.missing(digests)
 
+    def builder(self, identity: Identity) -> Actor:
+        """Return the builder that a certificate names, with what it may publish."""
+        return nodes.builder_of(self._database, identity)
+
     def put_blobs(self, blobs: Iterable[tuple[str, bytes]]) -> int:
         """Store blobs and return how many."""
         return self._blobs.put(blobs)
 
     def publish(
-        self, publisher: str, digest: str, envelopes: Sequence[bytes]
+        self, publisher: Actor, digest: str, envelopes: Sequence[bytes]
     ) -> tuple[hub_pb2.PackageRef, bool]:
         """Publish the package of this digest; return it, and whether it is new here.
 
         Raises:
             PackageError: where something is missing, damaged or contradicts itself.
             UntrustedPackage: where no key that the hub trusts signed it.
-            Conflict: where another package has this name, version and format.
+            Conflict: where another package has this name, version and format, or the version was
+                decommissioned, or is in service where another format of it needs an approval.
+            NotAllowed: where the publisher may not publish this model.
         """
         if len(envelopes) > MAXIMUM_ENVELOPES:
             raise InvalidInput(f"{len(envelopes)} envelopes; at most {MAXIMUM_ENVELOPES}")
         manifest = self._read_manifest(digest)
+        publisher.check("publish", manifest.name)
         with tempfile.TemporaryDirectory(dir=self._staging) as folder:
             self._assemble(Path(folder), digest, manifest, envelopes)
             package = Package.open(Path(folder), keys.trust_store(self._database))
             profile = package.read(layout.PROFILE)
         with self._database.change(publisher) as change:
-            created = _record(change, package, profile, publisher)
+            created = _record(change, package, profile, publisher.name)
         return _reference(manifest, digest, envelopes), created
 
     def _read_manifest(self, digest: str) -> Manifest:
@@ -135,6 +145,10 @@ def _record(change: Change, package: Package, profile: bytes, publisher: str) ->
         )
     ).one_or_none()
     if known is None:
+        decommission.check_in_use(change.connection, manifest.name, manifest.version)
+        approvals.check_addition(
+            change.connection, manifest.name, manifest.version, manifest.risk_tier
+        )
         change.execute(
             insert(schema.version).values(
                 digest=package.digest,
@@ -174,7 +188,7 @@ def _audit(change: Change, action: str, package: Package) -> None:
         "format": package.manifest.format,
         "signers": list(package.signers),
     }
-    change.audit(action, package.reference, detail)
+    change.audit(action, package.reference, detail, model=package.manifest.name)
 
 
 def _reference(manifest: Manifest, digest: str, envelopes: Sequence[bytes]) -> hub_pb2.PackageRef:
@@ -211,6 +225,6 @@ class RegistryServicer(hub_pb2_grpc.RegistryServicer):
         self, request: hub_pb2.PublishRequest, context: grpc.ServicerContext
     ) -> hub_pb2.PublishResponse:
         """Publish a package."""
-        publisher = gate.identity_of(context).name
+        publisher = self._registry.builder(gate.identity_of(context))
         package, created = self._registry.publish(publisher, request.digest, request.envelopes)
         return hub_pb2.PublishResponse(package=package, created=created)

@@ -49,7 +49,7 @@ def assign(change: Change, model: str, version: str, tags: Mapping[str, str | No
             statement = insert_into(change.connection, schema.tag)
             change.execute(statement.values(model=model, version=version, key=key, value=value))
     if tags:
-        change.audit("tag", f"{model}@{version}", dict(tags))
+        change.audit("tag", f"{model}@{version}", dict(tags), model=model)
 
 
 def _check(key: str, value: str | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from gnomon import logs
-from gnomon.command import hub_environments, hub_upkeep
+from gnomon.command import hub_environments, hub_upkeep, principal
 from gnomon.command.client_options import client_options, environment_option, given
 from gnomon.command.output import console, emit, json_option, render_list, table
 from gnomon.command.references import split_reference
@@ -52,6 +52,7 @@ for _command in (
     hub_upkeep.doctor,
     hub_environments.environments,
     hub_environments.move,
+    principal.principal,
 ):
     hub.add_command(_command)
 
@@ -60,6 +61,7 @@ for _command in (
 @click.option("--role", type=click.Choice(["node", "builder"]), default="node", show_default=True)
 @click.option("--name", help="The only name that may use the token; default: any that is free.")
 @environment_option
+@click.option("--models", default="*", help="Pattern of the models that a builder may publish.")
 @client_options
 def token(url: str, api_key: str | None, as_json: bool, **body: str | None) -> None:
     """Make a one-time token with which a node or a builder can enrol."""
@@ -76,11 +78,18 @@ def token(url: str, api_key: str | None, as_json: bool, **body: str | None) -> N
 @hub.command()
 @click.argument("key")
 @click.option("--name", default="builder", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["builder", "approver"]),
+    default="builder",
+    show_default=True,
+    help="What its signatures vouch for: packages, or approvals.",
+)
 @client_options
-def trust(key: str, name: str, url: str, api_key: str | None, as_json: bool) -> None:
-    """Trust packages that are signed with the public KEY (hex), from now on."""
+def trust(key: str, name: str, role: str, url: str, api_key: str | None, as_json: bool) -> None:
+    """Trust what is signed with the public KEY (hex), from now on."""
     with HubClient(url, api_key=api_key) as client:
-        payload = client.post("keys", {"key": key, "name": name})
+        payload = client.post("keys", {"key": key, "name": name, "role": role})
     emit(payload, as_json=as_json, render=lambda: console.print(f"trusted {payload['key']}"))
 
 

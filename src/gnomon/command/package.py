@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.package_approve import approve
 from gnomon.command.package_build import build, import_command
 from gnomon.command.package_options import FOLDER, parse_keys
 from gnomon.command.package_registry import pull, push
@@ -126,5 +127,5 @@ def _rules(field: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-for _command in (build, import_command, push, pull, trial):
+for _command in (build, import_command, push, pull, trial, approve):
     package.add_command(_command)

@@ -7,6 +7,7 @@ import click
 from gnomon.command.client_options import client_options, given
 from gnomon.command.output import console, emit, readable, render_list, table
 from gnomon.command.references import split_reference
+from gnomon.command.registry_lifecycle import approvals, approve, decommission, withdraw
 from gnomon.command.registry_runs import runs
 from gnomon.hub_client import HubClient
 from gnomon.runtime.errors import ConfigurationError
@@ -15,6 +16,10 @@ from gnomon.runtime.errors import ConfigurationError
 @click.group()
 def registry() -> None:
     """Find, name, compare and follow versions, and ask what ran when."""
+
+
+for _command in (approve, withdraw, approvals, decommission):
+    registry.add_command(_command)
 
 
 @registry.command()

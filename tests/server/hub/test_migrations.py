@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, column, create_engine, insert, select, table
 
 from gnomon.bench import postgres
+from gnomon.server.hub.access import principals
 from gnomon.server.hub.fleet import desired, environments
 from gnomon.server.hub.store import audit, migrations, schema
 from gnomon.server.hub.store.database import Database
@@ -73,6 +74,10 @@ RELEASED: dict[str, list[dict[str, Any]]] = {
             "actor": "ada",
         }
     ],
+    "principal": [
+        {"id": role, "name": name, "role": role, "key_hash": name, "created_at": 1}
+        for name, role in (("olga", "operator"), ("vera", "viewer"))
+    ],
     "window": [
         {
             "node": "device-1",
@@ -119,7 +124,8 @@ def move_to(connection: Connection, revision: str, *, up: bool = True) -> None:
 def fill(connection: Connection) -> None:
     for name, rows in RELEASED.items():
         for row in rows:
-            columns = [column(key, schema.metadata.tables[name].c[key].type) for key in row]
+            now = schema.metadata.tables[name].c
+            columns = [column(key, now[key].type if key in now else None) for key in row]
             connection.execute(insert(table(name, *columns)).values(**row))
 
 
@@ -149,6 +155,12 @@ def test_the_released_schema_is_brought_up_with_its_data(empty_url: str) -> None
             "staging",
             "production",
         ]
+        assert {
+            one["name"]: one["grants"][0]["role"] for one in principals.listing(connection)
+        } == {
+            "olga": "admin",  # who could do everything still may
+            "vera": "viewer",
+        }
         (package,) = desired.build(connection, ["onnx"]).packages
         assert package.digest == "a" * 64
         assert not desired.build(connection, ["onnx"], "staging").packages

@@ -1,0 +1,165 @@
+"""Who may do what: one table, asked wherever a change writes its audit record.
+
+A right bears the name of the action that the audit chain records. What the table does not name,
+nobody may do but the hub's own parts (its gate, its monitor), which act under a plain name. Each
+grant is a role, for the models and the environments whose names match its patterns; an action that
+is about no one model (or environment) needs a grant for all of them.
+
+Scopes bound what may be changed. Whoever has any role may read everything.
+"""
+
+import enum
+import fnmatch
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gnomon.runtime.errors import InvalidInput, NotAllowed
+
+ANY = "*"
+
+_PATTERN = re.compile(r"[a-z0-9_*-]{1,64}")
+
+
+class Role(enum.StrEnum):
+    """What somebody is to the hub."""
+
+    VIEWER = "viewer"
+    BUILDER = "builder"
+    APPROVER = "approver"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Scope(enum.Flag):
+    """What an action is about, by which a grant may be bounded."""
+
+    NOTHING = 0
+    MODEL = enum.auto()
+    ENVIRONMENT = enum.auto()
+    BOTH = MODEL | ENVIRONMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which roles may take an action besides the admin, and what it is about."""
+
+    roles: frozenset[Role]
+    scope: Scope
+
+
+def _rule(*roles: Role, scope: Scope = Scope.NOTHING) -> Rule:
+    return Rule(frozenset(roles) | {Role.ADMIN}, scope)
+
+
+_OPERATION = _rule(Role.OPERATOR, scope=Scope.BOTH)
+_BUILD = _rule(Role.BUILDER, scope=Scope.MODEL)
+_NAMING = _rule(Role.BUILDER, Role.OPERATOR, scope=Scope.MODEL)
+_WATCH = _rule(Role.OPERATOR, scope=Scope.MODEL)
+_FLEET = _rule(Role.OPERATOR, scope=Scope.ENVIRONMENT)
+_APPROVAL = _rule(Role.APPROVER, scope=Scope.BOTH)
+_ADMINISTRATION = _rule()
+
+#: Action, as the audit names it → who may take it.
+RULES: Mapping[str, Rule] = {
+    "publish": _BUILD,
+    "attest": _BUILD,
+    "tag": _NAMING,
+    "set_alias": _NAMING,
+    "remove_alias": _NAMING,
+    "label": _NAMING,
+    "approve": _APPROVAL,
+    "withdraw_approval": _APPROVAL,
+    "place": _OPERATION,
+    "start_rollout": _OPERATION,
+    "abort_rollout": _OPERATION,
+    "decommission": _WATCH,
+    "acknowledge_alert": _WATCH,
+    "close_alert": _WATCH,
+    "create_token": _FLEET,
+    "move_node": _FLEET,
+    "revoke": _FLEET,
+    "add_environment": _ADMINISTRATION,
+    "create_builder_token": _ADMINISTRATION,
+    "revoke_builder": _ADMINISTRATION,
+    "trust_key": _ADMINISTRATION,
+    "revoke_key": _ADMINISTRATION,
+    "create_principal": _ADMINISTRATION,
+    "revoke_principal": _ADMINISTRATION,
+    "grant_role": _ADMINISTRATION,
+    "take_role": _ADMINISTRATION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role, for models and environments whose names match the patterns (`*` stands for any)."""
+
+    role: Role
+    models: str = ANY
+    environments: str = ANY
+
+    def covers(self, scope: Scope, model: str | None, environment: str | None) -> bool:
+        """Whether the patterns hold for what an action is about."""
+        asked = (
+            (self.models, model, Scope.MODEL),
+            (self.environments, environment, Scope.ENVIRONMENT),
+        )
+        return all(
+            pattern == ANY
+            or (part in scope and name is not None and fnmatch.fnmatchcase(name, pattern))
+            for pattern, name, part in asked
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who asks, and what was granted to them."""
+
+    name: str
+    grants: tuple[Grant, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether nothing was granted that lets one change anything."""
+        return all(grant.role is Role.VIEWER for grant in self.grants)
+
+    def check(self, action: str, model: str | None = None, environment: str | None = None) -> None:
+        """Refuse an action that nothing granted allows.
+
+        Raises:
+            NotAllowed: it says who asked, for what, and which role may.
+        """
+        rule = RULES.get(action)
+        if rule is not None and any(
+            grant.role in rule.roles and grant.covers(rule.scope, model, environment)
+            for grant in self.grants
+        ):
+            return
+        about = (f" of model {model!r}" if model else "") + (
+            f" in {environment!r}" if environment else ""
+        )
+        may = ", ".join(sorted(rule.roles)) if rule else "nobody"
+        raise NotAllowed(f"{self.name!r} may not {action.replace('_', ' ')}{about}; may: {may}")
+
+
+def parse_grant(role: str, models: str = ANY, environments: str = ANY) -> Grant:
+    """Return a grant as a person writes it.
+
+    Raises:
+        InvalidInput: where the role is none, or a pattern is not plain; a viewer has no scope,
+            because reading has none.
+    """
+    if role not in tuple(Role):
+        raise InvalidInput(f"role {role[:40]!r} should be one of {', '.join(Role)}")
+    for name, pattern in (("models", models), ("environments", environments)):
+        if not _PATTERN.fullmatch(pattern):
+            raise InvalidInput(
+                f"{name} {pattern[:80]!r} should be a name, or a pattern with * such as 'eta-*'"
+            )
+    if role == Role.VIEWER and (models, environments) != (ANY, ANY):
+        raise InvalidInput("a viewer reads everything; models and environments should be '*'")
+    return Grant(Role(role), models, environments)

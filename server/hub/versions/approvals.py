@@ -1,0 +1,203 @@
+"""Approvals: a second pair of eyes before a version goes where its risk tier asks for one.
+
+An environment names the risk tiers that need no approval there; a new hub asks in production for
+one of every tier that is not said to be harmless. An approval is of a package, by its digest, for
+one environment: a format that is published later needs its own. It counts where it was given by
+somebody else than the publisher: as a record here, or as a DSSE attestation, signed by a key that
+the hub trusts as an approver's, whose predicate names the environment.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from gnomon.runtime.errors import Conflict, InvalidInput
+from gnomon.runtime.signing import APPROVAL_PREDICATE_TYPE, TrustStore
+from gnomon.server.hub.access import keys
+from gnomon.server.hub.access.rights import Role
+from gnomon.server.hub.fleet import environments
+from gnomon.server.hub.rollout.rollout_state import ACTIVE
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.versions.aliases import check_version
+
+_APPROVAL = schema.approval.c
+_VERSION = schema.version.c
+
+
+def check_approved(connection: Connection, model: str, version: str, environment: str) -> None:
+    """Check that each package of a version has what its tier needs in an environment.
+
+    Raises:
+        Conflict: where an approval is missing; it says of what, and how it is given.
+    """
+    exempt = connection.scalar(
+        select(schema.environment.c.exempt_tiers).where(schema.environment.c.name == environment)
+    )
+    if exempt is None:
+        return
+    lacking = [row for row in _packages(connection, model, version) if row.risk_tier not in exempt]
+    if not lacking:
+        return
+    approved = _approved(connection, model, version, environment)
+    trust = TrustStore(keys.trusted(connection, Role.APPROVER))
+    lacking = [
+        row
+        for row in lacking
+        if row.digest not in approved and not _is_attested(trust, row, environment)
+    ]
+    if lacking:
+        formats = ", ".join(row.format for row in lacking)
+        raise Conflict(
+            f"{model}@{version} ({formats}) is of risk tier {lacking[0].risk_tier!r}, which needs "
+            f"an approval in {environment} by somebody else than its publisher: "
+            f"`gnomon registry approve {model}@{version} --env {environment}`",
+            details=[{"format": row.format, "digest": row.digest} for row in lacking],
+        )
+
+
+def check_addition(connection: Connection, model: str, version: str, risk_tier: str) -> None:
+    """Check that a further format of a version would not come into service without an approval.
+
+    Raises:
+        Conflict: where the version is in service, or rolled out, where its tier needs one.
+    """
+    place, rolled = schema.placement.c, schema.rollout.c
+    used = set(
+        connection.scalars(
+            select(place.environment).where(
+                place.model == model, place.version == version, place.ended_at.is_(None)
+            )
+        )
+    ) | set(
+        connection.scalars(
+            select(rolled.environment).where(
+                rolled.model == model, rolled.candidate == version, rolled.state.in_(ACTIVE)
+            )
+        )
+    )
+    rows = connection.execute(
+        select(schema.environment.c.name, schema.environment.c.exempt_tiers).where(
+            schema.environment.c.name.in_(used)
+        )
+    )
+    asking = [
+        row.name
+        for row in rows
+        if row.exempt_tiers is not None and risk_tier not in row.exempt_tiers
+    ]
+    if asking:
+        raise Conflict(
+            f"{model}@{version} is in service in {', '.join(sorted(asking))}, where risk tier "
+            f"{risk_tier!r} needs an approval; publish another format under another version"
+        )
+
+
+def approve(change: Change, model: str, version: str, environment: str, reason: str) -> None:
+    """Approve all packages that a version has now, in the caller's change.
+
+    Raises:
+        UnknownModel: where there is no such version or environment.
+        Conflict: where the actor published one of them.
+    """
+    environments.check(change.connection, environment)
+    check_version(change.connection, model, version)
+    change.check("approve", model, environment)
+    packages = _packages(change.connection, model, version)
+    own = [row.format for row in packages if row.publisher == change.actor]
+    if own:
+        raise Conflict(
+            f"{change.actor!r} published {model}@{version} ({', '.join(own)}); "
+            "somebody else should approve it"
+        )
+    detail = {
+        "environment": environment,
+        "reason": reason,
+        "digests": [row.digest for row in packages],
+    }
+    for row in packages:
+        change.execute(
+            insert(schema.approval).values(
+                id=new_id(),
+                digest=row.digest,
+                environment=environment,
+                model=model,
+                version=version,
+                approver=change.actor,
+                approved_at=now_ms(),
+                reason=reason,
+            )
+        )
+    change.audit("approve", f"{model}@{version}", detail, model=model, environment=environment)
+
+
+def withdraw(change: Change, model: str, version: str, environment: str, reason: str) -> None:
+    """Let no approval of a version count any more; what is in service stays there.
+
+    Raises:
+        InvalidInput: where none counts now.
+    """
+    done = change.execute(
+        update(schema.approval)
+        .where(
+            _APPROVAL.model == model,
+            _APPROVAL.version == version,
+            _APPROVAL.environment == environment,
+            _APPROVAL.withdrawn_at.is_(None),
+        )
+        .values(withdrawn_at=now_ms())
+    )
+    if done.rowcount == 0:
+        raise InvalidInput(f"{model}@{version} has no approval for {environment} to withdraw")
+    detail = {"environment": environment, "reason": reason}
+    change.audit(
+        "withdraw_approval", f"{model}@{version}", detail, model=model, environment=environment
+    )
+
+
+def listing(connection: Connection, model: str, version: str) -> list[dict[str, Any]]:
+    """Return the approvals of a version, newest first, as JSON."""
+    rows = connection.execute(
+        select(schema.approval)
+        .where(_APPROVAL.model == model, _APPROVAL.version == version)
+        .order_by(_APPROVAL.id.desc())
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def _packages(connection: Connection, model: str, version: str) -> list[Row[*tuple[Any, ...]]]:
+    rows = connection.execute(
+        select(
+            _VERSION.format,
+            _VERSION.digest,
+            _VERSION.risk_tier,
+            _VERSION.publisher,
+            _VERSION.envelopes,
+        )
+        .where(_VERSION.name == model, _VERSION.version == version)
+        .order_by(_VERSION.format)
+    )
+    return list(rows)
+
+
+def _approved(connection: Connection, model: str, version: str, environment: str) -> set[str]:
+    """Return the digests that somebody else than their publisher approved here."""
+    rows = connection.execute(
+        select(_APPROVAL.digest)
+        .join(schema.version, _VERSION.digest == _APPROVAL.digest)
+        .where(
+            _APPROVAL.model == model,
+            _APPROVAL.version == version,
+            _APPROVAL.environment == environment,
+            _APPROVAL.withdrawn_at.is_(None),
+            _APPROVAL.approver != _VERSION.publisher,
+        )
+    )
+    return {row.digest for row in rows}
+
+
+def _is_attested(trust: TrustStore, row: Row[*tuple[Any, ...]], environment: str) -> bool:
+    envelopes = [envelope.encode() for envelope in row.envelopes]
+    statements = trust.statements(row.digest, envelopes, APPROVAL_PREDICATE_TYPE)
+    return any(one.get("environment") == environment for one in statements)

@@ -1,0 +1,115 @@
+"""Decommission: a version that is not to be rolled out any more.
+
+It stays readable with all its history, and its packages stay where they are, so that what it said
+can still be replayed. It is refused while something runs the version, or forced with a reason.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, or_, select
+
+from gnomon.runtime.errors import Conflict, InvalidInput
+from gnomon.server.hub.rollout.rollout_state import ACTIVE
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.versions.aliases import check_version
+
+_DECOMMISSION = schema.decommission.c
+
+
+def check_in_use(connection: Connection, model: str, version: str) -> None:
+    """Check that a version was not decommissioned.
+
+    Raises:
+        Conflict: where it was; it says when, by whom, and why.
+    """
+    row = find(connection, model, version)
+    if row is not None:
+        because = f" ({row['reason']})" if row["reason"] else ""
+        raise Conflict(f"{model}@{version} was decommissioned by {row['actor']}{because}")
+
+
+def find(connection: Connection, model: str, version: str) -> dict[str, Any] | None:
+    """Return when, by whom and why a version was decommissioned, as JSON; None where it was not."""
+    row = (
+        connection.execute(
+            select(schema.decommission).where(
+                _DECOMMISSION.model == model, _DECOMMISSION.version == version
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return dict(row) if row is not None else None
+
+
+def decommission(
+    change: Change, model: str, version: str, reason: str, *, force: bool = False
+) -> list[str]:
+    """Decommission a version in the caller's change; return what still runs it.
+
+    Forced, what is in service stays in service until something else is placed.
+
+    Raises:
+        UnknownModel: where there is no such version.
+        InvalidInput: where it is forced without a reason.
+        Conflict: where it was decommissioned, or something runs it and it is not forced.
+    """
+    check_version(change.connection, model, version)
+    check_in_use(change.connection, model, version)
+    if force and not reason.strip():
+        raise InvalidInput("a forced decommission needs a reason")
+    uses = used_by(change.connection, model, version)
+    if uses and not force:
+        raise Conflict(
+            f"{model}@{version} is still used: {'; '.join(uses)}; end that first, or force it with "
+            "a reason",
+            details=[{"use": use} for use in uses],
+        )
+    change.execute(
+        insert(schema.decommission).values(
+            model=model,
+            version=version,
+            decommissioned_at=now_ms(),
+            actor=change.actor,
+            reason=reason,
+            forced=force,
+        )
+    )
+    detail = {"reason": reason, "forced": force, "uses": uses}
+    change.audit("decommission", f"{model}@{version}", detail, model=model)
+    return uses
+
+
+def used_by(connection: Connection, model: str, version: str) -> list[str]:
+    """Name what runs a version: placements, rollouts, aliases, and nodes that report it."""
+    placement, rollout = schema.placement.c, schema.rollout.c
+    alias, node, package = schema.alias.c, schema.node.c, schema.version.c
+    placed = connection.scalars(
+        select(placement.environment).where(
+            placement.model == model, placement.version == version, placement.ended_at.is_(None)
+        )
+    )
+    rolled = connection.scalars(
+        select(rollout.id).where(
+            rollout.model == model,
+            or_(rollout.candidate == version, rollout.champion == version),
+            rollout.state.in_(ACTIVE),
+        )
+    )
+    named = connection.scalars(
+        select(alias.alias).where(alias.model == model, alias.version == version)
+    )
+    digests = set(
+        connection.scalars(
+            select(package.digest).where(package.name == model, package.version == version)
+        )
+    )
+    nodes = connection.execute(select(node.name, node.digests).where(node.revoked_at.is_(None)))
+    return [
+        *(f"placed in {one}" for one in sorted(placed)),
+        *(f"rollout {one}" for one in sorted(rolled)),
+        *(f"alias {one}" for one in sorted(named)),
+        *(f"node {one.name}" for one in nodes if digests.intersection(one.digests)),
+    ]

@@ -1,0 +1,53 @@
+"""`gnomon package approve`: an approval that travels with the package."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gnomon.command.output import console, emit, json_option
+from gnomon.command.package_options import FOLDER, parse_keys
+from gnomon.runtime import layout
+from gnomon.runtime.files import write_durably
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import APPROVAL_PREDICATE_TYPE, Signer, TrustStore
+
+
+@click.command()
+@click.argument("path", type=FOLDER)
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The approver's private key.",
+)
+@click.option("--env", "environment", default="production", show_default=True)
+@click.option(
+    "--trust", "keys", multiple=True, help="The builder's public key, hex or a file; none: any."
+)
+@json_option
+def approve(
+    path: Path, key_file: Path, environment: str, keys: tuple[str, ...], as_json: bool
+) -> None:
+    """Sign an approval of the package at PATH for an environment; push the package afterwards.
+
+    It counts at hubs that trust the key as an approver's (`gnomon hub trust KEY --role approver`).
+    """
+    signer = Signer.load(key_file)
+    package = Package.open(path, TrustStore(parse_keys(keys)) if keys else None)
+    name, _, version = package.reference.partition("@")
+    stated = {
+        "environment": environment,
+        "approved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    envelope = signer.sign_package(package.digest, name, version, stated, APPROVAL_PREDICATE_TYPE)
+    file = path / layout.ATTESTATIONS / f"approval-{environment}-{signer.key_id[:16]}.json"
+    file.parent.mkdir(exist_ok=True)
+    write_durably(file, envelope)
+    payload = {"package": package.reference, "digest": package.digest, "attestation": str(file)}
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(f"approved {package.reference} for {environment} in {file}"),
+    )
