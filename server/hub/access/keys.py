@@ -56,7 +56,7 @@ def add(
             if known.revoked_at is not None:
                 raise Conflict(f"key {data.hex()[:16]} was revoked; use a new one")
             if known.role != role:
-                raise Conflict(f"key {data.hex()[:16]} is trusted in the role of {known.role} already")
+                raise Conflict(f"key {key[:16]} is trusted in the role of {known.role} already")
             return False
         values = {"key": data.hex(), "name": name, "role": str(role), "added_at": now_ms()}
         change.execute(insert(schema.trusted_key).values(**values))
