@@ -64,6 +64,7 @@ _ADMINISTRATION = _rule()
 RULES: Mapping[str, Rule] = {
     "publish": _BUILD,
     "attest": _BUILD,
+    "record_run": _BUILD,  # of a pipeline; its name stands for a model's
     "tag": _NAMING,
     "set_alias": _NAMING,
     "remove_alias": _NAMING,

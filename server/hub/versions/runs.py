@@ -103,7 +103,7 @@ def record(change: Change, run: RunRecord) -> bool:
             .on_conflict_do_nothing()
         )
     detail = {"run": run.id, "state": run.state, "packages": [one.digest for one in run.packages]}
-    change.audit("record_run", run.pipeline, detail)
+    change.audit("record_run", run.pipeline, detail, model=run.pipeline)
     return True
 
 
