@@ -33,7 +33,7 @@ def burn():
 given = json.loads(sys.argv[1])
 if given["busy"]:
     threading.Thread(target=burn, daemon=True).start()
-serve(ServeSettings(port=0, rest_port=-1, door=given["door"], **given["settings"]),
+serve(ServeSettings(door=given["door"], **given["settings"]),
       NodeSettings(packages=(Path(given["package"]),)),
       lambda addresses: print(addresses.grpc, flush=True))
 """
@@ -57,6 +57,15 @@ class Server:
         """Return the CPU time of all its threads so far, ended ones too."""
         # How Linux names the CPU clock of another process: clock_getcpuclockid(3).
         return time.clock_gettime((~self._process.pid << 3) | 2)
+
+    def terminate(self, seconds: float) -> None:
+        """Tell it to stop, and wait until it has.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not within so many seconds.
+        """
+        self._process.terminate()
+        self._process.wait(timeout=seconds)
 
     def stop(self) -> None:
         """End it."""
@@ -86,7 +95,7 @@ def start(
             "package": str(package),
             "door": kind,
             "busy": busy == "inside",
-            "settings": settings,
+            "settings": {"port": 0, "rest_port": -1, **settings},
         }
         return Server([sys.executable, "-c", _OURS, json.dumps(given)], busy_beside=beside)
     if kind == "aio":

@@ -7,8 +7,10 @@ from gnomon.runtime.errors import ConfigurationError
 _WAITING_CONNECTIONS = 128
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     """Return a socket that listens; who connects waits until it is served.
+
+    With `is_shared` other sockets of this user, opened so too, may listen on the port as well.
 
     Raises:
         ConfigurationError: where the port is taken.
@@ -19,6 +21,8 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     # A process that was killed must come up on its port again, at once.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
         listener.listen(_WAITING_CONNECTIONS)

@@ -40,7 +40,7 @@ class GrpcDoor:
                 ("grpc.max_concurrent_streams", settings.concurrent_streams),
                 ("grpc.max_receive_message_length", settings.message_bytes),
                 ("grpc.max_send_message_length", settings.message_bytes),
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(settings.share_port)),
             )
         )
         self._server.add_generic_rpc_handlers((self._methods(),))

@@ -86,7 +86,12 @@ class NativeDoor:
         host, port = self._settings.host, self._settings.port
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+            listener = socket.create_server(
+                (host, port),
+                family=family,
+                backlog=_BACKLOG,
+                reuse_port=self._settings.share_port,
+            )
         except OSError as error:
             raise ConfigurationError(f"the door cannot open on {host}:{port}: {error}") from error
         bound = listener.getsockname()[1]

@@ -15,7 +15,7 @@ def listen_rest(settings: DoorSettings, port: int) -> socket.socket:
     """
     settings.check_reach()
     try:
-        return listen(settings.host, port)
+        return listen(settings.host, port, is_shared=settings.share_port)
     except ConfigurationError as error:
         raise ConfigurationError(f"{error}; give rest_port (0: any, -1: no REST)") from error
 

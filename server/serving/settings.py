@@ -28,7 +28,8 @@ class DoorSettings:
     Beyond loopback the doors open only for callers who say who they are: by a certificate of
     `client_authority_file`, by a key of `keys_file`, or, where both are given, by both. Limits of 0
     are none; `burst` of 0 is one second's worth. `concurrent_requests` is for one caller and model,
-    `total_requests` for all that is under way.
+    `total_requests` for all that is under way. With `share_port` a server takes a port on which
+    another of this user, started so too, still listens: what connects goes to either.
 
     Raises:
         ValueError: a figure is out of range, or TLS files are given only in part.
@@ -49,6 +50,7 @@ class DoorSettings:
     concurrent_requests: int = 0
     total_requests: int = 256
     slow_seconds: float = 1.0
+    share_port: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:

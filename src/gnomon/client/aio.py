@@ -51,6 +51,11 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @property
+    def retried(self) -> int:
+        """How often it has asked again so far."""
+        return self._budget.taken
+
     async def close(self) -> None:
         """Close the connection."""
         await self._channel.close()

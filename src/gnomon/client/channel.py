@@ -43,7 +43,7 @@ def pause_after(address: str, attempts: Attempts, error: Any) -> float:
         GnomonError: the call's own error, where there is no reason or no time to ask again.
     """
     told = error_of(address, error)
-    unavailable = error.code() is grpc.StatusCode.UNAVAILABLE
+    unavailable = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
     pause = attempts.pause(told, is_unavailable=unavailable, now=time.monotonic())
     if pause is None:
         raise told from error

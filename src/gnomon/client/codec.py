@@ -28,6 +28,8 @@ Row = Mapping[str, Any]
 #: What a status means where the server said no more, as a proxy does.
 _BY_STATUS: Mapping[Any, type[GnomonError]] = {
     grpc.StatusCode.UNAVAILABLE: NotReady,
+    # A server that leaves cuts short what it will not end.
+    grpc.StatusCode.CANCELLED: NotReady,
     grpc.StatusCode.DEADLINE_EXCEEDED: NotReady,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,

@@ -1,8 +1,8 @@
 """Whether and when to ask again. Decisions only; time comes from the caller.
 
-Only a server that cannot be reached, or says that it is leaving (UNAVAILABLE), is asked again. The
-pauses have full jitter, end with the call's deadline, and come out of a budget that all calls of a
-client share, so that a server in trouble is not asked ten times as much.
+Only a server that cannot be reached, or is leaving (UNAVAILABLE, or CANCELLED by the server), is
+asked again. The pauses have full jitter, end with the call's deadline, and come out of a budget
+that all calls of a client share, so that a server in trouble is not asked ten times as much.
 """
 
 import random
@@ -22,6 +22,8 @@ class RetryBudget:
     def __init__(self, retries: int = 10) -> None:
         self._size = retries * _ANSWERS_A_RETRY
         self._left = self._size
+        #: How many retries were taken so far.
+        self.taken = 0
         self._lock = threading.Lock()
 
     def refund(self) -> None:
@@ -35,6 +37,7 @@ class RetryBudget:
             if self._left < _ANSWERS_A_RETRY:
                 return False
             self._left -= _ANSWERS_A_RETRY
+            self.taken += 1
             return True
 
 

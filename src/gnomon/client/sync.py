@@ -53,6 +53,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def retried(self) -> int:
+        """How often it has asked again so far."""
+        return self._budget.taken
+
     def close(self) -> None:
         """Close the connection."""
         self._channel.close()

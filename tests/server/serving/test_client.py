@@ -208,6 +208,34 @@ def test_a_server_that_is_not_ours_is_an_error_of_the_family(served: Any) -> Non
         decode(response)
 
 
+def test_what_a_leaving_server_cuts_short_is_asked_again() -> None:
+    class Leaving(grpc.GenericRpcHandler):  # type: ignore[misc]
+        calls = 0
+
+        def service(self, _details: Any) -> Any:
+            def answer(_data: bytes, context: Any) -> bytes:
+                self.calls += 1
+                status = "CANCELLED" if self.calls < 3 else "INVALID_ARGUMENT"
+                context.abort(grpc.StatusCode[status], status)
+                raise AssertionError("abort raises")
+
+            return grpc.unary_unary_rpc_method_handler(answer)
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers((leaving := Leaving(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with Client(f"127.0.0.1:{port}") as client:
+            with pytest.raises(InvalidInput):
+                client.predict("eta", GOOD)
+            assert (leaving.calls, client.retried) == (3, 2)
+    finally:
+        server.stop(0)
+
+
 def test_a_restart_fails_no_call(server: Any) -> None:
     """A new server takes the port of one that drains; the client's retries bridge the gap."""
     process, address = server(notice_seconds=0.1)
