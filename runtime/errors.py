@@ -78,6 +78,13 @@ class ConfigurationError(GnomonError):
     code = "configuration"
 
 
+class NotServed(GnomonError):
+    """A call of the protocol that this server does not answer, and will not at another time."""
+
+    fault = Fault.CALLER
+    code = "not_served"
+
+
 class PackageError(GnomonError):
     """A package is incomplete, damaged, or contradicts itself."""
 
@@ -149,6 +156,7 @@ WIRE: Mapping[str, tuple[str, int]] = {
     "conflict": ("ALREADY_EXISTS", 409),
     "overloaded": ("RESOURCE_EXHAUSTED", 429),
     "configuration": ("INVALID_ARGUMENT", 400),
+    "not_served": ("UNIMPLEMENTED", 501),
     "bad_package": ("FAILED_PRECONDITION", 422),
     "untrusted_package": ("FAILED_PRECONDITION", 422),
     "invalid_output": ("FAILED_PRECONDITION", 502),

@@ -9,6 +9,9 @@ from gnomon.core import latency
 from gnomon.core.window import Window
 from gnomon.core.window_reading import OUTCOMES
 
+#: What a latency counts for, in nanoseconds, by its bucket.
+MIDDLES_NS = np.array([latency.middle_of(bucket) for bucket in range(latency.BUCKETS)], np.float64)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -33,6 +36,11 @@ class Tally:
             self.rows[name] += count
         self.violations += window.violations
         self.latency_counts += window.latency_counts
+
+    @property
+    def latency_ns(self) -> int:
+        """Return how long the answered calls took together, within 1/32."""
+        return round(float(MIDDLES_NS @ self.latency_counts))
 
     def copy(self) -> "Tally":
         """Return a tally with the same counts."""

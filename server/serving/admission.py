@@ -8,13 +8,13 @@ any value of a request.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
-from gnomon.runtime.errors import Fault, GnomonError, Overloaded
-from gnomon.server.serving.authentication import Authentication, Caller
+from gnomon.runtime.errors import Fault, GnomonError, NotAllowed, Overloaded
+from gnomon.server.serving.authentication import LOCAL, Authentication, Caller
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.settings import DoorSettings
 from gnomon.server.serving.throttling import Limits, Throttle
@@ -44,6 +44,7 @@ class Admission:
     """Lets calls in, and tells of those that went wrong. Threads may share it.
 
     `is_known` says whether a route is in service: what is not shares one throttle.
+    `control_callers` are the names of those who may load and unload models; None: nobody.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class Admission:
         *,
         is_known: Callable[[str], bool],
         slow_seconds: float = 1.0,
+        control_callers: Collection[str] | None = None,
     ) -> None:
         self.authentication = authentication
         self._is_known = is_known
+        self._control_callers = control_callers
         self.throttle = Throttle(limits)
         self._slow_ns = round(slow_seconds * 1e9)
         self._lock = threading.Lock()
@@ -76,6 +79,28 @@ class Admission:
         except GnomonError as error:
             self._turn_away(error)
             raise
+
+    def check_control(self, caller: Caller, what: str) -> None:
+        """Let a caller change what is in service, and tell of it.
+
+        Raises:
+            NotAllowed: they are not one of those who may.
+        """
+        if self._control_callers is None:
+            error = NotAllowed(
+                "clients do not load or unload models here; the operator may allow it by "
+                "model_control = 'explicit'"
+            )
+        elif caller.name not in self._control_callers:
+            error = NotAllowed(
+                f"caller {caller.name!r} may not load or unload models; the operator names those "
+                "who may in control_callers"
+            )
+        else:
+            _log.info("control_call", caller=caller.name, call=what)
+            return
+        self._turn_away(error)
+        raise error
 
     def admit(self, caller: Caller, call: Call) -> "Admitted":
         """Return the context of one call, to enter where it begins and to leave at its end.
@@ -103,6 +128,8 @@ class Admission:
     ) -> None:
         """Count a call out, and tell how it ended where that is worth telling."""
         self.throttle.leave(caller.name, throttled)
+        if isinstance(error, Overloaded):
+            self._turn_away(error)
         if error is None:
             if self._slow_ns and time.perf_counter_ns() - call.started_ns >= self._slow_ns:
                 self._tell("call_slow", caller, call)
@@ -136,12 +163,27 @@ def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
     Raises:
         ConfigurationError: the file of keys cannot be read.
     """
+    authentication = Authentication(settings.keys_file)
     return Admission(
-        Authentication(settings.keys_file),
+        authentication,
         settings.limits,
         is_known=handler.has_route,
         slow_seconds=settings.slow_seconds,
+        control_callers=_control_callers(settings, authentication),
     )
+
+
+def _control_callers(
+    settings: DoorSettings, authentication: Authentication
+) -> Collection[str] | None:
+    """Return who may load and unload models; without names, whoever is on this machine."""
+    if settings.model_control == "none":
+        return None
+    if settings.control_callers:
+        return settings.control_callers
+    asks_names = authentication.needs_keys or settings.client_authority_file is not None
+    nameless = settings.is_local and not asks_names
+    return (LOCAL.name,) if nameless else ()
 
 
 class Admitted:

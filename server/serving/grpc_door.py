@@ -5,6 +5,7 @@ gets a typed answer. Every refusal carries its code and details in the trailing 
 (`gnomon.runtime.wire`).
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,13 +17,11 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import health
 from gnomon.server.serving.admission import Admission, Call, make_admission
 from gnomon.server.serving.authentication import Caller
+from gnomon.server.serving.grpc_stream import InferStream
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.methods import SERVICE, Answer, answers, decode, refusal_of
+from gnomon.server.serving.methods import SERVICE, Access, Method, decode, methods, refusal_of
 from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.settings import DoorSettings
-
-#: Open to all: they say nothing but that the server is there.
-_OPEN = ("ServerLive", "ServerReady")
 
 
 class GrpcDoor:
@@ -35,6 +34,7 @@ class GrpcDoor:
         self._settings = settings
         self._admission = admission or make_admission(settings, handler)
         self._pacer = Pacer(settings.threads)
+        self._stream = InferStream(self._caller, self._infer_in_turn)
         self._server = grpc.aio.server(
             options=(
                 ("grpc.max_concurrent_streams", settings.concurrent_streams),
@@ -69,6 +69,7 @@ class GrpcDoor:
 
     async def close(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
+        self._stream.close()
         await self._server.stop(grace_seconds)
         self._pacer.close()
 
@@ -83,16 +84,23 @@ class GrpcDoor:
         )
 
     def _methods(self) -> Any:
-        methods = {name: self._method(name, *one) for name, one in answers(self._handler).items()}
-        methods["ModelInfer"] = grpc.unary_unary_rpc_method_handler(_guarded(self._infer))
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+        handlers = {name: self._method(name, one) for name, one in methods(self._handler).items()}
+        handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(_guarded(self._infer))
+        handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
+            _guarded(self._stream.serve)
+        )
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
-    def _method(self, name: str, kind: Any, answer: Answer) -> Any:
+    def _method(self, name: str, method: Method) -> Any:
         async def behaviour(data: bytes, context: Any) -> bytes:
-            if name not in _OPEN:
-                self._caller(context)
-            response: bytes = answer(decode(kind, data)).SerializeToString()
-            return response
+            if method.access is Access.OPEN:
+                return method.respond(data)
+            caller = self._caller(context)
+            if method.access is Access.NAMED:
+                return method.respond(data)
+            self._admission.check_control(caller, name)
+            # To load a model may take its time.
+            return await asyncio.to_thread(method.respond, data)
 
         return grpc.unary_unary_rpc_method_handler(_guarded(behaviour))
 
@@ -111,27 +119,33 @@ class GrpcDoor:
         return self._admission.identify(key, certificate)
 
     async def _infer(self, data: bytes, context: Any) -> bytes:
-        """Predict: at once where the model is known to be quick, else beside the event loop."""
         caller = self._caller(context)
         request = decode(oip.ModelInferRequest, data)
+        response = await self._infer_in_turn(caller, request, len(data))
+        encoded: bytes = response.SerializeToString()
+        return encoded
+
+    async def _infer_in_turn(
+        self, caller: Caller, request: oip.ModelInferRequest, size: int
+    ) -> oip.ModelInferResponse:
+        """Predict: at once where the model is known to be quick, else beside the event loop."""
         call = Call("grpc", request.model_name, request.id)
         with self._admission.admit(caller, call):
             call.read_ns = time.perf_counter_ns()
             return await self._pacer.run(
-                request.model_name, len(data), lambda: self._predict(request, call)
+                request.model_name, size, lambda: self._predict(request, call)
             )
 
-    def _predict(self, request: oip.ModelInferRequest, call: Call) -> bytes:
-        response = self._handler.infer(request)
+    def _predict(self, request: oip.ModelInferRequest, call: Call) -> oip.ModelInferResponse:
+        response = self._handler.infer(request, call.read_ns)
         call.version, call.answered_ns = response.model_version, time.perf_counter_ns()
-        data: bytes = response.SerializeToString()
-        return data
+        return response
 
 
-def _guarded(behaviour: Callable[[bytes, Any], Awaitable[bytes]]) -> Callable[[bytes, Any], Any]:
+def _guarded(behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Any]:
     """Return a method's behaviour that tells every failure by its name on the wire."""
 
-    async def guarded(data: bytes, context: Any) -> bytes:
+    async def guarded(data: Any, context: Any) -> Any:
         try:
             return await behaviour(data, context)
         except Exception as error:

@@ -1,33 +1,41 @@
 """What all doors do: Open Inference Protocol messages in, Open Inference Protocol messages out.
 
-A request may carry the parameters `at` (the data's own time: ISO 8601 text or epoch seconds) and
-`key` (a text whose answers stick to one version while traffic is split). An answer names the
-version that gave it, and carries `gnomon_digest`; where one of the route's fallbacks answered,
-`gnomon_fallback`, the reason, and `gnomon_fallback_by`, which of them; `gnomon_violations`, JSON,
-where inputs or outputs were corrected or flagged.
+What a request may say beside its tensors is in `parameters`. An answer names the version that gave
+it, and carries `gnomon_digest`; where one of the route's fallbacks answered, `gnomon_fallback`, the
+reason, and `gnomon_fallback_by`, which of them; `gnomon_violations`, JSON, where inputs or outputs
+were corrected or flagged; where it was asked for in part, `gnomon_refused` and `gnomon_ids`, JSON.
 """
 
 import contextlib
-import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
 from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.routes import Route
 from gnomon.runtime.runtime import Runtime
+from gnomon.server.serving.answering import Answered, ask, ask_in_part
+from gnomon.server.serving.model_config import config_of, platform_of
+from gnomon.server.serving.parameters import ID_CHARACTERS, Asked, check_id, read_parameters, wrong
+from gnomon.server.serving.repository import Repository
+from gnomon.server.serving.statistics import statistics_of
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 
-#: What a request may be called; labels are joined by it, so telemetry carries it.
-_ID_CHARACTERS = 128
+#: What a client may look for before it makes a call.
+EXTENSIONS = (
+    "gnomon",
+    "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "parameters",
+    "statistics",
+)
 
 
 class Handler:
@@ -36,8 +44,9 @@ class Handler:
     Methods raise the typed errors of `gnomon.runtime.errors`, which the doors put on the wire.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, repository: Repository | None = None) -> None:
         self._runtime = runtime
+        self.repository = repository or Repository(runtime)
         self._draining = False
         self._manifests: dict[str, Manifest] = {}
 
@@ -59,19 +68,19 @@ class Handler:
         return not self._draining and bool(self._runtime.routes)
 
     def server_metadata(self) -> oip.ServerMetadataResponse:
-        """Return the server's name and version."""
+        """Return the server's name, version and extensions."""
         # Slow to import, and seldom asked for.
         from importlib.metadata import version
 
         return oip.ServerMetadataResponse(
-            name="gnomon", version=version("gnomon"), extensions=["gnomon"]
+            name="gnomon", version=version("gnomon"), extensions=EXTENSIONS
         )
 
     def model_ready(self, request: oip.ModelReadyRequest) -> bool:
         """Whether a model, in the version if one is named, is in service."""
         if request.name not in self._runtime.routes:
             return False
-        versions = [manifest.version for manifest in self._versions(request.name)]
+        versions = [manifest.version for manifest in self._versions(request.name).values()]
         return self.server_ready() and request.version in ("", *versions)
 
     def model_metadata(self, request: oip.ModelMetadataRequest) -> oip.ModelMetadataResponse:
@@ -80,49 +89,85 @@ class Handler:
         Raises:
             UnknownModel: there is no such route, or it has no such version.
         """
-        manifests = self._versions(request.name)
-        if request.version:
-            manifests = [one for one in manifests if one.version == request.version]
-        if not manifests:
-            raise UnknownModel(f"model {request.name!r} has no version {request.version[:80]!r}")
-        manifest = manifests[0]
+        manifests = self._asked(request)
+        manifest = next(iter(manifests.values()))
         return oip.ModelMetadataResponse(
             name=request.name,
-            versions=[one.version for one in manifests],
-            platform=f"gnomon_{manifest.format}",
+            versions=[one.version for one in manifests.values()],
+            platform=platform_of(manifest),
             inputs=[_metadata(spec) for spec in manifest.signature.inputs],
             outputs=[_metadata(spec) for spec in manifest.signature.outputs],
         )
 
-    def infer(self, request: oip.ModelInferRequest) -> oip.ModelInferResponse:
-        """Predict. One bad row refuses the request; what is refused is counted as refused.
+    def model_config(self, request: oip.ModelConfigRequest) -> oip.ModelConfigResponse:
+        """Return the configuration of the model behind a route, its first target's.
 
         Raises:
+            UnknownModel: there is no such route, or it has no such version.
+        """
+        digest, manifest = next(iter(self._asked(request).items()))
+        return oip.ModelConfigResponse(config=config_of(request.name, digest, manifest))
+
+    def model_statistics(self, request: oip.ModelStatisticsRequest) -> oip.ModelStatisticsResponse:
+        """Return what was counted for a model, or for all that are in service.
+
+        Raises:
+            UnknownModel: there is no such route, or it has no such version.
+        """
+        wanted = [request.name] if request.name else sorted(self._runtime.routes)
+        tallies = self._runtime.tallies()
+        answer = oip.ModelStatisticsResponse()
+        for name in wanted:
+            asked = oip.ModelStatisticsRequest(name=name, version=request.version)
+            versions = {digest: one.version for digest, one in self._asked(asked).items()}
+            answer.model_stats.extend(statistics_of(name, versions, tallies))
+        return answer
+
+    def infer(
+        self, request: oip.ModelInferRequest, read_ns: int | None = None
+    ) -> oip.ModelInferResponse:
+        """Predict. What is refused is counted as refused.
+
+        `read_ns`: when the request was read, by `time.perf_counter_ns`; None: just now.
+
+        Raises:
+            Overloaded: the request has waited longer than it wanted to.
             GnomonError: as `Runtime.predict_columns`; `InvalidInput` also for what cannot be read.
         """
         self._check_version(request)
         options: dict[str, Any] = {
-            "request_id": request.id[:_ID_CHARACTERS] or None,
+            "request_id": request.id[:ID_CHARACTERS] or None,
             "version": request.model_version,
         }
+        asked, columns = self._read(request, options)
+        if read_ns is not None:
+            asked.check_wait(request.model_name, time.perf_counter_ns() - read_ns)
+        self._known(self._route(request.model_name).digests)
+        how = ask_in_part if asked.is_partial else ask
+        answered = how(self._runtime, request.model_name, columns, options)
+        (manifest,) = self._known([answered.answer.digest])
+        response = _response(request, answered)
+        wanted = [output.name for output in request.outputs]
+        specs = manifest.signature.outputs
+        chosen = [spec for spec in specs if not wanted or spec.name in wanted]
+        raw = bool(request.raw_input_contents)
+        encode_outputs(chosen, answered.outputs, response, raw=raw)
+        return response
+
+    def _read(
+        self, request: oip.ModelInferRequest, options: dict[str, Any]
+    ) -> tuple[Asked, Mapping[str, NDArray[Any]]]:
+        """Return what a request asks for, with its columns; fills in the runtime's options."""
         try:
             check_id(request.id)
-            options["at"] = _time(request)
-            options["key"] = _text(request, "key")
+            asked = read_parameters(request)
+            options["at"], options["key"] = asked.at, asked.key
             columns = decode_inputs(request)
             self._check_outputs(request)
         except InvalidInput:
             self.count_unread(request.model_name, **options)
             raise
-        self._known(self._route(request.model_name).digests)
-        answer, outputs = self._ask(request.model_name, columns, options)
-        (manifest,) = self._known([answer.digest])
-        response = _response(request, answer)
-        wanted = [output.name for output in request.outputs]
-        specs = manifest.signature.outputs
-        chosen = [spec for spec in specs if not wanted or spec.name in wanted]
-        encode_outputs(chosen, outputs, response, raw=bool(request.raw_input_contents))
-        return response
+        return asked, columns
 
     def count_unread(self, model: str, **options: Any) -> None:
         """Count a request that never became columns, as a request without rows is counted.
@@ -132,20 +177,6 @@ class Handler:
         with contextlib.suppress(InvalidInput):
             self._runtime.predict_columns(model, {}, **options)
 
-    def _ask(
-        self, model: str, columns: Mapping[str, NDArray[Any]], options: Mapping[str, Any]
-    ) -> tuple[Prediction | Predictions, Mapping[str, NDArray[Any]]]:
-        """Ask the runtime: one row by the way for rows, which is many times quicker."""
-        if not columns or any(len(values) != 1 for values in columns.values()):
-            answers = self._runtime.predict_columns(model, columns, **options)
-            return answers, answers.outputs
-        row = {
-            name: values.item() if values.ndim == 1 else values[0]
-            for name, values in columns.items()
-        }
-        answer = self._runtime.predict(model, row, **options)
-        return answer, {name: _column(value) for name, value in answer.outputs.items()}
-
     def _route(self, name: str) -> Route:
         route = self._runtime.routes.get(name)
         if route is None:
@@ -153,11 +184,25 @@ class Handler:
             raise UnknownModel(f"no model {name[:80]!r} is in service here; in service: {known}")
         return route
 
-    def _versions(self, name: str) -> list[Manifest]:
-        """Return the manifests of what may be asked for; what the route itself takes is first."""
+    def _versions(self, name: str) -> dict[str, Manifest]:
+        """Return by digest what may be asked for; what the route itself takes is first."""
         route = self._route(name)
         shares = [target.digest for target in route.targets if target.weight]
-        return self._known(list(dict.fromkeys([*shares, *route.versions])))
+        digests = list(dict.fromkeys([*shares, *route.versions]))
+        return dict(zip(digests, self._known(digests), strict=True))
+
+    def _asked(self, request: Any) -> dict[str, Manifest]:
+        """Return as `_versions`, in the version asked for if one is.
+
+        Raises:
+            UnknownModel: there is no such route, or it has no such version.
+        """
+        manifests = self._versions(request.name)
+        if request.version:
+            manifests = {d: one for d, one in manifests.items() if one.version == request.version}
+        if not manifests:
+            raise UnknownModel(f"model {request.name!r} has no version {request.version[:80]!r}")
+        return manifests
 
     def _known(self, digests: Sequence[str]) -> list[Manifest]:
         """Return manifests, kept from the first look: a package that answers may be on its way out.
@@ -178,7 +223,7 @@ class Handler:
         route = self._route(request.model_name)
         if not request.model_version:
             return
-        versions = [manifest.version for manifest in self._versions(route.name)]
+        versions = [manifest.version for manifest in self._versions(route.name).values()]
         if request.model_version not in versions:
             raise UnknownModel(
                 f"model {route.name!r} is in service as version {' and '.join(versions)}, not as "
@@ -189,86 +234,38 @@ class Handler:
         if not request.outputs:
             return
         manifests = self._versions(request.model_name)
-        known = {spec.name for manifest in manifests for spec in manifest.signature.outputs}
+        known = {
+            spec.name for manifest in manifests.values() for spec in manifest.signature.outputs
+        }
         for output in request.outputs:
             if output.name not in known:
-                raise _wrong(f"output {output.name[:128]!r}", "unknown", f"one of {sorted(known)}")
+                raise wrong(f"output {output.name[:128]!r}", "unknown", f"one of {sorted(known)}")
 
 
-def _response(
-    request: oip.ModelInferRequest, answer: Prediction | Predictions
-) -> oip.ModelInferResponse:
+def _response(request: oip.ModelInferRequest, answered: Answered) -> oip.ModelInferResponse:
     """Return the response but for its outputs."""
+    answer = answered.answer
     response = oip.ModelInferResponse(
         model_name=request.model_name, model_version=answer.version, id=answer.request_id
     )
-    response.parameters["gnomon_digest"].string_param = answer.digest
+    parameters = response.parameters
+    parameters["gnomon_digest"].string_param = answer.digest
     if answer.fallback is not None:
-        response.parameters["gnomon_fallback"].string_param = answer.fallback
-        response.parameters["gnomon_fallback_by"].string_param = answer.fallback_by or ""
+        parameters["gnomon_fallback"].string_param = answer.fallback
+        parameters["gnomon_fallback_by"].string_param = answer.fallback_by or ""
     if answer.violations:
-        text = msgspec.json.encode([asdict(one) for one in answer.violations], enc_hook=str)
-        response.parameters["gnomon_violations"].string_param = text.decode()
+        parameters["gnomon_violations"].string_param = _json([asdict(v) for v in answer.violations])
+    if answered.refused is not None:
+        parameters["gnomon_refused"].string_param = _json(answered.refused)
+        parameters["gnomon_ids"].string_param = _json(answered.ids)
     return response
 
 
-def _column(value: Any) -> NDArray[Any]:
-    """Return one row's value as a column."""
-    return np.array([value], object if isinstance(value, str | None) else None)
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()
 
 
 def _metadata(spec: Any) -> oip.ModelMetadataResponse.TensorMetadata:
     return oip.ModelMetadataResponse.TensorMetadata(
         name=spec.name, datatype=spec.datatype, shape=spec.shape
-    )
-
-
-def _time(request: oip.ModelInferRequest) -> datetime | float | None:
-    """Return the data's own time, where the request says it."""
-    if "at" not in request.parameters:
-        return None
-    parameter = request.parameters["at"]
-    return read_time(getattr(parameter, parameter.WhichOneof("parameter_choice") or "string_param"))
-
-
-def check_id(request_id: str) -> None:
-    """Refuse a request's id that is too long to be kept.
-
-    Raises:
-        InvalidInput: it is.
-    """
-    if len(request_id) > _ID_CHARACTERS:
-        raise _wrong("id", request_id, f"at most {_ID_CHARACTERS} characters")
-
-
-def read_time(value: bool | int | float | str) -> datetime | float:
-    """Return the data's own time from what a request says.
-
-    Raises:
-        InvalidInput: it is neither an ISO 8601 text nor epoch seconds.
-    """
-    expected = "an ISO 8601 text or epoch seconds"
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else float(value)
-    except ValueError as error:
-        raise _wrong("parameter 'at'", value, expected) from error
-    if isinstance(value, bool) or (isinstance(moment, float) and not math.isfinite(moment)):
-        raise _wrong("parameter 'at'", value, expected)
-    return moment
-
-
-def _text(request: oip.ModelInferRequest, name: str) -> str | None:
-    if name not in request.parameters:
-        return None
-    parameter = request.parameters[name]
-    if parameter.WhichOneof("parameter_choice") != "string_param":
-        raise _wrong(f"parameter {name!r}", "no text", "a text")
-    return str(parameter.string_param)
-
-
-def _wrong(what: str, value: object, expected: str) -> InvalidInput:
-    shown = str(value)[:80]
-    return InvalidInput(
-        f"{what} is {shown!r}; right would be {expected}",
-        details=[{"field": what, "rule": "request", "value": shown, "expected": expected}],
     )

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from gnomon.server.serving.handler import Handler
 
 #: How soon one that watches learns of a change.
-_WATCH_SECONDS = 0.2
+WATCH_SECONDS = 0.2
 
 _STATUS = health_pb2.HealthCheckResponse
 
@@ -24,11 +24,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     def __init__(self, handler: Handler, service: str) -> None:
         self._handler = handler
-        self._known = ("", service)
+        self._service = service
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Answer once; a service that is not here is NOT_FOUND."""
-        if request.service not in self._known:
+        if request.service not in ("", self._service):
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service is here")
         return _STATUS(status=self._status(request.service))
 
@@ -40,13 +40,23 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             if status != told:
                 yield _STATUS(status=status)
                 told = status
-            await asyncio.sleep(_WATCH_SECONDS)
+            await asyncio.sleep(WATCH_SECONDS)
 
     def _status(self, service: str) -> int:
-        if service not in self._known:
-            return int(_STATUS.SERVICE_UNKNOWN)
-        ready = self._handler.server_ready()
-        return int(_STATUS.SERVING if ready else _STATUS.NOT_SERVING)
+        return status_of(self._handler, service, self._service)
+
+
+def status_of(handler: Handler, asked: str, known: str) -> int:
+    """Return the status of a service that was asked for; "" and `known` are this server's."""
+    if asked not in ("", known):
+        return int(_STATUS.SERVICE_UNKNOWN)
+    return int(_STATUS.SERVING if handler.server_ready() else _STATUS.NOT_SERVING)
+
+
+def service_names(service: str) -> tuple[str, ...]:
+    """Return the names of all services of a server: its own, health, reflection."""
+    health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    return (service, health, reflection.SERVICE_NAME)
 
 
 def install(server: Any, handler: Handler, service: str) -> None:
@@ -56,5 +66,4 @@ def install(server: Any, handler: Handler, service: str) -> None:
 
 def install_reflection(server: Any, service: str) -> None:
     """Let anyone ask a gRPC server that is not yet started what it can be asked."""
-    names = (service, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-    reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+    reflection.enable_server_reflection(service_names(service), server)

@@ -4,15 +4,16 @@ What is malformed gets a typed answer at every door alike. The text of an unexpe
 the server's log.
 """
 
+import enum
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.errors import GnomonError, InvalidInput
+from gnomon.runtime.errors import GnomonError, InvalidInput, NotServed
 from gnomon.runtime.wire import message_of, status_name, trailing_metadata
 from gnomon.server.serving.handler import Handler
 
@@ -24,6 +25,32 @@ SERVICE = "inference.GRPCInferenceService"
 Answer = Callable[[Any], Any]
 
 
+class Access(enum.Enum):
+    """Who may make a call: all, those who say who they are, those who may change what is served."""
+
+    OPEN = "open"
+    NAMED = "named"
+    CONTROL = "control"
+
+
+class Method(NamedTuple):
+    """A call of one request and one answer."""
+
+    kind: Any
+    answer: Answer
+    access: Access = Access.NAMED
+
+    def respond(self, data: bytes) -> bytes:
+        """Return the bytes of the answer to those of a request.
+
+        Raises:
+            InvalidInput: the bytes are no request.
+            GnomonError: what the call raises.
+        """
+        encoded: bytes = self.answer(decode(self.kind, data)).SerializeToString()
+        return encoded
+
+
 class Refusal(NamedTuple):
     """How a call ends without an answer: gRPC's status by name, message, trailing metadata."""
 
@@ -32,21 +59,66 @@ class Refusal(NamedTuple):
     metadata: tuple[tuple[str, str | bytes], ...]
 
 
-def answers(handler: Handler) -> dict[str, tuple[Any, Answer]]:
-    """Return the kind of request and the answer of each method, but for `ModelInfer`, by name."""
+def methods(handler: Handler) -> dict[str, Method]:
+    """Return all calls of one request and one answer by name, but for `ModelInfer`."""
+    repository = handler.repository
     return {
-        "ServerLive": (oip.ServerLiveRequest, lambda _: oip.ServerLiveResponse(live=True)),
-        "ServerReady": (
+        "ServerLive": Method(
+            oip.ServerLiveRequest, lambda _: oip.ServerLiveResponse(live=True), Access.OPEN
+        ),
+        "ServerReady": Method(
             oip.ServerReadyRequest,
             lambda _: oip.ServerReadyResponse(ready=handler.server_ready()),
+            Access.OPEN,
         ),
-        "ModelReady": (
+        "ModelReady": Method(
             oip.ModelReadyRequest,
             lambda request: oip.ModelReadyResponse(ready=handler.model_ready(request)),
         ),
-        "ServerMetadata": (oip.ServerMetadataRequest, lambda _: handler.server_metadata()),
-        "ModelMetadata": (oip.ModelMetadataRequest, handler.model_metadata),
+        "ServerMetadata": Method(oip.ServerMetadataRequest, lambda _: handler.server_metadata()),
+        "ModelMetadata": Method(oip.ModelMetadataRequest, handler.model_metadata),
+        "ModelConfig": Method(oip.ModelConfigRequest, handler.model_config),
+        "ModelStatistics": Method(oip.ModelStatisticsRequest, handler.model_statistics),
+        "RepositoryIndex": Method(oip.RepositoryIndexRequest, repository.index),
+        "RepositoryModelLoad": Method(
+            oip.RepositoryModelLoadRequest, repository.load, Access.CONTROL
+        ),
+        "RepositoryModelUnload": Method(
+            oip.RepositoryModelUnloadRequest, repository.unload, Access.CONTROL
+        ),
+        **_UNSERVED,
     }
+
+
+def _nothing(_request: Any) -> Any:
+    return oip.Empty()
+
+
+def _refused(why: str) -> Answer:
+    def answer(_request: Any) -> Any:
+        raise NotServed(why)
+
+    return answer
+
+
+#: Why calls are not served, at every door.
+NO_MEMORY = "memory that clients hand in is never read; send the tensors in the request itself"
+NO_SETTINGS = "log and trace settings are the operator's, made where the server is started"
+#: Triton's calls about shared memory and settings. No region is ever registered, so to list them
+#: and to forget them is easily answered.
+_UNSERVED: Mapping[str, Method] = {
+    name: Method(oip.Unserved, answer)
+    for name, answer in (
+        ("SystemSharedMemoryStatus", _nothing),
+        ("SystemSharedMemoryRegister", _refused(NO_MEMORY)),
+        ("SystemSharedMemoryUnregister", _nothing),
+        ("CudaSharedMemoryStatus", _nothing),
+        ("CudaSharedMemoryRegister", _refused(NO_MEMORY)),
+        ("CudaSharedMemoryUnregister", _nothing),
+        ("TraceSetting", _refused(NO_SETTINGS)),
+        ("LogSettings", _refused(NO_SETTINGS)),
+    )
+}
 
 
 def decode(kind: Any, data: bytes) -> Any:

@@ -21,11 +21,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from gnomon.core import latency
 from gnomon.runtime.model import Model
 from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.series import SeriesKey
-from gnomon.runtime.tally import Tally
+from gnomon.runtime.tally import MIDDLES_NS, Tally
 from gnomon.server.serving.admission import Admission
 from gnomon.server.serving.model_metrics import model_metrics
 
@@ -36,8 +35,7 @@ BOUNDS = (
     *(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005),
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-_MIDDLES = np.array([latency.middle_of(bucket) for bucket in range(latency.BUCKETS)]) / 1e9
-_PLACES = np.array([bisect_left(BOUNDS, middle) for middle in _MIDDLES])
+_PLACES = np.array([bisect_left(BOUNDS, middle / 1e9) for middle in MIDDLES_NS])
 _LABELS = ("model", "version", "route", "shadow")
 _TRITON_LABELS = ("model", "version")
 
@@ -128,7 +126,7 @@ def _buckets(tally: Tally) -> list[tuple[str, float]]:
 
 
 def _seconds(tally: Tally) -> float:
-    return float(_MIDDLES @ tally.latency_counts)
+    return tally.latency_ns / 1e9
 
 
 def _triton(tallies: Labelled) -> Iterator[Metric]:

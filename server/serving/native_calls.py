@@ -1,29 +1,32 @@
 """What the native door asks Python for: every method, and each request that C declines."""
 
-import base64
 import logging
 import time
-import urllib.parse
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-import grpc
 from grpc_health.v1 import health_pb2
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.errors import InvalidInput
 from gnomon.server.serving.admission import Admission
 from gnomon.server.serving.admission import Call as AdmittedCall
+from gnomon.server.serving.authentication import Caller
+from gnomon.server.serving.compression import unpack
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.methods import SERVICE, Refusal, answers, decode, refusal_of
+from gnomon.server.serving.methods import (
+    SERVICE,
+    Access,
+    Refusal,
+    decode,
+    methods,
+    refusal_of,
+)
 from gnomon.server.serving.native.loop import Call
+from gnomon.server.serving.native_streams import NativeStreams
+from gnomon.server.serving.trailers import trailers_of
 
 _log = logging.getLogger(__name__)
 
-#: zlib's window bits by the encoding's name on the wire.
-_WINDOW_BITS = {"gzip": 31, "deflate": 15}
-#: What needs no encoding in a message: printable ASCII but for the sign of encoding.
-_PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+_INFER = f"/{SERVICE}/ModelInfer"
 _UNKNOWN = Refusal("UNIMPLEMENTED", "Method not found!", ())
 
 
@@ -34,9 +37,14 @@ class NativeCalls:
         self._handler = handler
         self._admission = admission
         self._message_bytes = message_bytes
-        methods = answers(handler) | {"ModelInfer": (oip.ModelInferRequest, self._infer)}
-        self._answers = {f"/{SERVICE}/{name}": answer for name, answer in methods.items()}
-        self._turns: dict[str, Callable[[Call], None]] = {}
+        self._methods = {f"/{SERVICE}/{name}": method for name, method in methods(handler).items()}
+        self._streams = NativeStreams(
+            handler,
+            self._message,
+            self._infer,
+            tells_of_itself=not admission.authentication.needs_keys,
+        )
+        self._turns = self._streams.turns
 
     @property
     def streaming(self) -> Iterable[str]:
@@ -48,27 +56,48 @@ class NativeCalls:
         try:
             if call.is_streaming:
                 self._turns[call.path](call)
+            elif call.path == _INFER:
+                request = decode(oip.ModelInferRequest, self._message(call))
+                call.answer(self._infer(call, request).SerializeToString())
             elif call.path == "/grpc.health.v1.Health/Check":
                 self._check_health(call)
-            elif call.path not in self._answers:
+            elif call.path not in self._methods:
                 call.refuse(trailers_of(_UNKNOWN))
             else:
-                kind, answer = self._answers[call.path]
-                response = answer(decode(kind, self._message(call)))
-                call.answer(response.SerializeToString())
+                method = self._methods[call.path]
+                self._check(call, method.access)
+                call.answer(method.respond(self._message(call)))
         except Exception as error:
             try:
                 call.refuse(trailers_of(refusal_of(error)))
             except Exception:
                 _log.exception("a call could not be refused")
 
-    def _infer(self, request: oip.ModelInferRequest) -> oip.ModelInferResponse:
-        caller = self._admission.identify(None)
-        call = AdmittedCall("native", request.model_name, request.id)
-        with self._admission.admit(caller, call):
-            call.read_ns = time.perf_counter_ns()
-            response = self._handler.infer(request)
-            call.version, call.answered_ns = response.model_version, time.perf_counter_ns()
+    def close(self) -> None:
+        """End the streaming calls, each once its message is answered."""
+        self._streams.close()
+
+    def _caller(self, call: Call) -> Caller:
+        """Return who asks. Raises as `Admission.identify`."""
+        key = call.authorization
+        return self._admission.identify(None if key is None else key.decode("latin-1"))
+
+    def _check(self, call: Call, access: Access) -> None:
+        """Let a call in that is no prediction."""
+        if access is Access.OPEN:
+            return
+        caller = self._caller(call)
+        if access is Access.CONTROL:
+            self._admission.check_control(caller, call.path.rpartition("/")[2])
+
+    def _infer(self, call: Call, request: oip.ModelInferRequest) -> oip.ModelInferResponse:
+        caller = self._caller(call)
+        admitted = AdmittedCall("native", request.model_name, request.id)
+        with self._admission.admit(caller, admitted):
+            admitted.read_ns = time.perf_counter_ns()
+            response = self._handler.infer(request, admitted.read_ns)
+            admitted.version = response.model_version
+            admitted.answered_ns = time.perf_counter_ns()
         return response
 
     def _check_health(self, call: Call) -> None:
@@ -82,26 +111,4 @@ class NativeCalls:
 
     def _message(self, call: Call) -> bytes:
         # Only a streaming call's end has none.
-        whole = call.message or b""
-        if call.encoding == "identity":
-            return whole
-        limit = self._message_bytes
-        unpacker = zlib.decompressobj(_WINDOW_BITS[call.encoding])
-        try:
-            message = unpacker.decompress(whole, limit + 1)
-        except zlib.error as error:
-            raise InvalidInput(f"the message is not {call.encoding}: {error}") from error
-        if len(message) > limit or not unpacker.eof:
-            raise InvalidInput(f"the message is cut short, or larger than {limit} bytes unpacked")
-        return message
-
-
-def trailers_of(refusal: Refusal) -> list[tuple[bytes, bytes]]:
-    """Return a refusal as HTTP/2's trailers."""
-    number = grpc.StatusCode[refusal.status].value[0]
-    message = urllib.parse.quote(refusal.message, safe=_PLAIN, errors="replace")
-    trailers = [(b"grpc-status", b"%d" % number), (b"grpc-message", message.encode())]
-    for name, value in refusal.metadata:
-        data = base64.b64encode(value).rstrip(b"=") if isinstance(value, bytes) else value.encode()
-        trailers.append((name.encode(), data))
-    return trailers
+        return unpack(call.encoding, call.message or b"", self._message_bytes)

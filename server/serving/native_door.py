@@ -2,8 +2,7 @@
 
 A loop in C serves HTTP/2 and answers what needs no Python; all else goes to the `Handler` in
 threads of the door's own, and never holds the loop up. It is for clear text on loopback and for
-callers who need no name: TLS, keys and throttles are the grpcio door's, and so are reflection and
-watching health.
+callers who need no name: TLS, keys and throttles are the grpcio door's.
 """
 
 import asyncio
@@ -107,6 +106,7 @@ class NativeDoor:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
         if not self._is_open:
             return
+        await asyncio.to_thread(self._calls.close)
         await asyncio.to_thread(self._loops.drain, grace_seconds)
         self._runtime.unwatch(self._publish)
         self._loops.publish({})

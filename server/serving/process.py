@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone import AnyNode, open_node
+from gnomon.edge.standalone import AnyNode, Standalone, open_node
 from gnomon.server.serving.admission import Admission, make_admission
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.repository import Repository
 from gnomon.server.serving.rest_address import listen_rest, url_of
 from gnomon.server.serving.settings import NO_PORT, ServeSettings
 
@@ -57,7 +58,8 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
-    handler = Handler(node.runtime)
+    shelf = node if isinstance(node, Standalone) else None
+    handler = Handler(node.runtime, Repository(node.runtime, shelf))
     admission = make_admission(settings, handler)
     listener = None
     if settings.rest_port != NO_PORT:

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -17,15 +17,24 @@ from gnomon.runtime.errors import InvalidInput, NotReady
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problems import problem_of
 from gnomon.server.serving.admission import Admission, Call
-from gnomon.server.serving.handler import Handler, check_id, read_time
+from gnomon.server.serving.compression import pack, unpack
+from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.pacing import Pacer
-from gnomon.server.serving.rest_tensors import LENGTH_HEADER, read_request, write_response
+from gnomon.server.serving.parameters import check_id, read_time
+from gnomon.server.serving.rest_tensors import (
+    LENGTH_HEADER,
+    RestRequest,
+    read_request,
+    write_response,
+)
 from gnomon.server.serving.rows import predict_rows
 
 PREDICT_PATH = "/v1/models/{model}:predict"
 INFER_PATH = "/v2/models/{model}/infer"
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
+
+_Wanted = TypeVar("_Wanted")
 
 
 class _RowsBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,11 +46,17 @@ class _RowsBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Calls:
-    """Answers the calls of one door."""
+    """Answers the calls of one door; a request may have `message_bytes`, packed or not."""
 
     def __init__(
-        self, handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer
+        self,
+        handler: Handler,
+        runtime: Runtime,
+        admission: Admission,
+        pacer: Pacer,
+        message_bytes: int,
     ) -> None:
+        self._message_bytes = message_bytes
         self._handler = handler
         self._runtime = runtime
         self._admission = admission
@@ -83,61 +98,77 @@ class Calls:
         version = request.path_params.get("version", "")
         length = request.headers.get(LENGTH_HEADER)
 
-        def answer(data: bytes, call: Call) -> Response:
-            try:
-                wanted = read_request(model, version, data, length)
-            except InvalidInput:
-                self._handler.count_unread(model)
-                raise
-            call.request_id, call.read_ns = wanted.message.id, time.perf_counter_ns()
-            found = self._handler.infer(wanted.message)
+        def read(data: bytes, call: Call) -> RestRequest:
+            wanted = read_request(model, version, data, length)
+            call.request_id = wanted.message.id
+            return wanted
+
+        def answer(wanted: RestRequest, call: Call, came_ns: int) -> Response:
+            found = self._handler.infer(wanted.message, came_ns)
             call.version, call.answered_ns = found.model_version, time.perf_counter_ns()
             body, json_length = write_response(wanted, found)
             if json_length is None:
                 return Response(body, media_type=_JSON)
             return Response(body, headers={LENGTH_HEADER: str(json_length)}, media_type=_BINARY)
 
-        return await self._answer(request, model, answer)
+        return await self._answer(request, model, read, answer)
 
     async def predict(self, request: Request) -> Response:
         """Predict: rows in, rows out."""
         model = request.path_params["model"]
 
-        def answer(data: bytes, call: Call) -> Response:
-            try:
-                body = _read_rows(data)
-                at = None if body.at is None else read_time(body.at)
-            except InvalidInput:
-                self._handler.count_unread(model)
-                raise
+        def read(data: bytes, call: Call) -> _RowsBody:
+            body = _read_rows(data)
             call.request_id = body.id or secrets.token_hex(8)
-            call.read_ns = time.perf_counter_ns()
+            return body
+
+        def answer(body: _RowsBody, call: Call, _came_ns: int) -> Response:
             found = predict_rows(
                 self._runtime,
                 model,
                 body.instances,
                 request_id=call.request_id,
                 key=body.key,
-                at=at,
+                at=None if body.at is None else read_time(body.at),
                 partial=body.partial,
             )
             call.version, call.answered_ns = found.version, time.perf_counter_ns()
             return Response(msgspec.json.encode(found), media_type=_JSON)
 
-        return await self._answer(request, model, answer)
+        return await self._answer(request, model, read, answer)
 
     async def _answer(
-        self, request: Request, model: str, answer: Callable[[bytes, Call], Response]
+        self,
+        request: Request,
+        model: str,
+        read: Callable[[bytes, Call], _Wanted],
+        answer: Callable[[_Wanted, Call, int], Response],
     ) -> Response:
         """Read a call, let it in, and answer it where it is quickest."""
         call = Call("rest", model)
+        headers = request.headers
+        encoding = headers.get("content-encoding", "").strip().lower()
         try:
             # Before it takes a place among those under way: a body may come as slowly as it likes.
             data = await request.body()
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
+        came_ns = time.perf_counter_ns()
+
+        def respond() -> Response:
+            try:
+                wanted = read(unpack(encoding, data, self._message_bytes), call)
+            except InvalidInput:
+                self._handler.count_unread(model)
+                raise
+            call.read_ns = time.perf_counter_ns()
+            response = answer(wanted, call, came_ns)
+            return _packed(response, headers.get("accept-encoding", ""))
+
         with self._admission.admit(request.state.caller, call):
-            return await self._pacer.run(model, len(data), lambda: answer(data, call))
+            # What is packed may be many times as large.
+            size = self._message_bytes if encoding else len(data)
+            return await self._pacer.run(model, size, respond)
 
 
 def calls_router(calls: Calls) -> APIRouter:
@@ -177,6 +208,17 @@ def _state(ready: bool, what: str) -> Response:
     return problem_of(NotReady(f"{what} is not in service here"))
 
 
+def _packed(response: Response, accepted: str) -> Response:
+    """Return the answer in an encoding that the client accepts, where that is worth it."""
+    encoding, body = pack(accepted, bytes(response.body))
+    if encoding:
+        response.body = body
+        response.headers["content-length"] = str(len(body))
+        response.headers["content-encoding"] = encoding
+        response.headers["vary"] = "accept-encoding"
+    return response
+
+
 def _read_rows(data: bytes) -> _RowsBody:
     try:
         body = msgspec.json.decode(data, type=_RowsBody)
@@ -185,4 +227,6 @@ def _read_rows(data: bytes) -> _RowsBody:
             f'the body should be {{"instances": [{{…}}, …]}}, an object a row: {error}'
         ) from error
     check_id(body.id)
+    if body.at is not None:
+        read_time(body.at)
     return body

@@ -17,6 +17,7 @@ from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.rest_address import listen_rest, url_of
 from gnomon.server.serving.rest_calls import Calls, calls_router
 from gnomon.server.serving.rest_guard import RestGuard
+from gnomon.server.serving.rest_models import models_router
 from gnomon.server.serving.rest_schema import add_models
 from gnomon.server.serving.settings import DoorSettings
 
@@ -44,7 +45,7 @@ class RestDoor:
         listener = listen_rest(settings, port) if isinstance(port, int) else port
         self._settings = settings
         self._pacer = Pacer(settings.threads)
-        self.app = create_app(handler, runtime, admission, self._pacer)
+        self.app = create_app(handler, runtime, admission, self._pacer, settings.message_bytes)
         self._guard = RestGuard(
             self.app,
             admission=admission,
@@ -82,12 +83,16 @@ class RestDoor:
         return options
 
 
-def create_app(handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer) -> FastAPI:
+def create_app(
+    handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer, message_bytes: int
+) -> FastAPI:
     """Build the application: the protocol's calls, rows, metrics, and the pages about them."""
     # FastAPI's own page fetches its scripts from a CDN.
     app = FastAPI(title="Gnomon server", version=version("gnomon"), docs_url=None, redoc_url=None)
     problems.install(app)
-    app.include_router(calls_router(Calls(handler, runtime, admission, pacer)))
+    # Before the calls of one model: "stats" is no model's name there.
+    app.include_router(models_router(handler, admission))
+    app.include_router(calls_router(Calls(handler, runtime, admission, pacer, message_bytes)))
     app.include_router(metrics_router(runtime, admission))
     general = app.openapi
 

@@ -1,7 +1,8 @@
 """The guard in front of every REST call: all but health needs a caller, no body is endless.
 
 Where no keys are asked for, the door is for this machine, and the Host header must be one of its
-names: or else a stranger's page whose name was made to point here could speak with the server.
+names: or else a stranger's page whose name was made to point here could speak with the server. Nor
+may a browser speak for a page from elsewhere, which the Origin header tells.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +37,7 @@ class RestGuard:
         try:
             if self._checks_host:
                 _check_host(_text(headers.get(b"host")) or "")
+                _check_origin(_text(headers.get(b"origin")))
             if scope["path"] not in HEALTH_PATHS:
                 key = _text(headers.get(b"authorization"))
                 state = scope.setdefault("state", {})
@@ -74,6 +76,14 @@ def _check_host(host: str) -> None:
         raise NotAllowed(
             f"this server is for its own machine, and that is not called {host[:80]!r}; "
             "ask 127.0.0.1, or give the server keys_file"
+        )
+
+
+def _check_origin(origin: str | None) -> None:
+    if origin is not None and host_of(origin) not in LOCAL_NAMES:
+        raise NotAllowed(
+            f"this server answers no pages from elsewhere, such as {origin[:80]!r}; "
+            "give the server keys_file, or ask from a page of this machine"
         )
 
 

@@ -9,6 +9,8 @@ from gnomon.server.serving.throttling import Limits
 
 #: What may be chosen as the door for gRPC.
 DOORS = ("auto", "native", "grpcio")
+#: Whether clients may load and unload models: never, or those whom the operator names.
+MODEL_CONTROLS = ("none", "explicit")
 #: Where a port is set so, its door stays shut.
 NO_PORT = -1
 _LIMITS = (
@@ -29,7 +31,9 @@ class DoorSettings:
     `client_authority_file`, by a key of `keys_file`, or, where both are given, by both. Limits of 0
     are none; `burst` of 0 is one second's worth. `concurrent_requests` is for one caller and model,
     `total_requests` for all that is under way. With `share_port` a server takes a port on which
-    another of this user, started so too, still listens: what connects goes to either.
+    another of this user, started so too, still listens: what connects goes to either. With a
+    `model_control` of "explicit" the callers named in `control_callers` may load and unload models;
+    where nobody is asked for a name, all on this machine may.
 
     Raises:
         ValueError: a figure is out of range, or TLS files are given only in part.
@@ -51,6 +55,8 @@ class DoorSettings:
     total_requests: int = 256
     slow_seconds: float = 1.0
     share_port: bool = False
+    model_control: str = "none"
+    control_callers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -61,6 +67,9 @@ class DoorSettings:
         for name in _LIMITS:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
+        if self.model_control not in MODEL_CONTROLS:
+            known = ", ".join(MODEL_CONTROLS)
+            raise ValueError(f"model_control should be one of {known}, got {self.model_control!r}")
         if bool(self.certificate_file) != bool(self.key_file):
             raise ValueError("certificate_file and key_file belong together; give both")
         if self.client_authority_file and not self.certificate_file:

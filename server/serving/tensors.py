@@ -1,9 +1,9 @@
 """Tensors of the Open Inference Protocol to columns and back.
 
 A request's tensors carry one field each, `[N]`, `[N, 1]` or `[N, …]`, as typed contents or as raw
-bytes (little-endian; BYTES elements with a 4-byte length before each). Only what cannot be a column
-is refused here: a shape, datatype or length that contradicts itself. Whether the fields are right
-is the contract's to say.
+bytes (little-endian; BYTES elements with a 4-byte length before each; FP16 and BF16 raw only). Only
+what cannot be a column is refused here: a shape, datatype or length that contradicts itself.
+Whether the fields are right is the contract's to say.
 """
 
 import math
@@ -41,6 +41,8 @@ _CONTENTS = {
     "fp32_contents": np.float32,
     "fp64_contents": np.float64,
 }
+#: NumPy has no such type; its numbers become float32, which holds them exactly.
+_SHORT_FLOAT = "BF16"
 _DIMENSIONS = 8
 
 Tensor = inference_pb2.ModelInferRequest.InferInputTensor
@@ -101,8 +103,10 @@ def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:
     if tensor.datatype == TEXT:
         texts = tensor.contents.bytes_contents if raw is None else _split(tensor, raw)
         values: NDArray[Any] = _texts(tensor, texts, count)
+    elif tensor.datatype == _SHORT_FLOAT and raw is not None:
+        values = _short_floats(tensor, raw, count)
     elif tensor.datatype not in ELEMENT_TYPES:
-        known = ", ".join((*ELEMENT_TYPES, TEXT))
+        known = ", ".join((*ELEMENT_TYPES, _SHORT_FLOAT + " (raw)", TEXT))
         raise _refusal(tensor, "datatype", tensor.datatype[:40], f"one of {known}")
     elif raw is None:
         values = _typed_numbers(tensor, count)
@@ -121,6 +125,14 @@ def _raw_numbers(tensor: Tensor, raw: bytes, count: int) -> NDArray[Any]:
     if kind.kind == "b" and raw.strip(b"\0\1"):
         raise _refusal(tensor, "bool", "another byte", "bytes of 0 or 1")
     return np.frombuffer(raw, kind)
+
+
+def _short_floats(tensor: Tensor, raw: bytes, count: int) -> NDArray[Any]:
+    """Return bfloat16 numbers: the upper halves of float32's."""
+    if len(raw) != count * 2:
+        expected = f"{count * 2} bytes for shape {list(tensor.shape)}"
+        raise _refusal(tensor, "bytes", f"{len(raw)} bytes", expected)
+    return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4")
 
 
 def _typed_numbers(tensor: Tensor, count: int) -> NDArray[Any]:

@@ -1,0 +1,163 @@
+"""From columns to answers in columns: for all rows of a request, or for the good ones.
+
+In part means: the bad rows are refused and counted as refused, and the good ones are answered. An
+output keeps a place for each row; where a row was refused it is NaN, 0, false or an empty text.
+"""
+
+import contextlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.violations import Violations
+from gnomon.runtime import routes
+from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
+from gnomon.runtime.explaining import describe
+from gnomon.runtime.manifest import TensorSpec
+from gnomon.runtime.model import Model
+from gnomon.runtime.prediction import Prediction, Predictions, row_ids
+from gnomon.runtime.raw_tensors import ELEMENT_TYPES
+from gnomon.runtime.runtime import Runtime
+
+Columns = Mapping[str, NDArray[Any]]
+
+#: Broken rules that are told, as many as over REST.
+_BROKEN_LIMIT = 1_000
+#: What a contract raises for data that is no columns; the runtime tells of it in its own words.
+_UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+
+
+class Answered(NamedTuple):
+    """An answer with its outputs as columns.
+
+    `refused` has an entry a broken rule of the rows that were refused, and `ids` what labels are
+    joined to each row by; both None where the rows were answered as one.
+    """
+
+    answer: Prediction | Predictions
+    outputs: Columns
+    refused: list[dict[str, Any]] | None = None
+    ids: list[str | None] | None = None
+
+
+def ask(runtime: Runtime, route: str, columns: Columns, options: Mapping[str, Any]) -> Answered:
+    """Answer all rows; one row by the way for rows, which is many times quicker.
+
+    `options` are those of `Runtime.predict_columns`. Raises as it does.
+    """
+    if not columns or any(len(values) != 1 for values in columns.values()):
+        answers = runtime.predict_columns(route, columns, **options)
+        return Answered(answers, answers.outputs)
+    row = {
+        name: values.item() if values.ndim == 1 else values[0] for name, values in columns.items()
+    }
+    answer = runtime.predict(route, row, **options)
+    return Answered(answer, {name: _column(value) for name, value in answer.outputs.items()})
+
+
+def ask_in_part(
+    runtime: Runtime, route: str, columns: Columns, options: Mapping[str, Any]
+) -> Answered:
+    """Answer the good rows and mark the bad ones; otherwise as `ask`."""
+    identity = options.get("request_id") or secrets.token_hex(8)
+    # Both halves must be judged and answered by one version, so chance is not asked twice.
+    key = options.get("key")
+    options = {**options, "request_id": identity, "key": identity if key is None else key}
+    model = _model(runtime, route, options["key"], options.get("version", ""))
+    rows = len(next(iter(columns.values()), ()))
+    violations = _judge(model, columns)
+    if not rows or violations is None or not violations.rejected:
+        found = ask(runtime, route, columns, options)
+        return found._replace(refused=[], ids=[*row_ids(identity, rows)])
+    bad = violations.rejected_rows(rows)
+    refused = [describe(one) for one in violations.describe(_BROKEN_LIMIT) if bad[one.row]]
+    with contextlib.suppress(InvalidInput):
+        told = {**options, "request_id": f"{identity}/refused"}
+        runtime.predict_columns(route, _rows(columns, bad), **told)
+    if bad.all():
+        return Answered(_nothing(model, identity), _blank(model, rows), refused, [None] * rows)
+    good = ask(runtime, route, _rows(columns, ~bad), options)
+    return _placed(good, np.flatnonzero(~bad).tolist(), rows, refused)
+
+
+def _judge(model: Model, columns: Columns) -> Violations | None:
+    try:
+        return model.inputs.check_columns(columns)[1]
+    except _UNREADABLE:
+        return None
+
+
+def _model(runtime: Runtime, route: str, key: str, version: str) -> Model:
+    """Return what will answer."""
+    found = runtime.routes.get(route)
+    if found is None:
+        raise UnknownModel(f"no model {route[:80]!r} is in service here")
+    digests = [target.digest for target in found.targets if target.weight] + [*found.versions]
+    models = [runtime.models.get(digest) for digest in digests]
+    if version:
+        model = next((one for one in models if one and one.version == version), None)
+    else:
+        model = runtime.models.get(routes.choose(found, key))
+    if model is None:
+        raise NotReady(f"a package of {route!r} is leaving service; try again")
+    return model
+
+
+def _rows(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
+    return {name: values[mask] for name, values in columns.items()}
+
+
+def _placed(
+    good: Answered, places: Sequence[int], rows: int, refused: list[dict[str, Any]]
+) -> Answered:
+    """Return the answers of the good rows in the places that they had in the request."""
+    answer = msgspec.structs.replace(
+        good.answer,
+        violations=tuple(replace(one, row=places[one.row]) for one in good.answer.violations),
+    )
+    outputs = {}
+    for name, values in good.outputs.items():
+        outputs[name] = _filled((rows, *values.shape[1:]), values.dtype)
+        outputs[name][places] = values
+    ids: list[str | None] = [None] * rows
+    identities = row_ids(answer.request_id, len(places))
+    for place, identity in zip(places, identities, strict=True):
+        ids[place] = identity
+    return Answered(answer, outputs, refused, ids)
+
+
+def _nothing(model: Model, identity: str) -> Predictions:
+    """Return the answer of a request whose rows were all refused."""
+    return Predictions(
+        {}, model.name, model.version, model.digest, identity, (), None, latency_ns=0, rows=0
+    )
+
+
+def _blank(model: Model, rows: int) -> Columns:
+    specs = model.package.manifest.signature.outputs
+    return {spec.name: _filled(_shape(spec, rows), _dtype(spec)) for spec in specs}
+
+
+def _shape(spec: TensorSpec, rows: int) -> tuple[int, ...]:
+    inner = tuple(max(length, 1) for length in spec.shape[1:])
+    return (rows,) if inner in ((), (1,)) else (rows, *inner)
+
+
+def _dtype(spec: TensorSpec) -> "np.dtype[Any]":
+    return np.dtype(ELEMENT_TYPES.get(spec.datatype, "O"))
+
+
+def _filled(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> NDArray[Any]:
+    """Return what stands for rows without an answer."""
+    missing: Any = np.nan if dtype.kind == "f" else None if dtype.kind == "O" else 0
+    return np.full(shape, missing, dtype)
+
+
+def _column(value: Any) -> NDArray[Any]:
+    """Return one row's value as a column."""
+    return np.array([value], object if isinstance(value, str | None) else None)

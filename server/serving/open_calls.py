@@ -1,0 +1,69 @@
+"""The native door's streaming calls that are open, each with a lock of its own.
+
+The lock is held while a message is answered; whoever else has something to say to the call, or is
+to end it, waits for that. A call that was ended is let alone.
+"""
+
+import threading
+from collections.abc import Callable
+
+from gnomon.runtime.errors import GnomonError
+from gnomon.server.serving.methods import refusal_of
+from gnomon.server.serving.native.loop import Call
+from gnomon.server.serving.trailers import trailers_of
+
+#: Answers one message of a call, or its end; returns whether the call goes on.
+Turn = Callable[[Call], bool]
+
+
+class OpenCalls:
+    """Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[Call, threading.Lock] = {}
+
+    def take(self, call: Call, turn: Turn) -> None:
+        """Let a turn answer the message that a call has come with; never raises."""
+        with self._lock:
+            if call.state is None:
+                call.state = self._locks[call] = threading.Lock()
+
+        def answer() -> None:
+            if turn(call):
+                call.give_turn()
+            else:
+                self._forget(call)
+                call.finish()
+
+        self.tell(call, answer)
+
+    def tell(self, call: Call, action: Callable[[], object]) -> None:
+        """Do something to a call unless it has ended; a failure ends it as a refusal."""
+        with call.state:
+            if not self._is_open(call):
+                return
+            try:
+                action()
+            except Exception as error:
+                self._refuse(call, error)
+
+    def refuse_all(self, error: GnomonError) -> None:
+        """End every call, each once its message is answered."""
+        with self._lock:
+            calls = list(self._locks)
+        for call in calls:
+            self.tell(call, lambda call=call: self._refuse(call, error))  # type: ignore[misc]
+
+    def _refuse(self, call: Call, error: Exception) -> None:
+        if self._is_open(call):
+            self._forget(call)
+            call.refuse(trailers_of(refusal_of(error)))
+
+    def _is_open(self, call: Call) -> bool:
+        with self._lock:
+            return call in self._locks
+
+    def _forget(self, call: Call) -> None:
+        with self._lock:
+            self._locks.pop(call, None)

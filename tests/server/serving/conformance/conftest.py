@@ -1,0 +1,25 @@
+"""The doors under test, over one runtime with two models, and tritonclient beside them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from gnomon.runtime.package import Package
+from tests.server.serving.conformance.asking import Worker
+from tests.server.serving.conformance.house import House
+from tests.server.serving.conformance.kinds_package import make_kinds_package
+
+
+@pytest.fixture(scope="session")
+def house(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    made = make_kinds_package(tmp_path_factory.mktemp("kinds") / "kinds-1")
+    house = House([package, made])
+    yield house
+    house.close()
+
+
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.close()
