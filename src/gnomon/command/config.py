@@ -14,6 +14,7 @@ SECTIONS = {
     "hub": "gnomon.server.hub.settings:HubSettings",
     "node": "gnomon.edge.settings:NodeSettings",
     "serve": "gnomon.server.serving.settings:ServeSettings",
+    "stream": "gnomon.server.streams.settings:StreamSettings",
     "builder": "gnomon.registry_client:BuilderSettings",
     "pipeline": "gnomon.run_sender:PipelineSettings",
 }

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Find, name, compare and follow versions; ask what ran when.",
     ),
     "serve": ("gnomon.command.serve:serve", "Serve packages over gRPC and REST."),
+    "stream": ("gnomon.command.stream:stream", "Answer the records of a stream."),
     "key": ("gnomon.command.key:key", "Make and revoke the API keys of a server."),
     "agent": ("gnomon.command.agent:agent", "Run an edge agent as a daemon."),
     "predict": ("gnomon.command.predict:predict", "Predict rows with a package, without a server."),

@@ -1,0 +1,157 @@
+"""From a record's bytes to the bytes of its answer. No I/O: the runtime alone is asked."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gnomon.runtime.errors import GnomonError, InvalidInput
+from gnomon.runtime.gathering import Ask
+from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.runtime import Runtime
+from gnomon.server.streams.ends import Record
+from gnomon.server.streams.settings import StreamSettings
+
+_ID_CHARACTERS = 128
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+class Answered(NamedTuple):
+    """A record's identity, its answer as JSON, and whether it was refused."""
+
+    identity: str
+    data: bytes
+    is_refused: bool
+
+
+class Scorer:
+    """Answers records along one route; a bad record becomes its refusal."""
+
+    def __init__(self, runtime: Runtime, route: str, settings: StreamSettings) -> None:
+        self._runtime = runtime
+        self._route = route
+        self._settings = settings
+
+    def answer(self, source: str, records: Sequence[Record]) -> list[Answered]:
+        """Return what became of each record, in order.
+
+        Raises:
+            UnknownModel: the route is not in service.
+            NotReady: the runtime is closed.
+        """
+        known = self._known_fields()
+        read: list[Ask | GnomonError] = []
+        for record in records:
+            try:
+                read.append(self._read(source, record, known))
+            except GnomonError as error:
+                read.append(error)
+        asks = [one for one in read if isinstance(one, Ask)]
+        answers = iter(self._runtime.predict_rows(self._route, asks))
+        return [
+            _answered(
+                record,
+                one.request_id if isinstance(one, Ask) else _identity(source, record),
+                next(answers) if isinstance(one, Ask) else one,
+            )
+            for record, one in zip(records, read, strict=True)
+        ]
+
+    def _known_fields(self) -> frozenset[str] | None:
+        """Return the fields that the route's models know, where others are to be left out."""
+        route = self._runtime.routes.get(self._route)
+        if not self._settings.ignore_unknown or route is None:
+            return None
+        models = [self._runtime.models.get(target.digest) for target in route.targets]
+        return frozenset(
+            field.name for model in models if model is not None for field in model.inputs.fields
+        )
+
+    def _read(self, source: str, record: Record, known: frozenset[str] | None) -> Ask:
+        """Return what a record asks.
+
+        Raises:
+            InvalidInput: it is no JSON object, too long, or its identity or time is none.
+        """
+        if not record.is_whole:
+            raise _wrong("record", f"over {len(record.data)} bytes", "at most that many")
+        try:
+            row = _decoder.decode(record.data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise _wrong("record", error, "a JSON object with a value for each field") from error
+        settings = self._settings
+        identity = row.pop(settings.id_field, None) if settings.id_field else None
+        at = row.pop(settings.time_field, None) if settings.time_field else None
+        key = row.pop(settings.key_field, None) if settings.key_field else None
+        if known is not None:
+            row = {name: value for name, value in row.items() if name in known}
+        request_id = _identity(source, record) if identity is None else _text(identity)
+        return Ask(row, request_id, None if key is None else _text(key), _time(at))
+
+
+def _identity(source: str, record: Record) -> str:
+    """Return the identity of a record that names none: the same whenever it is read."""
+    return f"{source[-80:]}:{record.position}"
+
+
+def _answered(record: Record, identity: str, answer: Prediction | GnomonError) -> Answered:
+    document: dict[str, Any] = {"id": identity, "position": record.position}
+    if isinstance(answer, GnomonError):
+        document |= {"error": answer.code, "message": str(answer), "details": answer.details}
+        return Answered(identity, _encode(document), True)
+    document |= {
+        "outputs": answer.outputs,
+        "model": answer.model,
+        "version": answer.version,
+        "digest": answer.digest,
+    }
+    if answer.fallback is not None:
+        document["fallback"] = answer.fallback
+    if answer.violations:
+        document["violations"] = [asdict(one) for one in answer.violations]
+    return Answered(identity, _encode(document), False)
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(document, enc_hook=str)
+
+
+def _text(value: Any) -> str:
+    """Return an identity or a key as text.
+
+    Raises:
+        InvalidInput: it is neither a text nor a whole number, or too long.
+    """
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not 0 < len(text) <= _ID_CHARACTERS:
+        raise _wrong("identity", value, f"a text of at most {_ID_CHARACTERS} characters")
+    return text
+
+
+def _time(value: Any) -> datetime | float | None:
+    """Return the record's own time.
+
+    Raises:
+        InvalidInput: it is neither an ISO 8601 text nor epoch seconds.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise _wrong("time", value, "an ISO 8601 text or epoch seconds")
+
+
+def _wrong(what: str, value: object, expected: str) -> InvalidInput:
+    shown = str(value)[:80]
+    return InvalidInput(
+        f"the {what} is {shown!r}; right would be {expected}",
+        details=[{"field": what, "rule": "record", "value": shown, "expected": expected}],
+    )

@@ -1,0 +1,31 @@
+"""`gnomon stream`: a node that answers the records of a stream."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from gnomon import logs
+from gnomon.command.output import json_option
+from gnomon.command.settings_options import settings_command, take
+
+
+@click.command(cls=settings_command("stream", "node"))
+@json_option
+@click.pass_obj
+def stream(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
+    """Answer the records of a stream: a file, a pipe, NATS JetStream or Kafka.
+
+    Records and answers are JSON objects, one a line or message. A record that is refused becomes
+    its refusal and stops nothing. What was read is committed once its answers are durable. Runs
+    until the source ends or it is told to stop (SIGTERM, Ctrl-C).
+    """
+    from gnomon.server.streams.process import consume
+
+    logs.to_standard_error()
+    tally = consume(take("stream", config_file, flags), take("node", config_file, flags))
+    figures = asdict(tally)
+    text = ", ".join(f"{count} {name}" for name, count in figures.items())
+    # Standard output is for answers.
+    click.echo(json.dumps(figures) if as_json else text, err=True)
