@@ -16,7 +16,7 @@ from gnomon.server.hub.access.enrolment import Enrolment, EnrolmentServicer
 from gnomon.server.hub.fleet.sync import SyncServicer
 from gnomon.server.hub.fleet.telemetry import Telemetry
 from gnomon.server.hub.grpc_doors import GrpcDoors, Servicers
-from gnomon.server.hub.loop import Loop
+from gnomon.server.hub.loop import STEPS, Loop
 from gnomon.server.hub.rest.app import create_app
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
@@ -24,6 +24,7 @@ from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
 from gnomon.server.hub.versions.registry import Registry, RegistryServicer
+from gnomon.server.hub.webhooks.deliver import Deliverer
 from gnomon.server.rest.listening import listen
 from gnomon.server.rest.port import RestPort
 
@@ -77,9 +78,12 @@ class Hub:
         """
         self._grpc.start()
         self._rest.start(create_app(self.services), DRAIN_SECONDS)
-        loop = Loop(self.services.database, self.services.settings.tick_seconds)
-        loop.start()
-        self._opened.callback(loop.stop)
+        settings = self.services.settings
+        # Apart from each other: a target that answers slowly holds up no rollout.
+        for steps in (STEPS, (Deliverer(settings.networks).step,)):
+            loop = Loop(self.services.database, settings.tick_seconds, steps)
+            loop.start()
+            self._opened.callback(loop.stop)
         _log.info("hub_started", rest=self.addresses.rest, sync=self.addresses.sync)
 
     def stop(self) -> None:

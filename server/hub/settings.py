@@ -1,5 +1,6 @@
 """The hub's settings and, once it runs, its addresses."""
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class HubSettings:
     certificate_days: float = 30.0
     #: Whether versions may be placed and rolled out that have not passed a test deployment.
     promote_untested: bool = False
+    #: Networks to which webhooks may go besides loopback and public addresses: 10.1.0.0/16, …
+    webhook_networks: tuple[str, ...] = ()
     grpc_threads: int = 16
 
     def __post_init__(self) -> None:
@@ -36,6 +39,12 @@ class HubSettings:
         for name in ("tick_seconds", "node_call_ms", "certificate_days", "grpc_threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
+        _ = self.networks
+
+    @property
+    def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Return the networks of `webhook_networks`."""
+        return tuple(ipaddress.ip_network(one) for one in self.webhook_networks)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ _NAMING = _rule(Role.BUILDER, Role.OPERATOR, scope=Scope.MODEL)
 _WATCH = _rule(Role.OPERATOR, scope=Scope.MODEL)
 _FLEET = _rule(Role.OPERATOR, scope=Scope.ENVIRONMENT)
 _APPROVAL = _rule(Role.APPROVER, scope=Scope.BOTH)
+_TELLING = _rule(Role.OPERATOR)
 _ADMINISTRATION = _rule()
 
 #: Action, as the audit names it → who may take it.
@@ -80,6 +81,9 @@ RULES: Mapping[str, Rule] = {
     "create_token": _FLEET,
     "move_node": _FLEET,
     "revoke": _FLEET,
+    "add_webhook": _TELLING,
+    "remove_webhook": _TELLING,
+    "retry_webhook": _TELLING,
     "add_environment": _ADMINISTRATION,
     "create_builder_token": _ADMINISTRATION,
     "revoke_builder": _ADMINISTRATION,

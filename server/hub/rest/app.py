@@ -16,6 +16,7 @@ from gnomon.server.hub.rest.registry import registry_router
 from gnomon.server.hub.rest.rollouts import rollouts_router
 from gnomon.server.hub.rest.runs import runs_router
 from gnomon.server.hub.rest.versions import versions_router
+from gnomon.server.hub.rest.webhooks import webhooks_router
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.web.pages import web_router
 from gnomon.server.rest import docs, problems
@@ -28,6 +29,7 @@ API = (
     environments_router,
     principals_router,
     lifecycle_router,
+    webhooks_router,
     audit_router,
     monitor_router,
     rollouts_router,

@@ -55,6 +55,15 @@ class PrincipalBody(GrantBody):
     name: _Name
 
 
+class WebhookBody(_Body):
+    """Where events go: their names or patterns such as `rollout.*`, of models that match."""
+
+    name: _Name
+    url: Annotated[str, Field(max_length=2_000)]
+    events: Annotated[list[str], Field(max_length=64)] = []
+    models: _Name = ANY
+
+
 class ApprovalBody(_Body):
     """For which environment a version is approved, or not any more, and why."""
 

@@ -572,6 +572,48 @@ rollout_step = Table(
     Column("evidence", JSON, nullable=False),
 )
 
+#: Where events go, as an operator set it.
+webhook = Table(
+    "webhook",
+    metadata,
+    _id(),
+    _name("name"),
+    Column("url", StorableText, nullable=False),
+    Column("events", JSON, nullable=False),
+    _name("models"),  # a pattern
+    Column("secret", StorableText(64), nullable=False),  # signs deliveries, so it is kept
+    Column("since", BigInteger, nullable=False),  # the audit chain's length when it was set
+    _time("created_at"),
+    _name("actor"),
+    _time("removed_at", nullable=True),
+    Index(
+        "uq_webhook_name",
+        "name",
+        unique=True,
+        sqlite_where=text("removed_at IS NULL"),
+        postgresql_where=text("removed_at IS NULL"),
+    ),
+)
+
+#: One event for one webhook, until it is delivered or given up.
+delivery = Table(
+    "delivery",
+    metadata,
+    _id(),
+    Column("webhook", StorableText(26), nullable=False),
+    Column("sequence", BigInteger, nullable=False),  # of the audit record
+    _name("event"),
+    Column("body", StorableText, nullable=False),  # JSON, as it is signed
+    Column("state", StorableText(16), nullable=False),  # webhooks.queue.State
+    Column("attempts", Integer, nullable=False),
+    _time("created_at"),
+    _time("next_at"),
+    _time("ended_at", nullable=True),
+    Column("error", StorableText, nullable=False),
+    UniqueConstraint("webhook", "sequence"),
+    Index(None, "state", "next_at"),
+)
+
 #: Who did what. Each row's hash covers the row and the hash before it.
 audit = Table(
     "audit",

@@ -1,0 +1,75 @@
+"""Routes of webhooks: where events go, and what became of each delivery."""
+
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from gnomon.server.hub.access.rights import Role, parse_grant
+from gnomon.server.hub.rest.bodies import WebhookBody
+from gnomon.server.hub.rest.dependencies import (
+    ActorDependency,
+    DatabaseDependency,
+    SettingsDependency,
+)
+from gnomon.server.hub.webhooks import targets
+from gnomon.server.hub.webhooks.addresses import check_url, resolve
+from gnomon.server.hub.webhooks.events import check_events
+
+webhooks_router = APIRouter(tags=["webhooks"])
+
+_Limit = Annotated[int, Query(ge=1, le=1_000)]
+
+
+@webhooks_router.get("/webhooks")
+def list_webhooks(database: DatabaseDependency) -> list[dict[str, Any]]:
+    """List the webhooks with how many deliveries wait or are dead; never a secret."""
+    with database.read() as connection:
+        return targets.listing(connection)
+
+
+@webhooks_router.post("/webhooks", status_code=201)
+def add_webhook(
+    body: WebhookBody,
+    database: DatabaseDependency,
+    settings: SettingsDependency,
+    actor: ActorDependency,
+) -> dict[str, Any]:
+    """Tell a URL what happens from now on; the secret that signs deliveries is shown only now."""
+    actor.check("add_webhook")  # before a name is looked up for somebody
+    parse_grant(Role.OPERATOR, body.models)
+    parts, events = check_url(body.url), check_events(body.events)
+    with suppress(OSError):  # a name not known yet may be known when there is something to tell
+        resolve(parts, settings.networks)
+    with database.change(actor) as change:
+        secret = targets.add(change, body.name, body.url, events, body.models)
+    return {"name": body.name, "events": events, "models": body.models, "secret": secret}
+
+
+@webhooks_router.delete("/webhooks/{name}")
+def remove_webhook(
+    name: str, database: DatabaseDependency, actor: ActorDependency
+) -> dict[str, Any]:
+    """Let a webhook be told nothing any more."""
+    with database.change(actor) as change:
+        targets.remove(change, name)
+    return {"name": name, "removed": True}
+
+
+@webhooks_router.get("/webhooks/{name}/deliveries")
+def list_deliveries(
+    name: str, database: DatabaseDependency, state: str | None = None, limit: _Limit = 100
+) -> list[dict[str, Any]]:
+    """List a webhook's deliveries, newest first; `state`: waiting, delivered or dead."""
+    with database.read() as connection:
+        return targets.deliveries(connection, name, state, limit)
+
+
+@webhooks_router.post("/webhooks/{name}/deliveries/{delivery}/retry")
+def retry_delivery(
+    name: str, delivery: str, database: DatabaseDependency, actor: ActorDependency
+) -> dict[str, Any]:
+    """Try a dead delivery again."""
+    with database.change(actor) as change:
+        targets.retry(change, name, delivery)
+    return {"name": name, "delivery": delivery, "state": "waiting"}

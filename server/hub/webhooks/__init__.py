@@ -1,0 +1,1 @@
+"""Webhooks: what happens at the hub is told to those whom operators named, at least once."""

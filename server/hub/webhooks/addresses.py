@@ -1,0 +1,107 @@
+"""Where webhooks may go, so that the hub cannot be made to speak with its own network.
+
+Public addresses need https. Loopback, and the networks that the hub's settings name, may have http.
+All else (private and link-local addresses, metadata services of clouds) is refused. It is asked
+again at each delivery, of the very address that is connected to: a name that was made to point
+elsewhere meanwhile gains nothing.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from gnomon.runtime.errors import InvalidInput
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_PORTS = {"http": 80, "https": 443}
+_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A URL and the one address to connect to."""
+
+    url: SplitResult
+    address: Address
+
+    @property
+    def connect_url(self) -> str:
+        """Return the URL with the address in the host's place."""
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return self.url._replace(netloc=f"{host}:{port_of(self.url)}").geturl()
+
+
+def check_url(url: str) -> SplitResult:
+    """Return the parts of a webhook's URL.
+
+    Raises:
+        InvalidInput: where it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        port_of(parts)
+    except ValueError as error:
+        raise InvalidInput(
+            "a webhook's URL should be one, such as https://example.com/x"
+        ) from error
+    if (
+        len(url) > _CHARACTERS
+        or not url.isascii()
+        or not url.isprintable()
+        or parts.scheme not in _PORTS
+        or not parts.hostname
+        or parts.username is not None
+        or parts.fragment
+    ):
+        raise InvalidInput(
+            "a webhook's URL should be http or https, with a host, without user or fragment, and "
+            f"of at most {_CHARACTERS} characters"
+        )
+    return parts
+
+
+def resolve(parts: SplitResult, networks: Sequence[Network]) -> Target:
+    """Return the address to which a delivery may go.
+
+    Raises:
+        InvalidInput: where the host has an address to which it may not.
+        OSError: where the host's name is not known.
+    """
+    found = socket.getaddrinfo(parts.hostname, port_of(parts), type=socket.SOCK_STREAM)
+    addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
+    for address in addresses:
+        check_address(address, parts.scheme, networks)
+    return Target(parts, addresses[0])
+
+
+def check_address(address: Address, scheme: str, networks: Sequence[Network]) -> None:
+    """Refuse an address that is neither public, loopback, nor in one of the networks.
+
+    Raises:
+        InvalidInput: it says what the hub's operator could change.
+    """
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    if mapped.is_loopback or any(mapped in network for network in networks):
+        return
+    if not mapped.is_global or mapped.is_multicast:
+        raise InvalidInput(
+            f"webhooks do not go to {address}, which is no public address; the hub's setting "
+            "webhook_networks may allow its network"
+        )
+    if scheme != "https":
+        raise InvalidInput(f"webhooks go to public addresses such as {address} by https alone")
+
+
+def origin_of(url: str) -> str:
+    """Return what may be shown of a URL: paths and queries of webhooks often hold a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/…"
+
+
+def port_of(parts: SplitResult) -> int:
+    """Return the port of a URL."""
+    return parts.port or _PORTS.get(parts.scheme, 0)

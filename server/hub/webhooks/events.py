@@ -1,0 +1,48 @@
+"""What webhooks tell: events, each made from one record of the audit chain.
+
+The chain is the queue's source. A change and its record commit together, so nothing that happened
+is left out and nothing is told that did not happen, however the hub ends.
+"""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+
+from gnomon.runtime.errors import InvalidInput
+
+ALL = "*"
+
+#: Action, as the audit names it → event.
+EVENTS: Mapping[str, str] = {
+    "publish": "version.published",
+    "approve": "version.approved",
+    "withdraw_approval": "version.approval_withdrawn",
+    "place": "version.placed",
+    "decommission": "version.decommissioned",
+    "start_rollout": "rollout.started",
+    "advance_rollout": "rollout.advanced",
+    "complete_rollout": "rollout.completed",
+    "roll_back": "rollout.rolled_back",
+    "abort_rollout": "rollout.aborted",
+    "open_alert": "alert.opened",
+    "close_alert": "alert.closed",
+}
+
+
+def check_events(wanted: Sequence[str]) -> list[str]:
+    """Return event names, or `*`, or patterns such as `rollout.*`, each once.
+
+    Raises:
+        InvalidInput: where one matches no event.
+    """
+    for one in wanted:
+        if not fnmatch.filter(EVENTS.values(), one):
+            raise InvalidInput(f"{one[:80]!r} is no event; there are {', '.join(EVENTS.values())}")
+    return list(dict.fromkeys(wanted)) or [ALL]
+
+
+def is_wanted(event: str, subject: str, wanted: Sequence[str], models: str) -> bool:
+    """Whether an event about a subject (`model` or `model@version`) is among those wanted."""
+    model = subject.partition("@")[0]
+    return fnmatch.fnmatchcase(model, models) and any(
+        fnmatch.fnmatchcase(event, one) for one in wanted
+    )

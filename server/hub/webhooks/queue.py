@@ -1,0 +1,185 @@
+"""The queue of deliveries, in the database: at least once, whichever hub takes one and is killed.
+
+WAITING → DELIVERED | DEAD (after the last attempt; shown, and tried again when a person says so)
+
+A delivery that is due is claimed by moving the time of its next attempt: who is killed with it in
+hand leaves it to the next, after the lease.
+"""
+
+import enum
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from gnomon.server.hub.store import counters, schema
+from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.webhooks.events import EVENTS, is_wanted
+
+#: Records of the audit chain that are looked at in one transaction.
+_RECORDS = 500
+
+_AUDIT = schema.audit.c
+_DELIVERY = schema.delivery.c
+_WEBHOOK = schema.webhook.c
+
+
+class State(enum.StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """How often and how long deliveries are tried."""
+
+    attempts: int = 12
+    first_wait_ms: int = 5_000
+    """The longest wait after the first failure; each further failure doubles it."""
+    longest_wait_ms: int = 3_600_000
+    lease_ms: int = 60_000
+    """How long whoever claims a delivery may take."""
+    claimed_at_once: int = 16
+    kept_ms: int = 7 * 86_400_000
+    """How long what was delivered is still shown."""
+
+    def wait_ms(self, attempts: int) -> float:
+        """Return a wait after so many attempts: full jitter, so that targets are not met by all."""
+        longest = min(self.longest_wait_ms, self.first_wait_ms * 2 ** (attempts - 1))
+        return random.uniform(0, longest)  # noqa: S311 (no secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A delivery to be made."""
+
+    id: str
+    event: str
+    body: str
+    attempts: int  # with this one
+    url: str
+    secret: str
+
+
+def fill(database: Database, settings: QueueSettings) -> None:
+    """Make deliveries of what the audit chain has gained since the last time."""
+    with database.read() as connection:
+        if _behind(connection) == 0:
+            return
+    while True:
+        with database.write() as connection:
+            position = counters.read(connection, counters.WEBHOOKS)
+            end = min(position + _RECORDS, counters.read(connection, counters.AUDIT))
+            rows = list(_deliveries(connection, position, end))
+            if rows:
+                connection.execute(insert(schema.delivery), rows)
+            connection.execute(
+                delete(schema.delivery).where(
+                    _DELIVERY.state == State.DELIVERED.value,
+                    _DELIVERY.ended_at < now_ms() - settings.kept_ms,
+                )
+            )
+            counters.move(connection, counters.WEBHOOKS, end)
+            if _behind(connection) == 0:
+                return
+
+
+def _behind(connection: Connection) -> int:
+    written = counters.read(connection, counters.AUDIT)
+    return written - counters.read(connection, counters.WEBHOOKS)
+
+
+def _deliveries(connection: Connection, after: int, end: int) -> Iterator[dict[str, object]]:
+    webhooks = connection.execute(select(schema.webhook).where(_WEBHOOK.removed_at.is_(None))).all()
+    if not webhooks:
+        return
+    records = connection.execute(
+        select(schema.audit)
+        .where(_AUDIT.sequence > after, _AUDIT.sequence <= end, _AUDIT.action.in_(EVENTS))
+        .order_by(_AUDIT.sequence)
+    )
+    for record in records:
+        event = EVENTS[record.action]
+        for webhook in webhooks:
+            if record.sequence <= webhook.since or not is_wanted(
+                event, record.subject, webhook.events, webhook.models
+            ):
+                continue
+            delivery = new_id()
+            body = {
+                "id": delivery,
+                "event": event,
+                "sequence": record.sequence,
+                "at": record.at,
+                "actor": record.actor,
+                "subject": record.subject,
+                "detail": json.loads(record.detail),
+            }
+            yield {
+                "id": delivery,
+                "webhook": webhook.id,
+                "sequence": record.sequence,
+                "event": event,
+                "body": json.dumps(body, ensure_ascii=False),
+                "state": State.WAITING.value,
+                "attempts": 0,
+                "created_at": now_ms(),
+                "next_at": now_ms(),
+                "error": "",
+            }
+
+
+def claim(database: Database, settings: QueueSettings) -> list[Claim]:
+    """Take deliveries that are due, the longest due first."""
+    is_due = (_DELIVERY.state == State.WAITING.value) & (_DELIVERY.next_at <= now_ms())
+    with database.read() as connection:
+        if connection.scalar(select(_DELIVERY.id).where(is_due).limit(1)) is None:
+            return []
+    with database.write() as connection:
+        rows = connection.execute(
+            select(
+                _DELIVERY.id,
+                _DELIVERY.event,
+                _DELIVERY.body,
+                _DELIVERY.attempts,
+                _WEBHOOK.url,
+                _WEBHOOK.secret,
+            )
+            .join(schema.webhook, _WEBHOOK.id == _DELIVERY.webhook)
+            .where(is_due)
+            .order_by(_DELIVERY.next_at, _DELIVERY.sequence)
+            .limit(settings.claimed_at_once)
+        ).all()
+        connection.execute(
+            update(schema.delivery)
+            .where(_DELIVERY.id.in_([row.id for row in rows]))
+            .values(attempts=_DELIVERY.attempts + 1, next_at=now_ms() + settings.lease_ms)
+        )
+    return [
+        Claim(row.id, row.event, row.body, row.attempts + 1, row.url, row.secret) for row in rows
+    ]
+
+
+def settle(database: Database, claimed: Claim, error: str, settings: QueueSettings) -> State:
+    """Write down how an attempt ended; an empty error: it was delivered."""
+    now = now_ms()
+    if not error:
+        state, values = State.DELIVERED, {"ended_at": now}
+    elif claimed.attempts >= settings.attempts:
+        state, values = State.DEAD, {"ended_at": now}
+    else:
+        state = State.WAITING
+        values = {"next_at": now + int(settings.wait_ms(claimed.attempts))}
+    with database.write() as connection:
+        connection.execute(
+            update(schema.delivery)
+            .where(_DELIVERY.id == claimed.id, _DELIVERY.state == State.WAITING.value)
+            .values(state=state.value, error=error, **values)
+        )
+    return state

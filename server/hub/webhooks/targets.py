@@ -1,0 +1,153 @@
+"""Webhooks as operators set them: where events go, which ones, and the secret that signs them."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.server.hub.store import counters, schema
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.webhooks.addresses import origin_of
+from gnomon.server.hub.webhooks.queue import State
+
+_WEBHOOK = schema.webhook.c
+_DELIVERY = schema.delivery.c
+_SHOWN_DELIVERIES = (
+    _DELIVERY.id,
+    _DELIVERY.sequence,
+    _DELIVERY.event,
+    _DELIVERY.state,
+    _DELIVERY.attempts,
+    _DELIVERY.created_at,
+    _DELIVERY.next_at,
+    _DELIVERY.ended_at,
+    _DELIVERY.error,
+)
+
+
+def add(change: Change, name: str, url: str, events: Sequence[str], models: str) -> str:
+    """Set a webhook in the caller's change, for what happens from now on; return its secret.
+
+    The URL and the events have been checked. The secret is shown only now; deliveries are signed
+    with it, so the hub has to keep it.
+
+    Raises:
+        Conflict: where there is a webhook of this name.
+    """
+    if change.connection.scalar(select(_WEBHOOK.id).where(_WEBHOOK.name == name, _is_set())):
+        raise Conflict(f"there is a webhook {name!r} already")
+    secret = f"gnomon_{secrets.token_urlsafe(32)}"
+    change.execute(
+        insert(schema.webhook).values(
+            id=new_id(),
+            name=name,
+            url=url,
+            events=list(events),
+            models=models,
+            secret=secret,
+            since=counters.read(change.connection, counters.AUDIT),
+            created_at=now_ms(),
+            actor=change.actor,
+        )
+    )
+    detail = {"target": origin_of(url), "events": list(events), "models": models}
+    change.audit("add_webhook", name, detail)
+    return secret
+
+
+def remove(change: Change, name: str) -> None:
+    """Let a webhook be told nothing any more; what waits is given up.
+
+    Raises:
+        UnknownModel: where there is no webhook of this name.
+    """
+    webhook = _find(change.connection, name)
+    change.execute(
+        update(schema.webhook)
+        .where(_WEBHOOK.id == webhook)
+        .values(removed_at=now_ms(), url="", secret="")
+    )
+    change.execute(
+        update(schema.delivery)
+        .where(_DELIVERY.webhook == webhook, _DELIVERY.state == State.WAITING.value)
+        .values(state=State.DEAD.value, ended_at=now_ms(), error="the webhook was removed")
+    )
+    change.audit("remove_webhook", name)
+
+
+def retry(change: Change, name: str, delivery: str) -> None:
+    """Try a dead delivery again, from its first attempt.
+
+    Raises:
+        UnknownModel: where there is no such webhook, or no such delivery of it that is dead.
+    """
+    done = change.execute(
+        update(schema.delivery)
+        .where(
+            _DELIVERY.id == delivery,
+            _DELIVERY.webhook == _find(change.connection, name),
+            _DELIVERY.state == State.DEAD.value,
+        )
+        .values(state=State.WAITING.value, attempts=0, next_at=now_ms(), ended_at=None)
+    )
+    if done.rowcount == 0:
+        raise UnknownModel(f"webhook {name!r} has no dead delivery {delivery[:40]!r}")
+    change.audit("retry_webhook", name, {"delivery": delivery})
+
+
+def listing(connection: Connection) -> list[dict[str, Any]]:
+    """Return the webhooks with how many deliveries wait and how many are dead; no secret."""
+    counted: dict[tuple[str, str], int] = {
+        (row[0], row[1]): row[2]
+        for row in connection.execute(
+            select(_DELIVERY.webhook, _DELIVERY.state, func.count()).group_by(
+                _DELIVERY.webhook, _DELIVERY.state
+            )
+        )
+    }
+    rows = connection.execute(select(schema.webhook).where(_is_set()).order_by(_WEBHOOK.name))
+    return [
+        {
+            "name": row.name,
+            "target": origin_of(row.url),
+            "events": row.events,
+            "models": row.models,
+            "created_at": row.created_at,
+            "actor": row.actor,
+            **{state.value: counted.get((row.id, state.value), 0) for state in State},
+        }
+        for row in rows
+    ]
+
+
+def deliveries(
+    connection: Connection, name: str, state: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return a webhook's deliveries, newest first.
+
+    Raises:
+        UnknownModel: where there is no webhook of this name.
+    """
+    wanted = (
+        select(*_SHOWN_DELIVERIES)
+        .where(_DELIVERY.webhook == _find(connection, name))
+        .order_by(_DELIVERY.sequence.desc())
+        .limit(limit)
+    )
+    if state is not None:
+        wanted = wanted.where(_DELIVERY.state == state)
+    return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def _find(connection: Connection, name: str) -> str:
+    webhook = connection.scalar(select(_WEBHOOK.id).where(_WEBHOOK.name == name, _is_set()))
+    if webhook is None:
+        raise UnknownModel(f"there is no webhook {name[:80]!r}")
+    return str(webhook)
+
+
+def _is_set() -> Any:
+    return _WEBHOOK.removed_at.is_(None)
