@@ -19,12 +19,12 @@ __all__ = ["make_package", "make_request"]
 LAYERS = (10, 32, 16, 1)
 
 
-def make_package(folder: Path) -> Package:
-    """Write the package `bench@1`, with a contract and references of ten inputs and one output."""
+def make_package(folder: Path, version: str = "1") -> Package:
+    """Write the package `bench`, with a contract and references of ten inputs and one output."""
     profile = _profile()
     fields = {
         "name": "bench",
-        "version": "1",
+        "version": version,
         "format": "onnx",
         "model_file": "model.onnx",
         "signature": Signature(

@@ -19,6 +19,7 @@ EVALUATIONS = {
     "drift": "gnomon.bench.drift",
     "registry": "gnomon.bench.registry",
     "kills": "gnomon.bench.kills",
+    "swaps": "gnomon.bench.swaps",
 }
 
 
