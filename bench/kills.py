@@ -26,7 +26,7 @@ from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
 from gnomon.server.hub import doctor
-from gnomon.server.hub.process import open_database
+from gnomon.server.hub.process import open_blobs, open_database
 from gnomon.server.hub.settings import HubSettings
 
 __all__ = ["Tally", "kill_again_and_again", "main"]
@@ -132,7 +132,7 @@ class _Rounds:
     def _faults(self) -> list[str]:
         database = open_database(self._settings)
         try:
-            findings = doctor.examine(database, self._settings.data_folder)
+            findings = doctor.examine(database, open_blobs(self._settings, database))
         finally:
             database.close()
         return [f"{one.check}: {fault}" for one in findings for fault in one.faults]

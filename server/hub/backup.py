@@ -24,8 +24,10 @@ from gnomon.server.hub.store.database import FILE_NAME, Database
 _AUTHORITY = ("authority.key", "authority.pem")
 
 
-def backup(folder: Path, out: Path) -> list[doctor.Finding]:
+def backup(folder: Path, out: Path, blob_url: str = "") -> list[doctor.Finding]:
     """Copy a hub's data folder to `out`, and return what the doctor says of the copy.
+
+    Content that lies elsewhere, at `blob_url`, is copied into the folder too.
 
     Raises:
         ConfigurationError: where there is no hub with a SQLite database, or `out` exists.
@@ -38,11 +40,13 @@ def backup(folder: Path, out: Path) -> list[doctor.Finding]:
         )
     with _new_folder(out) as partial:
         _copy_database(folder / FILE_NAME, partial / FILE_NAME)
-        return _complete(folder, partial)
+        return _complete(folder, partial, blob_url, "")
 
 
-def restore(saved: Path, folder: Path) -> list[doctor.Finding]:
+def restore(saved: Path, folder: Path, blob_url: str = "") -> list[doctor.Finding]:
     """Make a hub's data folder from a backup, and return what the doctor says of it.
+
+    Content is put to `blob_url`, if there is one.
 
     Raises:
         ConfigurationError: where `saved` is no backup, or `folder` exists.
@@ -52,7 +56,7 @@ def restore(saved: Path, folder: Path) -> list[doctor.Finding]:
         raise ConfigurationError(f"{saved} is no backup of a hub: it has no {FILE_NAME}")
     with _new_folder(folder) as partial:
         _copy_database(saved / FILE_NAME, partial / FILE_NAME)
-        return _complete(saved, partial)
+        return _complete(saved, partial, "", blob_url)
 
 
 @contextmanager
@@ -78,18 +82,18 @@ def _copy_database(source: Path, target: Path) -> None:
         original.backup(copy)
 
 
-def _complete(source: Path, target: Path) -> list[doctor.Finding]:
+def _complete(source: Path, target: Path, from_url: str, to_url: str) -> list[doctor.Finding]:
     """Copy what the database in `target` names, and have it all examined."""
     for name in _AUTHORITY:
         write_synced(target / name, (source / name).read_bytes(), mode=0o600)
     database = Database.in_folder(target)
     try:
-        original = Blobs.in_folder(database, source / doctor.BLOBS)
-        copied = Blobs.in_folder(database, target / doctor.BLOBS)
+        original = Blobs.at(database, from_url, source / doctor.BLOBS)
+        copied = Blobs.at(database, to_url, target / doctor.BLOBS)
         with database.read() as connection:
             digests = connection.scalars(select(schema.blob.c.digest)).all()
         copied.put((digest, original.get(digest)) for digest in digests)
-        findings = doctor.examine(database, target)
+        findings = doctor.examine(database, copied)
     finally:
         database.close()
     faults = [fault for finding in findings for fault in finding.faults]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -33,22 +32,22 @@ class Finding:
         return not self.faults
 
 
-def examine(database: Database, folder: Path) -> list[Finding]:
+def examine(database: Database, blobs: Blobs) -> list[Finding]:
     """Check the database, the audit chain, every blob's content, and every version's completeness.
 
     Content that no row names is remarked and no fault: a transfer that was cut off leaves it.
     """
-    checks: tuple[Callable[[Database, Connection, Path], Finding], ...] = (
+    checks: tuple[Callable[[Database, Connection, Blobs], Finding], ...] = (
         _database,
         _audit,
         _blobs,
         _versions,
     )
     with database.read() as connection:
-        return [check(database, connection, folder) for check in checks]
+        return [check(database, connection, blobs) for check in checks]
 
 
-def _database(database: Database, connection: Connection, _: Path) -> Finding:
+def _database(database: Database, connection: Connection, _: Blobs) -> Finding:
     if database.engine.dialect.name != "sqlite":
         connection.exec_driver_sql("SELECT 1")
         return Finding("database", 1)
@@ -56,7 +55,7 @@ def _database(database: Database, connection: Connection, _: Path) -> Finding:
     return Finding("database", 1, tuple(said) if said != ["ok"] else ())
 
 
-def _audit(_: Database, connection: Connection, __: Path) -> Finding:
+def _audit(_: Database, connection: Connection, __: Blobs) -> Finding:
     verdict = audit.verify_chain(connection)
     if verdict.intact:
         return Finding("audit chain", verdict.records)
@@ -65,10 +64,9 @@ def _audit(_: Database, connection: Connection, __: Path) -> Finding:
     )
 
 
-def _blobs(database: Database, connection: Connection, folder: Path) -> Finding:
-    blobs = Blobs.in_folder(database, folder / BLOBS)
+def _blobs(_: Database, connection: Connection, blobs: Blobs) -> Finding:
     digests = connection.scalars(select(schema.blob.c.digest).order_by(schema.blob.c.digest)).all()
-    orphans = {path.name for path in (folder / BLOBS).glob("??/*")} - set(digests)
+    orphans = blobs.names() - set(digests)
     remark = f"{len(orphans)} more that nothing names" if orphans else ""
     return Finding("content", len(digests), tuple(_damaged(blobs, digests)), remark)
 
@@ -81,7 +79,7 @@ def _damaged(blobs: Blobs, digests: Any) -> Iterator[str]:
             yield str(error)
 
 
-def _versions(_: Database, connection: Connection, __: Path) -> Finding:
+def _versions(_: Database, connection: Connection, __: Blobs) -> Finding:
     columns = schema.version.c
     known = set(connection.scalars(select(schema.blob.c.digest)))
     rows = connection.execute(

@@ -13,6 +13,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.lock import FolderLock
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.enrolment import Enrolment, EnrolmentServicer
+from gnomon.server.hub.doctor import BLOBS
 from gnomon.server.hub.fleet.sync import SyncServicer
 from gnomon.server.hub.fleet.telemetry import Telemetry
 from gnomon.server.hub.grpc_doors import GrpcDoors, Servicers
@@ -51,7 +52,7 @@ class Hub:
             authority = Authority.in_folder(folder)
             database = open_database(settings)
             opened.callback(database.close)
-            blobs = Blobs.in_folder(database, folder / "blobs")
+            blobs = open_blobs(settings, database)
             catalogue = Catalogue()
             self._rest = RestPort(listen(settings.host, settings.rest_port))
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
@@ -113,6 +114,15 @@ def open_database(settings: HubSettings) -> Database:
     if not settings.data_folder.is_dir():
         raise ConfigurationError(f"there is no data folder {settings.data_folder}")
     return Database.in_folder(settings.data_folder)
+
+
+def open_blobs(settings: HubSettings, database: Database) -> Blobs:
+    """Open the store of content that the settings name, or the folder in the data folder.
+
+    Raises:
+        ConfigurationError: where the URL is of no use, or the store cannot be written.
+    """
+    return Blobs.at(database, settings.blob_url, settings.data_folder / BLOBS)
 
 
 def _private_folder(folder: Path) -> Path:

@@ -20,6 +20,8 @@ class HubSettings:
     sync_port: int = 8602
     #: A SQLAlchemy URL; empty: SQLite in the data folder.
     database_url: str = ""
+    #: Where packages' content lies: s3://bucket/prefix; empty: in the data folder.
+    blob_url: str = ""
     #: Host names and addresses under which others reach the hub, besides localhost.
     names: tuple[str, ...] = ()
     tick_seconds: float = 1.0

@@ -6,16 +6,17 @@ counts only once its row is committed, and a put that was cut off leaves nothing
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import NotFoundError
-from obstore.store import LocalStore, ObjectStore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
 from sqlalchemy import Connection, insert, select
 
 from gnomon.runtime.chunks import sha256
-from gnomon.runtime.errors import InvalidInput, StorageError, UnknownModel
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, StorageError, UnknownModel
 from gnomon.runtime.files import sync_folder
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
@@ -28,6 +29,12 @@ _ASK = 500
 
 #: How many blobs are made durable together: 16 MiB of usual chunks.
 _BATCH = 64
+
+#: How many blobs are sent to a store elsewhere at the same time.
+_AT_ONCE = 8
+
+#: Written when a store elsewhere is opened, so that a wrong bucket or key is told at once.
+_MARK = "gnomon-hub"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -58,6 +65,27 @@ class Blobs:
         folder.mkdir(parents=True, exist_ok=True)
         return cls(database, LocalStore(folder), folder)
 
+    @classmethod
+    def at(cls, database: Database, url: str, folder: Path) -> "Blobs":
+        """Keep blobs at `s3://bucket/prefix`, or in a folder where there is no URL.
+
+        Credentials, region and endpoint are those of AWS's usual variables (`AWS_ACCESS_KEY_ID`,
+        `AWS_REGION`, `AWS_ENDPOINT`, …), or of the machine's role.
+
+        Raises:
+            ConfigurationError: where the URL is of no use, or the store cannot be written.
+        """
+        if not url:
+            return cls.in_folder(database, folder)
+        if not url.startswith("s3://"):
+            raise ConfigurationError("blob_url should be such as s3://bucket/prefix")
+        try:
+            store = from_url(url)
+            obstore.put(store, _MARK, b"")
+        except (BaseError, OSError, ValueError) as error:
+            raise ConfigurationError(f"{url} cannot be written: {_cause(error)}") from error
+        return cls(database, store)
+
     def put(self, blobs: Iterable[tuple[str, bytes]]) -> int:
         """Verify and store blobs, and return how many; all are durable when this returns.
 
@@ -65,13 +93,13 @@ class Blobs:
 
         Raises:
             InvalidInput: where content is over 1 MiB or is not what its digest says.
+            StorageError: where the store does not take it.
         """
         stored = 0
-        waiting: dict[str, int] = {}
+        waiting: dict[str, bytes] = {}
         for digest, data in blobs:
             _check_content(digest, data)
-            obstore.put(self._store, _path(digest), data)
-            waiting[digest] = len(data)
+            waiting[digest] = data
             if len(waiting) == _BATCH:
                 stored += self._settle(waiting)
                 waiting = {}
@@ -82,12 +110,14 @@ class Blobs:
 
         Raises:
             UnknownModel: where the hub does not have it.
-            StorageError: where the store's content is damaged.
+            StorageError: where the store's content is damaged, or it does not answer.
         """
         try:
             data = bytes(obstore.get(self._store, _path(check_digest(digest))).bytes())
         except (NotFoundError, FileNotFoundError) as error:
             raise UnknownModel(f"the hub has no blob {digest}") from error
+        except (BaseError, OSError) as error:
+            raise StorageError(f"the store did not give {digest}: {_cause(error)}") from error
         if sha256(data) != digest:
             raise StorageError(f"blob {digest} is damaged in the hub's store: its content changed")
         return data
@@ -99,11 +129,33 @@ class Blobs:
             known = _known(connection, wanted)
         return [digest for digest in wanted if digest not in known]
 
-    def _settle(self, sizes: dict[str, int]) -> int:
-        if sizes:
-            self._sync(sizes)
-            self._record(sizes)
-        return len(sizes)
+    def names(self) -> set[str]:
+        """Return the digests under which the store has anything, verified or not."""
+        listed = obstore.list(self._store)
+        names = (one["path"].rpartition("/")[2] for batch in listed for one in batch)
+        return {name for name in names if _DIGEST.fullmatch(name)}
+
+    def _settle(self, contents: Mapping[str, bytes]) -> int:
+        if contents:
+            try:
+                self._write(contents)
+            except (BaseError, OSError) as error:
+                raise StorageError(f"the store took no content: {_cause(error)}") from error
+            self._sync(contents)
+            self._record({digest: len(data) for digest, data in contents.items()})
+        return len(contents)
+
+    def _write(self, contents: Mapping[str, bytes]) -> None:
+        def write(digest: str) -> None:
+            obstore.put(self._store, _path(digest), contents[digest])
+
+        if self._folder is not None:
+            for digest in contents:
+                write(digest)
+            return
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="hub-blobs") as pool:
+            for _ in pool.map(write, contents):
+                pass
 
     def _record(self, sizes: dict[str, int]) -> None:
         with self._database.write() as connection:
@@ -129,6 +181,11 @@ class Blobs:
                 os.close(descriptor)
         for folder in {path.parent for path in paths} | {self._folder}:
             sync_folder(folder)
+
+
+def _cause(error: Exception) -> str:
+    """Return the first line of an error of the store: the rest repeats the request."""
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
 
 
 def _path(digest: str) -> str:

@@ -26,7 +26,8 @@ def backup(config_file: str | None, /, out: Path, as_json: bool, **flags: Any) -
     """
     from gnomon.server.hub.backup import backup
 
-    findings = backup(take("hub", config_file, flags).data_folder, out)
+    settings = take("hub", config_file, flags)
+    findings = backup(settings.data_folder, out, settings.blob_url)
     _show(findings, f"backup of the hub in {out}", as_json=as_json)
 
 
@@ -38,8 +39,9 @@ def restore(config_file: str | None, /, saved: Path, as_json: bool, **flags: Any
     """Make the hub's data folder from BACKUP; there must be none yet."""
     from gnomon.server.hub.backup import restore
 
-    folder = take("hub", config_file, flags).data_folder
-    _show(restore(saved, folder), f"restored to {folder}", as_json=as_json)
+    settings = take("hub", config_file, flags)
+    findings = restore(saved, settings.data_folder, settings.blob_url)
+    _show(findings, f"restored to {settings.data_folder}", as_json=as_json)
 
 
 @click.command(cls=settings_command("hub"))
@@ -48,12 +50,12 @@ def restore(config_file: str | None, /, saved: Path, as_json: bool, **flags: Any
 def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
     """Examine the hub's database, audit chain and content; exit code 1 where something is wrong."""
     from gnomon.server.hub.doctor import examine
-    from gnomon.server.hub.process import open_database
+    from gnomon.server.hub.process import open_blobs, open_database
 
     settings = take("hub", config_file, flags)
     database = open_database(settings)
     try:
-        findings = examine(database, settings.data_folder)
+        findings = examine(database, open_blobs(settings, database))
     finally:
         database.close()
     _show(findings, f"examined {settings.data_folder}", as_json=as_json)

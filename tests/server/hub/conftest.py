@@ -209,6 +209,35 @@ def postgres_server() -> Iterator[postgres.Postgres]:
         pytest.skip(f"not tested on PostgreSQL: {error}")
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server, which the usual variables name."""
+    moto = pytest.importorskip("moto.server")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in (
+            ("ACCESS_KEY_ID", "test"),
+            ("SECRET_ACCESS_KEY", "test"),
+            ("REGION", "us-east-1"),
+            ("ENDPOINT", address),
+            ("ALLOW_HTTP", "true"),
+        ):
+            environment.setenv(f"AWS_{name}", value)
+        yield address
+    server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_server: str) -> str:
+    """Name a new bucket."""
+    bucket = f"test-{secrets.token_hex(4)}"
+    httpx.put(f"{s3_server}/{bucket}", trust_env=False).raise_for_status()
+    return f"s3://{bucket}/hub"
+
+
 @pytest.fixture
 def new_database_url(
     tmp_path: Path, database_kind: str, request: pytest.FixtureRequest

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from click.testing import CliRunner, Result
+from obstore.store import from_url
 from sqlalchemy import update
 
 from gnomon.command.root import root
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.package import Package
+from gnomon.runtime.signing import Signer
 from gnomon.server.hub.backup import backup
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings
@@ -75,6 +78,37 @@ def test_a_hub_goes_on_from_a_backup_taken_while_it_ran(
         assert there.get("audit/verify")["intact"]
     finally:
         other.stop()
+
+
+def test_a_hub_keeps_content_in_s3_and_goes_on_from_a_folder(
+    settings: HubSettings, s3_url: str, caller_of: Any, packages: Any, tmp_path: Path
+) -> None:
+    """Published to S3, backed up to a folder, restored to another bucket's prefix and served."""
+    hub = Hub(dataclasses.replace(settings, blob_url=s3_url))
+    hub.start()
+    try:
+        caller, signer = caller_of(hub.addresses), Signer.generate()
+        caller.post("keys", key=signer.public_key.hex())
+        package = packages.make_package(tmp_path / "package", signer, version="1")
+        caller.enrol("builder", "ada").publish(package)
+        blobs = dict(package.iter_blobs())
+        assert caller.enrol("node", "device-1").blobs(*blobs) == list(blobs.values())
+        assert blob_files(settings.data_folder) == []
+        line = ("--blob-url", s3_url)
+        examined = hub_command(settings.data_folder, "doctor", *line)
+        assert (examined.return_value, faults(examined)) == (0, [])
+        taken = hub_command(settings.data_folder, "backup", str(tmp_path / "saved"), *line)
+        assert taken.exit_code == 0, taken.output
+        obstore.delete(from_url(s3_url), f"{package.digest[:2]}/{package.digest}")
+        examined = hub_command(settings.data_folder, "doctor", *line)
+        assert faults(examined) == [f"the hub has no blob {package.digest}"]
+    finally:
+        hub.stop()
+    assert len(blob_files(tmp_path / "saved")) == len(blobs)
+    line = ("--blob-url", f"{s3_url}-again")
+    restored = hub_command(tmp_path / "elsewhere", "restore", str(tmp_path / "saved"), *line)
+    assert (restored.exit_code, faults(restored)) == (0, []), restored.output
+    assert blob_files(tmp_path / "elsewhere") == []
 
 
 def test_the_doctor_finds_a_hub_sound(

@@ -10,6 +10,7 @@ import pytest
 from gnomon.runtime.errors import Conflict
 from gnomon.runtime.package import Package
 from gnomon.server.hub import doctor
+from gnomon.server.hub.access.rights import Actor, Grant, Role
 from gnomon.server.hub.process import Hub, open_database
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.versions.registry import Registry
@@ -17,6 +18,8 @@ from gnomon.server.hub.versions.registry import Registry
 pytestmark = pytest.mark.both_databases
 
 ROUNDS = 5
+
+ADA = Actor("ada", (Grant(Role.BUILDER),))
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_of_two_hubs_one_takes_a_version_and_the_other_says_so(
             registry.put_blobs(package.iter_blobs())
             together.wait()
             try:
-                registry.publish("ada", package.digest, package.envelopes)
+                registry.publish(ADA, package.digest, package.envelopes)
                 outcomes.append(package.digest)
             except Conflict as refusal:
                 outcomes.append(refusal)
@@ -75,6 +78,5 @@ def test_of_two_hubs_one_takes_a_version_and_the_other_says_so(
         assert taken in str(told)
         found = caller.get(f"models/eta/versions/{number}")["packages"]
         assert [one["digest"] for one in found] == [taken]
-    settings = hub.services.settings
-    findings = doctor.examine(hub.services.database, settings.data_folder)
+    findings = doctor.examine(hub.services.database, hub.services.blobs)
     assert all(one.is_sound for one in findings)

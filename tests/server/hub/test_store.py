@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import obstore
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -11,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
+from obstore.store import LocalStore, from_url
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -26,9 +28,14 @@ from gnomon.server.hub.store.database import Database
 pytestmark = pytest.mark.both_databases
 
 
+@pytest.fixture(params=["folder", "s3"])
+def blob_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("s3_url")) if request.param == "s3" else ""
+
+
 @pytest.fixture
-def blobs(database: Database, tmp_path: Path) -> Blobs:
-    return Blobs.in_folder(database, tmp_path / "blobs")
+def blobs(database: Database, tmp_path: Path, blob_url: str) -> Blobs:
+    return Blobs.at(database, blob_url, tmp_path / "blobs")
 
 
 def test_migrations_make_just_the_tables_of_the_schema(database: Database) -> None:
@@ -172,14 +179,23 @@ def test_a_transfer_that_breaks_off_resumes(blobs: Blobs) -> None:
     assert blobs.missing(digests) == []
 
 
-def test_damage_in_the_store_is_told(blobs: Blobs, tmp_path: Path) -> None:
+def test_damage_in_the_store_is_told(blobs: Blobs, blob_url: str, tmp_path: Path) -> None:
     digest = sha256(b"one")
     blobs.put([(digest, b"one")])
-    (tmp_path / "blobs" / digest[:2] / digest).write_bytes(b"two")
+    store = from_url(blob_url) if blob_url else LocalStore(tmp_path / "blobs")
+    obstore.put(store, f"{digest[:2]}/{digest}", b"two")
     with pytest.raises(StorageError, match="damaged"):
         blobs.get(digest)
     with pytest.raises(UnknownModel, match="has no blob"):
         blobs.get(sha256(b"none"))
+
+
+@pytest.mark.parametrize("url", ["https://example.com/x", "s3://no-such-bucket/hub", "s3://"])
+def test_a_store_that_cannot_be_used_is_named(
+    url: str, database: Database, tmp_path: Path, s3_server: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be written|should be such as"):
+        Blobs.at(database, url, tmp_path / "blobs")
 
 
 @pytest.mark.parametrize(
