@@ -14,6 +14,10 @@ C_SOURCES = {
     "serving/native/table.pyx": ("message.c",),
     "serving/native/loop.pyx": (
         "h2_library.c",
+        "tls_library.c",
+        "tls.c",
+        "arrivals.c",
+        "connections.c",
         "calls.c",
         "streams.c",
         "streaming.c",

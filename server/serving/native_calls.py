@@ -79,8 +79,11 @@ class NativeCalls:
 
     def _caller(self, call: Call) -> Caller:
         """Return who asks. Raises as `Admission.identify`."""
-        key = call.authorization
-        return self._admission.identify(None if key is None else key.decode("latin-1"))
+        key, name = call.authorization, call.certificate_name
+        return self._admission.identify(
+            None if key is None else key.decode("latin-1"),
+            None if name is None else name.decode(errors="replace"),
+        )
 
     def _check(self, call: Call, access: Access) -> None:
         """Let a call in that is no prediction."""

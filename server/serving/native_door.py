@@ -1,8 +1,8 @@
 """The native door: the Open Inference Protocol over gRPC, without the interpreter's lock.
 
 A loop in C serves HTTP/2 and answers what needs no Python; all else goes to the `Handler` in
-threads of the door's own, and never holds the loop up. It is for clear text on loopback and for
-callers who need no name: TLS, keys and throttles are the grpcio door's.
+threads of the door's own, and never holds the loop up. TLS is OpenSSL's, found at run time. Keys
+and throttles are the grpcio door's.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.lanes import Served
 from gnomon.server.serving.admission import Admission, make_admission
+from gnomon.server.serving.certificates import Follower
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.loop import Call, missing_library
+from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
 from gnomon.server.serving.native_calls import NativeCalls
 from gnomon.server.serving.native_loops import Loops
 from gnomon.server.serving.settings import DoorSettings
@@ -38,13 +39,11 @@ _BACKLOG = 1_024
 
 def why_not(settings: DoorSettings) -> str | None:
     """Return why the native door cannot serve these settings here, or None."""
-    if settings.certificate_file is not None:
-        return "it has no TLS"
-    if not settings.is_local:
-        return "it opens on loopback only"
+    if not settings.is_local and settings.client_authority_file is None:
+        return "it opens on loopback only, or for clients with certificates"
     if settings.has_gates:
         return "it asks nobody for a key and throttles nobody"
-    return missing_library()
+    return missing_library() or (missing_tls() if settings.certificate_file else None)
 
 
 class NativeDoor:
@@ -74,15 +73,18 @@ class NativeDoor:
         self._calls = NativeCalls(handler, admission, settings.message_bytes)
         self._loops = Loops(settings.loops or _usable_cores(), self._bounds())
         self._served: Mapping[str, Served] = {}
+        self._follower: Follower | None = None
         self._is_open = False
 
     async def open(self) -> str:
         """Listen; return the address as `host:port`.
 
         Raises:
-            ConfigurationError: the address is taken.
+            ConfigurationError: the address is taken, or a TLS file is not to be used.
         """
+        self._settings.check_reach()
         host, port = self._settings.host, self._settings.port
+        tls = self._tls()
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             listener = socket.create_server(
@@ -95,7 +97,9 @@ class NativeDoor:
             raise ConfigurationError(f"the door cannot open on {host}:{port}: {error}") from error
         bound = listener.getsockname()[1]
         self._runtime.watch(self._publish)
-        self._loops.start(listener, self._calls.streaming)
+        self._loops.start(listener, self._calls.streaming, tls)
+        if tls is not None:
+            self._follower = Follower(self._settings, self._renew)
         for number in range(self._settings.threads):
             name = f"native-door-{number}"
             threading.Thread(target=self._answer, name=name, daemon=True).start()
@@ -106,6 +110,8 @@ class NativeDoor:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
         if not self._is_open:
             return
+        if self._follower is not None:
+            await asyncio.to_thread(self._follower.stop)
         await asyncio.to_thread(self._calls.close)
         await asyncio.to_thread(self._loops.drain, grace_seconds)
         self._runtime.unwatch(self._publish)
@@ -120,6 +126,23 @@ class NativeDoor:
     def counts_by_loop(self) -> Sequence[Mapping[str, int]]:
         """Return what each loop has counted."""
         return self._loops.counts_by_loop
+
+    def _tls(self) -> Tls | None:
+        """Read the files, where TLS is wanted.
+
+        Raises:
+            ConfigurationError: they are not to be used.
+        """
+        files = self._settings.tls_files
+        try:
+            return None if files is None else Tls(*files)
+        except ValueError as error:
+            raise ConfigurationError(f"TLS cannot begin: {error}") from error
+
+    def _renew(self) -> None:
+        tls = self._tls()
+        if tls is not None:
+            self._loops.use_tls(tls)
 
     def _bounds(self) -> Mapping[str, float]:
         settings = self._settings

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gnomon.runtime.lanes import Served
 from gnomon.server.serving.native.eligible import native_lanes
-from gnomon.server.serving.native.loop import Call, Loop, Queue
+from gnomon.server.serving.native.loop import Call, Loop, Queue, Tls
 from gnomon.server.serving.native.table import Table
 
 #: A model that usually takes longer runs beside the loop.
@@ -24,18 +24,27 @@ class Loops:
         self._loops: list[Loop] = []
         self._threads: list[threading.Thread] = []
 
-    def start(self, listener: socket.socket, streaming: Iterable[str]) -> None:
+    def start(
+        self, listener: socket.socket, streaming: Iterable[str], tls: Tls | None = None
+    ) -> None:
         """Serve a listening socket in threads of their own, until `drain`."""
         paths = tuple(streaming)
         for table in self._tables:
             source = None if self._loops else listener
             self._loops.append(Loop(source, table, self._queue, self._bounds, paths))
             self._loops[-1].join(self._loops[0])
+        if tls is not None:
+            self.use_tls(tls)
         for number, loop in enumerate(self._loops):
             name = f"native-loop-{number}"
             thread = threading.Thread(target=loop.run, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def use_tls(self, tls: Tls) -> None:
+        """Serve connections to come with TLS; those that are open stay as they are."""
+        for loop in self._loops:
+            loop.use_tls(tls)
 
     def answer(self, answer: Callable[[Call], None]) -> None:
         """Answer what the loops do not, until all have ended; for any number of threads."""

@@ -86,6 +86,13 @@ class DoorSettings:
         )
 
     @property
+    def tls_files(self) -> tuple[Path, Path, Path | None] | None:
+        """Return the files of certificate, key and clients' authority; None in clear text."""
+        if self.certificate_file is None or self.key_file is None:
+            return None
+        return self.certificate_file, self.key_file, self.client_authority_file
+
+    @property
     def has_gates(self) -> bool:
         """Whether each caller is asked for a key or throttled."""
         return bool(self.keys_file or self.requests_per_second or self.concurrent_requests)

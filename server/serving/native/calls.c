@@ -76,19 +76,25 @@ void call_end(struct call *call) {
     if (is_free) call_free(call->loop, call);
 }
 
+void call_release(struct call *call) {
+    free(call->authorization.data);
+    free(call->certificate.data);
+    free(call->body.data);
+    free(call->response.data);
+    free(call);
+}
+
 void call_free(struct loop *loop, struct call *call) {
     for (int index = 0; index < call->trailer_count; index++) {
         free(call->trailers[index].name);
     }
     if (call->streaming) streaming_free(call);
     if (loop->pooled >= POOL_LIMIT) {
-        free(call->authorization.data);
-        free(call->body.data);
-        free(call->response.data);
-        free(call);
+        call_release(call);
         return;
     }
     buffer_clear(&call->authorization, KEPT_BYTES);
+    buffer_clear(&call->certificate, KEPT_BYTES);
     buffer_clear(&call->body, KEPT_BYTES);
     buffer_clear(&call->response, KEPT_BYTES);
     call->state = CALL_FREE;
@@ -141,6 +147,11 @@ void queue_destroy(struct queue *queue) {
 
 void queue_put(struct call *call) {
     struct queue *queue = call->loop->queue;
+    const struct buffer *peer = &call->connection->peer;
+    if (!call->certificate.size && buffer_append(&call->certificate, peer->data, peer->size)) {
+        call->connection->is_broken = 1;
+        return;
+    }
     pthread_mutex_lock(&queue->lock);
     int is_full = queue->waiting >= queue->limit;
     if (!is_full) queue_append(queue, call);

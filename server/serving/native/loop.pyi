@@ -2,12 +2,16 @@
 
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gnomon.server.serving.native.table import Table
 
 def missing_library() -> str | None:
     """Return what keeps the loop from running here, or None."""
+
+def missing_tls() -> str | None:
+    """Return what keeps a loop from TLS here, or None."""
 
 class Call:
     """One request with a Python thread, to be answered once; or a streaming call's turn.
@@ -23,6 +27,8 @@ class Call:
     encoding: str
     message: bytes | None
     authorization: bytes | None
+    #: The first common name of the verified client certificate, in UTF-8.
+    certificate_name: bytes | None
     #: Where chance has put it on its route, in [0, 1000), if it has.
     position: int | None
     is_streaming: bool
@@ -50,6 +56,17 @@ class Queue:
     def take(self) -> Call | None:
         """Wait for a call that Python is to answer; None once all loops have ended."""
 
+class Tls:
+    """Certificate, key and clients' authority (all PEM), as they are in the files now.
+
+    With an authority, clients must show a certificate of it. Raises `OSError` where OpenSSL is
+    missing, `ValueError` where a file is not to be used.
+    """
+
+    def __init__(
+        self, certificate_file: Path, key_file: Path, client_authority_file: Path | None = None
+    ) -> None: ...
+
 class Loop:
     """Serves a listening socket, which it takes over; requests go to the table first.
 
@@ -68,6 +85,8 @@ class Loop:
     ) -> None: ...
     def join(self, other: Loop) -> None:
         """Take a share of the other's connections; before either runs."""
+    def use_tls(self, context: Tls) -> None:
+        """Serve connections to come with TLS; those that are open stay as they are."""
     def run(self) -> None:
         """Serve until drained."""
     def drain(self, grace_seconds: float) -> None:

@@ -7,8 +7,9 @@ from libc.stdint cimport uint8_t, uint64_t
 from gnomon.server.serving.native.lane cimport buffer
 from gnomon.server.serving.native.table cimport Table, answer_function, table_answer
 
+import os
 
-__all__ = ["Call", "Loop", "Queue", "missing_library"]
+__all__ = ["Call", "Loop", "Queue", "Tls", "missing_library", "missing_tls"]
 
 cdef extern from "transport.h":
     struct limits:
@@ -38,6 +39,7 @@ cdef extern from "transport.h":
         size_t path_size
         char* path
         buffer authorization
+        buffer certificate
         int position
         buffer body
         buffer response
@@ -51,7 +53,17 @@ cdef extern from "transport.h":
         int connection_count
         size_t held
 
+    ctypedef struct tls_context:
+        pass
+
     const char* h2_load() nogil
+    const char* tls_load() nogil
+    tls_context* tls_context_new(
+        const char*, const char*, const char*, char*, size_t
+    ) nogil
+    void tls_context_share(tls_context*) nogil
+    void tls_context_free(tls_context*) nogil
+    void loop_use_tls(loop*, tls_context*) nogil
     loop* loop_new(
         int, const limits*, queue*, const char*, answer_function, void*
     ) nogil
@@ -92,6 +104,12 @@ def missing_library():
     return None if missing == NULL else missing.decode()
 
 
+def missing_tls():
+    """Return what keeps a loop from TLS here, or None."""
+    cdef const char* missing = tls_load()
+    return None if missing == NULL else missing.decode()
+
+
 cdef bytes bytes_of(const buffer* held):
     """Return what is held, None where it is nothing."""
     if held.size == 0:
@@ -110,6 +128,7 @@ cdef class Call:
     cdef readonly str encoding
     cdef readonly bytes message
     cdef readonly bytes authorization
+    cdef readonly bytes certificate_name
     cdef readonly object position
     cdef readonly bint is_streaming
     cdef public object state
@@ -237,6 +256,30 @@ cdef class Queue:
                 return taken
 
 
+cdef class Tls:
+    """Certificate, key and clients' authority, as they are in the files now."""
+
+    cdef tls_context* _context
+
+    def __cinit__(self, certificate_file, key_file, client_authority_file=None):
+        cdef char[256] fault
+        cdef bytes certificate = os.fsencode(certificate_file)
+        cdef bytes key = os.fsencode(key_file)
+        cdef bytes authority = os.fsencode(client_authority_file or "")
+        missing = missing_tls()
+        if missing is not None:
+            raise OSError(missing)
+        self._context = tls_context_new(
+            certificate, key, <char*>authority if authority else NULL, fault, sizeof(fault)
+        )
+        if self._context == NULL:
+            raise ValueError(fault.decode(errors="replace"))
+
+    def __dealloc__(self):
+        if self._context != NULL:
+            tls_context_free(self._context)
+
+
 @cython.no_gc_clear
 cdef class Loop:
     cdef loop* _loop
@@ -288,6 +331,11 @@ cdef class Loop:
         """Take a share of the other's connections; before either runs."""
         loop_join(self._loop, other._loop)
 
+    def use_tls(self, Tls context not None):
+        """Serve connections to come with TLS; those that are open stay as they are."""
+        tls_context_share(context._context)
+        loop_use_tls(self._loop, context._context)
+
     def run(self):
         """Serve until drained."""
         self._has_run = True
@@ -317,6 +365,7 @@ cdef class Loop:
             if taken.is_streaming:
                 self._streaming[<size_t>found] = taken
             taken.authorization = bytes_of(&found.authorization)
+            taken.certificate_name = bytes_of(&found.certificate)
             taken.position = found.position if found.position >= 0 else None
         if found.body.size == 0:
             taken.message = None

@@ -244,7 +244,7 @@ static int end_here(struct call *call) {
     exchange.message = (struct slice){call->body.data + PREFIX_BYTES,
                                       call->body.size - PREFIX_BYTES};
     exchange.authorization = (struct slice){call->authorization.data, call->authorization.size};
-    exchange.certificate = (struct slice){NULL, 0};
+    exchange.certificate = (struct slice){call->connection->peer.data, call->connection->peer.size};
     exchange.out = &call->response;
     exchange.position = POSITION_NONE;
     enum verdict verdict = loop->answer(loop->context, &exchange);

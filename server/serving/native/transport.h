@@ -14,6 +14,7 @@
 
 #include "exchange.h"
 #include "h2_library.h"
+#include "tls.h"
 
 enum call_state {
     CALL_FREE,
@@ -104,6 +105,7 @@ struct call {
     size_t path_size;
     char path[PATH_LIMIT];
     struct buffer authorization; /* the header, as it came */
+    struct buffer certificate;   /* the connection's peer, for Python */
     int position; /* where chance has put it on its route, if it has */
     struct buffer body;
     struct buffer response; /* prefix and message */
@@ -119,6 +121,10 @@ struct connection {
     int socket;
     int is_broken;   /* to be closed at the next turn */
     int waits_to_write;
+    tls_session *tls; /* NULL in clear text */
+    int is_shaking;   /* TLS is not agreed on yet */
+    int is_unread;    /* TLS has read more than was asked of it */
+    struct buffer peer; /* the name in the client's verified certificate */
     h2_session *session;
     struct call *calls;
     int call_count;
@@ -180,12 +186,14 @@ struct loop {
     struct call *pool;
     int pooled;
     struct counts counts;
+    int has_unread; /* of connections that are to be read without an event */
     uint8_t read_buffer[READ_BYTES];
     uint8_t write_buffer[READ_BYTES + FRAME_BYTES];
 
     struct loop *sibling; /* the next of its ring; itself where it is alone */
     struct queue *queue;
     /* Under the queue's lock. */
+    tls_context *tls; /* for new connections; NULL: clear text */
     struct arrival *arrivals;
     int load; /* connections, and those that are to arrive */
     struct call *done; /* handed back */
@@ -198,20 +206,39 @@ struct loop {
 /* The listener is -1 for a loop that is given its connections. `streaming` stays the caller's, and must outlive the loop. */
 struct loop *loop_new(int listener, const struct limits *limits, struct queue *queue,
                       const char *streaming, answer_function answer, void *context);
-/* Before either runs: put a loop into another's ring. */
-void loop_join(struct loop *loop, struct loop *other);
 void loop_free(struct loop *loop);
 /* Serve until `loop_drain` was asked for and everything has ended. */
 void loop_run(struct loop *loop);
 /* From any thread: end in two steps, cutting what is left after the grace. */
 void loop_drain(struct loop *loop, uint64_t grace_nanoseconds);
 uint64_t monotonic_nanoseconds(void);
+
+/* arrivals.c */
+/* Before either runs: put a loop into another's ring. */
+void loop_join(struct loop *loop, struct loop *other);
+void listen_again(struct loop *loop);
+void stop_listening(struct loop *loop);
+void accept_all(struct loop *loop);
+void open_arrivals(struct loop *loop);
+void drop_arrivals(struct loop *loop);
+void count_load(struct loop *loop, int more);
+
+/* connections.c */
+void watch(struct loop *loop, int operation, int descriptor, uint32_t events, void *what);
+/* From any thread: take over a context, for connections to come. */
+void loop_use_tls(struct loop *loop, tls_context *context);
+void connection_open(struct loop *loop, int socket);
+void connection_close(struct connection *connection);
+void connection_attend(struct connection *connection, int is_writable);
+void read_left(struct loop *loop);
+/* Send all that can be sent, and close the connection if it has ended. */
 void connection_flush(struct connection *connection);
 
 /* calls.c */
 struct call *call_new(struct connection *connection, int32_t stream);
 void call_end(struct call *call); /* its stream has ended */
-void call_free(struct loop *loop, struct call *call);
+void call_free(struct loop *loop, struct call *call); /* to the pool, or for good */
+void call_release(struct call *call);
 void call_hold(struct call *call, size_t bytes);
 void call_let_go(struct call *call, size_t bytes);
 int call_add_trailer(struct call *call, const char *name, size_t name_size, const char *value,
