@@ -14,7 +14,7 @@ from gnomon.runtime import worth
 from gnomon.runtime.errors import MemoryExceeded, UnknownModel
 from gnomon.runtime.manifest import Deployment
 from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
+from gnomon.runtime.package import FORMATS_THAT_RUN_CODE, Package
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -51,14 +51,14 @@ class ModelStore:
             return model
         expected = _expected(package)
         self._check(package.reference, expected)
-        before = _resident_bytes()
+        before = _resident_bytes(package)
         model = Model(package, deployment)
         try:
             model.warm_up()
             worth.decide(model)
             if check_golden:
                 package.golden.check(model)
-            upkeep = Upkeep(max(expected, _resident_bytes() - before))
+            upkeep = Upkeep(max(expected, _resident_bytes(package) - before))
             self._check(package.reference, upkeep.memory_bytes)
         except BaseException:
             model.close()
@@ -142,11 +142,15 @@ def _expected(package: Package) -> int:
     return max(size, manifest.needs.memory_mib << 20)
 
 
-def _resident_bytes() -> int:
-    """Return the memory of this process and of those that run its engines."""
+def _resident_bytes(package: Package) -> int:
+    """Return the memory of this process and, where one runs the package's engine, of its children.
+
+    To find children is to look at every process of the machine, so it is done only where needed.
+    """
     process = psutil.Process()
     total = int(process.memory_info().rss)
-    for child in process.children():
+    runs_apart = package.manifest.format in FORMATS_THAT_RUN_CODE
+    for child in process.children() if runs_apart else ():
         try:
             total += int(child.memory_info().rss)
         except psutil.Error:

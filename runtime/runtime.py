@@ -139,6 +139,10 @@ class Runtime:
         """Whether a route of that name is in service."""
         return name in self._served
 
+    def gathers(self, name: str) -> bool:
+        """Whether calls on a route wait for others, to share a run of the engine."""
+        return name in self._batchers
+
     @property
     def models(self) -> Mapping[str, Model]:
         """Return the loaded models by digest."""

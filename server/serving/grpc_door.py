@@ -33,7 +33,7 @@ class GrpcDoor:
         self._handler = handler
         self._settings = settings
         self._admission = admission or make_admission(settings, handler)
-        self._pacer = Pacer(settings.threads)
+        self._pacer = Pacer(settings.threads, handler.runtime.gathers)
         self._stream = InferStream(self._caller, self._infer_in_turn)
         self._server = grpc.aio.server(
             options=(

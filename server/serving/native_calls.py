@@ -22,6 +22,7 @@ from gnomon.server.serving.methods import (
 )
 from gnomon.server.serving.native.loop import Call
 from gnomon.server.serving.native_streams import NativeStreams
+from gnomon.server.serving.slow_calls import SlowCalls
 from gnomon.server.serving.trailers import trailers_of
 
 _log = logging.getLogger(__name__)
@@ -33,10 +34,13 @@ _UNKNOWN = Refusal("UNIMPLEMENTED", "Method not found!", ())
 class NativeCalls:
     """Answers calls one at a time. Threads may share it."""
 
-    def __init__(self, handler: Handler, admission: Admission, message_bytes: int) -> None:
+    def __init__(
+        self, handler: Handler, admission: Admission, message_bytes: int, threads: int
+    ) -> None:
         self._handler = handler
         self._admission = admission
         self._message_bytes = message_bytes
+        self._slow = SlowCalls(threads)
         self._methods = {f"/{SERVICE}/{name}": method for name, method in methods(handler).items()}
         self._streams = NativeStreams(
             handler,
@@ -57,8 +61,7 @@ class NativeCalls:
             if call.is_streaming:
                 self._turns[call.path](call)
             elif call.path == _INFER:
-                request = decode(oip.ModelInferRequest, self._message(call))
-                call.answer(self._infer(call, request).SerializeToString())
+                self._predict(call)
             elif call.path == "/grpc.health.v1.Health/Check":
                 self._check_health(call)
             elif call.path not in self._methods:
@@ -68,14 +71,33 @@ class NativeCalls:
                 self._check(call, method.access)
                 call.answer(method.respond(self._message(call)))
         except Exception as error:
-            try:
-                call.refuse(trailers_of(refusal_of(error)))
-            except Exception:
-                _log.exception("a call could not be refused")
+            _refuse(call, error)
 
     def close(self) -> None:
         """End the streaming calls, each once its message is answered."""
         self._streams.close()
+
+    def stop(self) -> None:
+        """Give the threads back, once no more calls come."""
+        self._slow.close()
+
+    def _predict(self, call: Call) -> None:
+        """Answer a prediction: here, or, where its model takes long, on a thread of its own."""
+        request = decode(oip.ModelInferRequest, self._message(call))
+        model = request.model_name
+
+        def answer() -> None:
+            try:
+                call.answer(self._infer(call, request).SerializeToString())
+            except Exception as error:
+                _refuse(call, error)
+
+        if not self._handler.has_route(model):
+            answer()
+        elif self._slow.is_slow(model):
+            self._slow.put(model, answer)
+        else:
+            self._slow.timed(model, answer)
 
     def _caller(self, call: Call) -> Caller:
         """Return who asks. Raises as `Admission.identify`."""
@@ -115,3 +137,10 @@ class NativeCalls:
     def _message(self, call: Call) -> bytes:
         # Only a streaming call's end has none.
         return unpack(call.encoding, call.message or b"", self._message_bytes)
+
+
+def _refuse(call: Call, error: Exception) -> None:
+    try:
+        call.refuse(trailers_of(refusal_of(error)))
+    except Exception:
+        _log.exception("a call could not be refused")

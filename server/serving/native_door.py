@@ -70,7 +70,7 @@ class NativeDoor:
         self._limits = {**_LIMITS, **limits}
         self._runtime = handler.runtime
         admission = admission or make_admission(settings, handler)
-        self._calls = NativeCalls(handler, admission, settings.message_bytes)
+        self._calls = NativeCalls(handler, admission, settings.message_bytes, settings.threads)
         self._loops = Loops(settings.loops or _usable_cores(), self._bounds())
         self._served: Mapping[str, Served] = {}
         self._follower: Follower | None = None
@@ -116,6 +116,7 @@ class NativeDoor:
         await asyncio.to_thread(self._loops.drain, grace_seconds)
         self._runtime.unwatch(self._publish)
         self._loops.publish({})
+        self._calls.stop()
 
     @property
     def counts(self) -> Mapping[str, int]:

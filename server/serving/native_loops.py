@@ -56,7 +56,7 @@ class Loops:
         for table in self._tables:
             # Lanes have buffers of their own, so each loop has its own lanes; the counters behind
             # them are shared.
-            table.publish(native_lanes(served))
+            table.publish(native_lanes(served, _SLOW_SECONDS))
 
     def drain(self, grace_seconds: float) -> None:
         """End in two steps; returns when all has ended, at the latest after the grace."""

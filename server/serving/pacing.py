@@ -16,16 +16,17 @@ _SMOOTHING = 0.1
 
 
 class Pacer:
-    """Runs the calls of one event loop."""
+    """Runs the calls of one event loop; those of models that `waits` names never on it."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, waits: Callable[[str], bool] = lambda model: False) -> None:
+        self._waits = waits
         self._seconds: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
 
     async def run(self, model: str, size: int, call: Callable[[], Answer]) -> Answer:
         """Run a call whose request has `size` bytes, and learn how long the model takes."""
         usual = self._seconds.get(model, _QUICK_SECONDS)
-        if usual < _QUICK_SECONDS and size < _SMALL_BYTES:
+        if usual < _QUICK_SECONDS and size < _SMALL_BYTES and not self._waits(model):
             return self._timed(model, call)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._timed, model, call)

@@ -44,7 +44,7 @@ class RestDoor:
         """
         listener = listen_rest(settings, port) if isinstance(port, int) else port
         self._settings = settings
-        self._pacer = Pacer(settings.threads)
+        self._pacer = Pacer(settings.threads, handler.runtime.gathers)
         self.app = create_app(handler, runtime, admission, self._pacer, settings.message_bytes)
         self._guard = RestGuard(
             self.app,

@@ -25,11 +25,15 @@ _FLOATS = {"float32": "FP32", "float64": "FP64"}
 _WHOLE = {"INT32": np.dtype(np.int32), "INT64": np.dtype(np.int64)}
 
 
-def native_lanes(served: Mapping[str, Served]) -> dict[str, Lane]:
-    """Return the lanes of the routes that need no Python, by route."""
+def native_lanes(served: Mapping[str, Served], slow_seconds: float = math.inf) -> dict[str, Lane]:
+    """Return the lanes of the routes that need no Python, by route.
+
+    A model that took longer than `slow_seconds` for a row when it was loaded has none.
+    """
     lanes: dict[str, Lane] = {}
     for name, one in served.items():
         try:
+            _check_speed(one, slow_seconds)
             lanes[name] = _lane(name, one)
         except ValueError as why:
             _log.info("route %s is answered by Python: %s", name, why)
@@ -37,6 +41,13 @@ def native_lanes(served: Mapping[str, Served]) -> dict[str, Lane]:
             # The handler answers it all the same; a swap of routes must not fail for want of speed.
             _log.exception("route %s is answered by Python, since its lane could not be laid", name)
     return lanes
+
+
+def _check_speed(served: Served, slow_seconds: float) -> None:
+    """Raise `ValueError` where a model of the route would hold up all other calls."""
+    slowest = max(lane.model.row_seconds for lane in served.lanes.values())
+    if slowest > slow_seconds:
+        raise ValueError(f"a row takes {slowest * 1e3:.1f} ms, which is too long for the loop")
 
 
 def _lane(name: str, served: Served) -> Lane:

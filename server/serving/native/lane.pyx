@@ -28,6 +28,7 @@ cdef int[4] PACKED_TYPES = [ONNX_FLOAT32, ONNX_FLOAT64, ONNX_INT32, ONNX_INT64]
 WIRE_TYPES = {"FP32": TYPE_FP32, "FP64": TYPE_FP64, "INT32": TYPE_INT32, "INT64": TYPE_INT64,
               "BYTES": TYPE_BYTES}
 cdef double SMOOTHING = 0.1
+cdef double FORGETTING = 0.9999
 
 
 cdef class Lane:
@@ -372,6 +373,8 @@ cdef Declined serve_lane(Lane lane, Passage* passage) noexcept nogil:
     if rows > lane.row_limit or not lane.is_for(asked):
         return NOT_FOR_LANE
     if lane.usual_ns > passage.slow_ns:
+        # What was slow when it was loaded has no lane; this one may have met a busy machine.
+        lane.usual_ns *= FORGETTING
         return TOO_SLOW
     if not lane.counter.is_open(passage.moment):
         return NO_WINDOW

@@ -1,0 +1,63 @@
+"""Calls of models that take long, on threads of their own: no quick one waits behind them."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from gnomon.runtime.errors import Overloaded
+
+#: A model whose calls usually take longer is slow.
+SLOW_SECONDS = 0.002
+#: Calls that may wait for one of the threads; one more is refused.
+WAITING_LIMIT = 1_024
+_SMOOTHING = 0.2
+
+
+class SlowCalls:
+    """Learns which models are slow, and answers their calls apart. Threads may share it."""
+
+    def __init__(self, threads: int, waiting_limit: int = WAITING_LIMIT) -> None:
+        self._seconds: dict[str, float] = {}
+        self._limit = threads + waiting_limit
+        self._under_way = 0
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="slow-calls")
+
+    def is_slow(self, model: str) -> bool:
+        """Whether calls of a model usually take long."""
+        return self._seconds.get(model, 0.0) > SLOW_SECONDS
+
+    def timed(self, model: str, call: Callable[[], None]) -> None:
+        """Make a call, and learn how long the model takes."""
+        started = time.perf_counter()
+        call()
+        took = time.perf_counter() - started
+        usual = self._seconds.get(model, took)
+        self._seconds[model] = usual + _SMOOTHING * (took - usual)
+
+    def put(self, model: str, call: Callable[[], None]) -> None:
+        """Make a call later, on another thread; it must not raise.
+
+        Raises:
+            Overloaded: too many are waiting.
+        """
+        with self._lock:
+            if self._under_way >= self._limit:
+                raise Overloaded(
+                    f"model {model[:80]!r} is slow, and {self._limit} calls of slow models are "
+                    "under way already; try again later"
+                )
+            self._under_way += 1
+        self._pool.submit(self._run, model, call)
+
+    def close(self) -> None:
+        """Take no more; what was put is still answered."""
+        self._pool.shutdown(wait=False)
+
+    def _run(self, model: str, call: Callable[[], None]) -> None:
+        try:
+            self.timed(model, call)
+        finally:
+            with self._lock:
+                self._under_way -= 1
