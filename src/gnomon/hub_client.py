@@ -1,6 +1,7 @@
 """Speak with a hub's REST interface, from programs and from the command line."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import httpx
@@ -50,6 +51,26 @@ class HubClient:
     def delete(self, path: str) -> Any:
         """Ask the hub to take something away; return its answer."""
         return self._call("DELETE", path)
+
+    def download(self, path: str, file: Path) -> None:
+        """Write what the hub answers to `path` to a new file, as it comes.
+
+        Raises:
+            HubUnavailable: where it breaks off; then there is no file.
+        """
+        partial = file.with_name(f".{file.name}.partial")
+        try:
+            with self._http.stream("GET", path) as response, partial.open("wb") as out:
+                if not response.is_success:
+                    response.read()
+                    raise _typed_error(self.url, "GET", path, response)
+                for data in response.iter_bytes():
+                    out.write(data)
+            partial.rename(file)
+        except httpx.TransportError as error:
+            raise errors.HubUnavailable(f"hub {self.url} cannot be reached: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:

@@ -1,9 +1,11 @@
 """Routes of the audit chain."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 
 from gnomon.server.hub.rest.dependencies import DatabaseDependency
 from gnomon.server.hub.store import audit
@@ -22,8 +24,19 @@ def list_records(
         return audit.listing(connection, before, limit)
 
 
+@audit_router.get("/audit/export", response_class=StreamingResponse)
+def export(database: DatabaseDependency) -> StreamingResponse:
+    """Send the whole chain as lines of JSON, to be kept and verified elsewhere."""
+
+    def lines() -> Iterator[str]:
+        with database.read() as connection:
+            yield from audit.export(connection)
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
 @audit_router.get("/audit/verify")
-def verify(database: DatabaseDependency) -> dict[str, Any]:
-    """Check the whole chain."""
+def verify(database: DatabaseDependency, last: str | None = None) -> dict[str, Any]:
+    """Check the whole chain; `last`: a record's hash that was noted before and should be there."""
     with database.read() as connection:
-        return asdict(audit.verify_chain(connection))
+        return asdict(audit.verify_chain(connection, last))

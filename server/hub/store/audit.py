@@ -4,38 +4,17 @@ So a record that is changed, removed, put in or moved breaks the chain at a plac
 `verify_chain` names. Cutting records off at the end is told by the counter that the chain keeps.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from gnomon.runtime import audit_chain
+from gnomon.runtime.audit_chain import Verdict
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.text import storable
-
-#: The hash before the first record.
-GENESIS = "0" * 64
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check of the chain found: its length, and where and how it is broken, if it is."""
-
-    intact: bool
-    records: int
-    broken_at: int | None = None
-    reason: str = ""
-
-
-_COVERED = ("sequence", "at", "actor", "action", "subject", "detail", "previous")
-
-
-def _hash(record: Mapping[str, Any]) -> str:
-    covered = [record[key] for key in _COVERED]
-    return hashlib.sha256(json.dumps(covered, ensure_ascii=False).encode()).hexdigest()
 
 
 def append(
@@ -53,32 +32,34 @@ def append(
         "action": action,
         "subject": storable(subject),
         "detail": storable(json.dumps(detail, sort_keys=True, ensure_ascii=False)),
-        "previous": previous or GENESIS,
+        "previous": previous or audit_chain.GENESIS,
     }
-    connection.execute(insert(schema.audit).values(**record, hash=_hash(record)))
+    connection.execute(insert(schema.audit).values(**record, hash=audit_chain.hash_of(record)))
 
 
-def verify_chain(connection: Connection) -> Verdict:
-    """Check every record of the chain, and that none is missing at its end."""
-    previous, expected = GENESIS, 1
+def verify_chain(connection: Connection, noted: str | None = None) -> Verdict:
+    """Check every record of the chain, that none is missing at its end, and one noted before."""
+    counted = counters.read(connection, counters.AUDIT)
+    return audit_chain.verify(_records(connection), counted, noted)
+
+
+def export(connection: Connection) -> Iterator[str]:
+    """Yield the lines of an export of the whole chain, as `gnomon.runtime.audit_chain` reads it."""
+    last = connection.scalar(
+        select(schema.audit.c.hash).order_by(schema.audit.c.sequence.desc()).limit(1)
+    )
+    records = counters.read(connection, counters.AUDIT)
+    yield audit_chain.head_line(records, last or audit_chain.GENESIS) + "\n"
+    for record in _records(connection):
+        yield audit_chain.record_line(record) + "\n"
+
+
+def _records(connection: Connection) -> Iterator[Mapping[str, Any]]:
     rows = connection.execution_options(yield_per=1_000).execute(
         select(schema.audit).order_by(schema.audit.c.sequence)
     )
-    for row in rows.mappings():
-        sequence = row["sequence"]
-        if sequence != expected:
-            return Verdict(False, expected - 1, expected, f"record {expected} is missing")
-        if row["previous"] != previous:
-            return Verdict(False, expected - 1, sequence, "does not follow the record before it")
-        if row["hash"] != _hash(dict(row)):
-            return Verdict(False, expected - 1, sequence, "was changed after it was written")
-        previous, expected = row["hash"], expected + 1
-    counted = connection.scalar(
-        select(schema.counter.c.value).where(schema.counter.c.name == counters.AUDIT)
-    )
-    if counted != expected - 1:
-        return Verdict(False, expected - 1, expected, f"{counted} records were written")
-    return Verdict(True, expected - 1)
+    for row in rows:
+        yield row._asdict()
 
 
 def listing(connection: Connection, before: int | None, limit: int) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from gnomon import logs
-from gnomon.command import hub_environments, hub_upkeep, principal, webhook
+from gnomon.command import audit, hub_environments, hub_upkeep, principal, webhook
 from gnomon.command.client_options import client_options, environment_option, given
 from gnomon.command.output import console, emit, json_option, render_list, table
 from gnomon.command.references import split_reference
@@ -53,6 +53,7 @@ for _command in (
     hub_environments.environments,
     hub_environments.move,
     principal.principal,
+    audit.audit,
     webhook.webhook,
 ):
     hub.add_command(_command)

@@ -1,0 +1,117 @@
+"""The audit chain as anybody can check it: each record's hash covers it and the hash before it.
+
+So a record that is changed, removed, put in or moved breaks the chain at a place that `verify`
+names. Whether records were cut off at the end is told by the number and the last hash that somebody
+noted before.
+
+An exported chain is a file of lines, each a JSON object: a head with the number of records and the
+last hash, then the records in order.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gnomon.runtime.errors import InvalidInput
+
+#: The hash before the first record.
+GENESIS = "0" * 64
+
+_COVERED = ("sequence", "at", "actor", "action", "subject", "detail", "previous")
+_FORMAT = 1
+_LINE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check of the chain found: its length, and where and how it is broken, if it is."""
+
+    intact: bool
+    records: int
+    broken_at: int | None = None
+    reason: str = ""
+    last: str = field(default=GENESIS, compare=False)
+    """The hash of the last record that holds: whoever notes it can tell later what was cut off."""
+
+
+def hash_of(record: Mapping[str, Any]) -> str:
+    """Return the hash of a record, whose `detail` is JSON as text."""
+    covered = [record[key] for key in _COVERED]
+    return hashlib.sha256(json.dumps(covered, ensure_ascii=False).encode()).hexdigest()
+
+
+def verify(
+    records: Iterable[Mapping[str, Any]], counted: int | None = None, noted: str | None = None
+) -> Verdict:
+    """Check records in order.
+
+    Args:
+        records: all of them.
+        counted: how many there should be, as counted elsewhere.
+        noted: the hash of a record that somebody noted once, and which should still be there.
+    """
+    previous, expected = GENESIS, 1
+    is_there = noted in (None, GENESIS)
+
+    def broken(at: int, reason: str) -> Verdict:
+        return Verdict(False, expected - 1, at, reason, previous)
+
+    for record in records:
+        sequence = record["sequence"]
+        if sequence != expected:
+            return broken(expected, f"record {expected} is missing")
+        if record["previous"] != previous:
+            return broken(sequence, "does not follow the record before it")
+        if record["hash"] != hash_of(record):
+            return broken(sequence, "was changed after it was written")
+        previous, expected = record["hash"], expected + 1
+        is_there |= previous == noted
+    if not is_there:
+        return broken(expected, f"no record has the hash {str(noted)[:16]} that was noted")
+    if counted is not None and counted != expected - 1:
+        return broken(expected, f"{counted} records were written")
+    return Verdict(True, expected - 1, last=previous)
+
+
+def head_line(records: int, last: str) -> str:
+    """Return the first line of an export."""
+    return json.dumps({"gnomon_audit": _FORMAT, "records": records, "last": last})
+
+
+def record_line(record: Mapping[str, Any]) -> str:
+    """Return a record's line of an export."""
+    return json.dumps({key: record[key] for key in (*_COVERED, "hash")}, ensure_ascii=False)
+
+
+def verify_export(file: Path, noted: str | None = None) -> Verdict:
+    """Check an exported chain, without the hub that wrote it.
+
+    Raises:
+        InvalidInput: where the file is no export.
+    """
+    with file.open("rb") as lines:
+        head = _read(lines.readline(_LINE_BYTES))
+        if head.get("gnomon_audit") != _FORMAT or not isinstance(head.get("records"), int):
+            raise InvalidInput(f"{file} is no export of an audit chain")
+        try:
+            records = map(_read, iter(lambda: lines.readline(_LINE_BYTES), b""))
+            found = verify(records, noted=noted)
+        except KeyError as error:
+            raise InvalidInput(f"{file}: a record lacks {error}") from error
+    if found.intact and (head["records"], head.get("last")) != (found.records, found.last):
+        reason = f"{head['records']} records were exported"
+        return Verdict(False, found.records, found.records + 1, reason, found.last)
+    return found
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise InvalidInput("a line of the export is not JSON") from error
+    if not isinstance(value, dict):
+        raise InvalidInput("a line of the export is no JSON object")
+    return value
