@@ -17,6 +17,7 @@ COMPARISONS = {
 #: Evaluations with flags and tables of their own.
 EVALUATIONS = {
     "drift": "gnomon.bench.drift",
+    "datasets": "gnomon.bench.datasets",
     "registry": "gnomon.bench.registry",
     "kills": "gnomon.bench.kills",
     "swaps": "gnomon.bench.swaps",

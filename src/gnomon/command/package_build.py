@@ -1,13 +1,18 @@
 """`gnomon package build` and `import`: packages from a recipe, or from a model file alone."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gnomon.command.output import console, emit, json_option
 from gnomon.command.package_options import FILE, signing_key_option
+from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
+
+if TYPE_CHECKING:
+    from gnomon.pipeline.dataset import Dataset
 
 
 def _show_example(ctx: click.Context, _option: click.Parameter, is_wanted: bool) -> None:
@@ -51,6 +56,7 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
 @click.option("--name", required=True, help="The package's name.")
 @click.option("--version", required=True, help="Its version.")
 @click.option("--columns", default="", metavar="A,B,…", help="Names of the model's columns.")
+@click.option("--data", type=FILE, help="Rows of a PMML model (CSV, Parquet or Arrow).")
 @click.option("--owner", default="")
 @click.option("--licence", default="")
 @click.option("--unpickle", is_flag=True, help="Load a pickle; this runs the code in it, as you.")
@@ -62,6 +68,7 @@ def import_command(
     name: str,
     version: str,
     columns: str,
+    data: Path | None,
     owner: str,
     licence: str,
     unpickle: bool,
@@ -74,26 +81,54 @@ def import_command(
     --unpickle, a pickled scikit-learn estimator over numbers, which is converted to ONNX. The
     contract is what shapes and types say: no ranges, nothing to judge drift by. Where there are
     data, `gnomon package build` makes a better one.
+
+    A .pmml file is compiled to ONNX and compared on the rows that it records, and on those of
+    --data where they have what the model said in a column of its name; profile and golden samples
+    come from the data.
     """
     from gnomon.pipeline.build import About
     from gnomon.pipeline.importing import import_model, read_source
 
+    signer = Signer.load(key_file) if key_file else None
+    about = About(owner=owner, licence=licence)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if model.suffix.lower() == ".pmml":
+        from gnomon.pipeline.pmml_source import import_pmml
+
+        rows = _read_rows(data) if data else None
+        content = model.read_bytes()
+        found = import_pmml(content, out, name, version, data=rows, signer=signer, about=about)
+        _report_import(found, as_json=as_json)
+        return
+    if data is not None:
+        raise ConfigurationError("--data goes with a .pmml file; for others write a recipe")
     if unpickle:
         from gnomon.pipeline import sklearn_source
 
         source = sklearn_source.from_estimator(sklearn_source.unpickle(model), model.name)
     else:
         source = read_source(model)
-    out.parent.mkdir(parents=True, exist_ok=True)
     package = import_model(
         source,
         out,
         name,
         version,
-        signer=Signer.load(key_file) if key_file else None,
+        signer=signer,
         columns=[column.strip() for column in columns.split(",") if column.strip()],
-        about=About(owner=owner, licence=licence),
+        about=about,
     )
+    _report_import(package, as_json=as_json)
+
+
+def _read_rows(path: Path) -> "Dataset":
+    from gnomon.pipeline.dataset import Dataset
+
+    readers = {".csv": Dataset.from_csv, ".parquet": Dataset.from_parquet}
+    read = readers.get(path.suffix.lower(), Dataset.from_arrow)(path)
+    return Dataset(read.table, path.name)
+
+
+def _report_import(package: Package, *, as_json: bool) -> None:
     if not as_json:
         console.print(package.manifest.card)
     report(package, as_json=as_json)

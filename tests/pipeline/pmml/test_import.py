@@ -1,0 +1,143 @@
+"""A PMML file becomes a package: compared on recorded rows, profiled on data."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+
+from gnomon.command.root import run
+from gnomon.pipeline.dataset import Dataset, DatasetError
+from gnomon.pipeline.pmml_source import import_pmml
+from gnomon.runtime.errors import InvalidInput, PackageError
+from gnomon.runtime.model import Model
+from gnomon.runtime.package import Package
+from tests.pipeline.pmml.documents import document
+
+COLOURS = ("red", "green", "dark blue")
+TARGET = '<DataField name="price" optype="continuous" dataType="double"/>'
+SCHEMA = """<MiningField name="price" usageType="target"/><MiningField name="x"/>
+<MiningField name="y" missingValueReplacement="1"/><MiningField name="c"/>"""
+
+
+def priced(verification=""):
+    return document(
+        '<RegressionModel functionName="regression"><MiningSchema>'
+        f"{SCHEMA}</MiningSchema>{verification}"
+        '<RegressionTable intercept="3"><NumericPredictor name="x" coefficient="2"/>'
+        '<NumericPredictor name="y" coefficient="10"/>'
+        '<CategoricalPredictor name="c" value="dark blue" coefficient="100"/>'
+        "</RegressionTable></RegressionModel>",
+        target=TARGET,
+    )
+
+
+def rows(count=300):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=count), rng.normal(size=count)
+    missing, colour = rng.random(count) < 0.1, rng.integers(0, 3, count)
+    price = 3 + 2 * x + 10 * np.where(missing, 1, y) + 100 * (colour == 2)
+    return pa.table(
+        {
+            "x": x,
+            "y": pa.array(y, mask=missing),
+            "c": [COLOURS[one] for one in colour],
+            "price": price,
+        }
+    )
+
+
+def bring(folder, content, table, name="package"):
+    data = None if table is None else Dataset(table, "memory:")
+    return import_pmml(content, folder / name, "priced", "1", data=data, signer=None)
+
+
+def test_recorded_rows_come_out_again(tmp_path):
+    package = bring(tmp_path, priced(), rows())
+    assert "300 recorded answers came out again" in package.manifest.card
+    assert package.profile.input_reference.rows == 300
+    assert package.digest == bring(tmp_path, priced(), rows(), "other").digest
+    model = Model(package)
+    try:
+        package.golden.check(model)
+        answer = model.predict_row({"x": 1.0, "y": None, "c": "dark blue"})
+        assert answer == {"price": pytest.approx(115)}
+        with pytest.raises(InvalidInput, match="'c'"):
+            model.predict_row({"x": 1.0, "y": 1.0, "c": "violet"})
+    finally:
+        model.close()
+
+
+def test_an_answer_that_differs_is_refused(tmp_path):
+    table = rows()
+    wrong = table.column("price").to_pylist()
+    wrong[7] += 0.01
+    table = table.set_column(3, "price", pa.array(wrong))
+    with pytest.raises(PackageError, match="differs from what is recorded of 'price' in row 7"):
+        bring(tmp_path, priced(), table)
+    assert list(tmp_path.iterdir()) == []
+
+
+def verified(expected):
+    return f"""<ModelVerification recordCount="2"><VerificationFields>
+<VerificationField field="x"/><VerificationField field="y"/><VerificationField field="c"/>
+<VerificationField field="price" precision="1E-6"/></VerificationFields>
+<InlineTable><row><x>1</x><y>2</y><c>red</c><price>{expected}</price></row>
+<row><x>2</x><c>dark blue</c><price>117</price></row></InlineTable></ModelVerification>"""
+
+
+def test_the_documents_own_rows_are_enough(tmp_path):
+    package = bring(tmp_path, priced(verified(25)), None)
+    assert len(package.golden.rows) == 2
+    assert package.manifest.reproducibility.parameters["compared_answers"] == 2
+    with pytest.raises(PackageError, match="expected '26', got 25"):
+        bring(tmp_path, priced(verified(26)), rows(), "other")
+    with pytest.raises(DatasetError, match="needs data"):
+        bring(tmp_path, priced(), None, "third")
+    with pytest.raises(DatasetError, match="no column 'y'"):
+        bring(tmp_path, priced(), rows().drop_columns(["y"]), "fourth")
+
+
+def test_a_classifier_gives_its_label_and_probabilities(tmp_path):
+    values = "".join(f'<Value value="{name}"/>' for name in ("no", "yes"))
+    target = f'<DataField name="late" optype="categorical" dataType="string">{values}</DataField>'
+    content = document(
+        '<RegressionModel functionName="classification" normalizationMethod="logit"><MiningSchema>'
+        '<MiningField name="late" usageType="target"/><MiningField name="x"/></MiningSchema>'
+        '<RegressionTable targetCategory="yes" intercept="0">'
+        '<NumericPredictor name="x" coefficient="1"/></RegressionTable>'
+        '<RegressionTable targetCategory="no" intercept="0"/></RegressionModel>',
+        target=target,
+    )
+    x = np.linspace(-2, 2, 40)
+    table = pa.table(
+        {
+            "x": x,
+            "late": ["yes" if value > 0 else "no" for value in x],
+            "probability(yes)": 1 / (1 + np.exp(-x)),
+        }
+    )
+    package = bring(tmp_path, content, table)
+    assert package.manifest.reproducibility.parameters["compared_answers"] == 80
+    model = Model(package)
+    try:
+        answer = model.predict_row({"x": 1.0})
+        assert answer["late"] == "yes"
+        assert answer["probabilities"] == pytest.approx([0.26894, 0.73106], abs=1e-4)
+    finally:
+        model.close()
+
+
+def test_the_command_imports_a_file_with_its_rows(tmp_path, capsys):
+    (tmp_path / "m.pmml").write_bytes(priced())
+    pyarrow.csv.write_csv(rows(), tmp_path / "rows.csv")
+    arguments = ["package", "import", str(tmp_path / "m.pmml"), str(tmp_path / "out")]
+    arguments += ["--name", "priced", "--version", "1"]
+    assert run([*arguments, "--data", str(tmp_path / "rows.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reference_rows"] == 300
+    assert Package.open(tmp_path / "out", None).manifest.format == "onnx"
+    arguments[2] = str(tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(b"")
+    assert run([*arguments, "--data", str(tmp_path / "rows.csv")]) == 2
+    assert "--data goes with a .pmml file" in capsys.readouterr().err
