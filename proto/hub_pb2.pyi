@@ -324,3 +324,17 @@ class PublishResponse(_message.Message):
     package: PackageRef
     created: bool
     def __init__(self, package: _Optional[_Union[PackageRef, _Mapping]] = ..., created: bool = ...) -> None: ...
+
+class Question(_message.Message):
+    __slots__ = ("operation", "parameters")
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    operation: str
+    parameters: bytes
+    def __init__(self, operation: _Optional[str] = ..., parameters: _Optional[bytes] = ...) -> None: ...
+
+class Answer(_message.Message):
+    __slots__ = ("value",)
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    value: bytes
+    def __init__(self, value: _Optional[bytes] = ...) -> None: ...

@@ -289,6 +289,11 @@ class RegistryStub(object):
                 request_serializer=gnomon_dot_proto_dot_hub__pb2.PublishRequest.SerializeToString,
                 response_deserializer=gnomon_dot_proto_dot_hub__pb2.PublishResponse.FromString,
                 _registered_method=True)
+        self.Ask = channel.unary_unary(
+                '/gnomon.v1.Registry/Ask',
+                request_serializer=gnomon_dot_proto_dot_hub__pb2.Question.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_hub__pb2.Answer.FromString,
+                _registered_method=True)
 
 
 class RegistryServicer(object):
@@ -313,6 +318,13 @@ class RegistryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Ask(self, request, context):
+        """What REST answers under the same name: search, versions, aliases, tags, lineage, history, runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -330,6 +342,11 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.Publish,
                     request_deserializer=gnomon_dot_proto_dot_hub__pb2.PublishRequest.FromString,
                     response_serializer=gnomon_dot_proto_dot_hub__pb2.PublishResponse.SerializeToString,
+            ),
+            'Ask': grpc.unary_unary_rpc_method_handler(
+                    servicer.Ask,
+                    request_deserializer=gnomon_dot_proto_dot_hub__pb2.Question.FromString,
+                    response_serializer=gnomon_dot_proto_dot_hub__pb2.Answer.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -414,6 +431,33 @@ class Registry(object):
             '/gnomon.v1.Registry/Publish',
             gnomon_dot_proto_dot_hub__pb2.PublishRequest.SerializeToString,
             gnomon_dot_proto_dot_hub__pb2.PublishResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Ask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/Ask',
+            gnomon_dot_proto_dot_hub__pb2.Question.SerializeToString,
+            gnomon_dot_proto_dot_hub__pb2.Answer.FromString,
             options,
             channel_credentials,
             insecure,

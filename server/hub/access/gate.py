@@ -29,6 +29,7 @@ RULES: Mapping[str, frozenset[str]] = {
     "/gnomon.v1.Registry/FindMissing": frozenset({BUILDER}),
     "/gnomon.v1.Registry/PutBlobs": frozenset({BUILDER}),
     "/gnomon.v1.Registry/Publish": frozenset({BUILDER}),
+    "/gnomon.v1.Registry/Ask": frozenset({BUILDER}),
 }
 
 #: What a stranger may call, on the port that asks for no certificate.

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
-from gnomon.server.hub.versions import runs
+from gnomon.server.hub.versions import operations, runs
 
 runs_router = APIRouter(tags=["registry"])
 
@@ -18,8 +18,7 @@ def record_run(
 ) -> dict[str, Any]:
     """Record a run of a build that has ended; to record it again changes nothing."""
     with database.change(actor) as change:
-        created = runs.record(change, body)
-    return {"id": body.id, "created": created}
+        return operations.record_run(change, body)
 
 
 @runs_router.get("/runs")

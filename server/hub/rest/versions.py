@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from gnomon.server.hub.rest.bodies import AliasBody, TagsBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
-from gnomon.server.hub.versions import aliases, catalogue, compare, history, search, tags
+from gnomon.server.hub.versions import aliases, catalogue, compare, history, operations, search
 
 versions_router = APIRouter(tags=["registry"])
 
@@ -33,11 +33,7 @@ def set_alias(
 ) -> dict[str, str]:
     """Let an alias stand for a version, or, without a version, for none any more."""
     with database.change(actor) as change:
-        if body.version is None:
-            aliases.remove(change, name, body.alias)
-        else:
-            aliases.assign(change, name, body.alias, body.version)
-        return aliases.of_model(change.connection, name)
+        return operations.set_alias(change, name, body.alias, body.version)
 
 
 @versions_router.get("/models/{name}/aliases/{alias}")
@@ -57,8 +53,7 @@ def set_tags(
 ) -> dict[str, str]:
     """Set tags of a version; null takes one away."""
     with database.change(actor) as change:
-        tags.assign(change, name, version, body.tags)
-        return tags.of_versions(change.connection, [(name, version)]).get((name, version), {})
+        return operations.set_tags(change, name, version, body.tags)
 
 
 @versions_router.get("/models/{name}/versions/{version}/lineage")

@@ -29,7 +29,7 @@ from gnomon.server.hub.store.blobs import Blobs, check_digest
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.versions import approvals, decommission, search
+from gnomon.server.hub.versions import approvals, decommission, operations, search
 
 #: How many digests one question may hold, and how many envelopes one package.
 MAXIMUM_DIGESTS = 50_000
@@ -63,6 +63,10 @@ class Registry:
     def builder(self, identity: Identity) -> Actor:
         """Return the builder that a certificate names, with what it may publish."""
         return nodes.builder_of(self._database, identity)
+
+    def ask(self, actor: Actor, operation: str, parameters: bytes) -> bytes:
+        """Return the answer to an operation of `operations.OPERATIONS`, as JSON."""
+        return operations.ask(self._database, actor, operation, parameters)
 
     def put_blobs(self, blobs: Iterable[tuple[str, bytes]]) -> int:
         """Store blobs and return how many."""
@@ -228,3 +232,12 @@ class RegistryServicer(hub_pb2_grpc.RegistryServicer):
         publisher = self._registry.builder(gate.identity_of(context))
         package, created = self._registry.publish(publisher, request.digest, request.envelopes)
         return hub_pb2.PublishResponse(package=package, created=created)
+
+    def Ask(  # noqa: N802
+        self, request: hub_pb2.Question, context: grpc.ServicerContext
+    ) -> hub_pb2.Answer:
+        """Answer what REST answers under the same name."""
+        actor = self._registry.builder(gate.identity_of(context))
+        return hub_pb2.Answer(
+            value=self._registry.ask(actor, request.operation, request.parameters)
+        )

@@ -1,6 +1,7 @@
 """A real hub on free ports, and whoever speaks with it over real TLS and HTTP."""
 
 import importlib.util
+import json
 import logging
 import os
 import secrets
@@ -110,6 +111,10 @@ class Party:
     def publish(self, package: Package) -> hub_pb2.PublishResponse:
         self.put(*package.iter_blobs())
         return self.publish_digest(package.digest, *package.envelopes)
+
+    def ask(self, operation: str, **parameters: Any) -> Any:
+        request = hub_pb2.Question(operation=operation, parameters=json.dumps(parameters).encode())
+        return json.loads(call(self.registry.Ask, request).value)
 
     def publish_digest(self, digest: str, *envelopes: bytes) -> hub_pb2.PublishResponse:
         request = hub_pb2.PublishRequest(digest=digest, envelopes=envelopes)

@@ -1,0 +1,177 @@
+"""What may be asked of the registry, by name: the same over gRPC as REST answers.
+
+One table: the name is that of the REST route's function, the parameters are decoded strictly, and
+both doors call the same function. A change asks for the actor's right where it is recorded.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Connection
+
+from gnomon.runtime.errors import InvalidInput
+from gnomon.server.hub.access.rights import Actor
+from gnomon.server.hub.fleet import desired, environments
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.versions import (
+    aliases,
+    approvals,
+    catalogue,
+    compare,
+    history,
+    runs,
+    search,
+    tags,
+)
+
+_MAXIMUM_BYTES = 1 << 20
+_Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Parameters(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Nothing(_Parameters):
+    pass
+
+
+class _Model(_Parameters):
+    name: _Name
+
+
+class _Page(_Model):
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+    offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+
+
+class _Version(_Model):
+    version: _Name
+
+
+class _Alias(_Model):
+    alias: _Name
+
+
+class _SetAlias(_Alias):
+    version: _Name | None = None
+
+
+class _SetTags(_Version):
+    tags: Annotated[dict[str, str | None], Field(max_length=64)]
+
+
+class _Two(_Model):
+    left: _Name
+    right: _Name
+
+
+class _When(_Parameters):
+    when: str
+    model: str | None = None
+    environment: str | None = None
+
+
+class _Where(_Parameters):
+    model: str | None = None
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something to ask: how its parameters are decoded, and what answers; one of the two."""
+
+    parameters: type[BaseModel]
+    read: Callable[[Connection, Any], Any] | None = None
+    change: Callable[[Change, Any], Any] | None = None
+
+
+def set_alias(change: Change, model: str, alias: str, version: str | None) -> dict[str, str]:
+    """Let an alias stand for a version, or, without one, for none any more; return all."""
+    if version is None:
+        aliases.remove(change, model, alias)
+    else:
+        aliases.assign(change, model, alias, version)
+    return aliases.of_model(change.connection, model)
+
+
+def set_tags(
+    change: Change, model: str, version: str, given: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Set tags of a version, None takes one away; return all."""
+    tags.assign(change, model, version, given)
+    return tags.of_versions(change.connection, [(model, version)]).get((model, version), {})
+
+
+def record_run(change: Change, run: runs.RunRecord) -> dict[str, Any]:
+    """Record a run of a build that has ended; return whether it is new."""
+    return {"id": run.id, "created": runs.record(change, run)}
+
+
+#: Name of the REST route's function → what answers.
+OPERATIONS: Mapping[str, Operation] = {
+    "list_models": Operation(_Nothing, lambda c, _: catalogue.models(c)),
+    "list_versions": Operation(
+        _Page, lambda c, p: catalogue.versions(c, p.name, p.limit, p.offset)
+    ),
+    "get_version": Operation(_Version, lambda c, p: catalogue.version(c, p.name, p.version)),
+    "search_versions": Operation(search.Search, search.search),
+    "list_aliases": Operation(_Model, lambda c, p: aliases.of_model(c, p.name)),
+    "get_alias": Operation(
+        _Alias,
+        lambda c, p: catalogue.version(c, p.name, aliases.resolve(c, p.name, p.alias)),
+    ),
+    "get_lineage": Operation(_Version, lambda c, p: history.lineage(c, p.name, p.version)),
+    "compare_versions": Operation(_Two, lambda c, p: compare.compare(c, p.name, p.left, p.right)),
+    "ran_at": Operation(
+        _When, lambda c, p: history.ran_at(c, history.Span.parse(p.when), p.model, p.environment)
+    ),
+    "list_placements": Operation(
+        _Where, lambda c, p: desired.placements(c, p.model, p.environment)
+    ),
+    "list_environments": Operation(_Nothing, lambda c, _: environments.listing(c)),
+    "list_approvals": Operation(_Version, lambda c, p: approvals.listing(c, p.name, p.version)),
+    "set_alias": Operation(_SetAlias, change=lambda c, p: set_alias(c, p.name, p.alias, p.version)),
+    "set_tags": Operation(_SetTags, change=lambda c, p: set_tags(c, p.name, p.version, p.tags)),
+    "record_run": Operation(runs.RunRecord, change=record_run),
+}
+
+
+def ask(database: Database, actor: Actor, name: str, parameters: bytes) -> bytes:
+    """Return the answer to an operation as JSON.
+
+    Raises:
+        InvalidInput: where there is no such operation, or its parameters are not what it takes.
+        GnomonError: what the operation refuses.
+    """
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise InvalidInput(
+            f"there is no operation {name[:80]!r}; there are {', '.join(OPERATIONS)}"
+        )
+    wanted = _decode(operation.parameters, parameters)
+    if operation.read is not None:
+        with database.read() as connection:
+            answer = operation.read(connection, wanted)
+    else:
+        with database.change(actor) as change:
+            answer = operation.change(change, wanted) if operation.change else None
+    return json.dumps(answer).encode()
+
+
+def _decode(kind: type[BaseModel], data: bytes) -> BaseModel:
+    if len(data) > _MAXIMUM_BYTES:
+        raise InvalidInput(f"parameters of {len(data)} bytes; at most {_MAXIMUM_BYTES} may come")
+    try:
+        return kind.model_validate_json(data or b"{}")
+    except ValidationError as error:
+        details = [
+            {"field": ".".join(map(str, one["loc"])), "message": one["msg"]}
+            for one in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        told = "; ".join(f"{one['field'] or 'parameters'}: {one['message']}" for one in details)
+        raise InvalidInput(told[:1_000], details=details) from error
