@@ -1,7 +1,8 @@
 """What the native door serves message by message: predictions, health to watch, reflection."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
+from weakref import WeakKeyDictionary
 
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -87,26 +88,17 @@ class HealthWatch:
         self._unpack = unpack
         self._open = open_calls
         self._lock = threading.Lock()
-        self._told: dict[Call, tuple[str, int]] = {}
-        # Those whose client has said all that it had to say: it still listens.
-        self._listening: set[Call] = set()
+        self._told: MutableMapping[Call, tuple[str, int]] = WeakKeyDictionary()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def turn(self, call: Call) -> bool:
-        """Begin to tell a call; its end comes twice, since its client has but one thing to ask."""
+        """Begin to tell a call; who has no more to ask goes on listening."""
         if call.message is not None:
             request = decode(health_pb2.HealthCheckRequest, self._unpack(call))
             self._tell(call, request.service)
             self._start()
-            return True
-        with self._lock:
-            is_over = call in self._listening
-            self._listening.add(call)
-            if is_over:
-                self._listening.discard(call)
-                self._told.pop(call, None)
-        return not is_over
+        return True
 
     def stop(self) -> None:
         """Tell nobody any more."""

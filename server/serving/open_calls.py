@@ -1,11 +1,14 @@
 """The native door's streaming calls that are open, each with a lock of its own.
 
 The lock is held while a message is answered; whoever else has something to say to the call, or is
-to end it, waits for that. A call that was ended is let alone.
+to end it, waits for that. A call that was ended is let alone; one whose client has left is gone
+without a word, so none is kept here by more than a weak reference.
 """
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from weakref import WeakKeyDictionary
 
 from gnomon.runtime.errors import GnomonError
 from gnomon.server.serving.methods import refusal_of
@@ -21,7 +24,7 @@ class OpenCalls:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._locks: dict[Call, threading.Lock] = {}
+        self._locks: MutableMapping[Call, threading.Lock] = WeakKeyDictionary()
 
     def take(self, call: Call, turn: Turn) -> None:
         """Let a turn answer the message that a call has come with; never raises."""
@@ -46,7 +49,9 @@ class OpenCalls:
             try:
                 action()
             except Exception as error:
-                self._refuse(call, error)
+                # Between two messages its client may leave at any moment.
+                if not call.is_over:
+                    self._refuse(call, error)
 
     def refuse_all(self, error: GnomonError) -> None:
         """End every call, each once its message is answered."""
@@ -58,11 +63,12 @@ class OpenCalls:
     def _refuse(self, call: Call, error: Exception) -> None:
         if self._is_open(call):
             self._forget(call)
-            call.refuse(trailers_of(refusal_of(error)))
+            with contextlib.suppress(RuntimeError):
+                call.refuse(trailers_of(refusal_of(error)))
 
     def _is_open(self, call: Call) -> bool:
         with self._lock:
-            return call in self._locks
+            return call in self._locks and not call.is_over
 
     def _forget(self, call: Call) -> None:
         with self._lock:

@@ -34,6 +34,9 @@ class Call:
     is_streaming: bool
     #: For whoever answers a streaming call to keep what they like.
     state: Any
+    @property
+    def is_over(self) -> bool:
+        """Whether it was answered, or its client has left; such a call does not come again."""
     def answer(self, message: bytes) -> None:
         """Answer with a message; raises `RuntimeError` where that was done already."""
     def refuse(self, trailers: Sequence[tuple[bytes, bytes]]) -> None:

@@ -132,6 +132,12 @@ cdef class Call:
     cdef readonly object position
     cdef readonly bint is_streaming
     cdef public object state
+    cdef object __weakref__
+
+    @property
+    def is_over(self):
+        """Whether it was answered, or its client has left."""
+        return self._call == NULL
 
     def answer(self, const uint8_t[::1] message):
         """Answer with a message."""
