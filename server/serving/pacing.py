@@ -1,4 +1,7 @@
-"""Where a prediction runs: on the event loop where it is quick, else on a thread beside it."""
+"""Where a prediction runs: on the event loop where it is quick, else on a thread beside it.
+
+Slow models have threads of their own, so that others never stand in line behind them.
+"""
 
 import asyncio
 import time
@@ -12,6 +15,8 @@ Answer = TypeVar("Answer")
 #: handing it to a thread and back costs about as much as the answer.
 _QUICK_SECONDS = 0.001
 _SMALL_BYTES = 4_096
+#: A model that usually takes longer is slow.
+_SLOW_SECONDS = 0.005
 _SMOOTHING = 0.1
 
 
@@ -22,6 +27,7 @@ class Pacer:
         self._waits = waits
         self._seconds: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+        self._slow_pool = ThreadPoolExecutor(threads, thread_name_prefix="predict-slow")
 
     async def run(self, model: str, size: int, call: Callable[[], Answer]) -> Answer:
         """Run a call whose request has `size` bytes, and learn how long the model takes."""
@@ -29,11 +35,13 @@ class Pacer:
         if usual < _QUICK_SECONDS and size < _SMALL_BYTES and not self._waits(model):
             return self._timed(model, call)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._timed, model, call)
+        pool = self._slow_pool if usual > _SLOW_SECONDS else self._pool
+        return await loop.run_in_executor(pool, self._timed, model, call)
 
     def close(self) -> None:
         """Begin nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._slow_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _timed(self, model: str, call: Callable[[], Answer]) -> Answer:
         started = time.perf_counter()
