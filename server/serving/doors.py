@@ -3,6 +3,7 @@
 import logging
 from typing import Protocol
 
+from gnomon.runtime.engines.onnx import find_library
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving.admission import Admission
 from gnomon.server.serving.handler import Handler
@@ -35,6 +36,8 @@ def make_door(
         ConfigurationError: "native" was chosen, and it cannot serve these settings here.
     """
     why = "it was chosen" if choice == "grpcio" else why_not(settings)
+    if choice == "auto" and why is None and find_library() is None:
+        why = "ONNX Runtime's C interface was not found, and without it all answers are Python's"
     if choice == "native" and why is not None:
         raise ConfigurationError(f"door 'native' cannot serve here: {why}; take 'auto' or 'grpcio'")
     if why is None:
