@@ -120,6 +120,8 @@ def _new_losses(
     ).all()
     if not positions:
         return cursor, ()
+    node = schema.node.c
+    elsewhere = select(node.name).where(node.environment != schema.PRODUCTION)
     digests = select(versions.digest).where(versions.name == model, versions.version == version)
     rows = connection.execute(
         select(prediction.value, label.value.label("truth"))
@@ -133,6 +135,7 @@ def _new_losses(
             label.position > cursor,
             label.position <= positions[-1],
             prediction.digest.in_(digests),
+            prediction.node.not_in(elsewhere),
         )
         .order_by(label.position, prediction.position)
     )

@@ -223,7 +223,8 @@ def _end(
         environment=row.environment,
     )
     if state is State.ROLLED_BACK:
-        text = f"{row.model}@{row.candidate} was rolled back to {row.champion}: {reason}"
+        where = "" if row.environment == PRODUCTION else f" in {row.environment}"
+        text = f"{row.model}@{row.candidate} was rolled back to {row.champion}{where}: {reason}"
         condition = alerts.Condition(
             row.model, "rolled_back", "", row.candidate, row.candidate, text, evidence
         )

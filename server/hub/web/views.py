@@ -18,6 +18,7 @@ from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.versions import catalogue
 from gnomon.server.hub.web.figures import drift_charts, error_chart
+from gnomon.server.hub.webhooks import targets
 
 _AUDIT_RECORDS = 12
 _FIELDS_ON_OVERVIEW = 8
@@ -37,6 +38,7 @@ def overview(connection: Connection) -> dict[str, Any]:
         "rollouts": rollout_listing.find(connection, limit=6),
         "nodes": nodes(connection),
         "counts": count_rows(counts.current(connection)),
+        "webhooks": targets.listing(connection),
         "audit": audit.listing(connection, None, _AUDIT_RECORDS),
     }
 

@@ -43,9 +43,9 @@ class QueueSettings:
     first_wait_ms: int = 5_000
     """The longest wait after the first failure; each further failure doubles it."""
     longest_wait_ms: int = 3_600_000
-    lease_ms: int = 60_000
+    lease_ms: int = 30_000
     """How long whoever claims a delivery may take."""
-    claimed_at_once: int = 16
+    claimed_at_once: int = 8
     kept_ms: int = 7 * 86_400_000
     """How long what was delivered is still shown."""
 

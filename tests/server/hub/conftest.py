@@ -31,6 +31,7 @@ from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.database import Database
+from tests.server.hub.receiver import Receiver
 
 CALL_SECONDS = 20
 
@@ -212,6 +213,14 @@ def postgres_server() -> Iterator[postgres.Postgres]:
             yield running
     except ConfigurationError as error:
         pytest.skip(f"not tested on PostgreSQL: {error}")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A program that webhooks tell."""
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture(scope="session")

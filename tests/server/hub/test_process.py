@@ -1,6 +1,7 @@
 """A hub that is killed at any moment comes up on the same data; nothing acknowledged is lost."""
 
 import dataclasses
+import json
 import multiprocessing
 import os
 import signal
@@ -68,7 +69,7 @@ def port_of(address: str) -> int:
 
 @pytest.fixture
 def process(settings: HubSettings) -> Iterator[Process]:
-    process = Process(settings)
+    process = Process(dataclasses.replace(settings, tick_seconds=0.05))
     yield process
     process.close()
 
@@ -163,6 +164,31 @@ def test_a_publication_that_is_killed_leaves_the_old_state_or_the_new(
     assert [one["digest"] for one in caller.get("models/eta/versions")] == [package.digest]
     node = caller.enrol("node", "device-1")
     assert node.blobs(package.digest) == [package.manifest_bytes]
+
+
+def test_what_happened_before_a_kill_is_told_after_it(
+    process: Process, caller: Any, make: Callable[..., Any], receiver: Any
+) -> None:
+    """At least once, each with one id, although the hub is killed before, in or after telling."""
+    caller.post("webhooks", name="board", url=receiver.url, events=["version.published"])
+    builder = caller.enrol("builder", "ada")
+    for number in range(5):
+        attempt(builder, make(str(number)), START_SECONDS)
+        time.sleep(0.03 * number)
+        process.end(signal.SIGKILL)
+        process.start()
+
+    def told() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for _, body in receiver.got:
+            message = json.loads(body)
+            found.setdefault(message["subject"], set()).add(message["id"])
+        return found
+
+    with receiver.arrived:
+        # One that was in a killed hub's hands waits for its lease to end.
+        assert receiver.arrived.wait_for(lambda: len(told()) == 5, 90)
+    assert all(len(ids) == 1 for ids in told().values())
 
 
 def attempt(builder: Any, package: Any, seconds: float) -> None:

@@ -92,6 +92,18 @@ def test_what_is_no_grant_is_refused(grant: tuple[str, ...]) -> None:
         parse_grant(*grant)
 
 
+def test_every_door_hands_on_who_asks() -> None:
+    """A change under a plain name would be one of the hub's own: no door may make one."""
+    hub = Path(__file__).parents[3] / "server" / "hub"
+    text = "".join(
+        file.read_text() for room in ("rest", "web") for file in (hub / room).glob("*.py")
+    )
+    changes = re.findall(r"\.change\((.*?)\)", text)
+    assert len(changes) > 15
+    assert set(changes) == {"actor"}
+    assert text.count(".write()") == text.count('actor.check("label"') == 1
+
+
 @pytest.fixture
 def as_of(caller: Any) -> Callable[..., httpx.Client]:
     """Return a client with the key of a new principal that has these grants."""

@@ -5,8 +5,7 @@ import ipaddress
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,53 +20,9 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.webhooks.addresses import check_address, check_url
 from gnomon.server.hub.webhooks.deliver import Deliverer
 from gnomon.server.hub.webhooks.queue import QueueSettings
+from tests.server.hub.receiver import Receiver
 
 SOON = QueueSettings(attempts=3, first_wait_ms=0, lease_ms=0)
-
-
-class Receiver:
-    """A program that is told; answers with the status that it is set to, and keeps all it got."""
-
-    def __init__(self) -> None:
-        receiver = self
-        self.status = 200
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.arrived = threading.Condition()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                with receiver.arrived:
-                    headers = {name.lower(): value for name, value in self.headers.items()}
-                    receiver.got.append((headers, body))
-                    receiver.arrived.notify_all()
-                self.send_response(receiver.status)
-                if receiver.status == 302:
-                    self.send_header("location", f"{receiver.url}/elsewhere")
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hooks/very-secret-path"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def events(self) -> list[str]:
-        return [json.loads(body)["event"] for _, body in self.got]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.close()
 
 
 def add(caller: Any, receiver: Receiver, *, name: str = "board", **body: Any) -> str:
@@ -125,6 +80,9 @@ def test_what_fails_is_tried_again_and_then_dead_until_somebody_says_so(
     (dead,) = listed(caller, "dead")
     assert (dead["attempts"], str(status) in dead["error"]) == (3, True)
     assert caller.get("webhooks")[0]["dead"] == 1
+    page = caller.http.get("/").text
+    assert 'id="webhooks"' in page
+    assert "very-secret-path" not in page
     assert all("elsewhere" not in str(headers) for headers, _ in receiver.got)
 
     receiver.status = 204
