@@ -25,6 +25,7 @@ from gnomon.edge.slots import Slots
 from gnomon.edge.spool import Spool
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncMachine, SyncState
+from gnomon.edge.transcript_folder import open_transcripts
 from gnomon.edge.uploader import SpoolSink, upload_all
 from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
@@ -80,6 +81,7 @@ class Node:
             checkpoint_seconds=settings.checkpoint_seconds,
             idle_unload_seconds=settings.idle_unload_seconds,
             memory_budget_bytes=settings.memory_budget_bytes,
+            transcripts=open_transcripts(settings),
         )
         self._installer = Installer(slots, self.runtime, engines)
 

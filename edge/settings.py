@@ -44,6 +44,10 @@ class NodeSettings:
     #: Formats to run, most wanted first; empty: all that are installed.
     engines: tuple[str, ...] = ()
     spool_bytes: int = 64 << 20
+    #: Where transcripts are kept: requests and answers that a package allows to be written down
+    #: (its `deployment.transcript_permille`). None: nowhere.
+    transcripts_folder: Path | None = None
+    transcripts_bytes: int = 256 << 20
     #: How often the hub is called where it does not say so itself.
     sync_seconds: float = 5.0
     upload_seconds: float = 1.0
@@ -66,6 +70,8 @@ class NodeSettings:
         for name in ("sync_seconds", "upload_seconds", "checkpoint_seconds", "stop_seconds"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
+        if self.transcripts_bytes <= 0:
+            raise ValueError(f"transcripts_bytes should be above 0, got {self.transcripts_bytes}")
         for name in ("idle_unload_seconds", "memory_budget_bytes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")

@@ -15,12 +15,14 @@ from gnomon.edge.repository import Repository
 from gnomon.edge.route_file import ModelTable, RouteFile, RouteTable, read_routes
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
+from gnomon.edge.transcript_folder import open_transcripts
 from gnomon.edge.watching import FileWatch
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, GnomonError, UnknownModel
 from gnomon.runtime.routes import WHOLE, Route, Target
 from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.transcripts import TranscriptSink
 from gnomon.runtime.versioning import VersionPolicy
 
 _log = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class Standalone:
         routes_file: Path | None = None,
         idle_unload_seconds: float = 0.0,
         memory_budget_bytes: int = 0,
+        transcripts: TranscriptSink | None = None,
     ) -> None:
         """Open, load and check what is to be served; `trust=None` takes unsigned packages.
 
@@ -95,6 +98,7 @@ class Standalone:
             _NoHub(),
             idle_unload_seconds=idle_unload_seconds,
             memory_budget_bytes=memory_budget_bytes,
+            transcripts=transcripts,
         )
         self._name = name
         self._policy = policy or VersionPolicy()
@@ -314,4 +318,5 @@ def open_node(settings: NodeSettings) -> AnyNode:
         routes_file=settings.routes_file,
         idle_unload_seconds=settings.idle_unload_seconds,
         memory_budget_bytes=settings.memory_budget_bytes,
+        transcripts=open_transcripts(settings),
     )

@@ -45,12 +45,18 @@ def ask_rows(
     lane_of: Callable[[str | None], Lane],
     shadows: ShadowQueue,
     alone: Callable[[Ask], Answer],
+    told: Callable[[Ask, Prediction], None],
 ) -> list[Answer]:
-    """Return what became of each row, in order; `alone` answers and counts one by itself."""
-    answers: dict[int, Answer] = {}
+    """Return what became of each row, in order.
+
+    `alone` answers and counts one by itself; `told` is shown those that were answered together.
+    """
+    answers: dict[int, Prediction] = {}
     for lane, places in _groups(asks, lane_of):
         if len(places) > 1:
             answers.update(_answer(lane, asks, places, shadows))
+    for place, answer in answers.items():
+        told(asks[place], answer)
     return [answers.get(place) or alone(ask) for place, ask in enumerate(asks)]
 
 
@@ -83,7 +89,7 @@ def _is_clean(model: Model, row: Mapping[str, Any]) -> bool:
 
 def _answer(
     lane: Lane, asks: Sequence[Ask], places: Mapping[int, float], shadows: ShadowQueue
-) -> dict[int, Answer]:
+) -> dict[int, Prediction]:
     """Return the answers by place, counted; none of them where the run is not wholly good."""
     started = perf_counter_ns()
     gathered = [asks[place] for place in places]

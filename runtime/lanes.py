@@ -11,6 +11,7 @@ from gnomon.runtime.recorder import Recorder
 from gnomon.runtime.routes import Route
 from gnomon.runtime.series import Series
 from gnomon.runtime.standing_in import StandIn, bind
+from gnomon.runtime.transcripts import share_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Served:
     lanes: Mapping[str, Lane]
     only: Lane | None
     versions: Mapping[str, Lane]
+    #: Whether transcripts are made of its calls.
+    is_written_down: bool = False
 
     @property
     def batching(self) -> Batching | None:
@@ -54,7 +57,13 @@ class Served:
         return self.only or self.lanes[routes.choose(self.route, key)]
 
 
-def make_ready(route: Route, models: Mapping[str, Model], recorder: Recorder) -> Served:
+def make_ready(
+    route: Route,
+    models: Mapping[str, Model],
+    recorder: Recorder,
+    *,
+    keeps_transcripts: bool = False,
+) -> Served:
     """Return the route with its models.
 
     Raises:
@@ -86,7 +95,10 @@ def make_ready(route: Route, models: Mapping[str, Model], recorder: Recorder) ->
     named += [lanes.get(digest) or lane(digest) for digest in route.versions]
     # Two formats of one version answer alike; the first of them is asked.
     versions = {one.model.version: one for one in reversed(named)}
-    return Served(route, lanes, next(iter(lanes.values())) if len(lanes) == 1 else None, versions)
+    only = next(iter(lanes.values())) if len(lanes) == 1 else None
+    models_asked = [one.model for one in (*lanes.values(), *versions.values())]
+    is_written_down = keeps_transcripts and any(map(share_of, models_asked))
+    return Served(route, lanes, only, versions, is_written_down)
 
 
 def lane_of(served: Mapping[str, Served], route: str, key: str | None, version: str) -> Lane:

@@ -95,11 +95,16 @@ class Deployment(_Record, frozen=True, kw_only=True):
     warm_up_runs: int = 3
     batching: Batching | UnsetType = UNSET
     instances: int | UnsetType = UNSET
+    #: Of 1,000 requests, how many may be written down with inputs and outputs.
+    transcript_permille: int | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Refuse a number of instances that is none."""
         if self.instances is not UNSET and not 1 <= self.instances <= 64:
             raise ValueError(f"instances should be 1 to 64, got {self.instances}")
+        share = self.transcript_permille
+        if share is not UNSET and not 0 <= share <= 1_000:
+            raise ValueError(f"transcript_permille should be 0 to 1000, got {share}")
 
 
 class Reproducibility(_Record, frozen=True, kw_only=True):

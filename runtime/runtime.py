@@ -31,6 +31,7 @@ from gnomon.runtime.shadows import ShadowQueue
 from gnomon.runtime.sink import TelemetrySink
 from gnomon.runtime.sleeping import Sleeper
 from gnomon.runtime.tally import Tally
+from gnomon.runtime.transcripts import Transcripts, TranscriptSink
 
 #: How long `flush` waits for shadows, in seconds.
 SHADOWS_SECONDS = 5.0
@@ -39,6 +40,7 @@ SHADOWS_SECONDS = 5.0
 class Runtime:
     """Loads packages and predicts along routes. Threads may share it.
 
+    `transcripts` keeps what packages allow to be written down of requests and answers.
     `checkpoint_seconds`: an open window goes to the sink after so many seconds even if its interval
     has not ended, so that a crash loses little. `idle_unload_seconds`: a route that nobody asked
     for so long gives back its engines until the next call, which loads them again; 0: never.
@@ -52,9 +54,11 @@ class Runtime:
         checkpoint_seconds: float = 10.0,
         idle_unload_seconds: float = 0.0,
         memory_budget_bytes: int = 0,
+        transcripts: TranscriptSink | None = None,
     ) -> None:
         self._recorder = Recorder(sink, checkpoint_seconds)
         self._shadows = ShadowQueue()
+        self._transcripts = Transcripts(transcripts) if transcripts is not None else None
         self._control = threading.Lock()
         self._store = ModelStore(memory_budget_bytes)
         # Replaced as a whole, never changed: who reads it needs no lock.
@@ -112,9 +116,7 @@ class Runtime:
         """
         with self._control:
             self._check_open()
-            self._serve(
-                {route.name: make_ready(route, self.models, self._recorder) for route in routes}
-            )
+            self._serve({route.name: self._ready(route) for route in routes})
 
     def watch(self, changed: Callable[[Mapping[str, Served]], None]) -> None:
         """Call `changed` with the routes as they are served: now, and whenever they are replaced.
@@ -159,8 +161,9 @@ class Runtime:
 
     @property
     def dropped(self) -> int:
-        """Return how many samples and shadow calls were dropped; no count ever is."""
-        return self._recorder.dropped_samples + self._shadows.dropped
+        """Return how many samples, transcripts and shadow calls were dropped; no count ever is."""
+        transcripts = self._transcripts.dropped if self._transcripts is not None else 0
+        return self._recorder.dropped_samples + self._shadows.dropped + transcripts
 
     def predict(
         self,
@@ -223,10 +226,15 @@ class Runtime:
             served = self._served
             lane = self._lane(served, route, key, version)
             try:
-                return ask_columns(lane, self._shadows, columns, request_id, at, started)
+                answer = ask_columns(lane, self._shadows, columns, request_id, at, started)
+                break
             except EngineClosed:
                 if served is self._served and not self._wake(route, served):
                     raise
+        model = self.models.get(answer.digest)
+        if self._transcripts is not None and model is not None:
+            self._transcripts.columns(model, route, columns, at, answer)
+        return answer
 
     def predict_rows(self, route: str, asks: Sequence[Ask]) -> list[Answer]:
         """Answer rows that have nothing to do with each other, with as few runs as there can be.
@@ -245,7 +253,11 @@ class Runtime:
             except GnomonError as error:
                 return error
 
-        return ask_rows(asks, lambda key: self._lane(served, route, key, ""), self._shadows, alone)
+        def lane_of(key: str | None) -> Lane:
+            return self._lane(served, route, key, "")
+
+        told = partial(self._write_down, route)
+        return ask_rows(asks, lane_of, self._shadows, alone, told)
 
     def flush(self) -> None:
         """Close all open windows and batches and hand them to the sink.
@@ -254,6 +266,8 @@ class Runtime:
             StorageError: the sink cannot take them; they are kept and offered again.
         """
         self._shadows.wait(SHADOWS_SECONDS)
+        if self._transcripts is not None:
+            self._transcripts.flush()
         self._recorder.flush()
 
     def close(self) -> None:
@@ -266,6 +280,8 @@ class Runtime:
         if self._sleeper is not None:
             self._sleeper.stop()
         self._shadows.stop()
+        if self._transcripts is not None:
+            self._transcripts.stop()
         try:
             self._recorder.stop()
         finally:
@@ -289,12 +305,14 @@ class Runtime:
                 self._serve_anew()
             return woken
 
+    def _ready(self, route: Route) -> Served:
+        keeps = self._transcripts is not None
+        return make_ready(route, self.models, self._recorder, keeps_transcripts=keeps)
+
     def _serve_anew(self) -> None:
         """Serve the same routes: doors that keep engines of their own learn of new ones."""
         served = self._served.values()
-        self._serve(
-            {s.route.name: make_ready(s.route, self.models, self._recorder) for s in served}
-        )
+        self._serve({s.route.name: self._ready(s.route) for s in served})
 
     def _alone(self, route: str, ask: Ask, version: str = "") -> Prediction:
         """Answer one row by itself; raises as `predict`."""
@@ -303,11 +321,20 @@ class Runtime:
             served = self._served
             lane = self._lane(served, route, ask.key, version)
             try:
-                return ask_row(lane, self._shadows, ask.row, ask.request_id, ask.at, started)
+                answer = ask_row(lane, self._shadows, ask.row, ask.request_id, ask.at, started)
+                break
             except EngineClosed:
                 # Unloaded between look-up and call: there are new routes to look at.
                 if served is self._served and not self._wake(route, served):
                     raise
+        self._write_down(route, ask, answer)
+        return answer
+
+    def _write_down(self, route: str, ask: Ask, answer: Prediction) -> None:
+        """Let a transcript be made of an answered row, where that is wanted and allowed."""
+        model = self.models.get(answer.digest) if self._transcripts is not None else None
+        if self._transcripts is not None and model is not None:
+            self._transcripts.row(model, route, ask.row, ask.at, answer)
 
     def _serve(self, served: Mapping[str, Served]) -> None:
         self._served = served

@@ -18,6 +18,7 @@ from gnomon.server.serving.authentication import LOCAL, Authentication, Caller
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.settings import DoorSettings
 from gnomon.server.serving.throttling import Limits, Throttle
+from gnomon.server.serving.tracing import Tracing, make_tracing
 
 _log = structlog.get_logger("gnomon.serving")
 
@@ -34,6 +35,8 @@ class Call:
     route: str
     request_id: str = ""
     version: str = ""
+    #: The header of that name, where the door has read one.
+    traceparent: str = ""
     #: When the request was read, and when the runtime was done (`perf_counter_ns`).
     read_ns: int = 0
     answered_ns: int = 0
@@ -55,10 +58,12 @@ class Admission:
         is_known: Callable[[str], bool],
         slow_seconds: float = 1.0,
         control_callers: Collection[str] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.authentication = authentication
         self._is_known = is_known
         self._control_callers = control_callers
+        self._tracing = tracing
         self.throttle = Throttle(limits)
         self._slow_ns = round(slow_seconds * 1e9)
         self._lock = threading.Lock()
@@ -120,14 +125,23 @@ class Admission:
         except GnomonError as error:
             self._turn_away(error)
             self._tell("call_refused", caller, call, error)
+            if self._tracing is not None:
+                self._tracing.record(caller.name, call, error)
             raise
         return throttled
+
+    def close(self) -> None:
+        """Hand over the spans that are left."""
+        if self._tracing is not None:
+            self._tracing.close()
 
     def leave(
         self, caller: Caller, call: Call, throttled: str, error: BaseException | None
     ) -> None:
         """Count a call out, and tell how it ended where that is worth telling."""
         self.throttle.leave(caller.name, throttled)
+        if self._tracing is not None:
+            self._tracing.record(caller.name, call, error)
         if isinstance(error, Overloaded):
             self._turn_away(error)
         if error is None:
@@ -169,6 +183,7 @@ def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
         settings.limits,
         is_known=handler.has_route,
         slow_seconds=settings.slow_seconds,
+        tracing=make_tracing(settings.traces),
         control_callers=_control_callers(settings, authentication),
     )
 

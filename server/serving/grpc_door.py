@@ -22,6 +22,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import SERVICE, Access, Method, decode, methods, refusal_of
 from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.tracing import PARENT_HEADER
 
 
 class GrpcDoor:
@@ -121,15 +122,22 @@ class GrpcDoor:
     async def _infer(self, data: bytes, context: Any) -> bytes:
         caller = self._caller(context)
         request = decode(oip.ModelInferRequest, data)
-        response = await self._infer_in_turn(caller, request, len(data))
+        response = await self._infer_in_turn(caller, request, len(data), self._parent(context))
         encoded: bytes = response.SerializeToString()
         return encoded
 
+    def _parent(self, context: Any) -> str:
+        """Return whose span is above, where spans are made."""
+        if not self._settings.traces:
+            return ""
+        metadata = dict(context.invocation_metadata() or ())
+        return str(metadata.get(PARENT_HEADER, ""))
+
     async def _infer_in_turn(
-        self, caller: Caller, request: oip.ModelInferRequest, size: int
+        self, caller: Caller, request: oip.ModelInferRequest, size: int, parent: str = ""
     ) -> oip.ModelInferResponse:
         """Predict: at once where the model is known to be quick, else beside the event loop."""
-        call = Call("grpc", request.model_name, request.id)
+        call = Call("grpc", request.model_name, request.id, traceparent=parent)
         with self._admission.admit(caller, call):
             call.read_ns = time.perf_counter_ns()
             return await self._pacer.run(

@@ -43,6 +43,8 @@ def why_not(settings: DoorSettings) -> str | None:
         return "it opens on loopback only, or for clients with certificates"
     if settings.has_gates:
         return "it asks nobody for a key and throttles nobody"
+    if settings.traces:
+        return "it makes no spans of what it answers"
     return missing_library() or (missing_tls() if settings.certificate_file else None)
 
 

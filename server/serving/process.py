@@ -86,6 +86,7 @@ async def _serve(
             await asyncio.to_thread(rest.close, settings.grace_seconds)
         elif listener is not None:
             listener.close()
+        await asyncio.to_thread(admission.close)
 
 
 def _open(

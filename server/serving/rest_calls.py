@@ -28,6 +28,7 @@ from gnomon.server.serving.rest_tensors import (
     write_response,
 )
 from gnomon.server.serving.rows import predict_rows
+from gnomon.server.serving.tracing import PARENT_HEADER
 
 PREDICT_PATH = "/v1/models/{model}:predict"
 INFER_PATH = "/v2/models/{model}/infer"
@@ -145,7 +146,7 @@ class Calls:
         answer: Callable[[_Wanted, Call, int], Response],
     ) -> Response:
         """Read a call, let it in, and answer it where it is quickest."""
-        call = Call("rest", model)
+        call = Call("rest", model, traceparent=request.headers.get(PARENT_HEADER, ""))
         headers = request.headers
         encoding = headers.get("content-encoding", "").strip().lower()
         try:

@@ -54,6 +54,7 @@ class DoorSettings:
     concurrent_requests: int = 0
     total_requests: int = 256
     slow_seconds: float = 1.0
+    traces: bool = False
     share_port: bool = False
     model_control: str = "none"
     control_callers: tuple[str, ...] = ()

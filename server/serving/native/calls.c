@@ -88,6 +88,8 @@ void call_free(struct loop *loop, struct call *call) {
     for (int index = 0; index < call->trailer_count; index++) {
         free(call->trailers[index].name);
     }
+    free(call->trailers);
+    call->trailers = NULL;
     if (call->streaming) streaming_free(call);
     if (loop->pooled >= POOL_LIMIT) {
         call_release(call);
@@ -124,6 +126,8 @@ void call_let_go(struct call *call, size_t bytes) {
 int call_add_trailer(struct call *call, const char *name, size_t name_size, const char *value,
                      size_t value_size) {
     if (call->trailer_count == TRAILERS_LIMIT) return -1;
+    if (!call->trailers && !(call->trailers = malloc(TRAILERS_LIMIT * sizeof *call->trailers)))
+        return -1;
     char *text = malloc(name_size + value_size + 1);
     if (!text) return -1;
     memcpy(text, name, name_size);

@@ -52,6 +52,8 @@ def _check_speed(served: Served, slow_seconds: float) -> None:
 
 def _lane(name: str, served: Served) -> Lane:
     """Return the lane of a route; raises `ValueError`, which says why it has none."""
+    if served.is_written_down:
+        raise ValueError("transcripts are made of its calls")
     lane = served.only
     if lane is None:
         raise ValueError("it has several targets")

@@ -137,7 +137,7 @@ static void answer(struct call *call) {
 
 /* Put the call's trailers at `headers`; return how many. */
 static size_t list_trailers(const struct call *call, h2_header *headers) {
-    for (int index = 0; index < call->trailer_count; index++) {
+    for (int index = 0; index < call->trailer_count && index < TRAILERS_LIMIT; index++) {
         const struct trailer *one = &call->trailers[index];
         headers[index] = (h2_header){(uint8_t *)one->name, (uint8_t *)one->value, one->name_size,
                                      one->value_size, 0};

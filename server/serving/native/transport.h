@@ -111,7 +111,7 @@ struct call {
     struct buffer response; /* prefix and message */
     size_t sent;
     /* How it ends if not with a response: gRPC's status among them. */
-    struct trailer trailers[TRAILERS_LIMIT];
+    struct trailer *trailers; /* room for TRAILERS_LIMIT from the first on: few calls have any */
     int trailer_count;
 };
 

@@ -1,0 +1,96 @@
+"""Where a node keeps transcripts: JSON lines in segments of a folder, the oldest dropped first."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from gnomon.edge.settings import NodeSettings
+from gnomon.runtime.errors import StorageError
+
+_PATTERN = "[0-9]*.jsonl"
+#: The budget is spent in so many segments: dropping one drops that part of it.
+_SEGMENTS = 8
+
+
+class TranscriptFolder:
+    """Appends lines; keeps to a budget of bytes. One process at a time; one thread uses it.
+
+    Nothing is synced: transcripts are samples, and a power cut may cost the last of them.
+    """
+
+    def __init__(self, folder: Path, budget_bytes: int) -> None:
+        """Use a folder, making it if need be.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self.dropped = 0
+        self._folder = folder
+        self._budget_bytes = budget_bytes
+        self._segment_bytes = max(budget_bytes // _SEGMENTS, 1)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sizes = {path: path.stat().st_size for path in _segments(folder)}
+            # What came before a crash may end within a line: it is left as it is.
+            self._file = self._next()
+        except OSError as error:
+            raise StorageError(f"transcripts cannot be kept in {folder}: {error}") from error
+
+    def put(self, lines: Sequence[bytes]) -> None:
+        """Append lines; lines that are larger than a segment are dropped, and counted."""
+        for line in lines:
+            if len(line) >= self._segment_bytes:
+                self.dropped += 1
+                continue
+            if self._sizes[self._path] + len(line) + 1 > self._segment_bytes:
+                self._file.close()
+                self._file = self._next()
+            self._file.write(line + b"\n")
+            self._sizes[self._path] += len(line) + 1
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the segment."""
+        self._file.close()
+
+    def _next(self) -> BinaryIO:
+        """Begin a segment, and make room for the whole of it."""
+        last = max((int(path.stem) for path in self._sizes), default=0)
+        while self._sizes and sum(self._sizes.values()) > self._budget_bytes - self._segment_bytes:
+            oldest = min(self._sizes, key=lambda path: int(path.stem))
+            self.dropped += oldest.read_bytes().count(b"\n")
+            oldest.unlink()
+            del self._sizes[oldest]
+        self._path = self._folder / f"{last + 1:08d}.jsonl"
+        self._sizes[self._path] = 0
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.fdopen(descriptor, "wb")
+
+
+def open_transcripts(settings: NodeSettings) -> TranscriptFolder | None:
+    """Return where a node keeps transcripts, or None where it keeps none.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    if settings.transcripts_folder is None:
+        return None
+    return TranscriptFolder(settings.transcripts_folder, settings.transcripts_bytes)
+
+
+def read_transcripts(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the transcripts in a folder, oldest first; what a crash has torn is left out."""
+    for path in _segments(folder):
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    yield msgspec.json.decode(line, type=dict[str, Any])
+                except msgspec.DecodeError:
+                    continue
+
+
+def _segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob(_PATTERN), key=lambda path: int(path.stem))

@@ -1,0 +1,185 @@
+"""Requests and answers that a package allows to be written down: which, and for how long."""
+
+import dataclasses
+import json
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gnomon.core.violations import PRIVATE
+from gnomon.edge.settings import NodeSettings
+from gnomon.edge.standalone import open_node
+from gnomon.edge.transcript_folder import TranscriptFolder, read_transcripts
+from gnomon.runtime.gathering import Ask
+from gnomon.runtime.manifest import Deployment
+from gnomon.runtime.package import Package
+from gnomon.runtime.profile import encode_profile
+from gnomon.runtime.routes import single
+from gnomon.runtime.runtime import Runtime
+from gnomon.runtime.sink import MemorySink
+from gnomon.server.serving.native.eligible import native_lanes
+from tests.runtime import conftest as packages
+
+GOOD: dict[str, Any] = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
+Serve = Callable[..., tuple[Runtime, "MemoryTranscripts"]]
+
+
+class MemoryTranscripts:
+    """Keeps lines in a list; has no room where it is told so."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.lines: list[dict[str, Any]] = []
+        self.is_full = False
+
+    def put(self, lines: Sequence[bytes]) -> None:
+        if self.is_full:
+            raise OSError("no space left")
+        self.lines += [json.loads(line) for line in lines]
+
+    def close(self) -> None:
+        pass
+
+
+def make(folder: Path, permille: int | None, *, private: bool = False) -> Package:
+    profile = packages.make_profile()
+    inputs = tuple(
+        dataclasses.replace(field, private=private and field.name == "carrier")
+        for field in profile.inputs
+    )
+    files = packages.package_files(packages.linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.0))
+    files["profile.json"] = encode_profile(dataclasses.replace(profile, inputs=inputs))
+    options = {} if permille is None else {"transcript_permille": permille}
+    deployment = Deployment(window_seconds=3_600, **options)
+    return packages.make_package(folder, None, files=files, deployment=deployment)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Any:
+    opened: list[Runtime] = []
+
+    def serve(permille: int | None, **options: Any) -> tuple[Runtime, MemoryTranscripts]:
+        sink = MemoryTranscripts()
+        runtime = Runtime(MemorySink(), transcripts=sink)
+        opened.append(runtime)
+        package = make(tmp_path / f"eta-{len(opened)}", permille, **options)
+        runtime.load(package)
+        runtime.apply([single("eta", package.digest)])
+        return runtime, sink
+
+    yield serve
+    for runtime in opened:
+        runtime.close()
+
+
+def test_each_way_of_asking_leaves_the_same(serve: Serve) -> None:
+    runtime, sink = serve(1_000)
+    runtime.predict("eta", GOOD, request_id="a", at=36_000.0)
+    runtime.predict_columns(
+        "eta", {name: [value] * 2 for name, value in GOOD.items()}, request_id="b", at=36_000.0
+    )
+    runtime.predict_rows("eta", [Ask(GOOD, f"c{place}", at=36_000.0) for place in range(3)])
+    runtime.flush()
+    assert [one.pop("id") for one in sink.lines] == ["a", "b/0", "b/1", "c0", "c1", "c2"]
+    for one in sink.lines:
+        assert one["inputs"] == GOOD
+        assert one["outputs"] == {"air_time": pytest.approx(111.0)}
+        assert (one["at"], one["route"], one["version"]) == (36_000.0, "eta", "1")
+
+
+def test_private_and_unknown_fields_are_masked(serve: Serve) -> None:
+    runtime, sink = serve(1_000, private=True)
+    runtime.predict("eta", GOOD)
+    with pytest.raises(Exception, match="secret"):
+        runtime.predict("eta", GOOD | {"secret": 4711})
+    runtime.flush()
+    (one,) = sink.lines
+    assert one["inputs"] == GOOD | {"carrier": PRIVATE}
+    assert "4711" not in str(sink.lines)
+
+
+@pytest.mark.parametrize(("permille", "least", "most"), [(None, 0, 0), (0, 0, 0), (200, 20, 100)])
+def test_the_package_says_how_many(
+    serve: Serve, permille: int | None, least: int, most: int
+) -> None:
+    runtime, sink = serve(permille)
+    for place in range(300):
+        runtime.predict("eta", GOOD, request_id=f"r{place}")
+    runtime.flush()
+    assert least <= len(sink.lines) <= most
+
+
+def test_what_there_is_no_room_for_is_counted(serve: Serve) -> None:
+    runtime, sink = serve(1_000)
+    sink.is_full = True
+    for _ in range(5):
+        runtime.predict("eta", GOOD)
+    runtime.flush()
+    assert runtime.dropped == 5
+    sink.is_full = False
+    runtime.predict("eta", GOOD)
+    runtime.flush()
+    assert len(sink.lines) == 1
+
+
+def test_the_native_door_leaves_such_routes_to_python(serve: Serve) -> None:
+    for permille, lanes in ((1_000, 0), (None, 1)):
+        runtime, _ = serve(permille)
+        found: list[int] = []
+        runtime.watch(lambda served, found=found: found.append(len(native_lanes(served))))  # type: ignore[misc]
+        assert found == [lanes]
+
+
+def test_an_old_manifest_keeps_its_digest(tmp_path: Path) -> None:
+    assert b"transcript" not in make(tmp_path / "a", None).manifest_bytes
+    assert make(tmp_path / "b", 10).manifest.deployment.transcript_permille == 10
+    with pytest.raises(ValueError, match="0 to 1000"):
+        Deployment(transcript_permille=1_001)
+
+
+def test_a_node_keeps_them_and_replays_the_same(tmp_path: Path) -> None:
+    package = make(tmp_path / "eta-1", 1_000)
+    folder = tmp_path / "transcripts"
+    settings = NodeSettings(packages=(package.path,), transcripts_folder=folder)
+    rows = [GOOD | {"distance": 100.0 * place} for place in range(1, 6)]
+    for part in (rows[:3], rows[3:]):
+        node = open_node(settings)
+        for row in part:
+            node.runtime.predict("eta", row)
+        node.stop()
+    kept = list(read_transcripts(folder))
+    assert [one["inputs"] for one in kept] == rows
+    node = open_node(NodeSettings(packages=(package.path,)))
+    for one in kept:
+        assert node.runtime.predict("eta", one["inputs"]).outputs == pytest.approx(one["outputs"])
+    node.stop()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_the_oldest_go_first_and_are_counted(tmp_path: Path) -> None:
+    folder = TranscriptFolder(tmp_path / "kept", budget_bytes=8_000)
+    for place in range(1_000):
+        folder.put([json.dumps({"place": place}).encode()])
+    folder.put([b"x" * 2_000])
+    folder.close()
+    kept = [one["place"] for one in read_transcripts(tmp_path / "kept")]
+    assert kept == list(range(kept[0], 1_000))
+    assert folder.dropped == 1_000 - len(kept) + 1
+    assert 4_000 < sum(path.stat().st_size for path in (tmp_path / "kept").iterdir()) <= 8_000
+
+
+def test_a_torn_line_is_left_out_and_nothing_else(tmp_path: Path) -> None:
+    folder = TranscriptFolder(tmp_path, budget_bytes=8_000)
+    folder.put([b'{"place":1}'])
+    folder.close()
+    (path,) = tmp_path.iterdir()
+    with path.open("ab") as file:
+        file.write(b'{"pla')
+    folder = TranscriptFolder(tmp_path, budget_bytes=8_000)
+    folder.put([b'{"place":2}'])
+    folder.close()
+    assert [one["place"] for one in read_transcripts(tmp_path)] == [1, 2]
