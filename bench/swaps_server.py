@@ -14,6 +14,8 @@ from gnomon.server.serving.settings import DoorSettings
 
 __all__: list[str] = []
 
+#: Why the loops left a request to Python.
+DECLINED = ("no lane", "no window", "not for the lane", "broken rule", "engine failed", "too slow")
 #: The rest of a load that was asked for at the same time must have ended.
 _LOAD_ENDS_SECONDS = 4.0
 
@@ -28,7 +30,13 @@ async def _serve(folder: Path) -> None:
     found = await asyncio.to_thread(swapper.swap_often, swaps)
     took = time.monotonic() - started
     await asyncio.sleep(max(0.0, seconds - took) + _LOAD_ENDS_SECONDS)
-    told = {"swap_ms": round(1e3 * took / swaps, 2), "calls": swapper.counts(), **found}
+    declined = {name: n for name, n in door.counts.items() if n and name in DECLINED}
+    told = {
+        "declined": declined,
+        "swap_ms": round(1e3 * took / swaps, 2),
+        "calls": swapper.counts(),
+        **found,
+    }
     print(json.dumps(told), flush=True)
     await asyncio.to_thread(sys.stdin.readline)
 

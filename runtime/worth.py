@@ -10,7 +10,7 @@ from gnomon.runtime.model import Model
 logger = logging.getLogger("gnomon.runtime")
 
 #: What it costs a row to be gathered with others: two threads' turns and the columns' way.
-GATHERING_NS = 150_000
+GATHERING_NS = 300_000
 _RUNS = 5
 _LIMIT_NS = 200_000_000
 

@@ -21,6 +21,8 @@ EVALUATIONS = {
     "registry": "gnomon.bench.registry",
     "kills": "gnomon.bench.kills",
     "swaps": "gnomon.bench.swaps",
+    "batching": "gnomon.bench.batching",
+    "startup": "gnomon.bench.startup",
 }
 
 

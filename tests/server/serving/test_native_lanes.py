@@ -263,3 +263,13 @@ def test_a_closed_runtime_has_no_lanes(kinds: Package) -> None:
     assert laid.table.try_message(message) is None
     total = sum(record.window.rows for record in laid.sink.records)
     assert total == 1
+
+
+def test_a_model_that_slept_has_a_lane_again_once_it_is_awake(laid: Laid, kinds: Package) -> None:
+    message = request(1, True, np.random.default_rng(1))
+    assert laid.table.try_message(message.SerializeToString())
+    laid.runtime.sleep({"kinds"})
+    assert not laid.runtime.models[kinds.digest].is_awake
+    assert laid.table.try_message(message.SerializeToString()) is None
+    laid.handler.infer(message)
+    assert laid.table.try_message(message.SerializeToString())
