@@ -21,6 +21,7 @@ C_SOURCES = {
         "calls.c",
         "streams.c",
         "streaming.c",
+        "timeouts.c",
         "transport.c",
     ),
 }

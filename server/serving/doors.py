@@ -17,7 +17,7 @@ class Door(Protocol):
     """One listening port for gRPC."""
 
     async def open(self) -> str:
-        """Listen; return the address as `host:port`.
+        """Listen; return the address as clients of gRPC write it: `host:port` or `unix:path`.
 
         Raises:
             ConfigurationError: the address is taken, or not to be opened without authentication.

@@ -8,17 +8,25 @@ gets a typed answer. Every refusal carries its code and details in the trailing 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import grpc
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import health
 from gnomon.server.serving.admission import Admission, Call, make_admission
 from gnomon.server.serving.authentication import Caller
 from gnomon.server.serving.grpc_stream import InferStream
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.listening import (
+    address_of,
+    for_owner_only,
+    identity_of,
+    make_way,
+    remove,
+    telling,
+)
 from gnomon.server.serving.methods import SERVICE, Access, Method, decode, methods, refusal_of
 from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.settings import DoorSettings
@@ -42,34 +50,48 @@ class GrpcDoor:
                 ("grpc.max_receive_message_length", settings.message_bytes),
                 ("grpc.max_send_message_length", settings.message_bytes),
                 ("grpc.so_reuseport", int(settings.share_port)),
+                *_times(settings),
             )
         )
+        self._socket: tuple[int, int] | None = None
         self._server.add_generic_rpc_handlers((self._methods(),))
         health.install(self._server, handler, SERVICE)
         if not self._admission.authentication.needs_keys:
             health.install_reflection(self._server, SERVICE)
 
     async def open(self) -> str:
-        """Listen; return the address as `host:port`.
+        """Listen; return the address as clients of gRPC write it.
 
         Raises:
             ConfigurationError: the address is taken, or not to be opened without authentication.
         """
-        self._settings.check_reach()
-        host, port = self._settings.host, self._settings.port
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        try:
-            if self._settings.certificate_file:
-                bound = self._server.add_secure_port(address, self._credentials())
-            else:
-                bound = self._server.add_insecure_port(address)
-        except (RuntimeError, OSError) as error:
-            raise ConfigurationError(f"the door cannot open on {address}: {error}") from error
+        settings = self._settings
+        if not settings.is_grpc_local:
+            settings.check_reach()
+        with telling(settings):
+            bound = self._bind()
         await self._server.start()
+        address = address_of(settings)
+        if settings.socket_path is not None:
+            self._socket = identity_of(settings.socket_path)
+            return address
         return f"{address.rpartition(':')[0]}:{bound}"
+
+    def _bind(self) -> int:
+        """Bind; return the port."""
+        settings, address = self._settings, address_of(self._settings)
+        if settings.socket_path is not None:
+            # Never shared: grpcio removes the path when it stops, whoever listens there by then.
+            make_way(settings.socket_path, is_shared=False)
+        with for_owner_only() if settings.socket_path else nullcontext():
+            if settings.certificate_file:
+                return int(self._server.add_secure_port(address, self._credentials()))
+            return int(self._server.add_insecure_port(address))
 
     async def close(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
+        if self._settings.socket_path is not None:
+            remove(self._settings.socket_path, self._socket)
         self._stream.close()
         await self._server.stop(grace_seconds)
         self._pacer.close()
@@ -148,6 +170,15 @@ class GrpcDoor:
         response = self._handler.infer(request, call.read_ns)
         call.version, call.answered_ns = response.model_version, time.perf_counter_ns()
         return response
+
+
+def _times(settings: DoorSettings) -> list[tuple[str, int]]:
+    """Return grpcio's options for the age and the silence of connections, in milliseconds."""
+    times = {
+        "grpc.max_connection_age_ms": settings.connection_age_seconds,
+        "grpc.keepalive_time_ms": settings.keepalive_seconds,
+    }
+    return [(name, round(seconds * 1e3)) for name, seconds in times.items() if seconds]
 
 
 def _guarded(behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Any]:

@@ -8,7 +8,6 @@ and throttles are the grpcio door's.
 import asyncio
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from gnomon.runtime.lanes import Served
 from gnomon.server.serving.admission import Admission, make_admission
 from gnomon.server.serving.certificates import Follower
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.listening import identity_of, listen, remove
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
 from gnomon.server.serving.native_calls import NativeCalls
 from gnomon.server.serving.native_loops import Loops
@@ -34,12 +34,11 @@ _LIMITS: Mapping[str, float] = {
     "header_seconds": 10.0,
     "idle_seconds": 600.0,
 }
-_BACKLOG = 1_024
 
 
 def why_not(settings: DoorSettings) -> str | None:
     """Return why the native door cannot serve these settings here, or None."""
-    if not settings.is_local and settings.client_authority_file is None:
+    if not settings.is_grpc_local and settings.client_authority_file is None:
         return "it opens on loopback only, or for clients with certificates"
     if settings.has_gates:
         return "it asks nobody for a key and throttles nobody"
@@ -76,28 +75,22 @@ class NativeDoor:
         self._loops = Loops(settings.loops or _usable_cores(), self._bounds())
         self._served: Mapping[str, Served] = {}
         self._follower: Follower | None = None
+        self._socket: tuple[int, int] | None = None
         self._is_open = False
 
     async def open(self) -> str:
-        """Listen; return the address as `host:port`.
+        """Listen; return the address as clients of gRPC write it.
 
         Raises:
             ConfigurationError: the address is taken, or a TLS file is not to be used.
         """
-        self._settings.check_reach()
-        host, port = self._settings.host, self._settings.port
+        settings = self._settings
+        if not settings.is_grpc_local:
+            settings.check_reach()
         tls = self._tls()
-        try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listener = socket.create_server(
-                (host, port),
-                family=family,
-                backlog=_BACKLOG,
-                reuse_port=self._settings.share_port,
-            )
-        except OSError as error:
-            raise ConfigurationError(f"the door cannot open on {host}:{port}: {error}") from error
-        bound = listener.getsockname()[1]
+        listener, address = listen(settings)
+        if settings.socket_path is not None:
+            self._socket = identity_of(settings.socket_path)
         self._runtime.watch(self._publish)
         self._loops.start(listener, self._calls.streaming, tls)
         if tls is not None:
@@ -106,7 +99,7 @@ class NativeDoor:
             name = f"native-door-{number}"
             threading.Thread(target=self._answer, name=name, daemon=True).start()
         self._is_open = True
-        return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
+        return address
 
     async def close(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
@@ -114,6 +107,8 @@ class NativeDoor:
             return
         if self._follower is not None:
             await asyncio.to_thread(self._follower.stop)
+        if self._settings.socket_path is not None:
+            remove(self._settings.socket_path, self._socket)
         await asyncio.to_thread(self._calls.close)
         await asyncio.to_thread(self._loops.drain, grace_seconds)
         self._runtime.unwatch(self._publish)
@@ -153,6 +148,8 @@ class NativeDoor:
             "message_bytes": settings.message_bytes,
             "connection_bytes": 4 * settings.message_bytes,
             "concurrent_streams": settings.concurrent_streams,
+            "keepalive_seconds": settings.keepalive_seconds,
+            "connection_age_seconds": settings.connection_age_seconds,
         }
         return {**own, **self._limits}
 

@@ -15,6 +15,8 @@ MODEL_CONTROLS = ("none", "explicit")
 NO_PORT = -1
 _LIMITS = (
     "loops",
+    "connection_age_seconds",
+    "keepalive_seconds",
     "requests_per_second",
     "burst",
     "concurrent_requests",
@@ -26,6 +28,10 @@ _LIMITS = (
 @dataclass(frozen=True, kw_only=True)
 class DoorSettings:
     """Where the door opens and what it bears. A port of 0 takes any that is free.
+
+    With a `socket_path` gRPC opens there instead, for processes of the same user. A connection
+    that is older than `connection_age_seconds`, a tenth more or less, is ended once its calls are;
+    one that says nothing for `keepalive_seconds` is asked whether anyone is there; 0: neither.
 
     Beyond loopback the doors open only for callers who say who they are: by a certificate of
     `client_authority_file`, by a key of `keys_file`, or, where both are given, by both. Limits of 0
@@ -41,6 +47,7 @@ class DoorSettings:
 
     host: str = "127.0.0.1"
     port: int = 8500
+    socket_path: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
     client_authority_file: Path | None = None
@@ -48,6 +55,8 @@ class DoorSettings:
     concurrent_streams: int = 64
     threads: int = 4
     loops: int = 0
+    connection_age_seconds: float = 0.0
+    keepalive_seconds: float = 60.0
     keys_file: Path | None = None
     requests_per_second: float = 0.0
     burst: int = 0
@@ -97,6 +106,11 @@ class DoorSettings:
     def has_gates(self) -> bool:
         """Whether each caller is asked for a key or throttled."""
         return bool(self.keys_file or self.requests_per_second or self.concurrent_requests)
+
+    @property
+    def is_grpc_local(self) -> bool:
+        """Whether only this machine can reach the door for gRPC."""
+        return self.socket_path is not None or self.is_local
 
     def check_reach(self) -> None:
         """Refuse to be open to callers elsewhere who need not say who they are.

@@ -63,7 +63,8 @@ void connection_open(struct loop *loop, int socket) {
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     connection->loop = loop;
     connection->socket = socket;
-    connection->heard = connection->wrote = loop->now;
+    connection->heard = connection->wrote = connection->received = loop->now;
+    set_age(connection);
     connection->next = loop->connections;
     if (loop->connections) loop->connections->previous = connection;
     loop->connections = connection;
@@ -186,6 +187,7 @@ void connection_read(struct connection *connection) {
         size = connection->tls ? tls_read(connection->tls, loop->read_buffer, READ_BYTES)
                                : recv(connection->socket, loop->read_buffer, READ_BYTES, 0);
         if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) break;
+        if (size > 0) connection->received = loop->now;
         if (size <= 0 ||
             h2.session_mem_recv(connection->session, loop->read_buffer, (size_t)size) != size) {
             connection->is_broken = 1;

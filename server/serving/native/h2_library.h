@@ -61,9 +61,11 @@ typedef int (*h2_on_close)(h2_session *, int32_t stream, uint32_t code, void *us
 enum {
     H2_DATA = 0,
     H2_HEADERS = 1,
+    H2_PING = 6,
     H2_WINDOW_UPDATE = 8,
 
     H2_END_STREAM = 1,
+    H2_ACK = 1,
 
     H2_NO_COPY = 2 | 4,
 
@@ -118,6 +120,7 @@ enum {
       (h2_session *, int32_t, const h2_header *, size_t, const h2_provider *))                   \
     f(int, submit_trailer, (h2_session *, int32_t, const h2_header *, size_t))                   \
     f(int, submit_rst_stream, (h2_session *, uint8_t, int32_t, uint32_t))                        \
+    f(int, submit_ping, (h2_session *, uint8_t, const uint8_t *))                                \
     f(int, submit_shutdown_notice, (h2_session *))                                               \
     f(int, submit_goaway, (h2_session *, uint8_t, int32_t, uint32_t, const uint8_t *, size_t))
 

@@ -21,6 +21,8 @@ cdef extern from "transport.h":
         int connections
         double header_seconds
         double idle_seconds
+        double keepalive_seconds
+        double connection_age_seconds
 
     struct counts:
         uint64_t answered
@@ -307,6 +309,8 @@ cdef class Loop:
         bounds.connections = settings["connections"]
         bounds.header_seconds = settings["header_seconds"]
         bounds.idle_seconds = settings["idle_seconds"]
+        bounds.keepalive_seconds = settings["keepalive_seconds"]
+        bounds.connection_age_seconds = settings["connection_age_seconds"]
         missing = missing_library()
         if missing is not None:
             raise OSError(missing)

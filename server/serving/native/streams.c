@@ -304,11 +304,13 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
     struct connection *connection = user;
     uint8_t type = frame->head.type;
     if (type == H2_HEADERS) connection->header_since = 0;
+    if (type == H2_PING && !(frame->head.flags & H2_ACK)) connection->pings++;
     if (type != H2_DATA && type != H2_HEADERS) {
         /* Windows are opened as often as data come; all else costs work that no one asked for. */
         if (type != H2_WINDOW_UPDATE) connection->control++;
         return 0;
     }
+    connection->pings = 0;
     int has_ended = frame->head.flags & H2_END_STREAM;
     if (!has_ended && type == H2_DATA) return 0;
     struct call *call = h2.session_get_stream_user_data(session, frame->head.stream_id);
@@ -331,7 +333,9 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
 
 /* What is left of a request that was refused half-way is not wanted, once the refusal is out. */
 static int on_sent(h2_session *session, const h2_frame *frame, void *user) {
-    (void)user;
+    struct connection *connection = user;
+    /* Clients measure with pings how fast data come. */
+    if (frame->head.type == H2_DATA) connection->pings = 0;
     if (frame->head.type != H2_HEADERS || !(frame->head.flags & H2_END_STREAM)) return 0;
     struct call *call = h2.session_get_stream_user_data(session, frame->head.stream_id);
     if (!call || !call->is_cut) return 0;

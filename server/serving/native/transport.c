@@ -11,12 +11,7 @@ enum {
     TICK_MS = 250,
     /* While calls with a deadline wait for Python. */
     SHORT_TICK_MS = 20,
-    CONTROL_PER_SECOND = 4000,
 };
-
-static const uint64_t SECOND = 1000000000;
-/* Between telling clients to open no more streams, and naming the last one that is served. */
-static const uint64_t NOTICE = 100000000;
 
 uint64_t monotonic_nanoseconds(void) {
     struct timespec time;
@@ -36,6 +31,7 @@ struct loop *loop_new(int listener, const struct limits *limits, struct queue *q
     loop->answer = answer;
     loop->context = context;
     loop->now = loop->ticked = monotonic_nanoseconds();
+    loop->random = loop->now | 1;
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll < 0 || loop->wake < 0 || streams_prepare(loop)) {
@@ -83,85 +79,6 @@ static void take_news(struct loop *loop) {
         struct connection *connection = call->connection;
         streaming_attend(call);
         if (connection) connection_flush(connection);
-    }
-}
-
-static uint64_t nanoseconds(double seconds) {
-    return (uint64_t)(seconds * 1e9);
-}
-
-/* Whether a connection has outlived one of its limits. */
-static int has_expired(struct connection *connection) {
-    struct loop *loop = connection->loop;
-    uint64_t header = nanoseconds(loop->limits.header_seconds);
-    uint64_t idle = nanoseconds(loop->limits.idle_seconds);
-    uint64_t now = loop->now;
-    if (connection->header_since && now > connection->header_since + header) return 1;
-    if (!connection->completed && now > connection->heard + header) return 1;
-    if (connection->waits_to_write && now > connection->wrote + header) return 1;
-    int is_arriving = 0, is_busy = 0;
-    for (struct call *call = connection->calls; call; call = call->newer) {
-        if (call->streaming) {
-            is_arriving |= streaming_is_arriving(call);
-            is_busy |= !streaming_is_unread(call);
-        } else {
-            is_arriving |= call->state == CALL_RECEIVING;
-            is_busy |= call->state != CALL_RECEIVING && call->state != CALL_ANSWERING;
-        }
-    }
-    if (is_arriving && now > connection->heard + header) return 1;
-    return !is_busy && now > connection->heard + idle;
-}
-
-/* Refuse the calls with Python whose time is over. */
-static int end_late_calls(struct connection *connection) {
-    struct loop *loop = connection->loop;
-    int ended = 0;
-    for (struct call *call = connection->calls, *next; call; call = next) {
-        next = call->newer;
-        if (!call->deadline || call->deadline > loop->now) continue;
-        if (call->streaming) {
-            call->deadline = 0;
-            streaming_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
-            ended = 1;
-            continue;
-        }
-        if (call->state != CALL_WAITING && call->state != CALL_RUNNING) continue;
-        struct connection *owner = call->connection;
-        int32_t stream = call->stream;
-        /* The stream gets a call of its own to end with; Python keeps the one that it has. */
-        struct call *last = call_new(owner, stream);
-        if (!last) continue;
-        h2.session_set_stream_user_data(owner->session, stream, last);
-        call_end(call);
-        call_refuse(last, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
-        ended = 1;
-    }
-    return ended;
-}
-
-static void tick(struct loop *loop) {
-    int is_long = loop->now - loop->ticked >= TICK_MS * (SECOND / 1000);
-    uint64_t span = loop->now - loop->ticked;
-    if (is_long) loop->ticked = loop->now;
-    if (is_long && loop->state == LOOP_OPEN) listen_again(loop);
-    for (struct connection *one = loop->connections, *next; one; one = next) {
-        next = one->next;
-        int has_news = end_late_calls(one);
-        if (is_long) {
-            if (has_expired(one)) {
-                /* Who merely had nothing to say is told so. */
-                if (one->calls || !one->completed) one->is_broken = 1;
-                h2.session_terminate_session(one->session, H2_NO_ERROR);
-                has_news = 1;
-            }
-            if (one->control > CONTROL_PER_SECOND * span / SECOND + CONTROL_PER_SECOND / 4) {
-                h2.session_terminate_session(one->session, H2_ENHANCE_YOUR_CALM);
-                has_news = 1;
-            }
-            one->control = 0;
-        }
-        if (has_news) connection_flush(one);
     }
 }
 
@@ -236,7 +153,7 @@ void loop_run(struct loop *loop) {
             take_news(loop);
         }
         if (has_answers || loop->state != LOOP_OPEN) step(loop);
-        if (loop->now - loop->ticked >= TICK_MS * (SECOND / 1000) ||
+        if (loop->now - loop->ticked >= LONG_TICK ||
             (is_short && loop->now - before >= SHORT_TICK_MS * (SECOND / 2000)))
             tick(loop);
     }

@@ -16,6 +16,11 @@
 #include "h2_library.h"
 #include "tls.h"
 
+static const uint64_t SECOND = 1000000000;
+static const uint64_t LONG_TICK = 250000000;
+/* Between telling clients to open no more streams, and naming the last one that is served. */
+static const uint64_t NOTICE = 100000000;
+
 enum call_state {
     CALL_FREE,
     CALL_RECEIVING, /* its request, or a streaming call's next message, is arriving */
@@ -133,6 +138,10 @@ struct connection {
     uint64_t header_since, header_bytes; /* an unfinished header: since when, and how long */
     uint64_t heard, wrote; /* when last a request was complete or data came; when bytes went out */
     uint64_t completed;
+    uint64_t received, pinged; /* when any byte came; since when a ping waits for one */
+    uint64_t ends;             /* when the next step of its end by age is due; 0: never */
+    int is_old;                /* the first step is done */
+    uint64_t pings;            /* of the client's, since it asked for anything */
     struct buffer pending; /* what the socket did not take */
     size_t pending_sent;
 };
@@ -146,6 +155,8 @@ struct limits {
     int connections;
     double header_seconds;
     double idle_seconds;
+    double keepalive_seconds;      /* 0: no pings */
+    double connection_age_seconds; /* 0: any age */
 };
 
 struct counts {
@@ -175,6 +186,7 @@ struct loop {
     const char *streaming; /* the paths of streaming methods, each with its 0; then an empty one */
     struct limits limits;
     uint64_t now, ticked, state_since;
+    uint64_t random;
     uint64_t grace;
     struct connection *connections;
     int connection_count;
@@ -233,6 +245,11 @@ void connection_attend(struct connection *connection, int is_writable);
 void read_left(struct loop *loop);
 /* Send all that can be sent, and close the connection if it has ended. */
 void connection_flush(struct connection *connection);
+
+/* timeouts.c */
+/* Look at all connections; at their limits only where a long tick has passed. */
+void tick(struct loop *loop);
+void set_age(struct connection *connection);
 
 /* calls.c */
 struct call *call_new(struct connection *connection, int32_t stream);

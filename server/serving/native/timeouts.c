@@ -1,0 +1,148 @@
+/* What becomes of a connection as time goes by: limits, keepalive, and age. */
+#include "transport.h"
+
+enum {
+    CONTROL_PER_SECOND = 4000,
+    /* Pings that a client may send between calls: so many at once, and so many a long tick. */
+    PINGS_AT_ONCE = 16,
+    PINGS_PER_TICK = 1,
+};
+
+static uint64_t nanoseconds(double seconds) {
+    return (uint64_t)(seconds * 1e9);
+}
+
+/* Whether a connection has outlived one of its limits. */
+static int has_expired(struct connection *connection) {
+    struct loop *loop = connection->loop;
+    uint64_t header = nanoseconds(loop->limits.header_seconds);
+    uint64_t idle = nanoseconds(loop->limits.idle_seconds);
+    uint64_t now = loop->now;
+    if (connection->header_since && now > connection->header_since + header) return 1;
+    if (!connection->completed && now > connection->heard + header) return 1;
+    if (connection->waits_to_write && now > connection->wrote + header) return 1;
+    int is_arriving = 0, is_busy = 0;
+    for (struct call *call = connection->calls; call; call = call->newer) {
+        if (call->streaming) {
+            is_arriving |= streaming_is_arriving(call);
+            is_busy |= !streaming_is_unread(call);
+        } else {
+            is_arriving |= call->state == CALL_RECEIVING;
+            is_busy |= call->state != CALL_RECEIVING && call->state != CALL_ANSWERING;
+        }
+    }
+    if (is_arriving && now > connection->heard + header) return 1;
+    return !is_busy && now > connection->heard + idle;
+}
+
+/* Refuse the calls with Python whose time is over. */
+static int end_late_calls(struct connection *connection) {
+    struct loop *loop = connection->loop;
+    int ended = 0;
+    for (struct call *call = connection->calls, *next; call; call = next) {
+        next = call->newer;
+        if (!call->deadline || call->deadline > loop->now) continue;
+        if (call->streaming) {
+            call->deadline = 0;
+            streaming_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
+            ended = 1;
+            continue;
+        }
+        if (call->state != CALL_WAITING && call->state != CALL_RUNNING) continue;
+        struct connection *owner = call->connection;
+        int32_t stream = call->stream;
+        /* The stream gets a call of its own to end with; Python keeps the one that it has. */
+        struct call *last = call_new(owner, stream);
+        if (!last) continue;
+        h2.session_set_stream_user_data(owner->session, stream, last);
+        call_end(call);
+        call_refuse(last, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
+        ended = 1;
+    }
+    return ended;
+}
+
+/* Ask a connection that says nothing whether anyone is there; whether there is no answer. */
+static int is_dead(struct connection *connection, int *has_news) {
+    struct loop *loop = connection->loop;
+    uint64_t pause = nanoseconds(loop->limits.keepalive_seconds);
+    uint64_t patience = nanoseconds(loop->limits.header_seconds);
+    if (connection->received >= connection->pinged) connection->pinged = 0;
+    if (connection->pinged) return loop->now > connection->pinged + patience;
+    if (!pause || connection->is_shaking || loop->now < connection->received + pause) return 0;
+    connection->pinged = loop->now;
+    h2.submit_ping(connection->session, 0, NULL);
+    *has_news = 1;
+    return 0;
+}
+
+/* End a connection that has lived long enough, in two steps; whether there is something to send. */
+static int grow_old(struct connection *connection) {
+    uint64_t now = connection->loop->now;
+    if (!connection->ends || now < connection->ends || connection->is_shaking) return 0;
+    if (!connection->is_old) {
+        h2.submit_shutdown_notice(connection->session);
+        connection->ends = now + NOTICE;
+    } else {
+        int32_t stream = h2.session_get_last_proc_stream_id(connection->session);
+        h2.submit_goaway(connection->session, 0, stream, H2_NO_ERROR, NULL, 0);
+        connection->ends = 0;
+    }
+    connection->is_old = 1;
+    return 1;
+}
+
+/* Leave a client that sends frames which cost work and ask for none; 1 where it is one. */
+static int calm(struct connection *connection, uint64_t span) {
+    static const uint8_t why[] = "too_many_pings";
+    int is_flood = connection->control >
+                   CONTROL_PER_SECOND * span / SECOND + CONTROL_PER_SECOND / 4;
+    int has_pinged = connection->pings > PINGS_AT_ONCE;
+    connection->control = 0;
+    connection->pings -= connection->pings < PINGS_PER_TICK ? connection->pings : PINGS_PER_TICK;
+    if (has_pinged) {
+        /* By this text clients of gRPC know that they are to ping less often. */
+        int32_t stream = h2.session_get_last_proc_stream_id(connection->session);
+        h2.submit_goaway(connection->session, 0, stream, H2_ENHANCE_YOUR_CALM, why,
+                         sizeof why - 1);
+    }
+    if (is_flood || has_pinged)
+        h2.session_terminate_session(connection->session, H2_ENHANCE_YOUR_CALM);
+    return is_flood || has_pinged;
+}
+
+static int look_at(struct connection *connection, uint64_t span) {
+    int has_news = calm(connection, span) | grow_old(connection);
+    if (is_dead(connection, &has_news)) {
+        connection->is_broken = has_news = 1;
+    } else if (has_expired(connection)) {
+        /* Who merely had nothing to say is told so. */
+        if (connection->calls || !connection->completed) connection->is_broken = 1;
+        h2.session_terminate_session(connection->session, H2_NO_ERROR);
+        has_news = 1;
+    }
+    return has_news;
+}
+
+void tick(struct loop *loop) {
+    uint64_t span = loop->now - loop->ticked;
+    int is_long = span >= LONG_TICK;
+    if (is_long) loop->ticked = loop->now;
+    if (is_long && loop->state == LOOP_OPEN) listen_again(loop);
+    for (struct connection *one = loop->connections, *next; one; one = next) {
+        next = one->next;
+        int has_news = end_late_calls(one);
+        if (is_long) has_news |= look_at(one, span);
+        if (has_news) connection_flush(one);
+    }
+}
+
+void set_age(struct connection *connection) {
+    struct loop *loop = connection->loop;
+    uint64_t age = nanoseconds(loop->limits.connection_age_seconds);
+    /* Those that came together do not all leave together: a tenth more or less, by xorshift. */
+    loop->random ^= loop->random << 13;
+    loop->random ^= loop->random >> 7;
+    loop->random ^= loop->random << 17;
+    if (age) connection->ends = loop->now + age - age / 10 + loop->random % (age / 5 + 1);
+}
