@@ -17,6 +17,7 @@ from gnomon.runtime.bare import signature
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.golden import Golden, encode_golden
 from gnomon.runtime.manifest import (
+    CardSections,
     Deployment,
     Needs,
     Reproducibility,
@@ -60,6 +61,7 @@ class About:
     risk_tier: str = "low"
     needs: Needs = field(default_factory=Needs)
     deployment: Deployment = field(default_factory=Deployment)
+    card_sections: CardSections | None = None
 
 
 def build_package(
@@ -101,7 +103,7 @@ def build_package(
         "output_tensors": model.output_tensors,
         "reproducibility": reproducibility,
         "dependencies": pinned(_RUN_BY[model.format]),
-        **vars(about or About()),
+        **{key: value for key, value in vars(about or About()).items() if value is not None},
     }
     files = {model_file: model.content, "profile.json": encode_profile(profile)}
     golden = _record_golden(manifest, files, golden_rows)

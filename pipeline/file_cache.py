@@ -14,7 +14,7 @@ __all__ = ["FileCache", "Stamp"]
 
 _TABLE = """CREATE TABLE IF NOT EXISTS file (
     path BLOB PRIMARY KEY, size INTEGER, modified INTEGER, changed INTEGER, inode INTEGER,
-    sha256 BLOB
+    hash BLOB
 ) WITHOUT ROWID"""
 
 _QUERY = "SELECT * FROM file WHERE path >= ? AND path < ?"

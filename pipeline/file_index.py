@@ -28,11 +28,14 @@ _INODE = (1 << 63) - 1
 
 
 class FileEntry(msgspec.Struct, frozen=True, array_like=True):
-    """One file: its path under the dataset's folder, its size in bytes, its SHA-256 in hex."""
+    """One file: its path under the dataset's folder, its size in bytes, its content hash in hex.
+
+    See `gnomon.pipeline.file_hashes` for the hash.
+    """
 
     path: str
     size: int
-    sha256: str
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def files_fingerprint(entries: Sequence[FileEntry]) -> str:
     total = hashlib.sha256(len(entries).to_bytes(8, "little"))
     for entry in sorted(entries, key=lambda entry: _bytes(entry.path)):
         name = _bytes(entry.path)
-        total.update(len(name).to_bytes(8, "little") + name + bytes.fromhex(entry.sha256))
+        total.update(len(name).to_bytes(8, "little") + name + bytes.fromhex(entry.hash))
     return f"{SCHEME}:{total.hexdigest()}"
 
 

@@ -3,11 +3,14 @@
 The same recipe, model and data give the same digest, wherever they lie.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from gnomon.core.contract import Contract
@@ -19,18 +22,31 @@ from gnomon.pipeline.environment import code_version
 from gnomon.pipeline.profile import build_profile
 from gnomon.pipeline.recipe_data import RecipeData, read_data
 from gnomon.pipeline.recipe_file import Recipe
-from gnomon.pipeline.recipe_metrics import measure
+from gnomon.pipeline.recipe_metrics import measure, measure_segments
 from gnomon.pipeline.recipe_model import RecipeModel
 from gnomon.runtime.chunks import sha256
 from gnomon.runtime.manifest import Reproducibility
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
 
-__all__ = ["build_recipe"]
+__all__ = ["Recorded", "build_recipe"]
 
 
-def build_recipe(recipe: Recipe, folder: Path, signer: Signer | None) -> Package:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a rebuild takes from the record: the model where its file is not there, the code."""
+
+    model: bytes
+    code_version: str
+    code_clean: bool
+
+
+def build_recipe(
+    recipe: Recipe, folder: Path, signer: Signer | None, recorded: Recorded | None = None
+) -> Package:
     """Build the package that a recipe describes as `folder` and return it, verified.
+
+    `recorded` is for building once more (`gnomon.pipeline.rebuild`).
 
     Raises:
         ConfigurationError: the recipe contradicts itself, its model or its data.
@@ -40,7 +56,7 @@ def build_recipe(recipe: Recipe, folder: Path, signer: Signer | None) -> Package
         Conflict: the folder exists and holds something else.
     """
     data = read_data(recipe)
-    model = RecipeModel(recipe, data.train)
+    model = RecipeModel(recipe, data.train, recorded.model if recorded else None)
     columns, violations = model.contract.check_columns(data.train.columns(model.contract.names))
     _refuse_bad_rows(recipe, data.train, violations)
     answers = model.answer(columns)
@@ -67,7 +83,9 @@ def build_recipe(recipe: Recipe, folder: Path, signer: Signer | None) -> Package
         model=model.file,
         profile=profile,
         golden_rows=_golden_rows(recipe, tested, model.contract.fields, good),
-        reproducibility=_record(recipe, data, model, _measure(recipe, data, fields, outputs)),
+        reproducibility=_record(
+            recipe, data, model, _measure(recipe, data, fields, outputs), recorded
+        ),
         signer=signer,
         about=About(**recipe.about),
     )
@@ -104,12 +122,20 @@ def _golden_rows(
         )
     count = min(recipe.golden.rows, len(good))
     chosen = list(good[np.linspace(0, len(good) - 1, count).round().astype(np.int64)])
-    for field in fields:
-        if field.nullable:
-            absent = np.asarray(pc.is_null(data.table.column(field.name), nan_is_null=True))
+    for one in fields:
+        if one.nullable:
+            absent = np.asarray(pc.is_null(data.table.column(one.name), nan_is_null=True))
             chosen += list(good[absent[good]][:1])
-    table = data.table.select([field.name for field in fields])
+    table = data.table.select([one.name for one in fields])
     return list(table.take(sorted(set(chosen))).to_pylist())
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Metrics of all test rows, and of those of each segment."""
+
+    whole: Mapping[str, float] = field(default_factory=dict)
+    segments: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def _measure(
@@ -117,28 +143,40 @@ def _measure(
     data: RecipeData,
     fields: tuple[Field, ...],
     outputs: dict[str, NDArray[Any]],
-) -> dict[str, float]:
+) -> _Measured:
     """Return the metrics of the output that has labels; none where the recipe tests nothing."""
     test = recipe.test
     if test is None or data.test is None:
-        return {}
-    field = next((one for one in fields if one.name == test.output), fields[0])
+        return _Measured()
+    chosen = next((one for one in fields if one.name == test.output), fields[0])
     labels = data.test.columns([test.label])[test.label]
-    kind = test.metrics or ("regression" if field.kind.is_float else "classification")
+    kind = test.metrics or ("regression" if chosen.kind.is_float else "classification")
+    blocks, values = data.blocks(data.test), data.test.columns(test.segments)
     try:
-        return measure(kind, labels, outputs[field.name], data.blocks(data.test))
+        return _Measured(
+            measure(kind, labels, outputs[chosen.name], blocks),
+            measure_segments(kind, labels, outputs[chosen.name], blocks, values),
+        )
     except (ValueError, TypeError) as error:
-        raise recipe.error(f"test: {kind} of {field.name!r} by {test.label!r}: {error}") from error
+        raise recipe.error(f"test: {kind} of {chosen.name!r} by {test.label!r}: {error}") from error
 
 
 def _record(
-    recipe: Recipe, data: RecipeData, model: RecipeModel, metrics: dict[str, float]
+    recipe: Recipe,
+    data: RecipeData,
+    model: RecipeModel,
+    measured: _Measured,
+    recorded: Recorded | None,
 ) -> Reproducibility:
     training = recipe.training
-    commit, is_clean = code_version(recipe.path)
+    code = (training.code_version, training.code_clean)
+    if recorded is not None:
+        code = (recorded.code_version, recorded.code_clean)
+    commit, is_clean = code if code[0] else code_version(recipe.path)
+    segments = {name: dict(metrics) for name, metrics in measured.segments.items()}
     return Reproducibility(
-        code_version=training.code_version or commit,
-        code_clean=training.code_clean if training.code_version else is_clean,
+        code_version=commit,
+        code_clean=is_clean,
         dataset_uri=data.all.uri,
         dataset_fingerprint=data.all.fingerprint,
         split=data.split_record(),
@@ -148,5 +186,6 @@ def _record(
             "model_sha256": sha256(model.content),
         },
         seed=training.seed,
-        test_metrics=metrics,
+        test_metrics=dict(measured.whole),
+        test_metrics_by_segment=segments or UNSET,
     )

@@ -76,7 +76,7 @@ def read_data(recipe: Recipe) -> RecipeData:
         split = everything.split_by_time(test.time, test.boundary)
         train, tested = split.train, split.test
     if test is not None and tested is not None:
-        for name in (test.label, *recipe.inputs):
+        for name in (test.label, *test.segments, *recipe.inputs):
             _require(recipe, tested, name, "test:")
     return RecipeData(recipe, everything, train, tested)
 

@@ -16,11 +16,14 @@ card = """
 Minutes that a delivery takes, from what is known before it starts.
 Not for deliveries by bicycle."""
 
+[card_sections]                 # optional: users, uses, limits, tradeoffs, ethics
+limits = "Trained on deliveries within the city; distances above 500 km were never seen."
+
 [model]
 file = "model.onnx"             # .onnx or .tflite
 
 [data]                          # what the model was trained on: the profile comes from it
-files = ["train.csv"]           # .csv or .parquet, one or several parts
+files = ["train.csv"]           # .csv, .parquet or .arrow, one or several parts
 # missing = ["", "NA"]          # texts that stand for no value in CSV
 block = "day"                   # rows of one day resemble each other: drift is judged by days
 # uri = "s3://lake/deliveries"  # where the data officially lie
@@ -55,6 +58,7 @@ rows = 20                       # spread evenly over the test rows
 [test]                          # metrics with intervals, by blocks
 files = ["test.csv"]            # or split the data: time = "day", start = 2026-03-01
 label = "took"
+segments = ["vehicle"]          # measured apart too, for each value
 
 # [training]                    # what the manifest should remember of the training
 # code_version = "git:…"

@@ -24,9 +24,9 @@ from gnomon.pipeline.recipe_tables import (
     TrainingTable,
 )
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.manifest import Deployment, Needs
+from gnomon.runtime.manifest import CardSections, Deployment, Needs
 
-__all__ = ["Input", "Output", "Recipe", "read_recipe"]
+__all__ = ["Input", "Output", "Recipe", "parse_recipe", "read_recipe"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -45,6 +45,7 @@ class _Recipe(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
     licence: str = ""
     card: str = ""
+    card_sections: dict[str, Any] = {}
     risk_tier: str = "low"
     rules: list[dict[str, Any]] = []
     packing: dict[str, Any] = {}
@@ -104,16 +105,24 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe.
+    """Read a recipe; raises as `parse_recipe`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not readable as TOML: {error}") from error
+    return parse_recipe(text, path)
+
+
+def parse_recipe(text: str, path: Path) -> Recipe:
+    """Read a recipe from its text; what it names lies beside `path`.
 
     Raises:
         ConfigurationError: it is not TOML, or a key is unknown, missing or wrong; the message names
             the key and what would be right.
     """
     try:
-        text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not readable as TOML: {error}") from error
     reader = _Reader(path)
     top = reader.convert(document, _Recipe, "")
@@ -130,6 +139,11 @@ def read_recipe(path: Path) -> Recipe:
             "owner": top.owner,
             "licence": top.licence,
             "card": top.card,
+            "card_sections": (
+                reader.convert(top.card_sections, CardSections, "card_sections")
+                if top.card_sections
+                else None
+            ),
             "risk_tier": top.risk_tier,
             "needs": reader.convert(top.needs, Needs, "needs"),
             "deployment": reader.convert(top.deployment, Deployment, "deployment"),

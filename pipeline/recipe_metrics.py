@@ -1,5 +1,6 @@
 """How good the model is on the rows that a recipe tests it with."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -7,10 +8,12 @@ from numpy.typing import NDArray
 
 from gnomon.pipeline.metrics import regression_metrics
 
-__all__ = ["measure"]
+__all__ = ["SEGMENTS", "measure", "measure_segments"]
 
 #: Without blocks, more rows than this are resampled by so many runs of neighbours.
 _RUNS = 1_000
+#: So many values of a column are measured apart, each with at least so many labels.
+SEGMENTS, _ENOUGH_ROWS = 20, 30
 
 
 def measure(
@@ -38,6 +41,31 @@ def measure(
     found = regression_metrics(right, wrong, blocks=blocks)
     kept = {"error_rate": "mae", "error_rate_low": "mae_low", "error_rate_high": "mae_high"}
     return {name: found[key] for name, key in (kept | {"rows": "rows", "blocks": "blocks"}).items()}
+
+
+def measure_segments(
+    kind: Literal["regression", "classification"],
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    blocks: NDArray[np.int64] | None,
+    segments: Mapping[str, NDArray[Any]],
+) -> dict[str, dict[str, float]]:
+    """Return the metrics of the rows of each value of each column in `segments`, by `column=value`.
+
+    The most frequent values of a column are measured, at most `SEGMENTS` of them, where there are
+    enough labels for an interval to mean something.
+    """
+    found: dict[str, dict[str, float]] = {}
+    labelled = np.array([_class(label) is not None for label in labels.tolist()], dtype=np.bool_)
+    for column, values in segments.items():
+        texts = np.array([_class(value) or "(missing)" for value in values.tolist()], dtype=object)
+        names, counts = np.unique(texts[labelled].astype(str), return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:SEGMENTS]
+        for name in sorted(names[order[counts[order] >= _ENOUGH_ROWS]].tolist()):
+            rows = texts == name
+            part = None if blocks is None else blocks[rows]
+            found[f"{column}={name}"] = measure(kind, labels[rows], predictions[rows], part)
+    return found
 
 
 def _class(value: Any) -> str | None:

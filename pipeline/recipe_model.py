@@ -22,8 +22,10 @@ __all__ = ["RecipeModel"]
 class RecipeModel:
     """A model file with the contract of its inputs, and how these become its tensors."""
 
-    def __init__(self, recipe: Recipe, train: Dataset) -> None:
+    def __init__(self, recipe: Recipe, train: Dataset, content: bytes | None = None) -> None:
         """Read the file and derive the contract from the training data.
+
+        `content` is the model where its file is not there.
 
         Raises:
             ConfigurationError: recipe, data and model do not fit together.
@@ -33,7 +35,7 @@ class RecipeModel:
         path = recipe.beside(recipe.model.file)
         self.format = recipe.model.format or path.suffix.lstrip(".")
         try:
-            self.content = path.read_bytes()
+            self.content = content if content and not path.exists() else path.read_bytes()
         except OSError as error:
             raise recipe.error(f"model.file {path} cannot be read: {error}") from error
         try:

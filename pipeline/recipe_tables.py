@@ -49,7 +49,8 @@ class DataTable(Table, frozen=True, kw_only=True):
 class TestTable(Table, frozen=True, kw_only=True):
     """Data to measure on: `files`, or the rows of the data from the time `start` in column `time`.
 
-    `label` is the column with the truth for the output `output` (default: the first).
+    `label` is the column with the truth for the output `output` (default: the first). `segments`
+    are columns by whose values the rows are measured apart too.
     """
 
     label: str
@@ -58,6 +59,7 @@ class TestTable(Table, frozen=True, kw_only=True):
     start: Any = None
     output: str = ""
     metrics: Literal["", "regression", "classification"] = ""
+    segments: tuple[str, ...] = ()
 
     @property
     def boundary(self) -> datetime:

@@ -108,7 +108,11 @@ class Deployment(_Record, frozen=True, kw_only=True):
 
 
 class Reproducibility(_Record, frozen=True, kw_only=True):
-    """What it takes to build the package again."""
+    """What it takes to build the package again.
+
+    `test_metrics_by_segment` has the metrics of parts of the test rows, by `column=value`; it came
+    after the first release.
+    """
 
     code_version: str
     code_clean: bool
@@ -118,6 +122,17 @@ class Reproducibility(_Record, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     seed: int = 0
     test_metrics: dict[str, float] = {}
+    test_metrics_by_segment: dict[str, dict[str, float]] | UnsetType = UNSET
+
+
+class CardSections(_Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model card says under headings: for whom, for what, limits, price and risks."""
+
+    users: str = ""
+    uses: str = ""
+    limits: str = ""
+    tradeoffs: str = ""
+    ethics: str = ""
 
 
 class Manifest(_Record, frozen=True, kw_only=True):
@@ -125,6 +140,7 @@ class Manifest(_Record, frozen=True, kw_only=True):
 
     `packing` says how checked fields become the engine's tensors (`gnomon.core.packing`);
     `output_tensors` names, in order, the engine's tensors behind `signature.outputs`.
+    `card_sections` came after the first release.
     """
 
     gnomon: int = 1
@@ -144,6 +160,7 @@ class Manifest(_Record, frozen=True, kw_only=True):
     owner: str = ""
     licence: str = ""
     card: str = ""
+    card_sections: CardSections | UnsetType = UNSET
 
     @property
     def reference(self) -> str:

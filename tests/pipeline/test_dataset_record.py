@@ -1,5 +1,6 @@
 """Datasets in files: one fingerprint however they are split, and what has changed since."""
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -143,7 +144,7 @@ def fill(folder, count=30):
     for number in range(count):
         path = folder / f"d{number % 3}" / f"{number}.bin"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(bytes([number]) * number)
+        path.write_bytes(bytes([number % 256]) * (number % 512))
 
 
 def test_a_folder_is_known_by_names_and_contents(tmp_path):
@@ -165,12 +166,33 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path):
 
 
 def test_processes_hash_as_one_does(tmp_path):
-    fill(tmp_path)
+    fill(tmp_path, 2100)
     files = [(path, Path(path).stat().st_size) for path, _ in list_folder(tmp_path)]
-    many = files * 150
-    assert list(hash_files(many, 2)) == list(hash_files(files, 1)) * 150
-    with pytest.raises(OSError, match="has changed while it was read"):
-        list(hash_files([(files[0][0], files[0][1] + 1)], 1))
+    expected = [hashlib.sha256(Path(path).read_bytes()).digest() for path, _ in files]
+    assert hash_files(files, 1) == expected
+    assert hash_files(files, 2) == expected
+    path, size = files[0]
+    for workers in (1, 2):
+        with pytest.raises(OSError, match="has changed while it was read"):
+            hash_files([(path, size + 1), *files[1:]], workers)
+        with pytest.raises(FileNotFoundError):
+            hash_files([*files, (f"{path}.gone", 1)], workers)
+
+
+def test_large_files_are_hashed_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("gnomon.pipeline.file_hashes.PIECE_BYTES", 1000)
+    expected = []
+    for size in (1000, 1001, 2000, 2500):
+        data = np.random.default_rng(size).bytes(size)
+        (tmp_path / f"{size}").write_bytes(data)
+        pieces = [data[at : at + 1000] for at in range(0, size, 1000)]
+        whole = b"".join(hashlib.sha256(piece).digest() for piece in pieces)
+        expected.append(hashlib.sha256(data if size == 1000 else whole).digest())
+    files = [(str(tmp_path / f"{size}"), size) for size in (1000, 1001, 2000, 2500)]
+    assert hash_files(files, 1) == hash_files(files, 3) == expected
+    for size in (2400, 2600):
+        with pytest.raises(OSError, match="has changed while it was read"):
+            hash_files([(files[-1][0], size)], 2)
 
 
 def test_what_has_not_changed_is_not_read_again(tmp_path):

@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
+from rich.markup import escape
 
 from gnomon.command.output import console, emit, json_option, table
 from gnomon.command.package_approve import approve
 from gnomon.command.package_build import build, import_command
 from gnomon.command.package_options import FOLDER, parse_keys
+from gnomon.command.package_record import bom, rebuild
 from gnomon.command.package_registry import pull, push
 from gnomon.command.package_trial import trial
 from gnomon.runtime.errors import ConfigurationError
@@ -59,6 +62,9 @@ def inspect(path: Path, keys: tuple[str, ...], as_json: bool) -> None:
         "golden_samples": len(opened.golden.rows),
         "reference_rows": opened.profile.input_reference.rows,
         "test_metrics": manifest.reproducibility.test_metrics,
+        "test_metrics_by_segment": manifest.reproducibility.test_metrics_by_segment or {},
+        "card": manifest.card,
+        "card_sections": msgspec.to_builtins(manifest.card_sections or {}),
         "dataset": manifest.reproducibility.dataset_uri,
         "fingerprint": manifest.reproducibility.dataset_fingerprint,
         "code_version": manifest.reproducibility.code_version,
@@ -110,8 +116,24 @@ def _render(payload: dict[str, Any]) -> None:
         console.print(table(side.capitalize(), ["field", "kind", "rules"], rows))
     for rule in payload["rules"]:
         console.print(f"rule  {rule}")
-    metrics = payload["test_metrics"].items()
-    console.print(table("Test metrics", ["metric", "value"], [[k, f"{v:.4g}"] for k, v in metrics]))
+    _render_metrics(payload)
+    if payload["card"]:
+        console.print(f"[bold]Card[/]\n{escape(payload['card'])}")
+    for name, text in payload["card_sections"].items():
+        console.print(f"[bold]{name.capitalize()}[/]\n{escape(text)}")
+
+
+def _render_metrics(payload: dict[str, Any]) -> None:
+    """Show each metric with its interval, of all test rows and of each segment."""
+    rows = []
+    parts = {"all": payload["test_metrics"], **payload["test_metrics_by_segment"]}
+    for segment, metrics in parts.items():
+        for name, value in metrics.items():
+            if not name.endswith(("_low", "_high")):
+                bounds = [metrics.get(f"{name}_{side}") for side in ("low", "high")]
+                shown = "" if None in bounds else f"{bounds[0]:.4g} … {bounds[1]:.4g}"
+                rows.append([segment, name, f"{value:.4g}", shown])
+    console.print(table("Test metrics", ["rows", "metric", "value", "95 %"], rows))
 
 
 def _rules(field: dict[str, Any]) -> str:
@@ -127,5 +149,5 @@ def _rules(field: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-for _command in (build, import_command, push, pull, trial, approve):
+for _command in (build, import_command, push, pull, trial, approve, rebuild, bom):
     package.add_command(_command)

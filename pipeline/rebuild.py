@@ -1,0 +1,100 @@
+"""Builds a package once more from its record, in another folder, and tells what is different.
+
+The record has the whole recipe; the data are those that lie in the folder under the names that it
+gives, or in the database that it names. The model is that of the folder or, where there is none,
+of the package. The same data in the same files give the same digest. The same rows in other order
+give the same fingerprint, and metrics within a tolerance: golden samples are chosen by position.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gnomon.pipeline.recipe_build import Recorded, build_recipe
+from gnomon.pipeline.recipe_file import parse_recipe
+from gnomon.runtime.errors import PackageError
+from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import Signer
+
+__all__ = ["TOLERANCE", "Rebuilt", "rebuild"]
+
+#: Relative, of metrics above 1: sums in another order.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The package that was built again, and how it differs; `is_same` is about the digest.
+
+    `is_within` says that the data are the same and no metric differs by more than the tolerance.
+    """
+
+    package: Package
+    is_same: bool
+    is_within: bool
+    differences: tuple[str, ...]
+
+
+def rebuild(package: Package, beside: Path, folder: Path, signer: Signer | None = None) -> Rebuilt:
+    """Build `package` again as `folder`, from what lies in the folder `beside`.
+
+    The version of the code is taken from the record; the libraries are those installed here.
+
+    Raises:
+        PackageError: the package has no recipe in its record.
+        ConfigurationError, DatasetError, EngineError, Conflict: as for any build.
+    """
+    record = package.manifest.reproducibility
+    text = record.parameters.get("recipe")
+    if not isinstance(text, str):
+        raise PackageError(
+            f"{package.reference} was not built from a recipe, so its record has none to follow"
+        )
+    recorded = Recorded(package.read_model(), record.code_version, record.code_clean)
+    again = build_recipe(parse_recipe(text, beside / "recipe.toml"), folder, signer, recorded)
+    differences = tuple(_differences(package.manifest, again.manifest))
+    return Rebuilt(
+        package=again,
+        is_same=again.digest == package.digest,
+        is_within=_is_within(package.manifest, again.manifest),
+        differences=differences,
+    )
+
+
+def _is_within(before: Manifest, now: Manifest) -> bool:
+    one, other = before.reproducibility, now.reproducibility
+    return one.dataset_fingerprint == other.dataset_fingerprint and not any(
+        difference > TOLERANCE for _, difference in _metrics(before, now)
+    )
+
+
+def _metrics(before: Manifest, now: Manifest) -> Iterator[tuple[str, float]]:
+    """Yield each metric, but for the bounds of its interval, and by how much it differs."""
+    old, new = before.reproducibility.test_metrics, now.reproducibility.test_metrics
+    for name in sorted(set(old) | set(new)):
+        if not name.endswith(("_low", "_high")):
+            one, other = old.get(name, float("inf")), new.get(name, float("inf"))
+            yield name, 0.0 if one == other else abs(one - other) / max(abs(one), 1.0)
+
+
+def _differences(before: Manifest, now: Manifest) -> Iterator[str]:
+    """Yield what differs, the cause before what follows from it."""
+    one, other = before.reproducibility, now.reproducibility
+    if one.dataset_fingerprint != other.dataset_fingerprint:
+        yield f"data: {one.dataset_fingerprint} before, {other.dataset_fingerprint} now"
+    elif one.split != other.split:
+        yield "split: the same rows fall on other sides"
+    if one.parameters.get("model_sha256") != other.parameters.get("model_sha256"):
+        yield "model: the file is another one"
+    installed = {entry.name: entry.version for entry in now.dependencies}
+    for entry in before.dependencies:
+        if installed.get(entry.name) != entry.version:
+            yield f"{entry.name}: {entry.version} before, {installed.get(entry.name, 'none')} now"
+    for name, difference in _metrics(before, now):
+        if difference:
+            yield f"metric {name}: differs by {difference:.3g} of its value"
+    files = {entry.path: entry.sha256 for entry in now.files}
+    for file in before.files:
+        if files.get(file.path) != file.sha256:
+            yield f"{file.path}: other content"

@@ -1,0 +1,76 @@
+"""`gnomon package rebuild` and `bom`: what a package's record is good for."""
+
+from pathlib import Path
+
+import click
+
+from gnomon.command.output import console, emit, json_option
+from gnomon.command.package_options import FOLDER, parse_keys, signing_key_option
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import Signer, TrustStore
+
+_trust_option = click.option(
+    "--trust", "keys", multiple=True, help="Trusted public key, hex or a file; none: unsigned."
+)
+
+
+@click.command()
+@click.argument("path", type=FOLDER)
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--data", "beside", required=True, type=FOLDER, help="Where the recipe's files lie.")
+@_trust_option
+@signing_key_option
+@json_option
+def rebuild(
+    path: Path,
+    out: Path,
+    beside: Path,
+    keys: tuple[str, ...],
+    key_file: Path | None,
+    as_json: bool,
+) -> int:
+    """Build the package at PATH again as folder OUT, from its record and the data in a folder.
+
+    Exits with 1 where the data are others, or a metric differs by more than a millionth.
+    """
+    from gnomon.pipeline.rebuild import rebuild as build_again
+
+    package = Package.open(path, TrustStore(parse_keys(keys)) if keys else None)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    found = build_again(package, beside, out, Signer.load(key_file) if key_file else None)
+    payload = {
+        "package": package.reference,
+        "recorded_digest": package.digest,
+        "digest": found.package.digest,
+        "same_digest": found.is_same,
+        "within_tolerance": found.is_within,
+        "differences": list(found.differences),
+    }
+
+    def render() -> None:
+        for difference in found.differences:
+            console.print(difference, markup=False)
+        verdict = "[red]not reproduced[/]"
+        if found.is_within:
+            verdict = "[green]the same data and metrics[/], another digest"
+        if found.is_same:
+            verdict = "[green]the same digest[/]"
+        console.print(f"{verdict} {found.package.digest}")
+
+    emit(payload, as_json=as_json, render=render)
+    return 0 if found.is_same or found.is_within else 1
+
+
+@click.command()
+@click.argument("path", type=FOLDER)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: print it.")
+@_trust_option
+def bom(path: Path, out: Path | None, keys: tuple[str, ...]) -> None:
+    """Write the package at PATH as a CycloneDX ML-BOM: model card, data, libraries (JSON)."""
+    from gnomon.pipeline.bom import export_bom
+
+    data = export_bom(Package.open(path, TrustStore(parse_keys(keys)) if keys else None))
+    if out is None:
+        click.echo(data.decode(), nl=False)
+    else:
+        out.write_bytes(data)
