@@ -73,6 +73,10 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 details=differences,
             )
 
+    def agrees(self, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> bool:
+        """Whether all expected outputs are there, each within the tolerance."""
+        return all(self._agree(value, actual.get(name)) for name, value in expected.items())
+
     def _agree(self, expected: Any, actual: Any) -> bool:
         if isinstance(actual, np.ndarray | np.generic):
             actual = actual.tolist()

@@ -26,6 +26,8 @@ PREDICATE_TYPE = "urn:gnomon:package:v1"
 TEST_PREDICATE_TYPE = "urn:gnomon:test:v1"
 #: That somebody approves of the package for the environment that the predicate names.
 APPROVAL_PREDICATE_TYPE = "urn:gnomon:approval:v1"
+#: What a replay states: whether recorded answers came out again.
+REPLAY_PREDICATE_TYPE = "urn:gnomon:replay:v1"
 
 _KEY_BYTES = 32
 

@@ -148,18 +148,24 @@ def _function(path: Path, step: _Step) -> tuple[Callable[..., Any], str]:
 
 
 def _values(path: Path, step: _Step, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for argument, value in step.parameters.items():
-        if isinstance(value, str) and value.startswith(_PARAMETER):
-            name = value.removeprefix(_PARAMETER)
-            if name not in parameters:
-                there = ", ".join(parameters) or "none"
-                raise ConfigurationError(
-                    f"{path}: step {step.name!r} wants the parameter {name!r}; there are: {there}"
-                )
-            value = parameters[name]
-        values[argument] = value
-    return values
+    """Return the step's parameters, each "$name" replaced by the build's, however deep it lies."""
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: resolve(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [resolve(one) for one in value]
+        if not isinstance(value, str) or not value.startswith(_PARAMETER):
+            return value
+        name = value.removeprefix(_PARAMETER)
+        if name not in parameters:
+            there = ", ".join(parameters) or "none"
+            raise ConfigurationError(
+                f"{path}: step {step.name!r} wants the parameter {name!r}; there are: {there}"
+            )
+        return parameters[name]
+
+    return {argument: resolve(value) for argument, value in step.parameters.items()}
 
 
 def _paths(path: Path, files: str | list[str]) -> Path | list[Path]:

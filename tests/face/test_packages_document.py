@@ -37,7 +37,7 @@ def run(language: str, text: str, folder: Path, hub: HubProcess) -> str:
         env=os.environ | {"PATH": path, "GNOMON_HUB_URL": hub.rest, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def run(
             wanted,
             settings.state_folder,
             trigger=trigger,
-            parameters=dict(map(_parameter, parameters)),
+            parameters=dict(_parameter(one, wanted.parameters) for one in parameters),
             signer=signer,
             observe=progress.show,
         )
@@ -140,11 +141,13 @@ def watch(
         watching.check()
 
 
-def _parameter(text: str) -> tuple[str, Any]:
-    """Return name and value; a value that is JSON counts as that, all else as text."""
+def _parameter(text: str, known: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return name and value: a text where the parameter is one, else what JSON makes of it."""
     name, separator, value = text.partition("=")
     if not separator:
         raise ConfigurationError(f"{text!r} should be NAME=VALUE")
+    if isinstance(known.get(name), str):
+        return name, value
     try:
         return name, json.loads(value)
     except ValueError:

@@ -8,6 +8,7 @@ from gnomon.command.client_options import client_options, given
 from gnomon.command.output import console, emit, readable, render_list, table
 from gnomon.command.references import split_reference
 from gnomon.command.registry_lifecycle import approvals, approve, decommission, withdraw
+from gnomon.command.registry_replay import archive, replay
 from gnomon.command.registry_runs import runs
 from gnomon.hub_client import HubClient
 from gnomon.runtime.errors import ConfigurationError
@@ -18,7 +19,7 @@ def registry() -> None:
     """Find, name, compare and follow versions, and ask what ran when."""
 
 
-for _command in (approve, withdraw, approvals, decommission):
+for _command in (approve, withdraw, approvals, decommission, runs, archive, replay):
     registry.add_command(_command)
 
 
@@ -211,6 +212,3 @@ def _render_at(when: str, payload: list[dict[str, Any]]) -> None:
         if model["rollouts"]:
             render_list("Rolled out", model["rollouts"])
         render_list("Rows that nodes counted", model["counted"])
-
-
-registry.add_command(runs)

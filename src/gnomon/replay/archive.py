@@ -1,0 +1,206 @@
+"""An archive: one folder with all that a replay needs years later, when there is no hub to ask.
+
+archive.json            what it is, and the SHA-256 of every other file
+packages/FORMAT/        each package of the version, with all attestations
+lineage.json            dataset, runs, placements, rollouts and nodes, as the hub knew them
+runs.json               the runs that made it, whole
+audit.json              what was done to the version, with the hashes of the hub's chain
+keys.json               the public keys that the hub trusted
+wheels/                 the pinned libraries, where a wheelhouse was given
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from gnomon.hub_client import HubClient
+from gnomon.pipeline.steps.artifacts import folder_digest
+from gnomon.registry_client import RegistryClient, find_published
+from gnomon.runtime.errors import ConfigurationError, Conflict, PackageError
+from gnomon.runtime.files import sync_folder
+from gnomon.runtime.ids import now_ms
+
+__all__ = [
+    "Archive",
+    "collect_wheels",
+    "keys_of",
+    "last_line",
+    "make_archive",
+    "open_archive",
+    "package_folder",
+    "wheels_folder",
+]
+
+_INDEX = "archive.json"
+_PACKAGES = "packages"
+_WHEELS = "wheels"
+_FORMAT = r"[a-z0-9_]{1,32}"
+_PAGE = 1_000
+_PIP_SECONDS = 1_800
+
+
+class Archive(msgspec.Struct, frozen=True, kw_only=True):
+    """What an archive says of itself."""
+
+    name: str
+    version: str
+    archived_at: int  # Unix milliseconds
+    formats: tuple[str, ...]
+    files: dict[str, str]
+    gnomon: int = 1
+
+
+def make_archive(
+    client: HubClient,
+    registry: RegistryClient,
+    name: str,
+    version: str,
+    folder: Path,
+    wheelhouse: Path | None,
+) -> Archive:
+    """Fetch a version and what the hub knows of it into a new folder; whole or not there at all.
+
+    Raises:
+        Conflict: the folder exists.
+        UnknownModel: there is no such version.
+        UntrustedPackage: no key that the hub trusts signed it.
+        ConfigurationError: the wheelhouse lacks a pinned library.
+    """
+    if folder.exists():
+        raise Conflict(f"{folder} exists; name a folder that does not")
+    listed = client.get(f"models/{name}/versions/{version}")["packages"]
+    temporary = folder.with_name(f".{folder.name}.{uuid4().hex}.new")
+    temporary.mkdir(parents=True)
+    try:
+        packages = [
+            registry.pull(
+                find_published(listed, version, one["format"]),
+                temporary / _PACKAGES / one["format"],
+            )
+            for one in listed
+        ]
+        for file, content in _records(client, name, version).items():
+            (temporary / f"{file}.json").write_bytes(_json(content))
+        if wheelhouse is not None:
+            pinned = {
+                f"{one.name}=={one.version}"
+                for package in packages
+                for one in package.manifest.dependencies
+            }
+            collect_wheels(sorted(pinned), wheelhouse, temporary / _WHEELS)
+        archive = Archive(
+            name=name,
+            version=version,
+            archived_at=now_ms(),
+            formats=tuple(package.manifest.format for package in packages),
+            files=dict(_digests(temporary)),
+        )
+        (temporary / _INDEX).write_bytes(_json(archive))
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_folder(folder.parent)
+    return archive
+
+
+def open_archive(folder: Path) -> Archive:
+    """Return what an archive says of itself, every file held against its hash.
+
+    Attestations that joined a package later are no part of it, and do not count.
+
+    Raises:
+        PackageError: it is no archive, or a file is missing or altered; the message names it.
+    """
+    try:
+        archive = msgspec.json.decode((folder / _INDEX).read_bytes(), type=Archive)
+    except (OSError, msgspec.DecodeError) as error:
+        raise PackageError(f"{folder} is no archive: {error}") from error
+    if unknown := [one for one in archive.formats if not re.fullmatch(_FORMAT, one)]:
+        raise PackageError(f"{folder} is no archive: it names the format {unknown[0][:80]!r}")
+    found = dict(_digests(folder))
+    for path, digest in archive.files.items():
+        if found.get(path) != digest:
+            what = "is altered" if path in found else "is missing"
+            raise PackageError(f"the archive {folder} is damaged: {path} {what}")
+    return archive
+
+
+def package_folder(folder: Path, format: str) -> Path:
+    """Return where an archive has the package of a format."""
+    return folder / _PACKAGES / format
+
+
+def wheels_folder(folder: Path) -> Path | None:
+    """Return where an archive has its wheels, if it has any."""
+    wheels = folder / _WHEELS
+    return wheels if wheels.is_dir() else None
+
+
+def collect_wheels(pinned: Sequence[str], wheelhouse: Path, folder: Path) -> None:
+    """Copy the wheels of pinned libraries out of a wheelhouse.
+
+    Raises:
+        ConfigurationError: one of them is not there; the message is pip's.
+    """
+    folder.mkdir()
+    if not pinned:
+        return
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-index"]
+    command += ["--find-links", str(wheelhouse), "--dest", str(folder)]
+    done = subprocess.run(
+        [*command, *pinned],
+        capture_output=True,
+        text=True,
+        timeout=_PIP_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigurationError(f"{wheelhouse} lacks a pinned library: {last_line(done.stderr)}")
+
+
+def last_line(text: str) -> str:
+    """Return the last line of what a program said that is an error, or else the last."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["it said nothing"])[-1][:500]
+
+
+def _records(client: HubClient, name: str, version: str) -> Mapping[str, Any]:
+    lineage = client.get(f"models/{name}/versions/{version}/lineage")
+    return {
+        "lineage": lineage,
+        "runs": [client.get(f"runs/{one['id']}") for one in lineage["runs"]],
+        "audit": list(_audited(client, f"{name}@{version}")),
+        "keys": client.get("keys"),
+    }
+
+
+def _audited(client: HubClient, subject: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the audit records of a version, newest first, out of the whole chain."""
+    before: dict[str, int] = {}
+    while page := client.get("audit", limit=_PAGE, **before):
+        yield from (record for record in page if record["subject"] == subject)
+        before = {"before": page[-1]["sequence"]}
+
+
+def _digests(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.name != _INDEX:
+            yield path.relative_to(folder).as_posix(), folder_digest(path)
+
+
+def _json(content: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=2) + b"\n"
+
+
+def keys_of(folder: Path) -> list[bytes]:
+    """Return the keys that the hub trusted when an archive was made, those revoked left out."""
+    listed = msgspec.json.decode((folder / "keys.json").read_bytes(), type=list[dict[str, Any]])
+    return [bytes.fromhex(one["key"]) for one in listed if one["revoked_at"] is None]

@@ -1,0 +1,67 @@
+"""The environment that a package was built with, made again: the very versions it pins.
+
+A folder of its own holds the pinned libraries; all else (Python, Gnomon and what Gnomon itself
+needs) is what runs here. What cannot be had is said, and the replay goes on with what there is.
+"""
+
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gnomon
+from gnomon.replay.archive import last_line
+from gnomon.runtime.manifest import Dependency
+
+__all__ = ["Environment", "rebuild"]
+
+_PIP_SECONDS = 1_800
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A Python with the pinned libraries; `missing` says which could not be had, and why."""
+
+    python: Path
+    missing: tuple[str, ...] = ()
+
+
+def rebuild(pinned: Sequence[Dependency], folder: Path, wheelhouse: Path | None) -> Environment:
+    """Install the pinned libraries into a new environment, from an index or only from a folder.
+
+    Each is installed by itself, so that one which is not to be had costs no other; hashes that the
+    package names must fit.
+    """
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    # Behind the environment's own folder, so what is pinned goes before what runs here.
+    here = [str(Path(gnomon.__file__).parents[1]), *sys.path]
+    (site / "gnomon-here.pth").write_text("\n".join(filter(None, here)) + "\n", encoding="utf-8")
+    missing = [
+        told for one in pinned if (told := _install(one, python, folder, wheelhouse)) is not None
+    ]
+    return Environment(python, tuple(missing))
+
+
+def _install(one: Dependency, python: Path, folder: Path, wheelhouse: Path | None) -> str | None:
+    """Install one library; return why that was not possible."""
+    line = f"{one.name}=={one.version}"
+    requirement = folder / "requirement.txt"
+    hashes = "".join(f" --hash={known}" for known in one.hashes)
+    requirement.write_text(f"{line}{hashes}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    # Built from source it would be another library than the one that was pinned.
+    command += ["--no-deps", "--only-binary", ":all:", "--ignore-installed"]
+    if wheelhouse is not None:
+        command += ["--no-index", "--find-links", str(wheelhouse)]
+    done = subprocess.run(
+        [*command, "--requirement", str(requirement)],
+        capture_output=True,
+        text=True,
+        timeout=_PIP_SECONDS,
+        check=False,
+    )
+    return f"{line}: {last_line(done.stderr)}" if done.returncode else None

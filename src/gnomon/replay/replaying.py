@@ -1,0 +1,259 @@
+"""Replays a package: its golden samples, and requests that somebody kept, digit for digit.
+
+The report says of each part whether it came out the same to the last digit, within the package's
+tolerance, or otherwise; and what of the recorded environment could not be made again.
+"""
+
+import enum
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from gnomon.replay.environment import Environment, rebuild
+from gnomon.replay.worker import Answer, Order, Outcome
+from gnomon.runtime import layout
+from gnomon.runtime.errors import ConfigurationError, EngineError
+from gnomon.runtime.files import write_durably
+from gnomon.runtime.golden import Golden
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import (
+    REPLAY_PREDICATE_TYPE,
+    TEST_PREDICATE_TYPE,
+    Signer,
+    TrustStore,
+)
+
+__all__ = ["Agreement", "Part", "Replayed", "Request", "attest_replay", "read_requests", "replay"]
+
+_SECONDS = 600
+_TOLD_CHARACTERS = 500
+
+
+class Agreement(enum.StrEnum):
+    """How answers agree with those recorded; of several the worst holds."""
+
+    EXACT = "exact"
+    WITHIN_TOLERANCE = "within tolerance"
+    DIFFERENT = "different"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request that was kept: the row as it was sent, and the outputs of then."""
+
+    row: dict[str, Any]
+    outputs: dict[str, Any]
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One set of rows: how many agree how, and the first that differs."""
+
+    what: str
+    rows: int
+    exact: int
+    within_tolerance: int
+    first: str = ""
+
+    @property
+    def agreement(self) -> Agreement:
+        """Return the worst of the rows."""
+        if self.exact == self.rows:
+            return Agreement.EXACT
+        if self.exact + self.within_tolerance == self.rows:
+            return Agreement.WITHIN_TOLERANCE
+        return Agreement.DIFFERENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What became of a replay. `not_reproduced` says what was not as it was recorded."""
+
+    package: str
+    format: str
+    digest: str
+    replayed_at: str
+    parts: tuple[Part, ...]
+    not_reproduced: tuple[str, ...]
+    python: str
+    machine: str
+    versions: Mapping[str, str]
+
+    @property
+    def agreement(self) -> Agreement:
+        """Return the worst of the parts."""
+        order = list(Agreement)
+        return max((part.agreement for part in self.parts), key=order.index)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every digit came out, in the very environment that was recorded."""
+        return self.agreement is Agreement.EXACT and not self.not_reproduced
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it in plain JSON types."""
+        parts = [{**asdict(part), "agreement": part.agreement.value} for part in self.parts]
+        told = {"passed": self.passed, "agreement": self.agreement.value}
+        return {**told, **asdict(self), "parts": parts}
+
+
+def replay(
+    path: Path,
+    trust: TrustStore | None,
+    keys: Sequence[bytes],
+    *,
+    requests: Sequence[Request] = (),
+    wheelhouse: Path | None = None,
+    here: bool = False,
+) -> Replayed:
+    """Answer a package's golden rows and these requests again; compare with what was recorded.
+
+    With `here` the libraries of this process are taken as they are. `keys` are what `trust` trusts.
+
+    Raises:
+        UntrustedPackage: no trusted key signed the package.
+        PackageError: it is damaged.
+        EngineError: the model cannot be run at all; the message says why.
+    """
+    package = Package.open(path, trust)
+    with TemporaryDirectory(prefix="gnomon-replay-") as folder:
+        environment = Environment(Path(sys.executable))
+        if not here:
+            pinned = package.manifest.dependencies
+            environment = rebuild(pinned, Path(folder) / "environment", wheelhouse)
+        order = Order(
+            package=str(path.resolve()),
+            trusted_keys=tuple(keys),
+            rows=tuple(one.row for one in requests),
+        )
+        outcome = _run(environment.python, order)
+    golden = package.golden
+    parts = [_compare("golden samples", golden, golden.outputs, outcome.golden)]
+    if requests:
+        expected = [one.outputs for one in requests]
+        parts.append(_compare("requests", golden, expected, outcome.rows))
+    return Replayed(
+        package=package.reference,
+        format=package.manifest.format,
+        digest=package.digest,
+        replayed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        parts=tuple(parts),
+        not_reproduced=(
+            *environment.missing,
+            *_other_versions(package, outcome),
+            *_other_machine(package, trust, outcome),
+        ),
+        python=outcome.python,
+        machine=outcome.machine,
+        versions=outcome.versions,
+    )
+
+
+def attest_replay(replayed: Replayed, path: Path, signer: Signer) -> Path:
+    """Write the outcome, good or bad, among the package's attestations; return the file."""
+    name, _, version = replayed.package.partition("@")
+    envelope = signer.sign_package(
+        replayed.digest, name, version, replayed.to_dict(), REPLAY_PREDICATE_TYPE
+    )
+    folder = path / layout.ATTESTATIONS
+    folder.mkdir(exist_ok=True)
+    file = folder / f"replay-{signer.key_id[:16]}.json"
+    write_durably(file, envelope)
+    return file
+
+
+def read_requests(path: Path) -> list[Request]:
+    """Read requests that were kept: a line of JSON each, with `row` and `outputs`.
+
+    Raises:
+        ConfigurationError: a line is something else; the message has its number.
+    """
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            found.append(msgspec.json.decode(line, type=Request))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{path}, line {number}: {error}") from error
+    return found
+
+
+def _run(python: Path, order: Order) -> Outcome:
+    try:
+        done = subprocess.run(
+            [str(python), "-I", "-m", "gnomon.replay.worker"],
+            input=msgspec.json.encode(order),
+            capture_output=True,
+            env={},
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"the replay was not done after {_SECONDS} s") from error
+    try:
+        outcome = msgspec.json.decode(done.stdout, type=Outcome)
+    except msgspec.DecodeError as error:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise EngineError(f"the replay ended with {done.returncode}: {last[:500]}") from error
+    if outcome.error:
+        raise EngineError(f"the model does not run in the environment made again: {outcome.error}")
+    return outcome
+
+
+def _compare(
+    what: str, golden: Golden, expected: Sequence[Mapping[str, Any]], answers: Sequence[Answer]
+) -> Part:
+    exact = near = 0
+    first = ""
+    for number, (wanted, answer) in enumerate(zip(expected, answers, strict=True)):
+        if _is_exact(wanted, answer):
+            exact += 1
+        elif not answer.error and golden.agrees(wanted, answer.outputs):
+            near += 1
+        first = first or _told(number, wanted, answer)
+    return Part(what, len(answers), exact, near, first)
+
+
+def _is_exact(expected: Mapping[str, Any], answer: Answer) -> bool:
+    """Whether every recorded output came out again, to the last digit."""
+    return not answer.error and all(
+        name in answer.outputs and answer.outputs[name] == value for name, value in expected.items()
+    )
+
+
+def _told(number: int, expected: Mapping[str, Any], answer: Answer) -> str:
+    if _is_exact(expected, answer):
+        return ""
+    now = answer.error or repr(answer.outputs)
+    return f"row {number}: recorded {dict(expected)!r}, now {now}"[:_TOLD_CHARACTERS]
+
+
+def _other_versions(package: Package, outcome: Outcome) -> Iterator[str]:
+    for one in package.manifest.dependencies:
+        found = outcome.versions.get(one.name)
+        if found != one.version:
+            yield f"{one.name} {found or 'is not installed'}, built with {one.version}"
+
+
+def _other_machine(package: Package, trust: TrustStore | None, outcome: Outcome) -> Iterator[str]:
+    """Yield what differs from where the package was tested: Python's version, the processor."""
+    if trust is None:
+        return
+    tests = trust.statements(package.digest, package.envelopes, TEST_PREDICATE_TYPE)
+    machines = [one["machine"] for one in tests if isinstance(one.get("machine"), dict)]
+    if not machines:
+        return
+    pythons = sorted({str(one.get("python")).rpartition(".")[0] for one in machines})
+    if outcome.python.rpartition(".")[0] not in pythons:
+        yield f"Python {outcome.python}, tested with {', '.join(pythons)}"
+    kinds = sorted({str(one.get("architecture")) for one in machines})
+    if outcome.machine.rpartition(" ")[2].lower() not in kinds:
+        yield f"a {outcome.machine}, tested on {', '.join(kinds)}"

@@ -1,0 +1,98 @@
+"""The process that replays: it runs in the environment made again, and answers rows once more.
+
+Run by `gnomon.replay.replaying`; one line of JSON in, one line out.
+"""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.model import Model
+from gnomon.runtime.package import Package
+from gnomon.runtime.signing import TrustStore
+
+__all__ = ["Answer", "Order", "Outcome", "main"]
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What to replay: a package, and rows beside its golden samples."""
+
+    package: str
+    trusted_keys: tuple[bytes, ...]
+    rows: tuple[dict[str, Any], ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model says of one row now: outputs, or why there are none."""
+
+    outputs: dict[str, Any] = {}
+    error: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers to golden rows and other rows, and what they were made with."""
+
+    golden: tuple[Answer, ...] = ()
+    rows: tuple[Answer, ...] = ()
+    versions: dict[str, str] = {}
+    python: str = ""
+    machine: str = ""
+    error: str = ""
+
+
+def main() -> None:
+    """Replay what standard input orders, and write the outcome to standard output."""
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    sys.stdout.buffer.write(msgspec.json.encode(_replay(order), enc_hook=_plain))
+
+
+def _replay(order: Order) -> Outcome:
+    trust = TrustStore(order.trusted_keys) if order.trusted_keys else None
+    package = Package.open(Path(order.package), trust)
+    outcome = Outcome(
+        versions={one.name: _version(one.name) for one in package.manifest.dependencies},
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+    )
+    try:
+        model = Model(package)
+    except GnomonError as error:
+        return msgspec.structs.replace(outcome, error=str(error))
+    try:
+        return msgspec.structs.replace(
+            outcome,
+            golden=tuple(_answer(model, row) for row in package.golden.rows),
+            rows=tuple(_answer(model, row) for row in order.rows),
+        )
+    finally:
+        model.close()
+
+
+def _answer(model: Model, row: dict[str, Any]) -> Answer:
+    try:
+        return Answer(outputs=dict(model.predict_row(row)))
+    except GnomonError as error:
+        return Answer(error=str(error))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"an output is a {type(value).__name__}")
+
+
+if __name__ == "__main__":
+    main()
