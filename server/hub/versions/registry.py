@@ -72,10 +72,22 @@ class Registry:
         """Store blobs and return how many."""
         return self._blobs.put(blobs)
 
+    def chunks_of(self, digest: str) -> list[str]:
+        """Return the chunks that a manifest names, which was put as a blob.
+
+        Raises:
+            PackageError: where it is no manifest, or names what no package has.
+        """
+        manifest = decode_manifest(self._blobs.get(digest))
+        layout.check_entries(manifest)
+        return [chunk for entry in manifest.files for chunk in entry.chunks]
+
     def publish(
-        self, publisher: Actor, digest: str, envelopes: Sequence[bytes]
+        self, publisher: Actor, digest: str, envelopes: Sequence[bytes], author: str = ""
     ) -> tuple[hub_pb2.PackageRef, bool]:
         """Publish the package of this digest; return it, and whether it is new here.
+
+        `author` is who published it elsewhere, where it was carried from another hub.
 
         Raises:
             PackageError: where something is missing, damaged or contradicts itself.
@@ -93,7 +105,7 @@ class Registry:
             package = Package.open(Path(folder), keys.trust_store(self._database))
             profile = package.read(layout.PROFILE)
         with self._database.change(publisher) as change:
-            created = _record(change, package, profile, publisher.name)
+            created = _record(change, package, profile, author or publisher.name)
         return _reference(manifest, digest, envelopes), created
 
     def _read_manifest(self, digest: str) -> Manifest:

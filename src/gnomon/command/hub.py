@@ -6,7 +6,14 @@ from typing import Any
 import click
 
 from gnomon import logs
-from gnomon.command import audit, hub_environments, hub_upkeep, principal, webhook
+from gnomon.command import (
+    audit,
+    hub_environments,
+    hub_transfer,
+    hub_upkeep,
+    principal,
+    webhook,
+)
 from gnomon.command.client_options import client_options, environment_option, given
 from gnomon.command.output import console, emit, json_option, render_list, table
 from gnomon.command.references import split_reference
@@ -55,6 +62,8 @@ for _command in (
     principal.principal,
     audit.audit,
     webhook.webhook,
+    hub_transfer.export,
+    hub_transfer.import_command,
 ):
     hub.add_command(_command)
 

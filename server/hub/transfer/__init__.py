@@ -1,0 +1,1 @@
+"""Transfer: a registry's content carried from hub to hub where no network leads."""

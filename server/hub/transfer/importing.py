@@ -1,0 +1,166 @@
+"""Import: takes a bundle in as if builders had pushed each package, and tells what contradicts.
+
+What is there already stays as it is, so a bundle may come in twice, or after it was half taken in.
+A package is believed only by a key that this hub trusts; the bundle's own signature says no more
+than that nothing was changed on the way.
+"""
+
+import enum
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import ValidationError
+from sqlalchemy import select
+
+from gnomon.runtime.errors import Conflict, GnomonError
+from gnomon.runtime.signing import TrustStore
+from gnomon.server.hub.access.principals import LOCAL
+from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.blobs import Blobs
+from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.transfer.bundle import (
+    Bundle,
+    Listed,
+    Named,
+    Reader,
+    Tagged,
+    open_bundle,
+    read_blobs,
+    reading,
+)
+from gnomon.server.hub.versions import aliases, runs, tags
+from gnomon.server.hub.versions.registry import Registry
+
+__all__ = ["Outcome", "Taken", "import_bundle"]
+
+
+class Outcome(enum.StrEnum):
+    """What became of one thing of a bundle."""
+
+    ADDED = "added"
+    THERE = "there already"
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One thing of a bundle, what became of it, and why where that is not as was wished."""
+
+    what: str
+    name: str
+    outcome: Outcome
+    reason: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it is now here as the bundle has it."""
+        return self.outcome in (Outcome.ADDED, Outcome.THERE)
+
+
+def import_bundle(
+    database: Database, blobs: Blobs, folder: Path, path: Path, trust: TrustStore
+) -> list[Taken]:
+    """Take a bundle in; `folder` is the hub's data folder, `trust` says whose bundles count.
+
+    Raises:
+        UntrustedPackage: no key of `trust` signed the bundle.
+        PackageError: it is no bundle, or content is missing.
+        InvalidInput: content is not what its digest says; what came before it stays, unnamed.
+    """
+    with reading(path) as reader, TemporaryDirectory(dir=folder, prefix="import-") as staging:
+        bundle = open_bundle(reader, trust)
+        registry = Registry(database, blobs, Path(staging) / "packages")
+        taken = [_publish(registry, reader, one) for one in bundle.packages]
+    here = {one.name for one in taken if one.is_well}
+    return [*taken, *_details(database, bundle, here)]
+
+
+def summary(taken: list[Taken]) -> dict[str, int]:
+    """Return how many things had which outcome."""
+    return dict(Counter(one.outcome.value for one in taken))
+
+
+def _publish(registry: Registry, reader: Reader, listed: Listed) -> Taken:
+    name = f"{listed.name}@{listed.version}"
+    envelopes = [envelope.encode() for envelope in listed.envelopes]
+    try:
+        _put(registry, reader, [listed.digest])
+        _put(registry, reader, registry.chunks_of(listed.digest))
+        reference, created = registry.publish(LOCAL, listed.digest, envelopes, listed.publisher)
+    except Conflict as error:
+        return Taken(listed.format, name, Outcome.CONFLICT, str(error))
+    except GnomonError as error:
+        return Taken(listed.format, name, Outcome.REFUSED, str(error))
+    told = f"{reference.name}@{reference.version}"
+    return Taken(listed.format, told, Outcome.ADDED if created else Outcome.THERE)
+
+
+def _put(registry: Registry, reader: Reader, digests: list[str]) -> None:
+    registry.put_blobs(read_blobs(reader, registry.find_missing(digests)))
+
+
+def _details(database: Database, bundle: Bundle, here: set[str]) -> Iterator[Taken]:
+    """Take in names, tags and runs of what is here now."""
+    for named in bundle.aliases:
+        if f"{named.model}@{named.version}" in here:
+            yield _name(database, named)
+    for tagged in bundle.tags:
+        if f"{tagged.model}@{tagged.version}" in here:
+            yield _tag(database, tagged)
+    for record in bundle.runs:
+        yield _run(database, record)
+
+
+def _name(database: Database, named: Named) -> Taken:
+    name = f"{named.model}@{named.version} as {named.alias}"
+    try:
+        with database.change(LOCAL) as change:
+            known = aliases.of_model(change.connection, named.model).get(named.alias)
+            if known is None:
+                aliases.assign(change, named.model, named.alias, named.version)
+    except GnomonError as error:
+        return Taken("alias", name, Outcome.REFUSED, str(error))
+    return _told("alias", name, known, named.version)
+
+
+def _tag(database: Database, tagged: Tagged) -> Taken:
+    name = f"{tagged.model}@{tagged.version} {tagged.key}={tagged.value}"
+    columns = schema.tag.c
+    try:
+        with database.change(LOCAL) as change:
+            known = change.execute(
+                select(columns.value).where(
+                    columns.model == tagged.model,
+                    columns.version == tagged.version,
+                    columns.key == tagged.key,
+                )
+            ).scalar_one_or_none()
+            if known is None:
+                tags.assign(change, tagged.model, tagged.version, {tagged.key: tagged.value})
+    except GnomonError as error:
+        return Taken("tag", name, Outcome.REFUSED, str(error))
+    return _told("tag", name, known, tagged.value)
+
+
+def _run(database: Database, record: dict[str, object]) -> Taken:
+    name = str(record.get("id", ""))[:26]
+    try:
+        with database.change(LOCAL) as change:
+            created = runs.record(change, runs.RunRecord.model_validate(record))
+    except Conflict as error:
+        return Taken("run", name, Outcome.CONFLICT, str(error))
+    except (GnomonError, ValidationError) as error:
+        return Taken("run", name, Outcome.REFUSED, str(error))
+    return Taken("run", name, Outcome.ADDED if created else Outcome.THERE)
+
+
+def _told(what: str, name: str, known: str | None, wanted: str) -> Taken:
+    if known is None:
+        return Taken(what, name, Outcome.ADDED)
+    if known == wanted:
+        return Taken(what, name, Outcome.THERE)
+    return Taken(what, name, Outcome.CONFLICT, f"here it is {known}, which stays")

@@ -1,0 +1,113 @@
+"""`gnomon hub export` and `import`: a registry's content, carried where no network leads."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.package_options import FILE, parse_keys
+from gnomon.command.settings_options import settings_command, take
+from gnomon.runtime.signing import Signer, TrustStore
+
+
+@click.command(cls=settings_command("hub"))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--key", "key_file", type=FILE, required=True, help="Private key to sign with (PEM).")
+@click.option("--only", multiple=True, metavar="NAME[@VERSION]", help="Only this; may be repeated.")
+@json_option
+@click.pass_obj
+def export(
+    config_file: str | None,
+    /,
+    out: Path,
+    key_file: Path,
+    only: tuple[str, ...],
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Write the registry's packages, names, tags and runs to OUT: a new folder, or a `.tar`.
+
+    The hub may run meanwhile. Its authority, nodes, people and telemetry stay where they are.
+    """
+    from gnomon.server.hub.process import open_blobs, open_database
+    from gnomon.server.hub.transfer.exporting import export
+
+    settings = take("hub", config_file, flags)
+    database = open_database(settings)
+    try:
+        blobs = open_blobs(settings, database)
+        bundle = export(database, blobs, out, Signer.load(key_file), only)
+    finally:
+        database.close()
+    payload = {
+        "bundle": str(out),
+        "packages": [f"{one.name}@{one.version} ({one.format})" for one in bundle.packages],
+        "runs": len(bundle.runs),
+        "bytes": sum(bundle.blobs.values()),
+    }
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(
+            f"{len(bundle.packages)} packages, {len(bundle.runs)} runs, "
+            f"{payload['bytes']:,} bytes of content → {out}"
+        ),
+    )
+
+
+@click.command("import", cls=settings_command("hub"))
+@click.argument("path", metavar="BUNDLE", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--trust",
+    "trusted",
+    multiple=True,
+    help="Public key that signs bundles, hex or a file; else the keys of builders count.",
+)
+@json_option
+@click.pass_obj
+def import_command(
+    config_file: str | None,
+    /,
+    path: Path,
+    trusted: tuple[str, ...],
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Take BUNDLE in; exit code 1 where something contradicts what is here, or is refused.
+
+    What is here stays as it is, so a bundle may come in twice. Each package must be signed by a key
+    that this hub trusts (`gnomon hub trust`).
+    """
+    from gnomon.server.hub.access.keys import trust_store
+    from gnomon.server.hub.process import open_blobs, open_database
+    from gnomon.server.hub.transfer.importing import import_bundle, summary
+
+    settings = take("hub", config_file, flags)
+    database = open_database(settings)
+    try:
+        trust = TrustStore(parse_keys(trusted)) if trusted else trust_store(database)
+        blobs = open_blobs(settings, database)
+        taken = import_bundle(database, blobs, settings.data_folder, path, trust)
+    finally:
+        database.close()
+    payload = {
+        "counts": summary(taken),
+        "taken": [
+            {
+                "what": one.what,
+                "name": one.name,
+                "outcome": one.outcome.value,
+                "reason": one.reason,
+            }
+            for one in taken
+        ],
+    }
+    rows = [[one.what, one.name, one.outcome.value, one.reason] for one in taken]
+    columns = ["what", "name", "", "why"]
+    emit(
+        payload,
+        as_json=as_json,
+        render=lambda: console.print(table(f"Taken from {path}", columns, rows)),
+    )
+    return 0 if all(one.is_well for one in taken) else 1
