@@ -11,6 +11,7 @@ from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import Conflict, NotAllowed
 from gnomon.server.hub.access import gate, keys, tokens
 from gnomon.server.hub.access.authority import Authority, Identity, read_request
+from gnomon.server.hub.access.tokens import TokenGrant
 from gnomon.server.hub.fleet import nodes
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
@@ -30,16 +31,17 @@ class Enrolment:
 
         Raises:
             NotAllowed: where the token does not give this right.
-            Conflict: where the name is taken and the token was not made for just this name.
+            Conflict: where the name is taken and the token was not made for just this name, or
+                for another role or environment.
         """
         request = read_request(message.certificate_request)
         facts = nodes.check_facts(message.facts)
         with self._database.change(f"token:{request.name[:64]}") as change:
             grant = tokens.use(change, message.token, request)
-            if not grant.names_one and not grant.is_retry:
-                _refuse_taken(change, request.name)
+            if not grant.is_retry:
+                _check_taken(change, request.name, grant)
             certificate, identity = self._authority.issue_client(request, grant.role, self._days)
-            nodes.enrol(change, identity, facts, grant)
+            nodes.enrol(change, identity, facts, None if grant.is_retry else grant)
         return self._answer(certificate)
 
     def renew(self, identity: Identity, message: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
@@ -66,11 +68,22 @@ class Enrolment:
         )
 
 
-def _refuse_taken(change: Change, name: str) -> None:
-    taken = change.connection.scalar(select(schema.node.c.name).where(schema.node.c.name == name))
-    if taken is not None:
+def _check_taken(change: Change, name: str, grant: TokenGrant) -> None:
+    """Refuse to give a name away that is taken; who may make tokens there may replace it."""
+    node = schema.node.c
+    taken = change.connection.execute(
+        select(node.role, node.environment).where(node.name == name)
+    ).one_or_none()
+    if taken is None:
+        return
+    if not grant.names_one:
         raise Conflict(
             f"{name!r} is enrolled already; to replace it, use a token made for this very name"
+        )
+    if (taken.role, taken.environment) != (grant.role, grant.environment):
+        raise Conflict(
+            f"{name!r} is enrolled as a {taken.role} in {taken.environment}; to replace it, use a "
+            "token for just that, or move it first"
         )
 
 

@@ -84,6 +84,7 @@ RULES: Mapping[str, Rule] = {
     "add_webhook": _TELLING,
     "remove_webhook": _TELLING,
     "retry_webhook": _TELLING,
+    "set_policy": _ADMINISTRATION,
     "add_environment": _ADMINISTRATION,
     "create_builder_token": _ADMINISTRATION,
     "revoke_builder": _ADMINISTRATION,

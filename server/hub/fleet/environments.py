@@ -51,8 +51,19 @@ def listing(connection: Connection) -> list[dict[str, Any]]:
         connection, _NODE.environment, (_NODE.role == "node") & _NODE.revoked_at.is_(None)
     )
     models = _count(connection, placements.environment, placements.ended_at.is_(None))
-    names = connection.scalars(select(_ENVIRONMENT.name).order_by(_ENVIRONMENT.position))
-    return [{"name": name, "nodes": nodes[name], "models": models[name]} for name in names]
+    rows = connection.execute(
+        select(_ENVIRONMENT.name, _ENVIRONMENT.exempt_tiers).order_by(_ENVIRONMENT.position)
+    )
+    return [
+        {
+            "name": row.name,
+            "nodes": nodes[row.name],
+            "models": models[row.name],
+            # The risk tiers that need no approval there; null: none does.
+            "exempt_tiers": row.exempt_tiers,
+        }
+        for row in rows
+    ]
 
 
 def _count(

@@ -1,6 +1,6 @@
 """What people send, decoded strictly."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -90,6 +90,12 @@ class EnvironmentBody(_Body):
     """An environment of a person's own."""
 
     name: _Name
+
+
+class PolicyBody(_Body):
+    """The risk tiers that need no approval in an environment; null: none needs one."""
+
+    exempt_tiers: Annotated[list[_Name | Literal[""]], Field(max_length=64)] | None
 
 
 class MoveBody(_Body):

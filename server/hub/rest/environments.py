@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from gnomon.server.hub.fleet import environments
-from gnomon.server.hub.rest.bodies import EnvironmentBody, MoveBody
+from gnomon.server.hub.rest.bodies import EnvironmentBody, MoveBody, PolicyBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
+from gnomon.server.hub.versions import approvals
 
 environments_router = APIRouter(tags=["environments"])
 
@@ -25,6 +26,16 @@ def add_environment(
     """Add an environment, and return all."""
     with database.change(actor) as change:
         environments.add(change, body.name)
+        return environments.listing(change.connection)
+
+
+@environments_router.post("/environments/{name}/policy")
+def set_policy(
+    name: str, body: PolicyBody, database: DatabaseDependency, actor: ActorDependency
+) -> list[dict[str, Any]]:
+    """Say which risk tiers need no approval in an environment, and return all environments."""
+    with database.change(actor) as change:
+        approvals.set_policy(change, name, body.exempt_tiers)
         return environments.listing(change.connection)
 
 

@@ -7,6 +7,7 @@ somebody else than the publisher: as a record here, or as a DSSE attestation, si
 the hub trusts as an approver's, whose predicate names the environment.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -92,6 +93,22 @@ def check_addition(connection: Connection, model: str, version: str, risk_tier: 
             f"{model}@{version} is in service in {', '.join(sorted(asking))}, where risk tier "
             f"{risk_tier!r} needs an approval; publish another format under another version"
         )
+
+
+def set_policy(change: Change, environment: str, exempt: Sequence[str] | None) -> None:
+    """Say which risk tiers need no approval in an environment; None: none needs one.
+
+    Raises:
+        UnknownModel: where there is no such environment.
+    """
+    environments.check(change.connection, environment)
+    tiers = None if exempt is None else sorted(set(exempt))
+    change.execute(
+        update(schema.environment)
+        .where(schema.environment.c.name == environment)
+        .values(exempt_tiers=tiers)
+    )
+    change.audit("set_policy", environment, {"exempt_tiers": tiers})
 
 
 def approve(change: Change, model: str, version: str, environment: str, reason: str) -> None:

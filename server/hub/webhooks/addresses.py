@@ -71,7 +71,10 @@ def resolve(parts: SplitResult, networks: Sequence[Network]) -> Target:
         InvalidInput: where the host has an address to which it may not.
         OSError: where the host's name is not known.
     """
-    found = socket.getaddrinfo(parts.hostname, port_of(parts), type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(parts.hostname, port_of(parts), type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise InvalidInput("a webhook's host is no name that there could be") from error
     addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
     for address in addresses:
         check_address(address, parts.scheme, networks)

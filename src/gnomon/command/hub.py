@@ -59,6 +59,7 @@ for _command in (
     hub_upkeep.doctor,
     hub_environments.environments,
     hub_environments.move,
+    hub_environments.policy,
     principal.principal,
     audit.audit,
     webhook.webhook,

@@ -5,6 +5,7 @@ import click
 from gnomon.command.client_options import client_options
 from gnomon.command.output import console, emit, render_list
 from gnomon.hub_client import HubClient
+from gnomon.runtime.errors import ConfigurationError
 
 
 @click.command()
@@ -17,6 +18,30 @@ def environments(add: str | None, url: str, api_key: str | None, as_json: bool) 
             payload = client.get("environments")
         else:
             payload = client.post("environments", {"name": add})
+    emit(payload, as_json=as_json, render=lambda: render_list("Environments", payload))
+
+
+@click.command()
+@click.argument("environment")
+@click.option(
+    "--exempt", multiple=True, help="A risk tier that needs no approval; may be repeated."
+)
+@click.option("--no-approvals", is_flag=True, help="No tier needs an approval.")
+@client_options
+def policy(
+    environment: str,
+    exempt: tuple[str, ...],
+    no_approvals: bool,
+    url: str,
+    api_key: str | None,
+    as_json: bool,
+) -> None:
+    """Say which risk tiers need an approval in ENVIRONMENT: all but those that are exempt."""
+    if bool(exempt) == no_approvals:
+        raise ConfigurationError("give either --exempt TIER or --no-approvals")
+    body = {"exempt_tiers": None if no_approvals else list(exempt)}
+    with HubClient(url, api_key=api_key) as client:
+        payload = client.post(f"environments/{environment}/policy", body)
     emit(payload, as_json=as_json, render=lambda: render_list("Environments", payload))
 
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from gnomon.command.root import root
+from gnomon.runtime.errors import Conflict
 from gnomon.runtime.package import Package
 
 Make = Callable[..., Package]
@@ -59,6 +60,20 @@ def test_a_node_gets_what_its_environment_has(
     assert answer.generation > before
     listed = {one["name"]: one["nodes"] for one in command(caller, "hub", "environments")}
     assert listed == {"development": 0, "test": 0, "staging": 2, "production": 0}
+
+
+def test_a_token_of_another_environment_takes_no_name_over(
+    caller: Any, fresh_key: Any, builder: Any
+) -> None:
+    """Who may make tokens for staging could otherwise become a node, or a builder, elsewhere."""
+    enrol(caller, fresh_key, "device-1", "production")
+    for name, told in (("device-1", "as a node in production"), ("ada", "as a builder")):
+        token = caller.post("tokens", role="node", name=name, environment="staging")
+        with pytest.raises(Conflict, match=told):
+            caller.stranger(token).enrol(token["token"], fresh_key(), name)
+    enrol(caller, fresh_key, "device-1", "production")
+    caller.post("nodes/device-1/environment", environment="staging")
+    enrol(caller, fresh_key, "device-1", "staging")
 
 
 def test_rollouts_of_two_environments_do_not_meet(

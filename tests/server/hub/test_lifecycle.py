@@ -56,6 +56,20 @@ def test_a_risky_version_needs_an_approval_in_production(caller: Any, risky: Pac
     ]
 
 
+def test_an_admin_says_which_tiers_are_exempt(caller: Any, risky: Package) -> None:
+    command(caller, "hub", "policy", "test", "--exempt", "low")
+    place = {"model": "eta", "version": "1"}
+    assert "needs an approval in test" in refused(caller, "placements", **place, environment="test")
+    listed = command(caller, "hub", "policy", "production", "--no-approvals")
+    assert {one["name"]: one["exempt_tiers"] for one in listed} == {
+        "development": None,
+        "test": ["low"],
+        "staging": None,
+        "production": None,
+    }
+    assert caller.post("placements", **place)["changed"]
+
+
 def test_nobody_approves_what_is_their_own(caller: Any, risky: Package) -> None:
     key = caller.post("principals", name="ada", role="approver")["key"]
     own = caller.http.post(

@@ -233,5 +233,7 @@ def test_a_private_address_is_refused_when_it_is_set(shared_caller: Any) -> None
     body = {"name": "metadata", "url": "https://169.254.169.254/latest"}
     answer = shared_caller.http.post("/api/v1/webhooks", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+    nowhere = {"name": "long", "url": f"https://{'x' * 80}.example/"}
+    assert shared_caller.http.post("/api/v1/webhooks", json=nowhere).status_code == 422
     wrong = {"name": "x", "url": "http://127.0.0.1:1/", "events": ["moon.landing"]}
     assert shared_caller.http.post("/api/v1/webhooks", json=wrong).status_code == 422
