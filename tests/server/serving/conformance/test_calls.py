@@ -227,6 +227,22 @@ def test_only_named_callers_may_change_what_is_served(package: Package, tmp_path
         assert httpx.post(url, trust_env=False).status_code == 401
 
 
+def test_where_a_hub_decides_no_client_does(package: Package) -> None:
+    house = House([package], model_control="explicit")
+    try:
+        url = f"http://{house.address('rest')}/v2/repository/models/eta/unload"
+        answer = httpx.post(url, trust_env=False)
+        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+        with grpc.insecure_channel(house.address("grpcio")) as channel:
+            stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.RepositoryModelUnload(oip.RepositoryModelUnloadRequest(model_name="eta"))
+            error: Any = caught.value
+            assert error.code() is grpc.StatusCode.ALREADY_EXISTS
+    finally:
+        house.close()
+
+
 def test_bodies_over_rest_are_read_strictly(house: House) -> None:
     url = f"http://{house.address('rest')}/v2/repository/index"
     assert httpx.post(url, content=b"{", trust_env=False).status_code == 422

@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,7 +17,10 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.package import Package
 from gnomon.runtime.wire import CODE_KEY
+from gnomon.server.serving.key_file import create_key, read_keys, revoke_key
 from gnomon.server.serving.native.loop import Call
+from gnomon.server.serving.native_door import why_not
+from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving.conformance.asking import Worker, message_of
 from tests.server.serving.conformance.cases import eta, tensor
 from tests.server.serving.conformance.house import GRPC_DOORS, House
@@ -176,6 +180,34 @@ class _Waiting:
             return self._messages.pop()
         time.sleep(3600)
         raise StopIteration
+
+
+def test_a_key_that_is_revoked_ends_an_open_stream(
+    package: Package, tmp_path: Path, door: str
+) -> None:
+    file = tmp_path / "keys.json"
+    header = f"Bearer {create_key(file, 'one')}"
+    settings = DoorSettings(port=0, keys_file=file)
+    if door == "native" and why_not(settings) is not None:
+        pytest.skip(f"the native door has no keys here: {why_not(settings)}")
+    house = House([package], only=(door,), keys_file=file)
+    try:
+        good = message_of(eta(), raw=True).SerializeToString()
+        with grpc.insecure_channel(house.address(door)) as channel:
+            method = channel.stream_stream(METHOD)
+            with pytest.raises(grpc.RpcError) as caught:
+                list(method(iter([good]), timeout=20))
+            error: Any = caught.value
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+            call = method(itertools.repeat(good), metadata=(("authorization", header),), timeout=60)
+            assert not oip.ModelStreamInferResponse.FromString(next(call)).error_message
+            revoke_key(file, read_keys(file)[0].id)
+            with pytest.raises(grpc.RpcError):
+                for _ in call:
+                    pass
+            assert call.code() is grpc.StatusCode.UNAUTHENTICATED
+    finally:
+        house.close()
 
 
 def test_health_can_be_watched(package: Package, door: str) -> None:
