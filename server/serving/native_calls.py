@@ -45,6 +45,7 @@ class NativeCalls:
         self._streams = NativeStreams(
             handler,
             self._message,
+            self._caller,
             self._infer,
             tells_of_itself=not admission.authentication.needs_keys,
         )

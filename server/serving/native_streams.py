@@ -9,6 +9,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import NotReady
+from gnomon.server.serving.authentication import Caller
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.health import WATCH_SECONDS, service_names, status_of
 from gnomon.server.serving.methods import SERVICE, decode
@@ -18,6 +19,7 @@ from gnomon.server.serving.streaming import answered, refused
 
 Infer = Callable[[Call, oip.ModelInferRequest], oip.ModelInferResponse]
 Unpack = Callable[[Call], bytes]
+Identify = Callable[[Call], Caller]
 
 _REFLECTION = f"/{reflection.SERVICE_NAME}/ServerReflectionInfo"
 _WATCH = "/grpc.health.v1.Health/Watch"
@@ -26,14 +28,22 @@ _WATCH = "/grpc.health.v1.Health/Watch"
 class NativeStreams:
     """Answers streaming calls. Threads may share it.
 
-    `unpack` returns the bytes of a call's message; `infer` answers one request for predictions.
-    Whoever may ask without a key (`tells_of_itself`) may ask what there is to be asked.
+    `unpack` returns the bytes of a call's message, `identify` who asks; `infer` answers one request
+    for predictions. Whoever may ask without a key (`tells_of_itself`) may ask what there is to be
+    asked.
     """
 
     def __init__(
-        self, handler: Handler, unpack: Unpack, infer: Infer, *, tells_of_itself: bool
+        self,
+        handler: Handler,
+        unpack: Unpack,
+        identify: Identify,
+        infer: Infer,
+        *,
+        tells_of_itself: bool,
     ) -> None:
         self._unpack = unpack
+        self._identify = identify
         self._ask = infer
         self._open = OpenCalls()
         self._watch = HealthWatch(handler, unpack, self._open)
@@ -61,6 +71,8 @@ class NativeStreams:
     def _infer(self, call: Call) -> bool:
         if call.message is None:
             return False
+        # A key may be revoked while a stream is open; that ends it.
+        self._identify(call)
         request_id = ""
         try:
             request = decode(oip.ModelInferRequest, self._unpack(call))
