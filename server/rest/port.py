@@ -1,8 +1,10 @@
 """A REST port: open from `start` to `stop`; who connects earlier waits."""
 
 import socket
+import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -23,8 +25,17 @@ class RestPort:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, app: ASGIApp, drain_seconds: float, **options: Any) -> None:
+    def start(
+        self,
+        app: ASGIApp,
+        drain_seconds: float,
+        *,
+        on_tls: Callable[[ssl.SSLContext], None] | None = None,
+        **options: Any,
+    ) -> None:
         """Open the port; `options` are uvicorn's, such as its TLS files.
+
+        `on_tls` is shown the context that is made of them.
 
         Raises:
             NotReady: where the server does not come up.
@@ -40,6 +51,9 @@ class RestPort:
             timeout_graceful_shutdown=max(1, round(drain_seconds)),
             **options,
         )
+        configuration.load()
+        if on_tls is not None and configuration.ssl is not None:
+            on_tls(configuration.ssl)
         self._server = server = uvicorn.Server(configuration)
         self._thread = threading.Thread(
             target=server.run, args=([self._socket],), name="rest", daemon=True

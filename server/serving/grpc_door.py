@@ -17,6 +17,7 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.server.serving import health
 from gnomon.server.serving.admission import Admission, Call, make_admission
 from gnomon.server.serving.authentication import Caller
+from gnomon.server.serving.certificates import ChangedFiles
 from gnomon.server.serving.grpc_stream import InferStream
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.listening import (
@@ -97,14 +98,27 @@ class GrpcDoor:
         self._pacer.close()
 
     def _credentials(self) -> Any:
+        """Return what reads the files, and reads them again once they have changed."""
+        changed = ChangedFiles(self._settings)
+
+        def renewed() -> Any:
+            try:
+                return self._certificates() if changed.have_changed() else None
+            except OSError:
+                # They are being written; those of before are kept.
+                return None
+
+        return grpc.dynamic_ssl_server_credentials(
+            self._certificates(),
+            renewed,
+            require_client_authentication=self._settings.client_authority_file is not None,
+        )
+
+    def _certificates(self) -> Any:
         settings = self._settings
         files = (settings.key_file, settings.certificate_file, settings.client_authority_file)
         key, certificate, authority = (file.read_bytes() if file else None for file in files)
-        return grpc.ssl_server_credentials(
-            [(key, certificate)],
-            root_certificates=authority,
-            require_client_auth=authority is not None,
-        )
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], authority)
 
     def _methods(self) -> Any:
         handlers = {name: self._method(name, one) for name, one in methods(self._handler).items()}

@@ -1,7 +1,6 @@
 """The REST door: the same handler over HTTP, on a port and a thread of its own."""
 
 import socket
-import ssl
 from importlib.metadata import version
 from typing import Any
 
@@ -19,6 +18,7 @@ from gnomon.server.serving.rest_calls import Calls, calls_router
 from gnomon.server.serving.rest_guard import RestGuard
 from gnomon.server.serving.rest_models import models_router
 from gnomon.server.serving.rest_schema import add_models
+from gnomon.server.serving.rest_tls import RestTls
 from gnomon.server.serving.settings import DoorSettings
 
 #: Connections at once; one more is told 503.
@@ -43,7 +43,7 @@ class RestDoor:
             ConfigurationError: the port is taken, or not to be opened without authentication.
         """
         listener = listen_rest(settings, port) if isinstance(port, int) else port
-        self._settings = settings
+        self._tls = RestTls(settings)
         self._pacer = Pacer(settings.threads, handler.runtime.gathers)
         self.app = create_app(handler, runtime, admission, self._pacer, settings.message_bytes)
         self._guard = RestGuard(
@@ -59,28 +59,17 @@ class RestDoor:
         """Begin to answer.
 
         Raises:
+            ConfigurationError: a TLS file is not to be used.
             NotReady: the web server does not come up.
         """
-        options = self._tls() | {"limit_concurrency": _CONNECTIONS}
-        self._port.start(self._guard, grace_seconds, **options)
+        options = self._tls.options | {"limit_concurrency": _CONNECTIONS}
+        self._port.start(self._guard, grace_seconds, on_tls=self._tls.follow, **options)
 
     def close(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, and close."""
+        self._tls.stop()
         self._port.stop(grace_seconds + _STOP_SECONDS)
         self._pacer.close()
-
-    def _tls(self) -> dict[str, Any]:
-        settings = self._settings
-        if settings.certificate_file is None:
-            return {}
-        options: dict[str, Any] = {
-            "ssl_certfile": str(settings.certificate_file),
-            "ssl_keyfile": str(settings.key_file),
-        }
-        if settings.client_authority_file:
-            options["ssl_ca_certs"] = str(settings.client_authority_file)
-            options["ssl_cert_reqs"] = ssl.CERT_REQUIRED
-        return options
 
 
 def create_app(

@@ -1,0 +1,72 @@
+"""TLS of the REST door, renewed without a restart.
+
+The web server keeps the context that it began with; at each handshake that context hands over to
+the present one, before any certificate is shown or asked for.
+"""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.serving.certificates import Follower
+from gnomon.server.serving.settings import DoorSettings
+
+
+class RestTls:
+    """The files' context, read again as they change; nothing where TLS is not wanted."""
+
+    def __init__(self, settings: DoorSettings) -> None:
+        self._settings = settings
+        self._present: ssl.SSLContext | None = None
+        self._follower: Follower | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return uvicorn's options.
+
+        Raises:
+            ConfigurationError: the files are not to be used.
+        """
+        files = self._settings.tls_files
+        if files is None:
+            return {}
+        _read(*files)
+        certificate, key, authority = files
+        options: dict[str, Any] = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
+        if authority is not None:
+            options |= {"ssl_ca_certs": str(authority), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+        return options
+
+    def follow(self, first: ssl.SSLContext) -> None:
+        """Let the web server's context hand over to newer ones, until `stop`."""
+        first.sni_callback = self._hand_over
+        self._follower = Follower(self._settings, self._renew)
+
+    def stop(self) -> None:
+        """Follow no more."""
+        if self._follower is not None:
+            self._follower.stop()
+
+    def _hand_over(self, connection: Any, _name: str | None, _first: ssl.SSLContext) -> None:
+        if self._present is not None:
+            connection.context = self._present
+
+    def _renew(self) -> None:
+        files = self._settings.tls_files
+        if files is not None:
+            self._present = _read(*files)
+
+
+def _read(certificate: Path, key: Path, authority: Path | None) -> ssl.SSLContext:
+    """Return a context of the files; raises `ConfigurationError` where they are not to be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # A key that needs a password must not wait for someone at a terminal.
+        context.load_cert_chain(certificate, key, password="")
+        if authority is not None:
+            context.load_verify_locations(authority)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"TLS cannot begin: {error}") from error
+    return context
