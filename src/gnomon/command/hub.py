@@ -8,6 +8,7 @@ import click
 from gnomon import logs
 from gnomon.command import (
     audit,
+    hub_actions,
     hub_environments,
     hub_transfer,
     hub_upkeep,
@@ -60,6 +61,12 @@ for _command in (
     hub_environments.environments,
     hub_environments.move,
     hub_environments.policy,
+    hub_actions.rollouts,
+    hub_actions.abort,
+    hub_actions.acknowledge,
+    hub_actions.close,
+    hub_actions.revoke,
+    hub_actions.untrust,
     principal.principal,
     audit.audit,
     webhook.webhook,

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from gnomon.command.root import root
 from gnomon.runtime.errors import InvalidInput, NotAllowed, UnknownModel
 from gnomon.runtime.package import Package
+from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rest.app import API
 from gnomon.server.hub.versions.operations import OPERATIONS
 
@@ -72,6 +73,31 @@ def test_all_three_say_the_same(filled: None, caller: Any, builder: Any) -> None
             arguments = ["registry", *line.split(), "--url", caller.addresses.rest, "--json"]
             printed = CliRunner().invoke(root, arguments, obj=None)
             assert json.loads(printed.output) == answer, operation
+
+
+def test_people_do_by_command_line_what_rest_does(
+    filled: None, caller: Any, hub: Any, node: Any
+) -> None:
+    def command(*arguments: str) -> Any:
+        line = ["hub", *arguments, "--url", caller.addresses.rest, "--json"]
+        result = CliRunner().invoke(root, line, obj=None)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output)
+
+    begun = caller.post("rollouts", model="eta", version="2")
+    assert command("rollouts", "--env", "production")[0]["id"] == begun["id"]
+    assert command("abort", begun["id"], "--reason", "changed my mind")["state"] == "aborted"
+    with hub.services.database.write() as connection:
+        condition = alerts.Condition("eta", "all_moved", "", "distance", "1", "moved")
+        alerts.raise_alert(connection, condition)
+    (alert,) = command("alerts")
+    assert command("acknowledge", alert["id"])["acknowledged_by"] == "local"
+    assert command("close", alert["id"], "--reason", "a holiday")["closed_at"]
+    assert command("revoke", "device-1")["revoked"]
+    key = caller.get("keys")[0]["key"]
+    assert command("untrust", key)["revoked"]
+    done = [one["action"] for one in caller.get("audit", limit=6)]
+    assert done[:4] == ["revoke_key", "revoke", "close_alert", "acknowledge_alert"]
 
 
 @pytest.mark.both_databases
