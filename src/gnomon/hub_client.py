@@ -15,6 +15,11 @@ _ERRORS_BY_CODE: Mapping[str, type[errors.GnomonError]] = {
 }
 
 
+#: A connection idle for longer is not used again: the hub closes one after five seconds, and a
+#: call that crosses with that is lost.
+_IDLE_SECONDS = 2.0
+
+
 class HubClient:
     """A hub at a URL, for example `http://127.0.0.1:8600`.
 
@@ -27,7 +32,11 @@ class HubClient:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self.url = url.rstrip("/")
         self._http = httpx.Client(
-            base_url=f"{self.url}/api/v1", headers=headers, timeout=timeout_seconds, trust_env=False
+            base_url=f"{self.url}/api/v1",
+            headers=headers,
+            timeout=timeout_seconds,
+            trust_env=False,
+            limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
         )
 
     def __enter__(self) -> Self:

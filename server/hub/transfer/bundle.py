@@ -24,6 +24,7 @@ from gnomon.server.hub.store.blobs import MAXIMUM_BYTES, check_digest
 
 __all__ = [
     "Bundle",
+    "Ended",
     "Listed",
     "Named",
     "Reader",
@@ -77,6 +78,14 @@ class Tagged(_Record, frozen=True, kw_only=True):
     value: str
 
 
+class Ended(_Record, frozen=True, kw_only=True):
+    """A version that is not to be rolled out any more."""
+
+    model: str
+    version: str
+    reason: str
+
+
 class Bundle(_Record, frozen=True, kw_only=True):
     """All that a bundle says; blobs by digest, with their sizes."""
 
@@ -85,6 +94,7 @@ class Bundle(_Record, frozen=True, kw_only=True):
     aliases: tuple[Named, ...] = ()
     tags: tuple[Tagged, ...] = ()
     runs: tuple[dict[str, Any], ...] = ()
+    decommissioned: tuple[Ended, ...] = ()
     blobs: dict[str, int]
     gnomon: int = 1
 

@@ -18,7 +18,15 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.transfer.bundle import Bundle, Listed, Named, Tagged, write_bundle, writing
+from gnomon.server.hub.transfer.bundle import (
+    Bundle,
+    Ended,
+    Listed,
+    Named,
+    Tagged,
+    write_bundle,
+    writing,
+)
 
 __all__ = ["export"]
 
@@ -85,6 +93,7 @@ def _collect(connection: Connection, only: Sequence[str]) -> Bundle:
         aliases=_aliases(connection, pairs),
         tags=_tags(connection, pairs),
         runs=_runs(connection, {one.digest for one in packages}),
+        decommissioned=_decommissioned(connection, pairs),
         blobs=_sizes(connection, digests),
     )
 
@@ -102,6 +111,19 @@ def _tags(connection: Connection, pairs: Collection[tuple[str, str]]) -> tuple[T
     rows = connection.execute(select(schema.tag).order_by(_TAG.model, _TAG.version, _TAG.key))
     return tuple(
         Tagged(model=row.model, version=row.version, key=row.key, value=row.value)
+        for row in rows
+        if (row.model, row.version) in pairs
+    )
+
+
+def _decommissioned(
+    connection: Connection, pairs: Collection[tuple[str, str]]
+) -> tuple[Ended, ...]:
+    rows = connection.execute(
+        select(schema.decommission).order_by(schema.decommission.c.decommissioned_at)
+    )
+    return tuple(
+        Ended(model=row.model, version=row.version, reason=row.reason)
         for row in rows
         if (row.model, row.version) in pairs
     )

@@ -23,6 +23,7 @@ from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.transfer.bundle import (
     Bundle,
+    Ended,
     Listed,
     Named,
     Reader,
@@ -31,7 +32,7 @@ from gnomon.server.hub.transfer.bundle import (
     read_blobs,
     reading,
 )
-from gnomon.server.hub.versions import aliases, runs, tags
+from gnomon.server.hub.versions import aliases, decommission, runs, tags
 from gnomon.server.hub.versions.registry import Registry
 
 __all__ = ["Outcome", "Taken", "import_bundle"]
@@ -113,6 +114,9 @@ def _details(database: Database, bundle: Bundle, here: set[str]) -> Iterator[Tak
             yield _tag(database, tagged)
     for record in bundle.runs:
         yield _run(database, record)
+    for ended in bundle.decommissioned:
+        if f"{ended.model}@{ended.version}" in here:
+            yield _end(database, ended)
 
 
 def _name(database: Database, named: Named) -> Taken:
@@ -156,6 +160,19 @@ def _run(database: Database, record: dict[str, object]) -> Taken:
     except (GnomonError, ValidationError) as error:
         return Taken("run", name, Outcome.REFUSED, str(error))
     return Taken("run", name, Outcome.ADDED if created else Outcome.THERE)
+
+
+def _end(database: Database, ended: Ended) -> Taken:
+    """Decommission here what is decommissioned there; refused while something here runs it."""
+    name = f"{ended.model}@{ended.version} decommissioned"
+    try:
+        with database.change(LOCAL) as change:
+            if decommission.find(change.connection, ended.model, ended.version) is not None:
+                return Taken("decommission", name, Outcome.THERE)
+            decommission.decommission(change, ended.model, ended.version, ended.reason)
+    except GnomonError as error:
+        return Taken("decommission", name, Outcome.REFUSED, str(error))
+    return Taken("decommission", name, Outcome.ADDED)
 
 
 def _told(what: str, name: str, known: str | None, wanted: str) -> Taken:

@@ -116,6 +116,17 @@ def test_all_of_it_arrives_and_may_arrive_twice(
     assert examined.return_value == 0
 
 
+def test_what_was_decommissioned_stays_so(
+    settings: HubSettings, caller: Any, other: Any, filled: Package, key: Path, tmp_path: Path
+) -> None:
+    caller.post("models/eta/versions/2/decommission", reason="biased")
+    export(settings, tmp_path / "bundle", key)
+    assert take_in(other.settings, tmp_path / "bundle") == (0, {"added": 7})
+    assert other.get("models/eta/versions/2")["decommissioned"]["reason"] == "biased"
+    body = {"model": "eta", "version": "2"}
+    assert other.http.post("/api/v1/placements", json=body).status_code == 409
+
+
 def test_one_model_or_version_may_be_chosen(
     settings: HubSettings, filled: Package, key: Path, tmp_path: Path
 ) -> None:
