@@ -75,7 +75,7 @@ def request(distance: float) -> oip.ModelInferRequest:
 
 
 def check(runtime: Runtime, ask: Callable[[float], float]) -> None:
-    """Ask from many threads while the first run is held: the others share the next, all are right."""
+    """Ask from many threads while the first run is held: the others share the next one."""
     (model,) = runtime.models.values()
     seen = model.engine
     assert isinstance(seen, Seen)
