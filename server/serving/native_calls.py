@@ -121,7 +121,7 @@ class NativeCalls:
         admitted = AdmittedCall("native", request.model_name, request.id)
         with self._admission.admit(caller, admitted):
             admitted.read_ns = time.perf_counter_ns()
-            response = self._handler.infer(request, admitted.read_ns)
+            response = self._handler.infer(request, admitted.read_ns - call.waited_ns)
             admitted.version = response.model_version
             admitted.answered_ns = time.perf_counter_ns()
         return response

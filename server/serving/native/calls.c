@@ -40,6 +40,7 @@ static void leave_connection(struct call *call) {
 
 void queue_append(struct queue *queue, struct call *call) {
     call->state = CALL_WAITING;
+    call->queued = monotonic_nanoseconds();
     call->previous = queue->last;
     call->next = NULL;
     if (queue->last) queue->last->next = call;

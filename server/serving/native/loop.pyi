@@ -37,6 +37,9 @@ class Call:
     @property
     def is_over(self) -> bool:
         """Whether it was answered, or its client has left; such a call does not come again."""
+    @property
+    def waited_ns(self) -> int:
+        """How long ago it, or its present message, was put into the queue for Python's threads."""
     def answer(self, message: bytes) -> None:
         """Answer with a message; raises `RuntimeError` where that was done already."""
     def refuse(self, trailers: Sequence[tuple[bytes, bytes]]) -> None:

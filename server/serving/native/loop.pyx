@@ -35,6 +35,7 @@ cdef extern from "transport.h":
         pass
 
     struct call:
+        uint64_t queued
         loop* loop
         streaming* streaming
         int encoding
@@ -72,6 +73,7 @@ cdef extern from "transport.h":
     void loop_join(loop*, loop*) nogil
     void loop_free(loop*) nogil
     void loop_run(loop*) nogil
+    uint64_t monotonic_nanoseconds() nogil
     void loop_drain(loop*, uint64_t) nogil
     int queue_init(queue*, int) nogil
     void queue_destroy(queue*) nogil
@@ -134,12 +136,18 @@ cdef class Call:
     cdef readonly object position
     cdef readonly bint is_streaming
     cdef public object state
+    cdef uint64_t _queued
     cdef object __weakref__
 
     @property
     def is_over(self):
         """Whether it was answered, or its client has left."""
         return self._call == NULL
+
+    @property
+    def waited_ns(self):
+        """How long ago it was put into the queue."""
+        return monotonic_nanoseconds() - self._queued
 
     def answer(self, const uint8_t[::1] message):
         """Answer with a message."""
@@ -377,6 +385,7 @@ cdef class Loop:
             taken.authorization = bytes_of(&found.authorization)
             taken.certificate_name = bytes_of(&found.certificate)
             taken.position = found.position if found.position >= 0 else None
+        taken._queued = found.queued
         if found.body.size == 0:
             taken.message = None
             return taken

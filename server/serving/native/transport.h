@@ -107,6 +107,7 @@ struct call {
     size_t expected; /* bytes of prefix and message; 0 until they are known */
     size_t held;     /* what it counts for in its connection */
     uint64_t deadline; /* nanoseconds of the monotonic clock; 0: none */
+    uint64_t queued;   /* when it was put into the queue; by the same clock */
     size_t path_size;
     char path[PATH_LIMIT];
     struct buffer authorization; /* the header, as it came */

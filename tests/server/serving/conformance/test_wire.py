@@ -102,8 +102,6 @@ def test_a_deadline_and_a_cancellation_leave_the_others_alone(slow_house: House,
 def test_a_request_that_waits_longer_than_it_wants_to_is_refused(
     slow_house: House, door: str
 ) -> None:
-    if door == "native":
-        pytest.skip("the native door does not measure how long a request waited for a thread")
     threads = slow_house.settings.threads
     slow = message_of(eta(model="slow"), raw=True)
     late = message_of(eta(model="slow", parameters={"timeout": 1000}), raw=True)
