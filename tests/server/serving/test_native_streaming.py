@@ -30,6 +30,8 @@ LIMITS = {
     "connections": 50,
     "header_seconds": 1.0,
     "idle_seconds": 2.0,
+    "keepalive_seconds": 0.0,
+    "connection_age_seconds": 0.0,
 }
 
 
