@@ -7,6 +7,7 @@ somebody else than the publisher: as a record here, or as a DSSE attestation, si
 the hub trusts as an approver's, whose predicate names the environment.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -181,6 +182,20 @@ def listing(connection: Connection, model: str, version: str) -> list[dict[str, 
         .order_by(_APPROVAL.id.desc())
     )
     return [dict(row) for row in rows.mappings()]
+
+
+def of_model(connection: Connection, model: str) -> dict[str, list[str]]:
+    """Return the environments for which each version of a model is approved now."""
+    rows = connection.execute(
+        select(_APPROVAL.version, _APPROVAL.environment)
+        .where(_APPROVAL.model == model, _APPROVAL.withdrawn_at.is_(None))
+        .distinct()
+        .order_by(_APPROVAL.version, _APPROVAL.environment)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for version, environment in rows:
+        found[version].append(environment)
+    return found
 
 
 def _packages(connection: Connection, model: str, version: str) -> list[Row[*tuple[Any, ...]]]:

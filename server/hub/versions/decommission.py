@@ -44,6 +44,12 @@ def find(connection: Connection, model: str, version: str) -> dict[str, Any] | N
     return dict(row) if row is not None else None
 
 
+def of_model(connection: Connection, model: str) -> dict[str, dict[str, Any]]:
+    """Return what `find` does for each version of a model that was decommissioned."""
+    rows = connection.execute(select(schema.decommission).where(_DECOMMISSION.model == model))
+    return {row["version"]: dict(row) for row in rows.mappings()}
+
+
 def decommission(
     change: Change, model: str, version: str, reason: str, *, force: bool = False
 ) -> list[str]:

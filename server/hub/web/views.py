@@ -16,7 +16,7 @@ from gnomon.server.hub.rollout import rollout_listing
 from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.clock import now_ms
-from gnomon.server.hub.versions import catalogue
+from gnomon.server.hub.versions import approvals, catalogue, decommission
 from gnomon.server.hub.web.figures import drift_charts, error_chart
 from gnomon.server.hub.webhooks import targets
 
@@ -55,6 +55,8 @@ def model_page(connection: Connection, name: str) -> dict[str, Any]:
     return {
         "model": _model_row(connection, known[0]),
         "versions": catalogue.versions(connection, name),
+        "approved": approvals.of_model(connection, name),
+        "decommissioned": decommission.of_model(connection, name),
         "placements": desired.placements(connection, name),
         "figures": _figures(connection, name, None),
         "alerts": alerts.find(connection, model=name, limit=100),

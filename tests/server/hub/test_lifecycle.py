@@ -48,6 +48,7 @@ def test_a_risky_version_needs_an_approval_in_production(caller: Any, risky: Pac
     (given, _) = command(caller, "registry", "approve", "eta@1", "--reason", "looked at it")
     assert (given["approver"], given["digest"]) == ("local", risky.digest)
     assert caller.post("placements", **place)["changed"]
+    assert "approved for production, staging" in caller.http.get("/models/eta").text
     command(caller, "registry", "withdraw", "eta@1")
     assert caller.get("models")[0]["in_service"] == "1"
     assert [bool(one["withdrawn_at"]) for one in caller.get(f"{VERSION}/approvals")] == [
@@ -154,5 +155,7 @@ def test_a_decommissioned_version_is_read_and_not_rolled_out(
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
     forced = caller.post("models/eta/versions/2/decommission", force=True, reason="leaks")
     assert forced["uses"] == ["placed in production"]
+    page = caller.http.get("/models/eta").text
+    assert 'title="biased">decommissioned<' in page
     record = caller.get("audit", limit=1)[0]
     assert (record["action"], record["detail"]["forced"]) == ("decommission", True)
