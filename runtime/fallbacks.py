@@ -12,6 +12,7 @@ import msgspec
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.manifest import Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,14 @@ Fallback = PackageFallback | RuleFallback | ConstantFallback
 def digests_of(chain: Iterable[Fallback]) -> list[str]:
     """Return the packages of a chain."""
     return [one.digest for one in chain if isinstance(one, PackageFallback)]
+
+
+def declared(deployment: Deployment) -> tuple[Fallback, ...]:
+    """Return the chain that a package brings along for itself."""
+    return tuple(
+        RuleFallback(one.rule) if one.rule else ConstantFallback(one.constant or {})
+        for one in deployment.fallback or ()
+    )
 
 
 def from_route(message: hub_pb2.Route) -> tuple[Fallback, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gnomon.runtime import routes
 from gnomon.runtime.errors import UnknownModel
+from gnomon.runtime.fallbacks import declared
 from gnomon.runtime.manifest import Batching
 from gnomon.runtime.model import Model
 from gnomon.runtime.recorder import Recorder
@@ -88,7 +89,8 @@ def make_ready(
     def lane(digest: str) -> Lane:
         model = models[digest]
         series = recorder.series(model.package, route.name)
-        return Lane(route, model, series, bind(route.fallbacks, model, models), shadows)
+        chain = (*route.fallbacks, *declared(model.deployment))
+        return Lane(route, model, series, bind(chain, model, models), shadows)
 
     lanes = {digest: lane(digest) for digest, _ in route.targets}
     named = [lanes[target.digest] for target in route.targets if target.weight]

@@ -83,6 +83,21 @@ class Batching(_Record, frozen=True, kw_only=True):
             )
 
 
+class DeclaredFallback(_Record, frozen=True, kw_only=True):
+    """What may answer where the model fails: an expression over the inputs, or a value, by output.
+
+    One of the two is set.
+    """
+
+    rule: dict[str, str] | UnsetType = UNSET
+    constant: dict[str, Any] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse none and both."""
+        if (self.rule is UNSET) == (self.constant is UNSET):
+            raise ValueError("a fallback should have either a rule or a constant")
+
+
 class Deployment(_Record, frozen=True, kw_only=True):
     """Settings of the package in service.
 
@@ -95,6 +110,8 @@ class Deployment(_Record, frozen=True, kw_only=True):
     warm_up_runs: int = 3
     batching: Batching | UnsetType = UNSET
     instances: int | UnsetType = UNSET
+    #: Behind those of the route, in this order.
+    fallback: tuple[DeclaredFallback, ...] | UnsetType = UNSET
     #: Of 1,000 requests, how many may be written down with inputs and outputs.
     transcript_permille: int | UnsetType = UNSET
 

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 import psutil
 
 from gnomon.runtime import worth
-from gnomon.runtime.errors import MemoryExceeded, UnknownModel
+from gnomon.runtime.errors import (
+    ConfigurationError,
+    MemoryExceeded,
+    PackageError,
+    UnknownModel,
+)
+from gnomon.runtime.fallbacks import declared
 from gnomon.runtime.manifest import Deployment
 from gnomon.runtime.model import Model
 from gnomon.runtime.package import FORMATS_THAT_RUN_CODE, Package
+from gnomon.runtime.standing_in import bind
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -54,6 +61,7 @@ class ModelStore:
         before = _resident_bytes(package)
         model = Model(package, deployment)
         try:
+            _check_declared(model)
             model.warm_up()
             worth.decide(model)
             if check_golden:
@@ -133,6 +141,14 @@ class ModelStore:
                     }
                 ],
             )
+
+
+def _check_declared(model: Model) -> None:
+    """Raise PackageError where the fallbacks that a package brings along do not fit itself."""
+    try:
+        bind(declared(model.deployment), model, {})
+    except ConfigurationError as error:
+        raise PackageError(str(error)) from error
 
 
 def _expected(package: Package) -> int:

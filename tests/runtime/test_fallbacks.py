@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gnomon.runtime.errors import ConfigurationError, InvalidOutput, UnknownModel
+from gnomon.runtime.errors import ConfigurationError, InvalidOutput, PackageError, UnknownModel
 from gnomon.runtime.fallbacks import ConstantFallback, PackageFallback, RuleFallback
 from gnomon.runtime.package import Package
 from gnomon.runtime.prediction import Prediction
@@ -151,3 +151,33 @@ def test_versions_are_asked_for_by_name(
     assert runtime.predict_columns("eta", columns, version="0").version == "0"
     with pytest.raises(UnknownModel, match="no version '7' in service; there are"):
         runtime.predict("eta", row, version="7")
+
+
+def test_a_package_brings_its_own_fallbacks_behind_those_of_the_route(
+    runtime: Runtime, write: Callable[..., Package]
+) -> None:
+    chain = [{"rule": {"air_time": "distance / 10 - wind"}}, {"constant": {"air_time": 7.0}}]
+    package = write("own", deployment={"fallback": chain})
+    serve(runtime, package)
+    assert told(runtime.predict("eta", TOO_FAR)) == ("eta", "1", "rule")
+    unknown = TOO_FAR | {"wind": None}
+    assert runtime.predict("eta", unknown).outputs == {"air_time": 7.0}
+    serve(runtime, package, CONSTANT)
+    assert runtime.predict("eta", TOO_FAR).outputs == {"air_time": 120.0}
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"rule": {"air_time": "height"}}, "the rule behind eta@1: .* unknown field 'height'"),
+        ({"constant": {"air_time": -1}}, "the constant behind eta@1 breaks the contract"),
+        ({}, "either a rule or a constant"),
+        ({"rule": {"air_time": "1 * wind"}, "constant": {}}, "either a rule or a constant"),
+    ],
+)
+def test_a_package_whose_own_fallback_does_not_fit_it_is_refused(
+    runtime: Runtime, write: Callable[..., Package], declared: Any, message: str
+) -> None:
+    with pytest.raises(PackageError, match=message):
+        runtime.load(write("own", deployment={"fallback": [declared]}))
+    assert not runtime.models
