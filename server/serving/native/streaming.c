@@ -62,7 +62,14 @@ static int claim(struct call *call) {
     return is_mine;
 }
 
-static int has_refill(struct call *call);
+/* Whether no more is taken or sent. */
+static int is_closed(struct call *call) {
+    lock(call);
+    int is_claimed = call->streaming->is_claimed;
+    unlock(call);
+    return is_claimed;
+}
+
 static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size_t room,
                          uint32_t *flags, h2_source *source, void *user);
 
@@ -164,7 +171,7 @@ static void next(struct call *call) {
     if (take_message(call)) {
         call->connection->completed++;
         queue_put(call);
-    } else if (!own->has_ended || own->is_claimed) {
+    } else if (!own->has_ended || is_closed(call)) {
         open_window(call);
     } else if (own->inbox.size > own->taken) {
         streaming_refuse(call, STATUS_INVALID_ARGUMENT, "the request ends within a message");
@@ -187,7 +194,7 @@ void streaming_data(struct call *call, const uint8_t *data, size_t size) {
     struct streaming *own = call->streaming;
     struct limits *limits = &call->loop->limits;
     own->unopened += size;
-    if (own->is_claimed) {
+    if (is_closed(call)) {
         open_window(call);
         return;
     }
@@ -309,10 +316,12 @@ void streaming_free(struct call *call) {
     call->streaming = NULL;
 }
 
-int streaming_is_arriving(const struct call *call) {
+int streaming_is_arriving(struct call *call) {
     const struct streaming *own = call->streaming;
-    return call->state == CALL_RECEIVING && own->inbox.size > own->taken &&
-           own->unsent <= UNSENT_BYTES;
+    lock(call);
+    int is_wanted = call->state == CALL_RECEIVING && own->unsent <= UNSENT_BYTES;
+    unlock(call);
+    return is_wanted && own->inbox.size > own->taken;
 }
 
 int streaming_is_unread(const struct call *call) {
@@ -346,10 +355,7 @@ enum sent streaming_send(struct call *call, const uint8_t *message, size_t size)
 }
 
 int streaming_is_over(struct call *call) {
-    lock(call);
-    int is_over = call->streaming->is_claimed;
-    unlock(call);
-    return is_over;
+    return is_closed(call);
 }
 
 /* With the lock held. */

@@ -295,7 +295,7 @@ void streaming_attend(struct call *call); /* Python has news */
 void streaming_end(struct call *call);    /* its stream has ended */
 void streaming_free(struct call *call);
 /* What the client owes: nothing, or the rest of a message, or to read. */
-int streaming_is_arriving(const struct call *call);
+int streaming_is_arriving(struct call *call);
 int streaming_is_unread(const struct call *call);
 
 /* streaming.c: for Python's threads. */

@@ -16,6 +16,11 @@ static const uint8_t ANSWER[] = {0, 0, 0, 0, 3, 'y', 'e', 's'};
 static struct queue queue;
 static unsigned long answers, refusals, messages;
 
+/* Of both threads that answer. */
+static void count(unsigned long *number) {
+    __atomic_fetch_add(number, 1, __ATOMIC_RELAXED);
+}
+
 /* What C answers by itself: by the first byte, anything may be the verdict. */
 static enum verdict answer(void *context, struct exchange *exchange) {
     (void)context;
@@ -32,7 +37,7 @@ static enum verdict answer(void *context, struct exchange *exchange) {
 }
 
 static void turn_streaming(struct call *call) {
-    messages++;
+    count(&messages);
     if (streaming_is_over(call)) {
         streaming_leave(call, 0);
     } else if (call->body.size && streaming_send(call, ANSWER + 5, 3) == SENT) {
@@ -54,11 +59,11 @@ static void *work(void *unused) {
         }
         if (call->body.size % 2) {
             call_add_trailer(call, "grpc-status", 11, "3", 1);
-            refusals++;
+            count(&refusals);
         } else {
             call->response.size = 0;
             buffer_append(&call->response, ANSWER, sizeof ANSWER);
-            answers++;
+            count(&answers);
         }
         queue_give_back(call);
     }
@@ -145,14 +150,14 @@ static struct loop *open_loop(struct sockaddr_in *address) {
     return loop_new(listener, &limits, &queue, "/fuzz/Stream\0", answer, NULL);
 }
 
-int main(int count, char **arguments) {
+int main(int given, char **arguments) {
     static struct bytes bytes;
     struct sockaddr_in address;
     pthread_t server, workers[2];
     unsigned long turns = 0;
-    if (count < 4) return 2;
+    if (given < 4) return 2;
     chance_state = strtoull(arguments[2], NULL, 10) | 1;
-    for (int index = 3; index < count; index++) read_seed(arguments[index]);
+    for (int index = 3; index < given; index++) read_seed(arguments[index]);
     struct loop *loop = open_loop(&address);
     if (!loop) fail("no loop");
     pthread_create(&server, NULL, serve, loop);
