@@ -9,11 +9,11 @@ from onnx import TensorProto, helper, numpy_helper
 from gnomon.runtime.manifest import Deployment
 from gnomon.runtime.package import Package
 
-SIZE, TIMES = 900, 12
+SIZE, TIMES = 700, 6
 
 
 def slow_model() -> bytes:
-    """0 for every row, after 17 billion multiplications."""
+    """0 for every row, after two billion multiplications."""
     chain = [
         helper.make_node("MatMul", [f"m{number}", "m0"], [f"m{number + 1}"])
         for number in range(TIMES)
