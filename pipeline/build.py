@@ -35,6 +35,7 @@ _RUN_BY = {
     "onnx": ("numpy", "onnxruntime"),
     "tflite": ("ai-edge-litert", "numpy"),
     "sklearn": ("joblib", "numpy", "scikit-learn", "scipy", "threadpoolctl"),
+    "skops": ("joblib", "numpy", "scikit-learn", "scipy", "skops", "threadpoolctl"),
 }
 
 

@@ -19,7 +19,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.package import Package
 from gnomon.runtime.signing import Signer
 
-__all__ = ["Source", "import_model", "read_source"]
+__all__ = ["Source", "import_model", "mlflow_file", "read_source"]
 
 NOTE = (
     "Imported without data: the contract comes from the shapes and types of the model's tensors "
@@ -103,26 +103,41 @@ def import_model(
     )
 
 
-def _read_mlflow(folder: Path) -> Source:
+def mlflow_file(folder: Path, flavour: str, key: str, usual: str) -> Path:
+    """Return the file of one flavour in the folder of an MLflow model.
+
+    Raises:
+        ConfigurationError: the folder is no such model, has not the flavour, or names a file that
+            lies elsewhere.
+    """
+    flavours = _read_mlmodel(folder).get("flavors") or {}
+    if flavour not in flavours:
+        raise ConfigurationError(
+            f"{folder} holds the flavours {', '.join(flavours) or 'none'}, not {flavour}; onnx can "
+            "be imported, and with --unpickle sklearn: the others are code, which an import does "
+            "not run"
+        )
+    file = str(flavours[flavour].get(key, usual))
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ConfigurationError(f"{folder / _MLFLOW_FILE}: {file!r} lies outside of the folder")
+    return path
+
+
+def _read_mlmodel(folder: Path) -> dict[str, Any]:
     try:
         text = (folder / _MLFLOW_FILE).read_bytes()
-        document = msgspec.yaml.decode(text, type=dict[str, Any])
+        return msgspec.yaml.decode(text, type=dict[str, Any])
     except (OSError, ImportError, msgspec.DecodeError) as error:
         raise ConfigurationError(
             f"{folder / _MLFLOW_FILE}, which makes a folder an MLflow model, cannot be read: "
             f"{error}"
         ) from error
-    flavors = document.get("flavors") or {}
-    if "onnx" not in flavors:
-        raise ConfigurationError(
-            f"{folder} holds the flavours {', '.join(flavors) or 'none'}; only onnx can be "
-            "imported: the others are code, which an import does not run"
-        )
-    file = str(flavors["onnx"].get("data", "model.onnx"))
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise ConfigurationError(f"{folder / _MLFLOW_FILE}: {file!r} lies outside of the folder")
-    return replace(read_source(path), columns=_mlflow_columns(document))
+
+
+def _read_mlflow(folder: Path) -> Source:
+    path = mlflow_file(folder, "onnx", "data", "model.onnx")
+    return replace(read_source(path), columns=_mlflow_columns(_read_mlmodel(folder)))
 
 
 def _mlflow_columns(document: dict[str, Any]) -> tuple[str, ...]:

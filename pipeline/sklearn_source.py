@@ -11,7 +11,7 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import is_classifier
 
-from gnomon.pipeline.importing import Source
+from gnomon.pipeline.importing import Source, mlflow_file
 from gnomon.pipeline.onnx_export import INPUT, TOLERANCE, check_parity, export_onnx
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.probe import answer
@@ -26,9 +26,13 @@ _CHECKED_ROWS = 200
 def unpickle(path: Path) -> Any:
     """Load an estimator that joblib or pickle wrote. This runs whatever code the file holds.
 
+    `path` is the file, or the folder of an MLflow model with the flavour `sklearn`.
+
     Raises:
         ConfigurationError: it cannot be loaded.
     """
+    if path.is_dir():
+        path = mlflow_file(path, "sklearn", "pickled_model", "model.pkl")
     try:
         return joblib.load(path)
     except Exception as error:

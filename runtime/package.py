@@ -18,8 +18,9 @@ from gnomon.runtime.manifest import FileEntry, Manifest, decode_manifest
 from gnomon.runtime.profile import UNUSABLE, Profile, decode_profile
 from gnomon.runtime.signing import TrustStore
 
-#: Formats whose model file runs code of its own; never without a trusted signature.
-FORMATS_THAT_RUN_CODE = frozenset({"sklearn"})
+#: Formats whose model file runs code of its own, or calls what it names; never without a trusted
+#: signature.
+FORMATS_THAT_RUN_CODE = frozenset({"sklearn", "skops"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ _ENGINES = {
     "onnx": ("onnxruntime", "gnomon.runtime.engines.onnx"),
     "tflite": ("ai_edge_litert", "gnomon.runtime.engines.tflite"),
     "sklearn": ("sklearn", "gnomon.runtime.engines.sklearn"),
+    "skops": ("skops", "gnomon.runtime.engines.sklearn"),
 }
 
 

@@ -12,7 +12,7 @@ import pickletools
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["ForbiddenName", "ModelUnpickler", "scan"]
+__all__ = ["ForbiddenName", "ModelUnpickler", "is_part", "scan"]
 
 #: Module → names that rebuild arrays, numbers and random states; `*` is every class in it.
 _ALLOWED: dict[str, frozenset[str]] = {
@@ -90,11 +90,16 @@ class ModelUnpickler(pickle.Unpickler):
         from sklearn.base import BaseEstimator
 
         is_class = isinstance(found, type)
-        if is_class and (issubclass(found, BaseEstimator) or module.startswith(_PARTS)):
+        if is_part(module, found) or (is_class and issubclass(found, BaseEstimator)):
             return found
         if not is_class and name.startswith(_CYTHON) and module.startswith(_PARTS):
             return found
         raise ForbiddenName(module, name)
+
+
+def is_part(module: str, found: Any) -> bool:
+    """Whether something of scikit-learn's is a class that its estimators are made of."""
+    return isinstance(found, type) and module.startswith(_PARTS)
 
 
 def _is_plausible(module: str, name: str) -> bool:

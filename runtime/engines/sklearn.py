@@ -1,9 +1,10 @@
-"""The `sklearn` engine: a pickled scikit-learn estimator, in a process of its own.
+"""The engines `sklearn` and `skops`: a scikit-learn estimator, in a process of its own.
 
 Reading a pickle runs it. So such a package is never opened without a trusted signature, runs only
 with the very versions of the libraries that it was built with, may name nothing but what a model is
 made of, and is read by another process than the one that serves. Where ONNX can say the same, it is
-faster by far: each call here goes through a pipe.
+faster by far: each call here goes through a pipe. A file of skops names types instead of programs,
+and is read only where all of them are trusted; all else holds for it as well.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.packing import Packing
-from gnomon.runtime.engines import pickle_policy
+from gnomon.runtime.engines import pickle_policy, skops_policy
 from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.engines.sklearn_worker import (
     Answers,
@@ -51,17 +52,21 @@ def load(model: bytes, manifest: Manifest) -> "SklearnEngine":
     """
     if different := other_versions(manifest.dependencies):
         raise EngineError(
-            f"{manifest.reference}: a pickle runs only with the libraries that it was built with: "
-            f"{'; '.join(different)}"
+            f"{manifest.reference}: an estimator runs only with the libraries that it was built "
+            f"with: {'; '.join(different)}"
         )
     if unknown := [name for name in manifest.output_tensors if name not in METHODS]:
         raise EngineError(
             f"{manifest.reference}: an estimator gives {', '.join(METHODS)}, not {unknown[0]!r}"
         )
+    kind = "skops file" if manifest.format == "skops" else "pickle"
     try:
-        pickle_policy.scan(model)
-    except UnpicklingError as error:
-        raise EngineError(f"{manifest.reference}: the pickle is refused: {error}") from error
+        if manifest.format == "skops":
+            skops_policy.scan(model)
+        else:
+            pickle_policy.scan(model)
+    except (UnpicklingError, ValueError) as error:
+        raise EngineError(f"{manifest.reference}: the {kind} is refused: {error}") from error
     return SklearnEngine(model, manifest)
 
 
@@ -70,6 +75,7 @@ class SklearnEngine:
 
     def __init__(self, model: bytes, manifest: Manifest) -> None:
         self._reference = manifest.reference
+        self._format = manifest.format
         self._outputs = manifest.output_tensors
         self._model = model
         self._lock = threading.Lock()
@@ -116,12 +122,12 @@ class SklearnEngine:
             env={},
         )
         self._process = process
-        frames = [msgspec.msgpack.encode(self._outputs), self._model]
+        frames = [msgspec.msgpack.encode((self._format, self._outputs)), self._model]
         answer = self._ask(process, frames, _LOAD_SECONDS)
         if not isinstance(answer, Loaded):
             self._end()
             told = answer.message if isinstance(answer, Failure) else "no answer"
-            raise EngineError(f"{self._reference}: the pickle cannot be loaded: {told}")
+            raise EngineError(f"{self._reference}: the estimator cannot be loaded: {told}")
         return process
 
     def _ask(

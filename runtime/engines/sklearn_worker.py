@@ -1,4 +1,4 @@
-"""The process in which a pickled model runs: it reads frames, predicts, writes frames.
+"""The process in which an estimator runs: it reads frames, predicts, writes frames.
 
 A frame is its length in four bytes and a MessagePack message. The process can put no
 byte into a file: what a model's code tries, it tries here.
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.runtime.engines import skops_policy
 from gnomon.runtime.engines.pickle_policy import ModelUnpickler
 
 __all__ = ["Array", "Failure", "Loaded", "main", "pack", "read_frame", "unpack", "write_frame"]
@@ -69,7 +70,7 @@ def read_frame(stream: BinaryIO) -> bytes:
 
 
 def main() -> None:
-    """Load the model of the first two frames (its outputs, its pickle), then answer until the end.
+    """Load the model of the first two frames (what it is, the file), then answer until the end.
 
     Outputs are called by the estimator's methods: `predict`, `predict_proba`, `decision_function`.
     """
@@ -77,11 +78,14 @@ def main() -> None:
     # What the model prints is no answer.
     os.dup2(2, 1)
     questions = sys.stdin.buffer
-    methods = msgspec.msgpack.decode(read_frame(questions), type=tuple[str, ...])
-    pickled = read_frame(questions)
+    format, methods = msgspec.msgpack.decode(
+        read_frame(questions), type=tuple[str, tuple[str, ...]]
+    )
+    data = read_frame(questions)
     try:
+        load = skops_policy.reader() if format == "skops" else _unpickle
         _forbid()
-        model = ModelUnpickler(io.BytesIO(pickled)).load()
+        model = load(data)
         functions = [getattr(model, method) for method in methods]
     except Exception as error:
         write_frame(answers, msgspec.msgpack.encode(Failure(f"{type(error).__name__}: {error}")))
@@ -89,6 +93,10 @@ def main() -> None:
     write_frame(answers, msgspec.msgpack.encode(Loaded()))
     while question := read_frame(questions):
         write_frame(answers, msgspec.msgpack.encode(_answer(functions, question)))
+
+
+def _unpickle(data: bytes) -> Any:
+    return ModelUnpickler(io.BytesIO(data)).load()
 
 
 def _answer(functions: list[Any], question: bytes) -> Answers | Failure:

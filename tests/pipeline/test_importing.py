@@ -128,7 +128,7 @@ def test_an_mlflow_folder_names_its_columns(tmp_path):
     with pytest.raises(ConfigurationError, match="lies outside of the folder"):
         read_source(folder)
     (folder / "MLmodel").write_text("flavors:\n  sklearn: {pickled_model: model.pkl}\n")
-    with pytest.raises(ConfigurationError, match="the flavours sklearn; only onnx"):
+    with pytest.raises(ConfigurationError, match="the flavours sklearn, not onnx"):
         read_source(folder)
     (folder / "MLmodel").write_text("!!python/object/apply:os.system ['true']")
     with pytest.raises(ConfigurationError, match="cannot be read"):
@@ -174,3 +174,19 @@ def test_a_pickle_is_not_read_unless_that_is_asked_for(tmp_path, frame):
     path.write_bytes(b"nothing")
     with pytest.raises(ConfigurationError, match="cannot be loaded"):
         unpickle(path)
+
+
+def test_an_mlflow_folder_with_an_estimator_is_read_only_where_that_is_asked_for(tmp_path, frame):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    fitted = make_pipeline(StandardScaler(), Ridge()).fit(frame, frame.a)
+    (folder / "model.pkl").write_bytes(pickle.dumps(fitted))
+    (folder / "MLmodel").write_text("flavors:\n  sklearn: {pickled_model: model.pkl}\n")
+    with pytest.raises(ConfigurationError, match="not onnx"):
+        read_source(folder)
+    package = bring(tmp_path, from_estimator(unpickle(folder)))
+    expected = fitted.predict(pd.DataFrame({"a": [1.0], "b": [2.0]}))[0]
+    assert predict(package, {"a": 1.0, "b": 2.0})["variable"] == pytest.approx(expected, rel=1e-4)
+    (folder / "MLmodel").write_text("flavors:\n  sklearn: {pickled_model: ../../x.pkl}\n")
+    with pytest.raises(ConfigurationError, match="lies outside of the folder"):
+        unpickle(folder)

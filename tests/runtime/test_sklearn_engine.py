@@ -212,24 +212,22 @@ def test_arrays_cross_as_they_are() -> None:
         sklearn_worker.unpack(sklearn_worker.Array("|O", (1,), bytes(8)))
 
 
-def test_a_package_of_a_pickle_is_built_opened_and_tried_only_with_trust(tmp_path: Path) -> None:
+def build(folder: Path, content: bytes, format: str, estimator: Any) -> tuple[Package, TrustStore]:
+    """Build a package of an estimator over three numbers, and trust who signed it."""
     table = pa.table({name: ROWS[:, number] for number, name in enumerate("abc")})
     data = Dataset(table, "memory:")
     contract = Contract(derive_fields(data, ["a", "b", "c"]))
-    features = tuple(map(Feature, "abc"))
-    estimator = Ridge().fit(ROWS, ROWS[:, 1])
     model = ModelFile(
-        format="sklearn",
-        content=pickle.dumps(estimator),
-        packing=Packing(contract, [Tensor("rows", "FP32", features)]),
+        format=format,
+        content=content,
+        packing=Packing(contract, [Tensor("rows", "FP32", tuple(map(Feature, "abc")))]),
         output_tensors=("predict",),
     )
     outputs = (Field(name="y", kind=Kind.FLOAT64),)
     profile = build_profile(data, contract.fields, outputs, {"y": estimator.predict(ROWS)})
     signer = Signer.generate()
-    trust = TrustStore([signer.public_key])
     package = build_package(
-        tmp_path / "package",
+        folder / "package",
         "eta",
         "1",
         model=model,
@@ -238,6 +236,12 @@ def test_a_package_of_a_pickle_is_built_opened_and_tried_only_with_trust(tmp_pat
         reproducibility=manifest().reproducibility,
         signer=signer,
     )
+    return package, TrustStore([signer.public_key])
+
+
+def test_a_package_of_a_pickle_is_built_opened_and_tried_only_with_trust(tmp_path: Path) -> None:
+    estimator = Ridge().fit(ROWS, ROWS[:, 1])
+    package, trust = build(tmp_path, pickle.dumps(estimator), "sklearn", estimator)
     assert {one.name for one in package.manifest.dependencies} >= {"scikit-learn", "numpy"}
     with pytest.raises(UntrustedPackage, match="runs code"):
         Package.open(package.path, None)
