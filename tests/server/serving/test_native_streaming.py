@@ -32,6 +32,8 @@ LIMITS = {
     "idle_seconds": 2.0,
     "keepalive_seconds": 0.0,
     "connection_age_seconds": 0.0,
+    "keepalive_seconds": 0.0,
+    "connection_age_seconds": 0.0,
 }
 
 
