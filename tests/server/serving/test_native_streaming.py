@@ -32,8 +32,6 @@ LIMITS = {
     "idle_seconds": 2.0,
     "keepalive_seconds": 0.0,
     "connection_age_seconds": 0.0,
-    "keepalive_seconds": 0.0,
-    "connection_age_seconds": 0.0,
 }
 
 
