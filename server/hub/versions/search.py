@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, Connection, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
 
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.manifest import Manifest
@@ -83,9 +83,11 @@ def search(connection: Connection, wanted: Search) -> dict[str, Any]:
     conditions = _conditions(wanted)
     if wanted.cursor is not None:
         conditions.append(tuple_(_VERSION.published_at, _VERSION.digest) < _parse(wanted.cursor))
+    found = select(*_SHOWN)
+    if wanted.alias is not None:
+        found = _called(found, wanted.alias)
     rows = connection.execute(
-        select(*_SHOWN)
-        .where(*conditions)
+        found.where(*conditions)
         .order_by(_VERSION.published_at.desc(), _VERSION.digest.desc())
         .limit(wanted.limit + 1)
     ).all()
@@ -121,24 +123,29 @@ def _conditions(wanted: Search) -> list[ColumnElement[bool]]:
         conditions.append(_VERSION.published_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(_VERSION.published_at < wanted.until)
-    if wanted.alias is not None:
-        conditions.append(_is_called(wanted.alias))
     if wanted.tag is not None:
-        conditions.append(_is_tagged(wanted.tag))
+        conditions.append(tuple_(_VERSION.name, _VERSION.version).in_(_tagged(wanted.tag)))
     return conditions
 
 
-def _is_called(alias: str) -> ColumnElement[bool]:
-    return tuple_(_VERSION.name, _VERSION.version).in_(aliases.called(alias))
+def _called(packages: Select[Any], alias: str) -> Select[Any]:
+    """Return the packages that an alias stands for.
+
+    Which they are is worked out first: PostgreSQL cannot tell how few there are, and would ask for
+    each of all packages whether it is one of them.
+    """
+    named = aliases.called(alias).distinct().cte("called")
+    found = named.prefix_with("MATERIALIZED", dialect="postgresql")
+    return packages.join(
+        found, (_VERSION.name == found.c.model) & (_VERSION.version == found.c.version)
+    )
 
 
-def _is_tagged(tag: str) -> ColumnElement[bool]:
+def _tagged(tag: str) -> Select[Any]:
     key, separator, value = tag.partition("=")
     columns = schema.tag.c
     tagged = select(columns.model, columns.version).where(columns.key == key)
-    if separator:
-        tagged = tagged.where(columns.value == value)
-    return tuple_(_VERSION.name, _VERSION.version).in_(tagged)
+    return tagged.where(columns.value == value) if separator else tagged
 
 
 def _parse(cursor: str) -> tuple[int, str]:
