@@ -36,6 +36,9 @@ __all__ = ["Build", "Observer", "Pipeline", "RefusedBuild", "Rules", "StepChange
 
 _SCHEME = 1
 
+#: Those for which a hub asks for no approval either, unless it is told otherwise.
+_HARMLESS_TIERS = ("", "minimal", "low", "limited", "medium")
+
 
 class RefusedBuild(ConfigurationError):
     """The rules of the build's risk tier do not let it run as it is."""
@@ -52,8 +55,9 @@ class Rules:
 
     @classmethod
     def of_tier(cls, risk_tier: str) -> "Rules":
-        """Return what a risk tier asks for."""
-        return cls(clean_code=True, fingerprints=True) if risk_tier == "high" else cls()
+        """Return what a risk tier asks for: all of it, unless it is said to be harmless."""
+        is_strict = risk_tier not in _HARMLESS_TIERS
+        return cls(clean_code=is_strict, fingerprints=is_strict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -201,6 +201,13 @@ def test_an_unknown_parameter_is_named(tmp_path: Path) -> None:
         run(tmp_path, parameters={"slop": 2})
 
 
+@pytest.mark.parametrize(
+    ("tier", "is_strict"), [("", False), ("medium", False), ("high", True), ("critical", True)]
+)
+def test_only_what_is_said_to_be_harmless_is_free(tier: str, is_strict: bool) -> None:
+    assert Rules.of_tier(tier) == Rules(clean_code=is_strict, fingerprints=is_strict)
+
+
 class TestFunctions:
     """A build in Python: a function that calls `step`."""
 
