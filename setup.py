@@ -11,7 +11,10 @@ DEBUG = os.environ.get("GNOMON_DEBUG") == "1"
 #: C sources that belong to an extension, by its file; their headers lie beside them.
 C_SOURCES = {
     "serving/native/lane.pyx": ("message.c", "answer.c"),
-    "serving/native/table.pyx": ("message.c",),
+    "serving/native/passes.pyx": ("blake2b.c",),
+    "serving/native/route.pyx": ("blake2b.c",),
+    "serving/native/shadow_queue.pyx": ("shadow_calls.c",),
+    "serving/native/table.pyx": ("message.c", "refusal.c"),
     "serving/native/loop.pyx": (
         "h2_library.c",
         "tls_library.c",

@@ -23,7 +23,8 @@ from gnomon.bench.serving_servers import OURS, start
 from gnomon.runtime.package import Package
 from gnomon.runtime.routes import single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.native.eligible import native_lanes
+from gnomon.server.serving.clients import Clients
+from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.table import Table
 
 __all__ = ["main", "run"]
@@ -163,7 +164,7 @@ def _stages(package: Package, request: bytes) -> list[Result]:
 
 def _stage_round(runtime: Runtime, request: bytes) -> Stages:
     table = Table(1.0)
-    runtime.watch(follow := lambda served: table.publish(native_lanes(served)))
+    runtime.watch(follow := lambda served: table.publish(native_routes(served, Clients())))
     for _ in range(CALLS):
         if table.try_message(request) is None:
             raise RuntimeError("the request went to Python")

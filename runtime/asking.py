@@ -194,6 +194,12 @@ def shadow_row(
         model.give_back(work)
 
 
+def shadow_columns(lane: Lane, columns: Mapping[str, Any], moment: float, request_id: str) -> None:
+    """Ask those of the lane's shadows that a request is chosen for, at once."""
+    for digest in routes.choose_shadows(lane.route, request_id):
+        _shadow_columns(columns, moment, request_id, *lane.shadows[digest])
+
+
 def _shadow_columns(
     columns: Mapping[str, Any], moment: float, request_id: str, model: Model, series: Series
 ) -> None:

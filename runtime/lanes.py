@@ -51,11 +51,14 @@ class Served:
         """Return how many runs of the engine can be under way at once."""
         return max(lane.model.instances for lane in self.lanes.values())
 
-    def lane(self, key: str | None, version: str = "") -> Lane | None:
-        """Return the lane that a call takes; None where it asks for a version that is not here."""
+    def lane(self, key: str | None, version: str = "", drawn: int | None = None) -> Lane | None:
+        """Return the lane that a call takes; None where it asks for a version that is not here.
+
+        `drawn` is where chance has put the call already, in [0, 1000).
+        """
         if version:
             return self.versions.get(version)
-        return self.only or self.lanes[routes.choose(self.route, key)]
+        return self.only or self.lanes[routes.choose(self.route, key, drawn)]
 
 
 def make_ready(
@@ -103,8 +106,10 @@ def make_ready(
     return Served(route, lanes, only, versions, is_written_down)
 
 
-def lane_of(served: Mapping[str, Served], route: str, key: str | None, version: str) -> Lane:
-    """Return the lane that a call on a route takes.
+def lane_of(
+    served: Mapping[str, Served], route: str, key: str | None, version: str, drawn: int | None
+) -> Lane:
+    """Return the lane that a call on a route takes; arguments as `Served.lane`.
 
     Raises:
         UnknownModel: there is no such route, or it has no such version.
@@ -115,7 +120,7 @@ def lane_of(served: Mapping[str, Served], route: str, key: str | None, version: 
             f"no route is named {str(route)[:80]!r}; in service are {', '.join(served) or 'none'}",
             details=[{"route": str(route)[:80]}],
         )
-    lane = found.lane(key, version)
+    lane = found.lane(key, version, drawn)
     if lane is None:
         raise UnknownModel(
             f"model {route!r} has no version {version[:80]!r} in service; there are "

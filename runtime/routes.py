@@ -73,11 +73,17 @@ def position(route: str, key: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()) % WHOLE
 
 
-def choose(route: Route, key: str | None = None) -> str:
-    """Return the digest of the target that answers: by the key if there is one, else by chance."""
+def choose(route: Route, key: str | None = None, drawn: int | None = None) -> str:
+    """Return the digest of the target that answers: by the key if there is one, else by chance.
+
+    `drawn` is where chance has put the call already, in [0, 1000).
+    """
     if len(route.targets) == 1:
         return route.targets[0].digest
-    left = position(route.name, key) if key is not None else random.randrange(WHOLE)  # noqa: S311
+    if key is not None:
+        left = position(route.name, key)
+    else:
+        left = random.randrange(WHOLE) if drawn is None else drawn  # noqa: S311
     for target in route.targets:
         left -= target.weight
         if left < 0:

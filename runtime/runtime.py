@@ -13,7 +13,7 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
-from gnomon.runtime.asking import ask_columns, ask_row
+from gnomon.runtime.asking import ask_columns, ask_row, shadow_columns
 from gnomon.runtime.batching import Batcher
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import Conflict, GnomonError, NotReady
@@ -174,6 +174,7 @@ class Runtime:
         key: str | None = None,
         at: datetime | float | None = None,
         version: str = "",
+        drawn: int | None = None,
     ) -> Prediction:
         """Answer one row.
 
@@ -184,6 +185,7 @@ class Runtime:
             key: whose answers stick to one target (a customer); None: by chance.
             at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
             version: which of the route's versions is to answer; empty: as the route has it.
+            drawn: where chance has put the call already, in [0, 1000), where a door has drawn.
 
         Raises:
             UnknownModel: there is no such route, or no such version on it.
@@ -197,8 +199,8 @@ class Runtime:
         request_id = self._identity() if request_id is None else str(request_id)
         ask = Ask(row, request_id, key, at, started)
         batcher = self._batchers.get(route)
-        if batcher is None or version:
-            return self._alone(route, ask, version)
+        if batcher is None or version or drawn is not None:
+            return self._alone(route, ask, version, drawn)
         answer = batcher.ask(ask)
         if isinstance(answer, GnomonError):
             raise answer
@@ -213,6 +215,7 @@ class Runtime:
         key: str | None = None,
         at: datetime | float | None = None,
         version: str = "",
+        drawn: int | None = None,
     ) -> Predictions:
         """Answer many rows, one array or list a field; one bad row refuses the request.
 
@@ -224,7 +227,7 @@ class Runtime:
         request_id = self._identity() if request_id is None else str(request_id)
         while True:
             served = self._served
-            lane = self._lane(served, route, key, version)
+            lane = self._lane(served, route, key, version, drawn)
             try:
                 answer = ask_columns(lane, self._shadows, columns, request_id, at, started)
                 break
@@ -258,6 +261,21 @@ class Runtime:
 
         told = partial(self._write_down, route)
         return ask_rows(asks, lane_of, self._shadows, alone, told)
+
+    def ask_shadows(
+        self, route: str, columns: Mapping[str, Any], *, request_id: str, at: float
+    ) -> None:
+        """Ask the shadows of a call that a door has answered and counted by itself, here and now.
+
+        `at` is in epoch seconds; of a route that is gone there is nobody to ask.
+        """
+        served = self._served.get(route)
+        if served is not None:
+            shadow_columns(next(iter(served.lanes.values())), columns, at, request_id)
+
+    def count_dropped_shadows(self, calls: int) -> None:
+        """Count shadow calls that a door had no room for."""
+        self._shadows.count_dropped(calls)
 
     def flush(self) -> None:
         """Close all open windows and batches and hand them to the sink.
@@ -314,12 +332,14 @@ class Runtime:
         served = self._served.values()
         self._serve({s.route.name: self._ready(s.route) for s in served})
 
-    def _alone(self, route: str, ask: Ask, version: str = "") -> Prediction:
+    def _alone(
+        self, route: str, ask: Ask, version: str = "", drawn: int | None = None
+    ) -> Prediction:
         """Answer one row by itself; raises as `predict`."""
         started = ask.started or perf_counter_ns()
         while True:
             served = self._served
-            lane = self._lane(served, route, ask.key, version)
+            lane = self._lane(served, route, ask.key, version, drawn)
             try:
                 answer = ask_row(lane, self._shadows, ask.row, ask.request_id, ask.at, started)
                 break
@@ -351,11 +371,16 @@ class Runtime:
         return f"{self._prefix}-{next(self._counter):x}"
 
     def _lane(
-        self, served: Mapping[str, Served], route: str, key: str | None, version: str
+        self,
+        served: Mapping[str, Served],
+        route: str,
+        key: str | None,
+        version: str = "",
+        drawn: int | None = None,
     ) -> Lane:
         if route not in served:
             self._check_open()
-        return lane_of(served, route, key, version)
+        return lane_of(served, route, key, version, drawn)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -34,6 +34,11 @@ class ShadowQueue:
             with self._lock:
                 self.dropped += 1
 
+    def count_dropped(self, jobs: int) -> None:
+        """Count jobs that were dropped before they came here."""
+        with self._lock:
+            self.dropped += jobs
+
     def wait(self, seconds: float) -> bool:
         """Wait until all jobs are done, at most so long; return whether they are."""
         until = time.monotonic() + seconds

@@ -15,9 +15,11 @@ import structlog
 
 from gnomon.runtime.errors import Fault, GnomonError, NotAllowed, Overloaded
 from gnomon.server.serving.authentication import LOCAL, Authentication, Caller
+from gnomon.server.serving.clients import ANSWERED, FAILED, REFUSED, TURNED_AWAY, Clients
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.settings import DoorSettings
 from gnomon.server.serving.throttling import Limits, Throttle
+from gnomon.server.serving.tokens import Tokens
 from gnomon.server.serving.tracing import Tracing, make_tracing
 
 _log = structlog.get_logger("gnomon.serving")
@@ -37,10 +39,15 @@ class Call:
     version: str = ""
     #: The header of that name, where the door has read one.
     traceparent: str = ""
+    digest: str = ""
     #: When the request was read, and when the runtime was done (`perf_counter_ns`).
     read_ns: int = 0
     answered_ns: int = 0
     started_ns: int = field(default_factory=time.perf_counter_ns)
+
+    def answered(self, version: str, digest: str) -> None:
+        """Say which version of which package has answered, now."""
+        self.version, self.digest, self.answered_ns = version, digest, time.perf_counter_ns()
 
 
 class Admission:
@@ -59,8 +66,10 @@ class Admission:
         slow_seconds: float = 1.0,
         control_callers: Collection[str] | None = None,
         tracing: Tracing | None = None,
+        clients: Clients | None = None,
     ) -> None:
         self.authentication = authentication
+        self.clients = clients or Clients()
         self._is_known = is_known
         self._control_callers = control_callers
         self._tracing = tracing
@@ -75,7 +84,11 @@ class Admission:
     def turned_away(self) -> Mapping[str, int]:
         """Return how many calls never reached the runtime, by the error's code."""
         with self._lock:
-            return dict(self._turned_away)
+            turned_away = self._turned_away.copy()
+        # What the native door has refused by itself.
+        if self.throttle.buckets.refused:
+            turned_away[Overloaded.code] += self.throttle.buckets.refused
+        return dict(turned_away)
 
     def identify(self, authorization: str | None, certificate_name: str | None = None) -> Caller:
         """Return who asks; counts whom it cannot tell. Raises as `Authentication.identify`."""
@@ -124,6 +137,7 @@ class Admission:
             self.throttle.enter(caller.name, throttled)
         except GnomonError as error:
             self._turn_away(error)
+            self.clients.count(caller.name, throttled, "", TURNED_AWAY)
             self._tell("call_refused", caller, call, error)
             if self._tracing is not None:
                 self._tracing.record(caller.name, call, error)
@@ -144,6 +158,8 @@ class Admission:
             self._tracing.record(caller.name, call, error)
         if isinstance(error, Overloaded):
             self._turn_away(error)
+        if error is None or isinstance(error, Exception):
+            self.clients.count(caller.name, throttled, call.digest, _outcome(error))
         if error is None:
             if self._slow_ns and time.perf_counter_ns() - call.started_ns >= self._slow_ns:
                 self._tell("call_slow", caller, call)
@@ -175,9 +191,12 @@ def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
     """Return the gates that all doors of a server share.
 
     Raises:
-        ConfigurationError: the file of keys cannot be read.
+        ConfigurationError: a file of keys cannot be read.
     """
-    authentication = Authentication(settings.keys_file)
+    known = Clients()
+    tokens = settings.tokens
+    others = () if tokens is None else (Tokens(tokens),)
+    authentication = Authentication(settings.keys_file, *others, clients=known)
     return Admission(
         authentication,
         settings.limits,
@@ -185,6 +204,7 @@ def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
         slow_seconds=settings.slow_seconds,
         tracing=make_tracing(settings.traces),
         control_callers=_control_callers(settings, authentication),
+        clients=known,
     )
 
 
@@ -218,6 +238,13 @@ class Admitted:
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self._admission.leave(self._caller, self._call, self._throttled, error)
+
+
+def _outcome(error: Exception | None) -> int:
+    if error is None:
+        return ANSWERED
+    is_theirs = isinstance(error, GnomonError) and error.fault is Fault.CALLER
+    return REFUSED if is_theirs else FAILED
 
 
 def _facts(call: Call) -> dict[str, object]:

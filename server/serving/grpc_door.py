@@ -28,7 +28,15 @@ from gnomon.server.serving.listening import (
     remove,
     telling,
 )
-from gnomon.server.serving.methods import SERVICE, Access, Method, decode, methods, refusal_of
+from gnomon.server.serving.methods import (
+    SERVICE,
+    Access,
+    Method,
+    decode,
+    digest_of,
+    methods,
+    refusal_of,
+)
 from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.settings import DoorSettings
 from gnomon.server.serving.tracing import PARENT_HEADER
@@ -182,7 +190,7 @@ class GrpcDoor:
 
     def _predict(self, request: oip.ModelInferRequest, call: Call) -> oip.ModelInferResponse:
         response = self._handler.infer(request, call.read_ns)
-        call.version, call.answered_ns = response.model_version, time.perf_counter_ns()
+        call.answered(response.model_version, digest_of(response))
         return response
 
 

@@ -102,6 +102,8 @@ class Handler:
     def model_config(self, request: oip.ModelConfigRequest) -> oip.ModelConfigResponse:
         """Return the configuration of the model behind a route, its first target's.
 
+        `drawn` is where chance has put the request on its route already, in [0, 1000).
+
         Raises:
             UnknownModel: there is no such route, or it has no such version.
         """
@@ -124,11 +126,15 @@ class Handler:
         return answer
 
     def infer(
-        self, request: oip.ModelInferRequest, read_ns: int | None = None
+        self,
+        request: oip.ModelInferRequest,
+        read_ns: int | None = None,
+        drawn: int | None = None,
     ) -> oip.ModelInferResponse:
         """Predict. What is refused is counted as refused.
 
-        `read_ns`: when the request was read, by `time.perf_counter_ns`; None: just now.
+        `read_ns`: when the request was read, by `time.perf_counter_ns`; None: just now. `drawn`:
+        where chance has put it on its route already, in [0, 1000).
 
         Raises:
             Overloaded: the request has waited longer than it wanted to.
@@ -138,6 +144,7 @@ class Handler:
         options: dict[str, Any] = {
             "request_id": request.id[:ID_CHARACTERS] or None,
             "version": request.model_version,
+            "drawn": drawn,
         }
         asked, columns = self._read(request, options)
         if read_ns is not None:
@@ -168,6 +175,12 @@ class Handler:
             self.count_unread(request.model_name, **options)
             raise
         return asked, columns
+
+    def ask_shadows(self, message: bytes, request_id: str, at: float) -> None:
+        """Ask the shadows of a request that a door has answered by itself, at epoch seconds."""
+        request = oip.ModelInferRequest.FromString(message)
+        columns = decode_inputs(request)
+        self._runtime.ask_shadows(request.model_name, columns, request_id=request_id, at=at)
 
     def count_unread(self, model: str, **options: Any) -> None:
         """Count a request that never became columns, as a request without rows is counted.

@@ -134,6 +134,11 @@ def decode(kind: Any, data: bytes) -> Any:
         raise InvalidInput(f"the request is not a valid {name} message") from error
 
 
+def digest_of(response: oip.ModelInferResponse) -> str:
+    """Return which package has answered."""
+    return str(response.parameters["gnomon_digest"].string_param)
+
+
 def refusal_of(error: Exception) -> Refusal:
     """Return how an error ends a call; the text of an unexpected one stays in the server's log."""
     if not isinstance(error, GnomonError):

@@ -52,7 +52,9 @@ class ServingCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics."""
+        counted = self._admission.clients.digests()
         tallies = self._labelled(self._runtime.tallies())
+        self._admission.clients.retire(counted - set(self._known))
         yield from _requests(tallies)
         yield from _triton(tallies)
         yield from model_metrics(self._runtime)
@@ -64,6 +66,7 @@ class ServingCollector(Collector):
         for code, count in sorted(self._admission.turned_away.items()):
             turned_away.add_metric((code,), count)
         yield turned_away
+        yield self._clients()
         yield GaugeMetricFamily(
             "gnomon_requests_under_way",
             "Requests that were let in and are not answered yet.",
@@ -74,6 +77,20 @@ class ServingCollector(Collector):
             "Samples and shadow calls that there was no room for; no count is ever dropped.",
             self._runtime.dropped,
         )
+
+    def _clients(self) -> Metric:
+        """Return requests by client; of a package that has left, no more."""
+        requests = CounterMetricFamily(
+            "gnomon_client_requests",
+            "Requests by client and outcome; model and version where one of them answered.",
+            labels=("client", "route", "model", "version", "outcome"),
+        )
+        for one in self._admission.clients.read():
+            model = self._known.get(one.digest)
+            name, version = ("", "") if model is None else (model.name, model.version)
+            labels = (one.client, one.route, name, version, one.outcome)
+            requests.add_metric(labels, one.requests)
+        return requests
 
     def _labelled(self, tallies: Mapping[SeriesKey, Tally]) -> Labelled:
         """Return the tallies with their labels; a model that was unloaded keeps its own."""

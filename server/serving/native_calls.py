@@ -17,6 +17,7 @@ from gnomon.server.serving.methods import (
     Access,
     Refusal,
     decode,
+    digest_of,
     methods,
     refusal_of,
 )
@@ -121,9 +122,9 @@ class NativeCalls:
         admitted = AdmittedCall("native", request.model_name, request.id)
         with self._admission.admit(caller, admitted):
             admitted.read_ns = time.perf_counter_ns()
-            response = self._handler.infer(request, admitted.read_ns - call.waited_ns)
-            admitted.version = response.model_version
-            admitted.answered_ns = time.perf_counter_ns()
+            since = admitted.read_ns - call.waited_ns
+            response = self._handler.infer(request, since, call.position)
+            admitted.answered(response.model_version, digest_of(response))
         return response
 
     def _check_health(self, call: Call) -> None:

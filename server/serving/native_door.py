@@ -1,19 +1,18 @@
 """The native door: the Open Inference Protocol over gRPC, without the interpreter's lock.
 
 A loop in C serves HTTP/2 and answers what needs no Python; all else goes to the `Handler` in
-threads of the door's own, and never holds the loop up. TLS is OpenSSL's, found at run time. Keys
-and throttles are the grpcio door's.
+threads of the door's own, and never holds the loop up. The gates stand in front of both: C
+knows callers whom Python has believed before (`NativeGates`), and counts with Python's own counts.
+TLS is OpenSSL's, found at run time.
 """
 
 import asyncio
 import logging
 import os
 import threading
-import time
 from collections.abc import Mapping, Sequence
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.lanes import Served
 from gnomon.server.serving.admission import Admission, make_admission
 from gnomon.server.serving.certificates import Follower
 from gnomon.server.serving.handler import Handler
@@ -21,6 +20,7 @@ from gnomon.server.serving.listening import identity_of, listen, remove
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
 from gnomon.server.serving.native_calls import NativeCalls
 from gnomon.server.serving.native_loops import Loops
+from gnomon.server.serving.native_routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
 
 _log = logging.getLogger(__name__)
@@ -38,10 +38,6 @@ _LIMITS: Mapping[str, float] = {
 
 def why_not(settings: DoorSettings) -> str | None:
     """Return why the native door cannot serve these settings here, or None."""
-    if not settings.is_grpc_local and settings.client_authority_file is None:
-        return "it opens on loopback only, or for clients with certificates"
-    if settings.has_gates:
-        return "it asks nobody for a key and throttles nobody"
     if settings.traces:
         return "it makes no spans of what it answers"
     return missing_library() or (missing_tls() if settings.certificate_file else None)
@@ -69,11 +65,12 @@ class NativeDoor:
             raise ConfigurationError(f"the native door cannot open on {settings.host!r}: {why}")
         self._settings = settings
         self._limits = {**_LIMITS, **limits}
-        self._runtime = handler.runtime
         admission = admission or make_admission(settings, handler)
         self._calls = NativeCalls(handler, admission, settings.message_bytes, settings.threads)
-        self._loops = Loops(settings.loops or _usable_cores(), self._bounds())
-        self._served: Mapping[str, Served] = {}
+        asks_certificates = settings.client_authority_file is not None
+        self._routes = NativeRoutes(handler, admission, asks_certificates=asks_certificates)
+        tables = [self._routes.new_table() for _ in range(settings.loops or _usable_cores())]
+        self._loops = Loops(tables, self._bounds())
         self._follower: Follower | None = None
         self._socket: tuple[int, int] | None = None
         self._is_open = False
@@ -82,7 +79,8 @@ class NativeDoor:
         """Listen; return the address as clients of gRPC write it.
 
         Raises:
-            ConfigurationError: the address is taken, or a TLS file is not to be used.
+            ConfigurationError: the address is taken or not to be opened without authentication, or
+                a TLS file is not to be used.
         """
         settings = self._settings
         if not settings.is_grpc_local:
@@ -91,7 +89,7 @@ class NativeDoor:
         listener, address = listen(settings)
         if settings.socket_path is not None:
             self._socket = identity_of(settings.socket_path)
-        self._runtime.watch(self._publish)
+        self._routes.open()
         self._loops.start(listener, self._calls.streaming, tls)
         if tls is not None:
             self._follower = Follower(self._settings, self._renew)
@@ -111,14 +109,13 @@ class NativeDoor:
             remove(self._settings.socket_path, self._socket)
         await asyncio.to_thread(self._calls.close)
         await asyncio.to_thread(self._loops.drain, grace_seconds)
-        self._runtime.unwatch(self._publish)
-        self._loops.publish({})
+        self._routes.close()
         self._calls.stop()
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Return what the loops have counted, and what became of requests for predictions."""
-        return self._loops.counts
+        return {**self._loops.counts, **self._routes.reasons}
 
     @property
     def counts_by_loop(self) -> Sequence[Mapping[str, int]]:
@@ -153,20 +150,12 @@ class NativeDoor:
         }
         return {**own, **self._limits}
 
-    def _publish(self, served: Mapping[str, Served]) -> None:
-        self._served = served
-        self._loops.publish(served)
-
     def _answer(self) -> None:
         self._loops.answer(self._answer_one)
 
     def _answer_one(self, call: Call) -> None:
         self._calls.answer(call)
-        # Counters of an interval that has ended meanwhile count on in the present one.
-        now = time.time()
-        for served in self._served.values():
-            if served.only is not None:
-                served.only.series.arm(now)
+        self._routes.arm()
 
 
 def _usable_cores() -> int:

@@ -5,21 +5,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from gnomon.runtime.lanes import Served
-from gnomon.server.serving.native.eligible import native_lanes
 from gnomon.server.serving.native.loop import Call, Loop, Queue, Tls
 from gnomon.server.serving.native.table import Table
 
-#: A model that usually takes longer runs beside the loop.
-_SLOW_SECONDS = 0.002
-
 
 class Loops:
-    """Some loops. `bounds` are what each bears; those in bytes are of the whole door."""
+    """A loop for each table. `bounds` are what each bears; those in bytes are of the whole door."""
 
-    def __init__(self, count: int, bounds: Mapping[str, float]) -> None:
-        self._bounds = {**bounds, "total_bytes": bounds["total_bytes"] / count}
-        self._tables = [Table(_SLOW_SECONDS) for _ in range(count)]
+    def __init__(self, tables: Sequence[Table], bounds: Mapping[str, float]) -> None:
+        self._bounds = {**bounds, "total_bytes": bounds["total_bytes"] / len(tables)}
+        self._tables = tables
         self._queue = Queue(round(bounds["waiting_calls"]))
         self._loops: list[Loop] = []
         self._threads: list[threading.Thread] = []
@@ -51,13 +46,6 @@ class Loops:
         while (call := self._queue.take()) is not None:
             answer(call)
 
-    def publish(self, served: Mapping[str, Served]) -> None:
-        """Serve these routes from now on; when it returns, no call is on the old ones."""
-        for table in self._tables:
-            # Lanes have buffers of their own, so each loop has its own lanes; the counters behind
-            # them are shared.
-            table.publish(native_lanes(served, _SLOW_SECONDS))
-
     def drain(self, grace_seconds: float) -> None:
         """End in two steps; returns when all has ended, at the latest after the grace."""
         # The one that listens comes first, so that the others are handed nothing once they end.
@@ -68,12 +56,10 @@ class Loops:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Return what the loops have counted, and what became of requests for predictions."""
+        """Return what the loops have counted."""
         total: Counter[str] = Counter()
         for counts in self.counts_by_loop:
             total.update(counts)
-        for table in self._tables:
-            total.update(table.reasons)
         return total
 
     @property

@@ -19,6 +19,7 @@ from gnomon.server.rest.problems import problem_of
 from gnomon.server.serving.admission import Admission, Call
 from gnomon.server.serving.compression import pack, unpack
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.methods import digest_of
 from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.parameters import check_id, read_time
 from gnomon.server.serving.rest_tensors import (
@@ -106,7 +107,7 @@ class Calls:
 
         def answer(wanted: RestRequest, call: Call, came_ns: int) -> Response:
             found = self._handler.infer(wanted.message, came_ns)
-            call.version, call.answered_ns = found.model_version, time.perf_counter_ns()
+            call.answered(found.model_version, digest_of(found))
             body, json_length = write_response(wanted, found)
             if json_length is None:
                 return Response(body, media_type=_JSON)
@@ -133,7 +134,7 @@ class Calls:
                 at=None if body.at is None else read_time(body.at),
                 partial=body.partial,
             )
-            call.version, call.answered_ns = found.version, time.perf_counter_ns()
+            call.answered(found.version, found.digest)
             return Response(msgspec.json.encode(found), media_type=_JSON)
 
         return await self._answer(request, model, read, answer)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving.throttling import Limits
+from gnomon.server.serving.tokens import TokenSettings
 
 #: What may be chosen as the door for gRPC.
 DOORS = ("auto", "native", "grpcio")
@@ -34,15 +35,16 @@ class DoorSettings:
     one that says nothing for `keepalive_seconds` is asked whether anyone is there; 0: neither.
 
     Beyond loopback the doors open only for callers who say who they are: by a certificate of
-    `client_authority_file`, by a key of `keys_file`, or, where both are given, by both. Limits of 0
-    are none; `burst` of 0 is one second's worth. `concurrent_requests` is for one caller and model,
-    `total_requests` for all that is under way. With `share_port` a server takes a port on which
-    another of this user, started so too, still listens: what connects goes to either. With a
-    `model_control` of "explicit" the callers named in `control_callers` may load and unload models;
-    where nobody is asked for a name, all on this machine may.
+    `client_authority_file`, by a key of `keys_file` or a token whose issuer's keys are in
+    `jwt_file`, or, where both kinds are given, by both. Limits of 0 are none; `burst` of 0 is one
+    second's worth. `concurrent_requests` is for one caller and model, `total_requests` for all that
+    is under way. With `share_port` a server takes a port on which another of this user, started so
+    too, still listens: what connects goes to either. With a `model_control` of "explicit" the
+    callers named in `control_callers` may load and unload models; where nobody is asked for a name,
+    all on this machine may.
 
     Raises:
-        ValueError: a figure is out of range, or TLS files are given only in part.
+        ValueError: a figure is out of range, or files are given only in part.
     """
 
     host: str = "127.0.0.1"
@@ -58,6 +60,10 @@ class DoorSettings:
     connection_age_seconds: float = 0.0
     keepalive_seconds: float = 60.0
     keys_file: Path | None = None
+    jwt_file: Path | None = None
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
+    jwt_algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
     requests_per_second: float = 0.0
     burst: int = 0
     concurrent_requests: int = 0
@@ -84,6 +90,9 @@ class DoorSettings:
             raise ValueError("certificate_file and key_file belong together; give both")
         if self.client_authority_file and not self.certificate_file:
             raise ValueError("client_authority_file belongs to certificate_file; give both")
+        if not self.jwt_file and (self.jwt_issuer or self.jwt_audience):
+            raise ValueError("jwt_issuer and jwt_audience belong to jwt_file; give all three")
+        self.tokens  # noqa: B018
 
     @property
     def limits(self) -> Limits:
@@ -103,9 +112,20 @@ class DoorSettings:
         return self.certificate_file, self.key_file, self.client_authority_file
 
     @property
-    def has_gates(self) -> bool:
-        """Whether each caller is asked for a key or throttled."""
-        return bool(self.keys_file or self.requests_per_second or self.concurrent_requests)
+    def tokens(self) -> TokenSettings | None:
+        """Return what makes a token good, where tokens are taken.
+
+        Raises:
+            ConfigurationError: issuer, audience or algorithms are missing or not to be had.
+        """
+        if self.jwt_file is None:
+            return None
+        return TokenSettings(
+            file=self.jwt_file,
+            issuer=self.jwt_issuer,
+            audience=self.jwt_audience,
+            algorithms=self.jwt_algorithms,
+        )
 
     @property
     def is_grpc_local(self) -> bool:
@@ -118,12 +138,12 @@ class DoorSettings:
         Raises:
             ConfigurationError: that is what these settings would do.
         """
-        if self.is_local or self.client_authority_file or self.keys_file:
+        if self.is_local or self.client_authority_file or self.keys_file or self.jwt_file:
             return
         raise ConfigurationError(
-            f"the door will not open on {self.host!r} for callers without a name: give keys_file, "
-            "or certificate_file, key_file and client_authority_file, or keep to 127.0.0.1 "
-            "behind a proxy that authenticates"
+            f"the door will not open on {self.host!r} for callers without a name: give keys_file "
+            "or jwt_file, or certificate_file, key_file and client_authority_file, or keep to "
+            "127.0.0.1 behind a proxy that authenticates"
         )
 
     @property

@@ -1,7 +1,7 @@
 """Which routes are answered without the GIL: those whose model and contracts need no Python.
 
-All others (several targets, shadows, other engines, patterns, outputs whose size only a run tells)
-are answered by the handler, through the same door.
+All others (other engines, patterns, outputs whose size only a run tells, for any of the route's
+targets) are answered by the handler, through the same door.
 """
 
 import logging
@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from gnomon.core.fields import Field
+from gnomon.runtime import lanes
 from gnomon.runtime.engines.onnx import NativeOnnxEngine
 from gnomon.runtime.lanes import Served
 from gnomon.runtime.manifest import TensorSpec
 from gnomon.runtime.model import Model
+from gnomon.server.serving.clients import Clients
 from gnomon.server.serving.native.lane import Lane
+from gnomon.server.serving.native.route import NativeRoute
 
 _log = logging.getLogger(__name__)
 
@@ -25,22 +28,24 @@ _FLOATS = {"float32": "FP32", "float64": "FP64"}
 _WHOLE = {"INT32": np.dtype(np.int32), "INT64": np.dtype(np.int64)}
 
 
-def native_lanes(served: Mapping[str, Served], slow_seconds: float = math.inf) -> dict[str, Lane]:
-    """Return the lanes of the routes that need no Python, by route.
+def native_routes(
+    served: Mapping[str, Served], clients: Clients, slow_seconds: float = math.inf
+) -> dict[str, NativeRoute]:
+    """Return the routes that need no Python, by name, with lanes of their own.
 
     A model that took longer than `slow_seconds` for a row when it was loaded has none.
     """
-    lanes: dict[str, Lane] = {}
+    found: dict[str, NativeRoute] = {}
     for name, one in served.items():
         try:
             _check_speed(one, slow_seconds)
-            lanes[name] = _lane(name, one)
+            found[name] = _route(name, one, clients)
         except ValueError as why:
             _log.info("route %s is answered by Python: %s", name, why)
         except Exception:
             # The handler answers it all the same; a swap of routes must not fail for want of speed.
             _log.exception("route %s is answered by Python, since its lane could not be laid", name)
-    return lanes
+    return found
 
 
 def _check_speed(served: Served, slow_seconds: float) -> None:
@@ -50,17 +55,31 @@ def _check_speed(served: Served, slow_seconds: float) -> None:
         raise ValueError(f"a row takes {slowest * 1e3:.1f} ms, which is too long for the loop")
 
 
-def _lane(name: str, served: Served) -> Lane:
-    """Return the lane of a route; raises `ValueError`, which says why it has none."""
+def _route(name: str, served: Served, clients: Clients) -> NativeRoute:
+    """Return a route; raises `ValueError`, which says why it needs Python.
+
+    Traffic is not split between C and Python: what C would not answer, Python would draw again.
+    """
+    route = served.route
     if served.is_written_down:
         raise ValueError("transcripts are made of its calls")
-    lane = served.only
-    if lane is None:
-        raise ValueError("it has several targets")
-    if lane.shadows:
-        raise ValueError("it has shadows")
     if served.batching is not None:
         raise ValueError("its rows are gathered with those of other calls")
+    laid = {digest: _lane(name, served.lanes[digest]) for digest, weight in route.targets if weight}
+    return NativeRoute(
+        name,
+        [
+            (laid[digest], weight, clients.counts(name, digest))
+            for digest, weight in route.targets
+            if weight
+        ],
+        clients.counts(name, ""),
+        max((shadow.weight for shadow in route.shadows), default=0),
+    )
+
+
+def _lane(name: str, lane: lanes.Lane) -> Lane:
+    """Return what answers for a target; raises `ValueError`, which says why it needs Python."""
     model = lane.model
     if not isinstance(model.engine, NativeOnnxEngine):
         raise ValueError("its engine is not ONNX Runtime's C interface")

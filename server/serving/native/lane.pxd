@@ -47,6 +47,8 @@ cdef extern from "message.h":
         slice model
         slice version
         slice id
+        slice key
+        int has_key
         int tensors
         int outputs
         int raw
@@ -97,7 +99,7 @@ cdef extern from "answer.h":
     size_t answer_room(const output*, int, size_t) nogil
     void answer_write(const output*, int, uint64_t, size_t, int, buffer*) nogil
 
-# Why a request goes to Python instead; the first three without a look at its rows.
+# What becomes of a request: taken, refused at a gate, or declined, so that Python answers it.
 cdef enum Declined:
     TAKEN = 0
     NOT_USUAL = 1
@@ -107,7 +109,9 @@ cdef enum Declined:
     BROKEN_RULE = 5
     ENGINE_FAILED = 6
     TOO_SLOW = 7
-    DECLINED_REASONS = 8
+    NO_PASS = 8
+    REFUSED = 9
+    DECLINED_REASONS = 10
 
 # Stages of a request; each ends where the next begins.
 cdef enum Stage:
@@ -163,7 +167,8 @@ cdef class Lane:
     cdef float* _scratch
     cdef TensorView* _views
     # For each number of rows: the values of inputs, then of outputs.
-    cdef void*** _bound
+    cdef void** _bound
+    cdef Py_ssize_t _bound_count
     # The encoded name and version; the encoded parameters; the version.
     cdef slice head
     cdef slice parameters
@@ -179,6 +184,7 @@ cdef class Lane:
     cdef int put_inputs(self, const request* asked, Py_ssize_t rows) noexcept nogil
     cdef int put_vectors(self, Py_ssize_t field, const tensor* given) noexcept nogil
     cdef int put_scalars(self, Py_ssize_t field, const tensor* given) noexcept nogil
+    cdef void** bound(self, Py_ssize_t rows) noexcept nogil
     cdef int bind(self, Py_ssize_t rows) noexcept nogil
     cdef int run(self, Py_ssize_t rows) noexcept nogil
     cdef int put_outputs(self, Py_ssize_t rows) noexcept nogil

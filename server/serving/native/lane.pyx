@@ -1,6 +1,7 @@
 """What answers along a route without the GIL: one model with its contracts, for one loop."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -95,17 +96,17 @@ cdef class Lane:
                         else self.plans[index - self.session.input_count].width), 8)
         for index in range(self.session.output_count):
             self.plans[index].data = self._views[self.session.input_count + index].data
-        self._bound = <void***>self._room(rows + 1, sizeof(void*))
-        for index in range(rows + 1):
-            self._bound[index] = <void**>self._room(tensors, sizeof(void*))
+        # Not of `_kept`, which a collector of cycles may empty before the lane's end.
+        self._bound = <void**>PyMem_Calloc((rows + 1) * tensors, sizeof(void*))
+        if self._bound == NULL:
+            raise MemoryError
+        self._bound_count = (rows + 1) * tensors
 
     def __dealloc__(self):
-        cdef Py_ssize_t rows, index
-        if self._bound != NULL:
-            for rows in range(self.row_limit + 1):
-                for index in range(self.session.input_count + self.session.output_count):
-                    if self._bound[rows] != NULL:
-                        release(self._bound[rows][index])
+        cdef Py_ssize_t index
+        for index in range(self._bound_count):
+            release(self._bound[index])
+        PyMem_Free(self._bound)
 
     cdef void* _room(self, size_t count, size_t size) except NULL:
         """Return zeroed memory that lives as long as the lane."""
@@ -232,6 +233,9 @@ cdef class Lane:
                 return -1
         return 0 if at.at == at.end else -1
 
+    cdef void** bound(self, Py_ssize_t rows) noexcept nogil:
+        return self._bound + rows * (self.session.input_count + self.session.output_count)
+
     cdef int bind(self, Py_ssize_t rows) noexcept nogil:
         """Make ONNX Runtime's values for a number of rows over the lane's buffers."""
         cdef Py_ssize_t index, axis, inputs = self.session.input_count
@@ -253,7 +257,7 @@ cdef class Lane:
                 for axis in range(plan.tensor_rank):
                     view.shape[1 + axis] = plan.tensor_shape[axis]
                 view.size = rows * plan.width * element_size(view.element_type)
-            status = wrap(view, &self._bound[rows][index])
+            status = wrap(view, &self.bound(rows)[index])
             if status != NULL:
                 (<Release>API[RELEASE_STATUS])(status)
                 return -1
@@ -273,11 +277,11 @@ cdef class Lane:
                 pack_row(self.packers[index], buffers.values, buffers.vectors,
                          <char*>self._views[index].data + row * width)
         cdef int failed = 0
-        if self._bound[rows][0] == NULL:
+        cdef void** bound = self.bound(rows)
+        if bound[0] == NULL:
             failed = self.bind(rows)
         if not failed:
-            status = self.session.run_values(
-                self._bound[rows], self._bound[rows] + self.session.input_count)
+            status = self.session.run_values(bound, bound + self.session.input_count)
         if status != NULL:
             (<Release>API[RELEASE_STATUS])(status)
             failed = -1

@@ -131,6 +131,20 @@ static int read_output(struct slice bytes, struct slice *name) {
     return read_field(&reader, &field, name) || field != 1 || reader.at != reader.end ? -1 : 0;
 }
 
+/* The parameter `key` with a text; any other is left to protobuf's decoder. */
+static int read_parameter(struct slice bytes, struct request *request) {
+    struct reader reader = {bytes.data, bytes.data + bytes.size};
+    struct slice name, choice;
+    int field;
+    if (read_field(&reader, &field, &name) || field != 1) return -1;
+    if (name.size != 3 || memcmp(name.data, "key", 3)) return -1;
+    if (read_field(&reader, &field, &choice) || field != 2 || reader.at != reader.end) return -1;
+    reader = (struct reader){choice.data, choice.data + choice.size};
+    if (read_field(&reader, &field, &request->key) || field != 3) return -1;
+    request->has_key = 1;
+    return reader.at == reader.end && is_utf8(request->key.data, request->key.size) ? 0 : -1;
+}
+
 int request_read(const uint8_t *data, size_t size, struct request *request) {
     struct reader reader = {data, data + size};
     struct slice value;
@@ -142,6 +156,9 @@ int request_read(const uint8_t *data, size_t size, struct request *request) {
         case 1: request->model = value; break;
         case 2: request->version = value; break;
         case 3: request->id = value; break;
+        case 4:
+            if (read_parameter(value, request)) return -1;
+            break;
         case 5:
             if (request->tensors == TENSORS_LIMIT ||
                 read_tensor(value, &request->tensor[request->tensors]))

@@ -37,8 +37,9 @@ struct tensor {
 };
 
 struct request {
-    struct slice model, version, id;
+    struct slice model, version, id, key;
     int tensors, outputs, raw;
+    int has_key; /* the one parameter that is read here */
     struct tensor tensor[TENSORS_LIMIT];
     struct slice output[OUTPUTS_LIMIT];
 };

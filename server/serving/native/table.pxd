@@ -1,11 +1,16 @@
-# The table in which a loop finds the lane of a request.
+# The table in which a loop finds what answers a request, behind the gates.
 
 cimport cython
-from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
 from gnomon.core.text_table cimport TextTableView
-from gnomon.server.serving.native.lane cimport DECLINED_REASONS, StageClock, buffer, request, slice
+from gnomon.server.serving.native.buckets cimport Buckets
+from gnomon.server.serving.native.lane cimport (
+    DECLINED_REASONS, Declined, Passage, StageClock, buffer, request, slice,
+)
+from gnomon.server.serving.native.passes cimport Bearer, Passes
+from gnomon.server.serving.native.route cimport RoutePlan
+from gnomon.server.serving.native.shadow_queue cimport ShadowQueue
 
 cdef extern from "exchange.h":
     enum verdict:
@@ -34,19 +39,38 @@ cdef extern from "exchange.h":
 cdef class Table:
     cdef cython.pymutex guard
     # In the order of the names' codes.
-    cdef PyObject** lanes
+    cdef const RoutePlan** routes
     cdef TextTableView names
     cdef object _kept
     cdef request* asked
     cdef bytes _prefix
     cdef const char* prefix
     cdef uint64_t counter
+    cdef uint64_t chance
     cdef double slow_ns
     cdef uint64_t[DECLINED_REASONS] counts
     cdef StageClock clock
+    cdef Passes passes
+    cdef Buckets buckets
+    cdef bint _asks_who
+    cdef bint _has_limits
+    # Who asks where nobody is asked who they are.
+    cdef Bearer _anyone
+    cdef double _next_told
+    cdef ShadowQueue shadows
 
     cdef slice identity(self, char* room, size_t size) noexcept nogil
     cdef verdict answer(self, exchange* exchange) noexcept nogil
+    cdef Declined pass_gates(
+        self, const RoutePlan* route, Passage* passage, exchange* exchange
+    ) noexcept nogil
+    cdef Declined refuse(
+        self, const RoutePlan* route, const Bearer* bearer, int reached, double wait, double now,
+        exchange* exchange
+    ) noexcept nogil
+    cdef Declined along(
+        self, const RoutePlan* route, const Bearer* bearer, Passage* passage, exchange* exchange
+    ) noexcept nogil
 
 
 # An `answer_function` for a loop; its context is a Table.

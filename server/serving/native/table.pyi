@@ -1,15 +1,25 @@
-"""The table in which a loop finds the lane of a request."""
+"""The table in which a loop finds what answers a request, behind the gates: who asks, how much."""
 
 from collections.abc import Mapping
 
-from gnomon.server.serving.native.lane import Lane
+from gnomon.server.serving.native.route import NativeRoute
+from gnomon.server.serving.native.shadow_queue import ShadowQueue
+from gnomon.server.serving.native_gates import NativeGates
 
 class Table:
-    """The lanes by route. A lane that usually runs longer than `slow_seconds` declines."""
+    """The routes by name. A lane that usually runs longer than `slow_seconds` declines.
 
-    def __init__(self, slow_seconds: float) -> None: ...
-    def publish(self, lanes: Mapping[str, Lane]) -> None:
-        """Replace all lanes at once; when it returns, no call is on the old ones."""
+    Without `gates` anyone may ask anything. Requests that shadows are to be asked go to `shadows`.
+    """
+
+    def __init__(
+        self,
+        slow_seconds: float,
+        gates: NativeGates | None = None,
+        shadows: ShadowQueue | None = None,
+    ) -> None: ...
+    def publish(self, routes: Mapping[str, NativeRoute]) -> None:
+        """Replace all routes at once; when it returns, no call is on the old ones."""
     @property
     def reasons(self) -> Mapping[str, int]:
         """Return how many requests were taken, and how many declined for which reason."""
@@ -17,4 +27,8 @@ class Table:
     def stages(self) -> Mapping[str, float]:
         """Return how long the stages of a request take on average, in ns; one of 61 is timed."""
     def try_message(self, message: bytes) -> bytes | None:
-        """Return what a request's message is answered with, None if it is declined; for tests."""
+        """Return what a request's message is answered with, None if it is not; for tests."""
+    def try_exchange(
+        self, message: bytes, authorization: bytes = b""
+    ) -> tuple[bytes | None, int | None, tuple[bytes, bytes] | None]:
+        """Return the answer, where chance has put it, and a refusal's message and details."""

@@ -1,31 +1,50 @@
-"""The table in which a loop finds the lane of a request."""
+"""The table in which a loop finds what answers a request, behind the gates: who asks, how much."""
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from cpython.ref cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 from gnomon.core.text_table cimport TextTable, text_code
+from gnomon.server.serving.native.buckets cimport (
+    REACHED_CONCURRENT, REACHED_NONE, REACHED_RATE, Reached,
+)
+from gnomon.server.serving.native.client_counts cimport (
+    CLIENT_ANSWERED, CLIENT_TURNED_AWAY, count_client,
+)
 from gnomon.server.serving.native.lane cimport (
-    NO_LANE, NOT_USUAL, TAKEN, TIMED_OF, Declined, Lane, Passage, ServeLane, monotonic_ns,
+    NO_LANE, NO_PASS, NOT_FOR_LANE, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeLane, monotonic_ns,
     request_read, serve_lane,
 )
+from gnomon.server.serving.native.passes cimport SHOWN_PASS
+from gnomon.server.serving.native.route cimport WHOLE, NativeRoute, position_of, target_at, target_of
 
 import secrets
 
 __all__ = ["Table"]
 
+cdef extern from "refusal.h":
+    void refusal_write(refusal*, const char*, const char*, double, double) nogil
+
 # Lanes lie in C arrays; this is how they are called from there without the GIL.
 cdef ServeLane SERVE = <ServeLane><void*>serve_lane
+# One refusal in so many seconds goes to Python, which writes it to the log; more are only counted.
+cdef double TOLD_SECONDS = 0.05
 
 
 cdef class Table:
-    def __cinit__(self, double slow_seconds):
+    def __cinit__(self, double slow_seconds, gates=None, ShadowQueue shadows=None):
         self.slow_ns = slow_seconds * 1e9
         self._prefix = secrets.token_hex(6).encode()
         self.prefix = self._prefix
+        self.chance = <uint64_t>secrets.randbits(64)
+        self.shadows = ShadowQueue() if shadows is None else shadows
+        if gates is not None:
+            self.passes, self.buckets = gates.passes, gates.buckets
+            self._asks_who, self._has_limits = gates.asks_who, True
+            self._anyone.caller = <uint64_t><Py_hash_t>hash(gates.anyone)
+            self._anyone.client = gates.anyone_client
         self.asked = <request*>PyMem_Calloc(1, sizeof(request))
         if self.asked == NULL:
             raise MemoryError
@@ -34,19 +53,19 @@ cdef class Table:
     def __dealloc__(self):
         PyMem_Free(self.asked)
 
-    def publish(self, lanes):
-        cdef TextTable names = TextTable(tuple(lanes))
-        cdef tuple listed = tuple(lanes.values())
+    def publish(self, routes):
+        cdef TextTable names = TextTable(tuple(routes))
+        cdef tuple listed = tuple(routes.values())
         cdef bytearray memory = bytearray(len(listed) * sizeof(void*) + sizeof(void*))
-        cdef PyObject** pointers = <PyObject**><char*>memory
+        cdef const RoutePlan** pointers = <const RoutePlan**><char*>memory
         cdef TextTableView view = names.view
         cdef Py_ssize_t index
-        cdef Lane lane
+        cdef NativeRoute route
         for index in range(len(listed)):
-            lane = listed[index]
-            pointers[index] = <PyObject*>lane
+            route = listed[index]
+            pointers[index] = &route.plan
         with nogil, self.guard:
-            self.lanes = pointers
+            self.routes = pointers
             self.names = view
         # No call is on the old lanes any more.
         self._kept = (names, listed, memory)
@@ -54,7 +73,7 @@ cdef class Table:
     @property
     def reasons(self):
         names = ("taken", "not usual", "no lane", "no window", "not for the lane", "broken rule",
-                 "engine failed", "too slow")
+                 "engine failed", "too slow", "no pass", "refused")
         return {name: self.counts[index] for index, name in enumerate(names)}
 
     @property
@@ -63,20 +82,27 @@ cdef class Table:
         timed = max(<int64_t>self.clock.timed, 1)
         return {name: self.clock.stage_ns[index] / timed for index, name in enumerate(names)}
 
-    def try_message(self, const uint8_t[::1] message):
-        """Return what a message is answered with, None if it is declined; for tests."""
+    def try_message(self, message):
+        return self.try_exchange(message)[0]
+
+    def try_exchange(self, const uint8_t[::1] message, bytes authorization=b""):
         cdef buffer out = buffer(NULL, 0, 0)
         cdef exchange exchange
         cdef verdict given
         exchange.message.data = &message[0] if message.shape[0] else NULL
         exchange.message.size = message.shape[0]
-        exchange.authorization.size = exchange.certificate.size = 0
+        exchange.authorization.data = <const uint8_t*><const char*>authorization
+        exchange.authorization.size = len(authorization)
+        exchange.certificate.data, exchange.certificate.size = NULL, 0
         exchange.out, exchange.position = &out, POSITION_NONE
         with nogil:
             given = table_answer(self, &exchange)
         answer = out.data[5:out.size] if given == VERDICT_ANSWERED else None
         free(out.data)
-        return answer
+        refused = None
+        if given == VERDICT_REFUSED:
+            refused = (bytes(exchange.refusal.message), bytes(exchange.refusal.details))
+        return answer, exchange.position if exchange.position >= 0 else None, refused
 
     cdef verdict answer(self, exchange* exchange) noexcept nogil:
         cdef char[64] made
@@ -98,9 +124,79 @@ cdef class Table:
                     declined = NO_LANE
                 else:
                     passage.identity = self.identity(made, sizeof(made))
-                    declined = SERVE(self.lanes[code], &passage)
+                    declined = self.pass_gates(self.routes[code], &passage, exchange)
             self.counts[<int>declined] += 1
-        return VERDICT_ANSWERED if declined == TAKEN else VERDICT_DECLINED
+        if declined == TAKEN:
+            return VERDICT_ANSWERED
+        return VERDICT_REFUSED if declined == REFUSED else VERDICT_DECLINED
+
+    cdef Declined pass_gates(
+        self, const RoutePlan* route, Passage* passage, exchange* exchange
+    ) noexcept nogil:
+        """Ask who it is and how much that was; what is declined is asked again by Python."""
+        cdef Bearer bearer = self._anyone
+        cdef Declined declined
+        cdef Reached reached
+        cdef double wait = 0, now = <double>passage.started * 1e-9
+        if self._asks_who and self.passes.look(
+            exchange.authorization, exchange.certificate, route.hash, passage.moment, now, &bearer
+        ) != SHOWN_PASS:
+            return NO_PASS
+        if not self._has_limits:
+            return self.along(route, &bearer, passage, exchange)
+        reached = self.buckets.enter(bearer.caller, route.hash, now, &wait)
+        if reached != REACHED_NONE:
+            return self.refuse(route, &bearer, reached, wait, now, exchange)
+        declined = self.along(route, &bearer, passage, exchange)
+        if declined == TAKEN:
+            self.buckets.leave(bearer.caller, route.hash)
+        else:
+            self.buckets.undo(bearer.caller, route.hash)
+        return declined
+
+    cdef Declined refuse(
+        self, const RoutePlan* route, const Bearer* bearer, int reached, double wait, double now,
+        exchange* exchange
+    ) noexcept nogil:
+        """Refuse what is above a limit; now and then let Python do it, which tells of it."""
+        if now >= self._next_told:
+            self._next_told = now + TOLD_SECONDS
+            return NO_PASS
+        cdef const char* limit = b"total_requests"
+        cdef double value = self.buckets.total
+        if reached == REACHED_RATE:
+            limit, value = b"requests_per_second", self.buckets.rate
+        elif reached == REACHED_CONCURRENT:
+            limit, value = b"concurrent_requests", self.buckets.concurrent
+        refusal_write(&exchange.refusal, <const char*>route.told.data, limit, value, wait)
+        self.buckets.count_refused()
+        count_client(route.turned_away, bearer.client, CLIENT_TURNED_AWAY)
+        return REFUSED
+
+    cdef Declined along(
+        self, const RoutePlan* route, const Bearer* bearer, Passage* passage, exchange* exchange
+    ) noexcept nogil:
+        """Choose a target, let it answer, and put the request before the shadows."""
+        cdef int target = 0
+        cdef Declined declined
+        if route.targets > 1:
+            if self.asked.version.size:
+                target = target_of(route, self.asked.version)
+                if target < 0:
+                    return NOT_FOR_LANE
+            elif self.asked.has_key:
+                target = target_at(route, position_of(route.sticky, self.asked.key))
+            else:
+                exchange.position = <int>(next_chance(&self.chance) % WHOLE)
+                target = target_at(route, exchange.position)
+        declined = SERVE(route.lanes[target], passage)
+        if declined == TAKEN:
+            count_client(route.counts[target], bearer.client, CLIENT_ANSWERED)
+            if route.shadow_share and (
+                position_of(route.shadowed, passage.identity) < route.shadow_share
+            ):
+                self.shadows.put(passage.identity, exchange.message, passage.moment)
+        return declined
 
     cdef slice identity(self, char* room, size_t size) noexcept nogil:
         """Return the request's own identity, or one that is made in the room."""
@@ -114,6 +210,15 @@ cdef class Table:
 
 cdef verdict table_answer(Table table, exchange* exchange) noexcept nogil:
     return table.answer(exchange)
+
+
+cdef uint64_t next_chance(uint64_t* state) noexcept nogil:
+    """Return 64 random bits: splitmix64."""
+    state[0] += 0x9E3779B97F4A7C15u
+    cdef uint64_t mixed = state[0]
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9u
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBu
+    return mixed ^ (mixed >> 31)
 
 
 cdef double epoch_seconds() noexcept nogil:

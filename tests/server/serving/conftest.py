@@ -24,8 +24,19 @@ from gnomon.runtime.sink import MemorySink
 from gnomon.server.serving.admission import make_admission
 from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.native.loop import missing_library
+from gnomon.server.serving.native_door import NativeDoor
 from gnomon.server.serving.rest_door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
+
+#: The doors for gRPC that can serve here.
+GRPC_DOORS = [
+    GrpcDoor,
+    pytest.param(
+        NativeDoor,
+        marks=pytest.mark.skipif(missing_library() is not None, reason="libnghttp2 is missing"),
+    ),
+]
 
 SERVER = """
 import json, sys

@@ -33,8 +33,11 @@ from gnomon.server.serving.admission import make_admission
 from gnomon.server.serving.authentication import LOCAL, Authentication
 from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.native.loop import missing_library
+from gnomon.server.serving.native_door import NativeDoor, why_not
 from gnomon.server.serving.rest_door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
+from tests.server.serving.conftest import GRPC_DOORS
 
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
 PREDICT = "/v1/models/eta:predict"
@@ -138,10 +141,11 @@ def test_without_keys_a_certificate_or_this_machine_is_enough() -> None:
 
 
 class Doors:
-    """Both doors with keys, over the handler of `served`."""
+    """REST and a door for gRPC with credentials, over the handler of `served`."""
 
-    def __init__(self, served: Any, **changes: Any) -> None:
+    def __init__(self, served: Any, kind: Any, **changes: Any) -> None:
         self._served = served
+        self._kind = kind
         settings = DoorSettings(port=0, **changes)
         self.admission = make_admission(settings, served.handler)
         self._rest = RestDoor(served.handler, served.runtime, settings, 0, self.admission)
@@ -152,8 +156,8 @@ class Doors:
         self.stub = inference_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self.health = health_pb2_grpc.HealthStub(self._channel)
 
-    async def _make(self, settings: DoorSettings) -> GrpcDoor:
-        return GrpcDoor(self._served.handler, settings, self.admission)
+    async def _make(self, settings: DoorSettings) -> Any:
+        return self._kind(self._served.handler, settings, self.admission)
 
     def close(self) -> None:
         self._channel.close()
@@ -161,10 +165,10 @@ class Doors:
         self._rest.close(1)
 
 
-@pytest.fixture
-def doors(served: Any, keys_file: Path) -> Iterator[tuple[Doors, str]]:
+@pytest.fixture(params=GRPC_DOORS)
+def doors(served: Any, keys_file: Path, request: Any) -> Iterator[tuple[Doors, str]]:
     key = create_key(keys_file, "app", ["eta"])
-    doors = Doors(served, keys_file=keys_file)
+    doors = Doors(served, request.param, keys_file=keys_file)
     yield doors, key
     doors.close()
 
@@ -254,13 +258,16 @@ def test_beyond_loopback_no_door_opens_without_names(served: Any, keys_file: Pat
     finally:
         door.close(0)
 
-    async def opened() -> None:
-        grpc_door = GrpcDoor(served.handler, named)
+    async def opened(kind: Any, settings: DoorSettings) -> None:
+        grpc_door = kind(served.handler, settings)
         await grpc_door.open()
         await asyncio.sleep(0)
         await grpc_door.close(0)
 
-    served.run(opened())
+    for kind in (GrpcDoor, NativeDoor) if missing_library() is None else (GrpcDoor,):
+        with pytest.raises(ConfigurationError, match="keys_file"):
+            served.run(opened(kind, nameless))
+        served.run(opened(kind, named))
 
 
 def test_rest_asks_for_a_certificate(served: Any, tmp_path: Path) -> None:
@@ -301,11 +308,9 @@ def test_rest_asks_for_a_certificate(served: Any, tmp_path: Path) -> None:
     assert served.counted() == {"answered": 1, "refused": 1}
 
 
-def test_only_settings_without_gates_are_for_any_door(keys_file: Path) -> None:
-    assert not DoorSettings().has_gates
-    assert DoorSettings(keys_file=keys_file).has_gates
-    assert DoorSettings(requests_per_second=1).has_gates
-    assert DoorSettings(concurrent_requests=1).has_gates
+def test_settings_that_contradict_themselves_are_refused(keys_file: Path) -> None:
+    assert why_not(DoorSettings(keys_file=keys_file, host="0.0.0.0")) == missing_library()
+    assert why_not(DoorSettings(requests_per_second=1, concurrent_requests=1)) == missing_library()
     with pytest.raises(ValueError, match="burst should be 0 or above"):
         DoorSettings(burst=-1)
     with pytest.raises(ValueError, match="belongs to certificate_file"):

@@ -20,9 +20,10 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.package import Package
 from gnomon.runtime.routes import single
 from gnomon.server.serving import native_door
+from gnomon.server.serving.clients import Clients
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.grpc_door import GrpcDoor
-from gnomon.server.serving.native.eligible import native_lanes
+from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.native.table import Table
 from gnomon.server.serving.native_door import NativeDoor
@@ -323,7 +324,7 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
 
 def test_changed_messages_are_read_as_protobuf_reads_them_or_not_at_all(served: Bounded) -> None:
     table = Table(1.0)
-    served.runtime.watch(lambda routes: table.publish(native_lanes(routes)))
+    served.runtime.watch(lambda routes: table.publish(native_routes(routes, Clients())))
     raw = oip.ModelInferRequest(model_name="eta", id="r1")
     for name, data in (("distance", 800.0), ("wind", 10.0)):
         raw.inputs.add(name=name, datatype="FP64", shape=[1])

@@ -1,5 +1,6 @@
 """Lanes of models with inputs and outputs of every kind: what C says is what the handler says."""
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,11 +16,14 @@ from gnomon.runtime.golden import Golden, encode_golden
 from gnomon.runtime.manifest import Signature, TensorSpec
 from gnomon.runtime.package import Package
 from gnomon.runtime.profile import PRESENCE, Profile, encode_profile
-from gnomon.runtime.routes import Route, Target, single
+from gnomon.runtime.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.sink import MemorySink
+from gnomon.server.serving.clients import Clients
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.eligible import native_lanes
+from gnomon.server.serving.native.client_counts import ClientCounts
+from gnomon.server.serving.native.eligible import _lane, native_routes
+from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.table import Table
 
 KINDS = ("cargo", "mail", "people")
@@ -135,7 +139,7 @@ class Laid:
         self.runtime.apply([single("kinds", package.digest)])
         self.handler = Handler(self.runtime)
         self.table = Table(1.0)
-        self.runtime.watch(lambda served: self.table.publish(native_lanes(served)))
+        self.runtime.watch(lambda served: self.table.publish(native_routes(served, Clients())))
 
     def counted(self) -> Window:
         """Return the one window that went to the sink."""
@@ -233,11 +237,23 @@ def test_an_interval_that_has_ended_is_left_to_python(laid: Laid, kinds: Package
     assert laid.table.try_message(message)
 
 
-def test_routes_that_need_python_have_no_lane(laid: Laid, kinds: Package) -> None:
-    shadow = Target(kinds.digest, 100)
+def test_a_route_in_a_cycle_is_collected(laid: Laid, kinds: Package) -> None:
+    (lane,) = laid.runtime._served["kinds"].lanes.values()
+    counts = ClientCounts()
+    for _ in range(20):
+        targets: list[Any] = [(_lane("kinds", lane), 1_000, counts)]
+        route = NativeRoute("kinds", targets, counts, 0)
+        # A route keeps its targets; here they keep it.
+        targets.append(route)
+        table = Table(1.0)
+        table.publish({"kinds": route})
+        assert table.try_message(request(2, True, np.random.default_rng(1)).SerializeToString())
+        del targets, route, table
+    gc.collect()
+
+
+def test_routes_that_are_not_in_service_have_no_lane(laid: Laid, kinds: Package) -> None:
     message = request(1, True, np.random.default_rng(1)).SerializeToString()
-    laid.runtime.apply([Route("kinds", (Target(kinds.digest, 1_000),), shadows=(shadow,))])
-    assert laid.table.try_message(message) is None
     laid.runtime.apply([single("other", kinds.digest)])
     assert laid.table.try_message(message) is None
     laid.runtime.apply([single("kinds", kinds.digest)])
@@ -246,7 +262,7 @@ def test_routes_that_need_python_have_no_lane(laid: Laid, kinds: Package) -> Non
 
 def test_a_slow_model_is_left_to_pythons_threads(laid: Laid) -> None:
     table = Table(1e-9)
-    laid.runtime.watch(lambda served: table.publish(native_lanes(served)))
+    laid.runtime.watch(lambda served: table.publish(native_routes(served, Clients())))
     message = request(1, True, np.random.default_rng(1)).SerializeToString()
     answers = [table.try_message(message) for _ in range(9)]
     # One long run is not enough: the machine may have paused.

@@ -14,10 +14,10 @@ from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import Overloaded
 from gnomon.runtime.wire import read_error
 from gnomon.server.serving.admission import make_admission
-from gnomon.server.serving.grpc_door import GrpcDoor
 from gnomon.server.serving.rest_door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 from gnomon.server.serving.throttling import Limits, Throttle
+from tests.server.serving.conftest import GRPC_DOORS
 
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
 PREDICT = "/v1/models/eta:predict"
@@ -122,26 +122,46 @@ def test_threads_never_exceed_a_limit() -> None:
     assert sum(let_in) == 100
 
 
-def test_idle_pairs_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gnomon.server.serving import throttling
-
-    monkeypatch.setattr(throttling, "_PAIRS", 10)
+def test_idle_pairs_are_forgotten() -> None:
     clock = Clock()
     throttle = Throttle(Limits(requests_per_second=1), clock)
-    for number in range(100):
+    for number in range(10_000):
         clock.now += 1
         assert admitted(throttle, f"caller-{number}")
-    assert len(throttle._due) <= 11
+    assert throttle.buckets.pairs <= 256
 
 
-def test_both_doors_share_one_throttle(served: Any) -> None:
+def test_pairs_that_are_not_idle_are_bounded_and_exact() -> None:
+    throttle = Throttle(Limits(requests_per_second=1), Clock(), pairs=1_000)
+    names = [f"caller-{number}" for number in range(3_000)]
+    let_in = [name for name in names if admitted(throttle, name)]
+    assert 1_000 <= len(let_in) <= 2_048
+    assert throttle.buckets.pairs == len(let_in)
+    # Each had its one request, however often the table has grown meanwhile.
+    assert not any(admitted(throttle, name) for name in let_in)
+
+
+def test_a_pair_with_calls_under_way_is_never_forgotten() -> None:
+    clock = Clock()
+    throttle = Throttle(Limits(concurrent_requests=1), clock)
+    throttle.enter("a", "m")
+    for number in range(1_000):
+        clock.now += 1
+        assert admitted(throttle, f"caller-{number}")
+    assert not admitted(throttle, "a")
+    throttle.leave("a", "m")
+    assert admitted(throttle, "a")
+
+
+@pytest.mark.parametrize("kind", GRPC_DOORS)
+def test_all_doors_share_one_throttle(served: Any, kind: Any) -> None:
     settings = DoorSettings(port=0, requests_per_second=0.001, burst=3)
     admission = make_admission(settings, served.handler)
     rest = RestDoor(served.handler, served.runtime, settings, 0, admission)
     rest.open()
 
-    async def make() -> tuple[GrpcDoor, str]:
-        door = GrpcDoor(served.handler, settings, admission)
+    async def make() -> tuple[Any, str]:
+        door = kind(served.handler, settings, admission)
         return door, await door.open()
 
     door, address = served.run(make())

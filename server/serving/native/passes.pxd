@@ -1,0 +1,54 @@
+# Callers who have shown who they are, found again without the GIL by what they show.
+
+cimport cython
+from libc.stdint cimport uint8_t, uint64_t
+
+from gnomon.server.serving.native.lane cimport slice
+
+cdef enum:
+    TAG_BYTES = 16
+
+cdef extern from "blake2b.h":
+    struct blake2b:
+        pass
+
+    void blake2b_begin(blake2b*, size_t, const void*, size_t) nogil
+    void blake2b_add(blake2b*, const void*, size_t) nogil
+    void blake2b_end(blake2b*, uint8_t*) nogil
+
+cdef enum Shown:
+    # Nobody who is known here: whoever it is, Python is to find out.
+    SHOWN_NOTHING = 0
+    SHOWN_PASS = 1
+    SHOWN_OTHER_MODELS = 2
+
+# What a lane needs of a caller: the hash of the name, and the place among the clients counted.
+ctypedef struct Bearer:
+    uint64_t caller
+    int client
+
+ctypedef struct Pass:
+    uint8_t[TAG_BYTES] tag
+    double expires
+    Bearer bearer
+    # The hashes of the models that may be asked; NULL: all.
+    const uint64_t* models
+    int model_count
+
+
+cdef class Passes:
+    cdef cython.pymutex guard
+    cdef blake2b _keyed
+    cdef Pass* _passes
+    cdef list _kept
+    cdef double _valid_until
+    cdef int _turn
+    cdef readonly uint64_t generation
+
+    # `moment` in epoch seconds, `now` in seconds of the monotonic clock.
+    cdef Shown look(
+        self, slice authorization, slice certificate, uint64_t model, double moment, double now,
+        Bearer* bearer
+    ) noexcept nogil
+    cdef void _tag(self, slice authorization, slice certificate, uint8_t* tag) noexcept nogil
+    cdef Pass* _find(self, const uint8_t* tag, double moment) noexcept nogil

@@ -1,0 +1,34 @@
+/* Requests that were answered and are to be asked of shadows too: bounded, never waited for. */
+#ifndef GNOMON_SHADOW_CALLS_H
+#define GNOMON_SHADOW_CALLS_H
+
+#include <pthread.h>
+
+#include "buffer.h"
+
+struct shadow_call {
+    struct shadow_call *next;
+    double moment; /* epoch seconds */
+    size_t identity_size, message_size;
+    uint8_t data[]; /* identity, then message */
+};
+
+struct shadow_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    struct shadow_call *first, *last;
+    int calls, is_closed;
+    size_t bytes;
+    uint64_t dropped;
+};
+
+int shadow_queue_init(struct shadow_queue *queue);
+void shadow_queue_clear(struct shadow_queue *queue);
+/* Put a copy, or count what is dropped for want of room. */
+void shadow_queue_put(struct shadow_queue *queue, struct slice identity, struct slice message,
+                      double moment);
+/* Wait for a call, to be freed by the caller; NULL once the queue is closed. */
+struct shadow_call *shadow_queue_take(struct shadow_queue *queue);
+void shadow_queue_close(struct shadow_queue *queue);
+
+#endif

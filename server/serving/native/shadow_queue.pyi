@@ -1,0 +1,12 @@
+"""What was answered without the GIL and is to be asked of shadows too, on a thread of Python's."""
+
+class ShadowQueue:
+    """Copies of requests: at most 1,000 and 8 MiB; what is more is dropped and counted."""
+
+    @property
+    def dropped(self) -> int:
+        """Return how many there was no room for."""
+    def take(self) -> tuple[str, bytes, float] | None:
+        """Wait for a request: identity, message, epoch seconds; None once it is closed."""
+    def close(self) -> None:
+        """Take and give nothing more."""
