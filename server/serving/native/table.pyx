@@ -18,7 +18,9 @@ from gnomon.server.serving.native.lane cimport (
     request_read, serve_lane,
 )
 from gnomon.server.serving.native.passes cimport SHOWN_PASS
-from gnomon.server.serving.native.route cimport WHOLE, NativeRoute, position_of, target_at, target_of
+from gnomon.server.serving.native.route cimport (
+    WHOLE, NativeRoute, position_of, target_at, target_of,
+)
 
 import secrets
 

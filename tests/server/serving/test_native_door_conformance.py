@@ -114,6 +114,10 @@ def good_messages() -> Iterator[oip.ModelInferRequest]:
     message = tensors(False, **columns())
     message.id = "ü" * 128
     yield message
+    for key in ("", "customer-7", "Ω"):
+        message = tensors(False, **columns())
+        message.parameters["key"].string_param = key
+        yield message
 
 
 def other_messages() -> Iterator[oip.ModelInferRequest]:
@@ -137,7 +141,11 @@ def other_messages() -> Iterator[oip.ModelInferRequest]:
         message.inputs[0].shape[:] = [2]
         yield message
         message = tensors(raw, **columns())
+        message.parameters["key"].int64_param = 7
+        yield message
+        message = tensors(raw, **columns())
         message.parameters["key"].string_param = "customer-7"
+        message.parameters["at"].double_param = 1_700_000_000.0
         yield message
         message = tensors(raw, **columns())
         message.inputs[1].name = "distance"

@@ -336,7 +336,9 @@ def test_changed_messages_are_read_as_protobuf_reads_them_or_not_at_all(served: 
         tensor.datatype = "INT16"
         tensor.contents.int_contents.extend(int(one) for one in tensor.contents.fp64_contents)
         tensor.contents.ClearField("fp64_contents")
-    seeds = [one.SerializeToString() for one in (request(), request(3), raw, wholes)]
+    keyed = request()
+    keyed.parameters["key"].string_param = "Ωmega"
+    seeds = [one.SerializeToString() for one in (request(), request(3), raw, wholes, keyed)]
     for seed in seeds:
         assert table.try_message(seed)
     chance = random.Random(20131)
