@@ -6,6 +6,7 @@ A token must say `exp`, `iss`, `aud` and `sub`. Its scopes (`scope` as a text, o
 say which routes it may ask: `predict:eta`, or `predict:*` for all; without any, it may ask none.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,10 @@ class Tokens:
         return Believed(Caller(name, _models(claims)), float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _read_set(self, data: str) -> dict[str, Any]:
-        found = self._jwt.PyJWKSet.from_json(data).keys
+        document = json.loads(data)
+        if not isinstance(document, dict):
+            raise ValueError('it should be {"keys": […]}')
+        found = self._jwt.PyJWKSet.from_dict(document).keys
         keys = {one.key_id or "": one for one in found}
         if len(keys) != len(found):
             raise ValueError("keys of a set need ids of their own (kid)")
