@@ -61,8 +61,8 @@ class DoorSettings:
     keepalive_seconds: float = 60.0
     keys_file: Path | None = None
     jwt_file: Path | None = None
-    jwt_issuer: str = ""
-    jwt_audience: str = ""
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
     jwt_algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
     requests_per_second: float = 0.0
     burst: int = 0
@@ -122,8 +122,8 @@ class DoorSettings:
             return None
         return TokenSettings(
             file=self.jwt_file,
-            issuer=self.jwt_issuer,
-            audience=self.jwt_audience,
+            issuer=self.jwt_issuer or "",
+            audience=self.jwt_audience or "",
             algorithms=self.jwt_algorithms,
         )
 
