@@ -6,14 +6,17 @@ gets a typed answer. Every refusal carries its code and details in the trailing 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import grpc
 
 from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import health
 from gnomon.server.serving.admission import Admission, Call, make_admission
 from gnomon.server.serving.authentication import Caller
@@ -41,6 +44,11 @@ from gnomon.server.serving.pacing import Pacer
 from gnomon.server.serving.settings import DoorSettings
 from gnomon.server.serving.tracing import PARENT_HEADER
 
+_log = logging.getLogger(__name__)
+
+#: Where the port cannot be had back at once.
+_AGAIN_SECONDS = 0.2
+
 
 class GrpcDoor:
     """One listening port; lives within a running event loop."""
@@ -53,7 +61,14 @@ class GrpcDoor:
         self._admission = admission or make_admission(settings, handler)
         self._pacer = Pacer(settings.threads, handler.runtime.gathers)
         self._stream = InferStream(self._caller, self._infer_in_turn)
-        self._server = grpc.aio.server(
+        self._server = self._make_server()
+        self._socket: tuple[int, int] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._is_closing = False
+
+    def _make_server(self) -> Any:
+        settings = self._settings
+        server = grpc.aio.server(
             options=(
                 ("grpc.max_concurrent_streams", settings.concurrent_streams),
                 ("grpc.max_receive_message_length", settings.message_bytes),
@@ -62,11 +77,11 @@ class GrpcDoor:
                 *_times(settings),
             )
         )
-        self._socket: tuple[int, int] | None = None
-        self._server.add_generic_rpc_handlers((self._methods(),))
-        health.install(self._server, handler, SERVICE)
+        server.add_generic_rpc_handlers((self._methods(),))
+        health.install(server, self._handler, SERVICE)
         if not self._admission.authentication.needs_keys:
-            health.install_reflection(self._server, SERVICE)
+            health.install_reflection(server, SERVICE)
+        return server
 
     async def open(self) -> str:
         """Listen; return the address as clients of gRPC write it.
@@ -74,17 +89,47 @@ class GrpcDoor:
         Raises:
             ConfigurationError: the address is taken, or not to be opened without authentication.
         """
-        settings = self._settings
-        if not settings.is_grpc_local:
-            settings.check_reach()
-        with telling(settings):
+        if not self._settings.is_grpc_local:
+            self._settings.check_reach()
+        address = await self._listen()
+        self._keeper = asyncio.create_task(self._keep_open())
+        return address
+
+    async def _listen(self) -> str:
+        with telling(self._settings):
             bound = self._bind()
         await self._server.start()
-        address = address_of(settings)
-        if settings.socket_path is not None:
-            self._socket = identity_of(settings.socket_path)
-            return address
-        return f"{address.rpartition(':')[0]}:{bound}"
+        path = self._settings.socket_path
+        if path is not None:
+            self._socket = identity_of(path)
+        else:
+            # Where any port would have done, this one is meant from now on.
+            self._settings = replace(self._settings, port=bound)
+        return address_of(self._settings)
+
+    async def _keep_open(self) -> None:
+        """Open again where grpcio has ended by itself: one path that is no UTF-8 makes it do so."""
+        while True:
+            try:
+                await self._server.wait_for_termination()
+                return
+            except Exception as error:
+                if self._is_closing:
+                    return
+                _log.error("grpcio has ended by itself (%r); the door opens again", error)
+            await self._server.stop(None)
+            self._server = self._make_server()
+            await self._listen_again()
+
+    async def _listen_again(self) -> None:
+        while not self._is_closing:
+            try:
+                await self._listen()
+                return
+            except ConfigurationError as error:
+                _log.error("the door is not open: %s", error)
+                await asyncio.sleep(_AGAIN_SECONDS)
+                self._server = self._make_server()
 
     def _bind(self) -> int:
         """Bind; return the port."""
@@ -99,6 +144,8 @@ class GrpcDoor:
 
     async def close(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
+        # Its keeper is not cancelled: it waits on what grpcio itself waits on.
+        self._is_closing = True
         if self._settings.socket_path is not None:
             remove(self._settings.socket_path, self._socket)
         self._stream.close()

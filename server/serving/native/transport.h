@@ -50,7 +50,7 @@ enum status {
 };
 
 enum {
-    PATH_LIMIT = 128,
+    PATH_LIMIT = 64,
     PREFIX_BYTES = 5,
     READ_BYTES = 1 << 16,
     FRAME_BYTES = (1 << 14) + 9,
