@@ -33,13 +33,22 @@ def write_body(path: Path, message: bytes) -> Path:
     return path
 
 
-def closed_loop(address: str, body: Path, connections: int, streams: int, seconds: int) -> int:
+def closed_loop(
+    address: str,
+    body: Path,
+    connections: int,
+    streams: int,
+    seconds: int,
+    *,
+    with_tls: bool = False,
+) -> int:
     """Ask as fast as answers come; return how many were answered.
 
     Raises:
         RuntimeError: none was, or one failed.
     """
-    succeeded, failed = _run(address, body, connections, streams, seconds)
+    url = f"{'https' if with_tls else 'http'}://{address}"
+    succeeded, failed = _run(url, body, connections, streams, seconds)
     if not succeeded or failed:
         raise RuntimeError(f"h2load: {succeeded} succeeded, {failed} failed")
     return succeeded
@@ -54,7 +63,9 @@ def open_loop(
     """
     share = max(1, round(per_second / connections))
     log.unlink(missing_ok=True)
-    _, failed = _run(address, body, connections, 64, seconds, f"--rps={share}", f"--log-file={log}")
+    _, failed = _run(
+        f"http://{address}", body, connections, 64, seconds, f"--rps={share}", f"--log-file={log}"
+    )
     # A line each: microseconds since 1970 when it was sent, HTTP's status, microseconds it took.
     lines = np.loadtxt(log, dtype=np.int64, ndmin=2)
     good = lines[lines[:, 1] == 200]
@@ -62,12 +73,12 @@ def open_loop(
 
 
 def _run(
-    address: str, body: Path, connections: int, streams: int, seconds: int, *more: str
+    url: str, body: Path, connections: int, streams: int, seconds: int, *more: str
 ) -> tuple[int, int]:
     done = subprocess.run(
         [
             *("h2load", "-D", str(seconds), "-c", str(connections), "-m", str(streams)),
-            *("-d", str(body), *_HEADERS, *more, f"http://{address}/{_METHOD}"),
+            *("-d", str(body), *_HEADERS, *more, f"{url}/{_METHOD}"),
         ],
         capture_output=True,
         text=True,

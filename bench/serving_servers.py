@@ -33,7 +33,9 @@ def burn():
 given = json.loads(sys.argv[1])
 if given["busy"]:
     threading.Thread(target=burn, daemon=True).start()
-serve(ServeSettings(door=given["door"], **given["settings"]),
+settings = given["settings"]
+settings |= {name: Path(settings[name]) for name in settings if name.endswith("_file")}
+serve(ServeSettings(door=given["door"], **settings),
       NodeSettings(packages=(Path(given["package"]),)),
       lambda addresses: print(addresses.grpc, flush=True))
 """
