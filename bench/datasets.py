@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,9 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where to put the files (default: temporary)")
     options = parser.parse_args(arguments)
     with TemporaryDirectory(dir=options.folder) as folder:
-        found = list(_compare(Path(folder), options))
-    for one in found:
-        print(one)
+        found = []
+        for one in _compare(Path(folder), options):
+            print(one, flush=True)
+            found.append(one)
     slow = [
         one
         for one in found
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if slow else 0
 
 
-def _compare(folder: Path, options: Any) -> list[Comparison]:
+def _compare(folder: Path, options: Any) -> Iterator[Comparison]:
     small, large, table = _write_files(folder, options)
     workers = options.workers
     cache = FileCache(folder / "cache.sqlite")
@@ -116,7 +117,8 @@ def _compare(folder: Path, options: Any) -> list[Comparison]:
         ),
         "the same, in one process": ("kll", str(table), lambda: profile_pieces(pieces)),
     }
-    return [_measure(what, peer, path, ours, options) for what, (peer, path, ours) in work.items()]
+    for what, (peer, path, ours) in work.items():
+        yield _measure(what, peer, path, ours, options)
 
 
 def _measure(what: str, peer: str, path: str, ours: Callable[[], Any], options: Any) -> Comparison:

@@ -48,7 +48,7 @@ def query_table(query: str, url: str, variable: str) -> pa.Table:
     try:
         with engine.connect() as connection:
             streamed = connection.execution_options(stream_results=True)
-            result = streamed.execute(sqlalchemy.text(query))
+            result = streamed.exec_driver_sql(query)
             names = list(result.keys())
             parts = [_batch(names, rows) for rows in result.partitions(_BATCH_ROWS)]
     except sqlalchemy.exc.SQLAlchemyError as error:

@@ -138,6 +138,8 @@ def _attributes(field: DataField, schema: Element) -> dict[str, Any]:
     attributes = dict(field.attributes)
     if mined.get("missingValueReplacement") is not None:
         attributes |= {"nullable": True}
+    if mined.get("missingValueTreatment") == "returnInvalid":
+        attributes |= {"nullable": False}
     if treatment == "asMissing" and field.categories is not None:
         attributes |= {"nullable": True, "policy": "flag"}
     if treatment == "asIs":

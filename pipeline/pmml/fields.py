@@ -68,9 +68,14 @@ def _read_field(element: Element) -> DataField:
         for one in element.findall("Value")
         if one.get("property", "valid") == "valid"
     ]
+    is_continuous = require(element, "optype") == "continuous"
+    for one in element.findall("Value"):
+        kept = one.get("property", "valid")
+        if kept == "missing" or is_continuous:
+            refuse(one, f"a value of {name!r} that is {kept}")
     if kind == "boolean":
         return DataField(name, None, {"kind": Kind.BOOL})
-    if require(element, "optype") == "continuous" or (kind in _NUMBERS and not values):
+    if is_continuous or (kind in _NUMBERS and not values):
         if kind not in _NUMBERS:
             refuse(element, "a continuous field is an integer, a float or a double")
         return DataField(name, None, {"kind": _NUMBERS[kind], **_range(element)})

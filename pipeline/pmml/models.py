@@ -44,6 +44,8 @@ def compile_model(model: Element, context: Context) -> Prediction:
     compiled = MODELS.get(model.tag)
     if compiled is None:
         refuse(model)
+    if model.get("isScorable") == "false":
+        refuse(model, "it says that it is not to be scored")
     function = require(model, "functionName")
     if function not in ("regression", "classification"):
         refuse(model, f"functionName {function!r}")
@@ -104,6 +106,8 @@ def _mining(model: Element, context: Context) -> Prediction:
     if segmentation is None:
         refuse(model, "it has no Segmentation")
     method = require(segmentation, "multipleModelMethod")
+    if segmentation.get("missingPredictionTreatment") == "skipSegment":
+        refuse(segmentation, "missingPredictionTreatment 'skipSegment'")
     segments = [_Segment.read(one) for one in children(segmentation)]
     if not segments:
         refuse(segmentation, "it has no segments")

@@ -40,6 +40,8 @@ def test_a_query_is_a_dataset(url):
         data.uri == f"sql:{VARIABLE}?query=SELECT%20%2A%20FROM%20delivery%20WHERE%20hour%20%3C%2012"
     )
     assert len(Dataset.from_sql("SELECT 1 AS a WHERE 0", url, VARIABLE)) == 0
+    literal = Dataset.from_sql("SELECT ':a %s' AS a", url, VARIABLE)
+    assert literal.table.column("a").to_pylist() == [":a %s"]
 
 
 def test_a_recipe_may_name_a_query(url, tmp_path, monkeypatch):

@@ -404,6 +404,7 @@ def test_any_tree_answers_word_for_word(root, strategy, no_child, rows):
     assert found == pytest.approx(expected, nan_ok=True)
 
 
+LEAF = "<Node score='1'><True/></Node>"
 ORDERED = "<Node score='1'><SimplePredicate field='c' operator='lessThan' value='red'/></Node>"
 
 
@@ -441,6 +442,26 @@ def test_what_cannot_be_said_is_refused_by_name(model, message):
         derived(call("median", X))
     with pytest.raises(PackageError, match="TextIndex"):
         derived("<TextIndex textField='c'/>")
+
+
+def test_values_that_stand_for_missing_are_refused():
+    leaf = tree_model("<Node score='1'><True/></Node>", '<MiningField name="z"/>')
+    for kind, kept in (
+        ("continuous", "missing"),
+        ("continuous", "invalid"),
+        ("ordinal", "missing"),
+    ):
+        field = f"""<DataField name="z" optype="{kind}" dataType="double">
+        <Value value="-999" property="{kept}"/></DataField>"""
+        with pytest.raises(PackageError, match=f"a value of 'z' that is {kept}"):
+            compile_pmml(document(leaf, field))
+    with pytest.raises(PackageError, match="not to be scored"):
+        compile_pmml(document(tree_model(LEAF, SCHEMA, attributes='isScorable="false"')))
+    skips = segments(
+        [tree_model(LEAF, SCHEMA)], "sum", None, 'missingPredictionTreatment="skipSegment"'
+    )
+    with pytest.raises(PackageError, match="skipSegment"):
+        compile_pmml(document(mining_model(skips, SCHEMA)))
 
 
 BOMB = b"""<!DOCTYPE PMML [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>
