@@ -1,5 +1,6 @@
 """Who may do what: the table, the page that tells it, and every door."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gnomon.command.root import root
 from gnomon.runtime.errors import InvalidInput, NotAllowed
 from gnomon.runtime.package import Package
 from gnomon.server.hub.access.rights import RULES, Actor, Grant, Role, Scope, parse_grant
@@ -160,6 +163,27 @@ def test_scopes_hold_at_the_door(caller: Any, as_of: Any, builder: Any, make: Ma
     listed = {one["name"]: one["grants"] for one in caller.get("principals")}
     assert listed["olga"] == [{"role": "operator", "models": "eta", "environments": "staging"}]
     assert "key" not in str(caller.get("principals"))
+
+
+def test_the_command_line_makes_and_unmakes_principals(caller: Any) -> None:
+    def command(*arguments: str, key: str = "") -> Any:
+        line = ["hub", *arguments, "--url", caller.addresses.rest, "--json"]
+        result = CliRunner().invoke(root, [*line, *(["--api-key", key] if key else [])], obj=None)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output)
+
+    scope = ("--role", "operator", "--models", "eta-*", "--env", "staging")
+    key = command("principal", "create", "olga", *scope)["key"]
+    assert command("token", "--name", "d", "--env", "staging", "--models", "*")["token"]
+    command("principal", "grant", "olga", "--role", "approver")
+    (olga,) = command("principal", "list", key=key)
+    assert [one["role"] for one in olga["grants"]] == ["approver", "operator"]
+    command("principal", "take", "olga", *scope)
+    command("principal", "revoke", "olga")
+    (olga,) = command("principal", "list")
+    assert (len(olga["grants"]), olga["revoked_at"] is not None) == (1, True)
+    trusted = command("trust", "ab" * 32, "--role", "approver")
+    assert trusted["added"]
 
 
 def test_a_builder_publishes_only_its_models(caller: Any, make: Make, fresh_key: Any) -> None:

@@ -17,6 +17,7 @@ from gnomon.server.hub.rollout.rollout_state import State, check_transition
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.versions import decommission
 
 pytestmark = pytest.mark.both_databases
 
@@ -68,6 +69,20 @@ def serve_well(world: Any, eta: tuple[str, str], tag: str = "") -> None:
     for digest in eta:
         world.window(digest, rows=120)
         world.judged(digest, [2.0, -2.0] * 30, tag=tag)
+
+
+def test_a_decommissioned_candidate_loses_its_traffic(
+    world: Any, database: Database, eta: tuple[str, str]
+) -> None:
+    rollout_id = start(database)
+    rollouts.step(database)
+    with database.change("ada") as change:
+        used = decommission.decommission(change, "eta", "2", "leaks", force=True)
+    assert used == [f"rollout {rollout_id}"]
+    rollouts.step(database)
+    row = row_of(database, rollout_id)
+    assert (row.state, row.reason) == ("aborted", "eta@2 was decommissioned: leaks")
+    assert weights(database) == {eta[0]: 1000}
 
 
 def test_a_good_version_goes_through_all_steps(
