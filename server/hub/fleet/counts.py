@@ -6,11 +6,11 @@ many windows there are, and they can never differ from the windows' sums.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, Select, Table, select, tuple_, union_all
+from sqlalchemy import Connection, Select, Table, select, union
 
-from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.dialect import insert_into
 
@@ -69,16 +69,22 @@ def current(connection: Connection) -> list[dict[str, Any]]:
     It grows with the fleet and not with its history.
     """
     placed, rolled_out = schema.placement.c, schema.rollout.c
-    now = union_all(
+    now = union(
         select(placed.model, placed.version).where(placed.ended_at.is_(None)),
-        select(rolled_out.model, rolled_out.candidate).where(rolled_out.state.in_(ACTIVE)),
+        select(rolled_out.model, rolled_out.candidate).where(schema.IS_ACTIVE),
+    ).cte("now")
+    wanted = select(schema.tally).join_from(
+        now, schema.tally, (_TALLY.model == now.c.model) & (_TALLY.version == now.c.version)
     )
-    wanted = select(schema.tally).where(tuple_(_TALLY.model, _TALLY.version).in_(now))
     unread = select(schema.tally).where(schema.IS_UNREAD)
-    return _listed(connection, wanted.union_all(unread).order_by(*_KEY))
+    # Sorted here: asked for in order, SQLite walks through the tallies of all times.
+    found = _listed(connection, wanted) + _listed(connection, unread)
+    return sorted(found, key=itemgetter(*_KEY))
 
 
-def _listed(
-    connection: Connection, wanted: Select[Any] | CompoundSelect[Any]
-) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(wanted).mappings() if row["rows"]]
+def _listed(connection: Connection, wanted: Select[Any]) -> list[dict[str, Any]]:
+    # Plain tuples: a fleet has thousands of rows, and a mapping of each would cost the most.
+    found = connection.execute(wanted)
+    names = tuple(found.keys())
+    place = names.index("rows")
+    return [dict(zip(names, row, strict=True)) for row in found if row[place]]

@@ -334,8 +334,9 @@ window = Table(
     Index(None, "digest", "started_at"),
 )
 
-#: Written as in the index that it has, or that is not used.
+#: Written as in the indexes that they have, or these are not used.
 IS_UNREAD = text("tally.version = ''")
+IS_ACTIVE = text("rollout.state IN ('pending', 'running')")
 
 #: Rows of all windows, summed up as they come.
 tally = Table(
