@@ -141,6 +141,14 @@ class Runtime:
         """Whether a route of that name is in service."""
         return name in self._served
 
+    def model_of(self, route: str, key: str) -> Model:
+        """Return the model that answers a key on a route.
+
+        Raises:
+            UnknownModel: there is no such route.
+        """
+        return self._lane(self._served, route, key, "").model
+
     def gathers(self, name: str) -> bool:
         """Whether calls on a route wait for others, to share a run of the engine."""
         return name in self._batchers

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
+from gnomon.runtime.lanes import Served
 from gnomon.runtime.manifest import Manifest
 from gnomon.runtime.routes import Route
 from gnomon.runtime.runtime import Runtime
@@ -37,6 +38,9 @@ EXTENSIONS = (
     "statistics",
 )
 
+#: Manifests that are kept of packages in service and of those that were.
+_MANIFESTS_KEPT = 1_024
+
 
 class Handler:
     """Answers for one runtime. Threads may share it.
@@ -49,6 +53,8 @@ class Handler:
         self.repository = repository or Repository(runtime)
         self._draining = False
         self._manifests: dict[str, Manifest] = {}
+        # Before a package can be given up again it has been looked at, however short its service.
+        runtime.watch(self._remember)
 
     @property
     def runtime(self) -> Runtime:
@@ -217,19 +223,33 @@ class Handler:
             raise UnknownModel(f"model {request.name!r} has no version {request.version[:80]!r}")
         return manifests
 
+    def _remember(self, served: Mapping[str, Served]) -> None:
+        """Keep the manifests of what is in service, and of as much of the past as may be needed."""
+        models = self._runtime.models
+        for one in served.values():
+            for digest in one.route.digests:
+                self._manifests.pop(digest, None)
+                self._manifests[digest] = models[digest].package.manifest
+        for digest in list(self._manifests)[:-_MANIFESTS_KEPT]:
+            self._manifests.pop(digest, None)
+
     def _known(self, digests: Sequence[str]) -> list[Manifest]:
-        """Return manifests, kept from the first look: a package that answers may be on its way out.
+        """Return manifests, kept for a while: a package that answers may be on its way out.
 
         Raises:
-            NotReady: one was taken out of service before it was ever looked at.
+            NotReady: one was taken out of service so long ago that nothing is known of it.
         """
+        found = []
         for digest in digests:
-            if digest not in self._manifests:
+            manifest = self._manifests.get(digest)
+            if manifest is None:
+                # In service for so short a time that it was not told yet.
                 model = self._runtime.models.get(digest)
-                if model is None:
-                    raise NotReady(f"package {digest[:16]} is leaving service; try again")
-                self._manifests[digest] = model.package.manifest
-        return [self._manifests[digest] for digest in digests]
+                manifest = model.package.manifest if model else self._manifests.get(digest)
+            if manifest is None:
+                raise NotReady(f"package {digest[:16]} is leaving service; try again")
+            found.append(manifest)
+        return found
 
     def _check_version(self, request: oip.ModelInferRequest) -> None:
         """Refuse a version that the route does not have."""

@@ -13,8 +13,7 @@ import msgspec
 import numpy as np
 
 from gnomon.core.violations import Violation, expectation
-from gnomon.runtime import routes
-from gnomon.runtime.errors import InvalidInput, UnknownModel
+from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.explaining import describe
 from gnomon.runtime.gathering import columns_of
 from gnomon.runtime.model import Model
@@ -71,7 +70,7 @@ def predict_rows(
         return _answers(route, _ask(runtime, route, rows, request_id, options), len(rows))
     # Both halves must be judged and answered by one version, so chance is not asked twice.
     options["key"] = key = request_id if key is None else key
-    model = _model(runtime, route, key)
+    model = runtime.model_of(route, key)
     refused, broken = _judge(model, rows)
     good = sorted(set(range(len(rows))).difference(refused))
     for number in refused:
@@ -106,7 +105,7 @@ def _check_even(
     given = columns_of(rows)
     required = [
         field
-        for field in _model(runtime, route, options["key"] or request_id).inputs.fields
+        for field in runtime.model_of(route, options["key"] or request_id).inputs.fields
         if field.required and field.name in given
     ]
     lacking = [
@@ -136,14 +135,6 @@ def _check_even(
             for number, field in lacking[:_BROKEN_LIMIT]
         ],
     )
-
-
-def _model(runtime: Runtime, route: str, key: str) -> Model:
-    found = runtime.routes.get(route)
-    model = runtime.models.get(routes.choose(found, key)) if found else None
-    if model is None:
-        raise UnknownModel(f"no model {route[:80]!r} is in service here")
-    return model
 
 
 def _judge(model: Model, rows: Sequence[Row]) -> tuple[list[int], list[dict[str, Any]]]:
