@@ -1,5 +1,6 @@
 """The model that a recipe names: file, contract, packing and outputs that fit together."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -34,16 +35,21 @@ class RecipeModel:
         self._recipe = recipe
         path = recipe.beside(recipe.model.file)
         self.format = recipe.model.format or path.suffix.lstrip(".")
+        # Of a PMML file the package has the ONNX model, but not what it says of its fields.
+        is_kept = content is not None and self.format != "pmml" and not path.exists()
         try:
-            self.content = content if content and not path.exists() else path.read_bytes()
+            self.content = content if content and is_kept else path.read_bytes()
         except OSError as error:
             raise recipe.error(f"model.file {path} cannot be read: {error}") from error
+        said = self._compile() if self.format == "pmml" else {}
         try:
             self._tensors = read_tensors(self.format, self.content)
         except PackageError as error:
             raise PackageError(f"{path}: {error}") from error
         try:
-            overrides = {name: one.overrides for name, one in recipe.inputs.items()}
+            overrides = {
+                name: {**said.get(name, {}), **one.overrides} for name, one in recipe.inputs.items()
+            }
             fields = derive_fields(train, list(recipe.inputs), overrides=overrides)
             self.contract = Contract(fields, recipe.rules)
             self._packing = self._pack()
@@ -52,6 +58,28 @@ class RecipeModel:
         self._outputs = tuple(
             self._find_output(position, name) for position, name in enumerate(recipe.outputs)
         )
+
+    def _compile(self) -> Mapping[str, Mapping[str, Any]]:
+        """Put the ONNX model in the place of a PMML file; return what this says of its fields."""
+        from gnomon.pipeline.pmml.compile import compile_pmml
+
+        compiled = compile_pmml(self.content)
+        inputs = self._recipe.inputs
+        if list(inputs) != list(compiled.inputs):
+            raise self._recipe.error(
+                f"[inputs] should name the fields of the PMML in its order: "
+                f"{', '.join(compiled.inputs)}"
+            )
+        for name, said in compiled.inputs.items():
+            allowed = inputs[name].overrides.get("allowed", said.get("allowed"))
+            if tuple(allowed or ()) != tuple(said.get("allowed") or ()):
+                raise self._recipe.error(
+                    f"inputs.{name}.allowed should be as in the PMML: {', '.join(said['allowed'])}"
+                    if said.get("allowed")
+                    else f"inputs.{name}: the PMML has no list of values for it"
+                )
+        self.content, self.format = compiled.content, "onnx"
+        return compiled.inputs
 
     @property
     def file(self) -> ModelFile:

@@ -5,12 +5,16 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
 from gnomon.command.root import run
 from gnomon.pipeline.dataset import Dataset, DatasetError
 from gnomon.pipeline.pmml_source import import_pmml
-from gnomon.runtime.errors import InvalidInput, PackageError
+from gnomon.pipeline.rebuild import rebuild
+from gnomon.pipeline.recipe_build import build_recipe
+from gnomon.pipeline.recipe_file import read_recipe
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, PackageError
 from gnomon.runtime.model import Model
 from gnomon.runtime.package import Package
 from tests.pipeline.pmml.documents import document
@@ -141,3 +145,44 @@ def test_the_command_imports_a_file_with_its_rows(tmp_path, capsys):
     (tmp_path / "m.onnx").write_bytes(b"")
     assert run([*arguments, "--data", str(tmp_path / "rows.csv")]) == 2
     assert "--data goes with a .pmml file" in capsys.readouterr().err
+
+
+RECIPE = """
+name = "priced"
+version = "2"
+[model]
+file = "m.pmml"
+[data]
+files = ["rows.parquet"]
+[inputs]
+x = {minimum = -9, maximum = 9}
+y = {}
+c = {}
+[outputs]
+price = {tensor = "number"}
+[test]
+files = ["rows.parquet"]
+label = "price"
+segments = ["c"]
+"""
+
+
+def test_a_recipe_may_name_a_pmml_file(tmp_path):
+    (tmp_path / "m.pmml").write_bytes(priced())
+    pyarrow.parquet.write_table(rows(), tmp_path / "rows.parquet")
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    package = build_recipe(read_recipe(tmp_path / "recipe.toml"), tmp_path / "package", None)
+    assert package.manifest.format == "onnx"
+    assert package.manifest.reproducibility.test_metrics["mae"] == pytest.approx(0, abs=1e-6)
+    assert set(package.manifest.reproducibility.test_metrics_by_segment) == {
+        f"c={one}" for one in COLOURS
+    }
+    assert package.profile.inputs[2].allowed == COLOURS
+    assert rebuild(package, tmp_path, tmp_path / "again").is_same
+    for old, new, message in (
+        ("x = {minimum = -9, maximum = 9}\ny = {}", "y = {}\nx = {}", "in its order: x, y, c"),
+        ("c = {}", 'c = {allowed = ["red"]}', "as in the PMML: red, green, dark blue"),
+    ):
+        (tmp_path / "recipe.toml").write_text(RECIPE.replace(old, new))
+        with pytest.raises(ConfigurationError, match=message):
+            build_recipe(read_recipe(tmp_path / "recipe.toml"), tmp_path / "other", None)
