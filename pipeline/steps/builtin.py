@@ -8,6 +8,7 @@ import msgspec
 import pyarrow.parquet
 
 from gnomon.pipeline.dataset import Dataset, DatasetError
+from gnomon.pipeline.pieces import ARROW_ENDINGS
 from gnomon.pipeline.recipe_build import build_recipe
 from gnomon.pipeline.recipe_file import Recipe, read_recipe
 from gnomon.pipeline.steps.artifacts import Kind
@@ -19,7 +20,7 @@ __all__ = ["BUILT_IN", "dataset", "package"]
 
 
 def dataset(files: Sequence[Path], uri: str = "", missing: Sequence[str] = ("", "NA")) -> Dataset:
-    """Read one dataset from its parts, all CSV or all Parquet; `uri` says where it officially lies.
+    """Read one dataset from its parts, all CSV, Parquet or Arrow; `uri` says where it should lie.
 
     Raises:
         DatasetError: a file cannot be read, or the files are of other kinds.
@@ -29,9 +30,13 @@ def dataset(files: Sequence[Path], uri: str = "", missing: Sequence[str] = ("", 
         data = Dataset.from_csv(files, missing=missing)
     elif endings == {".parquet"}:
         data = Dataset.from_parquet(files)
+    elif endings and endings <= set(ARROW_ENDINGS):
+        data = Dataset.from_arrow(files)
     else:
-        shown = ", ".join(file.name for file in files)
-        raise DatasetError(f"files should all end in .csv, or all in .parquet: {shown}")
+        shown = ", ".join(file.name for file in files) or "there is none"
+        raise DatasetError(
+            f"files should all end in .csv, or all in .parquet, or all in .arrow: {shown}"
+        )
     return Dataset(data.table, uri or " ".join(file.name for file in files))
 
 
@@ -80,6 +85,7 @@ def _adapt(
         recipe.data,
         files=(_write(data, scratch / "data.parquet"),),
         uri=recipe.data.uri or data.uri,
+        sql="",
     )
     return msgspec.structs.replace(
         recipe,

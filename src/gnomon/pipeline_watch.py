@@ -131,4 +131,4 @@ def ask_hub(client: HubClient, when: When) -> Facts:
     if when.alerts is not None:
         listed = client.get("alerts", model=when.alerts.model)
         alerts = sorted((str(one["id"]), str(one["kind"])) for one in listed)
-    return Facts(labels=labels, alerts=alerts)
+    return Facts(labels=labels, alerts=tuple(alerts))

@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from gnomon.hub_client import HubClient
 from gnomon.pipeline.steps.log import RunLog
 from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
+from gnomon.pipeline.steps.triggers import Alerts, Facts, Labels, When
+from gnomon.pipeline_watch import ask_hub
 from gnomon.run_sender import PipelineSettings, send_runs
 from gnomon.runtime.ids import new_id
 from gnomon.runtime.package import Package
+from gnomon.server.hub.monitoring import alerts
+from gnomon.server.hub.process import Hub
 
 pytestmark = pytest.mark.both_databases
 
@@ -109,6 +114,19 @@ def test_runs_are_listed_newest_first(caller: Any) -> None:
 def test_what_is_no_record_is_refused(caller: Any, changes: dict[str, Any]) -> None:
     assert post(caller, record(), **changes).status_code == 422
     assert caller.get("runs") == []
+
+
+def test_what_a_pipeline_waits_for_is_asked(caller: Any, hub: Hub) -> None:
+    when = When(labels=Labels(model="eta"), alerts=Alerts(model="eta"))
+    with HubClient(caller.addresses.rest) as client:
+        assert ask_hub(client, when) == Facts()
+        with hub.services.database.write() as connection:
+            for kind in ("all_moved", "source_moved"):
+                condition = alerts.Condition("eta", kind, "", "temp", "1", f"{kind}!", {})
+                alerts.raise_alert(connection, condition)
+        found = ask_hub(client, when)
+    assert sorted(kind for _, kind in found.alerts) == ["all_moved", "source_moved"]
+    assert list(found.alerts) == sorted(found.alerts)
 
 
 def test_a_builder_sends_what_the_hub_lacks(caller: Any, tmp_path: Path) -> None:
