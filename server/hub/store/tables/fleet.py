@@ -1,0 +1,147 @@
+"""Nodes, and what they send."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    LargeBinary,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from gnomon.server.hub.store.tables import columns
+from gnomon.server.hub.store.text import StorableText
+
+#: Whoever enrolled, nodes and builders, and what a node last said of itself.
+node = Table(
+    "node",
+    columns.metadata,
+    columns.name("name", primary_key=True),
+    columns.name("role"),
+    columns.environment(),
+    columns.models(),
+    Column("certificate_serial", StorableText(64), nullable=False),
+    columns.time("enrolled_at"),
+    columns.time("revoked_at", nullable=True),
+    Column("facts", JSON, nullable=False),
+    columns.time("last_seen_at", nullable=True),
+    Column("boot", StorableText(64), nullable=False, server_default=""),
+    # What the hub wants: number and SHA-256 of the newest state that differs from the one before.
+    Column("generation", BigInteger, nullable=False, server_default="0"),
+    Column("desired_hash", StorableText(64), nullable=False, server_default=""),
+    # What the node reported.
+    Column("reported_generation", BigInteger, nullable=False, server_default="0"),
+    Column("state", StorableText(32), nullable=False, server_default=""),
+    Column("digests", JSON, nullable=False),
+    Column("refused_generation", BigInteger, nullable=False, server_default="0"),
+    Column("reason", StorableText, nullable=False, server_default=""),
+    Column("spool", JSON, nullable=False),  # records, bytes, merged, dropped
+)
+
+#: How far a node's telemetry is durable here; moves in the transaction that stores the records.
+receipt = Table(
+    "receipt",
+    columns.metadata,
+    columns.name("node", primary_key=True),
+    columns.name("boot", primary_key=True),
+    Column("watermark", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    columns.time("received_at"),
+)
+
+#: Statistics of one package on one node over one interval of the data's own time.
+window = Table(
+    "window",
+    columns.metadata,
+    columns.position(),
+    columns.name("node"),
+    columns.name("boot"),
+    Column("sequence", BigInteger, nullable=False),
+    columns.digest(),
+    columns.name("model"),
+    columns.name("version"),
+    columns.name("route"),
+    columns.environment(),  # of the node when it sent this
+    Column("shadow", Boolean, nullable=False),
+    columns.time("started_at"),
+    columns.time("ended_at"),
+    Column("rows", BigInteger, nullable=False),
+    Column("outcomes", JSON, nullable=False),  # rows by outcome
+    Column("latency", JSON, nullable=False),  # answers by bucket of gnomon.core.latency
+    Column("data", LargeBinary, nullable=False),  # gnomon.core.Window.to_bytes
+    columns.time("received_at"),
+    UniqueConstraint("node", "boot", "sequence"),
+    Index(None, "model", "position"),
+    Index(None, "model", "ended_at"),
+    Index(None, "digest", "started_at"),
+)
+
+#: Written as in the index that the table has, or that is not used.
+IS_UNREAD = text("tally.version = ''")
+
+#: Rows of all windows, summed up as they come.
+tally = Table(
+    "tally",
+    columns.metadata,
+    columns.name("model", primary_key=True),
+    columns.name("version", primary_key=True),
+    columns.name("node", primary_key=True),
+    Column("shadow", Boolean, primary_key=True),
+    Column("outcome", StorableText(32), primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+    Index(
+        "ix_tally_unread",
+        "model",
+        sqlite_where=text("version = ''"),
+        postgresql_where=text("version = ''"),
+    ),
+)
+
+#: Rows by day of the data's own time (UTC, of a window's start), summed up as they come.
+daily = Table(
+    "daily",
+    columns.metadata,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),  # the day's start
+    columns.name("model", primary_key=True),
+    columns.name("version", primary_key=True),
+    columns.name("node", primary_key=True),
+    Column("shadow", Boolean, primary_key=True),
+    columns.environment(primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+)
+
+#: Sampled examples of refused or corrected requests; all are counted in the windows.
+refusal = Table(
+    "refusal",
+    columns.metadata,
+    columns.position(),
+    columns.name("node"),
+    columns.digest(),
+    columns.name("model"),
+    Column("request_id", StorableText(128), nullable=False),
+    columns.time("at"),
+    Column("field", StorableText(128), nullable=False),
+    Column("rule", StorableText(128), nullable=False),
+    Column("value", StorableText, nullable=False),
+    Column("expected", StorableText, nullable=False),
+    Index(None, "model", "at"),
+)
+
+#: What happened on a node, in its words; and `refused_record` for telemetry the hub could not read.
+event = Table(
+    "event",
+    columns.metadata,
+    columns.position(),
+    columns.name("node"),
+    columns.name("boot"),
+    Column("sequence", BigInteger, nullable=False),
+    columns.time("at"),
+    Column("kind", StorableText(64), nullable=False),
+    Column("detail", StorableText, nullable=False),
+    columns.time("received_at"),
+    Index(None, "node", "position"),
+)

@@ -1,0 +1,86 @@
+"""Where versions are in service, and how they come there."""
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Table, text
+
+from gnomon.server.hub.store.tables import columns
+from gnomon.server.hub.store.text import StorableText
+
+#: Places in which versions are rolled out; each node belongs to one.
+environment = Table(
+    "environment",
+    columns.metadata,
+    columns.name("name", primary_key=True),
+    Column("position", Integer, nullable=False),  # the order in which they are shown
+    # The risk tiers that need no approval here; null: none does.
+    Column("exempt_tiers", JSON(none_as_null=True), nullable=True),
+    columns.time("created_at"),
+)
+
+#: Which version of a model should run in an environment, and when: "what ran on day X".
+placement = Table(
+    "placement",
+    columns.metadata,
+    columns.identifier(),
+    columns.name("model"),
+    columns.name("version"),
+    columns.environment(),
+    columns.time("started_at"),
+    columns.time("ended_at", nullable=True),
+    columns.name("actor"),
+    Index(
+        "uq_placement_now",
+        "model",
+        "environment",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(None, "model", "started_at"),
+)
+
+#: The move from the version in service to another. Active: `pending` and `running`.
+rollout = Table(
+    "rollout",
+    columns.metadata,
+    columns.identifier(),
+    columns.name("model"),
+    columns.name("champion"),  # versions
+    columns.name("candidate"),
+    columns.environment(),
+    Column("state", StorableText(16), nullable=False),  # rollouts.State
+    Column("weight", Integer, nullable=False),  # of the candidate now, parts in 1,000
+    Column("shadow", Integer, nullable=False),  # sampled share the candidate sees, parts in 1,000
+    Column("step", Integer, nullable=False),  # index in the plan
+    Column("plan", JSON, nullable=False),
+    columns.time("created_at"),
+    columns.time("updated_at"),
+    columns.time("ended_at", nullable=True),
+    columns.name("actor"),
+    Column("reason", StorableText, nullable=False, server_default=""),
+    Index(
+        "uq_rollout_active",
+        "model",
+        "environment",
+        unique=True,
+        sqlite_where=text("state IN ('pending', 'running')"),
+        postgresql_where=text("state IN ('pending', 'running')"),
+    ),
+)
+
+#: Written as in the index that the table has, or that is not used.
+IS_ACTIVE = text("rollout.state IN ('pending', 'running')")
+
+#: A rollout's history: each step entered, with what its gate saw when it was left.
+rollout_step = Table(
+    "rollout_step",
+    columns.metadata,
+    Column("rollout", StorableText(26), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("weight", Integer, nullable=False),
+    Column("shadow", Integer, nullable=False),
+    columns.time("entered_at"),
+    columns.time("left_at", nullable=True),
+    Column("window_position", BigInteger, nullable=False),  # the last window before the step
+    Column("verdict", StorableText(16), nullable=False),  # open, passed, failed, cancelled
+    Column("evidence", JSON, nullable=False),
+)
