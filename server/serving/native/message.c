@@ -131,14 +131,24 @@ static int read_output(struct slice bytes, struct slice *name) {
     return read_field(&reader, &field, name) || field != 1 || reader.at != reader.end ? -1 : 0;
 }
 
-/* The parameter `key` with a text; any other is left to protobuf's decoder. */
+static int is_named(struct slice name, const char *text) {
+    return name.size == strlen(text) && !memcmp(name.data, text, name.size);
+}
+
+/* The parameter `key` with a text, and the one that Triton's C++ clients put into every request,
+ * with a truth value, though it means something in streams only; any other is left to protobuf's
+ * decoder. */
 static int read_parameter(struct slice bytes, struct request *request) {
     struct reader reader = {bytes.data, bytes.data + bytes.size};
     struct slice name, choice;
     int field;
     if (read_field(&reader, &field, &name) || field != 1) return -1;
-    if (name.size != 3 || memcmp(name.data, "key", 3)) return -1;
     if (read_field(&reader, &field, &choice) || field != 2 || reader.at != reader.end) return -1;
+    if (is_named(name, "triton_enable_empty_final_response")) {
+        const uint8_t *truth = choice.data;
+        return choice.size == 2 && truth[0] == (1 << 3 | VARINT) && truth[1] <= 1 ? 0 : -1;
+    }
+    if (!is_named(name, "key")) return -1;
     reader = (struct reader){choice.data, choice.data + choice.size};
     if (read_field(&reader, &field, &request->key) || field != 3) return -1;
     request->has_key = 1;

@@ -118,6 +118,12 @@ def good_messages() -> Iterator[oip.ModelInferRequest]:
         message = tensors(False, **columns())
         message.parameters["key"].string_param = key
         yield message
+    for truth in (False, True):
+        # Triton's C++ clients, perf_analyzer among them, put it into every request.
+        message = tensors(True, **columns())
+        message.parameters["triton_enable_empty_final_response"].bool_param = truth
+        message.parameters["key"].string_param = "customer-7"
+        yield message
 
 
 def other_messages() -> Iterator[oip.ModelInferRequest]:
@@ -142,6 +148,9 @@ def other_messages() -> Iterator[oip.ModelInferRequest]:
         yield message
         message = tensors(raw, **columns())
         message.parameters["key"].int64_param = 7
+        yield message
+        message = tensors(raw, **columns())
+        message.parameters["triton_enable_empty_final_response"].string_param = "true"
         yield message
         message = tensors(raw, **columns())
         message.parameters["key"].string_param = "customer-7"
