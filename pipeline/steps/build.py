@@ -27,37 +27,15 @@ from gnomon.pipeline.steps.artifacts import Artifact, Kind, folder_digest, load
 from gnomon.pipeline.steps.cache import StepCache
 from gnomon.pipeline.steps.code import code_hash, environment, is_own_code, source_of
 from gnomon.pipeline.steps.record import StepRecord
+from gnomon.pipeline.steps.rules import RefusedBuild, Rules, check_clean
 from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.manifest import NAME_PATTERN
 from gnomon.runtime.signing import Signer
 
-__all__ = ["Build", "Observer", "Pipeline", "RefusedBuild", "Rules", "StepChange"]
+__all__ = ["Build", "Observer", "Pipeline", "StepChange"]
 
 _SCHEME = 1
-
-#: Those for which a hub asks for no approval either, unless it is told otherwise.
-_HARMLESS_TIERS = ("", "minimal", "low", "limited", "medium")
-
-
-class RefusedBuild(ConfigurationError):
-    """The rules of the build's risk tier do not let it run as it is."""
-
-    code = "refused_build"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a build must keep: only committed code, only data whose fingerprint is written down."""
-
-    clean_code: bool = False
-    fingerprints: bool = False
-
-    @classmethod
-    def of_tier(cls, risk_tier: str) -> "Rules":
-        """Return what a risk tier asks for: all of it, unless it is said to be harmless."""
-        is_strict = risk_tier not in _HARMLESS_TIERS
-        return cls(clean_code=is_strict, fingerprints=is_strict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,21 +241,6 @@ class Build:
             wanted = inspect.signature(function).parameters
             arguments |= {one: value for one, value in given.items() if one in wanted}
             return self._cache.keep(key, name, kind, lambda: function(**arguments))
-
-
-def check_clean(source: Path) -> str:
-    """Return the version of the code in a file.
-
-    Raises:
-        RefusedBuild: where it is not committed.
-    """
-    commit, clean = code_version(source)
-    if not clean:
-        raise RefusedBuild(
-            f"{source} is not committed, or tracked files beside it are changed, and this build "
-            "runs committed code only; commit, and run it again"
-        )
-    return commit
 
 
 def _kind(name: str, makes: Kind | str) -> Kind:

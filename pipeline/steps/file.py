@@ -12,8 +12,9 @@ from zlib import crc32
 import msgspec
 
 from gnomon.pipeline.steps.artifacts import Artifact
-from gnomon.pipeline.steps.build import Build, Pipeline, Rules
+from gnomon.pipeline.steps.build import Build, Pipeline
 from gnomon.pipeline.steps.builtin import BUILT_IN
+from gnomon.pipeline.steps.rules import Rules
 from gnomon.pipeline.steps.triggers import When
 from gnomon.runtime.errors import ConfigurationError
 

@@ -14,11 +14,12 @@ import msgspec
 
 from gnomon.pipeline.environment import code_version
 from gnomon.pipeline.steps.artifacts import Artifact, Kind
-from gnomon.pipeline.steps.build import Build, Observer, Pipeline, RefusedBuild, check_clean
+from gnomon.pipeline.steps.build import Build, Observer, Pipeline
 from gnomon.pipeline.steps.cache import StepCache
 from gnomon.pipeline.steps.code import environment
 from gnomon.pipeline.steps.log import RunLog
 from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
+from gnomon.pipeline.steps.rules import RefusedBuild, check_clean
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.ids import new_id, now_ms
 from gnomon.runtime.lock import FolderLock

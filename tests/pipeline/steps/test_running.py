@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from gnomon.pipeline.steps.build import Build, Pipeline, Rules, StepChange
+from gnomon.pipeline.steps.build import Build, Pipeline, StepChange
 from gnomon.pipeline.steps.file import read_pipeline
 from gnomon.pipeline.steps.record import RunRecord, RunState
+from gnomon.pipeline.steps.rules import Rules
 from gnomon.pipeline.steps.running import find_packages, open_log, run_pipeline
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.lock import FolderLock

@@ -1,0 +1,45 @@
+"""Rules: what a build must show before it may run, by its risk tier."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gnomon.pipeline.environment import code_version
+from gnomon.runtime.errors import ConfigurationError
+
+__all__ = ["RefusedBuild", "Rules", "check_clean"]
+
+#: Those for which a hub asks for no approval either, unless it is told otherwise.
+_HARMLESS_TIERS = ("", "minimal", "low", "limited", "medium")
+
+
+class RefusedBuild(ConfigurationError):
+    """The rules of the build's risk tier do not let it run as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a build must keep: only committed code, only data whose fingerprint is written down."""
+
+    clean_code: bool = False
+    fingerprints: bool = False
+
+    @classmethod
+    def of_tier(cls, risk_tier: str) -> "Rules":
+        """Return what a risk tier asks for: all of it, unless it is said to be harmless."""
+        is_strict = risk_tier not in _HARMLESS_TIERS
+        return cls(clean_code=is_strict, fingerprints=is_strict)
+
+
+def check_clean(source: Path) -> str:
+    """Return the version of the code in a file.
+
+    Raises:
+        RefusedBuild: where it is not committed.
+    """
+    commit, clean = code_version(source)
+    if not clean:
+        raise RefusedBuild(
+            f"{source} is not committed, or tracked files beside it are changed, and this build "
+            "runs committed code only; commit, and run it again"
+        )
+    return commit
