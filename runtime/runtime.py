@@ -141,13 +141,13 @@ class Runtime:
         """Whether a route of that name is in service."""
         return name in self._served
 
-    def model_of(self, route: str, key: str) -> Model:
-        """Return the model that answers a key on a route.
+    def model_of(self, route: str, key: str, version: str = "") -> Model:
+        """Return the model that answers a key, or who asks for a version, on a route.
 
         Raises:
-            UnknownModel: there is no such route.
+            UnknownModel: there is no such route, or no such version on it.
         """
-        return self._lane(self._served, route, key, "").model
+        return self._lane(self._served, route, key, version).model
 
     def gathers(self, name: str) -> bool:
         """Whether calls on a route wait for others, to share a run of the engine."""

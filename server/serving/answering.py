@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.violations import Violations
-from gnomon.runtime import routes
-from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
+from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.explaining import describe
 from gnomon.runtime.manifest import TensorSpec
 from gnomon.runtime.model import Model
@@ -68,7 +67,7 @@ def ask_in_part(
     # Both halves must be judged and answered by one version, so chance is not asked twice.
     key = options.get("key")
     options = {**options, "request_id": identity, "key": identity if key is None else key}
-    model = _model(runtime, route, options["key"], options.get("version", ""))
+    model = runtime.model_of(route, options["key"], options.get("version", ""))
     rows = len(next(iter(columns.values()), ()))
     violations = _judge(model, columns)
     if not rows or violations is None or not violations.rejected:
@@ -90,22 +89,6 @@ def _judge(model: Model, columns: Columns) -> Violations | None:
         return model.inputs.check_columns(columns)[1]
     except _UNREADABLE:
         return None
-
-
-def _model(runtime: Runtime, route: str, key: str, version: str) -> Model:
-    """Return what will answer."""
-    found = runtime.routes.get(route)
-    if found is None:
-        raise UnknownModel(f"no model {route[:80]!r} is in service here")
-    digests = [target.digest for target in found.targets if target.weight] + [*found.versions]
-    models = [runtime.models.get(digest) for digest in digests]
-    if version:
-        model = next((one for one in models if one and one.version == version), None)
-    else:
-        model = runtime.models.get(routes.choose(found, key))
-    if model is None:
-        raise NotReady(f"a package of {route!r} is leaving service; try again")
-    return model
 
 
 def _rows(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
