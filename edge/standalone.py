@@ -9,8 +9,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
+from gnomon.edge.any_node import AnyNode
 from gnomon.edge.repository import Repository
 from gnomon.edge.route_file import ModelTable, RouteFile, RouteTable, read_routes
 from gnomon.edge.settings import NodeSettings
@@ -25,33 +26,9 @@ from gnomon.runtime.signing import TrustStore
 from gnomon.runtime.transcripts import TranscriptSink
 from gnomon.runtime.versioning import VersionPolicy
 
+__all__ = ["AnyNode", "ModelState", "Standalone", "open_node"]
+
 _log = logging.getLogger(__name__)
-
-
-class AnyNode(Protocol):
-    """What doors and agents need of a node, with a hub or without."""
-
-    runtime: Runtime
-
-    def start(self) -> None:
-        """Begin."""
-
-    def ready(self, timeout_seconds: float | None = None) -> bool:
-        """Wait until some route is in service; return whether one is."""
-
-    def label(
-        self, model: str, request_id: str, value: float, at: datetime | float | None = None
-    ) -> None:
-        """Report what a prediction should have been."""
-
-    def status(self) -> NodeStatus:
-        """Return what the node is doing now."""
-
-    def reload(self) -> bool:
-        """Look anew at what is to be served; return whether that is in service now."""
-
-    def stop(self) -> None:
-        """End; a second call does nothing."""
 
 
 class ModelState(NamedTuple):
