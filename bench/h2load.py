@@ -39,16 +39,16 @@ def closed_loop(
     connections: int,
     streams: int,
     seconds: int,
-    *,
+    *more: str,
     with_tls: bool = False,
 ) -> int:
-    """Ask as fast as answers come; return how many were answered.
+    """Ask as fast as answers come; return how many were answered. `more`: options of h2load.
 
     Raises:
         RuntimeError: none was, or one failed.
     """
     url = f"{'https' if with_tls else 'http'}://{address}"
-    succeeded, failed = _run(url, body, connections, streams, seconds)
+    succeeded, failed = _run(url, body, connections, streams, seconds, *more)
     if not succeeded or failed:
         raise RuntimeError(f"h2load: {succeeded} succeeded, {failed} failed")
     return succeeded
