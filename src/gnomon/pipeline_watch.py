@@ -39,14 +39,18 @@ class Watch:
         settings: PipelineSettings,
         options: Sequence[str],
         say: Callable[[str], None],
+        config_file: str | None = None,
     ) -> None:
         """Read when each is due; `options` are further flags of `gnomon pipeline run`.
+
+        What runs reads its settings from `config_file`, or from where it finds some.
 
         Raises:
             ConfigurationError: a file is wrong, says nothing of when, or needs a hub to be asked.
         """
         self._settings = settings
         self._options = tuple(options)
+        self._config = ("--config", config_file) if config_file else ()
         self._say = say
         self._state = settings.state_folder / _STATE
         settings.state_folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +88,7 @@ class Watch:
     def _run(self, path: Path, reason: str) -> None:
         self._say(f"{path}: {reason}")
         settings = self._settings
-        command = [sys.executable, "-m", "gnomon", "pipeline", "run", str(path)]
+        command = [sys.executable, "-m", "gnomon", *self._config, "pipeline", "run", str(path)]
         command += ["--trigger", reason, "--state-folder", str(settings.state_folder)]
         if settings.url:
             command += ["--url", settings.url]

@@ -93,8 +93,10 @@ def test_a_schedule_survives_a_run_that_fails(
     settings.state_folder.mkdir()
     seen = {str(path): {"at": time.time() - 86_400}}
     (settings.state_folder / "triggers.json").write_text(json.dumps(seen))
+    config = tmp_path / "settings.toml"
+    config.write_text("[pipeline]\npoll_seconds = 5\n")
     said: list[str] = []
-    watch = Watch([path], settings, [], said.append)
+    watch = Watch([path], settings, [], said.append, str(config))
     assert watch.check() == 1
     assert "schedule" in said[0]
     assert "ended with -6" in said[1]

@@ -134,7 +134,7 @@ def watch(
     if key_file is not None:
         options += ["--key", str(key_file)]
     settings = take("pipeline", config_file, flags)
-    watching = Watch(paths, settings, options, lambda text: click.echo(text, err=True))
+    watching = Watch(paths, settings, options, lambda text: click.echo(text, err=True), config_file)
     watching.check()
     while not once:
         time.sleep(watching.pause_seconds())
