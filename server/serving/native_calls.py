@@ -29,6 +29,7 @@ from gnomon.server.serving.trailers import trailers_of
 _log = logging.getLogger(__name__)
 
 _INFER = f"/{SERVICE}/ModelInfer"
+_HEALTH = "/grpc.health.v1.Health/Check"
 _UNKNOWN = Refusal("UNIMPLEMENTED", "Method not found!", ())
 
 
@@ -53,6 +54,11 @@ class NativeCalls:
         self._turns = self._streams.turns
 
     @property
+    def unary(self) -> Iterable[str]:
+        """Return the paths of the methods of one message."""
+        return (*self._methods, _INFER, _HEALTH)
+
+    @property
     def streaming(self) -> Iterable[str]:
         """Return the paths of the streaming methods."""
         return tuple(self._turns)
@@ -64,7 +70,7 @@ class NativeCalls:
                 self._turns[call.path](call)
             elif call.path == _INFER:
                 self._predict(call)
-            elif call.path == "/grpc.health.v1.Health/Check":
+            elif call.path == _HEALTH:
                 self._check_health(call)
             elif call.path not in self._methods:
                 call.refuse(trailers_of(_UNKNOWN))

@@ -90,7 +90,7 @@ class NativeDoor:
         if settings.socket_path is not None:
             self._socket = identity_of(settings.socket_path)
         self._routes.open()
-        self._loops.start(listener, self._calls.streaming, tls)
+        self._loops.start(listener, self._calls.streaming, self._calls.unary, tls)
         if tls is not None:
             self._follower = Follower(self._settings, self._renew)
         for number in range(self._settings.threads):

@@ -20,13 +20,20 @@ class Loops:
         self._threads: list[threading.Thread] = []
 
     def start(
-        self, listener: socket.socket, streaming: Iterable[str], tls: Tls | None = None
+        self,
+        listener: socket.socket,
+        streaming: Iterable[str],
+        unary: Iterable[str],
+        tls: Tls | None = None,
     ) -> None:
-        """Serve a listening socket in threads of their own, until `drain`."""
-        paths = tuple(streaming)
+        """Serve a listening socket in threads of their own, until `drain`.
+
+        `streaming` and `unary` are the paths of all methods.
+        """
+        paths = tuple(streaming), tuple(unary)
         for table in self._tables:
             source = None if self._loops else listener
-            self._loops.append(Loop(source, table, self._queue, self._bounds, paths))
+            self._loops.append(Loop(source, table, self._queue, self._bounds, *paths))
             self._loops[-1].join(self._loops[0])
         if tls is not None:
             self.use_tls(tls)

@@ -78,7 +78,8 @@ class Loop:
 
     Without a listener it serves what a loop that it joins hands over. All loops of a ring have one
     queue; each runs in a thread of its own, with a table of its own. `streaming` are the paths of
-    streaming methods. Raises `OSError` where libnghttp2 is missing.
+    streaming methods, `unary` of the others; without these, any other path may be one. Raises
+    `OSError` where libnghttp2 is missing.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Loop:
         queue: Queue,
         settings: Mapping[str, float],
         streaming: Iterable[str] = (),
+        unary: Iterable[str] | None = None,
     ) -> None: ...
     def join(self, other: Loop) -> None:
         """Take a share of the other's connections; before either runs."""

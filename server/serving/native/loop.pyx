@@ -52,6 +52,7 @@ cdef extern from "transport.h":
 
     struct loop:
         void* face
+        const char* unary
         counts counts
         int connection_count
         size_t held
@@ -112,6 +113,11 @@ def missing_tls():
     """Return what keeps a loop from TLS here, or None."""
     cdef const char* missing = tls_load()
     return None if missing == NULL else missing.decode()
+
+
+cdef bytes list_paths(paths):
+    """Return the paths one behind the other, as the loop reads them."""
+    return b"".join(path.encode() + b"\0" for path in paths) + b"\0"
 
 
 cdef bytes bytes_of(const buffer* held):
@@ -302,12 +308,13 @@ cdef class Loop:
     cdef Table _table
     cdef Queue _queue
     cdef bytes _paths
+    cdef bytes _unary
     # Streaming calls by where they lie, until they end.
     cdef dict _streaming
     cdef bint _has_run
 
     def __cinit__(self, listener, Table table not None, Queue queue not None,
-                  dict settings not None, streaming=()):
+                  dict settings not None, streaming=(), unary=None):
         cdef limits bounds
         bounds.message_bytes = settings["message_bytes"]
         bounds.header_bytes = settings["header_bytes"]
@@ -323,7 +330,8 @@ cdef class Loop:
         if missing is not None:
             raise OSError(missing)
         self._table, self._queue, self._streaming = table, queue, {}
-        self._paths = b"".join(path.encode() + b"\0" for path in streaming) + b"\0"
+        self._paths = list_paths(streaming)
+        self._unary = None if unary is None else list_paths(unary)
         cdef int descriptor = -1
         if listener is not None:
             listener.setblocking(False)
@@ -336,6 +344,8 @@ cdef class Loop:
         if self._loop == NULL:
             raise MemoryError
         self._loop.face = <void*>self
+        if self._unary is not None:
+            self._loop.unary = self._unary
         queue._queue.loops += 1
 
     def __dealloc__(self):

@@ -6,6 +6,7 @@
 #define HEADER(name, value)                                                                      \
     {(uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1, H2_NO_COPY}
 
+static const char NO_METHOD[] = "Method not found!";
 static const char INFER[] = "/inference.GRPCInferenceService/ModelInfer";
 
 static const h2_header ANSWER[] = {HEADER(":status", "200"),
@@ -50,15 +51,21 @@ static int is_grpc(const uint8_t *type, size_t size) {
            (size == length || type[length] == '+' || type[length] == ';');
 }
 
+/* Whether a path is among some that lie one behind the other, each with its 0. */
+static int is_listed(const char *paths, const uint8_t *value, size_t size) {
+    for (const char *one = paths; *one; one += strlen(one) + 1)
+        if (is_text(value, size, one)) return 1;
+    return 0;
+}
+
 static void read_path(struct call *call, const uint8_t *value, size_t size) {
-    call->is_known = size <= PATH_LIMIT;
-    call->path_size = call->is_known ? size : 0;
+    const struct loop *loop = call->loop;
+    call->path_size = size <= PATH_LIMIT ? size : 0;
     memcpy(call->path, value, call->path_size);
     call->is_infer = is_text(value, size, INFER);
-    call->is_streaming = 0;
-    if (call->is_infer) return;
-    for (const char *one = call->loop->streaming; *one; one += strlen(one) + 1)
-        call->is_streaming |= is_text(value, size, one);
+    call->is_streaming = !call->is_infer && is_listed(loop->streaming, value, size);
+    call->is_known = call->is_infer || call->is_streaming ||
+                     (call->path_size && (!loop->unary || is_listed(loop->unary, value, size)));
 }
 
 static int on_header(h2_session *session, const h2_frame *frame, const uint8_t *name,
@@ -271,7 +278,7 @@ static void on_request(struct call *call) {
     } else if (call->header_bytes > loop->limits.header_bytes) {
         call_refuse(call, STATUS_RESOURCE_EXHAUSTED, "the request's metadata are too large");
     } else if (!call->is_known) {
-        call_refuse(call, STATUS_UNIMPLEMENTED, "Method not found!");
+        call_refuse(call, STATUS_UNIMPLEMENTED, NO_METHOD);
     } else if (call->body.size < PREFIX_BYTES || call->body.size != call->expected) {
         call_refuse(call, STATUS_INVALID_ARGUMENT,
                     "the request ends within a message; it must be one whole message");
@@ -323,9 +330,14 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
         on_streaming(call, has_ended);
         return 0;
     }
-    if (!has_ended) return 0;
+    /* Who calls what is not here must not wait for the end of what they have to say. */
+    if (!has_ended && call->is_known) return 0;
     connection->heard = connection->loop->now;
     connection->completed++;
+    if (!has_ended) {
+        refuse(call, STATUS_UNIMPLEMENTED, NO_METHOD, 0);
+        return 0;
+    }
     if (connection->control) connection->control--;
     on_request(call);
     return 0;

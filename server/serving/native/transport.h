@@ -97,7 +97,7 @@ struct call {
     int32_t stream;
     enum call_state state;
     enum encoding encoding;
-    int is_known; /* whether the path is short enough to be a method's */
+    int is_known; /* whether the path is a method's, as far as the loop knows */
     int is_infer;
     int is_streaming; /* whether the path is a streaming method's */
     struct streaming *streaming; /* from its headers' end on */
@@ -184,6 +184,7 @@ struct loop {
     int epoll, listener, wake;
     int is_listening;
     void *face; /* Python's object for it */
+    const char *unary;     /* the paths of the other methods, alike; NULL: any may be one */
     const char *streaming; /* the paths of streaming methods, each with its 0; then an empty one */
     struct limits limits;
     uint64_t now, ticked, state_since;

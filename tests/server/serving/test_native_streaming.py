@@ -42,7 +42,7 @@ class Echo:
         self.queue = Queue(64)
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"
-        self.loop = Loop(listener, Table(1.0), self.queue, LIMITS, ("/test.Other/Other", ECHO))
+        self.loop = Loop(listener, Table(1.0), self.queue, LIMITS, ("/test.Other/Other", ECHO), ())
         self.behave: Callable[[Call], None] = self.echo
         self.threads = [threading.Thread(target=self.loop.run)]
         self.threads += [threading.Thread(target=self._answer) for _ in range(2)]
@@ -400,3 +400,21 @@ def test_the_end_lets_streams_end_and_cuts_what_stays(echo: Echo) -> None:
     assert time.monotonic() - started < 10
     held.set()
     assert status_of(stays) is grpc.StatusCode.UNAVAILABLE
+
+
+def test_who_calls_what_is_not_here_does_not_wait_for_their_own_end(echo: Echo) -> None:
+    held = threading.Event()
+
+    def messages() -> Iterator[bytes]:
+        yield b"x"
+        held.wait(20)
+
+    unknown = echo.channel.stream_stream("/test.Echo/Nothing")(messages(), timeout=15)
+    assert status_of(unknown) is grpc.StatusCode.UNIMPLEMENTED
+    assert unknown.details() == "Method not found!"
+    held.set()
+    with pytest.raises(grpc.RpcError) as caught:
+        echo.channel.unary_unary("/test.Echo/Nothing")(bytes(1 << 20), timeout=15)
+    error: Any = caught.value
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert echo.is_well()
