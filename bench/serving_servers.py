@@ -20,8 +20,9 @@ READY_SECONDS = 30.0
 
 _BURNER = "while True: sum(range(1000))"
 _OURS = """
-import json, sys, threading
+import json, os, sys, threading
 from pathlib import Path
+import structlog
 from gnomon.edge.settings import NodeSettings
 from gnomon.server.serving.process import serve
 from gnomon.server.serving.settings import ServeSettings
@@ -30,6 +31,8 @@ def burn():
     while True:
         sum(range(1000))
 
+# Nobody reads our standard output once the address is out: a full pipe would hold the server up.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(open(os.devnull, "w")))
 given = json.loads(sys.argv[1])
 if given["busy"]:
     threading.Thread(target=burn, daemon=True).start()

@@ -96,6 +96,7 @@ def messages() -> list[bytes]:
         raw.inputs.add(name=name, datatype=kind, shape=[1])
         raw.raw_input_contents.append(data)
     raw.outputs.add(name="air_time")
+    raw.parameters["key"].string_param = "customer-7"
     typed = oip.ModelInferRequest(model_name="eta")
     for kind, field, values in (
         ("BOOL", "bool_contents", [True, False]),

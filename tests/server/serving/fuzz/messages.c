@@ -63,6 +63,7 @@ static void decode(const uint8_t *data, size_t size) {
     touch(request.model);
     touch(request.version);
     touch(request.id);
+    if (request.has_key) touch(request.key);
     for (int index = 0; index < request.outputs; index++) touch(request.output[index]);
     for (int index = 0; index < request.tensors; index++) {
         struct tensor *tensor = &request.tensor[index];
