@@ -87,6 +87,25 @@ def test_predictions_go_through_tls(serve: Callable[..., TlsServed], files: TlsF
     assert served.door.counts["taken"] == 1
 
 
+def test_a_certificate_that_was_believed_needs_no_python(
+    serve: Callable[..., TlsServed], files: TlsFiles
+) -> None:
+    served = serve(**files.settings(asks_clients=True), requests_per_second=0.001, burst=4)
+    for name in ("pilot", "tower"):
+        credentials = files.credentials(name)
+        for _ in range(4):
+            ask(served.address, credentials)
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(served.address, credentials)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    # The first of each, and one refusal or both of them, which the log tells of.
+    counts = served.door.counts
+    assert counts["taken"] == 6
+    assert counts["no pass"] in (3, 4)
+    assert served.counted() == {"answered": 8}
+
+
 def test_large_tensors_go_both_ways(serve: Callable[..., TlsServed], files: TlsFiles) -> None:
     served = serve(**files.settings())
     rows = 40_000
