@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from gnomon.command.root import root
 from gnomon.hub_client import HubClient
 from gnomon.registry_client import BuilderSettings, RegistryClient
-from gnomon.replay.archive import open_archive
+from gnomon.replay.archive import builders_keys, open_archive
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.manifest import Dependency
 from gnomon.runtime.package import Package
@@ -155,6 +155,15 @@ def test_a_request_that_comes_out_otherwise_is_shown(
     assert (code, one["agreement"]) == (1, agreement)
     told = f"recorded {{'air_time': {air_time}}}, now {{'air_time': 50.0}}"
     assert told in one["parts"][1]["first"]
+
+
+def test_only_keys_of_builders_vouch_for_packages() -> None:
+    listed = [
+        {"key": "0a", "role": "builder", "revoked_at": None},
+        {"key": "0b", "role": "approver", "revoked_at": None},
+        {"key": "0c", "role": "builder", "revoked_at": 5},
+    ]
+    assert builders_keys(listed) == [b"\x0a"]
 
 
 def test_what_was_altered_is_named(kept: Kept, tmp_path: Path) -> None:

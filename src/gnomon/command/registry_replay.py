@@ -136,7 +136,13 @@ def _find(
 ) -> Iterator[_Found]:
     """Give the packages of a version, out of an archive or, for the time being, out of the hub."""
     from gnomon.registry_client import RegistryClient, find_published
-    from gnomon.replay.archive import keys_of, open_archive, package_folder, wheels_folder
+    from gnomon.replay.archive import (
+        builders_keys,
+        keys_of,
+        open_archive,
+        package_folder,
+        wheels_folder,
+    )
 
     name, version = split_reference(reference)
     if archived is not None:
@@ -149,7 +155,7 @@ def _find(
         return
     with TemporaryDirectory(prefix="gnomon-pulled-") as folder, client:
         listed = client.get(f"models/{name}/versions/{version}")["packages"]
-        keys = [bytes.fromhex(o["key"]) for o in client.get("keys") if o["revoked_at"] is None]
+        keys = builders_keys(client.get("keys"))
         with RegistryClient(builder) as registry:
             pulled = [
                 registry.pull(find_published(listed, version, one), Path(folder) / one).path

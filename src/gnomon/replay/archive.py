@@ -29,6 +29,7 @@ from gnomon.runtime.ids import now_ms
 
 __all__ = [
     "Archive",
+    "builders_keys",
     "collect_wheels",
     "keys_of",
     "last_line",
@@ -201,6 +202,14 @@ def _json(content: Any) -> bytes:
 
 
 def keys_of(folder: Path) -> list[bytes]:
-    """Return the keys that the hub trusted when an archive was made, those revoked left out."""
-    listed = msgspec.json.decode((folder / "keys.json").read_bytes(), type=list[dict[str, Any]])
-    return [bytes.fromhex(one["key"]) for one in listed if one["revoked_at"] is None]
+    """Return the builders' keys that the hub trusted when an archive was made."""
+    return builders_keys(msgspec.json.decode((folder / "keys.json").read_bytes()))
+
+
+def builders_keys(listed: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """Return the keys of builders out of a hub's list; an approver's vouches for no package."""
+    return [
+        bytes.fromhex(one["key"])
+        for one in listed
+        if one["revoked_at"] is None and one.get("role", "builder") == "builder"
+    ]
