@@ -20,7 +20,8 @@ from gnomon.runtime.profile import encode_profile
 from gnomon.runtime.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.runtime.sink import MemorySink
-from gnomon.server.serving.native.eligible import native_lanes
+from gnomon.server.serving.clients import Clients
+from gnomon.server.serving.native.eligible import native_routes
 from tests.runtime import conftest as packages
 
 GOOD: dict[str, Any] = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
@@ -126,11 +127,13 @@ def test_what_there_is_no_room_for_is_counted(serve: Serve) -> None:
 
 
 def test_the_native_door_leaves_such_routes_to_python(serve: Serve) -> None:
-    for permille, lanes in ((1_000, 0), (None, 1)):
+    for permille, routes in ((1_000, 0), (None, 1)):
         runtime, _ = serve(permille)
         found: list[int] = []
-        runtime.watch(lambda served, found=found: found.append(len(native_lanes(served))))  # type: ignore[misc]
-        assert found == [lanes]
+        runtime.watch(
+            lambda served, found=found: found.append(len(native_routes(served, Clients())))
+        )  # type: ignore[misc]
+        assert found == [routes]
 
 
 def test_an_old_manifest_keeps_its_digest(tmp_path: Path) -> None:
