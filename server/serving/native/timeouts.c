@@ -12,6 +12,14 @@ static uint64_t nanoseconds(double seconds) {
     return (uint64_t)(seconds * 1e9);
 }
 
+/* Python's threads change it too. */
+static enum call_state state_of(const struct call *call) {
+    pthread_mutex_lock(&call->loop->queue->lock);
+    enum call_state state = call->state;
+    pthread_mutex_unlock(&call->loop->queue->lock);
+    return state;
+}
+
 /* Whether a connection has outlived one of its limits. */
 static int has_expired(struct connection *connection) {
     struct loop *loop = connection->loop;
@@ -27,8 +35,9 @@ static int has_expired(struct connection *connection) {
             is_arriving |= streaming_is_arriving(call);
             is_busy |= !streaming_is_unread(call);
         } else {
-            is_arriving |= call->state == CALL_RECEIVING;
-            is_busy |= call->state != CALL_RECEIVING && call->state != CALL_ANSWERING;
+            enum call_state state = state_of(call);
+            is_arriving |= state == CALL_RECEIVING;
+            is_busy |= state != CALL_RECEIVING && state != CALL_ANSWERING;
         }
     }
     if (is_arriving && now > connection->heard + header) return 1;
@@ -48,7 +57,8 @@ static int end_late_calls(struct connection *connection) {
             ended = 1;
             continue;
         }
-        if (call->state != CALL_WAITING && call->state != CALL_RUNNING) continue;
+        enum call_state state = state_of(call);
+        if (state != CALL_WAITING && state != CALL_RUNNING) continue;
         struct connection *owner = call->connection;
         int32_t stream = call->stream;
         /* The stream gets a call of its own to end with; Python keeps the one that it has. */
