@@ -14,8 +14,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from gnomon.core.window_layout import SideLayout, lay_out
-from gnomon.core.window_tally import Plan
+from gnomon.core.cells.layout import SideLayout, lay_out
+from gnomon.core.cells.tally import Plan
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -256,7 +256,7 @@ class Reference:
         Raises `ValueError` for columns that are missing or differ in length.
         """
         # The builder counts with a window, and a window is laid out by a reference.
-        from gnomon.core.reference_builder import build
+        from gnomon.core.profiling.builder import build
 
         return build(fields, columns, bins=bins, blocks=blocks, pairs=pairs)
 

@@ -11,12 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from gnomon.edge.hubless.standalone import AnyNode, Standalone, open_node
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone import AnyNode, Standalone, open_node
 from gnomon.edge.status import NodeStatus
 from gnomon.runtime.errors import ConfigurationError, NotReady
-from gnomon.runtime.prediction import Prediction
-from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.predicting.prediction import Prediction
 
 
 class Agent:

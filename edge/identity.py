@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, HubError, HubUnavailable, StorageError
 from gnomon.runtime.files import write_durably
-from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.packages.signing import TrustStore
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,11 +7,11 @@ from gnomon.edge.slots import Slots
 from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import EngineError, GnomonError, HubError, PackageError
-from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.needs import this_machine, unmet
-from gnomon.runtime.routes import Route, from_message
+from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.packages.needs import this_machine, unmet
+from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.predicting.routes import Route, from_message
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.signing import TrustStore
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from gnomon.edge.link import HubLink
 from gnomon.edge.settings import NodeSettings
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, GnomonError, StorageError
-from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.packages.signing import TrustStore
 
 _log = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ from gnomon.edge.link import HubLink
 from gnomon.edge.membership import Membership, hub_time
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.slots import Slots
-from gnomon.edge.spool import Spool
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncMachine, SyncState
-from gnomon.edge.transcript_folder import open_transcripts
-from gnomon.edge.uploader import SpoolSink, upload_all
+from gnomon.edge.telemetry.spool import Spool
+from gnomon.edge.telemetry.transcript_folder import open_transcripts
+from gnomon.edge.telemetry.uploader import SpoolSink, upload_all
 from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnomon.runtime.manifest import NAME_PATTERN
+from gnomon.runtime.packages.manifest import NAME_PATTERN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnomon.runtime import layout
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import PackageError, StorageError
 from gnomon.runtime.files import sync_folder, write_synced
-from gnomon.runtime.manifest import CHUNK_BYTES, FileEntry, Manifest, decode_manifest
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.chunks import sha256
+from gnomon.runtime.packages.manifest import CHUNK_BYTES, FileEntry, Manifest, decode_manifest
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import TrustStore
 
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gnomon.edge.spool import SpoolFigures
+    from gnomon.edge.telemetry.spool import SpoolFigures
 
 
 @dataclass(frozen=True, slots=True)

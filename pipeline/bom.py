@@ -9,8 +9,8 @@ from msgspec import UNSET
 
 from gnomon.core.fields import Field
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.packages.package import Package
 
 __all__ = ["export_bom"]
 

@@ -11,22 +11,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gnomon.core.packing import Packing
-from gnomon.pipeline.dataset import Split
+from gnomon.pipeline.datasets.dataset import Split
 from gnomon.pipeline.environment import code_version, pinned
-from gnomon.runtime.bare import signature
 from gnomon.runtime.errors import PackageError
-from gnomon.runtime.golden import Golden, encode_golden
-from gnomon.runtime.manifest import (
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.bare import signature
+from gnomon.runtime.packages.golden import Golden, encode_golden
+from gnomon.runtime.packages.manifest import (
     CardSections,
     Deployment,
     Needs,
     Reproducibility,
 )
-from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
-from gnomon.runtime.profile import Profile, encode_profile
-from gnomon.runtime.signing import Signer
-from gnomon.runtime.writing import write_package
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.profile import Profile, encode_profile
+from gnomon.runtime.packages.signing import Signer
+from gnomon.runtime.packages.writing import write_package
 
 __all__ = ["About", "ModelFile", "build_package", "record", "signature"]
 

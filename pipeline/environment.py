@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.manifest import Dependency
+from gnomon.runtime.packages.manifest import Dependency
 
 __all__ = ["code_version", "pinned"]
 

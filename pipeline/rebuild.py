@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnomon.pipeline.recipe_build import Recorded, build_recipe
-from gnomon.pipeline.recipe_file import parse_recipe
+from gnomon.pipeline.recipes.build import Recorded, build_recipe
+from gnomon.pipeline.recipes.file import parse_recipe
 from gnomon.runtime.errors import PackageError
-from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer
 
 __all__ = ["TOLERANCE", "Rebuilt", "rebuild"]
 

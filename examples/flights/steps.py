@@ -8,8 +8,8 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from gnomon.demo.flights import load_flights
-from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.onnx_export import check_parity, export_onnx
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.formats.onnx_export import check_parity, export_onnx
 
 INPUTS = ("distance", "hour", "month", "wind_speed")
 LABEL = "air_time"

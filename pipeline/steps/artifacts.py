@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 import pyarrow.parquet
 
-from gnomon.pipeline.dataset import Dataset
+from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 
 __all__ = ["Artifact", "Kind", "folder_digest", "load", "save"]
 

@@ -21,17 +21,17 @@ from typing import Any
 
 import msgspec
 
-from gnomon.pipeline.dataset import DatasetError
+from gnomon.pipeline.datasets.dataset import DatasetError
 from gnomon.pipeline.environment import code_version
 from gnomon.pipeline.steps.artifacts import Artifact, Kind, folder_digest, load
 from gnomon.pipeline.steps.cache import StepCache
 from gnomon.pipeline.steps.code import code_hash, environment, is_own_code, source_of
 from gnomon.pipeline.steps.record import StepRecord
 from gnomon.pipeline.steps.rules import RefusedBuild, Rules, check_clean
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.manifest import NAME_PATTERN
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.chunks import sha256
+from gnomon.runtime.packages.manifest import NAME_PATTERN
+from gnomon.runtime.packages.signing import Signer
 
 __all__ = ["Build", "Observer", "Pipeline", "StepChange"]
 

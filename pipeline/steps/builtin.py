@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pyarrow.parquet
 
-from gnomon.pipeline.dataset import Dataset, DatasetError
-from gnomon.pipeline.pieces import ARROW_ENDINGS
-from gnomon.pipeline.recipe_build import build_recipe
-from gnomon.pipeline.recipe_file import Recipe, read_recipe
+from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
+from gnomon.pipeline.datasets.pieces import ARROW_ENDINGS
+from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.file import Recipe, read_recipe
 from gnomon.pipeline.steps.artifacts import Kind
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer
 
 __all__ = ["BUILT_IN", "dataset", "package"]
 

@@ -23,7 +23,7 @@ from gnomon.pipeline.steps.rules import RefusedBuild, check_clean
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.ids import new_id, now_ms
 from gnomon.runtime.lock import FolderLock
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.signing import Signer
 
 __all__ = ["find_packages", "open_log", "run_pipeline"]
 

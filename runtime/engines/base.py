@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gnomon.core.packing import Packing
 from gnomon.core.row import Row
 from gnomon.runtime.errors import EngineError
-from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.packages.manifest import Manifest
 
 #: Format → (module that must be installed, module here that has `load(model, manifest)`).
 _ENGINES = {

@@ -21,7 +21,7 @@ from gnomon.runtime.engines import ort_row, ort_session
 from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.engines.ort_values import SessionClosed, SessionError, initialise
 from gnomon.runtime.errors import EngineError
-from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.packages.manifest import Manifest
 
 logger = logging.getLogger("gnomon.runtime")
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gnomon.core.packing_loop import TensorPacker
+from gnomon.core.packing.loop import TensorPacker
 from gnomon.core.row import Row
 from gnomon.runtime.engines.ort_session import Session
 

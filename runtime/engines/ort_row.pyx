@@ -4,7 +4,7 @@ cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.string cimport memcpy
 
-from gnomon.core.packing_loop cimport TensorPacker, pack_row
+from gnomon.core.packing.loop cimport TensorPacker, pack_row
 from gnomon.core.row cimport Row
 from gnomon.runtime.engines.ort_session cimport Session
 from gnomon.runtime.engines.ort_values cimport TensorView, check, element_size, release, wrap

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gnomon.core.packing import Packing
 from gnomon.runtime.engines.base import Engine, load_engine
-from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.packages.manifest import Manifest
 
 #: Formats of which one engine takes any number of calls at once; more of them would gain nothing.
 _SHARED = frozenset({"onnx", "tflite"})

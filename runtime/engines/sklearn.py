@@ -34,8 +34,8 @@ from gnomon.runtime.engines.sklearn_worker import (
     write_frame,
 )
 from gnomon.runtime.errors import EngineError
-from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.needs import other_versions
+from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.packages.needs import other_versions
 
 #: What may be asked of an estimator, under the names of the manifest's output tensors.
 METHODS = ("predict", "predict_proba", "decision_function")

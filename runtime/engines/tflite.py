@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gnomon.core.packing import Packing
 from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.errors import EngineError
-from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.packages.manifest import Manifest
 
 
 def load(model: bytes, manifest: Manifest) -> "TfliteEngine":

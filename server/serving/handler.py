@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
-from gnomon.runtime.lanes import Served
-from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.routes import Route
+from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.predicting.lanes import Served
+from gnomon.runtime.predicting.routes import Route
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.answering import Answered, ask, ask_in_part
-from gnomon.server.serving.model_config import config_of, platform_of
 from gnomon.server.serving.parameters import ID_CHARACTERS, Asked, check_id, read_parameters, wrong
-from gnomon.server.serving.repository import Repository
-from gnomon.server.serving.statistics import statistics_of
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
+from gnomon.server.serving.triton.model_config import config_of, platform_of
+from gnomon.server.serving.triton.repository import Repository
+from gnomon.server.serving.triton.statistics import statistics_of
 
 #: What a client may look for before it makes a call.
 EXTENSIONS = (

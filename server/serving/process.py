@@ -8,17 +8,17 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from gnomon.edge.hubless.standalone import AnyNode, Standalone, open_node
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone import AnyNode, Standalone, open_node
-from gnomon.server.serving.admission import Admission, make_admission
 from gnomon.server.serving.doors import make_door
+from gnomon.server.serving.gates.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.repository import Repository
-from gnomon.server.serving.rest_address import listen_rest, url_of
+from gnomon.server.serving.rest.address import listen_rest, url_of
 from gnomon.server.serving.settings import NO_PORT, ServeSettings
+from gnomon.server.serving.triton.repository import Repository
 
 if TYPE_CHECKING:
-    from gnomon.server.serving.rest_door import RestDoor
+    from gnomon.server.serving.rest.door import RestDoor
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _open(
     listener: socket.socket,
 ) -> "RestDoor":
     """Return the REST door, open."""
-    from gnomon.server.serving.rest_door import RestDoor
+    from gnomon.server.serving.rest.door import RestDoor
 
     door = RestDoor(handler, node.runtime, settings, listener, admission)
     door.open(settings.grace_seconds)

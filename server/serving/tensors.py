@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gnomon.proto import inference_pb2
 from gnomon.runtime.errors import InvalidInput
-from gnomon.runtime.manifest import TensorSpec
+from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack_texts
 
 #: Datatype → field of the typed contents; what is not here comes raw only.

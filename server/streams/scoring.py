@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gnomon.runtime.errors import GnomonError, InvalidInput
-from gnomon.runtime.gathering import Ask
-from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.predicting.gathering import Ask
+from gnomon.runtime.predicting.prediction import Prediction
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.streams.ends import Record
 from gnomon.server.streams.settings import StreamSettings

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gnomon.edge.agent import Agent
     from gnomon.hub_client import HubClient
     from gnomon.runtime.errors import GnomonError, InvalidInput
-    from gnomon.runtime.package import Package
-    from gnomon.runtime.signing import Signer, TrustStore
+    from gnomon.runtime.packages.package import Package
+    from gnomon.runtime.packages.signing import Signer, TrustStore
 
 __all__ = [
     "Agent",
@@ -35,9 +35,9 @@ _HOMES = {
     "GnomonError": "gnomon.runtime.errors",
     "HubClient": "gnomon.hub_client",
     "InvalidInput": "gnomon.runtime.errors",
-    "Package": "gnomon.runtime.package",
-    "Signer": "gnomon.runtime.signing",
-    "TrustStore": "gnomon.runtime.signing",
+    "Package": "gnomon.runtime.packages.package",
+    "Signer": "gnomon.runtime.packages.signing",
+    "TrustStore": "gnomon.runtime.packages.signing",
 }
 
 

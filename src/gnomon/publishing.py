@@ -6,11 +6,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from gnomon.registry_client import BuilderSettings, RegistryClient
-from gnomon.runtime import layout
 from gnomon.runtime.errors import Conflict, PackageError
 from gnomon.runtime.files import sync_folder
-from gnomon.runtime.manifest import decode_manifest
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.manifest import decode_manifest
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.trial import Report, attest, try_package
 
 __all__ = ["export", "publish_all"]

@@ -25,9 +25,9 @@ from gnomon.runtime.errors import (
     UntrustedPackage,
 )
 from gnomon.runtime.files import sync_folder
-from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import TrustStore
 
 _Result = TypeVar("_Result")
 

@@ -17,12 +17,12 @@ from typing import Any
 import msgspec
 
 from gnomon.edge.slots import Slots
-from gnomon.runtime import layout
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.files import write_durably
-from gnomon.runtime.needs import other_versions, this_machine, unmet
-from gnomon.runtime.package import FORMATS_THAT_RUN_CODE, Package
-from gnomon.runtime.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
+from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.needs import other_versions, this_machine, unmet
+from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
+from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
 from gnomon.trial_worker import Order, Outcome
 
 __all__ = ["Check", "Limits", "Report", "attest", "try_package"]

@@ -6,11 +6,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from gnomon.bench import attacks, h2load
-from gnomon.bench.attack_kinds import ATTACKS
-from gnomon.bench.http2_frames import INFER
-from gnomon.bench.serving_package import make_package, make_request
-from gnomon.bench.serving_servers import OURS, start
+from gnomon.bench.servers import attacks, h2load
+from gnomon.bench.servers.attack_kinds import ATTACKS
+from gnomon.bench.servers.http2_frames import INFER
+from gnomon.bench.servers.processes import OURS, start
+from gnomon.bench.servers.serving_package import make_package, make_request
 
 pytestmark = pytest.mark.skipif(
     not h2load.is_installed(), reason="h2load is not installed (package nghttp2-client)"

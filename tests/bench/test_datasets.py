@@ -1,6 +1,6 @@
 """The comparison of fingerprints and profiles runs, without its peers, in a small size."""
 
-from gnomon.bench.datasets import main
+from gnomon.bench.data.datasets import main
 
 
 def test_it_measures_and_prints(capsys):

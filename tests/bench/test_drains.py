@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.bench.drains import drain_often
-from gnomon.bench.serving_package import make_package
+from gnomon.bench.servers.drains import drain_often
+from gnomon.bench.servers.serving_package import make_package
 
 
 @pytest.mark.parametrize("door", ["native", "grpcio"])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gnomon.bench.kills import kill_again_and_again
+from gnomon.bench.hub.kills import kill_again_and_again
 from gnomon.server.hub.settings import HubSettings
 
 KILLS = 20

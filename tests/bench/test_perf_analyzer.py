@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.bench.perf_analyzer import FOLDER, WAYS, find_program, run
+from gnomon.bench.servers.perf_analyzer import FOLDER, WAYS, find_program, run
 
 PROGRAM = find_program(Path(__file__).parents[2] / FOLDER)
 
 
 @pytest.mark.skipif(
     PROGRAM is None,
-    reason="perf_analyzer is not installed: `python -m gnomon.bench.perf_analyzer` fetches it",
+    reason="perf_analyzer is not installed: `gnomon bench perf-analyzer` fetches it",
 )
 def test_it_runs_against_every_door() -> None:
     assert PROGRAM is not None

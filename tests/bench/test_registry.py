@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from gnomon.bench.registry import measure
-from gnomon.bench.registry_store import Size, fill
+from gnomon.bench.hub.registry import measure
+from gnomon.bench.hub.registry_store import Size, fill
 from gnomon.server.hub.fleet import counts
 from gnomon.server.hub.monitoring import windows
 from gnomon.server.hub.store import schema

@@ -9,7 +9,7 @@ from typing import Any
 def run(*arguments: str) -> tuple[int, Any]:
     """Swap in a process of its own, so that nobody else's memory is in the figures."""
     done = subprocess.run(
-        [sys.executable, "-m", "gnomon.bench.swaps", "--inside", *arguments],
+        [sys.executable, "-m", "gnomon.bench.servers.swaps", "--inside", *arguments],
         check=False,
         capture_output=True,
         text=True,

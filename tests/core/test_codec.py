@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.core.codec import BitReader, BitWriter, CorruptWindow
 from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import Reference, ReferenceMismatch
 from gnomon.core.row import Columns
 from gnomon.core.window import Window
+from gnomon.core.window.codec import BitReader, BitWriter, CorruptWindow
 
 integers = st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(-100, 100))
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.bench.contract_fuzz import check_round, draw_contract
+from gnomon.bench.core.contract_fuzz import check_round, draw_contract
 from gnomon.core.contract import Contract
 from gnomon.core.fields import ContractError, Field, Kind, Policy, Rule
 from gnomon.core.text_table import TextTable
@@ -39,7 +39,7 @@ def test_rows_and_columns_equal_the_twin(random: Any) -> None:
 
 
 def test_fuzz_target_runs_a_fixed_share() -> None:
-    """The same rounds every time; the long run is `python -m gnomon.bench.contract_fuzz`."""
+    """The same rounds every time; the long run is `python -m gnomon.bench.core.contract_fuzz`."""
     assert sum(check_round(Random(seed)) for seed in range(150)) > 200
 
 

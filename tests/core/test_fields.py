@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.bench.contract_fuzz import draw_field
+from gnomon.bench.core.contract_fuzz import draw_field
 from gnomon.core.fields import ContractError, Field, Kind, Policy, Rule
 
 REFUSED = [

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.core.latency import BUCKETS, RELATIVE_ERROR, bucket_of, middle_of, quantile
+from gnomon.core.cells.latency import BUCKETS, RELATIVE_ERROR, bucket_of, middle_of, quantile
 
 
 @given(st.integers(0, 2**41 - 1))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gnomon.core.contract import Contract
 from gnomon.core.fields import ContractError, Field, Kind, Policy
 from gnomon.core.packing import Feature, Packing, Tensor
-from gnomon.core.packing_loop import TensorPacker
+from gnomon.core.packing.loop import TensorPacker
 
 CONTRACT = Contract(
     [

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.core.fields import Field, Kind
+from gnomon.core.profiling.builder import cells_of
+from gnomon.core.profiling.edges import choose_edges, median_and_tie
+from gnomon.core.profiling.effect import cells_effect, values_effect
 from gnomon.core.reference import FieldReference, PairReference, Reference
-from gnomon.core.reference_builder import cells_of
-from gnomon.core.reference_edges import choose_edges, median_and_tie
-from gnomon.core.reference_effect import cells_effect, values_effect
 from gnomon.core.row import Columns
 
 finite = st.one_of(

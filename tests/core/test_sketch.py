@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.core import sketch
-from gnomon.core.window_tally import bucket_of
+from gnomon.core.cells import sketch
+from gnomon.core.cells.tally import bucket_of
 
 values = st.one_of(
     st.floats(allow_nan=False),

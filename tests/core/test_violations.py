@@ -3,8 +3,8 @@
 import numpy as np
 
 from gnomon.core.contract import Contract
+from gnomon.core.contract.violations import FIELD_RULES, FIRST_CONDITION, PRIVATE, expectation
 from gnomon.core.fields import Field, Kind, Policy, Rule
-from gnomon.core.violations import FIELD_RULES, FIRST_CONDITION, PRIVATE, expectation
 
 CONTRACT = Contract(
     [

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnomon.core.cells.tally import can_run_wide
 from gnomon.core.reference import FieldReference, PairReference, Reference, ReferenceMismatch
 from gnomon.core.row import Columns, Row
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, FALLBACK_CODE, REFUSED_CODE, Window
-from gnomon.core.window_tally import can_run_wide
 
 OK, MISSING, INVALID, UNSEEN = range(4)
 VERSIONS = ["base", "wide"] if can_run_wide() else ["base"]

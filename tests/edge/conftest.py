@@ -17,8 +17,8 @@ import pytest
 from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.edge.link import enrol
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 HUB = """
 import json, sys

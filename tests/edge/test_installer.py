@@ -7,13 +7,13 @@ import pytest
 
 from gnomon.edge.installer import Installer
 from gnomon.edge.slots import Slots
-from gnomon.edge.spool import Spool
-from gnomon.edge.uploader import SpoolSink
+from gnomon.edge.telemetry.spool import Spool
+from gnomon.edge.telemetry.uploader import SpoolSink
 from gnomon.proto import hub_pb2
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import single
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
+from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.signing import Signer, TrustStore
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 

@@ -21,7 +21,7 @@ from gnomon.runtime.errors import (
     StorageError,
     UntrustedPackage,
 )
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 BAD = {"distance": -1.0, "wind": 10.0, "carrier": "UA"}

@@ -9,8 +9,8 @@ import pytest
 
 from gnomon.edge.slots import Slots
 from gnomon.runtime.errors import PackageError, UntrustedPackage
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.edge.frames import OVERHEAD, Frame, scan
-from gnomon.edge.spool import Spool
+from gnomon.edge.telemetry.frames import OVERHEAD, Frame, scan
+from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
 
@@ -210,7 +210,7 @@ def test_a_write_that_fails_leaves_no_part_behind(tmp_path: Path) -> None:
     code = """
 import resource, signal, sys
 from pathlib import Path
-from gnomon.edge.spool import Spool
+from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -237,7 +237,7 @@ spool.close()
 WRITER = """
 import sys
 from pathlib import Path
-from gnomon.edge.spool import Spool
+from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
 spool = Spool(Path(sys.argv[1]), segment_bytes=4096)
 number = int(sys.argv[2])

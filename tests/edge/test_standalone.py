@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gnomon.edge.standalone import Standalone
+from gnomon.edge.hubless.standalone import Standalone
 from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, UntrustedPackage
-from gnomon.runtime.signing import TrustStore
-from gnomon.runtime.versioning import VersionPolicy
+from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.packages.versioning import VersionPolicy
 
 ROW = {"features_0": 1.0, "features_1": 1.0}
 

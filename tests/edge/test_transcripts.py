@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from gnomon.core.violations import PRIVATE
+from gnomon.core.contract.violations import PRIVATE
+from gnomon.edge.hubless.standalone import open_node
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone import open_node
-from gnomon.edge.transcript_folder import TranscriptFolder, read_transcripts
-from gnomon.runtime.gathering import Ask
-from gnomon.runtime.manifest import Deployment
-from gnomon.runtime.package import Package
-from gnomon.runtime.profile import encode_profile
-from gnomon.runtime.routes import single
+from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, read_transcripts
+from gnomon.runtime.packages.manifest import Deployment
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.profile import encode_profile
+from gnomon.runtime.predicting.gathering import Ask
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
-from gnomon.server.serving.clients import Clients
+from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes
 from tests.runtime import conftest as packages
 

@@ -12,13 +12,13 @@ import pytest
 
 from gnomon.command.root import run
 from gnomon.hub_client import HubClient
-from gnomon.pipeline.recipe_build import build_recipe
-from gnomon.pipeline.recipe_example import EXAMPLE
-from gnomon.pipeline.recipe_file import read_recipe
+from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.example import EXAMPLE
+from gnomon.pipeline.recipes.file import read_recipe
 from gnomon.registry_client import BuilderSettings, Published, RegistryClient
 from gnomon.runtime.errors import PackageError, UntrustedPackage
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from tests.pipeline.recipes import linear_onnx, write_project
 
 

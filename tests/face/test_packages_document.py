@@ -12,8 +12,8 @@ import pytest
 
 from gnomon.hub_client import HubClient
 from gnomon.registry_client import BuilderSettings
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import TEST_PREDICATE_TYPE, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
 from tests.face.test_package_commands import HubProcess
 from tests.pipeline.recipes import write_project
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gnomon.hub_client import HubClient
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import TEST_PREDICATE_TYPE, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
 from tests.face.test_package_commands import HubProcess
 from tests.face.test_packages_document import run, settings
 

@@ -18,9 +18,9 @@ from gnomon.hub_client import HubClient
 from gnomon.registry_client import BuilderSettings, RegistryClient
 from gnomon.replay.archive import builders_keys, open_archive
 from gnomon.runtime.errors import ConfigurationError, PackageError
-from gnomon.runtime.manifest import Dependency
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import REPLAY_PREDICATE_TYPE, Signer, TrustStore
+from gnomon.runtime.packages.manifest import Dependency
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import REPLAY_PREDICATE_TYPE, Signer, TrustStore
 from tests.face.test_package_commands import HubProcess
 from tests.runtime.conftest import make_package
 

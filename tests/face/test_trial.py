@@ -5,17 +5,17 @@ import dataclasses
 import msgspec
 import pytest
 
-from gnomon.pipeline.recipe_build import build_recipe
-from gnomon.pipeline.recipe_example import EXAMPLE
-from gnomon.pipeline.recipe_file import read_recipe
+from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.example import EXAMPLE
+from gnomon.pipeline.recipes.file import read_recipe
 from gnomon.runtime.errors import PackageError, UntrustedPackage
-from gnomon.runtime.golden import encode_golden
-from gnomon.runtime.layout import GOLDEN, MANIFEST, PROFILE
-from gnomon.runtime.manifest import Needs
-from gnomon.runtime.needs import Machine, this_machine, unmet
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
-from gnomon.runtime.writing import write_package
+from gnomon.runtime.packages.golden import encode_golden
+from gnomon.runtime.packages.layout import GOLDEN, MANIFEST, PROFILE
+from gnomon.runtime.packages.manifest import Needs
+from gnomon.runtime.packages.needs import Machine, this_machine, unmet
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
+from gnomon.runtime.packages.writing import write_package
 from gnomon.trial import Limits, attest, try_package
 from tests.pipeline.recipes import write_project
 

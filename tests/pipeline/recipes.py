@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.csv
 from onnx import TensorProto, helper, numpy_helper
 
-from gnomon.pipeline.recipe_example import EXAMPLE
+from gnomon.pipeline.recipes.example import EXAMPLE
 
 VEHICLES = ("car", "truck", "van")
 

@@ -8,8 +8,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from gnomon.command.root import run
 from gnomon.pipeline.bom import export_bom
-from gnomon.pipeline.recipe_build import build_recipe
-from gnomon.pipeline.recipe_file import read_recipe
+from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.file import read_recipe
 from tests.pipeline.recipes import write_project
 
 

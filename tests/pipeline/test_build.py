@@ -8,16 +8,16 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
-from gnomon.pipeline import litert, onnx_export
 from gnomon.pipeline.build import About, ModelFile, build_package, signature
-from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.profile import build_profile, derive_fields
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.formats import litert, onnx_export
+from gnomon.pipeline.profiles.profile import build_profile, derive_fields
 from gnomon.runtime.errors import InvalidInput, InvalidOutput, PackageError, UntrustedPackage
-from gnomon.runtime.manifest import Reproducibility
-from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
-from gnomon.runtime.profile import Profile
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.manifest import Reproducibility
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.profile import Profile
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 ROWS = [
     {"city": "Oslo", "degrees": 3.5},

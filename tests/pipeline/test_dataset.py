@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gnomon.pipeline.dataset import Dataset, DatasetError
-from gnomon.pipeline.fingerprint import fingerprint, row_hashes
+from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
+from gnomon.pipeline.datasets.fingerprint import fingerprint, row_hashes
 
 cells = st.fixed_dictionaries(
     {

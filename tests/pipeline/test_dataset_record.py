@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.pipeline.csv_pieces import csv_pieces
-from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.dataset_record import (
+from gnomon.pipeline.datasets.csv_pieces import csv_pieces
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.datasets.file_cache import FileCache
+from gnomon.pipeline.datasets.file_hashes import hash_files
+from gnomon.pipeline.datasets.file_index import files_fingerprint, index_files, list_folder
+from gnomon.pipeline.datasets.fingerprint import DatasetError
+from gnomon.pipeline.datasets.pieces import Piece, table_pieces
+from gnomon.pipeline.datasets.record import (
     check_record,
     decode_record,
     encode_record,
     fingerprint_rows,
     record_dataset,
 )
-from gnomon.pipeline.file_cache import FileCache
-from gnomon.pipeline.file_hashes import hash_files
-from gnomon.pipeline.file_index import files_fingerprint, index_files, list_folder
-from gnomon.pipeline.fingerprint import DatasetError
-from gnomon.pipeline.pieces import Piece, table_pieces
 from tests.pipeline.recipes import deliveries
 
 
@@ -180,7 +180,7 @@ def test_processes_hash_as_one_does(tmp_path):
 
 
 def test_large_files_are_hashed_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("gnomon.pipeline.file_hashes.PIECE_BYTES", 1000)
+    monkeypatch.setattr("gnomon.pipeline.datasets.file_hashes.PIECE_BYTES", 1000)
     expected = []
     for size in (1000, 1001, 2000, 2500):
         data = np.random.default_rng(size).bytes(size)

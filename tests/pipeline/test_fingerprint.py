@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.fingerprint import DatasetError, RowCollector, fingerprint, row_hashes
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.datasets.fingerprint import DatasetError, RowCollector, fingerprint, row_hashes
 
 
 def every_kind():

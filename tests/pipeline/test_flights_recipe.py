@@ -11,9 +11,9 @@ from gnomon.demo.recipe import RECIPES, find_negative_row, train
 from gnomon.demo.replay import DAY_SECONDS, Replay
 from gnomon.demo.schema import INPUTS, LABEL
 from gnomon.runtime.errors import ConfigurationError, InvalidOutput
-from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gnomon.core.fields import Kind
-from gnomon.pipeline import litert
-from gnomon.pipeline.importing import Source, import_model, read_source
-from gnomon.pipeline.sklearn_source import from_estimator, unpickle
+from gnomon.pipeline.formats import litert
+from gnomon.pipeline.formats.importing import Source, import_model, read_source
+from gnomon.pipeline.formats.sklearn_source import from_estimator, unpickle
 from gnomon.runtime.errors import ConfigurationError, EngineError, InvalidInput, PackageError
-from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from tests.pipeline.recipes import linear_onnx
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neural_network import MLPRegressor
 
-from gnomon.pipeline.litert import (
+from gnomon.pipeline.formats.litert import (
     INPUT,
     OUTPUT,
     Dense,

@@ -8,7 +8,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
-from gnomon.pipeline.onnx_export import _round_down, check_parity, export_onnx, run_onnx
+from gnomon.pipeline.formats.onnx_export import _round_down, check_parity, export_onnx, run_onnx
 from gnomon.runtime.errors import PackageError
 
 

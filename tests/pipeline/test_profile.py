@@ -6,9 +6,9 @@ import pytest
 
 from gnomon.core.fields import ContractError, Field, Kind, Rule
 from gnomon.core.reference import Reference
-from gnomon.pipeline.dataset import Dataset, DatasetError
-from gnomon.pipeline.profile import build_profile, derive_fields, with_outputs
-from gnomon.runtime.profile import decode_profile, encode_profile
+from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
+from gnomon.pipeline.profiles.profile import build_profile, derive_fields, with_outputs
+from gnomon.runtime.packages.profile import decode_profile, encode_profile
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import pyarrow.parquet
 import pytest
 
 from gnomon.core.fields import Field, Kind
-from gnomon.pipeline.column_facts import CATEGORIES
-from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.fingerprint import DatasetError
-from gnomon.pipeline.pieces import table_pieces
-from gnomon.pipeline.profile import build_profile, derive_fields
-from gnomon.pipeline.profile_pieces import profile_pieces
-from gnomon.pipeline.spread import in_processes, on_cluster
+from gnomon.pipeline.datasets.column_facts import CATEGORIES
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.datasets.fingerprint import DatasetError
+from gnomon.pipeline.datasets.pieces import table_pieces
+from gnomon.pipeline.profiles.pieces import profile_pieces
+from gnomon.pipeline.profiles.profile import build_profile, derive_fields
+from gnomon.pipeline.profiles.spread import in_processes, on_cluster
 from gnomon.runtime.errors import ConfigurationError
 from tests.pipeline.recipes import deliveries
 
@@ -65,7 +65,7 @@ def test_one_pass_gives_what_reading_everything_gives(data, pieces):
 
 
 def test_a_sample_says_only_where_the_bins_lie(pieces, data, monkeypatch):
-    monkeypatch.setattr("gnomon.pipeline.profile_pieces._SAMPLE_ROWS", 200)
+    monkeypatch.setattr("gnomon.pipeline.profiles.pieces._SAMPLE_ROWS", 200)
     fields, reference = profile_pieces(pieces, ["distance", "vehicle"])
     assert fields == derive_fields(data, ["distance", "vehicle"])
     distance, vehicle = reference.fields

@@ -11,12 +11,12 @@ from sklearn.linear_model import LinearRegression
 
 from gnomon.command.root import run
 from gnomon.demo.flights import load_flights
-from gnomon.pipeline.onnx_export import export_onnx
+from gnomon.pipeline.formats.onnx_export import export_onnx
 from gnomon.pipeline.rebuild import rebuild
-from gnomon.pipeline.recipe_build import build_recipe
-from gnomon.pipeline.recipe_file import read_recipe
+from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.file import read_recipe
 from gnomon.runtime.errors import PackageError
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from tests.pipeline.recipes import write_project
 
 NUMBERS = ("distance", "hour", "month")

@@ -8,18 +8,18 @@ from onnx import TensorProto, helper
 from sklearn.linear_model import LogisticRegression
 
 from gnomon.core.fields import Kind, Policy
-from gnomon.pipeline import litert
-from gnomon.pipeline.dataset import DatasetError
-from gnomon.pipeline.recipe_build import build_recipe
-from gnomon.pipeline.recipe_example import EXAMPLE
-from gnomon.pipeline.recipe_file import read_recipe
-from gnomon.pipeline.recipe_metrics import measure
+from gnomon.pipeline.datasets.dataset import DatasetError
+from gnomon.pipeline.formats import litert
+from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.example import EXAMPLE
+from gnomon.pipeline.recipes.file import read_recipe
+from gnomon.pipeline.recipes.metrics import measure
 from gnomon.runtime.errors import ConfigurationError, PackageError
-from gnomon.runtime.model import Model
-from gnomon.runtime.routes import single
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.signing import Signer
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.signing import Signer
-from gnomon.runtime.sink import MemorySink
 from tests.pipeline.recipes import deliveries, linear_onnx, write_project
 
 SMALL = """

@@ -4,12 +4,12 @@ import sqlite3
 
 import pytest
 
-from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.fingerprint import DatasetError
-from gnomon.pipeline.recipe_build import build_recipe
-from gnomon.pipeline.recipe_example import EXAMPLE
-from gnomon.pipeline.recipe_file import read_recipe
-from gnomon.pipeline.sql_table import query_uri
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.datasets.fingerprint import DatasetError
+from gnomon.pipeline.datasets.sql_table import query_uri
+from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.example import EXAMPLE
+from gnomon.pipeline.recipes.file import read_recipe
 from gnomon.runtime.errors import ConfigurationError
 from tests.pipeline.recipes import deliveries, write_project
 

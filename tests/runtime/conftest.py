@@ -10,13 +10,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gnomon.core.fields import Field, Kind, Policy, Rule
 from gnomon.core.reference import FieldReference, Reference
-from gnomon.runtime.golden import Golden, encode_golden
-from gnomon.runtime.layout import ATTESTATIONS
-from gnomon.runtime.manifest import Deployment, Reproducibility, Signature, TensorSpec
-from gnomon.runtime.package import Package
-from gnomon.runtime.profile import Profile, encode_profile
-from gnomon.runtime.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
-from gnomon.runtime.writing import write_package
+from gnomon.runtime.packages.golden import Golden, encode_golden
+from gnomon.runtime.packages.layout import ATTESTATIONS
+from gnomon.runtime.packages.manifest import Deployment, Reproducibility, Signature, TensorSpec
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.profile import Profile, encode_profile
+from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
+from gnomon.runtime.packages.writing import write_package
 
 
 def linear_onnx(weights: list[float], bias: float) -> bytes:

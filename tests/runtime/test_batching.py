@@ -13,17 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gnomon.bench.dense_network import dense_network
-from gnomon.runtime.bare import write_bare
-from gnomon.runtime.batching import Batcher
+from gnomon.bench.core.dense_network import dense_network
 from gnomon.runtime.errors import EngineError, GnomonError, NotReady, Overloaded, PackageError
-from gnomon.runtime.gathering import Answer, Ask
-from gnomon.runtime.manifest import Batching, Deployment, decode_manifest, encode_manifest
-from gnomon.runtime.package import Package
-from gnomon.runtime.prediction import Prediction
-from gnomon.runtime.routes import single
+from gnomon.runtime.packages.bare import write_bare
+from gnomon.runtime.packages.manifest import Batching, Deployment, decode_manifest, encode_manifest
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.batching import Batcher
+from gnomon.runtime.predicting.gathering import Answer, Ask
+from gnomon.runtime.predicting.prediction import Prediction
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 ROWS = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.engines.onnx import NativeOnnxEngine
 from gnomon.runtime.engines.pool import EnginePool, load_instances
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 
 TENSORS: dict[str, NDArray[Any]] = {"x": np.zeros((1, 1))}
 

@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from gnomon.pipeline.litert import INPUT, OUTPUT, Dense, forward, write_network
+from gnomon.pipeline.formats.litert import INPUT, OUTPUT, Dense, forward, write_network
 from gnomon.runtime.engines import Engine, EngineClosed, available_engines, load_engine
 from gnomon.runtime.errors import EngineError
-from gnomon.runtime.manifest import Manifest
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.packages.package import Package
 
 Linear = Callable[[list[float], float], bytes]
 WEIGHTS = [0.125, 0.1, 0.0, 10.0, 0.0]
@@ -69,7 +69,7 @@ def test_tflite_answers_as_numpy_does(
 COMPARE = """
 import sys, json, msgspec, numpy as np
 from gnomon.runtime.engines.onnx import NativeOnnxEngine, PythonOnnxEngine
-from gnomon.runtime.manifest import decode_manifest
+from gnomon.runtime.packages.manifest import decode_manifest
 from pathlib import Path
 folder = Path(sys.argv[1])
 manifest = decode_manifest((folder / "manifest.json").read_bytes())
@@ -103,7 +103,7 @@ import sys, json
 import numpy as np
 from pathlib import Path
 from gnomon.runtime.engines import load_engine
-from gnomon.runtime.manifest import decode_manifest
+from gnomon.runtime.packages.manifest import decode_manifest
 folder = Path(sys.argv[1])
 manifest = decode_manifest((folder / "manifest.json").read_bytes())
 model = (folder / manifest.model_file).read_bytes()

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon.runtime.errors import ConfigurationError, InvalidOutput, PackageError, UnknownModel
-from gnomon.runtime.fallbacks import ConstantFallback, PackageFallback, RuleFallback
-from gnomon.runtime.package import Package
-from gnomon.runtime.prediction import Prediction
-from gnomon.runtime.routes import Route, Target
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.fallbacks import ConstantFallback, PackageFallback, RuleFallback
+from gnomon.runtime.predicting.prediction import Prediction
+from gnomon.runtime.predicting.routes import Route, Target
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 
 #: The model answers 0.125 miles a minute, which breaks its contract (1,000 minutes at most).
 TOO_FAR = {"distance": 9_000.0, "wind": 10.0, "carrier": "AA"}

@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon.runtime.errors import GnomonError, UnknownModel
-from gnomon.runtime.fallbacks import PackageFallback
-from gnomon.runtime.gathering import Ask
-from gnomon.runtime.package import Package
-from gnomon.runtime.prediction import Prediction
-from gnomon.runtime.routes import Route, Target
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.fallbacks import PackageFallback
+from gnomon.runtime.predicting.gathering import Ask
+from gnomon.runtime.predicting.prediction import Prediction
+from gnomon.runtime.predicting.routes import Route, Target
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 
 Write = Callable[..., Package]
 GOOD: dict[str, Any] = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}

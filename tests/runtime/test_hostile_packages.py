@@ -22,16 +22,16 @@ from gnomon.edge.installer import Installer
 from gnomon.edge.slots import Slots
 from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
-from gnomon.runtime import layout
-from gnomon.runtime.chunks import sha256, split
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.errors import EngineError, GnomonError, PackageError, UntrustedPackage
-from gnomon.runtime.manifest import CHUNK_BYTES
-from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.chunks import sha256, split
+from gnomon.runtime.packages.manifest import CHUNK_BYTES
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.signing import Signer, TrustStore
-from gnomon.runtime.sink import MemorySink
 
 Change = Callable[[dict[str, Any]], None]
 DEEP = b"[" * 100_000 + b"]" * 100_000

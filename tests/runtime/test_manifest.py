@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gnomon.runtime.errors import PackageError
-from gnomon.runtime.manifest import CardSections, decode_manifest, encode_manifest
+from gnomon.runtime.packages.manifest import CardSections, decode_manifest, encode_manifest
 
 #: What the first release wrote, key by key, with each default said.
 FIRST = {

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from gnomon.runtime import layout
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import Conflict, PackageError, UntrustedPackage
-from gnomon.runtime.manifest import CHUNK_BYTES, decode_manifest, encode_manifest
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.chunks import sha256
+from gnomon.runtime.packages.manifest import CHUNK_BYTES, decode_manifest, encode_manifest
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 Write = Callable[..., Package]
 

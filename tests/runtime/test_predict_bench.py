@@ -1,6 +1,6 @@
 """The benchmark of predictions runs, and measures what it says."""
 
-from gnomon.bench import predict
+from gnomon.bench.core import predict
 
 
 def test_benchmark_measures_every_way() -> None:

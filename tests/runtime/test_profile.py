@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from gnomon.runtime.errors import PackageError
-from gnomon.runtime.profile import (
+from gnomon.runtime.packages.profile import (
     Profile,
     decode_profile,
     decode_profile_yaml,

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime import routes
 from gnomon.runtime.errors import GnomonError, StorageError
-from gnomon.runtime.manifest import Deployment
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.manifest import Deployment
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting import routes
+from gnomon.runtime.recording.series import BATCH_ROWS, EXAMPLES_LIMIT
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.series import BATCH_ROWS, EXAMPLES_LIMIT
-from gnomon.runtime.sink import MemorySink
 
 Write = Callable[..., Package]
 HOUR = 3600

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.runtime import routes
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.fallbacks import ConstantFallback, PackageFallback, RuleFallback
-from gnomon.runtime.routes import Route, Target, choose, choose_shadows
+from gnomon.runtime.predicting import routes
+from gnomon.runtime.predicting.fallbacks import ConstantFallback, PackageFallback, RuleFallback
+from gnomon.runtime.predicting.routes import Route, Target, choose, choose_shadows
 
 
 def canary(weight: int) -> Route:

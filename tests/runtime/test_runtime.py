@@ -12,7 +12,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gnomon.core.window import Window
 from gnomon.proto import hub_pb2
-from gnomon.runtime import routes
 from gnomon.runtime.errors import (
     Conflict,
     EngineError,
@@ -21,12 +20,13 @@ from gnomon.runtime.errors import (
     NotReady,
     UnknownModel,
 )
-from gnomon.runtime.fallbacks import PackageFallback
-from gnomon.runtime.golden import Golden, GoldenMismatch, encode_golden
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import Route, Target
+from gnomon.runtime.packages.golden import Golden, GoldenMismatch, encode_golden
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting import routes
+from gnomon.runtime.predicting.fallbacks import PackageFallback
+from gnomon.runtime.predicting.routes import Route, Target
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 
 Write = Callable[..., Package]
 Linear = Callable[[list[float], float], bytes]

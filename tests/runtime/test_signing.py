@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.runtime.errors import ConfigurationError, UntrustedPackage
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 DIGEST = "ab" * 32
 SIGNER = Signer.generate()

@@ -31,14 +31,14 @@ from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
 from gnomon.pipeline.build import ModelFile, build_package
-from gnomon.pipeline.dataset import Dataset
-from gnomon.pipeline.profile import build_profile, derive_fields
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.profiles.profile import build_profile, derive_fields
 from gnomon.runtime.engines import pickle_policy, sklearn_worker
 from gnomon.runtime.engines.sklearn import SklearnEngine, load
 from gnomon.runtime.errors import EngineError, UntrustedPackage
-from gnomon.runtime.manifest import Dependency, Manifest, Reproducibility, Signature
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.manifest import Dependency, Manifest, Reproducibility, Signature
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.trial import Limits, try_package
 
 ROWS = np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32)

@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from gnomon.runtime.engines.base import load_engine
 from gnomon.runtime.errors import EngineError, UntrustedPackage
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from tests.runtime.test_sklearn_engine import LABELS, ROWS, build, manifest
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from gnomon.bench.dense_network import dense_network
-from gnomon.runtime.bare import write_bare
+from gnomon.bench.core.dense_network import dense_network
 from gnomon.runtime.errors import InvalidOutput, MemoryExceeded, PackageError
-from gnomon.runtime.fallbacks import PackageFallback
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import Route, Target, single
+from gnomon.runtime.packages.bare import write_bare
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.fallbacks import PackageFallback
+from gnomon.runtime.predicting.routes import Route, Target, single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 COLUMNS = {name: [value] * 2 for name, value in GOOD.items()}

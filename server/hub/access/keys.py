@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
-from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.packages.signing import TrustStore
 from gnomon.server.hub.access.rights import Actor, Role
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping, insert, select, update
 
 from gnomon.runtime.errors import InvalidInput, NotAllowed
-from gnomon.runtime.manifest import NAME_PATTERN
+from gnomon.runtime.packages.manifest import NAME_PATTERN
 from gnomon.server.hub.access.authority import BUILDER, ROLES, Request
 from gnomon.server.hub.access.rights import ANY, Actor, Role, parse_grant
 from gnomon.server.hub.fleet import environments

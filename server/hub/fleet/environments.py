@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
-from gnomon.runtime.manifest import NAME_PATTERN
+from gnomon.runtime.packages.manifest import NAME_PATTERN
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms

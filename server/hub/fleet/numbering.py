@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.packages.chunks import sha256
 
 #: The largest integer that SQL stores; the wire's are unsigned.
 MAXIMUM_INTEGER = 2**63 - 1

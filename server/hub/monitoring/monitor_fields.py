@@ -21,7 +21,7 @@ from gnomon.core.reference import (
     fingerprint,
 )
 from gnomon.core.window import Window
-from gnomon.runtime.profile import Profile
+from gnomon.runtime.packages.profile import Profile
 
 Counts = NDArray[np.int64]
 

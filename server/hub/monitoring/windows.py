@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from gnomon.core import latency
-from gnomon.core.codec import CorruptWindow
+from gnomon.core.cells import latency
 from gnomon.core.reference import ReferenceMismatch
 from gnomon.core.window import Window
+from gnomon.core.window.codec import CorruptWindow
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.runtime.profile import Profile, decode_profile
+from gnomon.runtime.packages.profile import Profile, decode_profile
 from gnomon.server.hub.store import schema
 
 _KEPT = 256
@@ -77,7 +77,7 @@ def service_counts(connection: Connection, digest: str, data: bytes) -> dict[str
 
 
 def merge_latency(sparse: Iterable[Mapping[str, int]]) -> NDArray[np.int64]:
-    """Add up columns `latency`: answers by bucket of `gnomon.core.latency`."""
+    """Add up columns `latency`: answers by bucket of `gnomon.core.cells.latency`."""
     total = np.zeros(latency.BUCKETS, dtype=np.int64)
     for buckets in sparse:
         for bucket, count in buckets.items():

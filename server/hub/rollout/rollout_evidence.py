@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from gnomon.core import latency
+from gnomon.core.cells import latency
 from gnomon.server.hub.fleet.desired import WHOLE, engines_of
 from gnomon.server.hub.monitoring import losses
 from gnomon.server.hub.monitoring.windows import merge_latency

@@ -15,9 +15,9 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 from sqlalchemy import Connection, insert, select
 
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import ConfigurationError, InvalidInput, StorageError, UnknownModel
 from gnomon.runtime.files import sync_folder
+from gnomon.runtime.packages.chunks import sha256
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database

@@ -17,9 +17,9 @@ from typing import IO, Any, Protocol
 
 import msgspec
 
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import PackageError, UntrustedPackage
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.chunks import sha256
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.server.hub.store.blobs import MAXIMUM_BYTES, check_digest
 
 __all__ = [

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from gnomon.runtime.errors import ConfigurationError, UnknownModel
 from gnomon.runtime.files import sync_folder
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms

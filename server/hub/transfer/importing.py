@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from gnomon.runtime.errors import Conflict, GnomonError
-from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.packages.signing import TrustStore
 from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.blobs import Blobs

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Subquery, delete, literal, select, tuple_, union_all
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
-from gnomon.runtime.manifest import NAME_PATTERN
+from gnomon.runtime.packages.manifest import NAME_PATTERN
 from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput
-from gnomon.runtime.signing import APPROVAL_PREDICATE_TYPE, TrustStore
+from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, TrustStore
 from gnomon.server.hub.access import keys
 from gnomon.server.hub.access.rights import Role
 from gnomon.server.hub.fleet import environments

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from gnomon.core.reference import FieldReference
 from gnomon.runtime.errors import Conflict
-from gnomon.runtime.profile import Profile
+from gnomon.runtime.packages.profile import Profile
 from gnomon.server.hub.monitoring.windows import profile_of
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.versions.aliases import check_version

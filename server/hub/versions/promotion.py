@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from gnomon.runtime.errors import Conflict
-from gnomon.runtime.signing import TEST_PREDICATE_TYPE, TrustStore
+from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
 from gnomon.server.hub.access import keys
 from gnomon.server.hub.store import schema
 

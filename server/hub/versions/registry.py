@@ -16,10 +16,10 @@ import msgspec
 from sqlalchemy import insert, select, update
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.runtime import layout
 from gnomon.runtime.errors import Conflict, InvalidInput, PackageError
-from gnomon.runtime.manifest import Manifest, decode_manifest
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.manifest import Manifest, decode_manifest
+from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.access import gate, keys
 from gnomon.server.hub.access.authority import Identity
 from gnomon.server.hub.access.rights import Actor

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, insert, select
 
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import Conflict, UnknownModel
 from gnomon.runtime.ids import ID_PATTERN
+from gnomon.runtime.packages.chunks import sha256
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms

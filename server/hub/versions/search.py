@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
 
 from gnomon.runtime.errors import InvalidInput
-from gnomon.runtime.manifest import Manifest
+from gnomon.runtime.packages.manifest import Manifest
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.versions import aliases, tags
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, delete, select, tuple_
 
 from gnomon.runtime.errors import InvalidInput
-from gnomon.runtime.manifest import NAME_PATTERN
+from gnomon.runtime.packages.manifest import NAME_PATTERN
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.dialect import insert_into

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from gnomon.core.fields import Field
-from gnomon.runtime import lanes
 from gnomon.runtime.engines.onnx import NativeOnnxEngine
-from gnomon.runtime.lanes import Served
-from gnomon.runtime.manifest import TensorSpec
-from gnomon.runtime.model import Model
-from gnomon.server.serving.clients import Clients
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.manifest import TensorSpec
+from gnomon.runtime.predicting import lanes
+from gnomon.runtime.predicting.lanes import Served
+from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.native.lane import Lane
 from gnomon.server.serving.native.route import NativeRoute
 

@@ -3,9 +3,9 @@
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from gnomon.core.contract_plan cimport CompiledContract, ContractPlan, RowBuffers
-from gnomon.core.packing_loop cimport TensorPlan
-from gnomon.runtime.direct_counter cimport DirectCounter
+from gnomon.core.contract.plan cimport CompiledContract, ContractPlan, RowBuffers
+from gnomon.core.packing.loop cimport TensorPlan
+from gnomon.runtime.recording.direct_counter cimport DirectCounter
 from gnomon.runtime.engines.ort_session cimport Session
 from gnomon.runtime.engines.ort_values cimport TensorView
 

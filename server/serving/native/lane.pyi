@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gnomon.core.contract import Contract
-from gnomon.core.packing_loop import TensorPacker
-from gnomon.runtime.direct_counter import DirectCounter
+from gnomon.core.packing.loop import TensorPacker
 from gnomon.runtime.engines.ort_session import Session
+from gnomon.runtime.recording.direct_counter import DirectCounter
 
 class Lane:
     """What one route needs to answer plain good requests: its own buffers, for one loop.

@@ -6,14 +6,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from gnomon.core.contract_plan cimport (
+from gnomon.core.contract.plan cimport (
     CLEAN, SEVERITY_NONE, VALUE_CATEGORY, VALUE_VECTOR, contract_begin, contract_field,
     contract_finish, contract_put_bool, contract_put_double, contract_put_integer,
     contract_put_text, contract_put_unsigned, contract_put_vector, count_characters, put,
 )
-from gnomon.core.packing_loop cimport TensorPacker, pack_row
-from gnomon.core.window cimport Window
-from gnomon.runtime.direct_counter cimport Answered
+from gnomon.core.packing.loop cimport TensorPacker, pack_row
+from gnomon.core.window.window cimport Window
+from gnomon.runtime.recording.direct_counter cimport Answered
 from gnomon.runtime.engines.ort_api cimport RELEASE_STATUS, Release
 from gnomon.runtime.engines.ort_values cimport API, element_size, release, wrap
 

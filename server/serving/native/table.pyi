@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from gnomon.server.serving.native.gates import NativeGates
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
-from gnomon.server.serving.native_gates import NativeGates
 
 class Table:
     """The routes by name. A lane that usually runs longer than `slow_seconds` declines.

@@ -7,22 +7,28 @@ import click
 
 from gnomon.command.output import console, emit, json_option, table
 
-#: What is compared, by CPU time → the modules whose `run()` returns `gnomon.bench.contract.Result`.
+#: What is compared, by CPU time → the modules whose `run()` returns `contract.Result`.
 COMPARISONS = {
-    "core": ("gnomon.bench.contract", "gnomon.bench.window"),
-    "predict": ("gnomon.bench.predict",),
-    "serving": ("gnomon.bench.serving",),
+    "core": ("gnomon.bench.core.contract", "gnomon.bench.core.window"),
+    "predict": ("gnomon.bench.core.predict",),
+    "serving": ("gnomon.bench.servers.serving",),
+    "tls": ("gnomon.bench.servers.serving_tls",),
+    "gates": ("gnomon.bench.servers.gates",),
 }
 
 #: Evaluations with flags and tables of their own.
 EVALUATIONS = {
-    "drift": "gnomon.bench.drift",
-    "datasets": "gnomon.bench.datasets",
-    "registry": "gnomon.bench.registry",
-    "kills": "gnomon.bench.kills",
-    "swaps": "gnomon.bench.swaps",
-    "batching": "gnomon.bench.batching",
-    "startup": "gnomon.bench.startup",
+    "drift": "gnomon.bench.drifting.drift",
+    "datasets": "gnomon.bench.data.datasets",
+    "registry": "gnomon.bench.hub.registry",
+    "kills": "gnomon.bench.hub.kills",
+    "swaps": "gnomon.bench.servers.swaps",
+    "batching": "gnomon.bench.servers.batching",
+    "startup": "gnomon.bench.servers.startup",
+    "open-loop": "gnomon.bench.servers.open_loop",
+    "drains": "gnomon.bench.servers.drains",
+    "attacks": "gnomon.bench.servers.attacks",
+    "perf-analyzer": "gnomon.bench.servers.perf_analyzer",
 }
 
 

@@ -10,7 +10,7 @@ from gnomon.command.output import console, emit, json_option, table
 from gnomon.command.package_options import FILE
 
 if TYPE_CHECKING:
-    from gnomon.pipeline.file_cache import FileCache
+    from gnomon.pipeline.datasets.file_cache import FileCache
 
 _SHOWN = 20
 
@@ -49,7 +49,7 @@ def fingerprint(
     A table's fingerprint is that of its rows: the same in any order, split and format. A folder's
     is that of its files' names and contents.
     """
-    from gnomon.pipeline.dataset_record import encode_record, record_dataset
+    from gnomon.pipeline.datasets.record import encode_record, record_dataset
 
     found = record_dataset(
         paths,
@@ -89,7 +89,7 @@ def check(record: Path, workers: int, no_cache: bool, as_json: bool) -> int:
     Files that were split, sorted or written anew with the same rows are told, but are the same
     data.
     """
-    from gnomon.pipeline.dataset_record import check_record, decode_record
+    from gnomon.pipeline.datasets.record import check_record, decode_record
 
     changes = check_record(
         decode_record(record.read_bytes()),
@@ -134,9 +134,9 @@ def profile(
 
     With --json, fields and reference are those of a package's profile.
     """
-    from gnomon.pipeline.pieces import table_pieces
-    from gnomon.pipeline.profile_pieces import profile_pieces
-    from gnomon.pipeline.spread import in_processes, on_cluster
+    from gnomon.pipeline.datasets.pieces import table_pieces
+    from gnomon.pipeline.profiles.pieces import profile_pieces
+    from gnomon.pipeline.profiles.spread import in_processes, on_cluster
 
     fields, reference = profile_pieces(
         table_pieces(paths, missing.split(",")),
@@ -170,7 +170,7 @@ def profile(
 
 def _cache() -> "FileCache":
     """Return this user's cache, under `XDG_CACHE_HOME` or `~/.cache`."""
-    from gnomon.pipeline.file_cache import FileCache
+    from gnomon.pipeline.datasets.file_cache import FileCache
 
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return FileCache(Path(home).expanduser() / "gnomon" / "files.sqlite")

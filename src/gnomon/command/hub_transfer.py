@@ -8,7 +8,7 @@ import click
 from gnomon.command.output import console, emit, json_option, table
 from gnomon.command.package_options import FILE, parse_keys
 from gnomon.command.settings_options import settings_command, take
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 
 @click.command(cls=settings_command("hub"))

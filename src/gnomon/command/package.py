@@ -15,8 +15,8 @@ from gnomon.command.package_record import bom, rebuild
 from gnomon.command.package_registry import pull, push
 from gnomon.command.package_trial import trial
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 
 @click.group()

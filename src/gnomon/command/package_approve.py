@@ -7,10 +7,10 @@ import click
 
 from gnomon.command.output import console, emit, json_option
 from gnomon.command.package_options import FOLDER, parse_keys
-from gnomon.runtime import layout
 from gnomon.runtime.files import write_durably
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import APPROVAL_PREDICATE_TYPE, Signer, TrustStore
+from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, Signer, TrustStore
 
 
 @click.command()

@@ -8,16 +8,16 @@ import click
 from gnomon.command.output import console, emit, json_option
 from gnomon.command.package_options import FILE, signing_key_option
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer
 
 if TYPE_CHECKING:
-    from gnomon.pipeline.dataset import Dataset
+    from gnomon.pipeline.datasets.dataset import Dataset
 
 
 def _show_example(ctx: click.Context, _option: click.Parameter, is_wanted: bool) -> None:
     if is_wanted and not ctx.resilient_parsing:
-        from gnomon.pipeline.recipe_example import EXAMPLE
+        from gnomon.pipeline.recipes.example import EXAMPLE
 
         click.echo(EXAMPLE, nl=False)
         ctx.exit()
@@ -42,8 +42,8 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
     The contract and the profile come from the training data; the golden samples from the model. The
     same recipe, model and data always give the same digest.
     """
-    from gnomon.pipeline.recipe_build import build_recipe
-    from gnomon.pipeline.recipe_file import read_recipe
+    from gnomon.pipeline.recipes.build import build_recipe
+    from gnomon.pipeline.recipes.file import read_recipe
 
     signer = Signer.load(key_file) if key_file else None
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -88,13 +88,13 @@ def import_command(
     come from the data.
     """
     from gnomon.pipeline.build import About
-    from gnomon.pipeline.importing import import_model, read_source
+    from gnomon.pipeline.formats.importing import import_model, read_source
 
     signer = Signer.load(key_file) if key_file else None
     about = About(owner=owner, licence=licence)
     out.parent.mkdir(parents=True, exist_ok=True)
     if model.suffix.lower() == ".pmml":
-        from gnomon.pipeline.pmml_source import import_pmml
+        from gnomon.pipeline.formats.pmml_source import import_pmml
 
         rows = _read_rows(data) if data else None
         content = model.read_bytes()
@@ -104,7 +104,7 @@ def import_command(
     if data is not None:
         raise ConfigurationError("--data goes with a .pmml file; for others write a recipe")
     if unpickle:
-        from gnomon.pipeline import sklearn_source
+        from gnomon.pipeline.formats import sklearn_source
 
         source = sklearn_source.from_estimator(sklearn_source.unpickle(model), model.name)
     else:
@@ -122,7 +122,7 @@ def import_command(
 
 
 def _read_rows(path: Path) -> "Dataset":
-    from gnomon.pipeline.dataset import Dataset
+    from gnomon.pipeline.datasets.dataset import Dataset
 
     readers = {".csv": Dataset.from_csv, ".parquet": Dataset.from_parquet}
     read = readers.get(path.suffix.lower(), Dataset.from_arrow)(path)

@@ -6,8 +6,8 @@ import click
 
 from gnomon.command.output import console, emit, json_option
 from gnomon.command.package_options import FOLDER, parse_keys, signing_key_option
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 _trust_option = click.option(
     "--trust", "keys", multiple=True, help="Trusted public key, hex or a file; none: unsigned."

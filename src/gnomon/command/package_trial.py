@@ -6,7 +6,7 @@ import click
 
 from gnomon.command.output import console, emit, json_option, table
 from gnomon.command.package_options import FOLDER, parse_keys, signing_key_option
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 
 @click.command("test")

@@ -13,7 +13,7 @@ from gnomon.command.package_options import FILE, signing_key_option
 from gnomon.command.pipeline_progress import Progress
 from gnomon.command.settings_options import settings_command, take
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.signing import Signer
 
 if TYPE_CHECKING:
     from gnomon.pipeline.steps.record import RunRecord

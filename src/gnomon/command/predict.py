@@ -26,7 +26,7 @@ def predict(package: Path, rows: Any, keys: tuple[str, ...], as_json: bool) -> i
     any row was refused.
     """
     from gnomon.edge.agent import Agent
-    from gnomon.runtime.signing import TrustStore
+    from gnomon.runtime.packages.signing import TrustStore
 
     trust = TrustStore(parse_keys(keys)) if keys else None
     failures = 0

@@ -16,7 +16,7 @@ from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
 from gnomon.hub_client import HubClient
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.signing import Signer, TrustStore
 
 if TYPE_CHECKING:
     from gnomon.replay.replaying import Replayed

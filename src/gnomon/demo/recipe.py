@@ -21,14 +21,14 @@ from gnomon.demo.replay import Replay
 from gnomon.demo.schema import INPUTS, LABEL
 from gnomon.demo.training import predict, train_network, train_trees
 from gnomon.pipeline.build import About, ModelFile, build_package, record
-from gnomon.pipeline.dataset import Dataset, Split
+from gnomon.pipeline.datasets.dataset import Dataset, Split
 from gnomon.pipeline.metrics import regression_metrics
-from gnomon.pipeline.profile import build_profile, derive_fields, with_outputs
+from gnomon.pipeline.profiles.profile import build_profile, derive_fields, with_outputs
 from gnomon.runtime.errors import InvalidOutput
-from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
-from gnomon.runtime.profile import Profile
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.profile import Profile
+from gnomon.runtime.packages.signing import Signer
 
 NAME = "eta"
 FORMATS = ("onnx", "tflite")

@@ -18,7 +18,7 @@ from gnomon.demo.schema import INPUTS, LABEL
 from gnomon.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from gnomon.pipeline.dataset import Dataset
+    from gnomon.pipeline.datasets.dataset import Dataset
 
 DAY_SECONDS = 86_400
 #: How long after a flight has landed its time in the air is known.

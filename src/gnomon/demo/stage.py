@@ -12,8 +12,8 @@ from gnomon.demo.processes import Process
 from gnomon.hub_client import HubClient
 from gnomon.registry_client import BuilderSettings, RegistryClient
 from gnomon.runtime.errors import HubUnavailable, NotReady
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.trial import Limits, attest, try_package
 
 SERVER = "server-1"

@@ -14,10 +14,10 @@ from gnomon.demo.recipe import find_negative_row, train
 from gnomon.demo.replay import Replay
 from gnomon.demo.stage import DEVICES, SOURCES, Stage, wait_until
 from gnomon.demo.world import MODEL, World
-from gnomon.pipeline.dataset import Dataset
+from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.registry_client import RegistryClient
 from gnomon.runtime.errors import NotReady
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 
 BROKEN = "device-3"
 #: What spring moves, everywhere.

@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field
 from gnomon.core.packing import Feature, Packing, Tensor
-from gnomon.pipeline import litert, onnx_export
 from gnomon.pipeline.build import ModelFile
-from gnomon.pipeline.dataset import Dataset
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.formats import litert, onnx_export
 
 #: A network extrapolates along a straight line, so it is not shown what winter cannot teach:
 #: other months, and the cloudbursts of summer.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import gnomon
 from gnomon.replay.archive import last_line
-from gnomon.runtime.manifest import Dependency
+from gnomon.runtime.packages.manifest import Dependency
 
 __all__ = ["Environment", "rebuild"]
 

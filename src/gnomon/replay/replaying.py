@@ -18,12 +18,12 @@ import msgspec
 
 from gnomon.replay.environment import Environment, rebuild
 from gnomon.replay.worker import Answer, Order, Outcome
-from gnomon.runtime import layout
 from gnomon.runtime.errors import ConfigurationError, EngineError
 from gnomon.runtime.files import write_durably
-from gnomon.runtime.golden import Golden
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import (
+from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.golden import Golden
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import (
     REPLAY_PREDICATE_TYPE,
     TEST_PREDICATE_TYPE,
     Signer,

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from gnomon.runtime.errors import GnomonError
-from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import TrustStore
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import TrustStore
 
 __all__ = ["Answer", "Order", "Outcome", "main"]
 

@@ -9,14 +9,14 @@ import pyarrow.parquet
 import pytest
 
 from gnomon.command.root import run
-from gnomon.pipeline.dataset import Dataset, DatasetError
-from gnomon.pipeline.pmml_source import import_pmml
+from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
+from gnomon.pipeline.formats.pmml_source import import_pmml
 from gnomon.pipeline.rebuild import rebuild
-from gnomon.pipeline.recipe_build import build_recipe
-from gnomon.pipeline.recipe_file import read_recipe
+from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.file import read_recipe
 from gnomon.runtime.errors import ConfigurationError, InvalidInput, PackageError
-from gnomon.runtime.model import Model
-from gnomon.runtime.package import Package
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.package import Package
 from tests.pipeline.pmml.documents import document
 
 COLOURS = ("red", "green", "dark blue")

@@ -10,7 +10,7 @@ STEPS = """
 from pathlib import Path
 
 import numpy as np
-from gnomon.pipeline.dataset import Dataset
+from gnomon.pipeline.datasets.dataset import Dataset
 from tests.pipeline.recipes import linear_onnx
 
 

@@ -8,7 +8,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from gnomon.pipeline.dataset import DatasetError
+from gnomon.pipeline.datasets.dataset import DatasetError
 from gnomon.pipeline.steps.builtin import dataset, package
 from gnomon.runtime.errors import ConfigurationError
 from tests.pipeline.recipes import write_project

@@ -12,8 +12,8 @@ from gnomon.pipeline.steps.rules import Rules
 from gnomon.pipeline.steps.running import find_packages, open_log, run_pipeline
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.lock import FolderLock
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer, TrustStore
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from tests.pipeline.steps.projects import BUILD, STEPS, commit, write_build
 
 

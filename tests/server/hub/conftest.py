@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gnomon.bench import postgres
+from gnomon.bench.hub import postgres
 from gnomon.logs import to_standard_error
 from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError, GnomonError
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.wire import read_error
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.process import Hub

@@ -14,8 +14,8 @@ from sqlalchemy import update
 
 from gnomon.command.root import root
 from gnomon.runtime.errors import ConfigurationError, StorageError
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub.backup import backup
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings

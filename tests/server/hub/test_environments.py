@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from gnomon.command.root import root
 from gnomon.runtime.errors import Conflict
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 
 Make = Callable[..., Package]
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from gnomon.command.root import root
 from gnomon.runtime.errors import Conflict
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import APPROVAL_PREDICATE_TYPE, Signer
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, Signer
 
 Make = Callable[..., Package]
 VERSION = "models/eta/versions/1"

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, column, create_engine, insert, select, table
 
-from gnomon.bench import postgres
+from gnomon.bench.hub import postgres
 from gnomon.server.hub.access import principals
 from gnomon.server.hub.fleet import desired, environments
 from gnomon.server.hub.store import audit, migrations, schema

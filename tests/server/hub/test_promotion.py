@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import TEST_PREDICATE_TYPE, Signer
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 

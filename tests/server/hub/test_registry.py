@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import (
     Conflict,
     InvalidInput,
     PackageError,
     UntrustedPackage,
 )
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.chunks import sha256
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer
 
 pytestmark = pytest.mark.both_databases
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gnomon.command.root import root
 from gnomon.runtime.errors import InvalidInput, NotAllowed
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.access.rights import RULES, Actor, Grant, Role, Scope, parse_grant
 
 Make = Callable[..., Package]

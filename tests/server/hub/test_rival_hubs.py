@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gnomon.runtime.errors import Conflict
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.server.hub import doctor
 from gnomon.server.hub.access.rights import Actor, Grant, Role
 from gnomon.server.hub.process import Hub, open_database

@@ -13,7 +13,7 @@ from gnomon.pipeline.steps.triggers import Alerts, Facts, Labels, When
 from gnomon.pipeline_watch import ask_hub
 from gnomon.run_sender import PipelineSettings, send_runs
 from gnomon.runtime.ids import new_id
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.process import Hub
 

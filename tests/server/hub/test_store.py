@@ -17,8 +17,8 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from gnomon.runtime.chunks import sha256
 from gnomon.runtime.errors import ConfigurationError, InvalidInput, StorageError, UnknownModel
+from gnomon.runtime.packages.chunks import sha256
 from gnomon.server.hub.store import migrations, schema
 from gnomon.server.hub.store.audit import Verdict, verify_chain
 from gnomon.server.hub.store.blobs import Blobs, check_digest

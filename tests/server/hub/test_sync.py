@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from gnomon.core.window import ANSWERED_CODE, REFUSED_CODE
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.fleet.telemetry import REFUSED_RECORD
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.store import schema

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from gnomon.command.root import root
 from gnomon.runtime.errors import ConfigurationError, PackageError, UnknownModel, UntrustedPackage
 from gnomon.runtime.ids import new_id
-from gnomon.runtime.package import Package
-from gnomon.runtime.signing import Signer
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from gnomon.command.root import root
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.versions import search
 
 Make = Callable[..., Package]

@@ -1,6 +1,6 @@
 """HTTP/2 by hand, for tests; the attacks of `gnomon.bench` speak it too."""
 
-from gnomon.bench.http2_frames import (
+from gnomon.bench.servers.http2_frames import (
     ACK,
     CONTINUATION,
     DATA,

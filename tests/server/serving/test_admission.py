@@ -6,9 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from gnomon.runtime.errors import EngineError, InvalidInput
-from gnomon.server.serving.admission import Admission, Call
-from gnomon.server.serving.authentication import LOCAL, Authentication
-from gnomon.server.serving.throttling import Limits
+from gnomon.server.serving.gates.admission import Admission, Call
+from gnomon.server.serving.gates.authentication import LOCAL, Authentication
+from gnomon.server.serving.gates.throttling import Limits
 
 SECRET = "4711-secret"
 

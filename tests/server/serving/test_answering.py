@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import Route, single
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.routes import Route, single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 from gnomon.server.serving.answering import ask, ask_in_part
 
 ROWS = st.lists(

@@ -28,14 +28,14 @@ from gnomon.runtime.errors import (
 )
 from gnomon.runtime.wire import CODE_KEY
 from gnomon.server.hub.access.authority import Authority, read_request
-from gnomon.server.serving import authentication
-from gnomon.server.serving.admission import make_admission
-from gnomon.server.serving.authentication import LOCAL, Authentication
-from gnomon.server.serving.grpc_door import GrpcDoor
-from gnomon.server.serving.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.gates import authentication
+from gnomon.server.serving.gates.admission import make_admission
+from gnomon.server.serving.gates.authentication import LOCAL, Authentication
+from gnomon.server.serving.gates.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.grpcio.door import GrpcDoor
+from gnomon.server.serving.native.door import NativeDoor, why_not
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native_door import NativeDoor, why_not
-from gnomon.server.serving.rest_door import RestDoor
+from gnomon.server.serving.rest.door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving.conftest import GRPC_DOORS
 

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.engines import Engine
-from gnomon.runtime.manifest import Batching
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import single
+from gnomon.runtime.packages.manifest import Batching
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
-from gnomon.server.serving.admission import make_admission
-from gnomon.server.serving.grpc_door import GrpcDoor
+from gnomon.server.serving.gates.admission import make_admission
+from gnomon.server.serving.grpcio.door import GrpcDoor
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native_door import NativeDoor, why_not
-from gnomon.server.serving.rest_door import RestDoor
+from gnomon.server.serving.native.door import NativeDoor, why_not
+from gnomon.server.serving.rest.door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 
 CALLERS = 8

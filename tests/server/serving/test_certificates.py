@@ -13,9 +13,9 @@ import pytest
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import certificates
-from gnomon.server.serving.admission import make_admission
-from gnomon.server.serving.grpc_door import GrpcDoor
-from gnomon.server.serving.rest_door import RestDoor
+from gnomon.server.serving.gates.admission import make_admission
+from gnomon.server.serving.grpcio.door import GrpcDoor
+from gnomon.server.serving.rest.door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving.tls_files import TlsFiles
 

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from tests.server.serving import conftest
 from tests.server.serving import http2_frames as http2
 from tests.server.serving.test_grpc_door import request

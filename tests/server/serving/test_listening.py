@@ -10,11 +10,11 @@ import grpc
 import pytest
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.doors import make_door
-from gnomon.server.serving.grpc_door import GrpcDoor
+from gnomon.server.serving.grpcio.door import GrpcDoor
+from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native_door import NativeDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving import conftest
 from tests.server.serving.test_grpc_door import request

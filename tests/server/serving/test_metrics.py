@@ -8,11 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gnomon import Client
-from gnomon.core import latency
+from gnomon.core.cells import latency
 from gnomon.runtime.errors import InvalidInput
-from gnomon.runtime.tally import Tally
-from gnomon.server.serving.metrics import BOUNDS, _buckets, _seconds
-from gnomon.server.serving.native_door import NativeDoor, why_not
+from gnomon.runtime.recording.tally import Tally
+from gnomon.server.serving.native.door import NativeDoor, why_not
+from gnomon.server.serving.observing.metrics import BOUNDS, _buckets, _seconds
 from gnomon.server.serving.settings import DoorSettings
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
@@ -105,7 +105,7 @@ def test_the_native_door_is_counted_too(served: Any, rest: httpx.Client) -> None
 def test_a_package_that_left_keeps_its_counts(
     served: Any, rest: httpx.Client, tmp_path: Any, builder: Any
 ) -> None:
-    from gnomon.runtime.routes import single
+    from gnomon.runtime.predicting.routes import single
 
     rest.post("/v1/models/eta:predict", json={"instances": [GOOD]})
     (old,) = served.runtime.models

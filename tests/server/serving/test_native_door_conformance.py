@@ -11,9 +11,9 @@ import pytest
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime import raw_tensors
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
+from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native_door import NativeDoor
 from tests.server.serving import conftest, test_grpc_door, test_process
 
 pytestmark = pytest.mark.skipif(

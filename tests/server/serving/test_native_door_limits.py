@@ -17,16 +17,16 @@ import pytest
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import single
-from gnomon.server.serving import native_door
-from gnomon.server.serving.clients import Clients
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.routes import single
 from gnomon.server.serving.doors import make_door
-from gnomon.server.serving.grpc_door import GrpcDoor
+from gnomon.server.serving.gates.clients import Clients
+from gnomon.server.serving.grpcio.door import GrpcDoor
+from gnomon.server.serving.native import door as native_door
+from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.native.table import Table
-from gnomon.server.serving.native_door import NativeDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving import conftest
 from tests.server.serving import http2_frames as http2

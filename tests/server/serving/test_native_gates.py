@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import Overloaded
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.runtime.wire import read_error
-from gnomon.server.serving import authentication
-from gnomon.server.serving.admission import make_admission
-from gnomon.server.serving.authentication import Caller
-from gnomon.server.serving.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.gates import authentication
+from gnomon.server.serving.gates.admission import make_admission
+from gnomon.server.serving.gates.authentication import Caller
+from gnomon.server.serving.gates.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.gates.throttling import Throttle
+from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.native.passes import Passes
-from gnomon.server.serving.native_door import NativeDoor
-from gnomon.server.serving.native_routes import NativeRoutes
+from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
-from gnomon.server.serving.throttling import Throttle
 from tests.server.serving import conftest
 from tests.server.serving.test_grpc_door import request
 
@@ -301,7 +301,7 @@ def _read(admission: Any) -> Any:
 
 
 def test_metrics_name_clients(served: Any, keys_file: Path, rest: httpx.Client) -> None:
-    from gnomon.server.serving.rest_door import RestDoor
+    from gnomon.server.serving.rest.door import RestDoor
 
     key = create_key(keys_file, "app", ["eta"])
     settings = DoorSettings(port=0, keys_file=keys_file)
@@ -328,7 +328,7 @@ def test_metrics_name_clients(served: Any, keys_file: Path, rest: httpx.Client) 
 
 
 def test_clients_without_a_place_share_one() -> None:
-    from gnomon.server.serving.clients import ANSWERED, OTHERS, Clients
+    from gnomon.server.serving.gates.clients import ANSWERED, OTHERS, Clients
 
     clients = Clients()
     for number in range(100):

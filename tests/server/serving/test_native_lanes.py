@@ -12,14 +12,14 @@ from gnomon.core.fields import Field, Kind, Rule
 from gnomon.core.reference import FieldReference, Reference
 from gnomon.core.window import Window
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.golden import Golden, encode_golden
-from gnomon.runtime.manifest import Signature, TensorSpec
-from gnomon.runtime.package import Package
-from gnomon.runtime.profile import PRESENCE, Profile, encode_profile
-from gnomon.runtime.routes import single
+from gnomon.runtime.packages.golden import Golden, encode_golden
+from gnomon.runtime.packages.manifest import Signature, TensorSpec
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.profile import PRESENCE, Profile, encode_profile
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
-from gnomon.server.serving.clients import Clients
+from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.client_counts import ClientCounts
 from gnomon.server.serving.native.eligible import _lane, native_routes

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
+from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native_door import NativeDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving import conftest
 from tests.server.serving import http2_frames as http2

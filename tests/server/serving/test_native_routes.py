@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime import routes
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import Route, Target, single
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting import routes
+from gnomon.runtime.predicting.routes import Route, Target, single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
-from gnomon.server.serving.admission import make_admission
-from gnomon.server.serving.clients import Clients
+from gnomon.server.serving.gates.admission import make_admission
+from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.client_counts import ClientCounts
 from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.route import NativeRoute
-from gnomon.server.serving.native_routes import NativeRoutes
+from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving.test_grpc_door import request
 

@@ -17,12 +17,13 @@ from structlog.testing import capture_logs
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.package import Package
-from gnomon.server.serving import certificates, native_door
+from gnomon.runtime.packages.package import Package
+from gnomon.server.serving import certificates
 from gnomon.server.serving.doors import make_door
-from gnomon.server.serving.grpc_door import GrpcDoor
+from gnomon.server.serving.grpcio.door import GrpcDoor
+from gnomon.server.serving.native import door as native_door
+from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library, missing_tls
-from gnomon.server.serving.native_door import NativeDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving import conftest
 from tests.server.serving import http2_frames as http2

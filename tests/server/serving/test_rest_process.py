@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from gnomon import Client
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 

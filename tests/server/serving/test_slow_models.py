@@ -13,20 +13,20 @@ import httpx
 import pytest
 from numpy.typing import NDArray
 
-from gnomon.bench.dense_network import dense_network
+from gnomon.bench.core.dense_network import dense_network
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
-from gnomon.runtime.bare import write_bare
 from gnomon.runtime.engines import Engine
 from gnomon.runtime.errors import Overloaded
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import single
+from gnomon.runtime.packages.bare import write_bare
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native_door import NativeDoor, why_not
+from gnomon.server.serving.native.door import NativeDoor, why_not
+from gnomon.server.serving.native.slow_calls import SlowCalls
 from gnomon.server.serving.settings import DoorSettings
-from gnomon.server.serving.slow_calls import SlowCalls
 
 #: Layers wide enough that a row takes many milliseconds on any machine.
 WIDE = (4, 4096, 4096, 1)

@@ -8,9 +8,9 @@ from typing import Any
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import GnomonError
-from gnomon.runtime.routes import single
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 from gnomon.server.serving.handler import Handler
 
 VERSIONS = 40

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput
-from gnomon.runtime.manifest import TensorSpec
+from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 
 KINDS = {

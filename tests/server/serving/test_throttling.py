@@ -13,10 +13,10 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import Overloaded
 from gnomon.runtime.wire import read_error
-from gnomon.server.serving.admission import make_admission
-from gnomon.server.serving.rest_door import RestDoor
+from gnomon.server.serving.gates.admission import make_admission
+from gnomon.server.serving.gates.throttling import Limits, Throttle
+from gnomon.server.serving.rest.door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
-from gnomon.server.serving.throttling import Limits, Throttle
 from tests.server.serving.conftest import GRPC_DOORS
 
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}

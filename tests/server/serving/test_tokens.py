@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError, NotAllowed, Unauthenticated
-from gnomon.server.serving import authentication, tokens
-from gnomon.server.serving.admission import make_admission
-from gnomon.server.serving.authentication import Authentication
-from gnomon.server.serving.key_file import create_key
-from gnomon.server.serving.native_routes import NativeRoutes
+from gnomon.server.serving.gates import authentication, tokens
+from gnomon.server.serving.gates.admission import make_admission
+from gnomon.server.serving.gates.authentication import Authentication
+from gnomon.server.serving.gates.key_file import create_key
+from gnomon.server.serving.gates.tokens import Tokens, TokenSettings
+from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
-from gnomon.server.serving.tokens import Tokens, TokenSettings
 from tests.server.serving.conftest import GRPC_DOORS
 from tests.server.serving.test_authentication import BODY, PREDICT, Doors
 from tests.server.serving.test_grpc_door import request

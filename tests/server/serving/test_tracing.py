@@ -16,13 +16,13 @@ import pytest
 
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError, EngineError, InvalidInput
-from gnomon.runtime.package import Package
-from gnomon.server.serving import tracing
-from gnomon.server.serving.admission import Admission, Call
-from gnomon.server.serving.authentication import LOCAL, Authentication
-from gnomon.server.serving.native_door import why_not
+from gnomon.runtime.packages.package import Package
+from gnomon.server.serving.gates.admission import Admission, Call
+from gnomon.server.serving.gates.authentication import LOCAL, Authentication
+from gnomon.server.serving.gates.throttling import Limits
+from gnomon.server.serving.native.door import why_not
+from gnomon.server.serving.observing import tracing
 from gnomon.server.serving.settings import DoorSettings
-from gnomon.server.serving.throttling import Limits
 from tests.server.serving.test_grpc_door import request
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
@@ -212,9 +212,9 @@ def test_a_parent_that_is_none_begins_a_trace(parent: str) -> None:
 def test_off_it_costs_no_import(package: Package) -> None:
     code = """
 import sys
-import gnomon.server.serving.process, gnomon.server.serving.grpc_door
-import gnomon.server.serving.rest_door
-from gnomon.server.serving.tracing import make_tracing
+import gnomon.server.serving.process, gnomon.server.serving.grpcio.door
+import gnomon.server.serving.rest.door
+from gnomon.server.serving.observing.tracing import make_tracing
 assert make_tracing(False) is None
 assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
 """

@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.fallbacks import ConstantFallback
-from gnomon.runtime.routes import Route, Target
+from gnomon.runtime.predicting.fallbacks import ConstantFallback
+from gnomon.runtime.predicting.routes import Route, Target
 
 
 def request(version: str = "", distance: float = 800.0) -> oip.ModelInferRequest:

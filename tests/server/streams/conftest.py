@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gnomon.runtime.routes import single
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
 from tests.server.serving.conftest import builder, package
 
 __all__ = ["builder", "package"]

@@ -71,7 +71,7 @@ window = Table(
     columns.time("ended_at"),
     Column("rows", BigInteger, nullable=False),
     Column("outcomes", JSON, nullable=False),  # rows by outcome
-    Column("latency", JSON, nullable=False),  # answers by bucket of gnomon.core.latency
+    Column("latency", JSON, nullable=False),  # answers by bucket of gnomon.core.cells.latency
     Column("data", LargeBinary, nullable=False),  # gnomon.core.Window.to_bytes
     columns.time("received_at"),
     UniqueConstraint("node", "boot", "sequence"),

@@ -267,7 +267,7 @@ def test_formats_and_versions_are_compared_where_their_cells_are_equal(
 def test_a_field_that_is_not_to_be_monitored_is_left_alone(world: Any, database: Database) -> None:
     from gnomon.core.fields import Field, Kind
     from gnomon.core.reference import Reference
-    from gnomon.runtime.profile import Profile
+    from gnomon.runtime.packages.profile import Profile
 
     base = world._profiles[world.publish("eta", "0")]
     fields = tuple(

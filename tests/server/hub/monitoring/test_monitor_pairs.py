@@ -9,7 +9,7 @@ import pytest
 from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import Reference
 from gnomon.core.row import Columns
-from gnomon.runtime.profile import Profile
+from gnomon.runtime.packages.profile import Profile
 from gnomon.server.hub.monitoring import alerts, monitor
 from gnomon.server.hub.monitoring.monitor_fields import WatchedFields
 from gnomon.server.hub.monitoring.monitor_intervals import MonitorSettings

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from tests.server.serving.conformance.asking import Worker
 from tests.server.serving.conformance.house import House
 from tests.server.serving.conformance.kinds_package import make_kinds_package

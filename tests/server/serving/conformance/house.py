@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from gnomon.runtime.package import Package
-from gnomon.runtime.routes import single
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.sink import MemorySink
-from gnomon.server.serving.admission import make_admission
 from gnomon.server.serving.doors import make_door
+from gnomon.server.serving.gates.admission import make_admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.repository import Repository
-from gnomon.server.serving.rest_door import RestDoor
+from gnomon.server.serving.rest.door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.triton.repository import Repository
 
 GRPC_DOORS = ("native", "grpcio")
 

@@ -8,11 +8,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import Reference
-from gnomon.runtime.golden import Golden, encode_golden
-from gnomon.runtime.manifest import Reproducibility, Signature, TensorSpec
-from gnomon.runtime.package import Package
-from gnomon.runtime.profile import Profile, encode_profile
-from gnomon.runtime.writing import write_package
+from gnomon.runtime.packages.golden import Golden, encode_golden
+from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorSpec
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.profile import Profile, encode_profile
+from gnomon.runtime.packages.writing import write_package
 
 INPUTS = (
     Field(name="number", kind=Kind.FLOAT64, minimum=-1e6, maximum=1e6),

@@ -6,8 +6,8 @@ from types import ModuleType
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from gnomon.runtime.manifest import Deployment
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.manifest import Deployment
+from gnomon.runtime.packages.package import Package
 
 SIZE, TIMES = 700, 6
 

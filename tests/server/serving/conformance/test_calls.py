@@ -8,11 +8,11 @@ import grpc
 import httpx
 import pytest
 
-from gnomon.edge.standalone import Standalone
+from gnomon.edge.hubless.standalone import Standalone
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
-from gnomon.runtime.package import Package
-from gnomon.server.serving.key_file import create_key
+from gnomon.runtime.packages.package import Package
+from gnomon.server.serving.gates.key_file import create_key
 from tests.server.serving.conformance.asking import HERE, Worker
 from tests.server.serving.conformance.cases import eta
 from tests.server.serving.conformance.house import GRPC_DOORS, House

@@ -15,11 +15,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.runtime.wire import CODE_KEY
-from gnomon.server.serving.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.gates.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.native.door import why_not
 from gnomon.server.serving.native.loop import Call
-from gnomon.server.serving.native_door import why_not
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving.conformance.asking import Worker, message_of
 from tests.server.serving.conformance.cases import eta, tensor
@@ -128,7 +128,7 @@ def test_calls_whose_client_has_left_are_kept_nowhere(house: House, door: str) -
 
     def kept() -> int:
         gc.collect()
-        return sum(isinstance(one, Call) for one in gc.get_objects())
+        return sum(type(one) is Call for one in gc.get_objects())
 
     good = message_of(eta(), raw=True).SerializeToString()
     for _ in range(20):

@@ -17,9 +17,9 @@ import grpc
 import httpx
 import pytest
 
-from gnomon.bench.h2load import write_body
+from gnomon.bench.servers.h2load import write_body
 from gnomon.proto import inference_pb2_grpc
-from gnomon.runtime.package import Package
+from gnomon.runtime.packages.package import Package
 from gnomon.runtime.wire import CODE_KEY, DETAILS_KEY
 from tests.server.serving.conformance.asking import HERE, Worker, message_of
 from tests.server.serving.conformance.cases import eta, tensor

@@ -1,0 +1,1 @@
+"""Contract and window beside their peers."""

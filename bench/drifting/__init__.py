@@ -1,0 +1,1 @@
+"""The drift detectors beside what people use."""

@@ -1,0 +1,1 @@
+"""The hub with much in it, and while it is killed."""

@@ -1,0 +1,176 @@
+"""The native door beside its peers: `python -m gnomon.bench.servers.serving`.
+
+Whole servers in processes of their own, asked for one row of ten fields by h2load in a closed loop:
+so many connections with so many streams each. Ours has contract and window on; the peers (plain
+grpc.aio, C++ gRPC with callbacks and with a completion queue) only run the model. All take turns
+round by round, so that a noisy machine hits all; the figures are the least of the rounds. "CPU" is
+the CPU time of the server's threads, "time" the wall clock's, both for a request that was answered.
+Without gRPC's C++ library those peers are left out (`gnomon.bench.peers.cpp.NEEDS`).
+"""
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from gnomon.bench.core.contract import Result
+from gnomon.bench.peers import cpp
+from gnomon.bench.servers import h2load
+from gnomon.bench.servers.processes import OURS, start
+from gnomon.bench.servers.serving_package import make_package, make_request
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.runtime import Runtime
+from gnomon.server.serving.gates.clients import Clients
+from gnomon.server.serving.native.eligible import native_routes
+from gnomon.server.serving.native.table import Table
+
+__all__ = ["main", "run"]
+
+ROUNDS = 5
+#: Connections, and streams of each.
+LOADS = ((1, 1), (8, 1), (64, 1), (1, 8), (8, 8))
+#: Those that are measured beside a busy thread too.
+BUSY_LOADS = ((1, 1), (8, 8))
+CALLS = 10_000
+STAGE_ROUNDS = 20
+#: Server CPU in µs a request that is promised, by concurrency.
+PROMISED_US = {1: 14.0, 64: 9.0}
+#: By peer: the greatest ratio of CPU and of time that keeps the promise.
+MUST: Mapping[str, tuple[float | None, float | None]] = {
+    "aio": (1 / 20, 1 / 12),
+    "cpp-queue": (1 / 1.8, None),
+    "cpp-callback": (1 / 1.8, None),
+}
+CPP_PEERS = ("cpp-callback", "cpp-queue")
+#: Seconds of each measurement.
+SECONDS = 2
+
+Loads = tuple[tuple[int, int], ...]
+Stages = Mapping[str, float]
+#: By server, connections and streams: ns of CPU and of time a request.
+Figures = dict[tuple[str, int, int], tuple[float, float]]
+
+
+class _Nowhere:
+    """A sink that keeps nothing."""
+
+    def put(self, record: Any) -> None:
+        """Forget the record."""
+
+
+def run(rounds: int = ROUNDS) -> list[Result]:
+    """Measure; without h2load (package nghttp2-client) there are only the stages in process."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        package = make_package(folder / "bench-1")
+        request = make_request()
+        results = _stages(package, request)
+        if not h2load.is_installed():
+            return results
+        body = h2load.write_body(folder / "request.bin", request)
+        program = cpp.build(folder)
+        peers = CPP_PEERS if program else ()
+        kinds = ("native", "grpcio", "aio", *peers)
+        idle = _least(package.path, body, rounds, LOADS, kinds, program=program)
+        busy = {
+            where: _least(package.path, body, rounds, BUSY_LOADS, OURS, busy=where)
+            for where in ("outside", "inside")
+        }
+    return [*results, *_compare(idle, peers), *_compare_busy(busy["outside"], busy["inside"])]
+
+
+def main() -> None:
+    """Print the comparisons."""
+    for result in run():
+        print(result)
+
+
+def _least(
+    package: Path, body: Path, rounds: int, loads: Loads, kinds: Sequence[str], **given: Any
+) -> Figures:
+    """Return the least ns of (CPU, time) a request by server and load, all in turn."""
+    servers = {kind: start(kind, package, **given) for kind in kinds}
+    best: Figures = {}
+    try:
+        for _ in range(rounds):
+            for (clients, streams), (kind, server) in product(loads, servers.items()):
+                before = server.cpu_seconds()
+                count = h2load.closed_loop(server.address, body, clients, streams, SECONDS)
+                cpu = (server.cpu_seconds() - before) / count
+                old = best.get((kind, clients, streams), (math.inf, math.inf))
+                new = (cpu * 1e9, SECONDS / count * 1e9)
+                best[kind, clients, streams] = (min(old[0], new[0]), min(old[1], new[1]))
+    finally:
+        for server in servers.values():
+            server.stop()
+    return best
+
+
+def _compare(best: Figures, peers: Sequence[str]) -> list[Result]:
+    results = []
+    for clients, streams in LOADS:
+        load = f"{clients} connections x {streams} streams"
+        ours = best["native", clients, streams]
+        promised = PROMISED_US.get(clients * streams)
+        if promised is not None:
+            what = f"CPU, {load}, of {promised:g} us promised"
+            results.append(Result(what, "req", ours[0], promised * 1e3, 1.0))
+        for kind in ("grpcio", "aio", *peers):
+            peer = best[kind, clients, streams]
+            times, faster = MUST.get(kind, (None, None))
+            results.append(Result(f"CPU, {load}, to {kind}", "req", ours[0], peer[0], times))
+            results.append(Result(f"time, {load}, to {kind}", "req", ours[1], peer[1], faster))
+    return results
+
+
+def _compare_busy(outside: Figures, inside: Figures) -> list[Result]:
+    """Compare the time a request takes with a busy thread inside the server to one outside it."""
+    return [
+        Result(
+            f"time, busy thread in {door} to busy elsewhere, {clients} connections x {streams}",
+            "req",
+            inside[door, clients, streams][1],
+            outside[door, clients, streams][1],
+            1.25 if door == "native" else None,
+        )
+        for (clients, streams), door in product(BUSY_LOADS, ("native", "grpcio"))
+    ]
+
+
+def _stages(package: Package, request: bytes) -> list[Result]:
+    """Compare the contract's and the window's share to all that a request costs in C, HTTP/2 apart.
+
+    One request of 61 is timed stage by stage; reading the clock is in the figures.
+    """
+    runtime = Runtime(_Nowhere())
+    try:
+        runtime.load(package)
+        runtime.apply([single("bench", package.digest)])
+        best: Stages = {}
+        for _ in range(STAGE_ROUNDS):
+            stages = _stage_round(runtime, request)
+            if not best or sum(stages.values()) < sum(best.values()):
+                best = stages
+    finally:
+        runtime.close()
+    whole = sum(best.values())
+    checks = best["check inputs"] + best["check outputs"] + best["count"]
+    parts = [Result(f"stage: {name}, of all stages", "req", ns, whole) for name, ns in best.items()]
+    return [*parts, Result("contract and window, of all stages", "req", checks, whole)]
+
+
+def _stage_round(runtime: Runtime, request: bytes) -> Stages:
+    table = Table(1.0)
+    runtime.watch(follow := lambda served: table.publish(native_routes(served, Clients())))
+    for _ in range(CALLS):
+        if table.try_message(request) is None:
+            raise RuntimeError("the request went to Python")
+    runtime.unwatch(follow)
+    return table.stages
+
+
+if __name__ == "__main__":
+    main()

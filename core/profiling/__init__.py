@@ -1,0 +1,1 @@
+"""How a reference is made from data: edges of bins, design effects."""

@@ -1,0 +1,1 @@
+"""A node that no hub decides for: its packages, and its file of routes."""

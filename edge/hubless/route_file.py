@@ -1,0 +1,133 @@
+"""The file that says who answers where there is no hub: routes in TOML, each package by name.
+
+    [routes.eta]
+    targets = {"eta@1" = 900, "eta@2" = 100}
+    shadows = {"eta@3" = 50}
+    fallback = ["eta@1", {rule = {air_time = "distance / 7.5 + 20"}}, {constant = {air_time = 120}}]
+    versions = "all"
+
+    [models.eta]
+    batching = {max_rows = 64, max_delay_seconds = 0.002}
+    instances = 2
+
+A model that has no table here is served as if there were no file; what a `[models.NAME]` says holds
+for all its versions, whatever their manifests say.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.packages.manifest import NAME_PATTERN, Batching, Deployment
+from gnomon.runtime.predicting.fallbacks import (
+    ConstantFallback,
+    Fallback,
+    PackageFallback,
+    RuleFallback,
+)
+
+_BYTES_LIMIT = 1 << 20
+
+
+class _Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One link of a chain that is no package: a rule or constants."""
+
+    rule: dict[str, str] | None = None
+    constant: dict[str, Any] | None = None
+
+
+class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One `[routes.NAME]`; weights are parts in 1,000, packages `name@version`.
+
+    `versions` is a version policy, for what answers who asks for a version by name.
+    """
+
+    targets: dict[str, int]
+    shadows: dict[str, int] = {}
+    fallback: tuple[str | _Rule, ...] = ()
+    versions: str = ""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return the packages that it names, each once."""
+        chain = [one for one in self.fallback if isinstance(one, str)]
+        return tuple(dict.fromkeys([*self.targets, *self.shadows, *chain]))
+
+    def chain(self, digests: Mapping[str, str]) -> tuple[Fallback, ...]:
+        """Return the fallbacks, given the digest of each package that the route names."""
+        return tuple(_link(one, digests) for one in self.fallback)
+
+
+class ModelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One `[models.NAME]`: settings in the stead of those in the manifests."""
+
+    batching: Batching | None = None
+    instances: int | None = None
+
+    def over(self, deployment: Deployment) -> Deployment:
+        """Return a manifest's settings with these in their stead.
+
+        Raises:
+            ConfigurationError: one is out of range.
+        """
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value}
+        try:
+            return msgspec.structs.replace(deployment, **given)
+        except ValueError as error:
+            raise ConfigurationError(f"[models]: {error}") from error
+
+
+class RouteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of the file."""
+
+    routes: dict[str, RouteTable] = {}
+    models: dict[str, ModelTable] = {}
+
+
+def read_routes(path: Path | None) -> RouteFile:
+    """Read the file; None is one that says nothing.
+
+    Raises:
+        ConfigurationError: it cannot be read, or says what makes no sense; the message names the
+            place.
+    """
+    if path is None:
+        return RouteFile()
+    try:
+        with path.open("rb") as file:
+            text = file.read(_BYTES_LIMIT + 1)
+        if len(text) > _BYTES_LIMIT:
+            raise ConfigurationError(f"{path} should have at most {_BYTES_LIMIT} bytes")
+        document = tomllib.loads(text.decode())
+        found = msgspec.convert(document, RouteFile)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path} cannot be used: {error}") from error
+    for name, route in found.routes.items():
+        _check(f"{path} [routes.{name}]", name, route)
+    return found
+
+
+def _check(where: str, name: str, route: RouteTable) -> None:
+    if not re.match(NAME_PATTERN, name):
+        raise ConfigurationError(f"{where}: the name should match {NAME_PATTERN}")
+    for reference in route.references:
+        if not all(reference.partition("@")[::2]):
+            raise ConfigurationError(f"{where}: {reference[:80]!r} should be NAME@VERSION")
+    for link in route.fallback:
+        if isinstance(link, _Rule) and (link.rule is None) == (link.constant is None):
+            raise ConfigurationError(
+                f"{where}: a fallback should be a package, {{rule = {{…}}}} or {{constant = {{…}}}}"
+            )
+
+
+def _link(link: str | _Rule, digests: Mapping[str, str]) -> Fallback:
+    if isinstance(link, str):
+        return PackageFallback(digests[link])
+    if link.rule is not None:
+        return RuleFallback(link.rule)
+    return ConstantFallback(link.constant or {})

@@ -1,0 +1,299 @@
+"""A node without a hub: it answers from packages, bare model files and folders of versions of them.
+
+Which of them answers for what, a route file may say; without one, the newest version of each model
+does. Whatever changes goes into service in one step, or, where anything of it is wrong, not at all.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from gnomon.edge.any_node import AnyNode
+from gnomon.edge.hubless.repository import Repository
+from gnomon.edge.hubless.route_file import ModelTable, RouteFile, RouteTable, read_routes
+from gnomon.edge.hubless.watching import FileWatch
+from gnomon.edge.settings import NodeSettings
+from gnomon.edge.status import NodeStatus
+from gnomon.edge.telemetry.transcript_folder import open_transcripts
+from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import ConfigurationError, GnomonError, UnknownModel
+from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.packages.versioning import VersionPolicy
+from gnomon.runtime.predicting.routes import WHOLE, Route, Target
+from gnomon.runtime.recording.transcripts import TranscriptSink
+from gnomon.runtime.runtime import Runtime
+
+__all__ = ["AnyNode", "ModelState", "Standalone", "open_node"]
+
+_log = logging.getLogger(__name__)
+
+
+class ModelState(NamedTuple):
+    """A version of a model that is there, whether it is in service, and if not, why."""
+
+    name: str
+    version: str
+    is_ready: bool
+    reason: str
+
+
+class _NoHub:
+    """The sink of telemetry that nobody will ask for."""
+
+    def put(self, record: hub_pb2.Record) -> None:
+        """Let the record go."""
+
+
+class Standalone:
+    """Models from the operator's own paths, each under its own name. Threads may share it."""
+
+    def __init__(
+        self,
+        name: str,
+        packages: Sequence[Path],
+        trust: TrustStore | None,
+        *,
+        policy: VersionPolicy | None = None,
+        routes_file: Path | None = None,
+        idle_unload_seconds: float = 0.0,
+        memory_budget_bytes: int = 0,
+        transcripts: TranscriptSink | None = None,
+    ) -> None:
+        """Open, load and check what is to be served; `trust=None` takes unsigned packages.
+
+        Raises:
+            PackageError: one is damaged, untrusted, or does not reproduce its golden samples.
+            EngineError: one cannot be loaded.
+            MemoryExceeded: the memory budget has no room for one.
+            Conflict: two have the same name and version.
+            ConfigurationError: nothing is there, or the route file makes no sense.
+        """
+        self.runtime = Runtime(
+            _NoHub(),
+            idle_unload_seconds=idle_unload_seconds,
+            memory_budget_bytes=memory_budget_bytes,
+            transcripts=transcripts,
+        )
+        self._name = name
+        self._policy = policy or VersionPolicy()
+        self._routes_file = routes_file
+        self._control = threading.RLock()
+        self._given_up: set[str] = set()
+        self._digests: Mapping[str, str] = {}
+        self._stopped = threading.Event()
+        self._watch: FileWatch | None = None
+        try:
+            self._repository = Repository(packages, trust)
+            self._apply()
+        except BaseException:
+            self.runtime.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Follow the route file, if there is one; all else is in service already."""
+        if self._routes_file is not None and self._watch is None:
+            self._watch = FileWatch(self._routes_file, self.reload)
+
+    def ready(self, timeout_seconds: float | None = None) -> bool:
+        """Return whether a route is in service."""
+        return bool(self.runtime.routes)
+
+    def reload(self) -> bool:
+        """Look at paths and route file anew; return whether that is in service now.
+
+        Where it is not, all stays as it was, and the log says why.
+        """
+        try:
+            with self._control:
+                self._repository.look()
+                self._apply()
+        except GnomonError as error:
+            _log.error("nothing was changed, since %s", error)
+            return False
+        served = [f"{name} ({', '.join(ones)})" for name, ones in self.status().models.items()]
+        _log.info("in service now: %s", "; ".join(served) or "nothing")
+        return True
+
+    def index(self) -> list[ModelState]:
+        """Return all versions that are there."""
+        with self._control:
+            return [
+                self._state(name, version)
+                for name in self._repository.names
+                for version in self._repository.versions(name)
+            ]
+
+    def load(self, model: str) -> None:
+        """Take a model into service, looking at its files anew.
+
+        Raises:
+            UnknownModel: nothing of that name is there.
+            GnomonError: as the constructor; nothing was changed.
+        """
+        with self._control:
+            self._repository.look()
+            self._check_known(model)
+            self._set_given_up(self._given_up - {model})
+
+    def unload(self, model: str) -> None:
+        """Take a model out of service until it is loaded again.
+
+        Raises:
+            UnknownModel: nothing of that name is there.
+        """
+        with self._control:
+            self._check_known(model)
+            self._set_given_up(self._given_up | {model})
+
+    def label(
+        self, model: str, request_id: str, value: float, at: datetime | float | None = None
+    ) -> None:
+        """Refuse: there is no hub to tell.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError("labels go to a hub, and this node has none; give it one")
+
+    def status(self) -> NodeStatus:
+        """Return what is in service."""
+        models = self.runtime.models
+        return NodeStatus(
+            name=self._name,
+            step="idle",
+            generation=0,
+            refused_generation=0,
+            reason="",
+            models={
+                name: tuple(models[one].reference for one in route.digests if one in models)
+                for name, route in self.runtime.routes.items()
+            },
+            is_enrolled=False,
+            is_hub_reachable=False,
+            last_error="",
+            spool=None,
+        )
+
+    def stop(self) -> None:
+        """Close the packages."""
+        if not self._stopped.is_set():
+            self._stopped.set()
+            if self._watch is not None:
+                self._watch.stop()
+            self.runtime.close()
+            self._repository.close()
+
+    def _apply(self) -> None:
+        """Put into service what paths and route file say, and give up what they no longer do."""
+        file = read_routes(self._routes_file)
+        tables = self._tables(file)
+        versions = {name: self._versions(name, table) for name, table in tables.items()}
+        needed = {
+            reference: None
+            for name, table in tables.items()
+            for reference in (*table.references, *versions[name])
+        }
+        packages = {one: self._repository.open(*one.split("@", 1)) for one in needed}
+        digests = {reference: package.digest for reference, package in packages.items()}
+        routes = [_route(name, one, digests, versions[name]) for name, one in tables.items()]
+        try:
+            for package in packages.values():
+                if package.digest not in self.runtime.models:
+                    table = file.models.get(package.manifest.name, ModelTable())
+                    deployment = table.over(package.manifest.deployment)
+                    self.runtime.load(package, check_golden=True, deployment=deployment)
+            self.runtime.apply(routes)
+        finally:
+            self._tidy()
+        self._digests = digests
+
+    def _tables(self, file: RouteFile) -> dict[str, RouteTable]:
+        """Return a table for each route: the file's, or the newest version of the model."""
+        tables = dict(file.routes)
+        for name in self._repository.names:
+            if name not in tables:
+                versions = self._policy.choose(self._repository.versions(name))
+                further = ",".join(versions)
+                tables[name] = RouteTable(
+                    targets={f"{name}@{versions[-1]}": WHOLE}, versions=f"specific:{further}"
+                )
+        return {name: one for name, one in tables.items() if name not in self._given_up}
+
+    def _versions(self, name: str, table: RouteTable) -> tuple[str, ...]:
+        if not table.versions:
+            return ()
+        chosen = VersionPolicy.parse(table.versions).choose(self._repository.versions(name))
+        return tuple(f"{name}@{version}" for version in chosen)
+
+    def _tidy(self) -> None:
+        """Give up what no route needs."""
+        needed = {one for route in self.runtime.routes.values() for one in route.digests}
+        for digest in set(self.runtime.models) - needed:
+            self.runtime.unload(digest)
+
+    def _set_given_up(self, names: set[str]) -> None:
+        before, self._given_up = self._given_up, names
+        try:
+            self._apply()
+        except GnomonError:
+            self._given_up = before
+            raise
+
+    def _check_known(self, model: str) -> None:
+        known = {*self._repository.names, *read_routes(self._routes_file).routes}
+        if model not in known:
+            raise UnknownModel(
+                f"there is no model {model[:80]!r} here; there are {', '.join(sorted(known))}"
+            )
+
+    def _state(self, name: str, version: str) -> ModelState:
+        digest = self._digests.get(f"{name}@{version}")
+        in_service = {one for route in self.runtime.routes.values() for one in route.digests}
+        if digest in in_service:
+            return ModelState(name, version, True, "")
+        given_up = name in self._given_up
+        return ModelState(name, version, False, "unloaded" if given_up else "not chosen")
+
+
+def _route(
+    name: str, table: RouteTable, digests: Mapping[str, str], versions: Sequence[str]
+) -> Route:
+    return Route(
+        name,
+        tuple(Target(digests[one], weight) for one, weight in table.targets.items()),
+        tuple(Target(digests[one], weight) for one, weight in table.shadows.items()),
+        table.chain(digests),
+        tuple(digests[one] for one in versions),
+    )
+
+
+def open_node(settings: NodeSettings) -> AnyNode:
+    """Return the node that the settings describe, not yet started."""
+    if settings.hub:
+        # What a hub needs is imported only where there is one.
+        from gnomon.edge.node import Node
+
+        return Node(settings)
+    try:
+        keys = [bytes.fromhex(key) for key in settings.trusted_keys]
+    except ValueError as error:
+        raise ConfigurationError(f"trusted_keys should be Ed25519 keys in hex: {error}") from error
+    return Standalone(
+        settings.name,
+        settings.packages,
+        TrustStore(keys) if keys else None,
+        policy=VersionPolicy.parse(settings.version_policy),
+        routes_file=settings.routes_file,
+        idle_unload_seconds=settings.idle_unload_seconds,
+        memory_budget_bytes=settings.memory_budget_bytes,
+        transcripts=open_transcripts(settings),
+    )

@@ -1,0 +1,1 @@
+"""What a node has to tell, kept until the hub has it."""

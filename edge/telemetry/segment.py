@@ -1,0 +1,124 @@
+"""The files of the spool: how they are named, and what is made of what a crash left of them."""
+
+import logging
+import os
+import re
+import secrets
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gnomon.edge.telemetry.frames import Frame, scan
+from gnomon.runtime.files import write_durably
+
+_log = logging.getLogger(__name__)
+_NAME = re.compile(r"^(\d{8}-[0-9a-f]{12})\.\d{20}\.segment$")
+
+
+@dataclass(slots=True)
+class Segment:
+    """A file of frames in order of sequence, and what is known of it without reading it."""
+
+    path: Path
+    boot: str
+    size: int = 0
+    samples: int = 0
+    sequences: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    def add(self, frame: Frame) -> None:
+        """Take note of a frame that was appended to the file."""
+        self.size += frame.size
+        self.samples += frame.sample
+        self.sequences.append(frame.sequence)
+
+    def pending(self, watermark: int) -> int:
+        """Return how many of its records come after the watermark."""
+        return len(self.sequences) - bisect_right(self.sequences, watermark)
+
+    def read(self) -> list[Frame]:
+        """Return its whole frames."""
+        return scan(self.path.read_bytes()[: self.size]).frames
+
+    def replace(self, frames: Sequence[Frame]) -> None:
+        """Make the file hold these frames instead: after a crash, the old ones or the new ones.
+
+        Raises:
+            OSError: the disk did not take them.
+        """
+        write_durably(self.path, b"".join(frame.encode() for frame in frames), mode=0o600)
+        self.note(frames)
+
+    def note(self, frames: Sequence[Frame]) -> None:
+        """Take note that the file holds these frames, and no others."""
+        self.size = self.samples = 0
+        self.sequences = array("Q")
+        for frame in frames:
+            self.add(frame)
+
+
+def segment_path(folder: Path, boot: str, sequence: int) -> Path:
+    """Return where the segment lies that begins with this record; names sort as records do."""
+    return folder / f"{boot}.{sequence:020d}.segment"
+
+
+def load_segments(folder: Path) -> tuple[list[Segment], int]:
+    """Return the segments in a folder, oldest first, and how many places in them were damaged.
+
+    Torn tails are cut off; what cannot be read is left out.
+
+    Raises:
+        OSError: the folder cannot be read or written.
+    """
+    segments: list[Segment] = []
+    damaged = 0
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            path.unlink()
+        elif match := _NAME.match(path.name):
+            last = segments[-1] if segments and segments[-1].boot == match[1] else None
+            segment, places = _load(path, match[1], last.sequences[-1] if last else 0)
+            damaged += places
+            segments += [segment] if segment else []
+    return segments, damaged
+
+
+def next_boot(folder: Path, segments: Sequence[Segment]) -> str:
+    """Return a boot's name that was never used before and sorts after all that were.
+
+    Raises:
+        OSError: it cannot be made durable.
+    """
+    counter = folder / "boots"
+    seen = [int(segment.boot[:8]) for segment in segments]
+    if counter.exists() and (text := counter.read_bytes()[:8]).isdigit():
+        seen.append(int(text))
+    ordinal = max(seen, default=0) % 99_999_999 + 1
+    write_durably(counter, str(ordinal).encode())
+    return f"{ordinal:08d}-{secrets.token_hex(6)}"
+
+
+def _load(path: Path, boot: str, last: int) -> tuple[Segment | None, int]:
+    """Read one segment; records up to sequence `last` are known from the segment before it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        _log.warning("the spool's segment %s cannot be read and is left out: %s", path, error)
+        return None, 1
+    found = scan(data)
+    if found.damaged:
+        _log.warning("%d damaged places in the spool's segment %s", found.damaged, path)
+    frames = [frame for frame in found.frames if frame.sequence > last]
+    if not frames:
+        path.unlink()
+        return None, found.damaged
+    segment = Segment(path, boot)
+    if len(frames) < len(found.frames):
+        segment.replace(frames)
+        return segment, found.damaged
+    if found.sound_bytes < len(data):
+        os.truncate(path, found.sound_bytes)
+    segment.note(frames)
+    segment.size = found.sound_bytes
+    return segment, found.damaged

@@ -1,0 +1,41 @@
+"""Takes telemetry from the spool to the hub: each record's effect there is exactly once."""
+
+import time
+
+from gnomon.edge.link import CALL_SECONDS, HubLink
+from gnomon.edge.telemetry.spool import Spool
+from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import HubError
+
+#: Bytes of records in one call; a single record may be larger.
+BATCH_BYTES = 512 << 10
+
+
+class SpoolSink:
+    """The spool as the runtime's sink."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    def put(self, record: hub_pb2.Record) -> None:
+        """Keep a record for the hub; raises `StorageError` where the spool cannot."""
+        self._spool.put(record)
+
+
+def upload_all(spool: Spool, link: HubLink, deadline: float = float("inf")) -> None:
+    """Upload until the spool is empty, or until `deadline` on the monotonic clock.
+
+    Raises:
+        HubUnavailable: the hub cannot be reached; what it has not acknowledged stays.
+        HubError: it acknowledges nothing.
+    """
+    while (left := deadline - time.monotonic()) > 0:
+        boot, records = spool.batch(BATCH_BYTES)
+        if not records:
+            return
+        watermark = link.upload(boot, records, min(CALL_SECONDS, left))
+        if watermark < hub_pb2.Record.FromString(records[0]).sequence:
+            raise HubError(
+                f"the hub's watermark for boot {boot} stays at {watermark} after an upload"
+            )
+        spool.acknowledge(boot, watermark)

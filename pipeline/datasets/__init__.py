@@ -1,0 +1,1 @@
+"""Tables, files and queries: what they hold, and one name for what they hold."""

@@ -1,0 +1,195 @@
+"""What a dataset was: its fingerprint and each of its files, and a check of what has changed.
+
+A table's fingerprint is that of its rows, so it stays the same where files are split, sorted or
+written in another format; its files are recorded beside it, so that a change can be pinned down.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+import pyarrow as pa
+
+from gnomon.pipeline.datasets.file_cache import FileCache
+from gnomon.pipeline.datasets.file_index import (
+    FileEntry,
+    files_fingerprint,
+    index_files,
+    list_folder,
+)
+from gnomon.pipeline.datasets.fingerprint import RowCollector, row_hashes
+from gnomon.pipeline.datasets.pieces import TABLE_ENDINGS, Piece, table_pieces
+from gnomon.pipeline.datasets.row_encoding import DatasetError
+
+__all__ = [
+    "Changes",
+    "DatasetRecord",
+    "check_record",
+    "decode_record",
+    "encode_record",
+    "fingerprint_rows",
+    "record_dataset",
+]
+
+
+class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A dataset as it was: `kind` is "table" (known by its rows) or "files" (by their contents).
+
+    `paths` are relative to where the record lies. `rows` is 0 for files.
+    """
+
+    gnomon_dataset: int = 1
+    kind: str
+    fingerprint: str
+    paths: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    rows: int = 0
+    files: tuple[FileEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How a dataset differs from its record; `is_same` says whether its fingerprint is the same.
+
+    Files may have changed although it is: their rows are the same in another order or format.
+    """
+
+    is_same: bool
+    fingerprint: str
+    changed: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def record_dataset(
+    paths: Sequence[Path],
+    *,
+    beside: Path,
+    missing: Sequence[str] = ("", "NA"),
+    cache: FileCache | None = None,
+    workers: int = 1,
+) -> DatasetRecord:
+    """Return what a dataset is now; its paths are written relative to the folder `beside`.
+
+    One folder, or any file that is no table, makes it a dataset of files; files that all end as
+    tables do make it a table.
+
+    Raises:
+        DatasetError: something cannot be read.
+    """
+    names = tuple(Path(os.path.relpath(path, beside)).as_posix() for path in paths)
+    is_table = all(path.suffix.lower() in TABLE_ENDINGS and not path.is_dir() for path in paths)
+    files = index_files(_list(paths), cache, workers)
+    if not is_table:
+        return DatasetRecord(
+            kind="files", fingerprint=files_fingerprint(files), paths=names, files=files
+        )
+    pieces = table_pieces(paths, missing)
+    fingerprint, rows = fingerprint_rows(pieces, workers)
+    return DatasetRecord(
+        kind="table",
+        fingerprint=fingerprint,
+        paths=names,
+        missing=tuple(missing),
+        rows=rows,
+        files=files,
+    )
+
+
+def check_record(
+    record: DatasetRecord, beside: Path, *, cache: FileCache | None = None, workers: int = 1
+) -> Changes:
+    """Return how the dataset of a record, which lies in the folder `beside`, differs from it.
+
+    Rows are read only where a file has changed; files, where the cache does not know them.
+
+    Raises:
+        DatasetError: something that is still there cannot be read.
+    """
+    paths = [beside / path for path in record.paths]
+    files = index_files(_list(paths), cache, workers)
+    there = [path for path in paths if path.exists()]
+    changed, added, removed = _differences(record.files, files)
+    if not (changed or added or removed):
+        return Changes(True, record.fingerprint, (), (), ())
+    fingerprint = files_fingerprint(files) if record.kind == "files" else ""
+    if record.kind == "table" and there:
+        pieces = table_pieces(there, record.missing)
+        fingerprint, _ = fingerprint_rows(pieces, workers)
+    return Changes(fingerprint == record.fingerprint, fingerprint, changed, added, removed)
+
+
+def fingerprint_rows(pieces: Sequence[Piece], workers: int = 1) -> tuple[str, int]:
+    """Return the fingerprint and the number of the rows of all pieces; memory stays bounded.
+
+    Raises:
+        DatasetError: a piece cannot be read, or holds what cannot be fingerprinted.
+    """
+    lock = Lock()
+    with RowCollector() as collector:
+
+        def collect(piece: Piece) -> None:
+            for batch in piece.batches():
+                hashes = row_hashes(pa.Table.from_batches([batch]))
+                with lock:
+                    collector.add(hashes)
+
+        # Arrow and the kernels leave the interpreter free, so threads do.
+        with ThreadPoolExecutor(max(workers, 1)) as pool:
+            for _ in pool.map(collect, pieces):
+                pass
+        return collector.finish(pieces[0].schema.names), collector.rows
+
+
+def encode_record(record: DatasetRecord) -> bytes:
+    """Return a record as JSON."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+
+def decode_record(data: bytes) -> DatasetRecord:
+    """Read a record.
+
+    Raises:
+        DatasetError: it is none; the message has the path of the offending key.
+    """
+    try:
+        return msgspec.json.decode(data, type=DatasetRecord)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise DatasetError(f"this is no record of a dataset: {error}") from error
+
+
+def _list(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    """Return every file that is there with its name under the folder that holds them all."""
+    whole = [path.absolute() for path in paths]
+    base = whole[0] if len(paths) == 1 and paths[0].is_dir() else _parent(whole)
+    files: list[tuple[str, str]] = []
+    for path in whole:
+        inner = Path(os.path.relpath(path, base)).as_posix()
+        if path.is_dir():
+            prefix = "" if inner == "." else f"{inner}/"
+            files += [(file, prefix + name) for file, name in list_folder(path)]
+        elif path.exists():
+            files.append((str(path), inner))
+    return files
+
+
+def _parent(paths: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
+def _differences(
+    before: Sequence[FileEntry], now: Sequence[FileEntry]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the names of files that were changed, added and removed."""
+    old: Mapping[str, FileEntry] = {one.path: one for one in before}
+    new: Mapping[str, FileEntry] = {one.path: one for one in now}
+    changed = [path for path in new if path in old and new[path] != old[path]]
+    return (
+        tuple(changed),
+        tuple(path for path in new if path not in old),
+        tuple(path for path in old if path not in new),
+    )

@@ -1,0 +1,1 @@
+"""Models of other makes, made into what an engine runs."""

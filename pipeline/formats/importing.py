@@ -1,0 +1,150 @@
+"""Makes a package of what somebody else left: a bare model file, an MLflow folder, a pipeline.
+
+Such a package has no training data behind it. Its contract is what the tensors' shapes and types
+say and no more: no ranges, no categories, no reference to judge drift by. It runs, it is signed and
+versioned, and it repeats its golden samples, which are recorded on made-up rows. A recipe
+(`gnomon.pipeline.recipes.build`) makes a better one wherever there are data.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gnomon.pipeline.build import About, ModelFile, build_package
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.packages.bare import FORMATS, derive, origin
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.signing import Signer
+
+__all__ = ["Source", "import_model", "mlflow_file", "read_source"]
+
+NOTE = (
+    "Imported without data: the contract comes from the shapes and types of the model's tensors "
+    "alone, the golden samples were recorded on made-up rows, and there is no reference to judge "
+    "drift by."
+)
+
+_MLFLOW_FILE = "MLmodel"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model as it was found; `columns` names its inputs and `note` tells more, where known."""
+
+    name: str
+    format: str
+    content: bytes
+    columns: tuple[str, ...] = ()
+    note: str = ""
+
+
+def read_source(path: Path) -> Source:
+    """Read a `.onnx` or `.tflite` file, or an MLflow model folder with an ONNX model in it.
+
+    Nothing of it is run.
+
+    Raises:
+        ConfigurationError: there is nothing of the kind.
+    """
+    if path.is_dir():
+        return _read_mlflow(path)
+    format = path.suffix.lstrip(".")
+    if format not in FORMATS:
+        raise ConfigurationError(
+            f"{path} should end in .onnx or .tflite, or be the folder of an MLflow model"
+        )
+    try:
+        return Source(path.name, format, path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+
+
+def import_model(
+    source: Source,
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    signer: Signer | None,
+    columns: Sequence[str] = (),
+    about: About | None = None,
+) -> Package:
+    """Write a package of a model without its data as `folder` and return it, verified.
+
+    `columns` names the inputs, one for each column of the model's tensors, in order; without them
+    they are called by their tensor and number. The same source gives the same digest.
+
+    Raises:
+        PackageError: the file is no model, or its tensors are not rows of numbers.
+        ConfigurationError: there are not as many names as columns.
+        EngineError: the model fails on every row that was tried.
+        Conflict: the folder exists and holds something else.
+    """
+    found = derive(source.format, source.content, source.name, tuple(columns) or source.columns)
+    about = about or About()
+    return build_package(
+        folder,
+        name,
+        version,
+        model=ModelFile(
+            format=found.format,
+            content=found.content,
+            packing=found.packing,
+            output_tensors=found.output_tensors,
+        ),
+        profile=found.profile,
+        golden_rows=found.rows,
+        reproducibility=origin(source.name, source.content),
+        signer=signer,
+        about=replace(about, card="\n\n".join(filter(None, (about.card, source.note, NOTE)))),
+    )
+
+
+def mlflow_file(folder: Path, flavour: str, key: str, usual: str) -> Path:
+    """Return the file of one flavour in the folder of an MLflow model.
+
+    Raises:
+        ConfigurationError: the folder is no such model, has not the flavour, or names a file that
+            lies elsewhere.
+    """
+    flavours = _read_mlmodel(folder).get("flavors") or {}
+    if flavour not in flavours:
+        raise ConfigurationError(
+            f"{folder} holds the flavours {', '.join(flavours) or 'none'}, not {flavour}; onnx can "
+            "be imported, and with --unpickle sklearn: the others are code, which an import does "
+            "not run"
+        )
+    file = str(flavours[flavour].get(key, usual))
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ConfigurationError(f"{folder / _MLFLOW_FILE}: {file!r} lies outside of the folder")
+    return path
+
+
+def _read_mlmodel(folder: Path) -> dict[str, Any]:
+    try:
+        text = (folder / _MLFLOW_FILE).read_bytes()
+        return msgspec.yaml.decode(text, type=dict[str, Any])
+    except (OSError, ImportError, msgspec.DecodeError) as error:
+        raise ConfigurationError(
+            f"{folder / _MLFLOW_FILE}, which makes a folder an MLflow model, cannot be read: "
+            f"{error}"
+        ) from error
+
+
+def _read_mlflow(folder: Path) -> Source:
+    path = mlflow_file(folder, "onnx", "data", "model.onnx")
+    return replace(read_source(path), columns=_mlflow_columns(_read_mlmodel(folder)))
+
+
+def _mlflow_columns(document: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names of the columns in the model's signature; none where it is of tensors."""
+    signature = (document.get("signature") or {}).get("inputs") or "[]"
+    try:
+        inputs = msgspec.json.decode(signature)
+        return tuple(str(one["name"]) for one in inputs if one.get("type") != "tensor")
+    except (msgspec.DecodeError, KeyError, AttributeError, TypeError):
+        return ()

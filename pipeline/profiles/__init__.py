@@ -1,0 +1,1 @@
+"""What training data look like, counted in one pass."""

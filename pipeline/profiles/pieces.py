@@ -1,0 +1,257 @@
+"""Fields and reference of a dataset in files, in one pass over its pieces, wherever they are read.
+
+A sample of evenly spread pieces says where to cut numbers into bins. Then every piece is counted
+once, by a window of the core: windows and facts merge exactly and in any order, so one process,
+many processes and many machines give the same, bit for bit. What the sample did not say is taken
+from all rows: extremes, categories, counts, design effects.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from gnomon.core.fields import Field, Kind
+from gnomon.core.reference import FieldReference, Reference
+from gnomon.core.row import Columns
+from gnomon.core.window import Window
+from gnomon.pipeline.datasets.column_facts import (
+    ColumnFacts,
+    attributes,
+    column_kind,
+    merge_texts,
+    text_counts,
+)
+from gnomon.pipeline.datasets.pieces import Piece
+from gnomon.pipeline.datasets.row_encoding import DatasetError
+from gnomon.pipeline.profiles.effects import with_effects
+
+__all__ = ["Counted", "Run", "in_this_process", "profile_pieces"]
+
+_SAMPLE_ROWS = 100_000
+_SAMPLE_PIECES = 16
+
+#: Applies a function to every piece, somewhere, and gives the results in any order.
+Run = Callable[[Callable[[Piece], "Blocks"], Sequence[Piece]], Iterable["Blocks"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a block held (all rows are block 0 where there are none): a window, and the texts.
+
+    `texts` counts those of each column of texts; None where there are too many for a category.
+    """
+
+    window: Window
+    texts: Mapping[str, Mapping[str, int] | None]
+
+    def merge(self, other: "Counted") -> "Counted":
+        """Add the other's counts to these."""
+        self.window.merge(other.window)
+        texts = {name: merge_texts(one, other.texts[name]) for name, one in self.texts.items()}
+        return Counted(self.window, texts)
+
+
+Blocks = Mapping[int, Counted]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What to count: numeric columns and lengths of texts by the layout of a sample."""
+
+    layout: Reference
+    block: str
+
+
+def in_this_process(count: Callable[[Piece], Blocks], pieces: Sequence[Piece]) -> Iterator[Blocks]:
+    """Count piece after piece."""
+    return map(count, pieces)
+
+
+def profile_pieces(
+    pieces: Sequence[Piece],
+    names: Sequence[str] = (),
+    *,
+    block: str = "",
+    bins: int = 32,
+    margin: float = 0.5,
+    run: Run = in_this_process,
+) -> tuple[tuple[Field, ...], Reference]:
+    """Return a field for each named column (default: all that make one), and their reference.
+
+    `block` names the column whose values (or days, in UTC) belong together; the design effects come
+    from it. Fields are derived as by `gnomon.pipeline.profiles.profile.derive_fields`.
+
+    Raises:
+        DatasetError: a name is no column, or a column makes no field.
+    """
+    schema = pieces[0].schema
+    names = list(names) or [
+        one.name for one in schema if column_kind(one.type) and one.name != block
+    ]
+    for name in (*names, *filter(None, [block])):
+        if name not in schema.names:
+            raise DatasetError(f"there is no column {name!r}; there are {', '.join(schema.names)}")
+    if wrong := [name for name in names if column_kind(schema.field(name).type) is None]:
+        raise DatasetError(
+            f"column {wrong[0]!r} is of type {schema.field(wrong[0]).type}; a field holds numbers, "
+            "texts or bools"
+        )
+    layout = Reference.from_columns(
+        [Field(name=name, kind=Kind.FLOAT64) for name in names], _sample(pieces, names), bins=bins
+    )
+    blocks: dict[int, Counted] = {}
+    for part in run(partial(_count, _Task(layout, block)), pieces):
+        for number, one in part.items():
+            blocks[number] = blocks[number].merge(one) if number in blocks else one
+    if not blocks:
+        raise DatasetError("the dataset holds no row")
+    ordered = [blocks[number] for number in sorted(blocks)]
+    total = _nothing(layout, schema)
+    for one in ordered:
+        total = total.merge(one)
+    facts = [_facts(schema.field(name), total) for name in names]
+    fields = tuple(Field(name=one.name, **attributes(one, margin)) for one in facts)
+    reference = _reference(layout, facts, total.window)
+    if block:
+        reference = with_effects(reference, layout, [(one.window, one.texts) for one in ordered])
+    return fields, reference
+
+
+def _sample(pieces: Sequence[Piece], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Return the first rows of pieces that are spread evenly."""
+    steps = np.linspace(0, len(pieces) - 1, min(len(pieces), _SAMPLE_PIECES)).round()
+    chosen = [pieces[int(step)] for step in np.unique(steps)]
+    wanted = -(-_SAMPLE_ROWS // len(chosen))
+    parts: list[list[NDArray[np.float64]]] = [[] for _ in names]
+    for piece in chosen:
+        left = wanted
+        for batch in piece.batches():
+            head = batch.slice(0, left)
+            for part, name in zip(parts, names, strict=True):
+                part.append(_numbers(head.column(name)).astype(np.float64))
+            left -= head.num_rows
+            if left <= 0:
+                break
+    return {
+        name: np.concatenate([np.empty(0), *part]) for name, part in zip(names, parts, strict=True)
+    }
+
+
+def _nothing(layout: Reference, schema: pa.Schema) -> Counted:
+    names = [one.name for one in layout.fields]
+    texts = [name for name in names if column_kind(schema.field(name).type) == "text"]
+    return Counted(Window(layout), {name: {} for name in texts})
+
+
+def _count(task: _Task, piece: Piece) -> Blocks:
+    names = [one.name for one in task.layout.fields]
+    blocks: dict[int, Counted] = {}
+    for batch in piece.batches():
+        for number, rows in _blocks(batch, task.block):
+            part = batch if rows is None else batch.take(pa.array(rows))
+            found = _nothing(task.layout, piece.schema)
+            arrays = [np.ascontiguousarray(_numbers(part.column(name))) for name in names]
+            found.window.update_columns(Columns(arrays))
+            texts = {name: text_counts(_decoded(part.column(name))) for name in found.texts}
+            found = Counted(found.window, texts)
+            blocks[number] = blocks[number].merge(found) if number in blocks else found
+    return blocks
+
+
+def _facts(column: pa.Field, total: Counted) -> ColumnFacts:
+    """Return what is known of a column: all but the texts by the window."""
+    window, texts = total.window, total.texts.get(column.name)
+    missing, moments = int(window.cells(column.name)[-2]), window.moments(column.name)
+    return ColumnFacts(
+        column.name,
+        column_kind(column.type) or "float",
+        window.rows,
+        missing,
+        moments.minimum,
+        moments.maximum,
+        texts,
+    )
+
+
+def _numbers(column: pa.Array) -> NDArray[Any]:
+    """Return numbers with NaN for what is missing; of texts, their lengths."""
+    column = _decoded(column)
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        column = pc.utf8_length(column)
+    if column.null_count or pa.types.is_float16(column.type):
+        column = column.cast(pa.float64(), safe=False)
+    array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return array if array.dtype.kind != "u" else array.astype(np.float64)
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _blocks(batch: pa.RecordBatch, name: str) -> Iterator[tuple[int, NDArray[np.int64] | None]]:
+    """Yield each block in a batch by a number that keeps their order, and its rows."""
+    if not name:
+        yield 0, None
+        return
+    column = batch.column(name)
+    if column.null_count:
+        raise DatasetError(f"column {name!r} has {column.null_count} rows without a block")
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("ms"))
+    if pa.types.is_timestamp(column.type):
+        column = pc.floor_temporal(column, unit="day").cast(pa.int64())
+    if not pa.types.is_integer(column.type):
+        raise DatasetError(f"column {name!r} is {column.type}; blocks are days or whole numbers")
+    ids = np.asarray(column)
+    order = np.argsort(ids, kind="stable")
+    starts = np.flatnonzero(np.diff(ids[order], prepend=ids[order[0]] - 1))
+    for rows in np.split(order, starts[1:]):
+        yield int(ids[rows[0]]), rows
+
+
+def _reference(layout: Reference, facts: Sequence[ColumnFacts], total: Window) -> Reference:
+    fields = tuple(
+        _field(one, known, total) for one, known in zip(layout.fields, facts, strict=True)
+    )
+    numeric = {one.name for one in fields if one.kind == "numeric"}
+    pairs = []
+    for index, pair in enumerate(layout.pairs):
+        if {pair.first, pair.second} <= numeric:
+            same, other, incomplete = (int(count) for count in total.pair_cells(index))
+            correlation = total.correlation(index)
+            counts = (same, other, incomplete)
+            pairs.append(replace(pair, counts=counts, correlation=correlation))
+    return Reference(fields, total.rows, tuple(pairs))
+
+
+def _field(one: FieldReference, facts: ColumnFacts, total: Window) -> FieldReference:
+    if facts.texts is not None:
+        levels = sorted(facts.texts)
+        counts = (*(facts.texts[level] for level in levels), 0, facts.missing, 0)
+        return FieldReference(one.name, "category", categories=tuple(levels), counts=counts)
+    moments = total.moments(one.name)
+    counts = tuple(int(count) for count in total.cells(one.name))
+    if not one.edges or not moments.count:
+        return replace(one, counts=counts)
+    edges = list(one.edges)
+    # What lies beyond the sample's extremes belongs to the first and the last bin.
+    edges[0], edges[-1] = min(edges[0], moments.minimum), max(edges[-1], moments.maximum)
+    inner = list(counts[1:-3])
+    inner[0], inner[-1] = inner[0] + counts[0], inner[-1] + counts[-3]
+    return replace(
+        one,
+        edges=tuple(edges),
+        counts=(0, *inner, 0, *counts[-2:]),
+        mean=moments.mean,
+        variance=moments.variance,
+        minimum=moments.minimum,
+        maximum=moments.maximum,
+    )

@@ -1,0 +1,144 @@
+"""From a dataset to a profile: fields with the rules that the data suggest, and references.
+
+What is derived is a proposal. Data show what was, not what may be: the lowest temperature of
+January is no rule for July. So a range gets a margin, and a person who knows better overrides any
+part of a field by name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gnomon.core.fields import Field, Rule
+from gnomon.core.reference import Reference
+from gnomon.pipeline.datasets.column_facts import attributes, describe_column
+from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
+from gnomon.pipeline.profiles.effects import ENOUGH_RUNS, RUNS
+from gnomon.runtime.packages.profile import Profile
+
+__all__ = ["build_profile", "derive_fields", "with_outputs"]
+
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+def derive_fields(
+    dataset: Dataset,
+    names: Sequence[str],
+    *,
+    margin: float = 0.5,
+    overrides: Overrides | None = None,
+) -> tuple[Field, ...]:
+    """Return a field for each named column.
+
+    A range is widened on either side by `margin` of its width, but never across zero: what was
+    never negative stays so. A text of at most 1,000 values becomes a category of those. A column
+    is nullable if it has missing values. `overrides` replaces any of a field's attributes.
+
+    Raises:
+        DatasetError: a name is no column, the column's type makes no field, or it holds nothing.
+        ContractError: an override contradicts the rest of its field.
+    """
+    overrides = overrides or {}
+    unknown = sorted(set(overrides) - set(names)) + sorted(
+        set(names) - set(dataset.table.column_names)
+    )
+    if unknown:
+        raise DatasetError(f"there is no column {unknown[0]!r} to profile")
+    return tuple(
+        Field(
+            **{
+                "name": name,
+                **attributes(describe_column(name, dataset.table.column(name)), margin),
+                **overrides.get(name, {}),
+            }
+        )
+        for name in names
+    )
+
+
+def build_profile(
+    dataset: Dataset,
+    inputs: Sequence[Field],
+    outputs: Sequence[Field],
+    predictions: Mapping[str, ArrayLike],
+    *,
+    rules: Sequence[Rule] = (),
+    blocks: NDArray[Any] | None = None,
+    bins: int = 32,
+) -> Profile:
+    """Return the profile of a model that gives `predictions` for the rows of `dataset`.
+
+    `blocks` has an id a row, by which rows belong together, in order of time (the day): from how
+    much blocks and runs of blocks differ come the design effects. All rows count, those without a
+    label too: production has them. Fields that are not monitored form no pairs.
+    """
+    columns = dataset.columns([field.name for field in inputs])
+    return Profile(
+        tuple(inputs),
+        tuple(rules),
+        tuple(outputs),
+        _reference(inputs, columns, blocks, bins),
+        _reference(outputs, _arrays(predictions), blocks, bins),
+    )
+
+
+def with_outputs(
+    profile: Profile,
+    predictions: Mapping[str, ArrayLike],
+    *,
+    blocks: NDArray[Any] | None = None,
+    bins: int = 32,
+) -> Profile:
+    """Return the profile of another model over the same rows: only its outputs are counted anew."""
+    reference = _reference(profile.outputs, _arrays(predictions), blocks, bins)
+    return replace(profile, output_reference=reference)
+
+
+def _arrays(columns: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(values) for name, values in columns.items()}
+
+
+def _reference(
+    fields: Sequence[Field],
+    columns: Mapping[str, NDArray[Any]],
+    blocks: NDArray[Any] | None,
+    bins: int,
+) -> Reference:
+    """Return the reference, with effects that last over several blocks and watched pairs only.
+
+    The weather of a day resembles the day's before: evidence that adds up over days must be
+    divided by how much runs of days vary, not single ones. So a design effect is the largest over
+    runs of blocks, as long as there are enough runs to measure it.
+    """
+    reference = Reference.from_columns(fields, columns, bins=bins, blocks=blocks)
+    watched = {field.name for field in fields if field.monitored}
+    pairs = [(one.first, one.second) for one in reference.pairs]
+    kept = [pair for pair in pairs if watched.issuperset(pair)]
+    reference = replace(
+        reference, pairs=tuple(one for one in reference.pairs if (one.first, one.second) in kept)
+    )
+    if blocks is None:
+        return reference
+    days, numbers = np.unique(blocks, return_inverse=True)
+    for length in RUNS:
+        if len(days) >= length * ENOUGH_RUNS:
+            runs = Reference.from_columns(
+                fields, columns, bins=bins, blocks=numbers // length, pairs=kept or "none"
+            )
+            reference = _with_larger_effects(reference, runs)
+    return reference
+
+
+def _with_larger_effects(reference: Reference, other: Reference) -> Reference:
+    fields = tuple(
+        replace(one, design_effect=max(one.design_effect, same.design_effect))
+        for one, same in zip(reference.fields, other.fields, strict=True)
+    )
+    pairs = tuple(
+        replace(one, design_effect=max(one.design_effect, same.design_effect))
+        for one, same in zip(reference.pairs, other.pairs, strict=True)
+    )
+    return replace(reference, fields=fields, pairs=pairs)

@@ -1,0 +1,60 @@
+"""Where pieces are counted: in several processes of this machine, or on a Dask cluster."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from gnomon.pipeline.datasets.pieces import Piece
+from gnomon.runtime.errors import ConfigurationError
+
+__all__ = ["in_processes", "on_cluster"]
+
+Result = TypeVar("Result")
+
+
+def in_processes(
+    workers: int,
+) -> Callable[[Callable[[Piece], Result], Sequence[Piece]], Iterator[Result]]:
+    """Return what applies a function to pieces in so many processes."""
+
+    def run(function: Callable[[Piece], Result], pieces: Sequence[Piece]) -> Iterator[Result]:
+        if workers <= 1 or len(pieces) <= 1:
+            yield from map(function, pieces)
+            return
+        with ProcessPoolExecutor(min(workers, len(pieces)), get_context("spawn")) as pool:
+            yield from pool.map(function, pieces)
+
+    return run
+
+
+def on_cluster(
+    address: str,
+) -> Callable[[Callable[[Piece], Result], Sequence[Piece]], Iterator[Result]]:
+    """Return what applies a function to pieces on the Dask cluster whose scheduler is at `address`.
+
+    Its workers need Gnomon, and the files under the same paths. Whoever reaches a scheduler can run
+    code on its workers: let it listen where only you do, or with Dask's own TLS.
+
+    Raises:
+        ConfigurationError: dask.distributed is not installed, or there is no scheduler.
+    """
+    try:
+        distributed: Any = import_module("distributed")
+    except ImportError as error:
+        raise ConfigurationError("a cluster needs dask.distributed: gnomon[dask]") from error
+
+    def run(function: Callable[[Piece], Result], pieces: Sequence[Piece]) -> Iterator[Result]:
+        try:
+            client = distributed.Client(address, timeout="30s", set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigurationError(
+                f"there is no Dask scheduler at {address!r} (such as tcp://host:8786): {error}"
+            ) from error
+        with client:
+            futures = client.map(function, pieces, pure=False, retries=2)
+            for future in futures:
+                yield future.result()
+
+    return run

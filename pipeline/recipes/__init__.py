@@ -1,0 +1,1 @@
+"""From a recipe in TOML to a package."""

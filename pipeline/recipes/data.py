@@ -1,0 +1,128 @@
+"""The data that a recipe names: read, held against its fingerprint, split, put into blocks."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
+from gnomon.pipeline.datasets.pieces import ARROW_ENDINGS
+from gnomon.pipeline.recipes.file import Recipe
+
+__all__ = ["RecipeData", "read_data"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeData:
+    """All data, and the sides that train and test; `test` is None where nothing is measured."""
+
+    recipe: Recipe
+    all: Dataset
+    train: Dataset
+    test: Dataset | None
+
+    def blocks(self, data: Dataset) -> NDArray[np.int64] | None:
+        """Return an id a row in order of time: an instant's day in UTC, or a value's position."""
+        name = self.recipe.data.block
+        if not name:
+            return None
+        _require(self.recipe, data, name, "data.block")
+        column = data.table.column(name)
+        if column.null_count:
+            raise DatasetError(f"column {name!r} has {column.null_count} rows without a block")
+        if pa.types.is_timestamp(column.type):
+            column = pc.floor_temporal(column, unit="day").cast(pa.int64())
+        return np.asarray(pc.rank(column, tiebreaker="dense")).astype(np.int64)
+
+    def split_record(self) -> dict[str, Any]:
+        """Return how to make the split again, with the rows and fingerprint of either side."""
+        test = self.recipe.test
+        record: dict[str, Any] = {"kind": "none" if test is None else "files"}
+        if test is not None and test.time:
+            boundary = test.boundary.isoformat()
+            record = {"kind": "time", "column": test.time, "boundary": boundary}
+        sides = {"train": self.train} | ({"test": self.test} if self.test else {})
+        for side, data in sides.items():
+            record |= {f"{side}_rows": len(data), f"{side}_fingerprint": data.fingerprint}
+        return record
+
+
+def read_data(recipe: Recipe) -> RecipeData:
+    """Read what the recipe names.
+
+    Raises:
+        DatasetError: a file cannot be read, holds nothing, or is not what `data.fingerprint` says.
+        ConfigurationError: a column that the recipe names is not there.
+    """
+    everything = _query(recipe) if recipe.data.sql else _read(recipe, recipe.data.files)
+    expected = recipe.data.fingerprint
+    if expected and everything.fingerprint != expected:
+        raise DatasetError(
+            f"{recipe.path}: the data are not those of data.fingerprint: expected {expected}, "
+            f"got {everything.fingerprint} of {len(everything)} rows"
+        )
+    for name in recipe.inputs:
+        _require(recipe, everything, name, f"inputs.{name}:")
+    if recipe.data.block:
+        _require(recipe, everything, recipe.data.block, "data.block")
+    test, train, tested = recipe.test, everything, None
+    if test is not None and test.files:
+        tested = _read(recipe, test.files)
+    elif test is not None:
+        split = everything.split_by_time(test.time, test.boundary)
+        train, tested = split.train, split.test
+    if test is not None and tested is not None:
+        for name in (test.label, *test.segments, *recipe.inputs):
+            _require(recipe, tested, name, "test:")
+    return RecipeData(recipe, everything, train, tested)
+
+
+def _read(recipe: Recipe, files: tuple[str, ...]) -> Dataset:
+    """Read tables by the files' endings; the URI is theirs as the recipe has it."""
+    paths = [recipe.beside(file) for file in files]
+    endings = {path.suffix.lower() for path in paths}
+    if endings == {".csv"}:
+        data = Dataset.from_csv(paths, missing=recipe.data.missing)
+    elif endings == {".parquet"}:
+        data = Dataset.from_parquet(paths)
+    elif endings <= set(ARROW_ENDINGS):
+        data = Dataset.from_arrow(paths)
+    else:
+        shown = ", ".join(files)
+        raise recipe.error(
+            f"data files should all end in .csv, or all in .parquet, or all in .arrow: {shown}"
+        )
+    if not len(data):
+        raise DatasetError(f"{recipe.path}: there is no row in {', '.join(files)}")
+    return Dataset(_with_instants(data.table), recipe.data.uri or " ".join(files))
+
+
+def _query(recipe: Recipe) -> Dataset:
+    """Ask the database that the recipe names by an environment variable."""
+    variable = recipe.data.connection
+    url = os.environ.get(variable, "")
+    if not url:
+        raise recipe.error(f"data.connection: the environment variable {variable!r} is not set")
+    data = Dataset.from_sql(recipe.data.sql, url, variable)
+    if not len(data):
+        raise DatasetError(f"{recipe.path}: the query of data.sql gives no row")
+    return Dataset(_with_instants(data.table), recipe.data.uri or data.uri)
+
+
+def _require(recipe: Recipe, data: Dataset, column: str, where: str) -> None:
+    if column not in data.table.column_names:
+        known = ", ".join(data.table.column_names)
+        raise recipe.error(f"{where} {column!r} is no column of {data.uri}; there are {known}")
+
+
+def _with_instants(table: pa.Table) -> pa.Table:
+    """Return the table with dates as instants: midnight in UTC."""
+    for position, column in enumerate(table.columns):
+        if pa.types.is_date(column.type):
+            instants = column.cast(pa.timestamp("ms"))
+            table = table.set_column(position, table.column_names[position], instants)
+    return table

@@ -1,0 +1,178 @@
+"""The model that a recipe names: file, contract, packing and outputs that fit together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from gnomon.core.contract import Contract
+from gnomon.core.fields import ContractError, Field
+from gnomon.core.packing import Feature, Packing, Tensor
+from gnomon.core.row import Columns
+from gnomon.pipeline.build import ModelFile
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.profiles.profile import derive_fields
+from gnomon.pipeline.recipes.file import Recipe
+from gnomon.runtime.errors import PackageError
+from gnomon.runtime.packages.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
+from gnomon.runtime.predicting.outputs import OutputReader
+
+__all__ = ["RecipeModel"]
+
+
+class RecipeModel:
+    """A model file with the contract of its inputs, and how these become its tensors."""
+
+    def __init__(self, recipe: Recipe, train: Dataset, content: bytes | None = None) -> None:
+        """Read the file and derive the contract from the training data.
+
+        `content` is the model where its file is not there.
+
+        Raises:
+            ConfigurationError: recipe, data and model do not fit together.
+            PackageError: the file is no model of its format.
+        """
+        self._recipe = recipe
+        path = recipe.beside(recipe.model.file)
+        self.format = recipe.model.format or path.suffix.lstrip(".")
+        # Of a PMML file the package has the ONNX model, but not what it says of its fields.
+        is_kept = content is not None and self.format != "pmml" and not path.exists()
+        try:
+            self.content = content if content and is_kept else path.read_bytes()
+        except OSError as error:
+            raise recipe.error(f"model.file {path} cannot be read: {error}") from error
+        said = self._compile() if self.format == "pmml" else {}
+        try:
+            self._tensors = read_tensors(self.format, self.content)
+        except PackageError as error:
+            raise PackageError(f"{path}: {error}") from error
+        try:
+            overrides = {
+                name: {**said.get(name, {}), **one.overrides} for name, one in recipe.inputs.items()
+            }
+            fields = derive_fields(train, list(recipe.inputs), overrides=overrides)
+            self.contract = Contract(fields, recipe.rules)
+            self._packing = self._pack()
+        except (ContractError, TypeError) as error:
+            raise recipe.error(str(error)) from error
+        self._outputs = tuple(
+            self._find_output(position, name) for position, name in enumerate(recipe.outputs)
+        )
+
+    def _compile(self) -> Mapping[str, Mapping[str, Any]]:
+        """Put the ONNX model in the place of a PMML file; return what this says of its fields."""
+        from gnomon.pipeline.pmml.compile import compile_pmml
+
+        compiled = compile_pmml(self.content)
+        inputs = self._recipe.inputs
+        if list(inputs) != list(compiled.inputs):
+            raise self._recipe.error(
+                f"[inputs] should name the fields of the PMML in its order: "
+                f"{', '.join(compiled.inputs)}"
+            )
+        for name, said in compiled.inputs.items():
+            allowed = inputs[name].overrides.get("allowed", said.get("allowed"))
+            if tuple(allowed or ()) != tuple(said.get("allowed") or ()):
+                raise self._recipe.error(
+                    f"inputs.{name}.allowed should be as in the PMML: {', '.join(said['allowed'])}"
+                    if said.get("allowed")
+                    else f"inputs.{name}: the PMML has no list of values for it"
+                )
+        self.content, self.format = compiled.content, "onnx"
+        return compiled.inputs
+
+    @property
+    def file(self) -> ModelFile:
+        """Return what goes into the package."""
+        return ModelFile(
+            format=self.format,
+            content=self.content,
+            packing=self._packing,
+            output_tensors=tuple(tensor.name for tensor in self._outputs),
+        )
+
+    def answer(self, columns: Columns) -> list[NDArray[Any]]:
+        """Return the output tensors for all rows, in the order of the recipe's outputs."""
+        return answer(
+            self.format,
+            self.content,
+            self._packing.pack_columns(columns),
+            [tensor.name for tensor in self._outputs],
+            is_single_row=any(tensor.shape[:1] == (1,) for tensor in self._tensors.inputs),
+        )
+
+    def output_fields(self, answers: list[NDArray[Any]]) -> tuple[Field, ...]:
+        """Return the outputs' fields: what the answers show, and what the recipe says of them."""
+        outputs = zip(self._recipe.outputs.items(), answers, strict=True)
+        try:
+            return tuple(
+                Field(**{"name": name, **derive_kind(values), **output.attributes})
+                for (name, output), values in outputs
+            )
+        except (ContractError, TypeError) as error:
+            raise self._recipe.error(f"[outputs]: {error}") from error
+
+    def read_outputs(
+        self, answers: list[NDArray[Any]], fields: tuple[Field, ...]
+    ) -> dict[str, NDArray[Any]]:
+        """Return the answers as callers see them."""
+        reader = OutputReader(self._recipe.reference, fields)
+        return reader.read_columns(answers, len(answers[0]))
+
+    def _pack(self) -> Packing:
+        """Return the packing that the recipe says, or else all inputs in the one float tensor."""
+        given = self._given_tensors()
+        taken = {tensor.name: tensor for tensor in self._tensors.inputs}
+        if set(given) != set(taken):
+            raise self._recipe.error(
+                f"the model takes the tensors {_shown(self._tensors.inputs)}, but [[tensors]] "
+                f"names {', '.join(given) or 'none'}; say for each which inputs are in it"
+            )
+        tensors = [
+            Tensor(name, dtype, tuple(self._feature(field) for field in fields))
+            for name, (dtype, fields) in given.items()
+        ]
+        packing = Packing(self.contract, tensors)
+        for name, width in packing.widths.items():
+            if taken[name].width not in (-1, width):
+                raise self._recipe.error(
+                    f"the model's tensor {name!r} has {taken[name].width} columns, but the inputs "
+                    f"make {width}; a category is one column where encode is 'code', and one for "
+                    "each allowed value where it is 'onehot'"
+                )
+        return packing
+
+    def _given_tensors(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Return datatype and inputs by tensor: as the recipe says, or as there is but one way."""
+        recipe, tensors = self._recipe, self._tensors.inputs
+        names = tuple(recipe.inputs)
+        if recipe.tensors:
+            return {tensor.name: (tensor.dtype, tensor.fields) for tensor in recipe.tensors}
+        if len(tensors) == 1:
+            return {tensors[0].name: (datatype(tensors[0]), names)}
+        if {tensor.name for tensor in tensors} == set(names):
+            return {tensor.name: (datatype(tensor), (tensor.name,)) for tensor in tensors}
+        return {}
+
+    def _feature(self, name: str) -> Feature:
+        field = self.contract.fields[self.contract.field_index(name)]
+        chosen = self._recipe.inputs[name]
+        return Feature(name, chosen.encode if field.kind.is_text else "value", chosen.missing)
+
+    def _find_output(self, position: int, name: str) -> TensorInfo:
+        tensors = self._tensors.outputs
+        wanted = self._recipe.outputs[name].tensor
+        found = [tensor for tensor in tensors if tensor.name == wanted]
+        if not wanted:
+            found = list(tensors[position : position + 1])
+        if not found or found[0].dtype is None:
+            what = f"is {found[0].type}, not numbers" if found else "is no output of the model"
+            raise self._recipe.error(
+                f"outputs.{name}: tensor {wanted or position + 1} {what}; it gives "
+                f"{_shown(tensors)}"
+            )
+        return found[0]
+
+
+def _shown(tensors: tuple[TensorInfo, ...]) -> str:
+    return ", ".join(f"{one.name} ({one.type} {list(one.shape)})" for one in tensors)

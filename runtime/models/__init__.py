@@ -1,0 +1,1 @@
+"""Loaded packages: a model ready to answer, and which of them a process keeps."""

@@ -1,0 +1,178 @@
+"""The loaded models of a process: within a memory budget, asleep while nobody asks for them.
+
+A model that sleeps has given its engine back and keeps the rest: contracts, references, counts. To
+wake it is to load its file again, verified as ever.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from gnomon.runtime.errors import (
+    ConfigurationError,
+    MemoryExceeded,
+    PackageError,
+    UnknownModel,
+)
+from gnomon.runtime.models import worth
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.packages.manifest import Deployment
+from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
+from gnomon.runtime.predicting.fallbacks import declared
+from gnomon.runtime.predicting.standing_in import bind
+
+logger = logging.getLogger("gnomon.runtime")
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """What a model has cost: bytes of memory while it is awake, and how often it slept and woke."""
+
+    memory_bytes: int = 0
+    sleeps: int = 0
+    wakes: int = 0
+
+
+class ModelStore:
+    """Models by digest. Only `models` may be read while another thread changes something.
+
+    `budget_bytes` of memory are for all models together; 0: as much as there is. What a model needs
+    is what its manifest and its file's size say, and, once it is loaded, by how much the process
+    and its children have grown: an estimate, since other threads use memory meanwhile.
+    """
+
+    def __init__(self, budget_bytes: int = 0) -> None:
+        # Replaced as a whole, never changed: who reads it needs no lock.
+        self.models: Mapping[str, Model] = {}
+        self.upkeep: Mapping[str, Upkeep] = {}
+        self._budget_bytes = budget_bytes
+
+    def load(self, package: Package, check_golden: bool, deployment: Deployment | None) -> Model:
+        """Make a package ready; raises as `Runtime.load`."""
+        model = self.models.get(package.digest)
+        if model is not None:
+            if check_golden:
+                package.golden.check(model)
+            return model
+        expected = _expected(package)
+        self._check(package.reference, expected)
+        before = _resident_bytes(package)
+        model = Model(package, deployment)
+        try:
+            _check_declared(model)
+            model.warm_up()
+            worth.decide(model)
+            if check_golden:
+                package.golden.check(model)
+            upkeep = Upkeep(max(expected, _resident_bytes(package) - before))
+            self._check(package.reference, upkeep.memory_bytes)
+        except BaseException:
+            model.close()
+            raise
+        self.upkeep = {**self.upkeep, package.digest: upkeep}
+        self.models = {**self.models, package.digest: model}
+        return model
+
+    def remove(self, digest: str) -> None:
+        """Close a model.
+
+        Raises:
+            UnknownModel: it is not loaded.
+        """
+        if digest not in self.models:
+            raise UnknownModel(f"the package {digest[:16]} is not loaded")
+        model = self.models[digest]
+        self.models = {name: one for name, one in self.models.items() if name != digest}
+        self.upkeep = {name: one for name, one in self.upkeep.items() if name != digest}
+        model.close()
+
+    def sleep(self, digests: Iterable[str]) -> None:
+        """Let models give back their engines until they are woken."""
+        for digest in digests:
+            model = self.models[digest]
+            if model.is_awake:
+                model.sleep()
+                self.upkeep[digest].sleeps += 1
+                logger.info("%s sleeps: nobody has asked for it", model.reference)
+
+    def wake(self, digests: Iterable[str]) -> bool:
+        """Load the engines of models that sleep; return whether any did.
+
+        Raises:
+            MemoryExceeded: there is no room for one.
+            EngineError, PackageError: one cannot be loaded any more.
+        """
+        asleep = [one for one in map(self.models.__getitem__, digests) if not one.is_awake]
+        for model in asleep:
+            self._check(model.reference, self.upkeep[model.digest].memory_bytes)
+            model.wake()
+            self.upkeep[model.digest].wakes += 1
+            logger.info("%s is awake again", model.reference)
+        return bool(asleep)
+
+    def close(self) -> None:
+        """Close all models."""
+        for model in self.models.values():
+            model.close()
+
+    def _check(self, reference: str, needed: int) -> None:
+        """Raise where so many bytes more would be more than the budget."""
+        if not self._budget_bytes:
+            return
+        loaded = {
+            model.reference: self.upkeep[digest].memory_bytes
+            for digest, model in self.models.items()
+            if model.is_awake
+        }
+        if sum(loaded.values()) + needed > self._budget_bytes:
+            there = ", ".join(f"{name} {_mib(size)}" for name, size in loaded.items())
+            raise MemoryExceeded(
+                f"{reference} needs about {_mib(needed)} of memory; the budget is "
+                f"{_mib(self._budget_bytes)} (memory_budget_bytes), and loaded are "
+                f"{there or 'none'}",
+                details=[
+                    {
+                        "model": reference,
+                        "needed_bytes": needed,
+                        "budget_bytes": self._budget_bytes,
+                        "loaded_bytes": loaded,
+                    }
+                ],
+            )
+
+
+def _check_declared(model: Model) -> None:
+    """Raise PackageError where the fallbacks that a package brings along do not fit itself."""
+    try:
+        bind(declared(model.deployment), model, {})
+    except ConfigurationError as error:
+        raise PackageError(str(error)) from error
+
+
+def _expected(package: Package) -> int:
+    """Return how many bytes a model needs by what is known before it is loaded."""
+    manifest = package.manifest
+    size = next(file.size for file in manifest.files if file.path == manifest.model_file)
+    return max(size, manifest.needs.memory_mib << 20)
+
+
+def _resident_bytes(package: Package) -> int:
+    """Return the memory of this process and, where one runs the package's engine, of its children.
+
+    To find children is to look at every process of the machine, so it is done only where needed.
+    """
+    process = psutil.Process()
+    total = int(process.memory_info().rss)
+    runs_apart = package.manifest.format in FORMATS_THAT_RUN_CODE
+    for child in process.children() if runs_apart else ():
+        try:
+            total += int(child.memory_info().rss)
+        except psutil.Error:
+            continue
+    return total
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"

@@ -1,0 +1,49 @@
+"""Lets the models of idle routes sleep, from a thread of its own."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from gnomon.runtime.models.idleness import Idleness
+from gnomon.runtime.recording.series import SeriesKey
+from gnomon.runtime.recording.tally import Tally
+
+_LONGEST_PAUSE_SECONDS = 1.0
+
+
+class Idling(Protocol):
+    """What is watched: a runtime."""
+
+    def tallies(self) -> Mapping[SeriesKey, Tally]:
+        """Return what was counted so far."""
+
+    def sleep(self, idle: Collection[str]) -> None:
+        """Let the models sleep that idle routes name and no other route does."""
+
+
+class Sleeper:
+    """Looks at the counts of a runtime, and has it let sleep what nobody has asked for so long."""
+
+    def __init__(self, runtime: Idling, seconds: float) -> None:
+        self._runtime = runtime
+        self._idleness = Idleness(seconds)
+        self._pause = min(seconds / 4, _LONGEST_PAUSE_SECONDS)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="gnomon-sleeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no longer."""
+        self._stopped.set()
+        self._thread.join(timeout=10)
+
+    def _work(self) -> None:
+        while not self._stopped.wait(self._pause):
+            calls: Counter[str] = Counter()
+            for key, tally in self._runtime.tallies().items():
+                calls[key.route] += sum(tally.calls.values())
+            idle = self._idleness.idle(calls, time.monotonic())
+            if idle:
+                self._runtime.sleep(idle)

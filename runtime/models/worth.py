@@ -1,0 +1,70 @@
+"""Whether gathering rows pays for a model: measured on its golden rows when it is loaded."""
+
+import logging
+from time import perf_counter_ns
+from typing import NamedTuple
+
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.predicting.gathering import columns_of
+
+logger = logging.getLogger("gnomon.runtime")
+
+#: What it costs a row to be gathered with others: two threads' turns and the columns' way.
+GATHERING_NS = 300_000
+_RUNS = 5
+_LIMIT_NS = 200_000_000
+
+
+class Worth(NamedTuple):
+    """Nanoseconds of the engine for a row alone, and for each of many together."""
+
+    alone_ns: float
+    together_ns: float
+
+    @property
+    def pays(self) -> bool:
+        """Whether gathering saves more than it costs."""
+        return self.alone_ns > self.together_ns + GATHERING_NS
+
+
+def decide(model: Model) -> None:
+    """Measure a model that is to be batched; switch it off where it does not pay, and say so."""
+    batching = model.batching
+    if batching is None or not model.package.golden.rows:
+        return
+    worth = _measure(model, batching.max_rows)
+    if worth.pays:
+        return
+    model.batching = None
+    logger.info(
+        "%s is not batched: the engine takes %.0f µs for a row alone and %.0f µs for each of %d, "
+        "but gathering them costs about %.0f µs each",
+        model.reference,
+        worth.alone_ns / 1e3,
+        worth.together_ns / 1e3,
+        batching.max_rows,
+        GATHERING_NS / 1e3,
+    )
+
+
+def _measure(model: Model, rows: int) -> Worth:
+    """Return the quickest of some runs, alone and together."""
+    golden = model.package.golden.rows
+    many = columns_of([golden[number % len(golden)] for number in range(rows)])
+    single, _ = model.inputs.check_columns(columns_of(golden[:1]))
+    columns, _ = model.inputs.check_columns(many)
+    packed = model.packing.pack_columns(single), model.packing.pack_columns(columns)
+    quickest = [float("inf"), float("inf")]
+    started = perf_counter_ns()
+    for _ in range(_RUNS):
+        for place, tensors in enumerate(packed):
+            before = perf_counter_ns()
+            try:
+                model.engine.run(tensors)
+            except Exception:
+                # A model whose batch is fixed at one row; its calls go alone, as ever.
+                return Worth(0.0, 0.0)
+            quickest[place] = min(quickest[place], perf_counter_ns() - before)
+        if perf_counter_ns() - started > _LIMIT_NS:
+            break
+    return Worth(quickest[0], quickest[1] / rows)

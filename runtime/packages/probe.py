@@ -1,0 +1,165 @@
+"""A model file by itself: which tensors it takes and gives, and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.fields import ContractError, Kind
+from gnomon.runtime.engines import load_engine
+from gnomon.runtime.engines.onnx import OnnxEngine, type_name
+from gnomon.runtime.errors import PackageError
+from gnomon.runtime.packages.manifest import Manifest, Reproducibility, Signature
+
+__all__ = ["ModelTensors", "TensorInfo", "answer", "datatype", "derive_kind", "read_tensors"]
+
+_BATCH_ROWS = 4096
+
+#: What is read and packed.
+_KNOWN = tuple(map(np.dtype, (np.float32, np.float64, np.int32, np.int64, np.bool_)))
+
+#: NumPy's dtypes as the Open Inference Protocol and the packing call them.
+_DATATYPES = {"float32": "FP32", "float64": "FP64", "int32": "INT32", "int64": "INT64"}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A tensor's name, its type as the engine calls it, its dtype and shape; −1 is any size.
+
+    `dtype` is None for what Gnomon neither packs nor reads, such as texts and maps.
+    """
+
+    name: str
+    type: str
+    dtype: np.dtype[Any] | None
+    shape: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Return how many numbers it has a row; −1 where that is open."""
+        sizes = self.shape[1:]
+        return -1 if -1 in sizes else int(np.prod(sizes, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTensors:
+    """What a model takes and gives, in its own order."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+
+def read_tensors(format: str, content: bytes) -> ModelTensors:
+    """Return the tensors of a model file.
+
+    Raises:
+        PackageError: the format is unknown, or the file is not of it.
+    """
+    readers = {"onnx": _read_onnx, "tflite": _read_tflite}
+    if format not in readers:
+        raise PackageError(f"format {format!r} is unknown; known are {', '.join(readers)}")
+    try:
+        return readers[format](content)
+    except Exception as error:
+        raise PackageError(f"the file is no {format} model: {error}") from error
+
+
+def datatype(tensor: TensorInfo) -> str:
+    """Return what a packing calls the tensor's type.
+
+    Raises:
+        ContractError: fields cannot be packed into it.
+    """
+    name = _DATATYPES.get(str(tensor.dtype))
+    if name is None:
+        raise ContractError(
+            f"the model's tensor {tensor.name!r} is {tensor.type}; fields are packed into "
+            f"{', '.join(_DATATYPES.values())}, so export the model with one of these"
+        )
+    return name
+
+
+def answer(
+    format: str,
+    content: bytes,
+    tensors: Mapping[str, NDArray[Any]],
+    outputs: Sequence[str],
+    *,
+    is_single_row: bool = False,
+) -> list[NDArray[Any]]:
+    """Return the named output tensors for all rows, by the engine that runs the model in service.
+
+    `is_single_row` is for models whose batch is fixed at one.
+
+    Raises:
+        EngineError: the engine cannot load or run the model.
+    """
+    engine = load_engine(format, content, _draft(format, outputs))
+    rows = len(next(iter(tensors.values())))
+    step = 1 if is_single_row else _BATCH_ROWS
+    try:
+        parts = [
+            engine.run({name: array[start : start + step] for name, array in tensors.items()})
+            for start in range(0, rows, step)
+        ]
+    finally:
+        engine.close()
+    return [np.concatenate([part[name] for part in parts]) for name in outputs]
+
+
+def derive_kind(values: NDArray[Any]) -> dict[str, Any]:
+    """Return the kind and shape of an output that the model's own answers have."""
+    shape = tuple(values.shape[1:])
+    if int(np.prod(shape, dtype=np.int64)) != 1:
+        return {"kind": Kind.VECTOR if len(shape) == 1 else Kind.TENSOR, "shape": shape}
+    return {"kind": Kind(values.dtype.name)}
+
+
+def _draft(format: str, outputs: Sequence[str]) -> Manifest:
+    """Return as much of a manifest as an engine asks for."""
+    return Manifest(
+        name="draft",
+        version="0",
+        format=format,
+        model_file="",
+        signature=Signature(inputs=(), outputs=()),
+        packing={},
+        output_tensors=tuple(outputs),
+        files=(),
+        reproducibility=Reproducibility(
+            code_version="", code_clean=False, dataset_uri="", dataset_fingerprint="", split={}
+        ),
+    )
+
+
+def _read_onnx(content: bytes) -> ModelTensors:
+    engine = load_engine("onnx", content, _draft("onnx", ()))
+    try:
+        inputs, outputs = cast(OnnxEngine, engine).tensors()
+    finally:
+        engine.close()
+
+    def describe(one: tuple[str, np.dtype[Any] | None, tuple[int, ...]]) -> TensorInfo:
+        name, dtype, shape = one
+        known = dtype if dtype in _KNOWN else None
+        return TensorInfo(name, type_name(dtype), known, shape)
+
+    return ModelTensors(tuple(map(describe, inputs)), tuple(map(describe, outputs)))
+
+
+def _read_tflite(content: bytes) -> ModelTensors:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content, num_threads=1)
+
+    def describe(one: Mapping[str, Any]) -> TensorInfo:
+        dtype = np.dtype(one["dtype"])
+        shape = tuple(int(size) for size in one["shape_signature"])
+        return TensorInfo(one["name"], str(dtype), dtype if dtype in _KNOWN else None, shape)
+
+    return ModelTensors(
+        tuple(map(describe, interpreter.get_input_details())),
+        tuple(map(describe, interpreter.get_output_details())),
+    )

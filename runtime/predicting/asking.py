@@ -1,0 +1,213 @@
+"""One call along one lane: answer, fall back, count, ask the shadows.
+
+Nothing is counted where `EngineClosed` is raised, since the call is then made again.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from time import perf_counter_ns
+from typing import Any, TypeVar
+
+from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, FALLBACK_CODE
+from gnomon.runtime.engines import EngineClosed
+from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.models.model import Batch, Model, Workspace
+from gnomon.runtime.predicting import routes
+from gnomon.runtime.predicting.lanes import Lane
+from gnomon.runtime.predicting.prediction import Prediction, Predictions
+from gnomon.runtime.predicting.shadows import ShadowQueue
+from gnomon.runtime.predicting.standing_in import StoodIn
+from gnomon.runtime.recording import counting
+from gnomon.runtime.recording.series import Outcome, Series
+
+#: What a caller is told: one answer, or those of many rows.
+Told = TypeVar("Told", Prediction, Predictions)
+
+
+def ask_row(
+    lane: Lane,
+    shadows: ShadowQueue,
+    row: Mapping[str, Any],
+    request_id: str,
+    at: datetime | float | None,
+    started: int,
+) -> Prediction:
+    """Answer and count one row; arguments and errors as `Runtime.predict`.
+
+    `started` is the `perf_counter_ns` of the call.
+    """
+    model, series = lane.model, lane.series
+    moment = counting.moment_of(series, at, request_id, started)
+    work = model.borrow()
+    try:
+        model.answer_row(row, work)
+        prediction = _prediction(model, work, request_id, started)
+        code = work.code
+        if prediction is None and code == FAILED_CODE and lane.fallbacks:
+            prediction = _fall_back(lane, row, work, request_id, started)
+            code = FALLBACK_CODE if prediction is not None else code
+        latency = prediction.latency_ns if prediction is not None else perf_counter_ns() - started
+        counting.count_row(model, series, work, Outcome(code, latency, moment, request_id))
+        error = work.error
+    finally:
+        model.give_back(work)
+    if lane.shadows:
+        ask_shadows(lane, shadows, request_id, partial(shadow_row, dict(row), moment, request_id))
+    if prediction is None:
+        raise _raised(error)
+    return prediction
+
+
+def ask_columns(
+    lane: Lane,
+    shadows: ShadowQueue,
+    columns: Mapping[str, Any],
+    request_id: str,
+    at: datetime | float | None,
+    started: int,
+) -> Predictions:
+    """Answer and count many rows; arguments and errors as `Runtime.predict_columns`."""
+    rows = counting.rows_of(columns)
+    moment = counting.moment_of(lane.series, at, request_id, started, max(rows, 1))
+    batch = lane.model.answer_columns(columns)
+    stood_in = _stand_in(lane, columns, batch)
+    code = batch.code if stood_in is None else FALLBACK_CODE
+    latency = perf_counter_ns() - started
+    outcome = Outcome(code, latency, moment, request_id)
+    counting.count_columns(lane.model, lane.series, columns, batch, outcome)
+    if lane.shadows:
+        ask_shadows(
+            lane, shadows, request_id, partial(_shadow_columns, columns, moment, request_id)
+        )
+    if stood_in is not None:
+        return _told(Predictions, stood_in, batch.error, request_id, latency, rows=rows)
+    if batch.error is not None:
+        raise _raised(batch.error)
+    return _predictions(lane.model, batch, request_id, latency, rows)
+
+
+def _prediction(model: Model, work: Workspace, request_id: str, started: int) -> Prediction | None:
+    """Return the answer in a workspace, or None where there is none."""
+    if work.code != ANSWERED_CODE:
+        return None
+    return Prediction(
+        work.outputs,
+        model.name,
+        model.version,
+        model.digest,
+        request_id,
+        ()
+        if work.violations is None and work.output_violations is None
+        else counting.described(work.violations, work.output_violations),
+        None,
+        perf_counter_ns() - started,
+    )
+
+
+def _predictions(
+    model: Model, batch: Batch, request_id: str, latency: int, rows: int
+) -> Predictions:
+    return Predictions(
+        batch.outputs,
+        model.name,
+        model.version,
+        model.digest,
+        request_id,
+        counting.described(batch.violations, batch.output_violations),
+        None,
+        latency,
+        rows,
+    )
+
+
+def _fall_back(
+    lane: Lane, row: Mapping[str, Any], work: Workspace, request_id: str, started: int
+) -> Prediction | None:
+    """Return the answer of the first fallback that has one, or None."""
+    found = (one.row(row, work.inputs) for one in lane.fallbacks)
+    stood_in = next((one for one in found if one is not None), None)
+    if stood_in is None:
+        return None
+    return _told(Prediction, stood_in, work.error, request_id, perf_counter_ns() - started)
+
+
+def _stand_in(lane: Lane, columns: Mapping[str, Any], batch: Batch) -> StoodIn | None:
+    """Return the answers of the first fallback that has them, where the target has failed."""
+    inputs = batch.input_columns
+    if batch.code != FAILED_CODE or inputs is None:
+        return None
+    found = (one.columns(columns, inputs) for one in lane.fallbacks)
+    return next((one for one in found if one is not None), None)
+
+
+def _told(
+    kind: type[Told],
+    stood_in: StoodIn,
+    error: GnomonError | None,
+    request_id: str,
+    latency: int,
+    **more: Any,
+) -> Told:
+    """Return a fallback's answer for the caller, with who gave it and why."""
+    model = stood_in.model
+    return kind(
+        outputs=stood_in.outputs,
+        model=model.name,
+        version=model.version,
+        digest=model.digest,
+        request_id=request_id,
+        violations=stood_in.violations,
+        fallback=str(error),
+        latency_ns=latency,
+        fallback_by=stood_in.by,
+        **more,
+    )
+
+
+def _raised(error: GnomonError | None) -> GnomonError:
+    """Return what is to be raised for a call without an answer."""
+    return error if error is not None else GnomonError("a call ended with neither answer nor error")
+
+
+def ask_shadows(
+    lane: Lane, shadows: ShadowQueue, request_id: str, ask: Callable[[Model, Series], None]
+) -> None:
+    """Let those of the lane's shadows that a request is chosen for be asked too."""
+    for digest in routes.choose_shadows(lane.route, request_id):
+        model, series = lane.shadows[digest]
+        shadows.submit(partial(ask, model, series))
+
+
+def shadow_row(
+    row: Mapping[str, Any], moment: float, request_id: str, model: Model, series: Series
+) -> None:
+    """Ask a shadow for one row, and count what became of it."""
+    started = perf_counter_ns()
+    work = model.borrow()
+    try:
+        model.answer_row(row, work)
+        outcome = Outcome(work.code, perf_counter_ns() - started, moment, request_id)
+        counting.count_row(model, series, work, outcome)
+    except EngineClosed:
+        return
+    finally:
+        model.give_back(work)
+
+
+def shadow_columns(lane: Lane, columns: Mapping[str, Any], moment: float, request_id: str) -> None:
+    """Ask those of the lane's shadows that a request is chosen for, at once."""
+    for digest in routes.choose_shadows(lane.route, request_id):
+        _shadow_columns(columns, moment, request_id, *lane.shadows[digest])
+
+
+def _shadow_columns(
+    columns: Mapping[str, Any], moment: float, request_id: str, model: Model, series: Series
+) -> None:
+    started = perf_counter_ns()
+    try:
+        batch = model.answer_columns(columns)
+    except EngineClosed:
+        return
+    outcome = Outcome(batch.code, perf_counter_ns() - started, moment, request_id)
+    counting.count_columns(model, series, columns, batch, outcome)

@@ -1,0 +1,139 @@
+"""Many rows with one run of the engine, each judged, counted and told as if it had come alone.
+
+Only rows without any broken rule are gathered; all others, and all where the run fails, go alone.
+Until its rows are answered nothing of a gathered run is counted, so nothing is counted twice.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from gnomon.core.window import ANSWERED_CODE
+from gnomon.runtime import clock
+from gnomon.runtime.engines import EngineClosed
+from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.models.model import UNREADABLE, Batch, Model
+from gnomon.runtime.predicting.asking import ask_shadows, shadow_row
+from gnomon.runtime.predicting.lanes import Lane
+from gnomon.runtime.predicting.prediction import Prediction
+from gnomon.runtime.predicting.shadows import ShadowQueue
+from gnomon.runtime.recording import counting
+from gnomon.runtime.recording.series import Outcome
+
+#: What becomes of each row: its answer, or why it has none.
+Answer = Prediction | GnomonError
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One row and what belongs to it; the first four are the arguments of `Runtime.predict`."""
+
+    row: Mapping[str, Any]
+    request_id: str
+    key: str | None = None
+    at: datetime | float | None = None
+    #: `perf_counter_ns` of the call; 0: it begins with the run.
+    started: int = 0
+
+
+def ask_rows(
+    asks: Sequence[Ask],
+    lane_of: Callable[[str | None], Lane],
+    shadows: ShadowQueue,
+    alone: Callable[[Ask], Answer],
+    told: Callable[[Ask, Prediction], None],
+) -> list[Answer]:
+    """Return what became of each row, in order.
+
+    `alone` answers and counts one by itself; `told` is shown those that were answered together.
+    """
+    answers: dict[int, Prediction] = {}
+    for lane, places in _groups(asks, lane_of):
+        if len(places) > 1:
+            answers.update(_answer(lane, asks, places, shadows))
+    for place, answer in answers.items():
+        told(asks[place], answer)
+    return [answers.get(place) or alone(ask) for place, ask in enumerate(asks)]
+
+
+def _groups(
+    asks: Sequence[Ask], lane_of: Callable[[str | None], Lane]
+) -> Iterator[tuple[Lane, dict[int, float]]]:
+    """Yield rows that go together, by place with their time: one model, one interval of windows."""
+    groups: dict[tuple[str, int], tuple[Lane, dict[int, float]]] = {}
+    for place, ask in enumerate(asks):
+        lane = lane_of(ask.key)
+        if len(ask.request_id) > counting.REQUEST_ID_LIMIT or not _is_clean(lane.model, ask.row):
+            continue
+        try:
+            moment = clock.seconds(ask.at)
+        except GnomonError:
+            continue
+        length = lane.model.package.manifest.deployment.window_seconds
+        group = (lane.model.digest, clock.interval(moment, length))
+        groups.setdefault(group, (lane, {}))[1][place] = moment
+    yield from groups.values()
+
+
+def _is_clean(model: Model, row: Mapping[str, Any]) -> bool:
+    """Whether a row breaks no rule, not even one that is only mended or flagged."""
+    try:
+        return model.inputs.check_row(row, model.inputs.new_row()) is None
+    except UNREADABLE:
+        return False
+
+
+def _answer(
+    lane: Lane, asks: Sequence[Ask], places: Mapping[int, float], shadows: ShadowQueue
+) -> dict[int, Prediction]:
+    """Return the answers by place, counted; none of them where the run is not wholly good."""
+    started = perf_counter_ns()
+    gathered = [asks[place] for place in places]
+    columns = columns_of([ask.row for ask in gathered])
+    try:
+        batch = lane.model.answer_columns(columns)
+    except EngineClosed:
+        return {}
+    broken = batch.violations is not None or batch.output_violations is not None
+    if batch.code != ANSWERED_CODE or broken:
+        return {}
+    now = perf_counter_ns()
+    latencies = [now - (ask.started or started) for ask in gathered]
+    moments = list(places.values())
+    outcome = Outcome(ANSWERED_CODE, latencies[0], moments[0], gathered[0].request_id)
+    ids = [ask.request_id for ask in gathered]
+    apart = counting.Apart(ids, latencies)
+    counting.count_columns(lane.model, lane.series, columns, batch, outcome, apart)
+    if lane.shadows:
+        for ask, moment in zip(gathered, moments, strict=True):
+            job = partial(shadow_row, dict(ask.row), moment, ask.request_id)
+            ask_shadows(lane, shadows, ask.request_id, job)
+    predictions = _predictions(lane.model, batch, ids, latencies)
+    return dict(zip(places, predictions, strict=True))
+
+
+def _predictions(
+    model: Model, batch: Batch, ids: Sequence[str], latencies: Sequence[int]
+) -> Iterator[Prediction]:
+    names = list(batch.outputs)
+    rows = zip(*(batch.outputs[name].tolist() for name in names), strict=True)
+    for request_id, latency, values in zip(ids, latencies, rows, strict=True):
+        outputs = dict(zip(names, values, strict=True))
+        yield Prediction(
+            outputs, model.name, model.version, model.digest, request_id, (), None, latency
+        )
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the rows' values by field; None where a row has no such field."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+    for name, values in columns.items():
+        if all(isinstance(value, np.ndarray) for value in values):
+            columns[name] = np.array(values)
+    return columns

@@ -1,0 +1,67 @@
+"""What a caller gets: one answer, or the answers of many rows."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from gnomon.core.contract.violations import Violation
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """The answer for one row.
+
+    Attributes:
+        outputs: value by the output's name: a float, an int, a text for a category, a list for a
+            vector.
+        model: the answering package's name.
+        version: its version.
+        digest: its digest.
+        request_id: the caller's, or one made here; labels that come later are joined by it.
+        violations: what was corrected or flagged; a refused row raises `InvalidInput` instead.
+        fallback: why one of the route's fallbacks answered, or None where the target did.
+        latency_ns: nanoseconds from call to answer.
+        fallback_by: which one: `name@version` of another package, "rule" or "constant"; the last
+            two answer in the name of the package that failed.
+    """
+
+    outputs: dict[str, Any]
+    model: str
+    version: str
+    digest: str
+    request_id: str
+    violations: "tuple[Violation, ...]"
+    fallback: str | None
+    latency_ns: int
+    fallback_by: str | None = None
+
+
+class Predictions(msgspec.Struct, frozen=True):
+    """The answers for the rows of one request, all by the same package.
+
+    Attributes:
+        outputs: array by the output's name, one entry a row; object arrays of texts for categories.
+        rows: how many.
+        request_id: row i of more than one is joined to labels by `f"{request_id}/{i}"`.
+        violations: what was corrected or flagged, with their rows.
+    """
+
+    outputs: Mapping[str, NDArray[Any]]
+    model: str
+    version: str
+    digest: str
+    request_id: str
+    violations: "tuple[Violation, ...]"
+    fallback: str | None
+    latency_ns: int
+    rows: int
+    fallback_by: str | None = None
+
+
+def row_ids(request_id: str, rows: int) -> list[str]:
+    """Return the identity of each row of a request: its own where there is but one."""
+    if rows == 1:
+        return [request_id]
+    return [f"{request_id}/{row}" for row in range(rows)]

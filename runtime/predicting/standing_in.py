@@ -1,0 +1,202 @@
+"""A route's fallbacks at work: each answers in the stead of a target, or leaves it to the next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.contract.violations import Violation
+from gnomon.core.expression import ExpressionError, Formula
+from gnomon.core.fields import Field
+from gnomon.core.row import Columns, Row
+from gnomon.core.window import ANSWERED_CODE
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.predicting.fallbacks import (
+    ConstantFallback,
+    Fallback,
+    PackageFallback,
+    RuleFallback,
+)
+from gnomon.runtime.predicting.outputs import repair_columns, repair_row
+
+
+@dataclass(frozen=True, slots=True)
+class StoodIn:
+    """An answer in a target's stead: values, or arrays, by output; what was corrected in it.
+
+    `model` is the package whose outputs these are; `by` is who answered: `name@version` of another
+    package, "rule" or "constant".
+    """
+
+    by: str
+    model: Model
+    outputs: dict[str, Any]
+    violations: tuple[Violation, ...] = ()
+
+
+class StandIn(Protocol):
+    """One link of a chain, bound to the target that it answers for. Threads may share it."""
+
+    def row(self, row: Mapping[str, Any], inputs: Row) -> StoodIn | None:
+        """Answer one row, as given and as the target checked it; None: it has no answer either."""
+
+    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> StoodIn | None:
+        """Answer many rows; None where it has no answer to one of them."""
+
+
+def bind(chain: tuple[Fallback, ...], target: Model, models: Mapping[str, Model]) -> list[StandIn]:
+    """Return the chain at work for one target; a link that is the target itself falls away.
+
+    Raises:
+        ConfigurationError: a rule or constants do not fit the target's contract.
+    """
+    bound: list[StandIn] = []
+    for fallback in chain:
+        if isinstance(fallback, PackageFallback):
+            if fallback.digest != target.digest:
+                bound.append(_Package(models[fallback.digest]))
+        elif isinstance(fallback, RuleFallback):
+            bound.append(_Rule(target, fallback))
+        else:
+            bound.append(_Constant(target, fallback))
+    return bound
+
+
+class _Package:
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def row(self, row: Mapping[str, Any], inputs: Row) -> StoodIn | None:
+        work = self._model.borrow()
+        try:
+            self._model.answer_row(row, work)
+            if work.code != ANSWERED_CODE:
+                return None
+            found = (*_described(work.violations), *_described(work.output_violations))
+            return StoodIn(self._model.reference, self._model, work.outputs, found)
+        finally:
+            self._model.give_back(work)
+
+    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> StoodIn | None:
+        batch = self._model.answer_columns(columns)
+        if batch.code != ANSWERED_CODE:
+            return None
+        found = (*_described(batch.violations), *_described(batch.output_violations))
+        return StoodIn(self._model.reference, self._model, batch.outputs, found)
+
+
+class _Judged:
+    """Answers that were not made by a model go through the target's contract all the same."""
+
+    def __init__(self, by: str, target: Model) -> None:
+        self._by = by
+        self._target = target
+        self._fields = target.outputs.fields
+
+    def _check_names(self, given: Mapping[str, Any]) -> None:
+        names = [field.name for field in self._fields]
+        if sorted(given) != sorted(names):
+            raise ConfigurationError(
+                f"the {self._by} behind {self._target.reference} gives {sorted(given)}; expected "
+                f"each of its outputs: {', '.join(names)}"
+            )
+
+    def _judge_row(self, outputs: dict[str, Any]) -> StoodIn | None:
+        checked = self._target.outputs.new_row()
+        wrong = self._target.outputs.check_row(outputs, checked)
+        if wrong is not None:
+            if wrong.rejected:
+                return None
+            repair_row(outputs, self._fields, checked)
+        return StoodIn(self._by, self._target, outputs, _described(wrong))
+
+    def _judge_columns(self, outputs: dict[str, NDArray[Any]]) -> StoodIn | None:
+        checked, wrong = self._target.outputs.check_columns(outputs)
+        if wrong is not None:
+            if wrong.rejected:
+                return None
+            repair_columns(outputs, self._fields, checked)
+        return StoodIn(self._by, self._target, outputs, _described(wrong))
+
+
+class _Rule(_Judged):
+    def __init__(self, target: Model, rule: RuleFallback) -> None:
+        super().__init__("rule", target)
+        self._check_names(rule.outputs)
+        try:
+            self._programs = [
+                (field, Formula(rule.outputs[field.name], target.inputs.fields).compile())
+                for field in map(_countable, self._fields)
+            ]
+        except ExpressionError as error:
+            raise ConfigurationError(f"the rule behind {target.reference}: {error}") from error
+
+    def row(self, row: Mapping[str, Any], inputs: Row) -> StoodIn | None:
+        outputs: dict[str, Any] = {}
+        for field, program in self._programs:
+            number = float(program.evaluate_row(inputs.values))
+            if not np.isfinite(number):
+                return None
+            outputs[field.name] = round(number) if field.kind.is_integer else number
+        return self._judge_row(outputs)
+
+    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> StoodIn | None:
+        outputs: dict[str, NDArray[Any]] = {}
+        for field, program in self._programs:
+            numbers = program.evaluate_columns(inputs)
+            if field.kind.is_integer:
+                least, greatest = field.kind.integer_range
+                numbers = np.rint(numbers)
+                numbers[(numbers < least) | (numbers > greatest)] = np.nan
+            if not np.isfinite(numbers).all():
+                return None
+            outputs[field.name] = numbers.astype(field.kind.value)
+        return self._judge_columns(outputs)
+
+
+class _Constant(_Judged):
+    def __init__(self, target: Model, constant: ConstantFallback) -> None:
+        super().__init__("constant", target)
+        self._check_names(constant.outputs)
+        self._outputs = dict(constant.outputs)
+        wrong = target.outputs.check_row(self._outputs, target.outputs.new_row())
+        if wrong is not None:
+            raise ConfigurationError(
+                f"the constant behind {target.reference} breaks the contract of its outputs: "
+                f"{'; '.join(map(str, wrong.describe(3)))}"
+            )
+
+    def row(self, row: Mapping[str, Any], inputs: Row) -> StoodIn | None:
+        return self._judge_row(dict(self._outputs))
+
+    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> StoodIn | None:
+        return self._judge_columns(
+            {
+                field.name: _repeated(field, self._outputs[field.name], len(inputs))
+                for field in self._fields
+            }
+        )
+
+
+def _countable(field: Field) -> Field:
+    """Return the field; raises where no number is its value."""
+    if not field.kind.is_number:
+        raise ConfigurationError(
+            f"output {field.name!r} is {field.kind.value}; a rule gives numbers, so only a "
+            "constant or a package can stand in for it"
+        )
+    return field
+
+
+def _repeated(field: Field, value: Any, rows: int) -> NDArray[Any]:
+    if field.kind.is_text:
+        return np.array([value] * rows, dtype=object)
+    dtype = np.float32 if field.kind.is_vector else field.kind.value
+    return np.array([value] * rows, dtype=dtype)
+
+
+def _described(violations: Any) -> tuple[Violation, ...]:
+    return () if violations is None else tuple(violations.describe())

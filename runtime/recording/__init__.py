@@ -1,0 +1,1 @@
+"""From answers to windows and samples, and out to the sink."""

@@ -1,0 +1,130 @@
+"""From what became of a call to what a series counts."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from time import perf_counter_ns
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gnomon.core.contract.violations import Violation, Violations
+from gnomon.core.window import ANSWERED_CODE, REFUSED_CODE
+from gnomon.runtime import clock
+from gnomon.runtime.errors import GnomonError, InvalidInput
+from gnomon.runtime.models.model import Batch, Model, Workspace
+from gnomon.runtime.predicting.prediction import row_ids
+from gnomon.runtime.recording.series import Broken, Example, Outcome, Series
+
+#: Longer identities of requests are refused: they are kept, sampled, and joined to labels.
+REQUEST_ID_LIMIT = 256
+
+
+class Apart(NamedTuple):
+    """Calls that one run answered: whose each row is, and the nanoseconds that it took."""
+
+    ids: Sequence[str]
+    latencies: Sequence[int]
+
+
+def moment_of(
+    series: Series, at: datetime | float | None, request_id: str, started: int, rows: int = 1
+) -> float:
+    """Return epoch seconds; a call whose time or identity is none is counted now, as refused.
+
+    Raises:
+        InvalidInput: `at` is no time, or `request_id` is too long to be kept.
+    """
+    if at is None and len(request_id) <= REQUEST_ID_LIMIT:
+        return time.time()
+    try:
+        if len(request_id) > REQUEST_ID_LIMIT:
+            raise InvalidInput(
+                f"the request's id has {len(request_id)} characters; at most {REQUEST_ID_LIMIT} "
+                f"are allowed",
+                details=[{"field": "request_id", "value": request_id[:80]}],
+            )
+        return clock.seconds(at)
+    except InvalidInput as error:
+        latency = perf_counter_ns() - started
+        outcome = Outcome(REFUSED_CODE, latency, time.time(), request_id[:REQUEST_ID_LIMIT])
+        series.count_unread(outcome, rows, _unread(outcome, error))
+        raise
+
+
+def count_row(model: Model, series: Series, work: Workspace, outcome: Outcome) -> None:
+    """Count one row."""
+    if not work.is_read:
+        series.count_unread(outcome, 1, _unread(outcome, work.error))
+        return
+    value = None
+    if outcome.code == ANSWERED_CODE:
+        number = float(work.output_row.values[0])
+        value = number if number == number else None
+    broken: Sequence[Broken] = ()
+    if work.violations is not None or work.output_violations is not None:
+        broken = _broken(model, work.violations, work.output_violations)
+    outputs = work.output_row if work.has_outputs else None
+    series.count_row(outcome, work.inputs, outputs, value, broken)
+
+
+def count_columns(
+    model: Model,
+    series: Series,
+    columns: Mapping[str, Any],
+    batch: Batch,
+    outcome: Outcome,
+    apart: Apart | None = None,
+) -> None:
+    """Count the rows of one request; a request without rows counts as one.
+
+    `apart` where each row is a call of its own.
+    """
+    inputs = batch.input_columns
+    if inputs is None or len(inputs) == 0:
+        series.count_unread(outcome, max(rows_of(columns), 1), _unread(outcome, batch.error))
+        return
+    values: list[tuple[str, float]] = []
+    if outcome.code == ANSWERED_CODE and batch.output_columns is not None:
+        numbers = batch.output_columns.values(0).tolist()
+        identities = apart.ids if apart else row_ids(outcome.request_id, len(numbers))
+        pairs = zip(identities, numbers, strict=True)
+        values = [(identity, number) for identity, number in pairs if number == number]
+    broken = _broken(model, batch.violations, batch.output_violations)
+    latencies = apart.latencies if apart else None
+    series.count_columns(outcome, inputs, batch.output_columns, values, broken, latencies)
+
+
+def rows_of(columns: Mapping[str, Any]) -> int:
+    """Return how many rows a request asks for: its longest column."""
+    return max(
+        (len(column) for column in columns.values() if hasattr(column, "__len__")), default=0
+    )
+
+
+def described(*violations: Violations | None) -> tuple[Violation, ...]:
+    """Return violations for people."""
+    return tuple(one for some in violations if some is not None for one in some.describe())
+
+
+def _broken(
+    model: Model, violations: Violations | None, output_violations: Violations | None
+) -> list[Broken]:
+    broken = []
+    if violations is not None:
+        broken.append(Broken(violations, violations.rules.astype(np.int64)))
+    if output_violations is not None:
+        offset = model.package.profile.output_rules_start
+        broken.append(Broken(output_violations, output_violations.rules.astype(np.int64) + offset))
+    return broken
+
+
+def _unread(outcome: Outcome, error: GnomonError | None) -> Example:
+    return Example(
+        request_id=outcome.request_id,
+        moment=outcome.moment,
+        field="",
+        rule="request",
+        value="",
+        expected=str(error)[:200],
+    )

@@ -1,0 +1,324 @@
+"""One series: the open windows and samples of one package on one route, asked or as a shadow."""
+
+import math
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnomon.core.contract.violations import Violations
+from gnomon.core.row import Columns, Row
+from gnomon.core.window import Window
+from gnomon.runtime import clock
+from gnomon.runtime.packages.manifest import Deployment
+from gnomon.runtime.packages.profile import Profile
+from gnomon.runtime.predicting.routes import WHOLE
+from gnomon.runtime.recording.direct_counter import DirectCounter
+from gnomon.runtime.recording.tally import Tally
+from gnomon.runtime.recording.window_row import count_row
+
+#: Sampled predictions go out in batches of this many.
+BATCH_ROWS = 512
+#: Examples of refused or corrected rows from one close to the next; all are counted.
+EXAMPLES_LIMIT = 100
+#: So many intervals may be open at once; one more, and all are closed.
+OPEN_LIMIT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """Who is counted: a package on a route, answering or as a shadow."""
+
+    digest: str
+    route: str
+    shadow: bool = False
+
+
+@dataclass(slots=True)
+class ClosedWindow:
+    """A window and where its interval starts, in epoch seconds."""
+
+    key: SeriesKey
+    started_at: int
+    window: Window
+
+
+@dataclass(slots=True)
+class Samples:
+    """Sampled predictions: parallel lists of request, epoch seconds and first output."""
+
+    request_ids: list[str] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Example:
+    """One broken rule of a refused or corrected row, with texts that a record can hold."""
+
+    request_id: str
+    moment: float
+    field: str
+    rule: str
+    value: str
+    expected: str
+
+
+@dataclass(slots=True)
+class Leaving:
+    """What a series gives away to be recorded."""
+
+    windows: list[ClosedWindow] = field(default_factory=list)
+    samples: list[Samples] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+    dropped_samples: int = 0
+
+    def any(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.windows or self.samples or self.examples)
+
+
+class Broken(NamedTuple):
+    """Rules that were broken, and their codes in a window."""
+
+    violations: Violations
+    codes: NDArray[np.int64]
+
+
+class Outcome(NamedTuple):
+    """What became of a call: its code in a window, nanoseconds, epoch seconds, and who asked."""
+
+    code: int
+    latency_ns: int
+    moment: float
+    request_id: str
+
+
+class Series:
+    """Counts calls into the window of their own interval. Threads may share it.
+
+    When a row of a later interval comes, all earlier windows are closed. A row that comes late
+    opens a window of its own interval again: windows merge exactly, so no count is ever lost.
+    `notify` is called, under the series' lock, when there is something to take.
+    """
+
+    def __init__(
+        self,
+        key: SeriesKey,
+        profile: Profile,
+        deployment: Deployment,
+        notify: Callable[[], None],
+    ) -> None:
+        self.key = key
+        self._profile = profile
+        self._length = deployment.window_seconds
+        # No labels are joined to what a shadow says.
+        self._permille = 0 if key.shadow else deployment.sample_permille
+        self._notify = notify
+        self._lock = threading.Lock()
+        self._open: dict[int, Window] = {}
+        self._newest: int | None = None
+        # The window of the newest interval, while open, and that interval: what most calls need.
+        self._newest_window: Window | None = None
+        self._starts = self._ends = 0
+        self._since = time.monotonic()
+        self._samples = Samples()
+        self._examples = 0
+        self._leaving = Leaving()
+        self._taken = Tally(len(profile.rule_names))
+        self._direct: DirectCounter | None = None
+
+    def direct(self) -> DirectCounter:
+        """Return what counts for this series without the GIL, armed for the present interval."""
+        with self._lock:
+            if self._direct is None:
+                self._direct = DirectCounter(self._profile.new_window, self._length, self._permille)
+        self._direct.arm(time.time())
+        return self._direct
+
+    def arm(self, moment: float) -> None:
+        """Let what counts without the GIL do so in the interval of a moment from now on."""
+        if self._direct is not None:
+            self._direct.arm(moment)
+
+    def count_row(
+        self,
+        outcome: Outcome,
+        inputs: Row,
+        outputs: Row | None,
+        value: float | None,
+        broken: Sequence[Broken] = (),
+    ) -> None:
+        """Count one row.
+
+        `outputs` where the model gave any; `value` where it may be sampled; `broken` rules of the
+        inputs and of the outputs.
+        """
+        with self._lock:
+            code, latency_ns, moment, request_id = outcome
+            window = self._newest_window
+            if window is None or not self._starts <= moment < self._ends:
+                window = self._window(moment)
+            count_row(window, inputs, outputs, code, latency_ns)
+            if value is not None and self._permille and self._is_sampled(request_id):
+                self._sample(request_id, moment, value)
+            for one in broken:
+                self._count_broken(window, outcome, one)
+
+    def count_columns(
+        self,
+        outcome: Outcome,
+        inputs: Columns,
+        outputs: Columns | None,
+        values: Sequence[tuple[str, float]],
+        broken: Sequence[Broken] = (),
+        latencies: Sequence[int] | None = None,
+    ) -> None:
+        """Count the rows of one request; `values` are the request and first output of each row.
+
+        `latencies` where each row is a request of its own.
+        """
+        with self._lock:
+            window = self._window(outcome.moment)
+            window.update_columns(inputs)
+            if outputs is not None:
+                window.update_output_columns(outputs)
+            if latencies is None:
+                window.observe(outcome.code, outcome.latency_ns, len(inputs))
+            else:
+                for latency_ns in latencies:
+                    window.observe(outcome.code, latency_ns, 1)
+            for request_id, value in values:
+                if self._is_sampled(request_id):
+                    self._sample(request_id, outcome.moment, value)
+            for one in broken:
+                self._count_broken(window, outcome, one)
+
+    def count_unread(self, outcome: Outcome, rows: int, example: Example) -> None:
+        """Count rows whose fields cannot be told, as of a request without rows."""
+        with self._lock:
+            self._window(outcome.moment).observe(outcome.code, outcome.latency_ns, rows)
+            self._keep_examples([example])
+
+    def close(self, *, opened_before: float = math.inf) -> None:
+        """Close all windows if the first of them was opened before this `time.monotonic()`."""
+        with self._lock:
+            if self._since < opened_before:
+                self._close_all()
+            direct = self._direct
+            if direct is not None and (direct.since or math.inf) < opened_before:
+                self._gather(direct)
+
+    def take(self) -> Leaving:
+        """Return what is ready to be recorded, and forget it."""
+        with self._lock:
+            if self._direct is not None:
+                self._gather_samples(self._direct, partial=False)
+            leaving, self._leaving = self._leaving, Leaving()
+            for closed in leaving.windows:
+                self._taken.add(closed.window)
+            return leaving
+
+    def tally(self) -> Tally:
+        """Return what was counted since the series began; it never goes down."""
+        with self._lock:
+            tally = self._taken.copy()
+            for window in (*self._open.values(), *(one.window for one in self._leaving.windows)):
+                tally.add(window)
+            if self._direct is not None:
+                for window in self._direct.peek_windows():
+                    tally.add(window)
+            return tally
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is open and nothing waits to be taken."""
+        with self._lock:
+            is_open = self._open or self._samples.values or self._leaving.any()
+            return not is_open and (self._direct is None or self._direct.since is None)
+
+    def _window(self, moment: float) -> Window:
+        number = clock.interval(moment, self._length)
+        window = self._open.get(number)
+        return window if window is not None else self._open_window(number)
+
+    def _open_window(self, number: int) -> Window:
+        newest = self._newest
+        if newest is None or number > newest or len(self._open) >= OPEN_LIMIT:
+            self._close_all()
+        self._newest = number if newest is None else max(number, newest)
+        if not self._open:
+            self._since = time.monotonic()
+        window = self._open[number] = self._profile.new_window()
+        if number == self._newest:
+            self._newest_window = window
+            self._starts, self._ends = number * self._length, (number + 1) * self._length
+        return window
+
+    def _close_all(self) -> None:
+        for number, window in self._open.items():
+            self._leaving.windows.append(ClosedWindow(self.key, number * self._length, window))
+        self._open.clear()
+        self._newest_window = None
+        self._examples = 0
+        self._close_samples()
+        if self._leaving.any():
+            self._notify()
+
+    def _gather(self, direct: DirectCounter) -> None:
+        for started_at, window in direct.take_windows():
+            self._leaving.windows.append(ClosedWindow(self.key, started_at, window))
+        self._gather_samples(direct, partial=True)
+        if self._leaving.any():
+            self._notify()
+
+    def _gather_samples(self, direct: DirectCounter, *, partial: bool) -> None:
+        blocks, dropped = direct.take_samples(partial=partial)
+        self._leaving.samples += [Samples(*block) for block in blocks]
+        self._leaving.dropped_samples += dropped
+
+    def _is_sampled(self, request_id: str) -> bool:
+        permille = self._permille
+        if permille >= WHOLE:
+            return True
+        return zlib.crc32(request_id.encode(errors="surrogatepass")) % WHOLE < permille
+
+    def _sample(self, request_id: str, moment: float, value: float) -> None:
+        samples = self._samples
+        samples.request_ids.append(request_id)
+        samples.moments.append(moment)
+        samples.values.append(value)
+        if len(samples.values) >= BATCH_ROWS:
+            self._close_samples()
+            self._notify()
+
+    def _close_samples(self) -> None:
+        if self._samples.values:
+            self._leaving.samples.append(self._samples)
+            self._samples = Samples()
+
+    def _count_broken(self, window: Window, outcome: Outcome, broken: Broken) -> None:
+        window.count_violations(broken.codes)
+        self._keep_examples(
+            [
+                Example(
+                    request_id=outcome.request_id,
+                    moment=outcome.moment,
+                    field=one.field or "",
+                    rule=one.rule,
+                    value=repr(one.value)[:200],
+                    expected=one.expected[:200],
+                )
+                for one in broken.violations.describe(EXAMPLES_LIMIT - self._examples)
+            ]
+        )
+
+    def _keep_examples(self, examples: Sequence[Example]) -> None:
+        room = EXAMPLES_LIMIT - self._examples
+        self._examples += len(examples[:room])
+        self._leaving.examples += examples[:room]

@@ -1,0 +1,274 @@
+"""The gates in front of a prediction, in this order for every door: who asks, how much, what.
+
+authentication → throttling → contract of the inputs → model → contract of the outputs. The last
+three are the runtime's. What was refused, failed or took long leaves one line in the log, without
+any value of a request.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from gnomon.runtime.errors import Fault, GnomonError, NotAllowed, Overloaded
+from gnomon.server.serving.gates.authentication import LOCAL, Authentication, Caller
+from gnomon.server.serving.gates.clients import ANSWERED, FAILED, REFUSED, TURNED_AWAY, Clients
+from gnomon.server.serving.gates.throttling import Limits, Throttle
+from gnomon.server.serving.gates.tokens import Tokens
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.observing.tracing import Tracing, make_tracing
+from gnomon.server.serving.settings import DoorSettings
+
+_log = structlog.get_logger("gnomon.serving")
+
+#: Lines a second at most; what is more is counted, and told in the next line.
+_LINES_PER_SECOND = 50
+_RULES_SHOWN = 10
+
+
+@dataclass(slots=True)
+class Call:
+    """One call as its door knows it, for the log; the door fills in what it learns."""
+
+    door: str
+    route: str
+    request_id: str = ""
+    version: str = ""
+    #: The header of that name, where the door has read one.
+    traceparent: str = ""
+    digest: str = ""
+    #: When the request was read, and when the runtime was done (`perf_counter_ns`).
+    read_ns: int = 0
+    answered_ns: int = 0
+    started_ns: int = field(default_factory=time.perf_counter_ns)
+
+    def answered(self, version: str, digest: str) -> None:
+        """Say which version of which package has answered, now."""
+        self.version, self.digest, self.answered_ns = version, digest, time.perf_counter_ns()
+
+
+class Admission:
+    """Lets calls in, and tells of those that went wrong. Threads may share it.
+
+    `is_known` says whether a route is in service: what is not shares one throttle.
+    `control_callers` are the names of those who may load and unload models; None: nobody.
+    """
+
+    def __init__(
+        self,
+        authentication: Authentication,
+        limits: Limits,
+        *,
+        is_known: Callable[[str], bool],
+        slow_seconds: float = 1.0,
+        control_callers: Collection[str] | None = None,
+        tracing: Tracing | None = None,
+        clients: Clients | None = None,
+    ) -> None:
+        self.authentication = authentication
+        self.clients = clients or Clients()
+        self._is_known = is_known
+        self._control_callers = control_callers
+        self._tracing = tracing
+        self.throttle = Throttle(limits)
+        self._slow_ns = round(slow_seconds * 1e9)
+        self._lock = threading.Lock()
+        self._turned_away: Counter[str] = Counter()
+        self._lines = Throttle(Limits(requests_per_second=_LINES_PER_SECOND))
+        self._silent = 0
+
+    @property
+    def turned_away(self) -> Mapping[str, int]:
+        """Return how many calls never reached the runtime, by the error's code."""
+        with self._lock:
+            turned_away = self._turned_away.copy()
+        # What the native door has refused by itself.
+        if self.throttle.buckets.refused:
+            turned_away[Overloaded.code] += self.throttle.buckets.refused
+        return dict(turned_away)
+
+    def identify(self, authorization: str | None, certificate_name: str | None = None) -> Caller:
+        """Return who asks; counts whom it cannot tell. Raises as `Authentication.identify`."""
+        try:
+            return self.authentication.identify(authorization, certificate_name)
+        except GnomonError as error:
+            self._turn_away(error)
+            raise
+
+    def check_control(self, caller: Caller, what: str) -> None:
+        """Let a caller change what is in service, and tell of it.
+
+        Raises:
+            NotAllowed: they are not one of those who may.
+        """
+        if self._control_callers is None:
+            error = NotAllowed(
+                "clients do not load or unload models here; the operator may allow it by "
+                "model_control = 'explicit'"
+            )
+        elif caller.name not in self._control_callers:
+            error = NotAllowed(
+                f"caller {caller.name!r} may not load or unload models; the operator names those "
+                "who may in control_callers"
+            )
+        else:
+            _log.info("control_call", caller=caller.name, call=what)
+            return
+        self._turn_away(error)
+        raise error
+
+    def admit(self, caller: Caller, call: Call) -> "Admitted":
+        """Return the context of one call, to enter where it begins and to leave at its end.
+
+        Entering raises:
+            NotAllowed: the caller's key is not for this model.
+            Overloaded: a limit is reached.
+        """
+        return Admitted(self, caller, call)
+
+    def enter(self, caller: Caller, call: Call) -> str:
+        """Let a call in; return what it is throttled by. Raises as `admit`."""
+        throttled = call.route if self._is_known(call.route) else ""
+        try:
+            caller.check(call.route)
+            self.throttle.enter(caller.name, throttled)
+        except GnomonError as error:
+            self._turn_away(error)
+            self.clients.count(caller.name, throttled, "", TURNED_AWAY)
+            self._tell("call_refused", caller, call, error)
+            if self._tracing is not None:
+                self._tracing.record(caller.name, call, error)
+            raise
+        return throttled
+
+    def close(self) -> None:
+        """Hand over the spans that are left."""
+        if self._tracing is not None:
+            self._tracing.close()
+
+    def leave(
+        self, caller: Caller, call: Call, throttled: str, error: BaseException | None
+    ) -> None:
+        """Count a call out, and tell how it ended where that is worth telling."""
+        self.throttle.leave(caller.name, throttled)
+        if self._tracing is not None:
+            self._tracing.record(caller.name, call, error)
+        if isinstance(error, Overloaded):
+            self._turn_away(error)
+        if error is None or isinstance(error, Exception):
+            self.clients.count(caller.name, throttled, call.digest, _outcome(error))
+        if error is None:
+            if self._slow_ns and time.perf_counter_ns() - call.started_ns >= self._slow_ns:
+                self._tell("call_slow", caller, call)
+        elif isinstance(error, GnomonError):
+            event = "call_refused" if error.fault is Fault.CALLER else "call_failed"
+            self._tell(event, caller, call, error)
+        elif isinstance(error, Exception):
+            self._tell("call_failed", caller, call, GnomonError("unexpected"))
+
+    def _turn_away(self, error: GnomonError) -> None:
+        with self._lock:
+            self._turned_away[error.code] += 1
+
+    def _tell(
+        self, event: str, caller: Caller, call: Call, error: GnomonError | None = None
+    ) -> None:
+        try:
+            self._lines.enter("", "")
+            self._lines.leave("", "")
+        except Overloaded:
+            self._silent += 1
+            return
+        silent, self._silent = self._silent, 0
+        facts = {"lines_left_out": silent} if silent else {}
+        _log.warning(event, caller=caller.name, **_facts(call), **_why(error), **facts)
+
+
+def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
+    """Return the gates that all doors of a server share.
+
+    Raises:
+        ConfigurationError: a file of keys cannot be read.
+    """
+    known = Clients()
+    tokens = settings.tokens
+    others = () if tokens is None else (Tokens(tokens),)
+    authentication = Authentication(settings.keys_file, *others, clients=known)
+    return Admission(
+        authentication,
+        settings.limits,
+        is_known=handler.has_route,
+        slow_seconds=settings.slow_seconds,
+        tracing=make_tracing(settings.traces),
+        control_callers=_control_callers(settings, authentication),
+        clients=known,
+    )
+
+
+def _control_callers(
+    settings: DoorSettings, authentication: Authentication
+) -> Collection[str] | None:
+    """Return who may load and unload models; without names, whoever is on this machine."""
+    if settings.model_control == "none":
+        return None
+    if settings.control_callers:
+        return settings.control_callers
+    asks_names = authentication.needs_keys or settings.client_authority_file is not None
+    nameless = settings.is_local and not asks_names
+    return (LOCAL.name,) if nameless else ()
+
+
+class Admitted:
+    """One call between the gates and its end; a class, since a generator costs as much again."""
+
+    __slots__ = ("_admission", "_call", "_caller", "_throttled")
+
+    def __init__(self, admission: Admission, caller: Caller, call: Call) -> None:
+        self._admission = admission
+        self._caller = caller
+        self._call = call
+        self._throttled = ""
+
+    def __enter__(self) -> Call:
+        self._throttled = self._admission.enter(self._caller, self._call)
+        return self._call
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self._admission.leave(self._caller, self._call, self._throttled, error)
+
+
+def _outcome(error: Exception | None) -> int:
+    if error is None:
+        return ANSWERED
+    is_theirs = isinstance(error, GnomonError) and error.fault is Fault.CALLER
+    return REFUSED if is_theirs else FAILED
+
+
+def _facts(call: Call) -> dict[str, object]:
+    ended = time.perf_counter_ns()
+    stages = [("total_ms", call.started_ns, ended)]
+    if call.read_ns:
+        stages.append(("read_ms", call.started_ns, call.read_ns))
+    if call.answered_ns:
+        stages.append(("predict_ms", call.read_ns, call.answered_ns))
+    return {
+        "door": call.door,
+        "route": call.route[:80],
+        "version": call.version,
+        "request_id": call.request_id[:128],
+        **{name: round((after - before) / 1e6, 3) for name, before, after in stages},
+    }
+
+
+def _why(error: GnomonError | None) -> dict[str, object]:
+    """Return the error's code and the rules that were broken; messages hold values."""
+    if error is None:
+        return {}
+    rules = [
+        {name: detail[name] for name in ("row", "field", "rule", "limit") if name in detail}
+        for detail in error.details[:_RULES_SHOWN]
+    ]
+    return {"code": error.code, "fault": error.fault.value, "rules": rules}

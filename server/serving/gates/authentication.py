@@ -1,0 +1,208 @@
+"""Who asks, decided in one place for every door.
+
+Where no credentials are configured, a door is open only on loopback, or to those who show a client
+certificate in the TLS handshake; either is enough. With a file of keys or of an issuer's keys for
+tokens, everybody needs one, this machine too, since a proxy here may speak for anybody:
+`Authorization: Bearer <key or token>`. Both name who it is and which routes they may ask. What is
+revoked or added holds at once: files are looked at again when they change.
+
+Who was believed is remembered (`native.passes`), so that a key is hashed and a signature checked
+once, and the native door knows callers without Python.
+"""
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from gnomon.runtime.errors import ConfigurationError, NotAllowed, Unauthenticated
+from gnomon.server.serving.gates.clients import Clients
+from gnomon.server.serving.gates.key_file import ALL_MODELS, hash_key, read_keys
+from gnomon.server.serving.native.passes import Passes
+
+#: Files are looked at no more often.
+LOOK_SECONDS = 0.5
+#: Who was remembered is asked again where nobody could look at the files for so long.
+LEASE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and which routes they may ask."""
+
+    name: str
+    models: tuple[str, ...] = (ALL_MODELS,)
+
+    def check(self, model: str) -> None:
+        """Refuse a route that the caller's key was not made for.
+
+        Raises:
+            NotAllowed: it was not.
+        """
+        if ALL_MODELS not in self.models and model not in self.models:
+            raise NotAllowed(
+                f"the key of {self.name!r} is not for model {model[:80]!r}; "
+                f"it is for {', '.join(self.models) or 'none'}"
+            )
+
+
+#: Whoever is on this machine, where no keys are asked for.
+LOCAL = Caller("local")
+
+
+class Believed(NamedTuple):
+    """A caller, and until when what they have shown holds, in epoch seconds."""
+
+    caller: Caller
+    expires: float = math.inf
+
+
+class Credentials(Protocol):
+    """One kind of credentials, checked against a file."""
+
+    file: Path
+
+    def load(self) -> None:
+        """Read the file.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+
+    def names(self) -> Sequence[str]:
+        """Return the callers that are known beforehand."""
+
+    def believe(self, shown: str) -> Believed | None:
+        """Return who shows this, or None where it is of another kind or not known.
+
+        Raises:
+            Unauthenticated: it is of this kind, and not to be believed.
+        """
+
+
+class Keys:
+    """The API keys of a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._callers: Mapping[str, Caller] = {}
+
+    def load(self) -> None:
+        """Read the file.
+
+        Raises:
+            ConfigurationError: it is no file of keys.
+        """
+        self._callers = {key.sha256: Caller(key.name, key.models) for key in read_keys(self.file)}
+
+    def names(self) -> Sequence[str]:
+        """Return whose keys they are."""
+        return [caller.name for caller in self._callers.values()]
+
+    def believe(self, shown: str) -> Believed | None:
+        """Return whose key this is, or None."""
+        caller = self._callers.get(hash_key(shown))
+        return None if caller is None else Believed(caller)
+
+
+class Authentication:
+    """Tells callers by their keys, tokens or certificates. Threads may share it.
+
+    Raises:
+        ConfigurationError: a file cannot be read. One that becomes unreadable later lets nobody in
+            until it can be read again.
+    """
+
+    def __init__(
+        self, keys_file: Path | None, *others: Credentials, clients: Clients | None = None
+    ) -> None:
+        own = () if keys_file is None else (Keys(keys_file),)
+        self._credentials: tuple[Credentials, ...] = (*own, *others)
+        self._clients = clients or Clients()
+        self._lock = threading.Lock()
+        self._stamps: list[tuple[int, int, int]] | None = None
+        self._looked = float("-inf")
+        self.passes = Passes()
+        if self._credentials:
+            self._load()
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether callers must show a key or a token."""
+        return bool(self._credentials)
+
+    def identify(self, authorization: str | None, certificate_name: str | None = None) -> Caller:
+        """Return who asks, by the `authorization` header and the verified certificate's name.
+
+        Raises:
+            Unauthenticated: a key is needed, and none or an unknown one was shown.
+        """
+        if not self._credentials and not certificate_name:
+            return LOCAL
+        self.look()
+        header = authorization if self._credentials and authorization else ""
+        if not header.isascii():
+            raise Unauthenticated("an API key has no other characters than those of ASCII")
+        shown = header.encode(), (certificate_name or "").encode(errors="surrogateescape")
+        generation = self.passes.generation
+        known = self.passes.find(*shown, time.time(), time.monotonic())
+        if known is not None:
+            return known
+        believed = self._believe(header, certificate_name)
+        place = self._clients.place(believed.caller.name)
+        self.passes.learn(*shown, believed.caller, place, believed.expires, generation)
+        return believed.caller
+
+    def look(self) -> None:
+        """Read the files again where they have changed; to be called now and then.
+
+        Raises:
+            Unauthenticated: one cannot be read; nobody is let in until it can.
+        """
+        now = time.monotonic()
+        if not self._credentials or now - self._looked < LOOK_SECONDS:
+            return
+        with self._lock:
+            self._looked = now
+            try:
+                if self._stamps_now() != self._stamps:
+                    self._load()
+            except (OSError, ConfigurationError) as error:
+                self._stamps = None
+                self.passes.forget()
+                raise Unauthenticated("no API key can be checked at the moment") from error
+            self.passes.valid_until(now + LEASE_SECONDS)
+
+    def _believe(self, header: str, certificate_name: str | None) -> Believed:
+        if not self._credentials:
+            return Believed(Caller(certificate_name or ""))
+        scheme, _, key = header.partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
+        if self._stamps is None:
+            raise Unauthenticated("no API key can be checked at the moment")
+        for one in self._credentials:
+            believed = one.believe(key.strip())
+            if believed is not None:
+                return believed
+        raise Unauthenticated("the API key is not known here; it may have been revoked")
+
+    def _load(self) -> None:
+        stamps = None
+        with contextlib.suppress(OSError):
+            stamps = self._stamps_now()
+        for one in self._credentials:
+            one.load()
+        self._stamps = stamps
+        self.passes.forget()
+        for one in self._credentials:
+            for name in one.names():
+                self._clients.place(name)
+
+    def _stamps_now(self) -> list[tuple[int, int, int]]:
+        found = [one.file.stat() for one in self._credentials]
+        return [(one.st_mtime_ns, one.st_size, one.st_ino) for one in found]

@@ -1,0 +1,162 @@
+"""The native door: the Open Inference Protocol over gRPC, without the interpreter's lock.
+
+A loop in C serves HTTP/2 and answers what needs no Python; all else goes to the `Handler` in
+threads of the door's own, and never holds the loop up. The gates stand in front of both: C
+knows callers whom Python has believed before (`NativeGates`), and counts with Python's own counts.
+TLS is OpenSSL's, found at run time.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.serving.certificates import Follower
+from gnomon.server.serving.gates.admission import Admission, make_admission
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.listening import identity_of, listen, remove
+from gnomon.server.serving.native.calls import NativeCalls
+from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
+from gnomon.server.serving.native.loops import Loops
+from gnomon.server.serving.native.routes import NativeRoutes
+from gnomon.server.serving.settings import DoorSettings
+
+_log = logging.getLogger(__name__)
+
+#: What the loop bears beside the door's settings; bytes, counts and seconds by their names.
+_LIMITS: Mapping[str, float] = {
+    "header_bytes": 16 << 10,
+    "total_bytes": 256 << 20,
+    "connections": 1_024,
+    "waiting_calls": 1_024,
+    "header_seconds": 10.0,
+    "idle_seconds": 600.0,
+}
+
+
+def why_not(settings: DoorSettings) -> str | None:
+    """Return why the native door cannot serve these settings here, or None."""
+    if settings.traces:
+        return "it makes no spans of what it answers"
+    return missing_library() or (missing_tls() if settings.certificate_file else None)
+
+
+class NativeDoor:
+    """One listening port, its loops' threads and the threads that answer for Python.
+
+    `limits` replace some of the loop's own, for tests.
+
+    Raises:
+        ConfigurationError: `why_not` says why.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        settings: DoorSettings,
+        admission: Admission | None = None,
+        *,
+        limits: Mapping[str, float] = _LIMITS,
+    ) -> None:
+        why = why_not(settings)
+        if why is not None:
+            raise ConfigurationError(f"the native door cannot open on {settings.host!r}: {why}")
+        self._settings = settings
+        self._limits = {**_LIMITS, **limits}
+        admission = admission or make_admission(settings, handler)
+        self._calls = NativeCalls(handler, admission, settings.message_bytes, settings.threads)
+        asks_certificates = settings.client_authority_file is not None
+        self._routes = NativeRoutes(handler, admission, asks_certificates=asks_certificates)
+        tables = [self._routes.new_table() for _ in range(settings.loops or _usable_cores())]
+        self._loops = Loops(tables, self._bounds())
+        self._follower: Follower | None = None
+        self._socket: tuple[int, int] | None = None
+        self._is_open = False
+
+    async def open(self) -> str:
+        """Listen; return the address as clients of gRPC write it.
+
+        Raises:
+            ConfigurationError: the address is taken or not to be opened without authentication, or
+                a TLS file is not to be used.
+        """
+        settings = self._settings
+        if not settings.is_grpc_local:
+            settings.check_reach()
+        tls = self._tls()
+        listener, address = listen(settings)
+        if settings.socket_path is not None:
+            self._socket = identity_of(settings.socket_path)
+        self._routes.open()
+        self._loops.start(listener, self._calls.streaming, self._calls.unary, tls)
+        if tls is not None:
+            self._follower = Follower(self._settings, self._renew)
+        for number in range(self._settings.threads):
+            name = f"native-door-{number}"
+            threading.Thread(target=self._answer, name=name, daemon=True).start()
+        self._is_open = True
+        return address
+
+    async def close(self, grace_seconds: float) -> None:
+        """Take no new calls, let those under way end, then cut what is left after the grace."""
+        if not self._is_open:
+            return
+        if self._follower is not None:
+            await asyncio.to_thread(self._follower.stop)
+        if self._settings.socket_path is not None:
+            remove(self._settings.socket_path, self._socket)
+        await asyncio.to_thread(self._calls.close)
+        await asyncio.to_thread(self._loops.drain, grace_seconds)
+        self._routes.close()
+        self._calls.stop()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return what the loops have counted, and what became of requests for predictions."""
+        return {**self._loops.counts, **self._routes.reasons}
+
+    @property
+    def counts_by_loop(self) -> Sequence[Mapping[str, int]]:
+        """Return what each loop has counted."""
+        return self._loops.counts_by_loop
+
+    def _tls(self) -> Tls | None:
+        """Read the files, where TLS is wanted.
+
+        Raises:
+            ConfigurationError: they are not to be used.
+        """
+        files = self._settings.tls_files
+        try:
+            return None if files is None else Tls(*files)
+        except ValueError as error:
+            raise ConfigurationError(f"TLS cannot begin: {error}") from error
+
+    def _renew(self) -> None:
+        tls = self._tls()
+        if tls is not None:
+            self._loops.use_tls(tls)
+
+    def _bounds(self) -> Mapping[str, float]:
+        settings = self._settings
+        own = {
+            "message_bytes": settings.message_bytes,
+            "connection_bytes": 4 * settings.message_bytes,
+            "concurrent_streams": settings.concurrent_streams,
+            "keepalive_seconds": settings.keepalive_seconds,
+            "connection_age_seconds": settings.connection_age_seconds,
+        }
+        return {**own, **self._limits}
+
+    def _answer(self) -> None:
+        self._loops.answer(self._answer_one)
+
+    def _answer_one(self, call: Call) -> None:
+        self._calls.answer(call)
+        self._routes.arm()
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,30 @@
+"""The gates as the native door asks them without Python; all counts are those of `Admission`."""
+
+from dataclasses import dataclass
+
+from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.gates.authentication import LOCAL
+from gnomon.server.serving.native.buckets import Buckets
+from gnomon.server.serving.native.passes import Passes
+
+
+@dataclass(frozen=True, slots=True)
+class NativeGates:
+    """Who is known, how much was asked, and who asks where nobody is asked who they are."""
+
+    passes: Passes
+    buckets: Buckets
+    asks_who: bool
+    anyone: str
+    anyone_client: int
+
+
+def native_gates(admission: Admission, *, asks_certificates: bool) -> NativeGates:
+    """Return the gates of an admission."""
+    return NativeGates(
+        passes=admission.authentication.passes,
+        buckets=admission.throttle.buckets,
+        asks_who=asks_certificates or admission.authentication.needs_keys,
+        anyone=LOCAL.name,
+        anyone_client=admission.clients.place(LOCAL.name),
+    )

@@ -1,0 +1,144 @@
+"""What the native door serves message by message: predictions, health to watch, reflection."""
+
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
+from weakref import WeakKeyDictionary
+
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.errors import NotReady
+from gnomon.server.serving.gates.authentication import Caller
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.health import WATCH_SECONDS, service_names, status_of
+from gnomon.server.serving.methods import SERVICE, decode
+from gnomon.server.serving.native.loop import Call
+from gnomon.server.serving.native.open_calls import OpenCalls, Turn
+from gnomon.server.serving.triton.streaming import answered, refused
+
+Infer = Callable[[Call, oip.ModelInferRequest], oip.ModelInferResponse]
+Unpack = Callable[[Call], bytes]
+Identify = Callable[[Call], Caller]
+
+_REFLECTION = f"/{reflection.SERVICE_NAME}/ServerReflectionInfo"
+_WATCH = "/grpc.health.v1.Health/Watch"
+
+
+class NativeStreams:
+    """Answers streaming calls. Threads may share it.
+
+    `unpack` returns the bytes of a call's message, `identify` who asks; `infer` answers one request
+    for predictions. Whoever may ask without a key (`tells_of_itself`) may ask what there is to be
+    asked.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        unpack: Unpack,
+        identify: Identify,
+        infer: Infer,
+        *,
+        tells_of_itself: bool,
+    ) -> None:
+        self._unpack = unpack
+        self._identify = identify
+        self._ask = infer
+        self._open = OpenCalls()
+        self._watch = HealthWatch(handler, unpack, self._open)
+        self._turns: dict[str, Turn] = {
+            f"/{SERVICE}/ModelStreamInfer": self._infer,
+            _WATCH: self._watch.turn,
+        }
+        if tells_of_itself:
+            self._reflection = reflection.ReflectionServicer(service_names(SERVICE))
+            self._turns[_REFLECTION] = self._reflect
+
+    @property
+    def turns(self) -> Mapping[str, Callable[[Call], None]]:
+        """Return what answers a message, by the method's path."""
+        return {path: self._taking(turn) for path, turn in self._turns.items()}
+
+    def close(self) -> None:
+        """End all calls, each once its message is answered."""
+        self._watch.stop()
+        self._open.refuse_all(NotReady("the server is leaving; open the stream again elsewhere"))
+
+    def _taking(self, turn: Turn) -> Callable[[Call], None]:
+        return lambda call: self._open.take(call, turn)
+
+    def _infer(self, call: Call) -> bool:
+        if call.message is None:
+            return False
+        # A key may be revoked while a stream is open; that ends it.
+        self._identify(call)
+        request_id = ""
+        try:
+            request = decode(oip.ModelInferRequest, self._unpack(call))
+            request_id = request.id
+            message = answered(self._ask(call, request))
+        except Exception as error:
+            message = refused(request_id, error)
+        call.send(message)
+        return True
+
+    def _reflect(self, call: Call) -> bool:
+        if call.message is None:
+            return False
+        request = decode(reflection_pb2.ServerReflectionRequest, self._unpack(call))
+        for answer in self._reflection.ServerReflectionInfo(iter((request,)), None):
+            call.send(answer.SerializeToString())
+        return True
+
+
+class HealthWatch:
+    """Tells those who watch of each change; one thread, while there is anybody."""
+
+    def __init__(self, handler: Handler, unpack: Unpack, open_calls: OpenCalls) -> None:
+        self._handler = handler
+        self._unpack = unpack
+        self._open = open_calls
+        self._lock = threading.Lock()
+        self._told: MutableMapping[Call, tuple[str, int]] = WeakKeyDictionary()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def turn(self, call: Call) -> bool:
+        """Begin to tell a call; who has no more to ask goes on listening."""
+        if call.message is not None:
+            request = decode(health_pb2.HealthCheckRequest, self._unpack(call))
+            self._tell(call, request.service)
+            self._start()
+        return True
+
+    def stop(self) -> None:
+        """Tell nobody any more."""
+        self._stopped.set()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._watch, name="native-door-health", daemon=True
+                )
+                self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(WATCH_SECONDS):
+            with self._lock:
+                told = dict(self._told)
+                if not told:
+                    self._thread = None
+                    return
+            for call, (service, _) in told.items():
+                self._open.tell(call, lambda call=call, service=service: self._tell(call, service))  # type: ignore[misc]
+
+    def _tell(self, call: Call, service: str) -> None:
+        """Say how a service is, where that was not said last."""
+        status = status_of(self._handler, service, SERVICE)
+        with self._lock:
+            if self._told.get(call) == (service, status):
+                return
+            self._told[call] = (service, status)
+        call.send(health_pb2.HealthCheckResponse(status=status).SerializeToString())

@@ -1,0 +1,211 @@
+"""Prometheus metrics, read from what the recorder counts anyway: a request pays nothing for them.
+
+Every door records into the same windows, so every door is covered. Latencies come from their
+log-linear buckets: a duration may be counted in a neighbouring bucket if it lies within 1/32 of the
+bound, and the sum is as exact. `nv_inference_*` are the names that dashboards for Triton know.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+from starlette.responses import Response
+
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.recording.series import SeriesKey
+from gnomon.runtime.recording.tally import MIDDLES_NS, Tally
+from gnomon.runtime.runtime import Runtime
+from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.observing.model_metrics import model_metrics
+
+METRICS_PATH = "/metrics"
+
+#: Upper bounds of the latency histogram, in seconds.
+BOUNDS = (
+    *(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005),
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+_PLACES = np.array([bisect_left(BOUNDS, middle / 1e9) for middle in MIDDLES_NS])
+_LABELS = ("model", "version", "route", "shadow")
+_TRITON_LABELS = ("model", "version")
+
+Labelled = list[tuple[tuple[str, ...], Model, Tally]]
+
+
+class ServingCollector(Collector):
+    """Turns tallies into metrics at each scrape."""
+
+    def __init__(self, runtime: Runtime, admission: Admission) -> None:
+        self._runtime = runtime
+        self._admission = admission
+        self._known: dict[str, Model] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """Return all metrics."""
+        counted = self._admission.clients.digests()
+        tallies = self._labelled(self._runtime.tallies())
+        self._admission.clients.retire(counted - set(self._known))
+        yield from _requests(tallies)
+        yield from _triton(tallies)
+        yield from model_metrics(self._runtime)
+        turned_away = CounterMetricFamily(
+            "gnomon_turned_away_requests",
+            "Requests that the gates before the model refused, by the error's code.",
+            labels=("code",),
+        )
+        for code, count in sorted(self._admission.turned_away.items()):
+            turned_away.add_metric((code,), count)
+        yield turned_away
+        yield self._clients()
+        yield GaugeMetricFamily(
+            "gnomon_requests_under_way",
+            "Requests that were let in and are not answered yet.",
+            self._admission.throttle.under_way,
+        )
+        yield CounterMetricFamily(
+            "gnomon_dropped_samples",
+            "Samples and shadow calls that there was no room for; no count is ever dropped.",
+            self._runtime.dropped,
+        )
+
+    def _clients(self) -> Metric:
+        """Return requests by client; of a package that has left, no more."""
+        requests = CounterMetricFamily(
+            "gnomon_client_requests",
+            "Requests by client and outcome; model and version where one of them answered.",
+            labels=("client", "route", "model", "version", "outcome"),
+        )
+        for one in self._admission.clients.read():
+            model = self._known.get(one.digest)
+            name, version = ("", "") if model is None else (model.name, model.version)
+            labels = (one.client, one.route, name, version, one.outcome)
+            requests.add_metric(labels, one.requests)
+        return requests
+
+    def _labelled(self, tallies: Mapping[SeriesKey, Tally]) -> Labelled:
+        """Return the tallies with their labels; a model that was unloaded keeps its own."""
+        self._known |= self._runtime.models
+        self._known = {key.digest: self._known[key.digest] for key in tallies}
+        return [
+            (
+                (model.name, model.version, key.route, str(key.shadow).lower()),
+                model,
+                tally,
+            )
+            for key, tally in tallies.items()
+            for model in (self._known[key.digest],)
+        ]
+
+
+def _requests(tallies: Labelled) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "gnomon_requests", "Requests by outcome.", labels=(*_LABELS, "outcome")
+    )
+    rows = CounterMetricFamily("gnomon_rows", "Rows by outcome.", labels=(*_LABELS, "outcome"))
+    violations = CounterMetricFamily(
+        "gnomon_violations",
+        "Broken rules of the contracts: those that refused a row, and those that were mended.",
+        labels=(*_LABELS, "side", "rule"),
+    )
+    durations = HistogramMetricFamily(
+        "gnomon_request_duration_seconds",
+        "From call to answer, of answered requests; within 1/32.",
+        labels=_LABELS,
+    )
+    for labels, model, tally in tallies:
+        for outcome, count in tally.calls.items():
+            requests.add_metric((*labels, outcome), count)
+        for outcome, count in tally.rows.items():
+            rows.add_metric((*labels, outcome), count)
+        names = model.package.profile.rule_names
+        for name, count in zip(names, tally.violations.tolist(), strict=True):
+            if count:
+                side, _, rule = name.partition(".")
+                violations.add_metric((*labels, side, rule), count)
+        durations.add_metric(labels, _buckets(tally), _seconds(tally))
+    yield from (requests, rows, violations, durations)
+
+
+def _buckets(tally: Tally) -> list[tuple[str, float]]:
+    counts = np.bincount(_PLACES, tally.latency_counts, len(BOUNDS) + 1).cumsum()
+    names = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    return list(zip(names, counts.tolist(), strict=True))
+
+
+def _seconds(tally: Tally) -> float:
+    return tally.latency_ns / 1e9
+
+
+def _triton(tallies: Labelled) -> Iterator[Metric]:
+    """Return Triton's names; a model here is a route's package, whatever route it was asked by."""
+    success = CounterMetricFamily(
+        "nv_inference_request_success", "Requests that were answered.", labels=_TRITON_LABELS
+    )
+    failure = CounterMetricFamily(
+        "nv_inference_request_failure",
+        "Requests that were not answered.",
+        labels=(*_TRITON_LABELS, "reason"),
+    )
+    count = CounterMetricFamily(
+        "nv_inference_count", "Rows that were answered.", labels=_TRITON_LABELS
+    )
+    duration = CounterMetricFamily(
+        "nv_inference_request_duration_us",
+        "Microseconds of answered requests.",
+        labels=_TRITON_LABELS,
+    )
+    for labels, (calls, rows, seconds) in _by_package(tallies).items():
+        success.add_metric(labels, calls["answered"] + calls["fallback"])
+        failure.add_metric((*labels, "REJECTED"), calls["refused"])
+        failure.add_metric((*labels, "BACKEND"), calls["failed"])
+        count.add_metric(labels, rows["answered"] + rows["fallback"])
+        duration.add_metric(labels, round(seconds * 1e6))
+    for family in (success, failure, count, duration):
+        # Triton's counters have no suffix, and the dashboards ask for them so.
+        family.samples = [
+            sample._replace(name=sample.name.removesuffix("_total")) for sample in family.samples
+        ]
+        family.type = "unknown"
+        yield family
+
+
+def _by_package(
+    tallies: Labelled,
+) -> dict[tuple[str, str], tuple[dict[str, int], dict[str, int], float]]:
+    """Return calls and rows by outcome, and seconds, of each package; shadows are nobody's."""
+    found: dict[tuple[str, str], tuple[dict[str, int], dict[str, int], float]] = {}
+    for (model, version, _, shadow), _model, tally in tallies:
+        if shadow == "true":
+            continue
+        calls, rows, seconds = found.get((model, version), ({}, {}, 0.0))
+        found[model, version] = (
+            {name: calls.get(name, 0) + more for name, more in tally.calls.items()},
+            {name: rows.get(name, 0) + more for name, more in tally.rows.items()},
+            seconds + _seconds(tally),
+        )
+    return found
+
+
+def metrics_router(runtime: Runtime, admission: Admission) -> APIRouter:
+    """Return the route that Prometheus scrapes."""
+    registry = CollectorRegistry()
+    registry.register(ServingCollector(runtime, admission))
+    ProcessCollector(registry=registry)
+    router = APIRouter()
+
+    @router.get(METRICS_PATH, response_class=Response)
+    def metrics() -> Response:
+        """Return all metrics in Prometheus' text format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

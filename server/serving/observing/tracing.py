@@ -1,0 +1,111 @@
+"""OpenTelemetry: a span for each request that passes the gates, with its stages below it.
+
+Spans are made when a request has ended, from the times that its door has noted anyway, so that
+whoever does not ask for them pays nothing. Where they go, how many are taken and what the service
+is called is OpenTelemetry's own business: its standard environment (`OTEL_EXPORTER_OTLP_ENDPOINT`,
+`OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, …) is read by its SDK. No value of a request is in them.
+"""
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
+
+if TYPE_CHECKING:
+    from gnomon.server.serving.gates.admission import Call
+
+_SERVICE = "gnomon"
+#: The header that says whose span is above (W3C Trace Context).
+PARENT_HEADER = "traceparent"
+
+
+class Tracing(Protocol):
+    """Takes requests that have ended."""
+
+    def record(self, caller: str, call: "Call", error: BaseException | None) -> None:
+        """Make the spans of a request; never raises."""
+
+    def close(self) -> None:
+        """Hand over what is left."""
+
+
+class OpenTelemetry:
+    """Makes spans with the tracer of a provider."""
+
+    def __init__(self, provider: Any) -> None:
+        from opentelemetry import trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._trace = trace
+        self._provider = provider
+        self._tracer = provider.get_tracer(_SERVICE)
+        self._propagator = TraceContextTextMapPropagator()
+
+    def record(self, caller: str, call: "Call", error: BaseException | None) -> None:
+        """Make the spans of a request that ends now."""
+        ended = time.perf_counter_ns()
+        since_epoch = time.time_ns() - ended
+        above = self._propagator.extract({PARENT_HEADER: call.traceparent})
+        span = self._tracer.start_span(
+            f"predict {call.route[:80]}",
+            context=above,
+            kind=self._trace.SpanKind.SERVER,
+            start_time=since_epoch + call.started_ns,
+            attributes={
+                "gnomon.door": call.door,
+                "gnomon.route": call.route[:80],
+                "gnomon.version": call.version,
+                "gnomon.request_id": call.request_id[:128],
+                "gnomon.caller": caller,
+            },
+        )
+        if span.is_recording():
+            self._tell_error(span, error)
+            self._add_stages(span, call, ended, since_epoch)
+        span.end(since_epoch + ended)
+
+    def _tell_error(self, span: Any, error: BaseException | None) -> None:
+        """Say how the request ended; what is the caller's fault is no error of this span."""
+        if error is None:
+            return
+        known = error if isinstance(error, GnomonError) else GnomonError("unexpected")
+        span.set_attribute("gnomon.code", known.code)
+        if known.fault is not Fault.CALLER:
+            span.set_status(self._trace.StatusCode.ERROR)
+
+    def _add_stages(self, span: Any, call: "Call", ended: int, since_epoch: int) -> None:
+        times = [call.started_ns, call.read_ns, call.answered_ns, ended]
+        below = self._trace.set_span_in_context(span)
+        for name, begin, end in zip(("read", "predict", "write"), times, times[1:], strict=False):
+            if not begin or not end:
+                # A request that was refused half-way has no later stages.
+                return
+            stage = self._tracer.start_span(name, context=below, start_time=since_epoch + begin)
+            stage.end(since_epoch + end)
+
+    def close(self) -> None:
+        """Hand over what is left, within the exporter's own time."""
+        self._provider.shutdown()
+
+
+def make_tracing(wanted: bool) -> Tracing | None:
+    """Return what makes spans, exported by OTLP over gRPC, or None where nobody wants any.
+
+    Raises:
+        ConfigurationError: OpenTelemetry is not installed.
+    """
+    if not wanted:
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise ConfigurationError(
+            f"traces need OpenTelemetry, which is not here ({error}): install gnomon[otel]"
+        ) from error
+    named = Resource({SERVICE_NAME: _SERVICE}).merge(OTELResourceDetector().detect())
+    provider = TracerProvider(resource=named)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return OpenTelemetry(provider)

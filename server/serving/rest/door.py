@@ -1,0 +1,95 @@
+"""The REST door: the same handler over HTTP, on a port and a thread of its own."""
+
+import socket
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from gnomon.runtime.runtime import Runtime
+from gnomon.server.rest import docs, problems
+from gnomon.server.rest.port import RestPort
+from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.grpcio.pacing import Pacer
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.observing.metrics import metrics_router
+from gnomon.server.serving.rest.address import listen_rest, url_of
+from gnomon.server.serving.rest.calls import Calls, calls_router
+from gnomon.server.serving.rest.guard import RestGuard
+from gnomon.server.serving.rest.models import models_router
+from gnomon.server.serving.rest.schema import add_models
+from gnomon.server.serving.rest.tls import RestTls
+from gnomon.server.serving.settings import DoorSettings
+
+#: Connections at once; one more is told 503.
+_CONNECTIONS = 1_024
+_STOP_SECONDS = 5.0
+
+
+class RestDoor:
+    """One listening port. Bound when made, open from `open` to `close`."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        runtime: Runtime,
+        settings: DoorSettings,
+        port: int | socket.socket,
+        admission: Admission,
+    ) -> None:
+        """Bind a port by number, or take a socket that listens already.
+
+        Raises:
+            ConfigurationError: the port is taken, or not to be opened without authentication.
+        """
+        listener = listen_rest(settings, port) if isinstance(port, int) else port
+        self._tls = RestTls(settings)
+        self._pacer = Pacer(settings.threads, handler.runtime.gathers)
+        self.app = create_app(handler, runtime, admission, self._pacer, settings.message_bytes)
+        self._guard = RestGuard(
+            self.app,
+            admission=admission,
+            message_bytes=settings.message_bytes,
+            is_local=settings.is_local,
+        )
+        self._port = RestPort(listener)
+        self.url = url_of(settings, listener)
+
+    def open(self, grace_seconds: float = _STOP_SECONDS) -> None:
+        """Begin to answer.
+
+        Raises:
+            ConfigurationError: a TLS file is not to be used.
+            NotReady: the web server does not come up.
+        """
+        options = self._tls.options | {"limit_concurrency": _CONNECTIONS}
+        self._port.start(self._guard, grace_seconds, on_tls=self._tls.follow, **options)
+
+    def close(self, grace_seconds: float) -> None:
+        """Take no new calls, let those under way end, and close."""
+        self._tls.stop()
+        self._port.stop(grace_seconds + _STOP_SECONDS)
+        self._pacer.close()
+
+
+def create_app(
+    handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer, message_bytes: int
+) -> FastAPI:
+    """Build the application: the protocol's calls, rows, metrics, and the pages about them."""
+    # FastAPI's own page fetches its scripts from a CDN.
+    app = FastAPI(title="Gnomon server", version=version("gnomon"), docs_url=None, redoc_url=None)
+    problems.install(app)
+    # Before the calls of one model: "stats" is no model's name there.
+    app.include_router(models_router(handler, admission))
+    app.include_router(calls_router(Calls(handler, runtime, admission, pacer, message_bytes)))
+    app.include_router(metrics_router(runtime, admission))
+    general = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """Describe all calls, with the fields of what is in service now."""
+        app.openapi_schema = None
+        return add_models(general(), runtime)
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    docs.install(app)
+    return app

@@ -1,0 +1,1 @@
+"""What Triton's clients ask beyond the Open Inference Protocol."""

@@ -1,0 +1,156 @@
+"""Triton's repository of models: what is in service, and what may be put in and out of it by name.
+
+Only what the operator named can be loaded: a client gives a name, never a path, a file or a
+configuration. Where a hub decides, nothing can. Who may ask is the doors' to say.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.errors import Conflict, InvalidInput
+from gnomon.runtime.predicting.routes import Route
+from gnomon.runtime.runtime import Runtime
+
+READY, UNAVAILABLE = "READY", "UNAVAILABLE"
+#: What a request to unload may say beside the name; no model here depends on another.
+_KNOWN_PARAMETERS = ("unload_dependents",)
+
+
+class State(Protocol):
+    """A version of a model that is there, whether it is in service, and if not, why."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+
+    @property
+    def version(self) -> str:
+        """The version."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is in service."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is not."""
+
+
+class Shelf(Protocol):
+    """What a node can put in service by name."""
+
+    def index(self) -> Sequence[State]:
+        """Return all versions that are there."""
+
+    def load(self, model: str) -> None:
+        """Take a model into service, looking at its files anew.
+
+        Raises:
+            UnknownModel: nothing of that name is there.
+            GnomonError: it cannot be opened or loaded; nothing was changed.
+        """
+
+    def unload(self, model: str) -> None:
+        """Take a model out of service until it is loaded again.
+
+        Raises:
+            UnknownModel: nothing of that name is there.
+        """
+
+
+class Served(NamedTuple):
+    """A version in service."""
+
+    name: str
+    version: str
+    is_ready: bool = True
+    reason: str = ""
+
+
+class Repository:
+    """Answers for one runtime and its shelf, if it has one. Threads may share it."""
+
+    def __init__(self, runtime: Runtime, shelf: Shelf | None = None) -> None:
+        self._runtime = runtime
+        self._shelf = shelf
+
+    def index(self, request: oip.RepositoryIndexRequest) -> oip.RepositoryIndexResponse:
+        """Return every model that is in service or offered, and how it is.
+
+        Raises:
+            InvalidInput: a repository was named.
+        """
+        _check_repository(request.repository_name)
+        answer = oip.RepositoryIndexResponse()
+        for one in self._shelf.index() if self._shelf else self._served():
+            if one.is_ready or not request.ready:
+                state = READY if one.is_ready else UNAVAILABLE
+                answer.models.add(
+                    name=one.name, version=one.version, state=state, reason=one.reason
+                )
+        return answer
+
+    def load(self, request: oip.RepositoryModelLoadRequest) -> oip.RepositoryModelLoadResponse:
+        """Put a model in service, from the place that the operator named.
+
+        Raises:
+            Conflict: a hub decides what is in service.
+            InvalidInput: the request brings a configuration or a file of its own.
+            GnomonError: as `Shelf.load`.
+        """
+        shelf = self._changed(request)
+        for name in request.parameters:
+            raise InvalidInput(
+                f"parameter {name[:80]!r} is not taken: a model is what its package says; "
+                "leave the parameters empty"
+            )
+        shelf.load(request.model_name)
+        return oip.RepositoryModelLoadResponse()
+
+    def unload(
+        self, request: oip.RepositoryModelUnloadRequest
+    ) -> oip.RepositoryModelUnloadResponse:
+        """Take a model out of service; calls under way are answered.
+
+        Raises:
+            Conflict: a hub decides what is in service, or another route needs the package.
+        """
+        shelf = self._changed(request)
+        for name in request.parameters:
+            if name not in _KNOWN_PARAMETERS:
+                raise InvalidInput(
+                    f"parameter {name[:80]!r} is not known; right would be one of "
+                    f"{', '.join(_KNOWN_PARAMETERS)}, or none"
+                )
+        shelf.unload(request.model_name)
+        return oip.RepositoryModelUnloadResponse()
+
+    def _changed(self, request: Any) -> Shelf:
+        """Return the shelf for a change."""
+        _check_repository(request.repository_name)
+        if self._shelf is None:
+            raise Conflict("the hub decides which models are in service here; ask it instead")
+        return self._shelf
+
+    def _served(self) -> list[Served]:
+        """Return what is in service, where that is all that is known."""
+        models = self._runtime.models
+        return [
+            Served(name, version)
+            for name, route in sorted(self._runtime.routes.items())
+            for version in sorted({models[d].version for d in _answering(route) if d in models})
+        ]
+
+
+def _answering(route: Route) -> tuple[str, ...]:
+    """Return the digests of what clients may ask for."""
+    shares = [target.digest for target in route.targets if target.weight]
+    return (*shares, *route.versions)
+
+
+def _check_repository(name: str) -> None:
+    if name:
+        raise InvalidInput(
+            f"repository {name[:80]!r} is not known; there is but one, so leave the name empty"
+        )
