@@ -9,12 +9,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 
 import structlog
 
 from gnomon.runtime.errors import Fault, GnomonError, NotAllowed, Overloaded
 from gnomon.server.serving.gates.authentication import LOCAL, Authentication, Caller
+from gnomon.server.serving.gates.call import Call
 from gnomon.server.serving.gates.clients import ANSWERED, FAILED, REFUSED, TURNED_AWAY, Clients
 from gnomon.server.serving.gates.throttling import Limits, Throttle
 from gnomon.server.serving.gates.tokens import Tokens
@@ -27,27 +27,6 @@ _log = structlog.get_logger("gnomon.serving")
 #: Lines a second at most; what is more is counted, and told in the next line.
 _LINES_PER_SECOND = 50
 _RULES_SHOWN = 10
-
-
-@dataclass(slots=True)
-class Call:
-    """One call as its door knows it, for the log; the door fills in what it learns."""
-
-    door: str
-    route: str
-    request_id: str = ""
-    version: str = ""
-    #: The header of that name, where the door has read one.
-    traceparent: str = ""
-    digest: str = ""
-    #: When the request was read, and when the runtime was done (`perf_counter_ns`).
-    read_ns: int = 0
-    answered_ns: int = 0
-    started_ns: int = field(default_factory=time.perf_counter_ns)
-
-    def answered(self, version: str, digest: str) -> None:
-        """Say which version of which package has answered, now."""
-        self.version, self.digest, self.answered_ns = version, digest, time.perf_counter_ns()
 
 
 class Admission:

@@ -19,8 +19,9 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import health
 from gnomon.server.serving.certificates import ChangedFiles
-from gnomon.server.serving.gates.admission import Admission, Call, make_admission
+from gnomon.server.serving.gates.admission import Admission, make_admission
 from gnomon.server.serving.gates.authentication import Caller
+from gnomon.server.serving.gates.call import Call
 from gnomon.server.serving.grpcio.pacing import Pacer
 from gnomon.server.serving.grpcio.stream import InferStream
 from gnomon.server.serving.handler import Handler

@@ -9,8 +9,8 @@ from grpc_health.v1 import health_pb2
 from gnomon.proto import inference_pb2 as oip
 from gnomon.server.serving.compression import unpack
 from gnomon.server.serving.gates.admission import Admission
-from gnomon.server.serving.gates.admission import Call as AdmittedCall
 from gnomon.server.serving.gates.authentication import Caller
+from gnomon.server.serving.gates.call import Call as AdmittedCall
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import (
     SERVICE,

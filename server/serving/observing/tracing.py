@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
 
 if TYPE_CHECKING:
-    from gnomon.server.serving.gates.admission import Call
+    from gnomon.server.serving.gates.call import Call
 
 _SERVICE = "gnomon"
 #: The header that says whose span is above (W3C Trace Context).

@@ -17,7 +17,8 @@ from gnomon.runtime.errors import InvalidInput, NotReady
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problems import problem_of
 from gnomon.server.serving.compression import pack, unpack
-from gnomon.server.serving.gates.admission import Admission, Call
+from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.gates.call import Call
 from gnomon.server.serving.grpcio.pacing import Pacer
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import digest_of

@@ -6,8 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from gnomon.runtime.errors import EngineError, InvalidInput
-from gnomon.server.serving.gates.admission import Admission, Call
+from gnomon.server.serving.gates.admission import Admission
 from gnomon.server.serving.gates.authentication import LOCAL, Authentication
+from gnomon.server.serving.gates.call import Call
 from gnomon.server.serving.gates.throttling import Limits
 
 SECRET = "4711-secret"

@@ -17,8 +17,9 @@ import pytest
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError, EngineError, InvalidInput
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.gates.admission import Admission, Call
+from gnomon.server.serving.gates.admission import Admission
 from gnomon.server.serving.gates.authentication import LOCAL, Authentication
+from gnomon.server.serving.gates.call import Call
 from gnomon.server.serving.gates.throttling import Limits
 from gnomon.server.serving.native.door import why_not
 from gnomon.server.serving.observing import tracing

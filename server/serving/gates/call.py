@@ -1,0 +1,25 @@
+"""One call on its way through the gates, as far as its door and the log know it."""
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Call:
+    """One call as its door knows it, for the log; the door fills in what it learns."""
+
+    door: str
+    route: str
+    request_id: str = ""
+    version: str = ""
+    #: The header of that name, where the door has read one.
+    traceparent: str = ""
+    digest: str = ""
+    #: When the request was read, and when the runtime was done (`perf_counter_ns`).
+    read_ns: int = 0
+    answered_ns: int = 0
+    started_ns: int = field(default_factory=time.perf_counter_ns)
+
+    def answered(self, version: str, digest: str) -> None:
+        """Say which version of which package has answered, now."""
+        self.version, self.digest, self.answered_ns = version, digest, time.perf_counter_ns()
