@@ -18,8 +18,7 @@ import msgspec
 
 from gnomon.edge.slots import Slots
 from gnomon.runtime.engines import available_engines
-from gnomon.runtime.files import write_durably
-from gnomon.runtime.packages import layout
+from gnomon.runtime.packages import attesting
 from gnomon.runtime.packages.needs import other_versions, this_machine, unmet
 from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
@@ -113,15 +112,15 @@ def attest(report: Report, path: Path, signer: Signer) -> Path:
 
     It changes nothing of the package's digest, and does not count as its builder's signature.
     """
-    name, _, version = report.package.partition("@")
-    envelope = signer.sign_package(
-        report.digest, name, version, report.to_dict(), TEST_PREDICATE_TYPE
+    return attesting.attest(
+        path,
+        report.package,
+        report.digest,
+        signer,
+        kind="test",
+        predicate=report.to_dict(),
+        predicate_type=TEST_PREDICATE_TYPE,
     )
-    folder = path / layout.ATTESTATIONS
-    folder.mkdir(exist_ok=True)
-    file = folder / f"test-{signer.key_id[:16]}.json"
-    write_durably(file, envelope)
-    return file
 
 
 def _signature(package: Package) -> Check:

@@ -7,8 +7,7 @@ import click
 
 from gnomon.command.output import console, emit, json_option
 from gnomon.command.package_options import FOLDER, parse_keys
-from gnomon.runtime.files import write_durably
-from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.attesting import attest
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, Signer, TrustStore
 
@@ -36,15 +35,19 @@ def approve(
     """
     signer = Signer.load(key_file)
     package = Package.open(path, TrustStore(parse_keys(keys)) if keys else None)
-    name, _, version = package.reference.partition("@")
     stated = {
         "environment": environment,
         "approved_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    envelope = signer.sign_package(package.digest, name, version, stated, APPROVAL_PREDICATE_TYPE)
-    file = path / layout.ATTESTATIONS / f"approval-{environment}-{signer.key_id[:16]}.json"
-    file.parent.mkdir(exist_ok=True)
-    write_durably(file, envelope)
+    file = attest(
+        path,
+        package.reference,
+        package.digest,
+        signer,
+        kind=f"approval-{environment}",
+        predicate=stated,
+        predicate_type=APPROVAL_PREDICATE_TYPE,
+    )
     payload = {"package": package.reference, "digest": package.digest, "attestation": str(file)}
     emit(
         payload,

@@ -19,8 +19,7 @@ import msgspec
 from gnomon.replay.environment import Environment, rebuild
 from gnomon.replay.worker import Answer, Order, Outcome
 from gnomon.runtime.errors import ConfigurationError, EngineError
-from gnomon.runtime.files import write_durably
-from gnomon.runtime.packages import layout
+from gnomon.runtime.packages.attesting import attest
 from gnomon.runtime.packages.golden import Golden
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import (
@@ -158,15 +157,15 @@ def replay(
 
 def attest_replay(replayed: Replayed, path: Path, signer: Signer) -> Path:
     """Write the outcome, good or bad, among the package's attestations; return the file."""
-    name, _, version = replayed.package.partition("@")
-    envelope = signer.sign_package(
-        replayed.digest, name, version, replayed.to_dict(), REPLAY_PREDICATE_TYPE
+    return attest(
+        path,
+        replayed.package,
+        replayed.digest,
+        signer,
+        kind="replay",
+        predicate=replayed.to_dict(),
+        predicate_type=REPLAY_PREDICATE_TYPE,
     )
-    folder = path / layout.ATTESTATIONS
-    folder.mkdir(exist_ok=True)
-    file = folder / f"replay-{signer.key_id[:16]}.json"
-    write_durably(file, envelope)
-    return file
 
 
 def read_requests(path: Path) -> list[Request]:
