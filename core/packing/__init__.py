@@ -1,4 +1,4 @@
-"""How checked fields become an engine"s tensors."""
+"""How checked fields become an engine's tensors."""
 
 from gnomon.core.packing.packing import Feature, Packing, Tensor
 

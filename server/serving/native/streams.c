@@ -77,6 +77,8 @@ static int on_header(h2_session *session, const h2_frame *frame, const uint8_t *
     if (!call) return 0;
     call->header_bytes += name_size + value_size + 32;
     if (call->header_bytes > 4 * connection->loop->limits.header_bytes) return H2_STREAM_FAILED;
+    /* Trailers say nothing that is read, and Python may be at what the headers said. */
+    if (call->streaming || call->body.size) return 0;
     switch (name_size) {
     case 5:
         if (!memcmp(name, ":path", 5)) read_path(call, value, value_size);

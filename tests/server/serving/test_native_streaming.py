@@ -187,6 +187,37 @@ def test_python_may_send_at_any_time_and_end_when_it_likes(echo: Echo) -> None:
         kept[0].send(b"too late")
 
 
+def test_what_headers_said_is_not_said_anew_by_trailers(echo: Echo) -> None:
+    release = threading.Event()
+    shown: list[Any] = []
+    held: list[int] = []
+
+    def hold(call: Call) -> None:
+        held.append(1)
+        release.wait(20)
+        shown.append((call.path, call.authorization))
+        call.refuse([(b"grpc-status", b"3")])
+
+    echo.behave = hold
+    # Nobody is free to look at the call before its trailers are here.
+    busy = [echo.method(iter([b"busy"]), timeout=20) for _ in echo.threads[1:]]
+    wait_until(lambda: held == [1] * len(busy))
+    wire = http2.Connection(echo.address)
+    said = http2.block(http2.request_headers(ECHO, authorization="Bearer first"))
+    again = http2.block([("authorization", "Bearer " + "x" * 4_000)])
+    wire.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, said))
+    wire.send(http2.frame(http2.DATA, 0, 1, http2.prefixed(b"one")))
+    wire.send(http2.frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, again))
+    wire.send(http2.frame(http2.PING, 0, 0, b"12345678"))
+    assert any(one.kind == http2.PING and one.flags & http2.ACK for one in wire.frames())
+    release.set()
+    wait_until(lambda: len(shown) == len(busy) + 1)
+    assert (ECHO, b"Bearer first") in shown
+    wire.socket.close()
+    for call in busy:
+        status_of(call)
+
+
 def test_a_refusal_without_a_message_is_only_trailers(echo: Echo) -> None:
     echo.behave = lambda call: call.refuse([(b"grpc-status", b"3"), (b"grpc-message", b"no")])
     answers = echo.method(iter([b"x"] * 10), timeout=20)
