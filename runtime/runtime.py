@@ -5,6 +5,7 @@ counted as exactly as an answer.
 """
 
 import itertools
+import random
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from gnomon.runtime.predicting.batching import Batcher
 from gnomon.runtime.predicting.gathering import Answer, Ask, ask_rows
 from gnomon.runtime.predicting.lanes import Lane, Served, lane_of, make_ready
 from gnomon.runtime.predicting.prediction import Prediction, Predictions
-from gnomon.runtime.predicting.routes import Route
+from gnomon.runtime.predicting.routes import WHOLE, Route
 from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.recording.recorder import Recorder
 from gnomon.runtime.recording.series import SeriesKey
@@ -258,14 +259,17 @@ class Runtime:
         """
         served = self._served
 
-        def alone(ask: Ask) -> Answer:
+        # Chance puts each row once: who is asked alone stays where it was when rows were grouped.
+        drawn = [random.randrange(WHOLE) for _ in asks]  # noqa: S311
+
+        def alone(place: int) -> Answer:
             try:
-                return self._alone(route, ask)
+                return self._alone(route, asks[place], drawn=drawn[place])
             except GnomonError as error:
                 return error
 
-        def lane_of(key: str | None) -> Lane:
-            return self._lane(served, route, key, "")
+        def lane_of(place: int) -> Lane:
+            return self._lane(served, route, asks[place].key, "", drawn[place])
 
         told = partial(self._write_down, route)
         return ask_rows(asks, lane_of, self._shadows, alone, told)

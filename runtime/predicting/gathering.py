@@ -43,14 +43,15 @@ class Ask:
 
 def ask_rows(
     asks: Sequence[Ask],
-    lane_of: Callable[[str | None], Lane],
+    lane_of: Callable[[int], Lane],
     shadows: ShadowQueue,
-    alone: Callable[[Ask], Answer],
+    alone: Callable[[int], Answer],
     told: Callable[[Ask, Prediction], None],
 ) -> list[Answer]:
     """Return what became of each row, in order.
 
-    `alone` answers and counts one by itself; `told` is shown those that were answered together.
+    `lane_of` says which lane the row at a place goes along; `alone` answers and counts the one at a
+    place by itself; `told` is shown those that were answered together.
     """
     answers: dict[int, Prediction] = {}
     for lane, places in _groups(asks, lane_of):
@@ -58,16 +59,16 @@ def ask_rows(
             answers.update(_answer(lane, asks, places, shadows))
     for place, answer in answers.items():
         told(asks[place], answer)
-    return [answers.get(place) or alone(ask) for place, ask in enumerate(asks)]
+    return [answers.get(place) or alone(place) for place in range(len(asks))]
 
 
 def _groups(
-    asks: Sequence[Ask], lane_of: Callable[[str | None], Lane]
+    asks: Sequence[Ask], lane_of: Callable[[int], Lane]
 ) -> Iterator[tuple[Lane, dict[int, float]]]:
     """Yield rows that go together, by place with their time: one model, one interval of windows."""
     groups: dict[tuple[str, int], tuple[Lane, dict[int, float]]] = {}
     for place, ask in enumerate(asks):
-        lane = lane_of(ask.key)
+        lane = lane_of(place)
         if len(ask.request_id) > counting.REQUEST_ID_LIMIT or not _is_clean(lane.model, ask.row):
             continue
         try:

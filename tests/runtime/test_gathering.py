@@ -117,6 +117,23 @@ def test_a_run_that_fails_falls_back_row_by_row(
     runtime.close()
 
 
+def test_rows_are_split_as_if_each_had_come_alone(
+    write: Write, linear: Callable[[list[float], float], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion, canary = write(), write("eta-2", version="2", model=linear([0.0] * 5, 7.0))
+    runtime, _ = serve(champion)
+    runtime.load(canary)
+    runtime.apply([Route("eta", (Target(champion.digest, 900), Target(canary.digest, 100)))])
+    # Chance falls on the canary once for each pair of rows, which is then alone of its kind.
+    drawn = [950, 10] * 20
+    monkeypatch.setattr("random.randrange", lambda _whole: drawn.pop(0))
+    for _ in range(10):
+        answers = runtime.predict_rows("eta", [Ask(GOOD, "a"), Ask(GOOD, "b")])
+        assert [one.version for one in answers if isinstance(one, Prediction)] == ["2", "1"]
+    assert len(drawn) == 20
+    runtime.close()
+
+
 def test_one_run_answers_what_is_gathered(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
