@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gnomon.hub_client import HubClient
 from gnomon.pipeline.steps.log import RunLog
-from gnomon.runtime.errors import Conflict, GnomonError
+from gnomon.runtime.errors import Conflict, GnomonError, InvalidInput, NotAllowed
 
 _log = logging.getLogger(__name__)
 
@@ -36,18 +36,23 @@ class PipelineSettings:
 def send_runs(log: RunLog, settings: PipelineSettings) -> str:
     """Send what the hub does not have yet; return why that was not possible, or nothing.
 
-    A hub that is away costs no run: the next call sends what is left.
+    A hub that is away costs no run: the next call sends what is left. What the key may not report
+    is left too; what the hub takes for no record of a run is never sent again.
     """
     if not settings.url:
         return ""
+    left = ""
     try:
         with HubClient(settings.url, api_key=settings.api_key or None) as client:
             for record in log.unsent(settings.url):
                 try:
                     client.post("runs", record.to_dict())
-                except Conflict as error:
+                except NotAllowed as error:
+                    left = str(error)
+                    continue
+                except (Conflict, InvalidInput) as error:
                     _log.warning("run %s is not taken: %s", record.id, error)
                 log.mark_sent(record.id, settings.url)
     except GnomonError as error:
         return str(error)
-    return ""
+    return left

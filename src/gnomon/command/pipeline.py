@@ -71,11 +71,12 @@ def run(
             signer=signer,
             observe=progress.show,
         )
+    # Before what may fail yet: the run is over, and what becomes of its packages is not part of it.
+    unsent = send_runs(open_log(settings.state_folder), settings)
     folder = out or settings.state_folder / "packages"
     packages = [export(one, folder) for one in find_packages(record, settings.state_folder)]
     if publish and signer is not None and record.state == "succeeded":
         publish_all(packages, signer, take("builder", config_file, flags))
-    unsent = send_runs(open_log(settings.state_folder), settings)
     payload = {
         **record.to_dict(),
         "paths": [str(package) for package in packages],

@@ -129,6 +129,22 @@ def test_what_a_pipeline_waits_for_is_asked(caller: Any, hub: Hub) -> None:
     assert list(found.alerts) == sorted(found.alerts)
 
 
+def test_a_run_that_is_not_taken_holds_up_no_other(caller: Any, tmp_path: Path) -> None:
+    log = RunLog(tmp_path)
+    others, refused, own = (
+        record(pipeline="delta"),
+        record(log="x" * 64_001),
+        record(pipeline="eta"),
+    )
+    for one in (others, refused, own):
+        log.end(one)
+    key = caller.post("principals", name="bea", role="builder", models="eta")["key"]
+    settings = PipelineSettings(url=caller.addresses.rest, api_key=key)
+    assert "bea" in send_runs(log, settings)
+    assert [row["id"] for row in caller.get("runs")] == [own.id]
+    assert [one.id for one in log.unsent(settings.url)] == [others.id]
+
+
 def test_a_builder_sends_what_the_hub_lacks(caller: Any, tmp_path: Path) -> None:
     log, ended = RunLog(tmp_path), record()
     log.end(ended)
