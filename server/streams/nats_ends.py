@@ -114,7 +114,9 @@ class NatsSource:
         # Waiting for a whole batch would hold up the first of it.
         messages = self._fetch(1, max(seconds, _LINGER_SECONDS))
         if messages and limit > 1:
-            messages += self._fetch(limit - 1, _LINGER_SECONDS)
+            # What came is to be answered whatever becomes of the rest: the next commit is for it.
+            with contextlib.suppress(Unavailable):
+                messages += self._fetch(limit - 1, _LINGER_SECONDS)
         return [Record(one.data, str(one.metadata.sequence.stream)) for one in messages]
 
     def _fetch(self, limit: int, seconds: float) -> list[Msg]:

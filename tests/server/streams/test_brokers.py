@@ -246,6 +246,31 @@ def test_nobody_at_an_address_is_told(broker: Broker, monkeypatch: pytest.Monkey
             open_sink(address, StreamSettings())
 
 
+def test_what_came_is_answered_though_the_rest_does_not_come(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Nats(tmp_path)
+    source = open_source(StreamSettings(source=broker.make(name)))
+    broker.put(name, [b"one", b"two"])
+    from nats.js.errors import ServiceUnavailableError
+
+    fetch, calls = source._subscription.fetch, []
+
+    async def failing(*given: Any, **named: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 2:
+            raise ServiceUnavailableError
+        return await fetch(*given, **named)
+
+    monkeypatch.setattr(source._subscription, "fetch", failing)
+    assert [one.data for one in source.read(10, 5)] == [b"one"]
+    # Only what was read is acknowledged.
+    source.commit()
+    assert [one.data for one in source.read(10, 5)] == [b"two"]
+    source.close()
+    broker.close()
+
+
 def test_a_broker_that_goes_away_is_unavailable(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
