@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gnomon.proto import hub_pb2
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, HubError, HubUnavailable, StorageError
 from gnomon.runtime.files import write_durably
 from gnomon.runtime.packages.signing import TrustStore
@@ -78,7 +79,7 @@ class IdentityFolder:
             return msgspec.json.decode(path.read_bytes(), type=Identity)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNDECODABLE) as error:
             raise StorageError(f"the node's identity {path} cannot be read: {error}") from error
 
     def save(self, response: hub_pb2.EnrollResponse) -> Identity:

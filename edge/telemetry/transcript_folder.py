@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from gnomon.edge.settings import NodeSettings
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import StorageError
 
 _PATTERN = "[0-9]*.jsonl"
@@ -88,7 +89,7 @@ def read_transcripts(folder: Path) -> Iterator[dict[str, Any]]:
             for line in file:
                 try:
                     yield msgspec.json.decode(line, type=dict[str, Any])
-                except msgspec.DecodeError:
+                except UNDECODABLE:
                     continue
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from gnomon.pipeline.steps.artifacts import Artifact, Kind, folder_digest, save
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.files import sync_folder, write_synced
 
 __all__ = ["StepCache"]
@@ -41,7 +42,7 @@ class StepCache:
         folder = self._folder / key
         try:
             entry = msgspec.json.decode((folder / _ENTRY).read_bytes(), type=_Entry)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNDECODABLE):
             return None
         content = folder / _CONTENT
         if entry.kind is not kind or folder_digest(content) != entry.digest:

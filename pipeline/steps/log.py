@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.ids import now_ms
 
 __all__ = ["RunLog"]
@@ -98,7 +99,7 @@ class RunLog:
         for line in filter(None, written):
             try:
                 lines.append(msgspec.json.decode(line, type=_Line))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 self.damaged_lines += 1
         return lines
 

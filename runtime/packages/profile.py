@@ -9,6 +9,7 @@ from gnomon.core.contract.violations import FIELD_RULES, FIRST_CONDITION
 from gnomon.core.fields import Field, Rule
 from gnomon.core.reference import Reference
 from gnomon.core.window import Window
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import PackageError
 
 #: What the reference of a vector or tensor tells apart, beside missing and invalid ones.
@@ -110,7 +111,7 @@ def decode_profile(data: bytes) -> Profile:
     """
     try:
         return _build(msgspec.json.decode(data, type=dict[str, Any]))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise PackageError(f"profile.json is not valid JSON: {error}") from error
 
 

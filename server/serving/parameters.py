@@ -78,7 +78,7 @@ def read_time(value: bool | int | float | str) -> datetime | float:
     expected = "an ISO 8601 text or epoch seconds"
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else float(value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise wrong("parameter 'at'", value, expected) from error
     if isinstance(value, bool) or (isinstance(moment, float) and not math.isfinite(moment)):
         raise wrong("parameter 'at'", value, expected)

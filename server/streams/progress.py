@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.files import write_durably
 from gnomon.runtime.lock import FileLock
@@ -47,7 +48,7 @@ class Progress:
         if self._path.exists():
             try:
                 self._state = msgspec.json.decode(self._path.read_bytes(), type=_State)
-            except (msgspec.DecodeError, OSError) as error:
+            except (OSError, *UNDECODABLE) as error:
                 raise ConfigurationError(
                     f"{self._path} does not say how far the stream came ({error}); remove it to "
                     "begin at the beginning"

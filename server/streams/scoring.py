@@ -1,5 +1,6 @@
 """From a record's bytes to the bytes of its answer. No I/O: the runtime alone is asked."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.predicting.gathering import Ask
 from gnomon.runtime.predicting.prediction import Prediction
@@ -80,7 +82,7 @@ class Scorer:
             raise _wrong("record", f"over {len(record.data)} bytes", "at most that many")
         try:
             row = _decoder.decode(record.data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise _wrong("record", error, "a JSON object with a value for each field") from error
         settings = self._settings
         identity = row.pop(settings.id_field, None) if settings.id_field else None
@@ -144,8 +146,11 @@ def _time(value: Any) -> datetime | float | None:
             return datetime.fromisoformat(value)
         except ValueError:
             pass
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        # A whole number may be larger than any that is finite.
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(seconds := float(value)):
+                return seconds
     raise _wrong("time", value, "an ISO 8601 text or epoch seconds")
 
 

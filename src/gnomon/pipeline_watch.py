@@ -14,6 +14,7 @@ from gnomon.hub_client import HubClient
 from gnomon.pipeline.steps.file import read_when
 from gnomon.pipeline.steps.triggers import Facts, Seen, Triggers, When
 from gnomon.run_sender import PipelineSettings
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.files import write_durably
 
@@ -112,7 +113,7 @@ class Watch:
             return msgspec.json.decode(self._state.read_bytes(), type=dict[str, Seen])
         except FileNotFoundError:
             return {}
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNDECODABLE) as error:
             raise ConfigurationError(
                 f"{self._state} cannot be read: {error}; remove it to begin anew"
             ) from error

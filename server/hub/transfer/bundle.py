@@ -17,6 +17,7 @@ from typing import IO, Any, Protocol
 
 import msgspec
 
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.runtime.packages.signing import Signer, TrustStore
@@ -141,7 +142,7 @@ def open_bundle(reader: Reader, trust: TrustStore) -> Bundle:
         raise UntrustedPackage(f"the bundle is not signed by a trusted key (expected: {expected})")
     try:
         return msgspec.json.decode(index, type=Bundle)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise PackageError(f"{_INDEX} is not valid: {error}") from error
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, UnknownModel
 
 #: A scope that holds every model.
@@ -47,7 +48,7 @@ def read_keys(file: Path) -> tuple[ApiKey, ...]:
     """
     try:
         return msgspec.json.decode(file.read_bytes(), type=_Document).keys
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *UNDECODABLE) as error:
         raise ConfigurationError(
             f"{file} cannot be read as a file of API keys: {error}; `gnomon key create` makes one"
         ) from error

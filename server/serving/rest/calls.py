@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import InvalidInput, NotReady
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problems import problem_of
@@ -225,7 +226,7 @@ def _packed(response: Response, accepted: str) -> Response:
 def _read_rows(data: bytes) -> _RowsBody:
     try:
         body = msgspec.json.decode(data, type=_RowsBody)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InvalidInput(
             f'the body should be {{"instances": [{{…}}, …]}}, an object a row: {error}'
         ) from error

@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from starlette.responses import JSONResponse, Response
 
 from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import InvalidInput, NotServed
 from gnomon.server.serving.gates.admission import Admission
 from gnomon.server.serving.handler import Handler
@@ -118,7 +119,7 @@ async def _body(request: Request) -> _ControlBody:
     data = await request.body()
     try:
         return msgspec.json.decode(data, type=_ControlBody) if data.strip() else _ControlBody()
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InvalidInput(
             f'the body should be empty or {{"parameters": {{…}}}}: {error}'
         ) from error

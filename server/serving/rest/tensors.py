@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack
 
@@ -67,7 +68,7 @@ def read_request(model: str, version: str, data: bytes, header_length: str | Non
     length = _header_length(header_length, len(data))
     try:
         body = msgspec.json.decode(data[:length], type=_Body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InvalidInput(f"the body is not an inference request: {error}") from error
     message = oip.ModelInferRequest(model_name=model, model_version=version, id=body.id)
     binary = memoryview(data)[length:]

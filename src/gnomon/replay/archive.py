@@ -23,6 +23,7 @@ import msgspec
 from gnomon.hub_client import HubClient
 from gnomon.pipeline.steps.artifacts import folder_digest
 from gnomon.registry_client import RegistryClient, find_published
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, Conflict, PackageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.ids import now_ms
@@ -121,7 +122,7 @@ def open_archive(folder: Path) -> Archive:
     """
     try:
         archive = msgspec.json.decode((folder / _INDEX).read_bytes(), type=Archive)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *UNDECODABLE) as error:
         raise PackageError(f"{folder} is no archive: {error}") from error
     if unknown := [one for one in archive.formats if not re.fullmatch(_FORMAT, one)]:
         raise PackageError(f"{folder} is no archive: it names the format {unknown[0][:80]!r}")

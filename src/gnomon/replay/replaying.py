@@ -18,6 +18,7 @@ import msgspec
 
 from gnomon.replay.environment import Environment, rebuild
 from gnomon.replay.worker import Answer, Order, Outcome
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, EngineError
 from gnomon.runtime.packages.attesting import attest
 from gnomon.runtime.packages.golden import Golden
@@ -180,7 +181,7 @@ def read_requests(path: Path) -> list[Request]:
             continue
         try:
             found.append(msgspec.json.decode(line, type=Request))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise ConfigurationError(f"{path}, line {number}: {error}") from error
     return found
 

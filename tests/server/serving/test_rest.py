@@ -167,7 +167,7 @@ def test_tensors_that_contradict_themselves(
 
 
 def test_bodies_that_are_none(served: Any, rest: httpx.Client) -> None:
-    bodies = (b"", b"{", b"[]", b'{"inputs": 7}', b"[" * 100_000, b"\xff\xfe")
+    bodies = (b"", b"{", b"[]", b'{"inputs": 7}', b"[" * 100_000, b"\xff\xfe", b'{"x": "\xfc"}')
     for path in (INFER, PREDICT):
         for data in bodies:
             assert problem(rest.post(path, content=data)) == (422, "invalid_input")

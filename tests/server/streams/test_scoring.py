@@ -39,6 +39,11 @@ def test_answers_and_refusals_keep_their_order(runtime: Runtime) -> None:
     assert answers[5]["violations"][0]["rule"] == "maximum"
 
 
+def test_a_text_that_is_no_text_is_refused(runtime: Runtime) -> None:
+    (one,) = answer(runtime, b'{"carrier": "K\xfc"}')
+    assert one["error"] == "invalid_input"
+
+
 def test_identity_time_and_key_are_no_fields_of_the_model(runtime: Runtime) -> None:
     names = {"id_field": "order", "time_field": "at", "key_field": "customer"}
     row = GOOD | {"order": 17, "at": "2013-07-04T12:00:00", "customer": "c7"}
@@ -50,6 +55,7 @@ def test_identity_time_and_key_are_no_fields_of_the_model(runtime: Runtime) -> N
         GOOD | {"order": [1]},
         GOOD | {"at": "yesterday"},
         GOOD | {"at": True},
+        GOOD | {"at": 10**400},
         GOOD | {"customer": {}},
     ]
     assert {one["error"] for one in answer(runtime, *wrong, **names)} == {"invalid_input"}

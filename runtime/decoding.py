@@ -1,0 +1,6 @@
+"""What reading JSON of strangers may raise."""
+
+import msgspec
+
+#: msgspec hands on as they are its errors of text that is no UTF-8 and of nesting without end.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
