@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from gnomon.edge.hubless.standalone import AnyNode, Standalone, open_node
 from gnomon.edge.settings import NodeSettings
+from gnomon.edge.standalone.node import AnyNode, Standalone, open_node
 from gnomon.edge.status import NodeStatus
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.runtime.packages.signing import TrustStore

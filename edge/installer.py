@@ -2,7 +2,7 @@
 
 import logging
 
-from gnomon.edge.link import HubLink
+from gnomon.edge.hub_channel import HubLink
 from gnomon.edge.slots import Slots
 from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2

@@ -17,9 +17,9 @@ from typing import Self
 import psutil
 
 from gnomon.edge.backoff import Backoff
+from gnomon.edge.enrolment import Membership, hub_time
+from gnomon.edge.hub_channel import HubLink
 from gnomon.edge.installer import Installer
-from gnomon.edge.link import HubLink
-from gnomon.edge.membership import Membership, hub_time
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.slots import Slots
 from gnomon.edge.status import NodeStatus

@@ -2,7 +2,7 @@
 
 import time
 
-from gnomon.edge.link import CALL_SECONDS, HubLink
+from gnomon.edge.hub_channel import CALL_SECONDS, HubLink
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import HubError

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from gnomon.edge.hubless.standalone import AnyNode, Standalone, open_node
 from gnomon.edge.settings import NodeSettings
+from gnomon.edge.standalone.node import AnyNode, Standalone, open_node
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.gates.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler

@@ -4,8 +4,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from gnomon.edge.hubless.standalone import AnyNode, open_node
 from gnomon.edge.settings import NodeSettings
+from gnomon.edge.standalone.node import AnyNode, open_node
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.server.streams.addresses import open_sink, open_source
 from gnomon.server.streams.consumer import Consumer, Tally

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
+from gnomon.edge.enrolment import Membership
+from gnomon.edge.hub_channel import call, open_channel
 from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.edge.installer import fetch
-from gnomon.edge.link import call, open_channel
-from gnomon.edge.membership import Membership
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.slots import Slots
 from gnomon.proto import hub_pb2, hub_pb2_grpc

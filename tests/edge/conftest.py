@@ -14,8 +14,8 @@ import grpc
 import httpx
 import pytest
 
+from gnomon.edge.hub_channel import enrol
 from gnomon.edge.identity import IdentityFolder, key_pem
-from gnomon.edge.link import enrol
 from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore

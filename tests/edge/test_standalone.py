@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.edge.hubless.standalone import Standalone
+from gnomon.edge.standalone.node import Standalone
 from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, UntrustedPackage
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy

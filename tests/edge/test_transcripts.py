@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gnomon.core.contract.violations import PRIVATE
-from gnomon.edge.hubless.standalone import open_node
 from gnomon.edge.settings import NodeSettings
+from gnomon.edge.standalone.node import open_node
 from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, read_transcripts
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package

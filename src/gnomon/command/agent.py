@@ -24,7 +24,7 @@ def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flag
     Prints the agent's status once a model is in service. Programs that predict in their own
     process embed `gnomon.Agent` instead.
     """
-    from gnomon.edge.hubless.standalone import open_node
+    from gnomon.edge.standalone.node import open_node
 
     logs.to_standard_error()
     stop = threading.Event()

@@ -8,7 +8,7 @@ import grpc
 import httpx
 import pytest
 
-from gnomon.edge.hubless.standalone import Standalone
+from gnomon.edge.standalone.node import Standalone
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package

@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from gnomon.edge.any_node import AnyNode
-from gnomon.edge.hubless.repository import Repository
-from gnomon.edge.hubless.route_file import ModelTable, RouteFile, RouteTable, read_routes
-from gnomon.edge.hubless.watching import FileWatch
+from gnomon.edge.node_protocol import AnyNode
 from gnomon.edge.settings import NodeSettings
+from gnomon.edge.standalone.file_watch import FileWatch
+from gnomon.edge.standalone.repository import Repository
+from gnomon.edge.standalone.route_file import ModelTable, RouteFile, RouteTable, read_routes
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.telemetry.transcript_folder import open_transcripts
 from gnomon.proto import hub_pb2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gnomon.edge.backoff import Backoff
-from gnomon.edge.membership import Membership
+from gnomon.edge.enrolment import Membership
 from gnomon.edge.settings import NodeSettings
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, HubUnavailable, NotAllowed

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from gnomon.edge import link as hub_link
+from gnomon.edge import hub_channel as hub_link
+from gnomon.edge.hub_channel import HubLink
 from gnomon.edge.identity import (
     Identity,
     IdentityFolder,
@@ -13,7 +14,6 @@ from gnomon.edge.identity import (
     key_pem,
     read_authority,
 )
-from gnomon.edge.link import HubLink
 from gnomon.edge.settings import NodeSettings
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, GnomonError, StorageError
