@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone.node import AnyNode, Standalone, open_node
+from gnomon.edge.standalone.node import NodeProtocol, StandaloneNode, open_node
 from gnomon.edge.status import NodeStatus
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.runtime.packages.signing import TrustStore
@@ -48,12 +48,12 @@ class Agent:
         **settings: Any,
     ) -> None:
         paths = (package,) if isinstance(package, str | Path) else tuple(package)
-        self._node: AnyNode
+        self._node: NodeProtocol
         if paths and not hub:
             if settings or token:
                 named = ", ".join([*settings, *(["token"] if token else [])])
                 raise ConfigurationError(f"{named}: these settings are for an agent with a hub")
-            self._node = Standalone(name, [Path(path) for path in paths], trust)
+            self._node = StandaloneNode(name, [Path(path) for path in paths], trust)
             return
         try:
             self._node = open_node(

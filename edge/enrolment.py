@@ -5,8 +5,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from gnomon.edge import hub_channel as hub_link
-from gnomon.edge.hub_channel import HubLink
+from gnomon.edge.hub_channel import HubChannel, enrol
 from gnomon.edge.identity import (
     Identity,
     IdentityFolder,
@@ -22,7 +21,7 @@ from gnomon.runtime.packages.signing import TrustStore
 _log = logging.getLogger(__name__)
 
 
-class Membership:
+class Enrolment:
     """Holds identity and connection. Neither an expired nor a failed one stops a prediction."""
 
     def __init__(self, settings: NodeSettings, facts: Mapping[str, str]) -> None:
@@ -30,7 +29,7 @@ class Membership:
         self._facts = dict(facts)
         self._folder = IdentityFolder(settings.data_folder / "identity")
         self._lock = threading.Lock()
-        self._link: HubLink | None = None
+        self._channel: HubChannel | None = None
         self._identity: Identity | None = None
         try:
             self._identity = self._folder.load()
@@ -48,11 +47,11 @@ class Membership:
         return self._identity.trust if self._identity else TrustStore(())
 
     @property
-    def link(self) -> HubLink | None:
+    def channel(self) -> HubChannel | None:
         """Return the connection, where there is one."""
-        return self._link
+        return self._channel
 
-    def connect(self) -> HubLink:
+    def connect(self) -> HubChannel:
         """Return the connection; enrol first where the node has not yet.
 
         Raises:
@@ -63,10 +62,10 @@ class Membership:
         with self._lock:
             if self._identity is None:
                 self._identity = self._enrol()
-            if self._link is None:
+            if self._channel is None:
                 key = key_pem(self._folder.key())
-                self._link = HubLink(self._settings.hub, self._identity, key)
-            return self._link
+                self._channel = HubChannel(self._settings.hub, self._identity, key)
+            return self._channel
 
     def renew_if_due(self, hub_time: datetime) -> None:
         """Get a younger certificate where two thirds of this one's life have passed.
@@ -74,24 +73,26 @@ class Membership:
         Time is the hub's, since a device's own clock may say anything. A failure is logged, and
         tried again at the next call.
         """
-        identity, link = self._identity, self._link
-        if identity is None or link is None or not identity.is_due_for_renewal(hub_time):
+        identity, channel = self._identity, self._channel
+        if identity is None or channel is None or not identity.is_due_for_renewal(hub_time):
             return
         try:
-            self._identity = self._folder.save(link.renew(self._request("")))
+            self._identity = self._folder.save(channel.renew(self._request("")))
         except GnomonError as error:
             _log.warning("the certificate could not be renewed: %s", error)
             return
         with self._lock:
             # A call under way on the old connection ends there; the next one takes the new.
-            self._link = HubLink(self._settings.hub, self._identity, key_pem(self._folder.key()))
+            self._channel = HubChannel(
+                self._settings.hub, self._identity, key_pem(self._folder.key())
+            )
 
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
-            if self._link is not None:
-                self._link.close()
-                self._link = None
+            if self._channel is not None:
+                self._channel.close()
+                self._channel = None
 
     def _enrol(self) -> Identity:
         settings = self._settings
@@ -100,7 +101,7 @@ class Membership:
             raise ConfigurationError(
                 f"node {settings.name!r} has not enrolled at {address} yet; give it a token"
             )
-        response = hub_link.enrol(address, self._authority(address), self._request(settings.token))
+        response = enrol(address, self._authority(address), self._request(settings.token))
         _log.info("node %s enrolled at %s", settings.name, address)
         return self._folder.save(response)
 

@@ -53,7 +53,7 @@ def open_channel(address: str, identity: Identity, key: bytes) -> grpc.Channel:
     return grpc.secure_channel(address, credentials, options=_OPTIONS)
 
 
-class HubLink:
+class HubChannel:
     """A connection to the hub under the node's certificate; made anew for each certificate."""
 
     def __init__(self, address: str, identity: Identity, key: bytes) -> None:
@@ -67,10 +67,10 @@ class HubLink:
         return answer
 
     def upload(
-        self, boot: str, records: Sequence[bytes], timeout_seconds: float = CALL_SECONDS
+        self, boot_id: str, records: Sequence[bytes], timeout_seconds: float = CALL_SECONDS
     ) -> int:
         """Hand over records of one boot; return the watermark up to which all are durable."""
-        request = hub_pb2.UploadRequest(boot=boot, records=records)
+        request = hub_pb2.UploadRequest(boot=boot_id, records=records)
         response = call(self._sync.Upload, request, timeout_seconds)
         return int(response.watermark)
 

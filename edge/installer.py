@@ -2,7 +2,7 @@
 
 import logging
 
-from gnomon.edge.hub_channel import HubLink
+from gnomon.edge.hub_channel import HubChannel
 from gnomon.edge.slots import Slots
 from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
@@ -24,8 +24,8 @@ class Installer:
         self._runtime = runtime
         self._engines = engines
 
-    def take(
-        self, step: Step, desired: hub_pb2.DesiredState, link: HubLink, trust: TrustStore
+    def execute_step(
+        self, step: Step, desired: hub_pb2.DesiredState, channel: HubChannel, trust: TrustStore
     ) -> None:
         """Take one step towards the desired state.
 
@@ -38,7 +38,7 @@ class Installer:
                 self._check(desired, trust)
             case Step.DOWNLOAD:
                 for package in desired.packages:
-                    self._download(package, link, trust)
+                    self._download(package, channel, trust)
             case Step.VERIFY:
                 for package in desired.packages:
                     self._slots.install(package.digest, package.envelopes, trust)
@@ -82,7 +82,7 @@ class Installer:
             return None
         return window.to_bytes()
 
-    def tidy(self, state: hub_pb2.DesiredState) -> None:
+    def remove_unused(self, state: hub_pb2.DesiredState) -> None:
         """Give up what is not part of the state in service."""
         keep = {package.digest for package in state.packages}
         for digest in set(self._runtime.models) - keep:
@@ -107,7 +107,9 @@ class Installer:
             if missing := set(route.digests) - given:
                 raise HubError(f"route {route.name!r} needs {sorted(missing)}, which is not given")
 
-    def _download(self, package: hub_pb2.PackageRef, link: HubLink, trust: TrustStore) -> None:
+    def _download(
+        self, package: hub_pb2.PackageRef, channel: HubChannel, trust: TrustStore
+    ) -> None:
         if package.digest in self._slots.installed():
             try:
                 self._slots.open(package.digest, trust)
@@ -117,12 +119,12 @@ class Installer:
                 self._slots.discard(package.digest)
         manifest = self._slots.manifest(package.digest)
         if manifest is None:
-            fetch(self._slots, [package.digest], link)
+            fetch(self._slots, [package.digest], channel)
             manifest = self._slots.manifest(package.digest)
         if manifest is None:
             raise PackageError(f"the manifest of package {package.digest[:16]} did not come whole")
         _check_manifest(manifest, package)
-        fetch(self._slots, self._slots.missing(manifest), link)
+        fetch(self._slots, self._slots.missing(manifest), channel)
 
     def _warm(self, desired: hub_pb2.DesiredState) -> None:
         for package in desired.packages:
@@ -130,7 +132,7 @@ class Installer:
             self._runtime.load(self._runtime.models[package.digest].package, check_golden=True)
 
 
-def fetch(slots: Slots, digests: list[str], link: HubLink) -> None:
+def fetch(slots: Slots, digests: list[str], channel: HubChannel) -> None:
     """Fetch blobs from the hub into the slots.
 
     Raises:
@@ -138,7 +140,7 @@ def fetch(slots: Slots, digests: list[str], link: HubLink) -> None:
         HubError: the hub sent something else, or does not have one of them.
     """
     wanted = set(digests)
-    for digest, data in link.blobs(digests):
+    for digest, data in channel.blobs(digests):
         if digest not in wanted:
             raise HubError(f"the hub sent blob {digest[:80]!r}, which nobody asked for")
         slots.put(digest, data)

@@ -17,8 +17,8 @@ from typing import Self
 import psutil
 
 from gnomon.edge.backoff import Backoff
-from gnomon.edge.enrolment import Membership, hub_time
-from gnomon.edge.hub_channel import HubLink
+from gnomon.edge.enrolment import Enrolment, hub_time
+from gnomon.edge.hub_channel import HubChannel
 from gnomon.edge.installer import Installer
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.slots import Slots
@@ -71,7 +71,7 @@ class Node:
         self._facts = _facts(engines)
         self._state_path = folder / "sync.json"
         self._machine = SyncMachine(self._read_state())
-        self._membership = Membership(settings, self._facts)
+        self._enrolment = Enrolment(settings, self._facts)
         slots = Slots(folder / "slots")
         self._spool = Spool(
             folder / "spool", budget_bytes=settings.spool_bytes, merge=self._merge_windows
@@ -96,9 +96,11 @@ class Node:
         """Put into service what was there before, then begin to call the hub."""
         self._restore()
         self._event("started", version("gnomon"))
-        loops = {"node-sync": self._sync_turn, "node-upload": self._upload_turn}
-        for name, turn in loops.items():
-            thread = threading.Thread(target=self._repeat, args=(turn,), name=name, daemon=True)
+        loops = {"node-sync": self._sync_once, "node-upload": self._upload_once}
+        for name, iteration in loops.items():
+            thread = threading.Thread(
+                target=self._repeat, args=(iteration,), name=name, daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
@@ -138,7 +140,7 @@ class Node:
                 name: tuple(models[one].reference for one in route.digests if one in models)
                 for name, route in self.runtime.routes.items()
             },
-            is_enrolled=self._membership.is_enrolled,
+            is_enrolled=self._enrolment.is_enrolled,
             is_hub_reachable=self._is_hub_reachable,
             last_error=self._last_error,
             spool=self._spool.figures(),
@@ -155,7 +157,7 @@ class Node:
         self._stop.set()
         self._join(self._settings.stop_seconds)
         if any(thread.is_alive() for thread in self._threads):
-            self._membership.close()  # ends the call that a thread waits for
+            self._enrolment.close()  # ends the call that a thread waits for
             self._join(_JOIN_SECONDS)
         try:
             self.runtime.close()
@@ -164,11 +166,11 @@ class Node:
         self._event("stopped", "")
         deadline = time.monotonic() + self._settings.stop_seconds
         try:
-            if self._membership.link is not None:
-                upload_all(self._spool, self._membership.link, deadline)
+            if self._enrolment.channel is not None:
+                upload_all(self._spool, self._enrolment.channel, deadline)
         except GnomonError as error:
             _log.info("telemetry stays in the spool until the next start: %s", error)
-        self._membership.close()
+        self._enrolment.close()
         self._spool.close()
         self._lock.release()
 
@@ -197,7 +199,7 @@ class Node:
     def _restore(self) -> None:
         self._machine.resume()
         state = self._machine.in_service
-        failures = self._installer.restore(state, self._membership.trust)
+        failures = self._installer.restore(state, self._enrolment.trust)
         if failures:
             _log.error("not all that was in service is back: %s", "; ".join(failures))
             self._machine.mark_incomplete("; ".join(failures))
@@ -205,46 +207,46 @@ class Node:
         if self.runtime.routes:
             self._ready.set()
 
-    def _repeat(self, turn: Callable[[], float]) -> None:
-        """Take turns until the node stops; a turn that fails is taken again, later and later."""
+    def _repeat(self, iteration: Callable[[], float]) -> None:
+        """Run until the node stops; pause longer after each failure in a row."""
         settings = self._settings
         backoff = Backoff(settings.upload_seconds, settings.longest_pause_seconds)
         pause = 0.0
         while not self._stop.wait(pause):
             try:
-                pause = turn()
+                pause = iteration()
                 backoff.succeeded()
             except Exception as error:
                 pause = backoff.failed()
-                self._note(error)
+                self._record_error(error)
 
-    def _note(self, error: Exception) -> None:
+    def _record_error(self, error: Exception) -> None:
         self._last_error = str(error)
         if isinstance(error, HubUnavailable):
             self._is_hub_reachable = False
         if not isinstance(error, GnomonError):
-            _log.error("the node's turn failed", exc_info=error)
+            _log.error("sync iteration failed", exc_info=error)
         elif not self._stop.is_set():
             _log.warning("%s", error)
 
-    def _sync_turn(self) -> float:
+    def _sync_once(self) -> float:
         """Call the hub, do what it wants; return how many seconds to wait."""
-        link = self._membership.connect()
+        channel = self._enrolment.connect()
         if self._machine.step in (Step.COMMIT, Step.ROLLBACK):
-            self._install(link)  # what a crash or a full disk left half done
-        response = link.exchange(self._report())
+            self._install(channel)  # what a crash or a full disk left half done
+        response = channel.exchange(self._report())
         self._is_hub_reachable = True
         if self._machine.step is Step.REPORT:
             self._machine.advance()
             self._save()
-        self._membership.renew_if_due(hub_time(response))
+        self._enrolment.renew_if_due(hub_time(response))
         if self._machine.propose(response.desired):
             self._save()
-            self._install(link)
+            self._install(channel)
             return 0.0
         return response.call_again_ms / 1000 or self._settings.sync_seconds
 
-    def _install(self, link: HubLink) -> None:
+    def _install(self, channel: HubChannel) -> None:
         machine = self._machine
         while machine.step not in (Step.IDLE, Step.REPORT):
             if self._stop.is_set() and machine.step not in (Step.COMMIT, Step.ROLLBACK):
@@ -252,7 +254,7 @@ class Node:
                 self._save()
                 return
             try:
-                self._take(machine.step, link)
+                self._execute_step(machine.step, channel)
             except (HubUnavailable, StorageError) as error:
                 machine.hold(str(error))
                 self._save()
@@ -263,16 +265,18 @@ class Node:
             machine.advance()
             self._save()
         if machine.step is Step.REPORT:
-            self._installer.tidy(machine.in_service)
+            self._installer.remove_unused(machine.in_service)
 
-    def _take(self, step: Step, link: HubLink) -> None:
+    def _execute_step(self, step: Step, channel: HubChannel) -> None:
         if step is Step.ROLLBACK:
-            self._installer.restore(self._machine.in_service, self._membership.trust)
+            self._installer.restore(self._machine.in_service, self._enrolment.trust)
         elif step is Step.COMMIT:
             self._ready.set()
             self._event("installed", f"generation {self._machine.desired.generation}")
         else:
-            self._installer.take(step, self._machine.desired, link, self._membership.trust)
+            self._installer.execute_step(
+                step, self._machine.desired, channel, self._enrolment.trust
+            )
 
     def _refuse(self, error: Exception) -> None:
         if not isinstance(error, GnomonError):
@@ -291,7 +295,7 @@ class Node:
         routes = self.runtime.routes.values()
         reported.digests.extend(sorted({d for route in routes for d in route.digests}))
         return hub_pb2.ExchangeRequest(
-            boot=self._spool.boot,
+            boot=self._spool.boot_id,
             sequence=self._calls,
             reported=reported,
             spool=hub_pb2.SpoolFigures(
@@ -303,16 +307,16 @@ class Node:
             facts=self._facts,
         )
 
-    def _upload_turn(self) -> float:
+    def _upload_once(self) -> float:
         """Make durable what was put, and hand it over; return how many seconds to wait."""
         self._spool.flush()
         dropped = self._spool.figures().dropped
         if dropped and not self._has_told_dropped:
             self._has_told_dropped = True
             self._event("spool_full", f"{dropped} samples were dropped so far; all are counted")
-        link = self._membership.link
-        if link is not None and self._is_hub_reachable:
-            upload_all(self._spool, link)
+        channel = self._enrolment.channel
+        if channel is not None and self._is_hub_reachable:
+            upload_all(self._spool, channel)
         return self._settings.upload_seconds
 
     def _event(self, kind: str, detail: str) -> None:

@@ -7,7 +7,7 @@ from gnomon.edge.status import NodeStatus
 from gnomon.runtime.runtime import Runtime
 
 
-class AnyNode(Protocol):
+class NodeProtocol(Protocol):
     """What doors and agents need of a node, with a hub or without."""
 
     runtime: Runtime

@@ -24,7 +24,7 @@ _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ChunkSource:
     """Where a chunk lies within an installed package."""
 
     path: Path
@@ -112,9 +112,9 @@ class Slots:
         Raises:
             StorageError: the disk has no room for the package.
         """
-        places = self._places()
+        sources = self._chunk_sources()
         wanted = dict.fromkeys(chunk for entry in manifest.files for chunk in entry.chunks)
-        missing = [chunk for chunk in wanted if self._chunk(chunk, places) is None]
+        missing = [chunk for chunk in wanted if self._chunk(chunk, sources) is None]
         total = sum(entry.size for entry in manifest.files)
         needed = total + min(total, len(missing) * CHUNK_BYTES)
         free = shutil.disk_usage(self._packages).free
@@ -187,8 +187,8 @@ class Slots:
                 return data
         return None
 
-    def _places(self) -> dict[str, _Place]:
-        places: dict[str, _Place] = {}
+    def _chunk_sources(self) -> dict[str, _ChunkSource]:
+        sources: dict[str, _ChunkSource] = {}
         for digest in sorted(self.installed()):
             try:
                 manifest = self.manifest(digest)
@@ -197,17 +197,17 @@ class Slots:
             for entry in manifest.files if manifest else ():
                 path = self._packages / digest / entry.path
                 for number, chunk in enumerate(entry.chunks):
-                    places[chunk] = _Place(path, number * CHUNK_BYTES)
-        return places
+                    sources[chunk] = _ChunkSource(path, number * CHUNK_BYTES)
+        return sources
 
-    def _chunk(self, chunk: str, places: dict[str, _Place]) -> bytes | None:
+    def _chunk(self, chunk: str, sources: dict[str, _ChunkSource]) -> bytes | None:
         """Return the chunk's bytes from wherever they are intact on this node."""
         loose = self._blobs / chunk
         if loose.is_file():
             if sha256(data := loose.read_bytes()) == chunk:
                 return data
             loose.unlink()
-        place = places.get(chunk)
+        place = sources.get(chunk)
         if place is not None and place.path.is_file() and sha256(data := place.read()) == chunk:
             return data
         return None
@@ -215,12 +215,12 @@ class Slots:
     def _assemble(
         self, root: Path, manifest: Manifest, manifest_bytes: bytes, envelopes: Sequence[bytes]
     ) -> None:
-        places = self._places()
+        sources = self._chunk_sources()
         root.mkdir()
         for entry in manifest.files:
             (root / entry.path).parent.mkdir(parents=True, exist_ok=True)
             with (root / entry.path).open("xb") as file:
-                for data in self._chunks(manifest, entry, places):
+                for data in self._chunks(manifest, entry, sources):
                     file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -233,10 +233,10 @@ class Slots:
         sync_folder(root)
 
     def _chunks(
-        self, manifest: Manifest, entry: FileEntry, places: dict[str, _Place]
+        self, manifest: Manifest, entry: FileEntry, sources: dict[str, _ChunkSource]
     ) -> Iterator[bytes]:
         for chunk in entry.chunks:
-            data = self._chunk(chunk, places)
+            data = self._chunk(chunk, sources)
             if data is None:
                 raise PackageError(
                     f"{manifest.reference}: chunk {chunk[:16]} of {entry.path} is not here"

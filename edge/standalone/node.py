@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from gnomon.edge.node_protocol import AnyNode
+from gnomon.edge.node_protocol import NodeProtocol
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone.file_watch import FileWatch
-from gnomon.edge.standalone.repository import Repository
-from gnomon.edge.standalone.route_file import ModelTable, RouteFile, RouteTable, read_routes
+from gnomon.edge.standalone.file_watcher import FileWatcher
+from gnomon.edge.standalone.repository import PackageRepository
+from gnomon.edge.standalone.route_file import ModelEntry, RouteEntry, RouteFile, read_routes
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.telemetry.transcript_folder import open_transcripts
 from gnomon.proto import hub_pb2
@@ -26,7 +26,7 @@ from gnomon.runtime.predicting.routes import WHOLE, Route, Target
 from gnomon.runtime.recording.transcripts import TranscriptSink
 from gnomon.runtime.runtime import Runtime
 
-__all__ = ["AnyNode", "ModelState", "Standalone", "open_node"]
+__all__ = ["ModelState", "NodeProtocol", "StandaloneNode", "open_node"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,14 +40,14 @@ class ModelState(NamedTuple):
     reason: str
 
 
-class _NoHub:
+class _NullSink:
     """The sink of telemetry that nobody will ask for."""
 
     def put(self, record: hub_pb2.Record) -> None:
         """Let the record go."""
 
 
-class Standalone:
+class StandaloneNode:
     """Models from the operator's own paths, each under its own name. Threads may share it."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Standalone:
             ConfigurationError: nothing is there, or the route file makes no sense.
         """
         self.runtime = Runtime(
-            _NoHub(),
+            _NullSink(),
             idle_unload_seconds=idle_unload_seconds,
             memory_budget_bytes=memory_budget_bytes,
             transcripts=transcripts,
@@ -81,12 +81,12 @@ class Standalone:
         self._policy = policy or VersionPolicy()
         self._routes_file = routes_file
         self._control = threading.RLock()
-        self._given_up: set[str] = set()
+        self._unloaded: set[str] = set()
         self._digests: Mapping[str, str] = {}
         self._stopped = threading.Event()
-        self._watch: FileWatch | None = None
+        self._watch: FileWatcher | None = None
         try:
-            self._repository = Repository(packages, trust)
+            self._repository = PackageRepository(packages, trust)
             self._apply()
         except BaseException:
             self.runtime.close()
@@ -101,7 +101,7 @@ class Standalone:
     def start(self) -> None:
         """Follow the route file, if there is one; all else is in service already."""
         if self._routes_file is not None and self._watch is None:
-            self._watch = FileWatch(self._routes_file, self.reload)
+            self._watch = FileWatcher(self._routes_file, self.reload)
 
     def ready(self, timeout_seconds: float | None = None) -> bool:
         """Return whether a route is in service."""
@@ -114,7 +114,7 @@ class Standalone:
         """
         try:
             with self._control:
-                self._repository.look()
+                self._repository.refresh()
                 self._apply()
         except GnomonError as error:
             _log.error("nothing was changed, since %s", error)
@@ -140,9 +140,9 @@ class Standalone:
             GnomonError: as the constructor; nothing was changed.
         """
         with self._control:
-            self._repository.look()
+            self._repository.refresh()
             self._check_known(model)
-            self._set_given_up(self._given_up - {model})
+            self._set_unloaded(self._unloaded - {model})
 
     def unload(self, model: str) -> None:
         """Take a model out of service until it is loaded again.
@@ -152,7 +152,7 @@ class Standalone:
         """
         with self._control:
             self._check_known(model)
-            self._set_given_up(self._given_up | {model})
+            self._set_unloaded(self._unloaded | {model})
 
     def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
@@ -195,57 +195,57 @@ class Standalone:
     def _apply(self) -> None:
         """Put into service what paths and route file say, and give up what they no longer do."""
         file = read_routes(self._routes_file)
-        tables = self._tables(file)
-        versions = {name: self._versions(name, table) for name, table in tables.items()}
+        entries = self._route_entries(file)
+        versions = {name: self._versions(name, entry) for name, entry in entries.items()}
         needed = {
             reference: None
-            for name, table in tables.items()
-            for reference in (*table.references, *versions[name])
+            for name, entry in entries.items()
+            for reference in (*entry.references, *versions[name])
         }
         packages = {one: self._repository.open(*one.split("@", 1)) for one in needed}
         digests = {reference: package.digest for reference, package in packages.items()}
-        routes = [_route(name, one, digests, versions[name]) for name, one in tables.items()]
+        routes = [_route(name, one, digests, versions[name]) for name, one in entries.items()]
         try:
             for package in packages.values():
                 if package.digest not in self.runtime.models:
-                    table = file.models.get(package.manifest.name, ModelTable())
-                    deployment = table.over(package.manifest.deployment)
+                    model = file.models.get(package.manifest.name, ModelEntry())
+                    deployment = model.override(package.manifest.deployment)
                     self.runtime.load(package, check_golden=True, deployment=deployment)
             self.runtime.apply(routes)
         finally:
-            self._tidy()
+            self._unload_unused()
         self._digests = digests
 
-    def _tables(self, file: RouteFile) -> dict[str, RouteTable]:
-        """Return a table for each route: the file's, or the newest version of the model."""
-        tables = dict(file.routes)
+    def _route_entries(self, file: RouteFile) -> dict[str, RouteEntry]:
+        """Return an entry for each route: the file's, or the newest version of the model."""
+        entries = dict(file.routes)
         for name in self._repository.names:
-            if name not in tables:
+            if name not in entries:
                 versions = self._policy.choose(self._repository.versions(name))
                 further = ",".join(versions)
-                tables[name] = RouteTable(
+                entries[name] = RouteEntry(
                     targets={f"{name}@{versions[-1]}": WHOLE}, versions=f"specific:{further}"
                 )
-        return {name: one for name, one in tables.items() if name not in self._given_up}
+        return {name: one for name, one in entries.items() if name not in self._unloaded}
 
-    def _versions(self, name: str, table: RouteTable) -> tuple[str, ...]:
-        if not table.versions:
+    def _versions(self, name: str, route: RouteEntry) -> tuple[str, ...]:
+        if not route.versions:
             return ()
-        chosen = VersionPolicy.parse(table.versions).choose(self._repository.versions(name))
+        chosen = VersionPolicy.parse(route.versions).choose(self._repository.versions(name))
         return tuple(f"{name}@{version}" for version in chosen)
 
-    def _tidy(self) -> None:
+    def _unload_unused(self) -> None:
         """Give up what no route needs."""
         needed = {one for route in self.runtime.routes.values() for one in route.digests}
         for digest in set(self.runtime.models) - needed:
             self.runtime.unload(digest)
 
-    def _set_given_up(self, names: set[str]) -> None:
-        before, self._given_up = self._given_up, names
+    def _set_unloaded(self, names: set[str]) -> None:
+        before, self._unloaded = self._unloaded, names
         try:
             self._apply()
         except GnomonError:
-            self._given_up = before
+            self._unloaded = before
             raise
 
     def _check_known(self, model: str) -> None:
@@ -260,23 +260,23 @@ class Standalone:
         in_service = {one for route in self.runtime.routes.values() for one in route.digests}
         if digest in in_service:
             return ModelState(name, version, True, "")
-        given_up = name in self._given_up
-        return ModelState(name, version, False, "unloaded" if given_up else "not chosen")
+        is_unloaded = name in self._unloaded
+        return ModelState(name, version, False, "unloaded" if is_unloaded else "not chosen")
 
 
 def _route(
-    name: str, table: RouteTable, digests: Mapping[str, str], versions: Sequence[str]
+    name: str, route: RouteEntry, digests: Mapping[str, str], versions: Sequence[str]
 ) -> Route:
     return Route(
         name,
-        tuple(Target(digests[one], weight) for one, weight in table.targets.items()),
-        tuple(Target(digests[one], weight) for one, weight in table.shadows.items()),
-        table.chain(digests),
+        tuple(Target(digests[one], weight) for one, weight in route.targets.items()),
+        tuple(Target(digests[one], weight) for one, weight in route.shadows.items()),
+        route.fallbacks(digests),
         tuple(digests[one] for one in versions),
     )
 
 
-def open_node(settings: NodeSettings) -> AnyNode:
+def open_node(settings: NodeSettings) -> NodeProtocol:
     """Return the node that the settings describe, not yet started."""
     if settings.hub:
         # What a hub needs is imported only where there is one.
@@ -287,7 +287,7 @@ def open_node(settings: NodeSettings) -> AnyNode:
         keys = [bytes.fromhex(key) for key in settings.trusted_keys]
     except ValueError as error:
         raise ConfigurationError(f"trusted_keys should be Ed25519 keys in hex: {error}") from error
-    return Standalone(
+    return StandaloneNode(
         settings.name,
         settings.packages,
         TrustStore(keys) if keys else None,

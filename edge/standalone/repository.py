@@ -15,7 +15,7 @@ from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import age
 
 
-class Repository:
+class PackageRepository:
     """Models by name and version. Used by one thread at a time."""
 
     def __init__(self, paths: Sequence[Path], trust: TrustStore | None) -> None:
@@ -31,9 +31,9 @@ class Repository:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._made = 0
         self._bare: dict[Path, tuple[tuple[int, int], Package]] = {}
-        self.look()
+        self.refresh()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Look again; what was found before stays where that fails. Raises as the constructor."""
         found: dict[str, dict[str, Found]] = {}
         for path in self._paths:
@@ -77,14 +77,14 @@ class Repository:
                 f"{found.path} is a bare file, which nobody signs; with trusted_keys only signed "
                 "packages are served: make one with `gnomon package import`"
             )
-        return self._made_of(found)
+        return self._open_found(found)
 
     def close(self) -> None:
         """Remove what was made."""
         if self._scratch is not None:
             self._scratch.cleanup()
 
-    def _made_of(self, found: Found) -> Package:
+    def _open_found(self, found: Found) -> Package:
         """Return a bare file as a package: made once, and again when the file has changed."""
         try:
             state = found.path.stat()

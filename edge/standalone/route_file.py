@@ -34,14 +34,14 @@ from gnomon.runtime.predicting.fallbacks import (
 _BYTES_LIMIT = 1 << 20
 
 
-class _Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _RuleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One link of a chain that is no package: a rule or constants."""
 
     rule: dict[str, str] | None = None
     constant: dict[str, Any] | None = None
 
 
-class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RouteEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One `[routes.NAME]`; weights are parts in 1,000, packages `name@version`.
 
     `versions` is a version policy, for what answers who asks for a version by name.
@@ -49,7 +49,7 @@ class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     targets: dict[str, int]
     shadows: dict[str, int] = {}
-    fallback: tuple[str | _Rule, ...] = ()
+    fallback: tuple[str | _RuleEntry, ...] = ()
     versions: str = ""
 
     @property
@@ -58,19 +58,19 @@ class RouteTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         chain = [one for one in self.fallback if isinstance(one, str)]
         return tuple(dict.fromkeys([*self.targets, *self.shadows, *chain]))
 
-    def chain(self, digests: Mapping[str, str]) -> tuple[Fallback, ...]:
+    def fallbacks(self, digests: Mapping[str, str]) -> tuple[Fallback, ...]:
         """Return the fallbacks, given the digest of each package that the route names."""
-        return tuple(_link(one, digests) for one in self.fallback)
+        return tuple(_fallback(one, digests) for one in self.fallback)
 
 
-class ModelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One `[models.NAME]`: settings in the stead of those in the manifests."""
 
     batching: Batching | None = None
     instances: int | None = None
 
-    def over(self, deployment: Deployment) -> Deployment:
-        """Return a manifest's settings with these in their stead.
+    def override(self, deployment: Deployment) -> Deployment:
+        """Return a manifest's settings, replaced by those given here.
 
         Raises:
             ConfigurationError: one is out of range.
@@ -85,8 +85,8 @@ class ModelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class RouteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of the file."""
 
-    routes: dict[str, RouteTable] = {}
-    models: dict[str, ModelTable] = {}
+    routes: dict[str, RouteEntry] = {}
+    models: dict[str, ModelEntry] = {}
 
 
 def read_routes(path: Path | None) -> RouteFile:
@@ -112,22 +112,22 @@ def read_routes(path: Path | None) -> RouteFile:
     return found
 
 
-def _check(where: str, name: str, route: RouteTable) -> None:
+def _check(where: str, name: str, route: RouteEntry) -> None:
     if not re.match(NAME_PATTERN, name):
         raise ConfigurationError(f"{where}: the name should match {NAME_PATTERN}")
     for reference in route.references:
         if not all(reference.partition("@")[::2]):
             raise ConfigurationError(f"{where}: {reference[:80]!r} should be NAME@VERSION")
-    for link in route.fallback:
-        if isinstance(link, _Rule) and (link.rule is None) == (link.constant is None):
+    for entry in route.fallback:
+        if isinstance(entry, _RuleEntry) and (entry.rule is None) == (entry.constant is None):
             raise ConfigurationError(
                 f"{where}: a fallback should be a package, {{rule = {{…}}}} or {{constant = {{…}}}}"
             )
 
 
-def _link(link: str | _Rule, digests: Mapping[str, str]) -> Fallback:
-    if isinstance(link, str):
-        return PackageFallback(digests[link])
-    if link.rule is not None:
-        return RuleFallback(link.rule)
-    return ConstantFallback(link.constant or {})
+def _fallback(entry: str | _RuleEntry, digests: Mapping[str, str]) -> Fallback:
+    if isinstance(entry, str):
+        return PackageFallback(digests[entry])
+    if entry.rule is not None:
+        return RuleFallback(entry.rule)
+    return ConstantFallback(entry.constant or {})

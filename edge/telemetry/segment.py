@@ -22,7 +22,7 @@ class Segment:
     """A file of frames in order of sequence, and what is known of it without reading it."""
 
     path: Path
-    boot: str
+    boot_id: str
     size: int = 0
     samples: int = 0
     sequences: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -58,9 +58,9 @@ class Segment:
             self.add(frame)
 
 
-def segment_path(folder: Path, boot: str, sequence: int) -> Path:
+def segment_path(folder: Path, boot_id: str, sequence: int) -> Path:
     """Return where the segment lies that begins with this record; names sort as records do."""
-    return folder / f"{boot}.{sequence:020d}.segment"
+    return folder / f"{boot_id}.{sequence:020d}.segment"
 
 
 def load_segments(folder: Path) -> tuple[list[Segment], int]:
@@ -77,21 +77,21 @@ def load_segments(folder: Path) -> tuple[list[Segment], int]:
         if path.name.startswith("."):
             path.unlink()
         elif match := _NAME.match(path.name):
-            last = segments[-1] if segments and segments[-1].boot == match[1] else None
+            last = segments[-1] if segments and segments[-1].boot_id == match[1] else None
             segment, places = _load(path, match[1], last.sequences[-1] if last else 0)
             damaged += places
             segments += [segment] if segment else []
     return segments, damaged
 
 
-def next_boot(folder: Path, segments: Sequence[Segment]) -> str:
+def next_boot_id(folder: Path, segments: Sequence[Segment]) -> str:
     """Return a boot's name that was never used before and sorts after all that were.
 
     Raises:
         OSError: it cannot be made durable.
     """
     counter = folder / "boots"
-    seen = [int(segment.boot[:8]) for segment in segments]
+    seen = [int(segment.boot_id[:8]) for segment in segments]
     if counter.exists() and (text := counter.read_bytes()[:8]).isdigit():
         seen.append(int(text))
     ordinal = max(seen, default=0) % 99_999_999 + 1
@@ -99,7 +99,7 @@ def next_boot(folder: Path, segments: Sequence[Segment]) -> str:
     return f"{ordinal:08d}-{secrets.token_hex(6)}"
 
 
-def _load(path: Path, boot: str, last: int) -> tuple[Segment | None, int]:
+def _load(path: Path, boot_id: str, last: int) -> tuple[Segment | None, int]:
     """Read one segment; records up to sequence `last` are known from the segment before it."""
     try:
         data = path.read_bytes()
@@ -113,7 +113,7 @@ def _load(path: Path, boot: str, last: int) -> tuple[Segment | None, int]:
     if not frames:
         path.unlink()
         return None, found.damaged
-    segment = Segment(path, boot)
+    segment = Segment(path, boot_id)
     if len(frames) < len(found.frames):
         segment.replace(frames)
         return segment, found.damaged

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.edge.telemetry.frames import Frame
-from gnomon.edge.telemetry.segment import Segment, load_segments, next_boot, segment_path
+from gnomon.edge.telemetry.segment import Segment, load_segments, next_boot_id, segment_path
 from gnomon.edge.telemetry.thinning import WindowMerge, merge_windows, sample_count, without_samples
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
@@ -80,7 +80,7 @@ class Spool:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._segments, self._damaged = load_segments(folder)
-            self.boot = next_boot(folder, self._segments)
+            self.boot_id = next_boot_id(folder, self._segments)
         except OSError as error:
             raise StorageError(f"the spool {folder} cannot be opened: {error}") from error
 
@@ -141,23 +141,23 @@ class Spool:
         """
         self.flush()
         with self._lock:
-            boot = next((s.boot for s in self._segments if self._pending(s)), self.boot)
+            boot_id = next((s.boot_id for s in self._segments if self._pending(s)), self.boot_id)
             records: list[bytes] = []
             room = limit_bytes
-            for frame in self._unacknowledged(boot):
+            for frame in self._unacknowledged(boot_id):
                 if records and (frame.size > room or len(records) == limit_records):
                     break
                 records.append(frame.payload)
                 room -= frame.size
-                if boot == self.boot:
+                if boot_id == self.boot_id:
                     self._sent = max(self._sent, frame.sequence)
-            return boot, records
+            return boot_id, records
 
-    def acknowledge(self, boot: str, watermark: int) -> None:
+    def acknowledge(self, boot_id: str, watermark: int) -> None:
         """Forget the boot's records up to and including `watermark`."""
         with self._lock:
-            self._watermarks[boot] = max(watermark, self._watermarks.get(boot, 0))
-            for segment in [s for s in self._segments if s.boot == boot]:
+            self._watermarks[boot_id] = max(watermark, self._watermarks.get(boot_id, 0))
+            for segment in [s for s in self._segments if s.boot_id == boot_id]:
                 if not self._pending(segment):
                     self._forget(segment)
 
@@ -195,12 +195,12 @@ class Spool:
             if self._segments[-1].size + frame.size <= self._segment_bytes:
                 return self._segments[-1]
             self._rotate()
-        path = segment_path(self._folder, self.boot, frame.sequence)
+        path = segment_path(self._folder, self.boot_id, frame.sequence)
         try:
             self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise StorageError(f"the spool's segment {path} cannot be made: {error}") from error
-        self._segments.append(Segment(path, self.boot))
+        self._segments.append(Segment(path, self.boot_id))
         return self._segments[-1]
 
     def _rotate(self) -> None:
@@ -219,12 +219,12 @@ class Spool:
         return sum(segment.size for segment in self._segments)
 
     def _pending(self, segment: Segment) -> int:
-        return segment.pending(self._watermarks.get(segment.boot, 0))
+        return segment.pending(self._watermarks.get(segment.boot_id, 0))
 
-    def _unacknowledged(self, boot: str) -> Iterator[Frame]:
-        watermark = self._watermarks.get(boot, 0)
+    def _unacknowledged(self, boot_id: str) -> Iterator[Frame]:
+        watermark = self._watermarks.get(boot_id, 0)
         for segment in self._segments:
-            if segment.boot == boot and self._pending(segment):
+            if segment.boot_id == boot_id and self._pending(segment):
                 yield from (f for f in segment.read() if f.sequence > watermark)
 
     def _make_room(self, needed: int) -> bool:
@@ -243,7 +243,7 @@ class Spool:
     def _drop_samples(self, segment: Segment) -> None:
         if segment.samples:
             frames = segment.read()
-            watermark = self._watermarks.get(segment.boot, 0)
+            watermark = self._watermarks.get(segment.boot_id, 0)
             self._dropped += sum(
                 sample_count(f) for f in frames if f.sample and f.sequence > watermark
             )
@@ -255,7 +255,7 @@ class Spool:
             return
         before = self._bytes()
         kept: Segment | None = None
-        for segment in [s for s in self._segments if s.boot == self.boot]:
+        for segment in [s for s in self._segments if s.boot_id == self.boot_id]:
             frames = kept.read() + segment.read() if kept else segment.read()
             # What may already have left the node keeps its sequence: merged, it would count twice.
             sent = [frame for frame in frames if frame.sequence <= self._sent]

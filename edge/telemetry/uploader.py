@@ -2,7 +2,7 @@
 
 import time
 
-from gnomon.edge.hub_channel import CALL_SECONDS, HubLink
+from gnomon.edge.hub_channel import CALL_SECONDS, HubChannel
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import HubError
@@ -22,7 +22,7 @@ class SpoolSink:
         self._spool.put(record)
 
 
-def upload_all(spool: Spool, link: HubLink, deadline: float = float("inf")) -> None:
+def upload_all(spool: Spool, channel: HubChannel, deadline: float = float("inf")) -> None:
     """Upload until the spool is empty, or until `deadline` on the monotonic clock.
 
     Raises:
@@ -30,12 +30,12 @@ def upload_all(spool: Spool, link: HubLink, deadline: float = float("inf")) -> N
         HubError: it acknowledges nothing.
     """
     while (left := deadline - time.monotonic()) > 0:
-        boot, records = spool.batch(BATCH_BYTES)
+        boot_id, records = spool.batch(BATCH_BYTES)
         if not records:
             return
-        watermark = link.upload(boot, records, min(CALL_SECONDS, left))
+        watermark = channel.upload(boot_id, records, min(CALL_SECONDS, left))
         if watermark < hub_pb2.Record.FromString(records[0]).sequence:
             raise HubError(
-                f"the hub's watermark for boot {boot} stays at {watermark} after an upload"
+                f"the hub's watermark for boot_id {boot_id} stays at {watermark} after an upload"
             )
-        spool.acknowledge(boot, watermark)
+        spool.acknowledge(boot_id, watermark)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone.node import AnyNode, Standalone, open_node
+from gnomon.edge.standalone.node import NodeProtocol, StandaloneNode, open_node
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.gates.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
@@ -52,13 +52,13 @@ def serve(
 
 
 async def _serve(
-    settings: ServeSettings, node: AnyNode, ready: Callable[[ServeAddresses], None]
+    settings: ServeSettings, node: NodeProtocol, ready: Callable[[ServeAddresses], None]
 ) -> None:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
-    shelf = node if isinstance(node, Standalone) else None
+    shelf = node if isinstance(node, StandaloneNode) else None
     handler = Handler(node.runtime, Repository(node.runtime, shelf))
     admission = make_admission(settings, handler)
     listener = None
@@ -92,7 +92,7 @@ async def _serve(
 def _open(
     settings: ServeSettings,
     handler: Handler,
-    node: AnyNode,
+    node: NodeProtocol,
     admission: Admission,
     listener: socket.socket,
 ) -> "RestDoor":
@@ -104,6 +104,6 @@ def _open(
     return door
 
 
-def _reload(node: AnyNode) -> None:
+def _reload(node: NodeProtocol) -> None:
     """Let the node look anew at what it is to serve, beside the loop."""
     threading.Thread(target=node.reload, name="reload", daemon=True).start()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone.node import AnyNode, open_node
+from gnomon.edge.standalone.node import NodeProtocol, open_node
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.server.streams.addresses import open_sink, open_source
 from gnomon.server.streams.consumer import Consumer, Tally
@@ -57,7 +57,7 @@ def _heeded(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _route(node: AnyNode, settings: StreamSettings) -> str:
+def _route(node: NodeProtocol, settings: StreamSettings) -> str:
     """Return the route to ask.
 
     Raises:

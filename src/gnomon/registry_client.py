@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from gnomon.edge.enrolment import Membership
+from gnomon.edge.enrolment import Enrolment
 from gnomon.edge.hub_channel import call, open_channel
 from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.edge.installer import fetch
@@ -127,8 +127,8 @@ class RegistryClient:
             NotAllowed: the hub refuses the token.
         """
         self._slots_folder = settings.data_folder / "slots"
-        self._membership = Membership(settings.as_node, {"kind": "builder"})
-        self._membership.connect()
+        self._enrolment = Enrolment(settings.as_node, {"kind": "builder"})
+        self._enrolment.connect()
         folder = IdentityFolder(settings.data_folder / "identity")
         identity = folder.load()
         if identity is None:
@@ -145,7 +145,7 @@ class RegistryClient:
     def close(self) -> None:
         """Close the connection."""
         self._channel.close()
-        self._membership.close()
+        self._enrolment.close()
 
     def open(self, path: Path) -> Package:
         """Verify a package on disk as the hub would, and return it.
@@ -189,10 +189,10 @@ class RegistryClient:
         if folder.exists():
             raise Conflict(f"{folder} exists; pull into a folder that does not")
         self._trusting(lambda trust: trust.verify(published.digest, published.envelopes))
-        trust = self._membership.trust
+        trust = self._enrolment.trust
         slots = Slots(self._slots_folder)
         manifest = self._fetch_manifest(slots, published)
-        fetch(slots, slots.missing(manifest), self._membership.connect())
+        fetch(slots, slots.missing(manifest), self._enrolment.connect())
         package = slots.install(published.digest, published.envelopes, trust)
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = folder.with_name(f".{folder.name}.{uuid4().hex}.new")
@@ -210,16 +210,16 @@ class RegistryClient:
     def _trusting(self, attempt: Callable[[TrustStore], _Result]) -> _Result:
         """Return what an attempt gives under the keys that the hub trusts."""
         try:
-            return attempt(self._membership.trust)
+            return attempt(self._enrolment.trust)
         except UntrustedPackage:
             # A key may be younger than our certificate; the hub tells its keys with a new one.
-            self._membership.renew_if_due(datetime.max.replace(tzinfo=UTC))
-            return attempt(self._membership.trust)
+            self._enrolment.renew_if_due(datetime.max.replace(tzinfo=UTC))
+            return attempt(self._enrolment.trust)
 
     def _fetch_manifest(self, slots: Slots, published: Published) -> Manifest:
         manifest = slots.manifest(published.digest)
         if manifest is None:
-            fetch(slots, [published.digest], self._membership.connect())
+            fetch(slots, [published.digest], self._enrolment.connect())
             manifest = slots.manifest(published.digest)
         if manifest is None:
             raise PackageError(f"the manifest of {published.digest[:16]} did not come whole")

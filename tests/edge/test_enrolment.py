@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gnomon.edge.backoff import Backoff
-from gnomon.edge.enrolment import Membership
+from gnomon.edge.enrolment import Enrolment
 from gnomon.edge.settings import NodeSettings
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, HubUnavailable, NotAllowed
@@ -16,11 +16,11 @@ from gnomon.runtime.errors import ConfigurationError, HubUnavailable, NotAllowed
 
 @pytest.fixture
 def make(hub: Any, tmp_path: Path) -> Iterator[Any]:
-    made: list[Membership] = []
+    made: list[Enrolment] = []
 
-    def make(name: str, folder: str = "node", **settings: Any) -> Membership:
+    def make(name: str, folder: str = "node", **settings: Any) -> Enrolment:
         made.append(
-            Membership(
+            Enrolment(
                 NodeSettings(
                     name=name,
                     data_folder=tmp_path / folder,
@@ -34,12 +34,12 @@ def make(hub: Any, tmp_path: Path) -> Iterator[Any]:
         return made[-1]
 
     yield make
-    for membership in made:
-        membership.close()
+    for enrolment in made:
+        enrolment.close()
 
 
-def exchange(membership: Membership) -> hub_pb2.ExchangeResponse:
-    return membership.connect().exchange(hub_pb2.ExchangeRequest(boot="b", sequence=1))
+def exchange(enrolment: Enrolment) -> hub_pb2.ExchangeResponse:
+    return enrolment.connect().exchange(hub_pb2.ExchangeRequest(boot="b", sequence=1))
 
 
 def test_an_enrolment_whose_answer_was_lost_is_repeated(
@@ -57,33 +57,33 @@ def test_without_token_or_authority_the_message_says_what_to_give(make: Any) -> 
     with pytest.raises(ConfigurationError, match="token"):
         make("tokenless").connect()
     with pytest.raises(ConfigurationError, match="authority_fingerprint"):
-        Membership(NodeSettings(hub="localhost:1", token="t"), {}).connect()
+        Enrolment(NodeSettings(hub="localhost:1", token="t"), {}).connect()
 
 
 def test_a_certificate_is_renewed_when_two_thirds_of_its_life_have_passed(
     hub: Any, make: Any, tmp_path: Path
 ) -> None:
-    membership = make("renewed", token=hub.token())
-    exchange(membership)
+    enrolment = make("renewed", token=hub.token())
+    exchange(enrolment)
     path = tmp_path / "node" / "identity" / "identity.json"
     first = path.read_bytes()
-    membership.renew_if_due(datetime.now(UTC) + timedelta(days=19))
+    enrolment.renew_if_due(datetime.now(UTC) + timedelta(days=19))
     assert path.read_bytes() == first
-    membership.renew_if_due(datetime.now(UTC) + timedelta(days=21))
+    enrolment.renew_if_due(datetime.now(UTC) + timedelta(days=21))
     assert path.read_bytes() != first
-    assert exchange(membership).call_again_ms == 100
+    assert exchange(enrolment).call_again_ms == 100
     assert exchange(make("renewed")).call_again_ms == 100
 
 
 def test_a_renewal_that_fails_changes_nothing(hub: Any, make: Any, tmp_path: Path) -> None:
     exchange(make("unlucky", token=hub.token()))
-    membership = make("unlucky", hub="127.0.0.1:9")
-    membership.connect()
+    enrolment = make("unlucky", hub="127.0.0.1:9")
+    enrolment.connect()
     path = tmp_path / "node" / "identity" / "identity.json"
     first = path.read_bytes()
-    membership.renew_if_due(datetime.now(UTC) + timedelta(days=21))
+    enrolment.renew_if_due(datetime.now(UTC) + timedelta(days=21))
     with pytest.raises(HubUnavailable):
-        exchange(membership)
+        exchange(enrolment)
     assert path.read_bytes() == first
     assert exchange(make("unlucky")).call_again_ms == 100
 

@@ -35,31 +35,31 @@ class Receiver:
         self.watermarks: dict[str, int] = {}
         self.taken: list[hub_pb2.Record] = []
 
-    def upload(self, boot: str, records: list[bytes]) -> int:
+    def upload(self, boot_id: str, records: list[bytes]) -> int:
         for data in records:
             record = hub_pb2.Record.FromString(data)
-            if record.sequence > self.watermarks.get(boot, 0):
+            if record.sequence > self.watermarks.get(boot_id, 0):
                 self.taken.append(record)
-                self.watermarks[boot] = record.sequence
-        return self.watermarks.get(boot, 0)
+                self.watermarks[boot_id] = record.sequence
+        return self.watermarks.get(boot_id, 0)
 
     def drain(self, spool: Spool, limit_bytes: int = 300) -> None:
         while spool.figures().records:
-            boot, records = spool.batch(limit_bytes)
-            spool.acknowledge(boot, self.upload(boot, records))
+            boot_id, records = spool.batch(limit_bytes)
+            spool.acknowledge(boot_id, self.upload(boot_id, records))
 
 
 def test_records_come_in_order_and_go_when_acknowledged(tmp_path: Path) -> None:
     spool = Spool(tmp_path, segment_bytes=200)
     assert [spool.put(window(bytes([n]))) for n in range(20)] == list(range(1, 21))
-    boot, records = spool.batch(10_000)
-    assert boot == spool.boot
+    boot_id, records = spool.batch(10_000)
+    assert boot_id == spool.boot_id
     assert [hub_pb2.Record.FromString(r).sequence for r in records] == list(range(1, 21))
-    spool.acknowledge(boot, 7)
+    spool.acknowledge(boot_id, 7)
     assert hub_pb2.Record.FromString(spool.batch(1)[1][0]).sequence == 8
     assert spool.figures().records == 13
-    spool.acknowledge(boot, 20)
-    assert spool.batch(10_000) == (spool.boot, [])
+    spool.acknowledge(boot_id, 20)
+    assert spool.batch(10_000) == (spool.boot_id, [])
     assert spool.figures().bytes == 0
     assert list(tmp_path.glob("*.segment")) == []
 
@@ -68,15 +68,15 @@ def test_older_boots_come_first_and_keep_their_names(tmp_path: Path) -> None:
     boots = []
     for number in range(3):
         spool = Spool(tmp_path)
-        boots.append(spool.boot)
+        boots.append(spool.boot_id)
         spool.put(window(bytes([number])))
         spool.close()
     last = Spool(tmp_path)
     seen = []
     while last.figures().records:
-        boot, records = last.batch(10_000)
-        seen.append(boot)
-        last.acknowledge(boot, hub_pb2.Record.FromString(records[-1]).sequence)
+        boot_id, records = last.batch(10_000)
+        seen.append(boot_id)
+        last.acknowledge(boot_id, hub_pb2.Record.FromString(records[-1]).sequence)
     assert seen == boots == sorted(set(boots))
 
 
@@ -127,7 +127,7 @@ def test_a_damaged_segment_never_blocks_the_start_and_is_counted(tmp_path: Path)
     (tmp_path / "00000009-0123456789ab.00000000000000000001.segment").write_bytes(b"\0" * 64)
     (tmp_path / "boots").write_bytes(b"\xff not a number")
     again = Spool(tmp_path)
-    assert again.boot > spool.boot
+    assert again.boot_id > spool.boot_id
     assert again.figures().records == 9
     assert again.figures().damaged == 1
     receiver = Receiver()
@@ -282,8 +282,8 @@ def test_twenty_kills_lose_nothing_flushed_and_deliver_nothing_twice(tmp_path: P
         first += 1_000_000
         if kill % 3 == 2:
             uploader = Spool(tmp_path, segment_bytes=4096)
-            boot, records = uploader.batch(20_000)
-            receiver.upload(boot, records)  # the acknowledgement is lost with the process
+            boot_id, records = uploader.batch(20_000)
+            receiver.upload(boot_id, records)  # the acknowledgement is lost with the process
     receiver.drain(Spool(tmp_path, segment_bytes=4096), limit_bytes=64_000)
     got = Counter(int(record.event.detail) for record in receiver.taken)
     assert promised <= set(got)

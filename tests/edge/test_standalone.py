@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.edge.standalone.node import Standalone
+from gnomon.edge.standalone.node import StandaloneNode
 from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, UntrustedPackage
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
@@ -27,14 +27,14 @@ def models(tmp_path: Path, builder: Any) -> Path:
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Standalone]]:
-    nodes: list[Standalone] = []
+def make(tmp_path: Path) -> Iterator[Callable[..., StandaloneNode]]:
+    nodes: list[StandaloneNode] = []
 
-    def make(*paths: Path, routes: str | None = None, **options: Any) -> Standalone:
+    def make(*paths: Path, routes: str | None = None, **options: Any) -> StandaloneNode:
         if routes is not None:
             options["routes_file"] = tmp_path / "routes.toml"
             options["routes_file"].write_text(routes)
-        nodes.append(Standalone("here", paths, options.pop("trust", None), **options))
+        nodes.append(StandaloneNode("here", paths, options.pop("trust", None), **options))
         return nodes[-1]
 
     yield make
@@ -42,12 +42,12 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Standalone]]:
         node.stop()
 
 
-def answers(node: Standalone, **options: Any) -> Any:
+def answers(node: StandaloneNode, **options: Any) -> Any:
     return node.runtime.predict("linear", ROW, **options).outputs["air_time"]
 
 
 def test_a_bare_file_is_served_and_says_what_it_lacks(
-    make: Callable[..., Standalone], models: Path, caplog: pytest.LogCaptureFixture
+    make: Callable[..., StandaloneNode], models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         node = make(models / "linear" / "2" / "model.onnx")
@@ -60,7 +60,7 @@ def test_a_bare_file_is_served_and_says_what_it_lacks(
 
 
 def test_the_newest_version_answers_and_others_by_policy(
-    make: Callable[..., Standalone], models: Path
+    make: Callable[..., StandaloneNode], models: Path
 ) -> None:
     node = make(models)
     assert answers(node) == 3.0
@@ -75,7 +75,7 @@ def test_the_newest_version_answers_and_others_by_policy(
     assert [answers(every, version=one) for one in ("", "1", "2", "3")] == [3.0, 1.0, 2.0, 3.0]
 
 
-def test_a_route_file_says_who_answers(make: Callable[..., Standalone], models: Path) -> None:
+def test_a_route_file_says_who_answers(make: Callable[..., StandaloneNode], models: Path) -> None:
     node = make(
         models,
         routes="""
@@ -99,7 +99,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def test_a_changed_file_switches_there_and_back_and_a_bad_one_changes_nothing(
-    make: Callable[..., Standalone],
+    make: Callable[..., StandaloneNode],
     models: Path,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -131,7 +131,7 @@ def test_a_changed_file_switches_there_and_back_and_a_bad_one_changes_nothing(
 
 
 def test_models_are_given_up_and_taken_again(
-    make: Callable[..., Standalone], models: Path, builder: Any
+    make: Callable[..., StandaloneNode], models: Path, builder: Any
 ) -> None:
     node = make(models)
     node.unload("linear")
@@ -151,7 +151,7 @@ def test_models_are_given_up_and_taken_again(
 
 
 def test_what_is_there_twice_or_not_at_all_is_refused(
-    make: Callable[..., Standalone], models: Path, tmp_path: Path
+    make: Callable[..., StandaloneNode], models: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(Conflict, match="linear@1 is there twice"):
         make(models, models / "linear")
@@ -160,7 +160,7 @@ def test_what_is_there_twice_or_not_at_all_is_refused(
 
 
 def test_a_route_file_sets_how_a_model_runs(
-    make: Callable[..., Standalone], models: Path, caplog: pytest.LogCaptureFixture
+    make: Callable[..., StandaloneNode], models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     table = "[models.linear]\nbatching = {max_rows = 8}\ninstances = 2"
     with caplog.at_level(logging.INFO):

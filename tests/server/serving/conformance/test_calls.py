@@ -8,7 +8,7 @@ import grpc
 import httpx
 import pytest
 
-from gnomon.edge.standalone.node import Standalone
+from gnomon.edge.standalone.node import StandaloneNode
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package
@@ -143,7 +143,7 @@ class Controlled:
     """A node whose models its clients may load and unload."""
 
     def __init__(self, package: Path, **settings: Any) -> None:
-        self.node = Standalone("node", [package], None)
+        self.node = StandaloneNode("node", [package], None)
         self.house = House((), self.node, model_control="explicit", **settings)
 
     def __enter__(self) -> House:

@@ -7,7 +7,7 @@ from pathlib import Path
 _POLL_SECONDS = 0.5
 
 
-class FileWatch:
+class FileWatcher:
     """Looks at a file from a thread of its own. What the file said when this was made is known."""
 
     def __init__(self, path: Path, changed: Callable[[], object]) -> None:
@@ -15,7 +15,7 @@ class FileWatch:
         self._changed = changed
         self._seen = self._stamp()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="file-watch", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="file-watcher", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
