@@ -16,6 +16,7 @@ import msgspec
 from gnomon.pipeline.build import About, ModelFile, build_package
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.bare import FORMATS, derive, origin
+from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 
@@ -74,16 +75,23 @@ def import_model(
 ) -> Package:
     """Write a package of a model without its data as `folder` and return it, verified.
 
-    `columns` names the inputs, one for each column of the model's tensors, in order; without them
-    they are called by their tensor and number. The same source gives the same digest.
+    `columns` names the columns of the model's only tensor, in order; without them they are called
+    by their tensor and number. A model with several tensors takes its inputs by name: there
+    `columns` must be these names, in any order. The same source gives the same digest.
 
     Raises:
         PackageError: the file is no model, or its tensors are not rows of numbers.
-        ConfigurationError: there are not as many names as columns.
+        ConfigurationError: there are not as many names as columns, or other names than inputs.
         EngineError: the model fails on every row that was tried.
         Conflict: the folder exists and holds something else.
     """
     found = derive(source.format, source.content, source.name, tuple(columns) or source.columns)
+    misplaced = first_misplaced(columns, source.columns)
+    if misplaced is not None and len(found.packing.tensors) == 1:
+        raise ConfigurationError(
+            f"{source.name} has the columns {', '.join(source.columns)}; {misplaced!r} is at "
+            f"another place in {', '.join(columns)}"
+        )
     about = about or About()
     return build_package(
         folder,

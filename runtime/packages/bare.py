@@ -6,7 +6,7 @@ run, refuse what is no row of its numbers, and be counted.
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,13 @@ class BareModel:
 def derive(format: str, content: bytes, name: str, columns: Sequence[str] = ()) -> BareModel:
     """Return what a model file by itself tells; `name` is what errors call it.
 
-    `columns` names the inputs, one for each column of the model's tensors, in order; without them
-    they are called by their tensor and number.
+    `columns` names the columns of the model's only tensor, in order; without them they are called
+    by their tensor and number. The inputs of a model with several tensors have names of their own,
+    so there `columns` may only repeat these, in any order.
 
     Raises:
         PackageError: the file is no model, or its tensors are not rows of numbers.
-        ConfigurationError: there are not as many names as columns.
+        ConfigurationError: there are not as many names as columns, or other names than inputs.
         EngineError: the model fails on every row that was tried.
     """
     tensors = read_tensors(format, content)
@@ -182,38 +183,57 @@ def _packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> Packing
                 "Gnomon packs rows of columns, [-1, columns]"
             )
     widths = [tensor.width for tensor in tensors]
-    if columns and -1 in widths and len(tensors) == 1:
-        widths = [len(columns)]
+    if len(tensors) == 1 and columns:
+        widths = _width_of_columns(widths[0], columns)
     if -1 in widths:
         raise ConfigurationError("how many columns the model takes is open; name them")
-    if columns and sum(widths) != len(columns):
-        raise ConfigurationError(
-            f"{len(columns)} columns are named, but the model takes {sum(widths)}"
-        )
-    names = iter(columns)
-    fields: list[Field] = []
-    packed = []
+    packed, fields = [], []
     for tensor, width in zip(tensors, widths, strict=True):
         kind = datatype(tensor)
-        own = list(_fields(tensor, kind, width, names if columns else None))
+        own = _fields(tensor, kind, width, columns if len(tensors) == 1 else ())
         # Whole numbers have no NaN; nothing here may be missing, so the number is never used.
         missing = 0.0 if kind.startswith("INT") else float("nan")
         features = tuple(Feature(field.name, "value", missing) for field in own)
         packed.append(Tensor(tensor.name, kind, features))
-        fields += own
-    return Packing(Contract(fields), packed)
+        fields.append(own)
+    if len(tensors) > 1 and columns:
+        _check_names(tensors, fields, columns)
+    return Packing(Contract([field for own in fields for field in own]), packed)
 
 
-def _fields(
-    tensor: TensorInfo, datatype: str, width: int, names: Iterator[str] | None
-) -> Iterator[Field]:
+def _width_of_columns(width: int, columns: tuple[str, ...]) -> list[int]:
+    """Return the width of the only tensor, which takes the columns by place: it names none."""
+    if width not in (-1, len(columns)):
+        raise ConfigurationError(f"{len(columns)} columns are named, but the model takes {width}")
+    return [len(columns)]
+
+
+def _check_names(
+    tensors: Sequence[TensorInfo], fields: Sequence[Sequence[Field]], columns: tuple[str, ...]
+) -> None:
+    """Refuse columns that are not the model's own inputs, each once, in whatever order.
+
+    An input of one column goes by its tensor's name, also if that is no name for a field.
+    """
+    aliases = {
+        tensor.name: own[0].name
+        for tensor, own in zip(tensors, fields, strict=True)
+        if len(own) == 1
+    }
+    expected = [field.name for own in fields for field in own]
+    if sorted(aliases.get(column, column) for column in columns) != sorted(expected):
+        raise ConfigurationError(
+            f"the model takes {', '.join(expected)} by name, but the columns are "
+            f"{', '.join(columns)}; name each of the model's inputs once"
+        )
+
+
+def _fields(tensor: TensorInfo, datatype: str, width: int, columns: tuple[str, ...]) -> list[Field]:
     kind, base = _KINDS[datatype], _plain(tensor.name)
-    if names is None and width > _SCALARS and kind is Kind.FLOAT32:
-        yield Field(name=base, kind=Kind.VECTOR, shape=(width,))
-        return
-    for number in range(width):
-        name = next(names) if names else base if width == 1 else f"{base}_{number}"
-        yield Field(name=name, kind=kind)
+    if not columns and width > _SCALARS and kind is Kind.FLOAT32:
+        return [Field(name=base, kind=Kind.VECTOR, shape=(width,))]
+    names = columns or ([base] if width == 1 else [f"{base}_{number}" for number in range(width)])
+    return [Field(name=name, kind=kind) for name in names]
 
 
 def _made_up(contract: Contract) -> tuple[list[dict[str, Any]], Columns]:

@@ -2,10 +2,14 @@
 
 import json
 import pickle
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -47,6 +51,35 @@ def one_node(kind, shape, dtype=TensorProto.FLOAT, operator="Identity"):
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     return Source("one.onnx", kind, model.SerializeToString())
+
+
+def weighted_sum(inputs):
+    """An ONNX model with an input `[N, 1]` a name: the sum of each times its weight."""
+    nodes, total = [], ""
+    for name, weight in inputs.items():
+        constant = helper.make_tensor(f"{name}_w", TensorProto.FLOAT, [1], [weight])
+        nodes.append(helper.make_node("Constant", [], [f"{name}_w"], value=constant))
+        nodes.append(helper.make_node("Mul", [name, f"{name}_w"], [f"{name}_p"]))
+        if total:
+            nodes.append(helper.make_node("Add", [total, f"{name}_p"], [f"{name}_t"]))
+        total = f"{name}_t" if total else f"{name}_p"
+    nodes.append(helper.make_node("Identity", [total], ["sum"]))
+    values = [helper.make_tensor_value_info(one, TensorProto.FLOAT, ["N", 1]) for one in inputs]
+    output = helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["N", 1])
+    graph = helper.make_graph(nodes, "sum", values, [output])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+def write_mlflow(folder, content, columns):
+    """An MLflow model folder whose signature names columns."""
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(content)
+    inputs = json.dumps([{"name": column, "type": "float"} for column in columns])
+    (folder / "MLmodel").write_text(
+        f"flavors:\n  onnx: {{data: model.onnx}}\nsignature:\n  inputs: '{inputs}'\n"
+    )
+    return folder
 
 
 def test_a_bare_onnx_file_has_a_contract_of_shapes_and_types(tmp_path):
@@ -133,6 +166,46 @@ def test_an_mlflow_folder_names_its_columns(tmp_path):
     (folder / "MLmodel").write_text("!!python/object/apply:os.system ['true']")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_source(folder)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(["debt", "income", "x:0"]), st.permutations(["debt", "income", "x:0"]))
+def test_columns_reach_the_input_of_their_name_in_whatever_order_they_come(inputs, columns):
+    weights = {"debt": -1.0, "income": 1.0, "x:0": 100.0}
+    content = weighted_sum({name: weights[name] for name in inputs})
+    with tempfile.TemporaryDirectory() as folder:
+        named = import_model(
+            Source("m.onnx", "onnx", content),
+            Path(folder) / "named",
+            "found",
+            "1",
+            signer=None,
+            columns=columns,
+        )
+        signed = bring(
+            Path(folder), read_source(write_mlflow(Path(folder) / "m", content, columns))
+        )
+        row = {"debt": 30.0, "income": 100.0, "x_0": 7.0}
+        assert predict(named, row)["sum"] == predict(signed, row)["sum"] == pytest.approx(770)
+        assert named.manifest.packing == signed.manifest.packing
+
+
+@pytest.mark.parametrize(
+    "columns", [["age", "debt"], ["debt"], ["debt", "debt"], ["debt_0", "income"]]
+)
+def test_columns_that_are_not_the_inputs_of_the_model_are_refused(tmp_path, columns):
+    content = weighted_sum({"income": 1.0, "debt": -1.0})
+    message = f"takes income, debt by name, but the columns are {', '.join(columns)};"
+    with pytest.raises(ConfigurationError, match=message):
+        bring(tmp_path, read_source(write_mlflow(tmp_path / "m", content, columns)))
+
+
+def test_columns_may_be_renamed_but_not_change_places(tmp_path):
+    folder = write_mlflow(tmp_path / "m", linear_onnx([1.0, 2.0], 0.0), ["a", "b"])
+    with pytest.raises(ConfigurationError, match="columns a, b; 'b' is at another place in b, a"):
+        bring(tmp_path, read_source(folder), columns=["b", "a"])
+    package = bring(tmp_path, read_source(folder), columns=["first", "b"])
+    assert predict(package, {"first": 1.0, "b": 2.0})["minutes"] == pytest.approx(5)
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,12 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="The package's name.")
 @click.option("--version", required=True, help="Its version.")
-@click.option("--columns", default="", metavar="A,B,…", help="Names of the model's columns.")
+@click.option(
+    "--columns",
+    default="",
+    metavar="A,B,…",
+    help="Names of the columns of the model's only tensor, in order.",
+)
 @click.option("--data", type=FILE, help="Rows of a PMML model (CSV, Parquet or Arrow).")
 @click.option("--owner", default="")
 @click.option("--licence", default="")
