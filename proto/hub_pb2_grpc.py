@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from gnomon.proto import hub_pb2 as gnomon_dot_proto_dot_hub__pb2
+from gnomon.proto import registry_pb2 as gnomon_dot_proto_dot_registry__pb2
 
 GRPC_GENERATED_VERSION = '1.72.2'
 GRPC_VERSION = grpc.__version__
@@ -289,6 +290,81 @@ class RegistryStub(object):
                 request_serializer=gnomon_dot_proto_dot_hub__pb2.PublishRequest.SerializeToString,
                 response_deserializer=gnomon_dot_proto_dot_hub__pb2.PublishResponse.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/gnomon.v1.Registry/ListModels',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
+        self.ListVersions = channel.unary_unary(
+                '/gnomon.v1.Registry/ListVersions',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.ListVersionsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.ListVersionsResponse.FromString,
+                _registered_method=True)
+        self.GetVersion = channel.unary_unary(
+                '/gnomon.v1.Registry/GetVersion',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.GetVersionRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.VersionDetails.FromString,
+                _registered_method=True)
+        self.SearchVersions = channel.unary_unary(
+                '/gnomon.v1.Registry/SearchVersions',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.SearchVersionsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.SearchVersionsResponse.FromString,
+                _registered_method=True)
+        self.ListAliases = channel.unary_unary(
+                '/gnomon.v1.Registry/ListAliases',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.ListAliasesRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.Aliases.FromString,
+                _registered_method=True)
+        self.GetAlias = channel.unary_unary(
+                '/gnomon.v1.Registry/GetAlias',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.GetAliasRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.VersionDetails.FromString,
+                _registered_method=True)
+        self.GetLineage = channel.unary_unary(
+                '/gnomon.v1.Registry/GetLineage',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.GetLineageRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.Lineage.FromString,
+                _registered_method=True)
+        self.CompareVersions = channel.unary_unary(
+                '/gnomon.v1.Registry/CompareVersions',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.CompareVersionsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.VersionComparison.FromString,
+                _registered_method=True)
+        self.GetStateAt = channel.unary_unary(
+                '/gnomon.v1.Registry/GetStateAt',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.GetStateAtRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.GetStateAtResponse.FromString,
+                _registered_method=True)
+        self.ListPlacements = channel.unary_unary(
+                '/gnomon.v1.Registry/ListPlacements',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.ListPlacementsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.ListPlacementsResponse.FromString,
+                _registered_method=True)
+        self.ListEnvironments = channel.unary_unary(
+                '/gnomon.v1.Registry/ListEnvironments',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.ListEnvironmentsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.ListEnvironmentsResponse.FromString,
+                _registered_method=True)
+        self.ListApprovals = channel.unary_unary(
+                '/gnomon.v1.Registry/ListApprovals',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.ListApprovalsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.ListApprovalsResponse.FromString,
+                _registered_method=True)
+        self.SetAlias = channel.unary_unary(
+                '/gnomon.v1.Registry/SetAlias',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.SetAliasRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.Aliases.FromString,
+                _registered_method=True)
+        self.SetTags = channel.unary_unary(
+                '/gnomon.v1.Registry/SetTags',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.SetTagsRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.Tags.FromString,
+                _registered_method=True)
+        self.RecordRun = channel.unary_unary(
+                '/gnomon.v1.Registry/RecordRun',
+                request_serializer=gnomon_dot_proto_dot_registry__pb2.RecordRunRequest.SerializeToString,
+                response_deserializer=gnomon_dot_proto_dot_registry__pb2.RecordRunResponse.FromString,
+                _registered_method=True)
         self.Ask = channel.unary_unary(
                 '/gnomon.v1.Registry/Ask',
                 request_serializer=gnomon_dot_proto_dot_hub__pb2.Question.SerializeToString,
@@ -318,8 +394,99 @@ class RegistryServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """What REST answers under /api/v1. Only the last three change something.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVersions(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVersion(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchVersions(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAliases(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAlias(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLineage(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareVersions(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStateAt(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlacements(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEnvironments(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApprovals(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAlias(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTags(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordRun(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Ask(self, request, context):
-        """What REST answers under the same name: search, versions, aliases, tags, lineage, history, runs.
+        """The same by name, with JSON. Deprecated: call the methods above.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -342,6 +509,81 @@ def add_RegistryServicer_to_server(servicer, server):
                     servicer.Publish,
                     request_deserializer=gnomon_dot_proto_dot_hub__pb2.PublishRequest.FromString,
                     response_serializer=gnomon_dot_proto_dot_hub__pb2.PublishResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.ListModelsRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'ListVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVersions,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.ListVersionsRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.ListVersionsResponse.SerializeToString,
+            ),
+            'GetVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVersion,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.GetVersionRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.VersionDetails.SerializeToString,
+            ),
+            'SearchVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchVersions,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.SearchVersionsRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.SearchVersionsResponse.SerializeToString,
+            ),
+            'ListAliases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAliases,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.ListAliasesRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.Aliases.SerializeToString,
+            ),
+            'GetAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAlias,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.GetAliasRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.VersionDetails.SerializeToString,
+            ),
+            'GetLineage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLineage,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.GetLineageRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.Lineage.SerializeToString,
+            ),
+            'CompareVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareVersions,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.CompareVersionsRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.VersionComparison.SerializeToString,
+            ),
+            'GetStateAt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStateAt,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.GetStateAtRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.GetStateAtResponse.SerializeToString,
+            ),
+            'ListPlacements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlacements,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.ListPlacementsRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.ListPlacementsResponse.SerializeToString,
+            ),
+            'ListEnvironments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEnvironments,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.ListEnvironmentsRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.ListEnvironmentsResponse.SerializeToString,
+            ),
+            'ListApprovals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApprovals,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.ListApprovalsRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.ListApprovalsResponse.SerializeToString,
+            ),
+            'SetAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAlias,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.SetAliasRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.Aliases.SerializeToString,
+            ),
+            'SetTags': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTags,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.SetTagsRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.Tags.SerializeToString,
+            ),
+            'RecordRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordRun,
+                    request_deserializer=gnomon_dot_proto_dot_registry__pb2.RecordRunRequest.FromString,
+                    response_serializer=gnomon_dot_proto_dot_registry__pb2.RecordRunResponse.SerializeToString,
             ),
             'Ask': grpc.unary_unary_rpc_method_handler(
                     servicer.Ask,
@@ -431,6 +673,411 @@ class Registry(object):
             '/gnomon.v1.Registry/Publish',
             gnomon_dot_proto_dot_hub__pb2.PublishRequest.SerializeToString,
             gnomon_dot_proto_dot_hub__pb2.PublishResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/ListModels',
+            gnomon_dot_proto_dot_registry__pb2.ListModelsRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/ListVersions',
+            gnomon_dot_proto_dot_registry__pb2.ListVersionsRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.ListVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/GetVersion',
+            gnomon_dot_proto_dot_registry__pb2.GetVersionRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.VersionDetails.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/SearchVersions',
+            gnomon_dot_proto_dot_registry__pb2.SearchVersionsRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.SearchVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAliases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/ListAliases',
+            gnomon_dot_proto_dot_registry__pb2.ListAliasesRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.Aliases.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/GetAlias',
+            gnomon_dot_proto_dot_registry__pb2.GetAliasRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.VersionDetails.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLineage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/GetLineage',
+            gnomon_dot_proto_dot_registry__pb2.GetLineageRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.Lineage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/CompareVersions',
+            gnomon_dot_proto_dot_registry__pb2.CompareVersionsRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.VersionComparison.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStateAt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/GetStateAt',
+            gnomon_dot_proto_dot_registry__pb2.GetStateAtRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.GetStateAtResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlacements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/ListPlacements',
+            gnomon_dot_proto_dot_registry__pb2.ListPlacementsRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.ListPlacementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEnvironments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/ListEnvironments',
+            gnomon_dot_proto_dot_registry__pb2.ListEnvironmentsRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.ListEnvironmentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApprovals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/ListApprovals',
+            gnomon_dot_proto_dot_registry__pb2.ListApprovalsRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.ListApprovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/SetAlias',
+            gnomon_dot_proto_dot_registry__pb2.SetAliasRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.Aliases.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTags(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/SetTags',
+            gnomon_dot_proto_dot_registry__pb2.SetTagsRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.Tags.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gnomon.v1.Registry/RecordRun',
+            gnomon_dot_proto_dot_registry__pb2.RecordRunRequest.SerializeToString,
+            gnomon_dot_proto_dot_registry__pb2.RecordRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

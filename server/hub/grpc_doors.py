@@ -12,9 +12,9 @@ from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.enrolment import EnrolmentServicer
 from gnomon.server.hub.access.gate import Gate
 from gnomon.server.hub.fleet.sync import SyncServicer
+from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.versions.registry import RegistryServicer
 
 _MESSAGE_BYTES = 8 << 20
 _STRANGERS_MESSAGE_BYTES = 64 << 10

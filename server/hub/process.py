@@ -16,6 +16,7 @@ from gnomon.server.hub.access.enrolment import Enrolment, EnrolmentServicer
 from gnomon.server.hub.doctor import BLOBS
 from gnomon.server.hub.fleet.sync import SyncServicer
 from gnomon.server.hub.fleet.telemetry import Telemetry
+from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc_doors import GrpcDoors, Servicers
 from gnomon.server.hub.loop import STEPS, Loop
 from gnomon.server.hub.rest.app import create_app
@@ -24,7 +25,7 @@ from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
-from gnomon.server.hub.versions.registry import Registry, RegistryServicer
+from gnomon.server.hub.versions.registry import Registry
 from gnomon.server.hub.webhooks.deliver import Deliverer
 from gnomon.server.rest.listening import listen
 from gnomon.server.rest.port import RestPort

@@ -141,33 +141,59 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-def ask(database: Database, actor: Actor, name: str, parameters: bytes) -> bytes:
-    """Return the answer to an operation as JSON.
+def run_operation(
+    database: Database, actor: Actor, name: str, parameters: Mapping[str, Any]
+) -> Any:
+    """Return the answer to an operation as plain values.
+
+    Args:
+        database: the hub's state.
+        actor: who calls; a change is recorded under this name, with its rights.
+        name: a key of `OPERATIONS`.
+        parameters: what the operation takes, by name.
 
     Raises:
-        InvalidInput: where there is no such operation, or its parameters are not what it takes.
-        GnomonError: what the operation refuses.
+        InvalidInput: there is no such operation, or its parameters are not what it takes.
+        GnomonError: the operation rejects the call.
     """
+    return _run(database, actor, name, lambda kind: kind.model_validate(parameters))
+
+
+def ask(database: Database, actor: Actor, name: str, parameters: bytes) -> bytes:
+    """Return the answer to an operation as JSON; as `run_operation`, with parameters as JSON.
+
+    Raises:
+        InvalidInput: also if the parameters are larger than 1 MiB.
+    """
+    if len(parameters) > _MAXIMUM_BYTES:
+        raise InvalidInput(
+            f"parameters of {len(parameters)} bytes; at most {_MAXIMUM_BYTES} may come"
+        )
+    data = parameters or b"{}"
+    return json.dumps(
+        _run(database, actor, name, lambda kind: kind.model_validate_json(data))
+    ).encode()
+
+
+def _run(
+    database: Database, actor: Actor, name: str, decode: Callable[[type[BaseModel]], BaseModel]
+) -> Any:
     operation = OPERATIONS.get(name)
     if operation is None:
         raise InvalidInput(
             f"there is no operation {name[:80]!r}; there are {', '.join(OPERATIONS)}"
         )
-    wanted = _decode(operation.parameters, parameters)
+    wanted = _decode(operation.parameters, decode)
     if operation.read is not None:
         with database.read() as connection:
-            answer = operation.read(connection, wanted)
-    else:
-        with database.change(actor) as change:
-            answer = operation.change(change, wanted) if operation.change else None
-    return json.dumps(answer).encode()
+            return operation.read(connection, wanted)
+    with database.change(actor) as change:
+        return operation.change(change, wanted) if operation.change else None
 
 
-def _decode(kind: type[BaseModel], data: bytes) -> BaseModel:
-    if len(data) > _MAXIMUM_BYTES:
-        raise InvalidInput(f"parameters of {len(data)} bytes; at most {_MAXIMUM_BYTES} may come")
+def _decode(kind: type[BaseModel], decode: Callable[[type[BaseModel]], BaseModel]) -> BaseModel:
     try:
-        return kind.model_validate_json(data or b"{}")
+        return decode(kind)
     except ValidationError as error:
         details = [
             {"field": ".".join(map(str, one["loc"])), "message": one["msg"]}

@@ -8,19 +8,19 @@ nobody names, and may try again.
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import grpc
 import msgspec
 from sqlalchemy import insert, select, update
 
-from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, InvalidInput, PackageError
 from gnomon.runtime.packages import layout
 from gnomon.runtime.packages.manifest import Manifest, decode_manifest
 from gnomon.runtime.packages.package import Package
-from gnomon.server.hub.access import gate, keys
+from gnomon.server.hub.access import keys
 from gnomon.server.hub.access.authority import Identity
 from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.fleet import nodes
@@ -67,6 +67,10 @@ class Registry:
     def ask(self, actor: Actor, operation: str, parameters: bytes) -> bytes:
         """Return the answer to an operation of `operations.OPERATIONS`, as JSON."""
         return operations.ask(self._database, actor, operation, parameters)
+
+    def run_operation(self, actor: Actor, name: str, parameters: Mapping[str, Any]) -> Any:
+        """Return the answer to an operation of `operations.OPERATIONS`, as plain values."""
+        return operations.run_operation(self._database, actor, name, parameters)
 
     def put_blobs(self, blobs: Iterable[tuple[str, bytes]]) -> int:
         """Store blobs and return how many."""
@@ -215,41 +219,3 @@ def _reference(manifest: Manifest, digest: str, envelopes: Sequence[bytes]) -> h
         format=manifest.format,
         envelopes=envelopes,
     )
-
-
-class RegistryServicer(hub_pb2_grpc.RegistryServicer):
-    """The gRPC door of the registry."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def FindMissing(  # noqa: N802
-        self, request: hub_pb2.FindMissingRequest, context: grpc.ServicerContext
-    ) -> hub_pb2.FindMissingResponse:
-        """Say which blobs are still to be put."""
-        missing = self._registry.find_missing(request.digests)
-        return hub_pb2.FindMissingResponse(digests=missing)
-
-    def PutBlobs(  # noqa: N802
-        self, request: Iterable[hub_pb2.Blob], context: grpc.ServicerContext
-    ) -> hub_pb2.PutBlobsResponse:
-        """Take blobs in."""
-        stored = self._registry.put_blobs((blob.digest, blob.data) for blob in request)
-        return hub_pb2.PutBlobsResponse(stored=stored)
-
-    def Publish(  # noqa: N802
-        self, request: hub_pb2.PublishRequest, context: grpc.ServicerContext
-    ) -> hub_pb2.PublishResponse:
-        """Publish a package."""
-        publisher = self._registry.builder(gate.identity_of(context))
-        package, created = self._registry.publish(publisher, request.digest, request.envelopes)
-        return hub_pb2.PublishResponse(package=package, created=created)
-
-    def Ask(  # noqa: N802
-        self, request: hub_pb2.Question, context: grpc.ServicerContext
-    ) -> hub_pb2.Answer:
-        """Answer what REST answers under the same name."""
-        actor = self._registry.builder(gate.identity_of(context))
-        return hub_pb2.Answer(
-            value=self._registry.ask(actor, request.operation, request.parameters)
-        )

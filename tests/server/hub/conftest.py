@@ -117,6 +117,10 @@ class Party:
         request = hub_pb2.Question(operation=operation, parameters=json.dumps(parameters).encode())
         return json.loads(call(self.registry.Ask, request).value)
 
+    def registry_call(self, method: str, request: Any) -> Any:
+        """Call a typed method of the registry."""
+        return call(getattr(self.registry, method), request)
+
     def publish_digest(self, digest: str, *envelopes: bytes) -> hub_pb2.PublishResponse:
         request = hub_pb2.PublishRequest(digest=digest, envelopes=envelopes)
         return call(self.registry.Publish, request)
