@@ -19,6 +19,7 @@ C_SOURCES = {
         "h2_library.c",
         "tls_library.c",
         "tls.c",
+        "handover.c",
         "arrivals.c",
         "connections.c",
         "calls.c",

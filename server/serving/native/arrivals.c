@@ -24,50 +24,42 @@ void count_load(struct loop *loop, int more) {
     pthread_mutex_unlock(&loop->queue->lock);
 }
 
-/* Choose the loop for a connection, and count it there; NULL where there are too many. */
-static struct loop *place(struct loop *loop) {
-    struct loop *best = loop;
+/* With the lock held: the loop for a connection; NULL if there are too many. One that is to end is
+ * given none, since it may have ended before it looks; the one that listens keeps them then. */
+static struct loop *choose(struct loop *loop) {
+    struct loop *best = loop, *one = loop;
     int total = 0;
-    pthread_mutex_lock(&loop->queue->lock);
-    struct loop *one = loop;
     do {
+        int is_better = one->load < best->load || best->handed.drain_asked;
+        if (is_better && !one->handed.drain_asked) best = one;
         total += one->load;
-        if (one->load < best->load) best = one;
         one = one->sibling;
     } while (one != loop);
-    /* What is about to end keeps what comes last to itself. */
-    if (loop->state != LOOP_OPEN) best = loop;
-    if (total >= loop->limits.connections) best = NULL;
-    else best->load++;
+    return total < loop->limits.connections ? best : NULL;
+}
+
+/* Count a connection at a loop, and hand it over if that is another; NULL if there is no place. */
+static struct loop *place(struct loop *loop, int socket) {
+    pthread_mutex_lock(&loop->queue->lock);
+    struct loop *best = choose(loop);
+    if (best) best->load++;
+    if (best && best != loop) {
+        struct arrival *arrival = malloc(sizeof *arrival);
+        if (arrival) {
+            arrival->socket = socket;
+            handover_add_arrival(best, arrival);
+        } else {
+            best->load--;
+            best = NULL;
+        }
+    }
     pthread_mutex_unlock(&loop->queue->lock);
+    if (best && best != loop) handover_signal(best);
     return best;
 }
 
-static void hand_over(struct loop *loop, int socket) {
-    struct arrival *arrival = malloc(sizeof *arrival);
-    if (!arrival) {
-        count_load(loop, -1);
-        close(socket);
-        return;
-    }
-    arrival->socket = socket;
-    pthread_mutex_lock(&loop->queue->lock);
-    arrival->next = loop->arrivals;
-    loop->arrivals = arrival;
-    pthread_mutex_unlock(&loop->queue->lock);
-    wake_loop(loop);
-}
-
-static struct arrival *take_arrivals(struct loop *loop) {
-    pthread_mutex_lock(&loop->queue->lock);
-    struct arrival *first = loop->arrivals;
-    loop->arrivals = NULL;
-    pthread_mutex_unlock(&loop->queue->lock);
-    return first;
-}
-
-void open_arrivals(struct loop *loop) {
-    for (struct arrival *one = take_arrivals(loop), *next; one; one = next) {
+void open_arrivals(struct loop *loop, struct arrival *first) {
+    for (struct arrival *one = first, *next; one; one = next) {
         next = one->next;
         connection_open(loop, one->socket);
         free(one);
@@ -86,14 +78,12 @@ void accept_all(struct loop *loop) {
             }
             return;
         }
-        struct loop *owner = place(loop);
+        struct loop *owner = place(loop, socket);
         if (!owner) {
             loop->counts.dropped_connections++;
             close(socket);
         } else if (owner == loop) {
             connection_open(loop, socket);
-        } else {
-            hand_over(owner, socket);
         }
     }
 }
@@ -108,8 +98,8 @@ void stop_listening(struct loop *loop) {
     loop->listener = -1;
 }
 
-void drop_arrivals(struct loop *loop) {
-    for (struct arrival *one = take_arrivals(loop), *next; one; one = next) {
+void drop_arrivals(struct arrival *first) {
+    for (struct arrival *one = first, *next; one; one = next) {
         next = one->next;
         close(one->socket);
         free(one);

@@ -1,8 +1,6 @@
 /* Calls: their pool, and the queue in which they wait for Python's threads. */
 #include "transport.h"
 
-#include <unistd.h>
-
 enum { POOL_LIMIT = 256 };
 
 struct call *call_new(struct connection *connection, int32_t stream) {
@@ -188,22 +186,20 @@ void queue_give_back(struct call *call) {
     struct loop *loop = call->loop;
     pthread_mutex_lock(&loop->queue->lock);
     call->state = CALL_DONE;
-    call->next = loop->done;
-    loop->done = call;
+    handover_add_done(loop, call);
     loop->queue->running--;
     pthread_mutex_unlock(&loop->queue->lock);
-    wake_loop(loop);
+    handover_signal(loop);
+}
+
+void queue_join(struct queue *queue) {
+    pthread_mutex_lock(&queue->lock);
+    queue->loops++;
+    pthread_mutex_unlock(&queue->lock);
 }
 
 void queue_leave(struct queue *queue) {
     pthread_mutex_lock(&queue->lock);
     if (!--queue->loops) pthread_cond_broadcast(&queue->arrived);
     pthread_mutex_unlock(&queue->lock);
-}
-
-void wake_loop(struct loop *loop) {
-    uint64_t one = 1;
-    /* A counter that is full wakes the loop as well. */
-    ssize_t written = write(loop->wake, &one, sizeof one);
-    (void)written;
 }

@@ -48,7 +48,7 @@ cdef extern from "transport.h":
         buffer response
 
     struct queue:
-        int loops
+        pass
 
     struct loop:
         void* face
@@ -80,6 +80,7 @@ cdef extern from "transport.h":
     void queue_destroy(queue*) nogil
     call* queue_take(queue*) nogil
     void queue_give_back(call*) nogil
+    void queue_join(queue*) nogil
     void queue_leave(queue*) nogil
     int call_add_trailer(call*, const char*, size_t, const char*, size_t) nogil
     int buffer_reserve(buffer*, size_t) nogil
@@ -346,7 +347,7 @@ cdef class Loop:
         self._loop.face = <void*>self
         if self._unary is not None:
             self._loop.unary = self._unary
-        queue._queue.loops += 1
+        queue_join(&queue._queue)
 
     def __dealloc__(self):
         if self._loop == NULL:

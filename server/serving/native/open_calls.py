@@ -25,12 +25,18 @@ class OpenCalls:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._locks: MutableMapping[Call, threading.Lock] = WeakKeyDictionary()
+        self._refusal: GnomonError | None = None
 
     def take(self, call: Call, turn: Turn) -> None:
         """Let a turn answer the message that a call has come with; never raises."""
         with self._lock:
             if call.state is None:
                 call.state = self._locks[call] = threading.Lock()
+            refusal = self._refusal
+        if refusal is not None:
+            # It came while all were refused, perhaps too late to be among them.
+            self.tell(call, lambda: self._refuse(call, refusal))
+            return
 
         def answer() -> None:
             if turn(call):
@@ -54,8 +60,9 @@ class OpenCalls:
                     self._refuse(call, error)
 
     def refuse_all(self, error: GnomonError) -> None:
-        """End every call, each once its message is answered."""
+        """End every call, each once its message is answered, and every one that comes later."""
         with self._lock:
+            self._refusal = error
             calls = list(self._locks)
         for call in calls:
             self.tell(call, lambda call=call: self._refuse(call, error))  # type: ignore[misc]

@@ -16,15 +16,6 @@ static void unlock(struct call *call) {
     pthread_mutex_unlock(&call->loop->queue->lock);
 }
 
-/* With the lock held: let the loop look at the call. */
-static void tell_loop(struct call *call) {
-    struct loop *loop = call->loop;
-    if (call->streaming->has_news) return;
-    call->streaming->has_news = 1;
-    call->streaming->next_news = loop->news;
-    loop->news = call;
-}
-
 /* With the lock held: no message of it is wanted any more. */
 static void leave_queue(struct call *call) {
     if (call->state != CALL_WAITING) return;
@@ -278,6 +269,7 @@ static void end_flood(struct call *call) {
 void streaming_attend(struct call *call) {
     struct streaming *own = call->streaming;
     lock(call);
+    own->has_news = 0;
     if (!call->connection) {
         int is_free = settle(call);
         unlock(call);
@@ -347,10 +339,10 @@ enum sent streaming_send(struct call *call, const uint8_t *message, size_t size)
         buffer_append(&own->outbox, head, sizeof head);
         buffer_append(&own->outbox, message, size);
         own->unsent += whole;
-        tell_loop(call);
+        handover_add_news(call->loop, call);
     }
     unlock(call);
-    if (result == SENT) wake_loop(call->loop);
+    if (result == SENT) handover_signal(call->loop);
     return result;
 }
 
@@ -369,9 +361,9 @@ static void drop_turn(struct call *call) {
 void streaming_give_turn(struct call *call) {
     lock(call);
     drop_turn(call);
-    tell_loop(call);
+    handover_add_news(call->loop, call);
     unlock(call);
-    wake_loop(call->loop);
+    handover_signal(call->loop);
 }
 
 int streaming_claim(struct call *call) {
@@ -386,7 +378,7 @@ void streaming_leave(struct call *call, int is_finished) {
     leave_queue(call);
     drop_turn(call);
     own->has_owner = 0;
-    tell_loop(call);
+    handover_add_news(call->loop, call);
     pthread_mutex_unlock(&loop->queue->lock);
-    wake_loop(loop);
+    handover_signal(loop);
 }

@@ -2,7 +2,6 @@
 #include "transport.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,27 +32,20 @@ struct loop *loop_new(int listener, const struct limits *limits, struct queue *q
     loop->now = loop->ticked = monotonic_nanoseconds();
     loop->random = loop->now | 1;
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (loop->epoll < 0 || loop->wake < 0 || streams_prepare(loop)) {
+    loop->wake = -1;
+    if (loop->epoll < 0 || handover_open(loop) || streams_prepare(loop)) {
         loop_free(loop);
         return NULL;
     }
-    watch(loop, EPOLL_CTL_ADD, loop->wake, EPOLLIN, &loop->wake);
     listen_again(loop);
     return loop;
 }
 
-static void take_done(struct loop *loop) {
-    uint64_t count;
-    ssize_t read_bytes = read(loop->wake, &count, sizeof count);
-    (void)read_bytes;
-    pthread_mutex_lock(&loop->queue->lock);
-    struct call *call = loop->done;
-    loop->done = NULL;
-    pthread_mutex_unlock(&loop->queue->lock);
-    while (call) {
-        struct call *next = call->next;
+/* Sending one's answer may end the connection of the next, which then has none any more. */
+static void submit_done(struct loop *loop, struct call *first) {
+    for (struct call *call = first, *next; call; call = next) {
         struct connection *connection = call->connection;
+        next = call->next;
         call->next = NULL;
         if (!connection) {
             call_free(loop, call);
@@ -61,22 +53,14 @@ static void take_done(struct loop *loop) {
             call_submit(call);
             connection_flush(connection);
         }
-        call = next;
     }
 }
 
-/* One at a time: sending one's answer may end the connection of another. */
-static void take_news(struct loop *loop) {
-    for (;;) {
-        pthread_mutex_lock(&loop->queue->lock);
-        struct call *call = loop->news;
-        if (call) {
-            loop->news = call->streaming->next_news;
-            call->streaming->has_news = 0;
-        }
-        pthread_mutex_unlock(&loop->queue->lock);
-        if (!call) return;
+static void attend_news(struct call *first) {
+    for (struct call *call = first, *next; call; call = next) {
         struct connection *connection = call->connection;
+        /* From when it is attended to on, it may be among the news again. */
+        next = call->streaming->next_news;
         streaming_attend(call);
         if (connection) connection_flush(connection);
     }
@@ -85,10 +69,7 @@ static void take_news(struct loop *loop) {
 static void change_state(struct loop *loop, enum loop_state state) {
     loop->state = state;
     loop->state_since = loop->now;
-    if (state == LOOP_NOTICED) {
-        stop_listening(loop);
-        open_arrivals(loop);
-    }
+    if (state == LOOP_NOTICED) stop_listening(loop);
     for (struct connection *one = loop->connections, *next; one; one = next) {
         next = one->next;
         if (state == LOOP_NOTICED) {
@@ -105,19 +86,23 @@ static void change_state(struct loop *loop, enum loop_state state) {
 
 /* Take the next step towards the end, if it is time for one. */
 static void step(struct loop *loop) {
-    if (loop->state == LOOP_OPEN) {
-        pthread_mutex_lock(&loop->queue->lock);
-        int asked = loop->drain_asked;
-        loop->grace = loop->drain_grace;
-        pthread_mutex_unlock(&loop->queue->lock);
-        if (asked) change_state(loop, LOOP_NOTICED);
-        return;
-    }
     uint64_t since = loop->now - loop->state_since;
     if (loop->state == LOOP_NOTICED && since >= (loop->grace < NOTICE ? loop->grace : NOTICE))
         change_state(loop, LOOP_CLOSING);
     if (loop->state == LOOP_CLOSING && (!loop->connections || since >= loop->grace))
         change_state(loop, LOOP_ENDED);
+}
+
+/* Look at what other threads have handed over. */
+static void receive(struct loop *loop) {
+    struct handed handed = handover_take(loop);
+    open_arrivals(loop, handed.arrivals);
+    submit_done(loop, handed.done);
+    attend_news(handed.news);
+    if (handed.drain_asked && loop->state == LOOP_OPEN) {
+        loop->grace = handed.grace;
+        change_state(loop, LOOP_NOTICED);
+    }
 }
 
 static int is_waiting(struct loop *loop) {
@@ -133,7 +118,7 @@ void loop_run(struct loop *loop) {
         int is_short = loop->state != LOOP_OPEN || is_waiting(loop);
         int pause = loop->has_unread ? 0 : is_short ? SHORT_TICK_MS : TICK_MS;
         int count = epoll_wait(loop->epoll, events, EVENTS, pause);
-        int has_answers = 0;
+        int is_signalled = 0;
         uint64_t before = loop->now;
         loop->now = monotonic_nanoseconds();
         for (int index = 0; index < count; index++) {
@@ -141,18 +126,14 @@ void loop_run(struct loop *loop) {
             if (what == &loop->listener) {
                 accept_all(loop);
             } else if (what == &loop->wake) {
-                has_answers = 1;
+                is_signalled = 1;
             } else {
                 connection_attend(what, (events[index].events & EPOLLOUT) != 0);
             }
         }
         if (loop->has_unread) read_left(loop);
-        if (has_answers) {
-            open_arrivals(loop);
-            take_done(loop);
-            take_news(loop);
-        }
-        if (has_answers || loop->state != LOOP_OPEN) step(loop);
+        if (is_signalled) receive(loop);
+        if (loop->state != LOOP_OPEN) step(loop);
         if (loop->now - loop->ticked >= LONG_TICK ||
             (is_short && loop->now - before >= SHORT_TICK_MS * (SECOND / 2000)))
             tick(loop);
@@ -162,20 +143,18 @@ void loop_run(struct loop *loop) {
 
 void loop_drain(struct loop *loop, uint64_t grace_nanoseconds) {
     pthread_mutex_lock(&loop->queue->lock);
-    loop->drain_asked = 1;
-    loop->drain_grace = grace_nanoseconds;
+    loop->handed.drain_asked = 1;
+    loop->handed.grace = grace_nanoseconds;
     pthread_mutex_unlock(&loop->queue->lock);
-    wake_loop(loop);
+    handover_signal(loop);
 }
 
 void loop_free(struct loop *loop) {
     while (loop->connections) connection_close(loop->connections);
-    drop_arrivals(loop);
-    for (struct call *call = loop->done, *next; call; call = next) {
-        next = call->next;
-        call_free(loop, call);
-    }
-    take_news(loop);
+    struct handed handed = handover_take(loop);
+    drop_arrivals(handed.arrivals);
+    submit_done(loop, handed.done);
+    attend_news(handed.news);
     for (struct call *call = loop->pool, *next; call; call = next) {
         next = call->next;
         call_release(call);

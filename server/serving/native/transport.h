@@ -170,6 +170,15 @@ struct arrival {
     int socket;
 };
 
+/* What other threads have handed to a loop. */
+struct handed {
+    struct arrival *arrivals; /* connections; counted in the loop's load already */
+    struct call *done;        /* calls that Python has answered */
+    struct call *news;        /* streaming calls to look at; `has_news` keeps each from being freed */
+    int drain_asked;          /* from then on no connection is handed to it */
+    uint64_t grace;           /* of the drain, in nanoseconds */
+};
+
 /* Calls that wait for Python, of all loops. */
 struct queue {
     pthread_mutex_t lock;
@@ -208,12 +217,8 @@ struct loop {
     struct queue *queue;
     /* Under the queue's lock. */
     tls_context *tls; /* for new connections; NULL: clear text */
-    struct arrival *arrivals;
+    struct handed handed;
     int load; /* connections, and those that are to arrive */
-    struct call *done; /* handed back */
-    struct call *news; /* streaming calls to look at */
-    int drain_asked;
-    uint64_t drain_grace;
 };
 
 /* transport.c */
@@ -227,14 +232,25 @@ void loop_run(struct loop *loop);
 void loop_drain(struct loop *loop, uint64_t grace_nanoseconds);
 uint64_t monotonic_nanoseconds(void);
 
+/* handover.c: the only way from other threads to a loop; its first comment states the rule. */
+int handover_open(struct loop *loop);
+/* With the queue's lock held; `handover_signal` must follow. */
+void handover_add_arrival(struct loop *loop, struct arrival *arrival);
+void handover_add_done(struct loop *loop, struct call *call);
+void handover_add_news(struct loop *loop, struct call *call); /* once until it is taken */
+/* From any thread, without the lock: wake the loop. */
+void handover_signal(struct loop *loop);
+/* On the loop: clear the signal, and take all that was handed over before. */
+struct handed handover_take(struct loop *loop);
+
 /* arrivals.c */
 /* Before either runs: put a loop into another's ring. */
 void loop_join(struct loop *loop, struct loop *other);
 void listen_again(struct loop *loop);
 void stop_listening(struct loop *loop);
 void accept_all(struct loop *loop);
-void open_arrivals(struct loop *loop);
-void drop_arrivals(struct loop *loop);
+void open_arrivals(struct loop *loop, struct arrival *first);
+void drop_arrivals(struct arrival *first);
 void count_load(struct loop *loop, int more);
 
 /* connections.c */
@@ -268,12 +284,13 @@ void queue_put(struct call *call);
 /* For Python's threads: wait for a call, NULL once all loops have ended. */
 struct call *queue_take(struct queue *queue);
 void queue_give_back(struct call *call);
+/* One loop is to run. */
+void queue_join(struct queue *queue);
 /* One loop has ended. */
 void queue_leave(struct queue *queue);
 /* With the lock held. */
 void queue_append(struct queue *queue, struct call *call);
 void queue_remove(struct queue *queue, struct call *call);
-void wake_loop(struct loop *loop);
 
 /* streams.c */
 int streams_prepare(struct loop *loop);

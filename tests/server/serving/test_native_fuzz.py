@@ -29,9 +29,13 @@ STREAM = "/fuzz/Stream"
 
 
 def build(
-    folder: Path, harness: str, sources: Sequence[Path], sanitizers: str = "address,undefined"
+    folder: Path,
+    harness: str,
+    sources: Sequence[Path],
+    sanitizers: str = "address,undefined",
+    *options: str,
 ) -> Path:
-    """Compile a harness with sanitizers."""
+    """Compile a harness with sanitizers, and options of its own."""
     compiler = shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("there is no C compiler (package gcc)")
@@ -42,10 +46,10 @@ def build(
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip(f"the compiler has no {sanitizers} sanitizer (packages libasan8, libtsan2)")
     program = folder / harness.removesuffix(".c")
-    command = [compiler, *flags, "-Wall", "-Wextra", f"-I{NATIVE}", f"-I{HERE}", "-o", str(program)]
+    command = [compiler, *flags, *options, "-Wall", "-Wextra", f"-I{NATIVE}", f"-I{HERE}"]
     libraries = ["-lm", "-ldl", "-lpthread"]
     done = subprocess.run(
-        [*command, str(HERE / harness), *map(str, sources), *libraries],
+        [*command, "-o", str(program), str(HERE / harness), *map(str, sources), *libraries],
         capture_output=True,
         text=True,
         check=False,

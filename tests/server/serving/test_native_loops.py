@@ -98,6 +98,19 @@ def test_every_loop_answers_and_all_are_counted_as_one(served: ManyLoops) -> Non
     assert all(one["answered"] for one in served.door.counts_by_loop)
 
 
+def test_each_of_many_new_connections_is_answered(served: ManyLoops) -> None:
+    message = request().SerializeToString()
+    for _ in range(60):
+        burst = [http2.Connection(served.address) for _ in range(9)]
+        for one in burst:
+            one.send(http2.call(1, message))
+        for one in burst:
+            assert one.ends(1, 5).kind == http2.HEADERS
+            one.close()
+        wait_until(lambda: sum(served.shares()) == 0)
+    assert all(one["answered"] for one in served.door.counts_by_loop)
+
+
 def test_all_loops_end_in_two_steps(package: Package) -> None:
     served = ManyLoops(package, loops=LOOPS)
     many = [http2.Connection(served.address) for _ in range(LOOPS)]
@@ -118,3 +131,13 @@ def test_all_loops_end_in_two_steps(package: Package) -> None:
 def test_the_number_of_loops_is_a_setting() -> None:
     with pytest.raises(ValueError, match="loops should be 0 or above, got -1"):
         DoorSettings(loops=-1)
+
+
+def test_a_stream_that_comes_while_the_door_closes_is_refused(served: ManyLoops) -> None:
+    stream = served.channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+    message = request().SerializeToString()
+    assert len(list(stream(iter([message]), timeout=10))) == 1
+    served.door._calls.close()
+    with pytest.raises(grpc.RpcError) as told:
+        list(stream(iter([message]), timeout=10))
+    assert told.value.code() is grpc.StatusCode.UNAVAILABLE
