@@ -66,7 +66,7 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """One output: the model's tensor behind it (empty: by position), and the field's attributes."""
+    """One output: the tensor behind it (empty: the output's name), and the field's attributes."""
 
     tensor: str
     attributes: Mapping[str, Any]

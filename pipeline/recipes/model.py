@@ -42,6 +42,7 @@ class RecipeModel:
         except OSError as error:
             raise recipe.error(f"model.file {path} cannot be read: {error}") from error
         said = self._compile() if self.format == "pmml" else {}
+        self._order = tuple(said) or tuple(recipe.inputs)
         try:
             self._tensors = read_tensors(self.format, self.content)
         except PackageError as error:
@@ -55,9 +56,7 @@ class RecipeModel:
             self._packing = self._pack()
         except (ContractError, TypeError) as error:
             raise recipe.error(str(error)) from error
-        self._outputs = tuple(
-            self._find_output(position, name) for position, name in enumerate(recipe.outputs)
-        )
+        self._outputs = self._find_outputs()
 
     def _compile(self) -> Mapping[str, Mapping[str, Any]]:
         """Put the ONNX model in the place of a PMML file; return what this says of its fields."""
@@ -65,11 +64,13 @@ class RecipeModel:
 
         compiled = compile_pmml(self.content)
         inputs = self._recipe.inputs
-        if list(inputs) != list(compiled.inputs):
+        if set(inputs) != set(compiled.inputs):
             raise self._recipe.error(
-                f"[inputs] should name the fields of the PMML in its order: "
-                f"{', '.join(compiled.inputs)}"
+                f"[inputs] should name the fields of the PMML: {', '.join(compiled.inputs)}; "
+                f"it names {', '.join(inputs)}"
             )
+        if self._recipe.tensors:
+            raise self._recipe.error("[[tensors]] has no place beside a PMML file, which says it")
         for name, said in compiled.inputs.items():
             allowed = inputs[name].overrides.get("allowed", said.get("allowed"))
             if tuple(allowed or ()) != tuple(said.get("allowed") or ()):
@@ -144,8 +145,7 @@ class RecipeModel:
 
     def _given_tensors(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Return datatype and inputs by tensor: as the recipe says, or as there is but one way."""
-        recipe, tensors = self._recipe, self._tensors.inputs
-        names = tuple(recipe.inputs)
+        recipe, tensors, names = self._recipe, self._tensors.inputs, self._order
         if recipe.tensors:
             return {tensor.name: (tensor.dtype, tensor.fields) for tensor in recipe.tensors}
         if len(tensors) == 1:
@@ -159,17 +159,37 @@ class RecipeModel:
         chosen = self._recipe.inputs[name]
         return Feature(name, chosen.encode if field.kind.is_text else "value", chosen.missing)
 
-    def _find_output(self, position: int, name: str) -> TensorInfo:
+    def _find_outputs(self) -> tuple[TensorInfo, ...]:
+        """Return the tensors behind the outputs, each behind one only."""
+        found: dict[str, TensorInfo] = {}
+        readers: dict[str, str] = {}
+        for name in self._recipe.outputs:
+            tensor = found[name] = self._find_output(name)
+            if tensor.name in readers:
+                raise self._recipe.error(
+                    f"outputs.{name} and outputs.{readers[tensor.name]} both read the tensor "
+                    f"{tensor.name!r}; an output has a tensor of its own"
+                )
+            readers[tensor.name] = name
+        return tuple(found.values())
+
+    def _find_output(self, name: str) -> TensorInfo:
+        """Return the tensor behind an output: that of its name, or the only one there is."""
         tensors = self._tensors.outputs
         wanted = self._recipe.outputs[name].tensor
-        found = [tensor for tensor in tensors if tensor.name == wanted]
-        if not wanted:
-            found = list(tensors[position : position + 1])
+        found = [tensor for tensor in tensors if tensor.name == (wanted or name)]
+        usable = [tensor for tensor in tensors if tensor.dtype is not None]
+        if not found and not wanted:
+            if len(usable) != 1 or len(self._recipe.outputs) != 1:
+                raise self._recipe.error(
+                    f"outputs.{name}: none of the model's outputs has this name; say which it "
+                    f'reads, {name} = {{tensor = "…"}}, of {_shown(tensors)}'
+                )
+            return usable[0]
         if not found or found[0].dtype is None:
             what = f"is {found[0].type}, not numbers" if found else "is no output of the model"
             raise self._recipe.error(
-                f"outputs.{name}: tensor {wanted or position + 1} {what}; it gives "
-                f"{_shown(tensors)}"
+                f"outputs.{name}: tensor {wanted or name} {what}; it gives {_shown(tensors)}"
             )
         return found[0]
 

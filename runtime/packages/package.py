@@ -118,6 +118,11 @@ def _check_consistency(package: Package) -> None:
                 f"{manifest.reference}: the signature's {side} are {signed}, "
                 f"but the profile's are {profiled}"
             )
+    if len(set(manifest.output_tensors)) != len(manifest.output_tensors):
+        raise PackageError(
+            f"{manifest.reference}: two outputs have the same tensor behind them: "
+            f"{', '.join(manifest.output_tensors)}"
+        )
     if len(manifest.output_tensors) != len(profile.outputs):
         raise PackageError(
             f"{manifest.reference}: {len(manifest.output_tensors)} output tensors stand behind "

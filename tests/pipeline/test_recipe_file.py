@@ -1,9 +1,14 @@
 """A recipe builds a package of one's own model; what is wrong with one is named, key by key."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from sklearn.linear_model import LogisticRegression
 
@@ -217,6 +222,53 @@ is = {tensor = "label", kind = "category", allowed = ["early", "late"]}
     assert metrics["error_rate_low"] < 0.06 < metrics["error_rate_high"]
 
 
+def two_outputs(folder, outputs, order):
+    """Build a recipe of a model that gives `total` (a + b) and `gap` (a - b), in some order."""
+    operators = {"total": "Add", "gap": "Sub"}
+    values = {
+        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 1])
+        for name in ("a", "b", "total", "gap")
+    }
+    graph = helper.make_graph(
+        [helper.make_node(kind, ["a", "b"], [name]) for name, kind in operators.items()],
+        "two",
+        [values["a"], values["b"]],
+        [values[name] for name in order],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    pa.csv.write_csv(pa.table({"a": [1.5, 3.5, 8.5], "b": [2.5, 1.5, 7.5]}), folder / "d.csv")
+    path = folder / "r.toml"
+    path.write_text(
+        'name = "two"\nversion = "1"\nmodel = {file = "m.onnx"}\ndata = {files = ["d.csv"]}\n'
+        f"inputs = {{a = {{}}, b = {{}}}}\noutputs = {{{outputs}}}\n"
+    )
+    return build_recipe(read_recipe(path), folder / "package", None)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.permutations(["total = {}", 'other = {tensor = "gap"}']),
+    st.permutations(["total", "gap"]),
+)
+def test_an_output_reads_the_tensor_of_its_name_in_whatever_order_they_come(outputs, order):
+    with tempfile.TemporaryDirectory() as folder:
+        package = two_outputs(Path(folder), ", ".join(outputs), order)
+        found = package.golden.outputs[package.golden.rows.index({"a": 8.5, "b": 7.5})]
+        assert found == {"total": 16.0, "other": 1.0}
+
+
+def test_two_outputs_of_one_tensor_are_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"outputs\.other and outputs\.gap both read"):
+        two_outputs(tmp_path, 'gap = {}, other = {tensor = "gap"}', ["total", "gap"])
+
+
+def test_an_output_of_no_tensors_name_is_refused_where_there_are_several(tmp_path):
+    message = r"outputs\.sum: none of the model's outputs has this name; .*tensor = .*gap"
+    with pytest.raises(ConfigurationError, match=message):
+        two_outputs(tmp_path, "sum = {}, gap = {}", ["total", "gap"])
+
+
 def test_error_rate_ignores_rows_without_a_label():
     labels = np.array(["1", None, "2", "3"], dtype=object)
     found = measure("classification", labels, np.array([1, 7, 2, 4]), None)
@@ -242,7 +294,7 @@ def test_error_rate_ignores_rows_without_a_label():
         ("distance = {}", "miles = {}", "inputs.miles: 'miles' is no column of train.csv"),
         ("hour = {}", "", "has 4 columns, but the inputs make 3"),
         ("minutes = {}", 'minutes = {tensor = "y"}', "tensor y is no output of the model"),
-        ("minutes = {}", "minutes = {}\nmore = {}", "outputs.more: tensor 2 is no output"),
+        ("minutes = {}", "minutes = {}\nmore = {}", "outputs.more: none of the model's outputs"),
         ("minutes = {}", "", r"\[outputs\] is empty"),
         ("minutes = {}", "minutes = {minimum = 5, maximum = 1}", r"\[outputs\]: field 'minutes'"),
         (

@@ -175,6 +175,7 @@ def test_path_that_could_leave_the_folder_is_refused(
         (lambda m: m.update(surprise=1), "unknown field `surprise`"),
         (lambda m: m["signature"]["inputs"].pop(), "the signature's inputs are"),
         (lambda m: m.update(output_tensors=[]), "0 output tensors stand behind 1 outputs"),
+        (lambda m: m.update(output_tensors=["y", "y"]), "the same tensor behind them: y, y"),
         (lambda m: m["files"][0].update(chunks=["0" * 64]), "whose chunk hashes differ"),
     ],
 )

@@ -1,6 +1,7 @@
 """A PMML file becomes a package: compared on recorded rows, profiled on data."""
 
 import json
+from itertools import permutations
 
 import numpy as np
 import pyarrow as pa
@@ -167,6 +168,17 @@ segments = ["c"]
 """
 
 
+def test_the_inputs_of_a_recipe_reach_the_pmmls_fields_by_name(tmp_path):
+    (tmp_path / "m.pmml").write_bytes(priced())
+    pyarrow.parquet.write_table(rows(), tmp_path / "rows.parquet")
+    inputs = ["x = {minimum = -9, maximum = 9}", "y = {}", "c = {}"]
+    for number, order in enumerate(permutations(inputs)):
+        recipe = RECIPE.replace("\n".join(inputs), "\n".join(order))
+        (tmp_path / "recipe.toml").write_text(recipe)
+        package = build_recipe(read_recipe(tmp_path / "recipe.toml"), tmp_path / str(number), None)
+        assert package.manifest.reproducibility.test_metrics["mae"] == pytest.approx(0, abs=1e-6)
+
+
 def test_a_recipe_may_name_a_pmml_file(tmp_path):
     (tmp_path / "m.pmml").write_bytes(priced())
     pyarrow.parquet.write_table(rows(), tmp_path / "rows.parquet")
@@ -180,7 +192,12 @@ def test_a_recipe_may_name_a_pmml_file(tmp_path):
     assert package.profile.inputs[2].allowed == COLOURS
     assert rebuild(package, tmp_path, tmp_path / "again").is_same
     for old, new, message in (
-        ("x = {minimum = -9, maximum = 9}\ny = {}", "y = {}\nx = {}", "in its order: x, y, c"),
+        ("y = {}\n", "", "should name the fields of the PMML: x, y, c"),
+        (
+            "[test]",
+            '[[tensors]]\nname = "input"\ndtype = "FP64"\nfields = ["y", "x", "c"]\n[test]',
+            r"\[\[tensors\]\] has no place beside a PMML file",
+        ),
         ("c = {}", 'c = {allowed = ["red"]}', "as in the PMML: red, green, dark blue"),
     ):
         (tmp_path / "recipe.toml").write_text(RECIPE.replace(old, new))
