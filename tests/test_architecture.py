@@ -35,7 +35,7 @@ ALLOWED = {
     # What is measured as users meet it is requested through the clients that users have.
     "bench": {
         *("core", "proto", "runtime", "edge", "server", "pipeline"),
-        *("client", "hub_client", "registry_client", "logs"),
+        *("client", "logs"),
     },
 }
 

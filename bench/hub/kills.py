@@ -20,8 +20,8 @@ from random import Random
 
 from gnomon.bench.hub import postgres
 from gnomon.bench.hub.kills_parties import Builder, HubProcess, Packages
-from gnomon.hub_client import HubClient
-from gnomon.registry_client import RegistryClient, find_published
+from gnomon.client.hub import HubClient
+from gnomon.client.registry import RegistryClient, find_published
 from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer

@@ -13,9 +13,9 @@ import msgspec
 
 from gnomon.bench.core.dense_network import dense_network
 from gnomon.bench.servers.serving_package import make_package
-from gnomon.hub_client import HubClient
+from gnomon.client.hub import HubClient
+from gnomon.client.registry import BuilderSettings, RegistryClient
 from gnomon.logs import to_standard_error
-from gnomon.registry_client import BuilderSettings, RegistryClient
 from gnomon.runtime.errors import GnomonError, NotReady
 from gnomon.runtime.packages.layout import GOLDEN, PROFILE
 from gnomon.runtime.packages.package import Package
@@ -30,7 +30,7 @@ _SECONDS = 120
 
 # Imports once what every life needs and forks it; the parent's threads and channels stay out of it.
 _LIVES = multiprocessing.get_context("forkserver")
-_LIVES.set_forkserver_preload(["gnomon.server.hub.process", "gnomon.registry_client"])
+_LIVES.set_forkserver_preload(["gnomon.server.hub.process", "gnomon.client.registry"])
 
 
 class HubProcess:

@@ -18,7 +18,7 @@ from typing import Any
 
 from gnomon.bench.servers.processes import start
 from gnomon.bench.servers.serving_package import LAYERS, make_package
-from gnomon.client.aio import AsyncClient
+from gnomon.client.inference.asynchronous import AsyncClient
 
 __all__ = ["drain_often", "main"]
 

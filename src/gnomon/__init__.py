@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gnomon.client import AsyncClient, Client
+    from gnomon.client.hub import HubClient
     from gnomon.edge.agent import Agent
-    from gnomon.hub_client import HubClient
     from gnomon.runtime.errors import GnomonError, InvalidInput
     from gnomon.runtime.packages.package import Package
     from gnomon.runtime.packages.signing import Signer, TrustStore
@@ -33,7 +33,7 @@ _HOMES = {
     "AsyncClient": "gnomon.client",
     "Client": "gnomon.client",
     "GnomonError": "gnomon.runtime.errors",
-    "HubClient": "gnomon.hub_client",
+    "HubClient": "gnomon.client.hub",
     "InvalidInput": "gnomon.runtime.errors",
     "Package": "gnomon.runtime.packages.package",
     "Signer": "gnomon.runtime.packages.signing",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gnomon.hub_client import HubClient
+from gnomon.client.hub import HubClient
 from gnomon.pipeline.steps.file import read_when
 from gnomon.pipeline.steps.triggers import Facts, Seen, Triggers, When
 from gnomon.run_sender import PipelineSettings

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from gnomon.registry_client import BuilderSettings, RegistryClient
+from gnomon.client.registry import BuilderSettings, RegistryClient
 from gnomon.runtime.errors import Conflict, PackageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.packages import layout

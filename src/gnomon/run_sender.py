@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnomon.hub_client import HubClient
+from gnomon.client.hub import HubClient
 from gnomon.pipeline.steps.log import RunLog
 from gnomon.runtime.errors import Conflict, GnomonError, InvalidInput, NotAllowed
 

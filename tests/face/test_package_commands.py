@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from gnomon.client.hub import HubClient
+from gnomon.client.registry import BuilderSettings, Published, RegistryClient
 from gnomon.command.root import run
-from gnomon.hub_client import HubClient
 from gnomon.pipeline.recipes.build import build_recipe
 from gnomon.pipeline.recipes.example import EXAMPLE
 from gnomon.pipeline.recipes.file import read_recipe
-from gnomon.registry_client import BuilderSettings, Published, RegistryClient
 from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.hub_client import HubClient
-from gnomon.registry_client import BuilderSettings
+from gnomon.client.hub import HubClient
+from gnomon.client.registry import BuilderSettings
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
 from tests.face.test_package_commands import HubProcess

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.hub_client import HubClient
+from gnomon.client.hub import HubClient
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
 from tests.face.test_package_commands import HubProcess

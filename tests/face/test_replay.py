@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from gnomon.client.hub import HubClient
+from gnomon.client.registry import BuilderSettings, RegistryClient
 from gnomon.command.root import root
-from gnomon.hub_client import HubClient
-from gnomon.registry_client import BuilderSettings, RegistryClient
 from gnomon.replay.archive import builders_keys, open_archive
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.packages.manifest import Dependency

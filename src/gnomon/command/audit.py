@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from gnomon.client.hub import HubClient
 from gnomon.command.client_options import client_options
 from gnomon.command.output import console, emit, render_list
-from gnomon.hub_client import HubClient
 from gnomon.runtime.audit_chain import verify_export
 from gnomon.runtime.errors import Conflict
 

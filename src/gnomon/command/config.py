@@ -15,7 +15,7 @@ SECTIONS = {
     "node": "gnomon.edge.settings:NodeSettings",
     "serve": "gnomon.server.serving.settings:ServeSettings",
     "stream": "gnomon.server.streams.settings:StreamSettings",
-    "builder": "gnomon.registry_client:BuilderSettings",
+    "builder": "gnomon.client.registry:BuilderSettings",
     "pipeline": "gnomon.run_sender:PipelineSettings",
 }
 

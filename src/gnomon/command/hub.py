@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from gnomon import logs
+from gnomon.client.hub import HubClient
 from gnomon.command import (
     audit,
     hub_actions,
@@ -19,7 +20,6 @@ from gnomon.command.client_options import client_options, environment_option, gi
 from gnomon.command.output import console, emit, json_option, render_list, table
 from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
-from gnomon.hub_client import HubClient
 
 
 @click.group()

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from gnomon.client.hub import HubClient
 from gnomon.command.client_options import client_options, given
 from gnomon.command.output import console, emit, render_list
-from gnomon.hub_client import HubClient
 
 _reason = click.option("--reason", default="", help="Why; it stands in the audit record.")
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
+from gnomon.client.hub import HubClient
 from gnomon.command.client_options import client_options
 from gnomon.command.output import console, emit, json_option
 from gnomon.command.package_options import FOLDER
 from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
-from gnomon.hub_client import HubClient
 
 
 @click.command(cls=settings_command("builder"))
@@ -23,7 +23,7 @@ def push(config_file: str | None, /, path: Path, as_json: bool, **flags: Any) ->
     The hub takes only what a key that it trusts has signed (`gnomon hub trust`). The first call
     needs a token (`gnomon hub token --role builder`). What the hub has is not sent again.
     """
-    from gnomon.registry_client import RegistryClient
+    from gnomon.client.registry import RegistryClient
 
     with RegistryClient(take("builder", config_file, flags)) as registry:
         package = registry.open(path)
@@ -58,7 +58,7 @@ def pull(
 
     It must be signed by a key that the hub trusts. A download that broke off goes on where it was.
     """
-    from gnomon.registry_client import RegistryClient, find_published
+    from gnomon.client.registry import RegistryClient, find_published
 
     model, version = split_reference(reference)
     with HubClient(url, api_key=api_key) as client:

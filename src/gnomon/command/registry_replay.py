@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gnomon.client.hub import HubClient
 from gnomon.command.client_options import client_options
 from gnomon.command.output import console, emit, table
 from gnomon.command.package_options import FILE, FOLDER, parse_keys, signing_key_option
 from gnomon.command.references import split_reference
 from gnomon.command.settings_options import settings_command, take
-from gnomon.hub_client import HubClient
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
@@ -52,7 +52,7 @@ def archive(
 
     Packages with attestations, lineage, runs, audit records and, with --wheelhouse, the libraries.
     """
-    from gnomon.registry_client import RegistryClient
+    from gnomon.client.registry import RegistryClient
     from gnomon.replay.archive import make_archive
 
     name, version = split_reference(reference)
@@ -135,7 +135,7 @@ def _find(
     archived: Path | None, builder: Any, client: HubClient, reference: str, wanted: str | None
 ) -> Iterator[_Found]:
     """Give the packages of a version, out of an archive or, for the time being, out of the hub."""
-    from gnomon.registry_client import RegistryClient, find_published
+    from gnomon.client.registry import RegistryClient, find_published
     from gnomon.replay.archive import (
         builders_keys,
         keys_of,

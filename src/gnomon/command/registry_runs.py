@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
+from gnomon.client.hub import HubClient
 from gnomon.command.client_options import client_options, given
 from gnomon.command.output import console, emit, readable, table
-from gnomon.hub_client import HubClient
 
 
 @click.command()

@@ -2,9 +2,9 @@
 
 import click
 
+from gnomon.client.hub import HubClient
 from gnomon.command.client_options import client_options, given
 from gnomon.command.output import console, emit, render_list
-from gnomon.hub_client import HubClient
 
 
 @click.group()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gnomon.client.hub import HubClient
+from gnomon.client.registry import BuilderSettings, RegistryClient
 from gnomon.demo.processes import Process
-from gnomon.hub_client import HubClient
-from gnomon.registry_client import BuilderSettings, RegistryClient
 from gnomon.runtime.errors import HubUnavailable, NotReady
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore

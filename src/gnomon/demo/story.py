@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from gnomon.client.registry import RegistryClient
 from gnomon.demo.bad_rows import bad_rows
 from gnomon.demo.flights import load_flights
 from gnomon.demo.narrator import Narrator
@@ -15,7 +16,6 @@ from gnomon.demo.replay import Replay
 from gnomon.demo.stage import DEVICES, SOURCES, Stage, wait_until
 from gnomon.demo.world import MODEL, World
 from gnomon.pipeline.datasets.dataset import Dataset
-from gnomon.registry_client import RegistryClient
 from gnomon.runtime.errors import NotReady
 from gnomon.runtime.packages.package import Package
 

@@ -20,9 +20,9 @@ from uuid import uuid4
 
 import msgspec
 
-from gnomon.hub_client import HubClient
+from gnomon.client.hub import HubClient
+from gnomon.client.registry import RegistryClient, find_published
 from gnomon.pipeline.steps.artifacts import folder_digest
-from gnomon.registry_client import RegistryClient, find_published
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, Conflict, PackageError
 from gnomon.runtime.files import sync_folder

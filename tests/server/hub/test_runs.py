@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.hub_client import HubClient
+from gnomon.client.hub import HubClient
 from gnomon.pipeline.steps.log import RunLog
 from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
 from gnomon.pipeline.steps.triggers import Alerts, Facts, Labels, When

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from gnomon import AsyncClient, Client
-from gnomon.client.codec import encode
-from gnomon.client.retries import Attempts, RetryBudget
+from gnomon.client.inference.codec import encode
+from gnomon.client.inference.retries import Attempts, RetryBudget
 from gnomon.proto import inference_pb2, private
 from gnomon.runtime.errors import (
     GnomonError,
@@ -202,7 +202,7 @@ def test_a_server_that_is_not_ours_is_an_error_of_the_family(served: Any) -> Non
     finally:
         server.stop(0)
     response = private.inference_messages()["ModelInferResponse"]()
-    from gnomon.client.codec import decode
+    from gnomon.client.inference.codec import decode
 
     with pytest.raises(GnomonError, match="cannot be read"):
         decode(response)

@@ -9,14 +9,14 @@ from typing import Self
 
 import grpc
 
-from gnomon.client import channel
-from gnomon.client.codec import Answer, Row, decode, encode
-from gnomon.client.retries import Attempts, RetryBudget
+from gnomon.client.inference import channel
+from gnomon.client.inference.codec import Answer, Row, decode, encode
+from gnomon.client.inference.retries import Attempts, RetryBudget
 from gnomon.proto.private import inference_messages
 
 
 class AsyncClient:
-    """As `gnomon.client.sync.Client`, within one running event loop."""
+    """As `gnomon.client.inference.blocking.Client`, within one running event loop."""
 
     def __init__(
         self,

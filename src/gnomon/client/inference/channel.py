@@ -6,8 +6,8 @@ from typing import Any
 
 import grpc
 
-from gnomon.client.codec import error_of
-from gnomon.client.retries import Attempts
+from gnomon.client.inference.codec import error_of
+from gnomon.client.inference.retries import Attempts
 from gnomon.proto.private import SERVICE
 
 INFER = f"/{SERVICE}/ModelInfer"

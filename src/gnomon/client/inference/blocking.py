@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import grpc
 
-from gnomon.client import channel
-from gnomon.client.codec import Answer, Row, decode, encode, error_of
-from gnomon.client.retries import Attempts, RetryBudget
+from gnomon.client.inference import channel
+from gnomon.client.inference.codec import Answer, Row, decode, encode, error_of
+from gnomon.client.inference.retries import Attempts, RetryBudget
 from gnomon.proto.private import inference_messages
 
 

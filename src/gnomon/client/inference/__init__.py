@@ -1,0 +1,1 @@
+"""Predictions from a server over gRPC: rows in, answers out."""
