@@ -82,7 +82,8 @@ def import_model(
     Raises:
         PackageError: the file is no model, or its tensors are not rows of numbers.
         ConfigurationError: there are not as many names as columns, or other names than inputs.
-        EngineError: the model fails on every row that was tried.
+        EngineError: the model fails on every row that was tried, or an output's first axis is not
+            the rows.
         Conflict: the folder exists and holds something else.
     """
     found = derive(source.format, source.content, source.name, tuple(columns) or source.columns)

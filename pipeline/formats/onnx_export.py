@@ -53,9 +53,18 @@ def export_onnx(estimator: Any, features: int, name: str = "gnomon") -> bytes:
 
 
 def run_onnx(model: bytes, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the first output for rows `(N, F)`, flat."""
+    """Return the first output for rows `(N, F)`, flat.
+
+    Raises:
+        PackageError: the output is not one number a row.
+    """
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     output: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: rows})[0]
+    if output.shape not in ((len(rows),), (len(rows), 1)):
+        raise PackageError(
+            f"the ONNX file's output has shape {output.shape}, expected ({len(rows)}, 1): one "
+            "number a row"
+        )
     return output.reshape(-1)
 
 

@@ -87,6 +87,10 @@ def _check(
     kind: str, content: bytes, rows: NDArray[np.float32], expected: NDArray[np.float64]
 ) -> None:
     (given,) = answer("onnx", content, {INPUT: rows}, [_PROBABILITIES])
+    if given.shape != expected.shape:
+        raise PackageError(
+            f"the ONNX file's probabilities have shape {given.shape}, {kind}'s {expected.shape}"
+        )
     difference = float(np.abs(given - expected).max())
     if not difference <= TOLERANCE:
         raise PackageError(

@@ -109,9 +109,11 @@ class NativeOnnxEngine:
     def row_runner(self, packing: Packing) -> "NativeRowRunner | None":
         """Return the way of one row without a Python object but its answer.
 
-        None for a model whose outputs have a size that is only known after a run.
+        None for a model whose outputs have a rank or size that is only known after a run.
         """
-        if any(-1 in shape[1:] for _, _, shape in self.session.outputs):
+        shapes = [shape for _, _, shape in self.session.outputs]
+        # ONNX Runtime gives no dimensions both for a number and for a shape that is not known.
+        if any(shape[:1] not in ((-1,), (1,)) or -1 in shape[1:] for shape in shapes):
             return None
         return NativeRowRunner(self, packing)
 

@@ -101,7 +101,7 @@ cdef class RowRunner:
         cdef TensorView* view = &self._views[place]
         cdef Py_ssize_t count = 1
         name, _, shape = entry
-        if -1 in shape[1:]:
+        if shape[:1] not in ((-1,), (1,)) or -1 in shape[1:]:
             raise SessionError(f"output {name!r} has no fixed shape but for its rows")
         view.element_type = self.session.output_types[index]
         view.rank = len(shape)

@@ -1,5 +1,6 @@
 """A model in service: package, contracts, packing and engine, ready to answer."""
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from time import perf_counter
@@ -17,13 +18,18 @@ from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE
 from gnomon.runtime.engines import Engine, EngineClosed, RowRunner
 from gnomon.runtime.engines.asleep import ASLEEP
 from gnomon.runtime.engines.pool import load_instances
+from gnomon.runtime.engines.row_axis import RowByRow, check_rows
 from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
+from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.packages.manifest import Batching, Deployment
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.predicting.explaining import bad_output, refusal
 from gnomon.runtime.predicting.outputs import OutputReader, repair_columns, repair_row
 
 logger = logging.getLogger("gnomon.runtime")
+
+#: Golden rows that are looked at for whether the model answers row by row.
+_CHECKED_ROWS = 16
 
 #: What a contract raises for data that is not even rows or columns.
 UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
@@ -96,7 +102,7 @@ class Model:
     are; `row_seconds` is how long a row took at the warm-up, 0 where that is not known.
 
     Raises:
-        EngineError: the engine cannot load the model.
+        EngineError: the engine cannot load the model, or an output's first axis is not the rows.
         PackageError: the profile's contract or the packing contradicts itself.
     """
 
@@ -121,7 +127,9 @@ class Model:
         self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
         self._idle: list[Workspace] = []
         self.row_seconds = 0.0
+        self._is_row_by_row = False
         self.engine: Engine = self._load()
+        self._check_rows()
 
     @property
     def is_awake(self) -> bool:
@@ -144,7 +152,38 @@ class Model:
 
     def _load(self) -> Engine:
         package = self.package
-        return load_instances(package.read_model(), package.manifest, self.instances)
+        engine = load_instances(package.read_model(), package.manifest, self.instances)
+        return RowByRow(engine) if self._is_row_by_row else engine
+
+    def _check_rows(self) -> None:
+        """Refuse a model whose rows are no first axis; run rows one by one if they depend."""
+        try:
+            tensors = self._golden_tensors()
+            if check_rows(self.reference, self.engine, tensors, self._output_tensors):
+                return
+        except BaseException:
+            self.engine.close()
+            raise
+        self._is_row_by_row = True
+        self.batching = None
+        self.engine = RowByRow(self.engine)
+        logger.warning(
+            "%s answers a row among others differently than alone, so the rows of a call are run "
+            "one by one and calls are not batched",
+            self.reference,
+        )
+
+    def _golden_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return a few golden rows that the contract takes as the engine's tensors; else zeros."""
+        rows = self.package.golden.rows[:_CHECKED_ROWS]
+        with contextlib.suppress(*UNREADABLE):
+            columns, violations = self.inputs.check_columns(columns_of(rows))
+            bad = violations.rejected_rows(len(rows)) if violations else np.zeros(len(rows), bool)
+            if not bad.all():
+                tensors = self.packing.pack_columns(columns)
+                return {name: array[~bad] for name, array in tensors.items()}
+        empty = self.packing.pack_row(self.inputs.new_row())
+        return {name: np.zeros_like(array) for name, array in empty.items()}
 
     def borrow(self) -> Workspace:
         """Return a workspace for one thread; give it back with `give_back`."""

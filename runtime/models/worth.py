@@ -4,8 +4,8 @@ import logging
 from time import perf_counter_ns
 from typing import NamedTuple
 
+from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.predicting.gathering import columns_of
 
 logger = logging.getLogger("gnomon.runtime")
 

@@ -77,7 +77,8 @@ def derive(format: str, content: bytes, name: str, columns: Sequence[str] = ()) 
     Raises:
         PackageError: the file is no model, or its tensors are not rows of numbers.
         ConfigurationError: there are not as many names as columns, or other names than inputs.
-        EngineError: the model fails on every row that was tried.
+        EngineError: the model fails on every row that was tried, or an output's first axis is not
+            the rows.
     """
     tensors = read_tensors(format, content)
     try:
@@ -96,6 +97,7 @@ def derive(format: str, content: bytes, name: str, columns: Sequence[str] = ()) 
         packing.pack_columns(columns_of_rows),
         output_tensors,
         is_single_row=any(tensor.shape[:1] == (1,) for tensor in tensors.inputs),
+        reference=name,
     )
     outputs = tuple(
         Field(name=_plain(tensor.name), **derive_kind(values))

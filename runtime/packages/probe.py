@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gnomon.core.fields import ContractError, Kind
 from gnomon.runtime.engines import load_engine
 from gnomon.runtime.engines.onnx import OnnxEngine, type_name
+from gnomon.runtime.engines.row_axis import check_axis, check_rows
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.packages.manifest import Manifest, Reproducibility, Signature
 
@@ -88,22 +89,27 @@ def answer(
     outputs: Sequence[str],
     *,
     is_single_row: bool = False,
+    reference: str = "the model",
 ) -> list[NDArray[Any]]:
     """Return the named output tensors for all rows, by the engine that runs the model in service.
 
-    `is_single_row` is for models whose batch is fixed at one.
+    `is_single_row` is for models whose batch is fixed at one; `reference` is what errors call the
+    model. Rows whose answers depend on each other are run one by one.
 
     Raises:
-        EngineError: the engine cannot load or run the model.
+        EngineError: the engine cannot load or run the model, or an output's first axis is not the
+            rows.
     """
     engine = load_engine(format, content, _draft(format, outputs))
     rows = len(next(iter(tensors.values())))
-    step = 1 if is_single_row else _BATCH_ROWS
+    parts = []
     try:
-        parts = [
-            engine.run({name: array[start : start + step] for name, array in tensors.items()})
-            for start in range(0, rows, step)
-        ]
+        is_independent = check_rows(reference, engine, tensors, outputs)
+        step = _BATCH_ROWS if is_independent and not is_single_row else 1
+        for start in range(0, rows, step):
+            part = {name: array[start : start + step] for name, array in tensors.items()}
+            parts.append(engine.run(part))
+            check_axis(reference, parts[-1], outputs, min(step, rows - start))
     finally:
         engine.close()
     return [np.concatenate([part[name] for part in parts]) for name in outputs]

@@ -11,12 +11,11 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
-import numpy as np
-
 from gnomon.core.window import ANSWERED_CODE
 from gnomon.runtime import clock
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import UNREADABLE, Batch, Model
 from gnomon.runtime.predicting.asking import ask_shadows, shadow_row
 from gnomon.runtime.predicting.lanes import Lane
@@ -128,13 +127,3 @@ def _predictions(
         yield Prediction(
             outputs, model.name, model.version, model.digest, request_id, (), None, latency
         )
-
-
-def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the rows' values by field; None where a row has no such field."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
-    for name, values in columns.items():
-        if all(isinstance(value, np.ndarray) for value in values):
-            columns[name] = np.array(values)
-    return columns

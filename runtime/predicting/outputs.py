@@ -30,11 +30,12 @@ class OutputReader:
             answer = answers[0]
             if type(answer) is float:
                 return {self._only: answer}
+        arrays = [np.array([one]) if type(one) is float else one for one in answers]
         return {
-            field.name: self._read(field, np.asarray(answer), 1)[0]
+            field.name: self._read(field, array, 1)[0]
             if field.kind.is_text
-            else self._read(field, np.asarray(answer), 1)[0].tolist()
-            for field, answer in zip(self._fields, answers, strict=True)
+            else self._read(field, array, 1)[0].tolist()
+            for field, array in zip(self._fields, arrays, strict=True)
         }
 
     def read_columns(self, answers: Sequence[NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
@@ -46,7 +47,11 @@ class OutputReader:
 
     def _read(self, field: Field, array: NDArray[Any], rows: int) -> NDArray[Any]:
         shape = (rows, *field.shape)
-        if array.size != rows * field.size:
+        # Of equal size is not enough: (5, N) holds the numbers of (N, 5) in another order.
+        if array.shape != shape and (
+            array.shape[:1] != (rows,)
+            or _without_ones(array.shape[1:]) != _without_ones(field.shape)
+        ):
             raise EngineError(
                 f"{self._reference}: output {field.name!r} has shape {array.shape}, "
                 f"expected {shape} for {rows} rows"
@@ -56,6 +61,10 @@ class OutputReader:
             return _texts(field, column.tolist())
         # Nothing else is converted: a fraction for a whole number is for the contract to see.
         return column.astype(field.kind.value, copy=False) if field.kind.is_float else column
+
+
+def _without_ones(shape: Sequence[int]) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
 def repair_row(outputs: dict[str, Any], fields: Sequence[Field], row: Row) -> None:

@@ -115,7 +115,7 @@ def _output(
 ) -> dict[str, Any]:
     """Return how an output is written; raises `ValueError` where Python must write it."""
     size = math.prod(shape[1:])
-    if not shape or min(shape[1:], default=1) < 1 or size != field.size:
+    if shape[:1] not in ((-1,), (1,)) or min(shape[1:], default=1) < 1 or size != field.size:
         raise ValueError(f"output {field.name!r} has no fixed size of {field.size} a row")
     if not _goes(spec, field, kind):
         raise ValueError(f"output {field.name!r} is {kind} and becomes {spec.datatype}")

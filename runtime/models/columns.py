@@ -1,0 +1,16 @@
+"""Rows as columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the rows' values by field; None where a row has no such field."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
+    for name, values in columns.items():
+        if all(isinstance(value, np.ndarray) for value in values):
+            columns[name] = np.array(values)
+    return columns
