@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, select, union
+from sqlalchemy import Connection, Select, Table, case, select, union
 
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.dialect import insert_into
+from gnomon.server.hub.store.limits import MAXIMUM_COUNT
 
 #: The outcome of rows whose windows the hub could not look into: it does not have the package.
 UNREAD = "unread"
@@ -45,11 +46,12 @@ def _add(
     if not values:
         return
     statement = insert_into(connection, table)
+    added = statement.excluded.rows
+    # Saturated: SQLite would go on in floating point, PostgreSQL would refuse the upload.
+    room = MAXIMUM_COUNT - table.c.rows
+    total = case((added >= room, MAXIMUM_COUNT), else_=table.c.rows + added)
     connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=key, set_={"rows": table.c.rows + statement.excluded.rows}
-        ),
-        values,
+        statement.on_conflict_do_update(index_elements=key, set_={"rows": total}), values
     )
 
 

@@ -14,9 +14,7 @@ from google.protobuf.message import DecodeError
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.packages.chunks import sha256
-
-#: The largest integer that SQL stores; the wire's are unsigned.
-MAXIMUM_INTEGER = 2**63 - 1
+from gnomon.server.hub.store.limits import MAXIMUM_INTEGER
 
 
 @dataclass(frozen=True)

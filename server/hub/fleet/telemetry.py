@@ -1,80 +1,64 @@
 """Telemetry: records become rows, each exactly once, in the transaction that moves the watermark.
 
-A record that the hub cannot read becomes an event and is counted; it never blocks the queue behind
-it.
+A record that the hub cannot read or store becomes an event and is counted; it never blocks the
+queue behind it. An upload is stored whole; if that fails by what it holds, record by record.
 """
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+import structlog
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError
 
-from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.server.hub.fleet import counts, environments
-from gnomon.server.hub.fleet.numbering import (
-    MAXIMUM_INTEGER,
-    Numbered,
-    number,
-    number_damaged,
-)
-from gnomon.server.hub.monitoring import labels, windows
+from gnomon.server.hub.fleet.numbering import Numbered, number, number_damaged
+from gnomon.server.hub.fleet.records import REFUSED_RECORD, RecordReader, Rows, Sender
+from gnomon.server.hub.monitoring import labels
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
 
-MAXIMUM_RECORDS = 10_000
-MAXIMUM_WINDOW_BYTES = 1024 * 1024
+_log = structlog.get_logger(__name__)
 
-#: The kind of event that stands for a record which the hub could not read.
-REFUSED_RECORD = "refused_record"
+MAXIMUM_RECORDS = 10_000
 
 #: What reading crafted bytes may end in; an error of the database is none of them.
 _UNREADABLE = (GnomonError, ValueError, TypeError, LookupError, ArithmeticError)
 
-_NAME = 64
-_TEXT = 128
-_LONG_TEXT = 4_096
+_BOOT = 64
 
 #: Characters of a digest, with which a refused record's event ends.
 _DIGEST = 64
 
 
 @dataclass
+class _Entry:
+    """One record: its rows, or the event that stands for it and the reason why."""
+
+    numbered: Numbered
+    rows: Rows
+    refused: str = ""
+
+
+@dataclass
 class _Batch:
-    """Rows by table, of one upload."""
+    """What is new in one upload."""
 
-    node: str
-    boot: str
-    received_at: int
-    environment: str
-    records: int = 0
-    refused: int = 0
-    watermark: int = 0
-    windows: list[dict[str, Any]] = field(default_factory=list)
-    refusals: list[dict[str, Any]] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
-    label_rows: list[labels.LabelRow] = field(default_factory=list)
-    predictions: dict[tuple[str, str], list[labels.PredictionRow]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    sender: Sender
+    entries: list[_Entry] = field(default_factory=list)
 
-    def add_event(self, sequence: int, at: int, kind: str, detail: str) -> None:
-        self.events.append(
-            {
-                "node": self.node,
-                "boot": self.boot,
-                "sequence": sequence,
-                "at": at,
-                "kind": kind[:_NAME],
-                "detail": detail[:_LONG_TEXT],
-                "received_at": self.received_at,
-            }
-        )
+    @property
+    def refused(self) -> list[_Entry]:
+        """The records that were refused."""
+        return [entry for entry in self.entries if entry.refused]
+
+    @property
+    def watermark(self) -> int:
+        """The number of the last record."""
+        return self.entries[-1].numbered.sequence
 
 
 class Telemetry:
@@ -90,8 +74,8 @@ class Telemetry:
         Raises:
             InvalidInput: where the boot has no name, the records are too many or out of order.
         """
-        if not 0 < len(boot) <= _NAME:
-            raise InvalidInput(f"boot should have 1 to {_NAME} characters, has {len(boot)}")
+        if not 0 < len(boot) <= _BOOT:
+            raise InvalidInput(f"boot should have 1 to {_BOOT} characters, has {len(boot)}")
         if len(records) > MAXIMUM_RECORDS:
             raise InvalidInput(f"{len(records)} records in one call; at most {MAXIMUM_RECORDS}")
         while True:
@@ -100,134 +84,97 @@ class Telemetry:
                 return watermark
             # Reading windows takes its time, so it is done before the writers' turn is taken.
             with self._database.write() as connection:
-                if _watermark(connection, node, boot) == watermark:
+                is_current = _watermark(connection, node, boot) == watermark
+                if is_current:
                     _store(connection, batch)
                     _receive(connection, batch)
-                    return batch.watermark
+            if is_current:
+                _log_refused(batch)
+                return batch.watermark
 
     def _prepare(self, node: str, boot: str, records: Sequence[bytes]) -> tuple[int, _Batch | None]:
         """Return the watermark as it is, and what is new above it, if anything is."""
         with self._database.read() as connection:
             watermark = _watermark(connection, node, boot)
-            batch = _Batch(node, boot, now_ms(), environments.of_node(connection, node))
-            numbered = _number(connection, batch, records, watermark)
+            sender = Sender(node, boot, now_ms(), environments.of_node(connection, node))
+            numbered = _number(connection, sender, records, watermark)
             new = [one for one in numbered if one.sequence > watermark]
             if not new:
                 return watermark, None
-            batch.refused = self._sort(connection, batch, new)
-            batch.records, batch.watermark = len(new), new[-1].sequence
-            return watermark, batch
-
-    def _sort(self, connection: Connection, batch: _Batch, new: Iterable[Numbered]) -> int:
-        """Put records into the batch; return how many were refused."""
-        refused = 0
-        for one in new:
-            try:
-                self._sort_one(connection, batch, one)
-            except _UNREADABLE as error:
-                refused += 1
-                reason = str(error)[:_TEXT]
-                detail = f"{reason}; {len(one.data)} bytes, SHA-256 {one.digest}"
-                batch.add_event(one.sequence, batch.received_at, REFUSED_RECORD, detail)
-        return refused
-
-    def _sort_one(self, connection: Connection, batch: _Batch, one: Numbered) -> None:
-        record = one.record
-        if record is None:
-            raise InvalidInput("the record is damaged: it is not a Record message")
-        kind = record.WhichOneof("body")
-        if kind == "window":
-            batch.windows.append(self._window(connection, batch, one.sequence, record.window))
-        elif kind == "predictions":
-            self._predictions(connection, batch, record.predictions)
-        elif kind == "refusal":
-            batch.refusals.append(self._refusal(connection, batch, record.refusal))
-        elif kind == "label":
-            batch.label_rows.append(_label(record.label))
-        elif kind == "event":
-            event = record.event
-            at = record.recorded_at_unix_ms
-            batch.add_event(one.sequence, at, event.kind, event.detail)
-        else:
-            raise InvalidInput("the record holds nothing that this hub knows")
-
-    def _window(
-        self, connection: Connection, batch: _Batch, sequence: int, window: hub_pb2.Window
-    ) -> dict[str, Any]:
-        if len(window.window) > MAXIMUM_WINDOW_BYTES:
-            raise InvalidInput(f"a window of {len(window.window)} bytes is too large")
-        if window.rows > MAXIMUM_INTEGER or window.ended_at_unix_ms < window.started_at_unix_ms:
-            raise InvalidInput("a window ends before it starts, or counts beyond all numbers")
-        # What runs a package that the registry does not have is still counted.
-        known = self._catalogue.find(connection, window.digest)
-        return {
-            "node": batch.node,
-            "boot": batch.boot,
-            "sequence": sequence,
-            "digest": _short(window.digest, _NAME, "digest"),
-            "model": known.model if known else _short(window.route, _NAME, "route"),
-            "version": known.version if known else "",
-            "route": _short(window.route, _NAME, "route"),
-            "environment": batch.environment,
-            "shadow": window.shadow,
-            "started_at": window.started_at_unix_ms,
-            "ended_at": window.ended_at_unix_ms,
-            "rows": window.rows,
-            **windows.service_counts(connection, window.digest, window.window),
-            "data": window.window,
-            "received_at": batch.received_at,
-        }
-
-    def _predictions(
-        self, connection: Connection, batch: _Batch, sampled: hub_pb2.Predictions
-    ) -> None:
-        lengths = {len(sampled.request_ids), len(sampled.at_unix_ms), len(sampled.values)}
-        if len(lengths) != 1:
-            raise InvalidInput("predictions should have as many ids as times and values")
-        known = self._catalogue.find(connection, sampled.digest)
-        if known is None:
-            raise InvalidInput(f"predictions of {sampled.digest[:_NAME]!r}, which is no package")
-        rows = [
-            labels.PredictionRow(_short(request_id, _TEXT, "request id"), at, value)
-            for request_id, at, value in zip(
-                sampled.request_ids, sampled.at_unix_ms, sampled.values, strict=True
-            )
-        ]
-        batch.predictions[known.model, sampled.digest].extend(rows)
-
-    def _refusal(
-        self, connection: Connection, batch: _Batch, refusal: hub_pb2.Refusal
-    ) -> dict[str, Any]:
-        known = self._catalogue.find(connection, refusal.digest)
-        return {
-            "node": batch.node,
-            "digest": _short(refusal.digest, _NAME, "digest"),
-            "model": known.model if known else "",
-            "request_id": _short(refusal.request_id, _TEXT, "request id"),
-            "at": refusal.at_unix_ms,
-            "field": refusal.field[:_TEXT],
-            "rule": refusal.rule[:_TEXT],
-            "value": refusal.value[:_LONG_TEXT],
-            "expected": refusal.expected[:_LONG_TEXT],
-        }
+            reader = RecordReader(connection, self._catalogue, sender)
+            return watermark, _Batch(sender, [_read(reader, sender, one) for one in new])
 
 
-def _label(label: hub_pb2.Label) -> labels.LabelRow:
-    if not math.isfinite(label.value):
-        raise InvalidInput(f"a label should be a finite number, not {label.value}")
-    model = _short(label.model, _NAME, "model")
-    request_id = _short(label.request_id, _TEXT, "request id")
-    return labels.LabelRow(model, request_id, label.at_unix_ms, label.value)
+def _read(reader: RecordReader, sender: Sender, one: Numbered) -> _Entry:
+    try:
+        return _Entry(one, reader.read(one))
+    except _UNREADABLE as error:
+        return _Entry(one, sender.refuse(one, error), str(error))
 
 
-def _short(text: str, limit: int, what: str) -> str:
-    if len(text) > limit:
-        raise InvalidInput(f"a {what} has {len(text)} characters; at most {limit} are allowed")
-    return text
+def _store(connection: Connection, batch: _Batch) -> None:
+    """Store a batch whole, or, if it holds what cannot be stored, all of it but that."""
+    together = Rows()
+    for entry in batch.entries:
+        together.add(entry.rows)
+    if not _try_to_store(connection, batch.sender, together):
+        return
+    for entry in batch.entries:
+        reason = _try_to_store(connection, batch.sender, entry.rows)
+        if reason:
+            entry.refused = reason
+            entry.rows = batch.sender.refuse(entry.numbered, reason)
+            _store_rows(connection, batch.sender, entry.rows)
+
+
+def _try_to_store(connection: Connection, sender: Sender, rows: Rows) -> str:
+    """Store rows, all or none; return why they can never be stored, or nothing.
+
+    A failure of the database itself is raised: the node sends the same again later.
+    """
+    try:
+        with connection.begin_nested():
+            _store_rows(connection, sender, rows)
+    except (IntegrityError, DataError) as error:
+        return f"it cannot be stored: {error.orig}"
+    except (InvalidInput, OverflowError) as error:
+        return f"it cannot be stored: {error}"
+    return ""
+
+
+def _store_rows(connection: Connection, sender: Sender, rows: Rows) -> None:
+    tables = (
+        (schema.window, rows.windows),
+        (schema.refusal, rows.refusals),
+        (schema.event, rows.events),
+    )
+    for table, values in tables:
+        if values:
+            connection.execute(insert(table), values)
+    counts.add(connection, rows.windows)
+    for (model, digest), sampled in rows.predictions.items():
+        labels.record_predictions(
+            connection, sender.node, model, digest, sampled, sender.environment
+        )
+    if rows.label_rows:
+        labels.ingest(connection, rows.label_rows)
+
+
+def _log_refused(batch: _Batch) -> None:
+    refused = batch.refused
+    if refused:
+        _log.warning(
+            "records_refused",
+            node=batch.sender.node,
+            boot=batch.sender.boot,
+            records=len(refused),
+            sequence=refused[0].numbered.sequence,
+            reason=refused[0].refused,
+        )
 
 
 def _number(
-    connection: Connection, batch: _Batch, records: Sequence[bytes], watermark: int
+    connection: Connection, sender: Sender, records: Sequence[bytes], watermark: int
 ) -> list[Numbered]:
     numbered = number(records)
     if numbered is not None or not records:
@@ -235,26 +182,10 @@ def _number(
     events = schema.event.c
     refused = connection.scalars(
         select(events.detail).where(
-            events.node == batch.node, events.boot == batch.boot, events.kind == REFUSED_RECORD
+            events.node == sender.node, events.boot == sender.boot, events.kind == REFUSED_RECORD
         )
     )
     return number_damaged(records, watermark, {detail[-_DIGEST:] for detail in refused})
-
-
-def _store(connection: Connection, batch: _Batch) -> None:
-    tables = (
-        (schema.window, batch.windows),
-        (schema.refusal, batch.refusals),
-        (schema.event, batch.events),
-    )
-    for table, rows in tables:
-        if rows:
-            connection.execute(insert(table), rows)
-    counts.add(connection, batch.windows)
-    for (model, digest), sampled in batch.predictions.items():
-        labels.record_predictions(connection, batch.node, model, digest, sampled, batch.environment)
-    if batch.label_rows:
-        labels.ingest(connection, batch.label_rows)
 
 
 def _watermark(connection: Connection, node: str, boot: str) -> int:
@@ -266,25 +197,17 @@ def _watermark(connection: Connection, node: str, boot: str) -> int:
 
 
 def _receive(connection: Connection, batch: _Batch) -> None:
-    receipts = schema.receipt.c
+    receipts, sender = schema.receipt.c, batch.sender
+    records, refused = len(batch.entries), len(batch.refused)
+    moved = {"watermark": batch.watermark, "received_at": sender.received_at}
     done = connection.execute(
         update(schema.receipt)
-        .where(receipts.node == batch.node, receipts.boot == batch.boot)
-        .values(
-            watermark=batch.watermark,
-            records=receipts.records + batch.records,
-            refused=receipts.refused + batch.refused,
-            received_at=batch.received_at,
-        )
+        .where(receipts.node == sender.node, receipts.boot == sender.boot)
+        .values(records=receipts.records + records, refused=receipts.refused + refused, **moved)
     )
     if done.rowcount == 0:
         connection.execute(
             insert(schema.receipt).values(
-                node=batch.node,
-                boot=batch.boot,
-                watermark=batch.watermark,
-                records=batch.records,
-                refused=batch.refused,
-                received_at=batch.received_at,
+                node=sender.node, boot=sender.boot, records=records, refused=refused, **moved
             )
         )

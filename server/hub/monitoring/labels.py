@@ -4,9 +4,8 @@ The first value of a label stays: one that is sent again changes nothing, and on
 it is told to the sender.
 """
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select
@@ -16,6 +15,12 @@ from gnomon.server.hub.monitoring import losses
 from gnomon.server.hub.rollout.rollout_state import State
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import BATCH, insert_into
+from gnomon.server.hub.store.limits import (
+    MAXIMUM_TIME_MS,
+    MAXIMUM_VALUE,
+    is_comparable,
+    is_time,
+)
 from gnomon.server.hub.store.schema import PRODUCTION, label, prediction, rollout
 
 
@@ -36,6 +41,21 @@ class PredictionRow(NamedTuple):
     value: float
 
 
+#: Parts of a label that are bounded: name, test, and what is right.
+_BOUNDS: tuple[tuple[str, Callable[[LabelRow], bool], str], ...] = (
+    (
+        "value",
+        lambda row: is_comparable(row.value),
+        f"a finite number of at most {MAXIMUM_VALUE:g} in magnitude",
+    ),
+    (
+        "at",
+        lambda row: is_time(row.at),
+        f"Unix milliseconds of at most {MAXIMUM_TIME_MS:.0e} in magnitude",
+    ),
+)
+
+
 class Ingested(NamedTuple):
     """What became of a batch of labels."""
 
@@ -48,10 +68,10 @@ def ingest(connection: Connection, labels: Iterable[LabelRow]) -> Ingested:
     """Store labels in the caller's transaction; each counts once, however often it is sent.
 
     Raises:
-        InvalidInput: where a label's value is not a finite number; nothing is stored then.
+        InvalidInput: if a label's value or time is out of bounds; nothing is stored then.
     """
     rows = list(labels)
-    _check(rows)
+    check(rows)
     new = repeated = 0
     contradicting: list[str] = []
     for model, batch in _batches(rows):
@@ -81,31 +101,33 @@ def record_predictions(
 ) -> int:
     """Store a node's sampled predictions in the caller's transaction; returns how many.
 
-    What is not finite cannot be compared with any label and is left out; windows count it. The
+    A value that is not finite, or too large to be compared, is left out; windows count it. The
     caller vouches that a sample comes once (the watermark of the node's telemetry does).
     """
-    finite = [row for row in rows if math.isfinite(row.value)]
-    if not finite:
+    comparable = [row for row in rows if is_comparable(row.value)]
+    if not comparable:
         return 0
     under_way, step = _stage(connection, model, environment)
     common = {"node": node, "model": model, "digest": digest, "rollout": under_way, "step": step}
-    for start in range(0, len(finite), BATCH):
-        batch = finite[start : start + BATCH]
+    for start in range(0, len(comparable), BATCH):
+        batch = comparable[start : start + BATCH]
         connection.execute(insert(prediction), [common | row._asdict() for row in batch])
         losses.join(connection, model, [row.request_id for row in batch])
-    return len(finite)
+    return len(comparable)
 
 
-def _check(rows: Sequence[LabelRow]) -> None:
-    wrong = [row for row in rows if not math.isfinite(row.value)]
-    if wrong:
-        raise InvalidInput(
-            f"label of request {wrong[0].request_id!r} of model {wrong[0].model!r} is "
-            f"{wrong[0].value}, expected a finite number",
-            details=[
-                {"field": "value", "request_id": row.request_id, "rule": "finite"} for row in wrong
-            ],
-        )
+def check(rows: Sequence[LabelRow]) -> None:
+    """Check values and times of labels; raises `InvalidInput` if one is out of bounds."""
+    for name, holds, expected in _BOUNDS:
+        wrong = [row for row in rows if not holds(row)]
+        if wrong:
+            raise InvalidInput(
+                f"{name} of the label of request {wrong[0].request_id!r} of model "
+                f"{wrong[0].model!r} is {getattr(wrong[0], name)}, expected {expected}",
+                details=[
+                    {"field": name, "request_id": row.request_id, "rule": "range"} for row in wrong
+                ],
+            )
 
 
 def _batches(rows: Iterable[LabelRow]) -> Iterator[tuple[str, list[LabelRow]]]:

@@ -1,7 +1,8 @@
 """Error of predictions against labels: each pair is counted once, and told by version and day.
 
 A pair is counted in `loss` in the transaction that brings the later of the two, which also marks
-the prediction as joined: a hub that is killed has counted the pair and marked it, or neither.
+the prediction as joined: a hub that is killed has counted the pair and marked it, or neither. A
+pair whose error is not finite, or too large for a sum, is marked and left out.
 """
 
 from collections import defaultdict
@@ -9,13 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
+import structlog
 from sqlalchemy import ColumnElement, Connection, Row, and_, cast, func, select, update
 
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import BATCH, insert_into
+from gnomon.server.hub.store.limits import MAXIMUM_VALUE
 from gnomon.server.hub.store.schema import label, loss, prediction, version
 
+_log = structlog.get_logger(__name__)
+
 _DAY_MS = 86_400_000
+_MAXIMUM_ERROR = 2.0 * MAXIMUM_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,10 @@ class _Key(NamedTuple):
 
 
 def join(connection: Connection, model: str, request_ids: Sequence[str]) -> int:
-    """Count the pairs of these requests that are complete and not yet counted; returns how many."""
+    """Count the pairs of these requests that are complete and not yet counted; return how many.
+
+    Pairs that are left out, since their error is out of bounds, are logged and not in the number.
+    """
     pairs = 0
     for start in range(0, len(request_ids), BATCH):
         chosen = prediction.c.request_id.in_(request_ids[start : start + BATCH])
@@ -93,8 +102,12 @@ def _complete(
 
 def _count(connection: Connection, model: str, rows: Sequence[Row[Any]]) -> int:
     sums: dict[_Key, Losses] = defaultdict(Losses)
+    left_out = []
     for row in rows:
         error = row.value - row.truth
+        if not is_countable(error):
+            left_out.append(row.request_id)
+            continue
         day = row.at // _DAY_MS * _DAY_MS
         key = _Key(row.digest, row.node, day, row.rollout, row.step)
         sums[key] += Losses(1, error, abs(error), error * error)
@@ -106,7 +119,20 @@ def _count(connection: Connection, model: str, rows: Sequence[Row[Any]]) -> int:
             .where(prediction.c.position.in_(positions[start : start + BATCH]))
             .values(joined=True)
         )
-    return len(rows)
+    if left_out:
+        _log.warning(
+            "pairs_left_out",
+            model=model,
+            pairs=len(left_out),
+            request_id=left_out[0],
+            reason=f"the error is not finite or above {_MAXIMUM_ERROR:g}",
+        )
+    return len(rows) - len(left_out)
+
+
+def is_countable(error: float) -> bool:
+    """Return whether an error is finite and small enough to be summed up; NaN is not."""
+    return abs(error) <= _MAXIMUM_ERROR
 
 
 def _add(connection: Connection, model: str, sums: Mapping[_Key, Losses]) -> None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from gnomon.core.detectors.alarm import Alarm
@@ -15,6 +14,7 @@ from gnomon.server.hub.monitoring.monitor_fields import SourceTally, Tally, Watc
 from gnomon.server.hub.monitoring.monitor_intervals import MonitorSettings
 from gnomon.server.hub.monitoring.monitor_missing import missing_conditions
 from gnomon.server.hub.monitoring.monitor_progress import Interval
+from gnomon.server.hub.store.clock import calendar
 
 #: Distances are kept source by source up to so many sources; beyond, for all of them together.
 MOST_SOURCES = 32
@@ -179,7 +179,7 @@ def _evidence(interval: Interval, alarm: Alarm) -> dict[str, Any]:
 def _since(interval: Interval, alarm: Alarm) -> str:
     end, start = interval
     length = end - start
-    moment = datetime.fromtimestamp((start - (alarm.since - 1) * length) / 1_000, UTC)
+    moment = calendar(start - (alarm.since - 1) * length)
     return f"{moment:%Y-%m-%d}" if length >= _DAY_MS else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 

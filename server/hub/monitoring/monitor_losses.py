@@ -17,6 +17,7 @@ from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.loss import LossDetector
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.server.hub.monitoring import alerts
+from gnomon.server.hub.monitoring.losses import is_countable
 from gnomon.server.hub.monitoring.monitor_progress import read_state, write_state
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
@@ -139,7 +140,8 @@ def _new_losses(
         )
         .order_by(label.position, prediction.position)
     )
-    return positions[-1], tuple(abs(row.value - row.truth) for row in rows)
+    errors = (abs(row.value - row.truth) for row in rows)
+    return positions[-1], tuple(error for error in errors if is_countable(error))
 
 
 def _condition(model: str, progress: LossProgress, alarm: Alarm) -> alerts.Condition:

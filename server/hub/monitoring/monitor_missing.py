@@ -1,12 +1,12 @@
 """Is more missing than a field's contract allows, in all sources together or in one of them?"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 from gnomon.core.detectors.allowance import exceeds_allowance
 from gnomon.server.hub.monitoring.alerts import Condition
 from gnomon.server.hub.monitoring.monitor_fields import Limit, SourceTally
 from gnomon.server.hub.monitoring.monitor_progress import Interval
+from gnomon.server.hub.store.clock import calendar
 
 #: More of a field is missing than its `missing_allowance`.
 MISSING_EXCEEDED = "missing_exceeded"
@@ -57,7 +57,7 @@ def _condition(
     named = ", ".join(f"{source} {_share(over[source])}" for source in worst[:_NAMED])
     if len(worst) > _NAMED:
         named += f" and {len(worst) - _NAMED} more"
-    began = datetime.fromtimestamp(interval[1] / 1_000, UTC)
+    began = calendar(interval[1])
     text = (
         f"{limit.name}: {_share(together)} missing in the interval from {began:%Y-%m-%d %H:%M} "
         f"UTC, at most {limit.allowance:.2%} is allowed; "

@@ -15,6 +15,7 @@ from gnomon.core.window.codec import CorruptWindow
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.runtime.packages.profile import Profile, decode_profile
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.limits import MAXIMUM_ROWS
 
 _KEPT = 256
 _profiles: dict[str, Profile] = {}
@@ -49,12 +50,26 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
 
     Raises:
         UnknownModel: where the registry does not have the package.
-        InvalidInput: where the bytes are damaged or were counted against another profile.
+        InvalidInput: where the bytes are damaged, were counted against another profile, or count
+            more rows than a window may.
     """
     try:
-        return profile_of(connection, digest).read_window(data)
+        window = profile_of(connection, digest).read_window(data)
     except (CorruptWindow, ReferenceMismatch) as error:
         raise InvalidInput(f"a window of package {digest}: {error}") from error
+    # Sums over windows are integers of 64 bits, which wrap without a word.
+    most = max(
+        window.rows,
+        window.output_rows,
+        *window.outcomes.values(),
+        *window.outcome_rows.values(),
+        int(window.latency_counts.max()),
+    )
+    if most > MAXIMUM_ROWS:
+        raise InvalidInput(
+            f"a window of package {digest} counts {most} rows; at most {MAXIMUM_ROWS} are allowed"
+        )
+    return window
 
 
 def service_counts(connection: Connection, digest: str, data: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from gnomon.server.hub.rest.dependencies import DatabaseDependency
 from gnomon.server.hub.store import audit
+from gnomon.server.hub.store.limits import Position
 
 audit_router = APIRouter(tags=["audit"])
 
@@ -17,7 +18,7 @@ _Limit = Annotated[int, Query(ge=1, le=10_000)]
 
 @audit_router.get("/audit")
 def list_records(
-    database: DatabaseDependency, before: int | None = None, limit: _Limit = 100
+    database: DatabaseDependency, before: Position | None = None, limit: _Limit = 100
 ) -> list[dict[str, Any]]:
     """List who did what, newest first; `before` is the last sequence of the page above."""
     with database.read() as connection:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gnomon.server.hub.access.rights import ANY, Grant, parse_grant
 from gnomon.server.hub.fleet.environments import PRODUCTION
+from gnomon.server.hub.store.limits import MAXIMUM_VALUE, TimeMs
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -121,8 +122,8 @@ class LabelBody(_Body):
     """What turned out to be true for one request; `at` is the data's own time, Unix ms."""
 
     request_id: Annotated[str, Field(min_length=1, max_length=128)]
-    value: float
-    at: int
+    value: Annotated[float, Field(ge=-MAXIMUM_VALUE, le=MAXIMUM_VALUE)]
+    at: TimeMs
 
 
 class LabelsBody(_Body):

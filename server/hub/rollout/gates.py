@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gnomon.server.hub.monitoring.losses import Losses
 from gnomon.server.hub.rollout.gate_bounds import Bounds, mean_bounds, share_bounds
+from gnomon.server.hub.store.limits import Count
 
 _STATISTICAL_CHECKS = 4
 # An asymptotic bound is not to be trusted on fewer values than this.
@@ -36,11 +37,11 @@ _FEWEST_LABELS = 30
 class Gates(BaseModel):
     """What a step must show before the next one; shares and ratios, not percent."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    minimum_predictions: int = Field(default=100, ge=0)
+    minimum_predictions: Count = 100
     """Requests that the candidate must have seen in the step."""
-    minimum_labels: int = Field(default=0, ge=0)
+    minimum_labels: Count = 0
     """Labelled predictions that each side must have in the step."""
     maximum_failed_share: float = Field(default=0.01, ge=0, lt=1)
     """Share of the candidate's requests that engine or output contract failed."""

@@ -1,12 +1,16 @@
 """What a person asks of a rollout: its steps and its gates."""
 
 from itertools import pairwise
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gnomon.server.hub.fleet.desired import WHOLE
 from gnomon.server.hub.fleet.environments import PRODUCTION
 from gnomon.server.hub.rollout.gates import Gates
+from gnomon.server.hub.store.limits import Count
+
+_Weight = Annotated[int, Field(ge=1, le=WHOLE)]
 
 
 class Plan(BaseModel):
@@ -14,9 +18,9 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: tuple[int, ...] = Field(default=(100, 500, WHOLE), min_length=1, max_length=32)
+    steps: tuple[_Weight, ...] = Field(default=(100, 500, WHOLE), min_length=1, max_length=32)
     gates: Gates = Gates()
-    staging_seconds: int = Field(default=600, ge=0)
+    staging_seconds: Count = 600
     """How long nodes in touch may take to fetch and try the candidate before the first step."""
 
     @field_validator("steps")

@@ -1,5 +1,22 @@
 """The hub's clock and its identifiers, which builders and nodes mint as well."""
 
+from datetime import UTC, datetime
+
 from gnomon.runtime.ids import new_id, now_ms
 
-__all__ = ["new_id", "now_ms"]
+__all__ = ["calendar", "new_id", "now_ms"]
+
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def calendar(at: float) -> datetime:
+    """Return Unix milliseconds as a UTC datetime; years outside of 1 to 9999 as the nearest one.
+
+    The data's own time comes from nodes and people, whose clocks may say anything.
+    """
+    if at <= _FIRST.timestamp() * 1_000:
+        return _FIRST
+    if at >= _LAST.timestamp() * 1_000:
+        return _LAST
+    return datetime.fromtimestamp(at / 1_000, UTC)

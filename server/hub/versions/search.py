@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.limits import TimeMs
 from gnomon.server.hub.versions import aliases, tags
 
 #: Bytes in the columns of the table `version`.
@@ -45,9 +46,9 @@ class Search(BaseModel):
     risk_tier: str | None = None
     dataset: str | None = None
     """The fingerprint of the dataset."""
-    since: int | None = None
+    since: TimeMs | None = None
     """Published at this time or later, Unix ms."""
-    until: int | None = None
+    until: TimeMs | None = None
     """Published before this time, Unix ms."""
     limit: Annotated[int, Field(ge=1, le=1_000)] = 50
     cursor: str | None = None

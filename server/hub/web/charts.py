@@ -7,9 +7,10 @@ has a sentence for those who do not see it.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from markupsafe import Markup
+
+from gnomon.server.hub.store.clock import calendar
 
 #: Width and height of one of many charts, and of one that stands alone.
 SMALL = (340, 150)
@@ -104,7 +105,7 @@ def _dates(frame: _Frame) -> Iterator[Markup]:
         ends = [(frame.first, "middle")]
     form = "%Y-%m-%d" if frame.last - frame.first >= 2 * _DAY_MS else "%m-%d %H:%M"
     for at, anchor in ends:
-        moment = datetime.fromtimestamp(at / 1_000, UTC)
+        moment = calendar(at)
         yield Markup(
             '<text class="tick" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{moment}</text>'
         ).format(x=frame.x(at), y=frame.height - 6, anchor=anchor, moment=f"{moment:{form}}")

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 from gnomon.server.hub.monitoring.losses import Losses
+from gnomon.server.hub.store.clock import calendar
 from gnomon.server.hub.web.charts import WIDE, Chart, Line
 
 # A chart's scale reaches at least so far: over 0.2 people read the index as changed.
@@ -96,4 +96,4 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def _date(at: int) -> str:
-    return f"{datetime.fromtimestamp(at / 1_000, UTC):%Y-%m-%d}"
+    return f"{calendar(at):%Y-%m-%d}"

@@ -1,10 +1,9 @@
 """Numbers and times as people read them; the templates' filters."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.clock import calendar, now_ms
 
 
 def moment(at: int | None) -> str:
@@ -15,12 +14,12 @@ def moment(at: int | None) -> str:
     """
     if at is None:
         return "never"
-    return f"{datetime.fromtimestamp(at / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{calendar(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def date(at: int | None) -> str:
     """Return a date, UTC."""
-    return "–" if at is None else f"{datetime.fromtimestamp(at / 1_000, UTC):%Y-%m-%d}"
+    return "–" if at is None else f"{calendar(at):%Y-%m-%d}"
 
 
 def ago(at: int | None) -> str:

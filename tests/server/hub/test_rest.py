@@ -199,3 +199,65 @@ def test_the_interface_describes_itself(shared_caller: Any) -> None:
     assert "/api/v1/tokens" in page
     assert "http://" not in page.replace(shared_caller.addresses.rest, "")
     assert "https://" not in page
+
+
+def integers_in(schema: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every schema of an integer below one, with its place."""
+    if isinstance(schema, list):
+        for one in schema:
+            yield from integers_in(one, where)
+    elif isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            yield where, schema
+        for name, one in schema.items():
+            yield from integers_in(one, f"{where}.{name}")
+
+
+def test_every_integer_that_is_sent_has_bounds_that_sql_can_store(shared_caller: Any) -> None:
+    described = shared_caller.http.get("/openapi.json").json()
+    found = [
+        one
+        for path, methods in described["paths"].items()
+        for method, call in methods.items()
+        for one in integers_in(call.get("parameters", []), f"{method} {path}")
+    ]
+    errors = ("HTTPValidationError", "ValidationError")  # what is answered
+    for name, schema in described["components"]["schemas"].items():
+        if name not in errors:
+            found += integers_in(schema, name)
+    assert len(found) > 20
+    for where, schema in found:
+        assert schema.get("minimum", -(2**70)) >= -(2**63), where
+        # OpenAPI's limits are floats here, so 2**63 - 1 reads as 2**63.
+        assert schema.get("maximum", schema.get("exclusiveMaximum", 2**70)) <= 2**63, where
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**400])
+def test_an_integer_that_sql_cannot_store_is_the_callers_mistake(
+    shared_caller: Any, number: int
+) -> None:
+    http = shared_caller.http
+    answers = [
+        http.get("/api/v1/audit", params={"before": number}),
+        http.get("/api/v1/versions", params={"since": number}),
+        http.get("/api/v1/versions", params={"until": number}),
+        http.get("/api/v1/counts", params={"offset": number}),
+        http.post(
+            "/api/v1/labels",
+            json={"model": "eta", "labels": [{"request_id": "r", "value": 1.0, "at": number}]},
+        ),
+        http.post(
+            "/api/v1/rollouts",
+            json={"model": "eta", "version": "1", "gates": {"minimum_labels": number}},
+        ),
+    ]
+    assert [answer.status_code for answer in answers] == [422] * len(answers)
+
+
+@pytest.mark.parametrize("value", ["1e101", "-1.7e308", "1e999", "NaN", "Infinity"])
+def test_a_label_that_no_sum_could_hold_is_refused(shared_caller: Any, value: str) -> None:
+    body = f'{{"model": "eta", "labels": [{{"request_id": "r", "value": {value}, "at": 1}}]}}'
+    answer = shared_caller.http.post(
+        "/api/v1/labels", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 422

@@ -1,5 +1,6 @@
 """However uploads are cut, repeated and damaged, each record has its effect exactly once."""
 
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,12 +13,14 @@ from sqlalchemy import select
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.fleet import numbering
-from gnomon.server.hub.fleet.telemetry import REFUSED_RECORD, Telemetry
+from gnomon.server.hub.fleet.records import REFUSED_RECORD, RecordReader, Rows
+from gnomon.server.hub.fleet.telemetry import Telemetry
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
 
 RECORDS = 30
+DIGEST = "d" * 64
 
 
 def good(sequence: int) -> bytes:
@@ -87,3 +90,199 @@ def test_numbers_beyond_all_bounds_are_refused() -> None:
         numbering.number([good(2**64 - 1)])
     with pytest.raises(InvalidInput, match="in order"):
         numbering.number([good(3), good(3)])
+
+
+numbers = st.one_of(
+    st.floats(), st.sampled_from([1.7976931348623157e308, -1.7e308, 1e154, -1e100, 1e101, 0.0])
+)
+times = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.sampled_from([-(2**63), 2**63 - 1, 10**15, 10**15 + 1, 0, 86_400_000]),
+)
+row_counts = st.one_of(
+    st.integers(0, 2**64 - 1), st.sampled_from([2**64 - 1, 2**63, 2**63 - 1, 10**12])
+)
+requests = st.sampled_from(["r1", "r2", "r3"])
+
+labels = st.builds(
+    lambda request, at, value: hub_pb2.Record(
+        label=hub_pb2.Label(model="eta", request_id=request, at_unix_ms=at, value=value)
+    ),
+    requests,
+    times,
+    numbers,
+)
+predictions = st.builds(
+    lambda request, at, value: hub_pb2.Record(
+        predictions=hub_pb2.Predictions(
+            digest=DIGEST, request_ids=[request], at_unix_ms=[at], values=[value]
+        )
+    ),
+    requests,
+    times,
+    numbers,
+)
+windows = st.builds(
+    lambda start, end, rows: hub_pb2.Record(
+        window=hub_pb2.Window(
+            digest="f" * 64,
+            route="eta",
+            started_at_unix_ms=start,
+            ended_at_unix_ms=end,
+            rows=rows,
+            window=b"unread",
+        )
+    ),
+    times,
+    times,
+    row_counts,
+)
+refusals = st.builds(
+    lambda at: hub_pb2.Record(refusal=hub_pb2.Refusal(digest=DIGEST, at_unix_ms=at)), times
+)
+events = st.builds(
+    lambda at: hub_pb2.Record(recorded_at_unix_ms=at, event=hub_pb2.Event(kind="noted")), times
+)
+
+
+def with_package(folder: Path, first_start: Path) -> Database:
+    shutil.copytree(first_start, folder / "hub")
+    database = Database.in_folder(folder / "hub")
+    with database.write() as connection:
+        connection.execute(
+            schema.version.insert().values(
+                digest=DIGEST,
+                name="eta",
+                version="1",
+                format="onnx",
+                manifest={},
+                envelopes=[],
+                profile=b"",
+                published_at=1,
+                publisher="ada",
+            )
+        )
+    return database
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    records=st.lists(
+        st.one_of(labels, predictions, windows, refusals, events), min_size=1, max_size=12
+    )
+)
+def test_no_record_blocks_another_whatever_its_numbers(
+    first_start: Path, records: list[hub_pb2.Record]
+) -> None:
+    """All are acknowledged, the good ones are stored, and all sums stay finite."""
+    data = []
+    for sequence, record in enumerate(records, start=1):
+        record.sequence = sequence
+        data.append(record.SerializeToString())
+    data.append(good(len(records) + 1))
+    with tempfile.TemporaryDirectory() as folder:
+        database = with_package(Path(folder), first_start)
+        telemetry = Telemetry(database, Catalogue())
+        assert telemetry.upload("n", "b", data) == len(data)
+        assert telemetry.upload("n", "b", [good(len(data) + 1)]) == len(data) + 1
+        with database.read() as connection:
+            kinds = connection.scalars(select(schema.event.c.kind)).all()
+            (receipt,) = connection.execute(select(schema.receipt)).all()
+            sums = connection.execute(select(schema.loss)).all()
+            tallies = connection.scalars(select(schema.tally.c.rows)).all()
+        database.close()
+    assert kinds.count("started") == 2
+    assert kinds.count(REFUSED_RECORD) == receipt.refused
+    assert receipt.records == len(data) + 1
+    for row in sums:
+        assert all(map(math.isfinite, (row.error, row.absolute_error, row.squared_error)))
+    assert all(isinstance(rows, int) and 0 <= rows < 2**53 for rows in tallies)
+
+
+def test_labels_of_both_infinite_errors_block_nothing(first_start: Path, tmp_path: Path) -> None:
+    """Errors of +inf and -inf sum to NaN, which SQL stores as NULL and refuses."""
+    database = with_package(tmp_path, first_start)
+    telemetry = Telemetry(database, Catalogue())
+    records = [
+        hub_pb2.Record(
+            sequence=1,
+            predictions=hub_pb2.Predictions(
+                digest=DIGEST,
+                request_ids=["r1", "r2", "r3"],
+                at_unix_ms=[1, 1, 1],
+                values=[1.7e308, -1.7e308, 5.0],
+            ),
+        ),
+        *(
+            hub_pb2.Record(
+                sequence=2 + place,
+                label=hub_pb2.Label(model="eta", request_id=request, value=value),
+            )
+            for place, (request, value) in enumerate(
+                [("r1", -1.7e308), ("r2", 1.7e308), ("r3", 4.0)]
+            )
+        ),
+        hub_pb2.Record(sequence=5, event=hub_pb2.Event(kind="started")),
+    ]
+    data = [record.SerializeToString() for record in records]
+    assert telemetry.upload("n", "b", data) == 5
+    with database.read() as connection:
+        (loss,) = connection.execute(select(schema.loss)).all()
+        (receipt,) = connection.execute(select(schema.receipt)).all()
+        refused = connection.scalars(
+            select(schema.event.c.detail).where(schema.event.c.kind == REFUSED_RECORD)
+        ).all()
+    database.close()
+    assert (loss.count, loss.error, loss.squared_error) == (1, 1.0, 1.0)
+    assert (receipt.records, receipt.refused) == (5, 2)
+    assert all("expected a finite number of at most 1e+100" in detail for detail in refused)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("column", ["started_at", "ended_at", "rows"])
+def test_what_sql_cannot_store_is_set_aside_and_the_rest_is_stored(
+    database: Database, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    """Whatever gets past the checks of today: one record costs itself and no other."""
+    read = RecordReader.read
+
+    def read_unchecked(self: RecordReader, one: numbering.Numbered) -> Rows:
+        rows = read(self, one)
+        for window in rows.windows:
+            window[column] = 2**63 if window["rows"] == 7 else window[column]
+        return rows
+
+    monkeypatch.setattr(RecordReader, "read", read_unchecked)
+    telemetry = Telemetry(database, Catalogue())
+    records = [
+        hub_pb2.Record(
+            sequence=sequence, window=hub_pb2.Window(digest="f" * 64, route="eta", rows=rows)
+        )
+        for sequence, rows in enumerate((5, 7, 6), start=1)
+    ]
+    assert telemetry.upload("n", "b", [one.SerializeToString() for one in records]) == 3
+    with database.read() as connection:
+        tallied = connection.scalar(select(schema.tally.c.rows))
+        stored = connection.scalars(select(schema.window.c.sequence)).all()
+        (event,) = connection.execute(select(schema.event)).all()
+        (receipt,) = connection.execute(select(schema.receipt)).all()
+    assert tallied == 11
+    assert sorted(stored) == [1, 3]
+    assert (event.sequence, event.kind) == (2, REFUSED_RECORD)
+    assert (receipt.records, receipt.refused, receipt.watermark) == (3, 1, 3)
+
+
+@pytest.mark.both_databases
+def test_counts_stop_at_the_largest_exact_integer(database: Database) -> None:
+    telemetry = Telemetry(database, Catalogue())
+    with database.write() as connection:
+        row = {"model": "eta", "version": "", "node": "n", "shadow": False, "outcome": "unread"}
+        connection.execute(schema.tally.insert().values(rows=2**63 - 10, **row))
+    window = hub_pb2.Window(digest="f" * 64, route="eta", rows=10**12)
+    assert telemetry.upload(
+        "n", "b", [hub_pb2.Record(sequence=1, window=window).SerializeToString()]
+    )
+    with database.read() as connection:
+        assert connection.scalar(select(schema.tally.c.rows)) == 2**53 - 1

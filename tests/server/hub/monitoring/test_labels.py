@@ -165,3 +165,49 @@ def test_any_order_counts_what_a_naive_join_counts(
         sum(abs(one) for one in errors),
         sum(one * one for one in errors),
     )
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        LabelRow("eta", "r2", 7, 1e101),
+        LabelRow("eta", "r2", 7, -1.7976931348623157e308),
+        LabelRow("eta", "r2", 10**15 + 1, 1.0),
+        LabelRow("eta", "r2", -(2**63), 1.0),
+        LabelRow("eta", "r2", 2**63, 1.0),
+    ],
+)
+def test_a_label_out_of_bounds_is_refused_whole(database: Database, row: LabelRow) -> None:
+    with pytest.raises(InvalidInput, match=r"'r2' of model 'eta'.*at most 1e\+"):
+        tell(database, LabelRow("eta", "r1", 7, 1.0), row)
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(label)) == 0
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    value=st.floats(allow_nan=False, allow_infinity=False),
+    truth=st.floats(allow_nan=False, allow_infinity=False),
+)
+def test_a_pair_that_was_stored_without_bounds_leaves_sums_finite(
+    database: Database, value: float, truth: float
+) -> None:
+    """Labels of a hub without bounds are still there."""
+    with database.write() as connection:
+        for table in (label, prediction, loss):
+            connection.execute(table.delete())
+        row = {"model": "eta", "at": 1, "value": truth, "received_at": 1}
+        connection.execute(insert(label).values(request_id="r1", **row))
+        connection.execute(
+            insert(prediction).values(
+                request_id="r1", node="n1", digest=DIGEST, model="eta", at=1, value=value
+            )
+        )
+        counted = losses.join(connection, "eta", ["r1"])
+        assert losses.join(connection, "eta", ["r1"]) == 0
+    sums = [one for by_day in days(database).values() for one in by_day.values()]
+    assert len(sums) == counted
+    for one in sums:
+        assert all(map(math.isfinite, (one.error, one.absolute_error, one.squared_error)))

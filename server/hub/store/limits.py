@@ -1,0 +1,42 @@
+"""Bounds on numbers that come from outside, so that SQL can store them and sums stay finite."""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from gnomon.runtime import clock
+
+#: The largest integer that SQL stores.
+MAXIMUM_INTEGER: Final = 2**63 - 1
+
+#: The largest magnitude of a time, Unix milliseconds: the same years as `at` of a prediction.
+MAXIMUM_TIME_MS: Final = int(clock.LIMIT_SECONDS) * 1_000
+
+#: The largest magnitude of a label or prediction that is compared: its square, summed over any
+#: number of pairs, is still finite.
+MAXIMUM_VALUE: Final = 1e100
+
+#: The most rows that one window may count.
+MAXIMUM_ROWS: Final = 10**12
+
+#: Where counters stop: the largest integer that every JSON reader holds exactly.
+MAXIMUM_COUNT: Final = 2**53 - 1
+
+#: A time in Unix milliseconds, in what people send.
+TimeMs = Annotated[int, Field(ge=-MAXIMUM_TIME_MS, le=MAXIMUM_TIME_MS)]
+
+#: A position in a table, in what people send.
+Position = Annotated[int, Field(ge=0, le=MAXIMUM_INTEGER)]
+
+#: A number of things, in what people send.
+Count = Annotated[int, Field(ge=0, le=MAXIMUM_COUNT)]
+
+
+def is_time(at: int) -> bool:
+    """Return whether a time in Unix milliseconds is within bounds."""
+    return -MAXIMUM_TIME_MS <= at <= MAXIMUM_TIME_MS
+
+
+def is_comparable(value: float) -> bool:
+    """Return whether a label or prediction is finite and within bounds; NaN is not."""
+    return -MAXIMUM_VALUE <= value <= MAXIMUM_VALUE
