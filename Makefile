@@ -1,13 +1,14 @@
-# Verbs: demo, test, lint, build, proto, bench, clean. All set-up happens in .venv.
+# Verbs: demo, test, lint, format-c, build, proto, bench, clean. All set-up happens in .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
 # Some checkers start others by name.
 export PATH := $(abspath $(BIN)):$(PATH)
+C_SOURCES := $(shell find core server tests -name '*.h' -o -name '*.c')
 SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c')
 
-.PHONY: demo test lint build proto bench clean
+.PHONY: demo test lint format-c build proto bench clean
 .NOTPARALLEL:
 
 demo: .stamp-demo .stamp-build
@@ -18,6 +19,7 @@ test: .stamp-test .stamp-build
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cython-lint $(filter %.pyx %.pxd,$(SOURCES))
+	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
 	$(BIN)/pytest --cov --cov-report=term $(PYTEST)
 
 lint: .stamp-test .stamp-build
@@ -25,6 +27,9 @@ lint: .stamp-test .stamp-build
 	$(BIN)/ruff format .
 	$(BIN)/mypy
 	$(BIN)/cython-lint $(filter %.pyx %.pxd,$(SOURCES))
+
+format-c: .stamp-test
+	$(BIN)/clang-format -i $(C_SOURCES)
 
 build: .stamp-demo .stamp-build
 

@@ -13,12 +13,12 @@ typedef int32_t NAME(half_ints) __attribute__((vector_size(VECTOR_BYTES / 2)));
 TARGET static inline void NAME(quantise)(const double *x, double shift, double scale,
                                          double limit, int32_t *q)
 {
-    NAME(reals) z, top = (NAME(reals)){0} + limit;
+    NAME(reals) z, top = (NAME(reals)){0} + limit, bottom = -top;
     memcpy(&z, x, VECTOR_BYTES);
     z = (z - shift) * scale;
     z = (NAME(reals))((NAME(masks))z & (z == z));
-    NAME(masks) over = z > top, under = z < -top;
-    z = (NAME(reals))((over & (NAME(masks))top) | (under & (NAME(masks))-top)
+    NAME(masks) over = z > top, under = z < bottom;
+    z = (NAME(reals))((over & (NAME(masks))top) | (under & (NAME(masks))bottom)
                       | (~(over | under) & (NAME(masks))z));
     NAME(half_ints) steps = __builtin_convertvector(z + ROUNDING, NAME(half_ints)) - OFFSET;
     memcpy(q, &steps, VECTOR_BYTES / 2);
@@ -74,7 +74,8 @@ TARGET static void NAME(numeric_moments)(const int32_t *q, const double *x, int 
     for (int j = 0; j < padded; j += LANES) {
         NAME(reals) v;
         memcpy(&v, x + j, VECTOR_BYTES);
-        NAME(masks) less = v < least, more = v > greatest;
+        NAME(masks) less = v < least;
+        NAME(masks) more = v > greatest;
         least = (NAME(reals))((less & (NAME(masks))v) | (~less & (NAME(masks))least));
         greatest = (NAME(reals))((more & (NAME(masks))v) | (~more & (NAME(masks))greatest));
     }
