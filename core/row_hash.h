@@ -40,31 +40,34 @@ static const uint8_t blake2b_order[12][16] = {
     {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
     {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3}};
 
-INLINE void load_lanes(const uint8_t *const lane[LANES], ptrdiff_t at, quad *loaded)
-{
+INLINE void load_lanes(const uint8_t *const lane[LANES], ptrdiff_t at, quad *loaded) {
     uint64_t words[LANES];
     for (int l = 0; l < LANES; l++) memcpy(&words[l], lane[l] + at, 8);
     memcpy(loaded, words, sizeof words);
 }
 
 #define ROTATE(x, bits) (((x) >> (bits)) | ((x) << (64 - (bits))))
-#define MIX(a, b, c, d, x, y)                                                                  \
-    do {                                                                                       \
-        a += b + x, d = ROTATE(d ^ a, 32), c += d, b = ROTATE(b ^ c, 24);                      \
-        a += b + y, d = ROTATE(d ^ a, 16), c += d, b = ROTATE(b ^ c, 63);                      \
+#define MIX(a, b, c, d, x, y)                                                                      \
+    do {                                                                                           \
+        a += b + x, d = ROTATE(d ^ a, 32), c += d, b = ROTATE(b ^ c, 24);                          \
+        a += b + y, d = ROTATE(d ^ a, 16), c += d, b = ROTATE(b ^ c, 63);                          \
     } while (0)
-#define ROUND(s)                                                                               \
-    do {                                                                                       \
-        const uint8_t *o = blake2b_order[s];                                                   \
-        MIX(v0, v4, v8, v12, m[o[0]], m[o[1]]); MIX(v1, v5, v9, v13, m[o[2]], m[o[3]]);        \
-        MIX(v2, v6, v10, v14, m[o[4]], m[o[5]]); MIX(v3, v7, v11, v15, m[o[6]], m[o[7]]);      \
-        MIX(v0, v5, v10, v15, m[o[8]], m[o[9]]); MIX(v1, v6, v11, v12, m[o[10]], m[o[11]]);    \
-        MIX(v2, v7, v8, v13, m[o[12]], m[o[13]]); MIX(v3, v4, v9, v14, m[o[14]], m[o[15]]);    \
+#define ROUND(s)                                                                                   \
+    do {                                                                                           \
+        const uint8_t *o = blake2b_order[s];                                                       \
+        MIX(v0, v4, v8, v12, m[o[0]], m[o[1]]);                                                    \
+        MIX(v1, v5, v9, v13, m[o[2]], m[o[3]]);                                                    \
+        MIX(v2, v6, v10, v14, m[o[4]], m[o[5]]);                                                   \
+        MIX(v3, v7, v11, v15, m[o[6]], m[o[7]]);                                                   \
+        MIX(v0, v5, v10, v15, m[o[8]], m[o[9]]);                                                   \
+        MIX(v1, v6, v11, v12, m[o[10]], m[o[11]]);                                                 \
+        MIX(v2, v7, v8, v13, m[o[12]], m[o[13]]);                                                  \
+        MIX(v3, v4, v9, v14, m[o[14]], m[o[15]]);                                                  \
     } while (0)
 
 /* One block of four messages; `count` bytes so far of each, this block included. */
-INLINE void compress(quad h[8], const uint8_t *const lane[LANES], const quad *count, uint64_t last)
-{
+INLINE void compress(quad h[8], const uint8_t *const lane[LANES], const quad *count,
+                     uint64_t last) {
     const uint64_t *s = blake2b_start;
     const quad zero = {0};
     quad m[16];
@@ -73,18 +76,29 @@ INLINE void compress(quad h[8], const uint8_t *const lane[LANES], const quad *co
     quad v8 = zero + s[0], v9 = zero + s[1], v10 = zero + s[2], v11 = zero + s[3];
     quad v12 = *count ^ s[4], v13 = zero + s[5], v14 = zero + (s[6] ^ last);
     quad v15 = zero + s[7];
-    ROUND(0); ROUND(1); ROUND(2); ROUND(3); ROUND(4); ROUND(5);
-    ROUND(6); ROUND(7); ROUND(8); ROUND(9); ROUND(10); ROUND(11);
+    ROUND(0);
+    ROUND(1);
+    ROUND(2);
+    ROUND(3);
+    ROUND(4);
+    ROUND(5);
+    ROUND(6);
+    ROUND(7);
+    ROUND(8);
+    ROUND(9);
+    ROUND(10);
+    ROUND(11);
     h[0] ^= v0 ^ v8, h[1] ^= v1 ^ v9, h[2] ^= v2 ^ v10, h[3] ^= v3 ^ v11;
     h[4] ^= v4 ^ v12, h[5] ^= v5 ^ v13, h[6] ^= v6 ^ v14, h[7] ^= v7 ^ v15;
 }
 
-INLINE int64_t blocks_of(int64_t length) { return length ? (length - 1) / BLOCK_BYTES : 0; }
+INLINE int64_t blocks_of(int64_t length) {
+    return length ? (length - 1) / BLOCK_BYTES : 0;
+}
 
 /* Four messages of equally many blocks; `out` has room for four hashes. */
 INLINE void hash_four(const uint8_t *const message[LANES], const int64_t length[LANES],
-                      uint8_t *out)
-{
+                      uint8_t *out) {
     quad h[8] = {{0}}, count = {0};
     for (int j = 0; j < 8; j++) h[j] += blake2b_start[j];
     h[0] ^= (quad){0} + (uint64_t)(0x01010000u ^ HASH_BYTES);
@@ -111,8 +125,7 @@ INLINE void hash_four(const uint8_t *const message[LANES], const int64_t length[
 
 /* `rows` messages of `width` bytes, one after the other. */
 ROW_HASH_VERSIONS static void hash_fixed(const uint8_t *data, ptrdiff_t width, ptrdiff_t rows,
-                                         uint8_t *out)
-{
+                                         uint8_t *out) {
     const uint8_t *message[LANES];
     const int64_t length[LANES] = {width, width, width, width};
     uint8_t last[LANES * HASH_BYTES];
@@ -127,16 +140,16 @@ ROW_HASH_VERSIONS static void hash_fixed(const uint8_t *data, ptrdiff_t width, p
 
 /* `count` messages of any lengths: message i is data[offsets[i] … offsets[i + 1]]. */
 ROW_HASH_VERSIONS static void hash_varied(const uint8_t *data, const int64_t *offsets,
-                                          ptrdiff_t count, uint8_t *out)
-{
+                                          ptrdiff_t count, uint8_t *out) {
     const uint8_t *message[LANES];
     int64_t length[LANES];
     uint8_t four[LANES * HASH_BYTES];
     for (ptrdiff_t i = 0; i < count;) {
         ptrdiff_t like = 0;
         for (ptrdiff_t l = 0; l < LANES; l++) {
-            int is_like = like == l && i + l < count
-                && (!l || blocks_of(offsets[i + l + 1] - offsets[i + l]) == blocks_of(length[0]));
+            int is_like =
+                like == l && i + l < count &&
+                (!l || blocks_of(offsets[i + l + 1] - offsets[i + l]) == blocks_of(length[0]));
             ptrdiff_t taken = is_like ? i + l : i;
             like += is_like;
             message[l] = data + offsets[taken];
@@ -148,21 +161,18 @@ ROW_HASH_VERSIONS static void hash_varied(const uint8_t *data, const int64_t *of
     }
 }
 
-static int compare_hashes(const void *one, const void *other)
-{
+static int compare_hashes(const void *one, const void *other) {
     return memcmp(one, other, HASH_BYTES);
 }
 
-INLINE uint64_t prefix_of(const uint8_t *hash)
-{
+INLINE uint64_t prefix_of(const uint8_t *hash) {
     uint64_t prefix = 0;
     for (int j = 0; j < 8; j++) prefix = prefix << 8 | hash[j];
     return prefix;
 }
 
 /* Few hashes in place; equal ones cost nothing, and many are left to the library. */
-static void sort_few(uint8_t *hashes, int64_t count)
-{
+static void sort_few(uint8_t *hashes, int64_t count) {
     if (count > 48) {
         qsort(hashes, (size_t)count, HASH_BYTES, compare_hashes);
         return;
@@ -182,8 +192,7 @@ static void sort_few(uint8_t *hashes, int64_t count)
 /* Lay hashes out by the `bits` that follow the leading `skip`. `ends` has 2^bits + 1 zeros, and
    holds afterwards where each group ends. */
 static void group_hashes(const uint8_t *from, int64_t count, int skip, int bits, int64_t *ends,
-                         uint8_t *to)
-{
+                         uint8_t *to) {
     const int shift = 64 - bits;
     for (int64_t i = 0; i < count; i++)
         ends[(prefix_of(from + i * HASH_BYTES) << skip >> shift) + 1]++;
@@ -201,8 +210,7 @@ static void group_hashes(const uint8_t *from, int64_t count, int skip, int bits,
    as random, so groups of equal bits are small and even; two steps keep them near to one another.
    `spare` has room for all, `first` for 2^8 + 1 and `second` for 2^bits + 1 numbers. */
 static void sort_hashes(const uint8_t *from, int64_t count, int skip, int bits, uint8_t *spare,
-                        int64_t *first, int64_t *second, uint8_t *to)
-{
+                        int64_t *first, int64_t *second, uint8_t *to) {
     memset(first, 0, sizeof *first * ((1 << FIRST_BITS) + 1));
     group_hashes(from, count, skip, FIRST_BITS, first, spare);
     for (int64_t group = 0, start = 0; group < 1 << FIRST_BITS; group++) {
@@ -219,8 +227,7 @@ static void sort_hashes(const uint8_t *from, int64_t count, int skip, int bits, 
 /* Cells of a row's canonical form: a tag byte, then eight bytes or a hash. Absent cells are zeros
    behind their own tag. `out` is the cell of the first row. */
 static void write_words(const uint64_t *words, const uint8_t *present, ptrdiff_t rows, uint8_t tag,
-                        uint8_t absent, uint8_t *out, ptrdiff_t width)
-{
+                        uint8_t absent, uint8_t *out, ptrdiff_t width) {
     for (ptrdiff_t row = 0; row < rows; row++, out += width) {
         uint64_t word = present[row] ? words[row] : 0;
         out[0] = present[row] ? tag : absent;
@@ -230,8 +237,7 @@ static void write_words(const uint64_t *words, const uint8_t *present, ptrdiff_t
 
 /* Whole numbers are written as integers are, so that the same data of another type is the same. */
 static void write_reals(const double *values, const uint8_t *present, ptrdiff_t rows, uint8_t whole,
-                        uint8_t fraction, uint8_t absent, uint8_t *out, ptrdiff_t width)
-{
+                        uint8_t fraction, uint8_t absent, uint8_t *out, ptrdiff_t width) {
     for (ptrdiff_t row = 0; row < rows; row++, out += width) {
         double value = values[row];
         int64_t word = 0;
@@ -250,8 +256,7 @@ static void write_reals(const double *values, const uint8_t *present, ptrdiff_t 
 
 static void write_hashes(const uint8_t *hashes, const int64_t *codes, const uint8_t *present,
                          ptrdiff_t rows, uint8_t tag, uint8_t absent, uint8_t *out,
-                         ptrdiff_t width)
-{
+                         ptrdiff_t width) {
     static const uint8_t nothing[HASH_BYTES];
     for (ptrdiff_t row = 0; row < rows; row++, out += width) {
         out[0] = present[row] ? tag : absent;

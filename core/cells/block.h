@@ -10,24 +10,22 @@ typedef int32_t NAME(half_ints) __attribute__((vector_size(VECTOR_BYTES / 2)));
 
 /* Quantise one vector to steps: round((x − shift) · scale), clamped; 0 for NaN. It never
    decreases in x. */
-TARGET static inline void NAME(quantise)(const double *x, double shift, double scale,
-                                         double limit, int32_t *q)
-{
+TARGET static inline void NAME(quantise)(const double *x, double shift, double scale, double limit,
+                                         int32_t *q) {
     NAME(reals) z, top = (NAME(reals)){0} + limit, bottom = -top;
     memcpy(&z, x, VECTOR_BYTES);
     z = (z - shift) * scale;
     z = (NAME(reals))((NAME(masks))z & (z == z));
     NAME(masks) over = z > top, under = z < bottom;
-    z = (NAME(reals))((over & (NAME(masks))top) | (under & (NAME(masks))bottom)
-                      | (~(over | under) & (NAME(masks))z));
+    z = (NAME(reals))((over & (NAME(masks))top) | (under & (NAME(masks))bottom) |
+                      (~(over | under) & (NAME(masks))z));
     NAME(half_ints) steps = __builtin_convertvector(z + ROUNDING, NAME(half_ints)) - OFFSET;
     memcpy(q, &steps, VECTOR_BYTES / 2);
 }
 
 /* For 4 vectors of quantised values, count the keys below each. */
 TARGET static inline void NAME(count_below)(const int32_t *keys, int count, const int32_t *q,
-                                            int32_t *below)
-{
+                                            int32_t *below) {
     const int step = VECTOR_BYTES / 4;
     NAME(ints) q0, q1, q2, q3, n0 = {0}, n1 = {0}, n2 = {0}, n3 = {0};
     memcpy(&q0, q, VECTOR_BYTES), memcpy(&q1, q + step, VECTOR_BYTES);
@@ -42,8 +40,7 @@ TARGET static inline void NAME(count_below)(const int32_t *keys, int count, cons
 
 /* Count values into the cells; NaN is in none of them. */
 TARGET static void NAME(numeric_cells)(const NumericField *f, const double *x, const int32_t *q,
-                                       int padded, int absent, int64_t *cells)
-{
+                                       int padded, int absent, int64_t *cells) {
     int32_t below[BLOCK];
     for (int j = 0; j < padded; j += VECTOR_BYTES)
         NAME(count_below)(f->keys, f->bins + 1, q + j, below + j);
@@ -56,8 +53,7 @@ TARGET static void NAME(numeric_cells)(const NumericField *f, const double *x, c
 }
 
 TARGET static void NAME(numeric_moments)(const int32_t *q, const double *x, int padded,
-                                         int64_t *moments, double *extremes)
-{
+                                         int64_t *moments, double *extremes) {
     int64_t sum = 0;
     uint64_t low = 0, high = 0;
     for (int j = 0; j < padded; j++) sum += q[j];
@@ -89,8 +85,7 @@ TARGET static void NAME(numeric_moments)(const int32_t *q, const double *x, int 
 /* Count a block, padded with NaN to a multiple of 32, into cells and moments; returns how many
    values are NaN. */
 TARGET static int NAME(numeric_block)(const NumericField *f, const double *x, int padded,
-                                      int64_t *cells, int64_t *moments, double *extremes)
-{
+                                      int64_t *cells, int64_t *moments, double *extremes) {
     int32_t q[BLOCK] __attribute__((aligned(32)));
     int absent = 0;
     NAME(masks) empty = {0};
@@ -108,8 +103,7 @@ TARGET static int NAME(numeric_block)(const NumericField *f, const double *x, in
 
 /* Prepare a block for the pairs: standard scores, signs around the median, presence. All three
    are 0 for NaN. */
-TARGET static void NAME(stage_block)(const NumericField *f, const double *x, int padded, Stage to)
-{
+TARGET static void NAME(stage_block)(const NumericField *f, const double *x, int padded, Stage to) {
     int32_t scores[BLOCK] __attribute__((aligned(32)));
     int16_t tie = (int16_t)f->tie;
     double median = f->median;
@@ -123,15 +117,13 @@ TARGET static void NAME(stage_block)(const NumericField *f, const double *x, int
     }
 }
 
-TARGET static int32_t NAME(dot)(const int16_t *a, const int16_t *b, int padded)
-{
+TARGET static int32_t NAME(dot)(const int16_t *a, const int16_t *b, int padded) {
     int32_t sum = 0;
     for (int j = 0; j < padded; j++) sum += (int32_t)a[j] * b[j];
     return sum;
 }
 
-TARGET static int32_t NAME(total)(const int16_t *a, int padded)
-{
+TARGET static int32_t NAME(total)(const int16_t *a, int padded) {
     int32_t sum = 0;
     for (int j = 0; j < padded; j++) sum += a[j];
     return sum;

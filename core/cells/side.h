@@ -27,9 +27,9 @@ enum { STATUS_OK, STATUS_MISSING, STATUS_INVALID, STATUS_UNSEEN };
 
 typedef struct {
     int32_t kind, bins, zero_cell, slot;
-    int64_t cells, moments;           /* offsets into the side's counts */
-    const double *edges;              /* bins + 1 edges, the last one nudged up, then NaN */
-    const int32_t *keys;              /* the same edges, quantised */
+    int64_t cells, moments; /* offsets into the side's counts */
+    const double *edges;    /* bins + 1 edges, the last one nudged up, then NaN */
+    const int32_t *keys;    /* the same edges, quantised */
     double shift, inverse_step, center, inverse_spread, median, tie;
 } NumericField;
 
@@ -38,26 +38,25 @@ typedef struct {
 } Stage;
 
 typedef struct {
-    int32_t first, second;            /* slots */
+    int32_t first, second; /* slots */
 } Pair;
 
 typedef struct {
     int32_t fields, pairs, slots;
-    int32_t pending;                  /* rows that wait */
+    int32_t pending; /* rows that wait */
     NumericField *field;
     Pair *pair;
-    int64_t pair_counts, size;        /* offset of the pairs into counts; number of counts */
+    int64_t pair_counts, size; /* offset of the pairs into counts; number of counts */
     int32_t *slot_field;
-    int64_t *counts;                  /* counts[0] is the number of rows */
-    double *extremes;                 /* least and greatest, a pair a field */
-    double *waiting;                  /* fields × WAITING: rows not yet counted */
-    int16_t *stage;                   /* slots × 3 × BLOCK */
-    uint8_t *gaps;                    /* a slot: whether its block has absent values */
-    int32_t wide;                     /* whether the AVX2 version runs */
+    int64_t *counts;  /* counts[0] is the number of rows */
+    double *extremes; /* least and greatest, a pair a field */
+    double *waiting;  /* fields × WAITING: rows not yet counted */
+    int16_t *stage;   /* slots × 3 × BLOCK */
+    uint8_t *gaps;    /* a slot: whether its block has absent values */
+    int32_t wide;     /* whether the AVX2 version runs */
 } Side;
 
-static inline int32_t quantise_one(double x, double shift, double scale, double limit)
-{
+static inline int32_t quantise_one(double x, double shift, double scale, double limit) {
     double z = (x - shift) * scale;
     z = z > limit ? limit : z;
     z = z < -limit ? -limit : z;
@@ -70,8 +69,7 @@ static inline int32_t quantise_one(double x, double shift, double scale, double 
 #define HALF (OCTAVES * PER_OCTAVE)
 #define BUCKETS (2 * HALF + 1)
 
-static inline int sketch_bucket(double x)
-{
+static inline int sketch_bucket(double x) {
     double size = fabs(x);
     uint64_t bits;
     if (size < 0x1p-32) return HALF;
@@ -81,17 +79,16 @@ static inline int sketch_bucket(double x)
     return x < 0 ? HALF - 1 - at : HALF + 1 + at;
 }
 
-static inline void sketch_one(int64_t *buckets, double *extremes, double x)
-{
+static inline void sketch_one(int64_t *buckets, double *extremes, double x) {
     buckets[sketch_bucket(x)]++;
     if (x < extremes[0]) extremes[0] = x + 0.0;
     if (x > extremes[1]) extremes[1] = x + 0.0;
 }
 
 /* A category's cell. A vector has no code: it is NaN, and present, and so in cell 0. */
-static inline int category_cell(int known, double code, uint8_t status)
-{
-    if (status == STATUS_OK) return code != code ? 0 : code >= 0 && code < known ? (int)code : known;
+static inline int category_cell(int known, double code, uint8_t status) {
+    if (status == STATUS_OK)
+        return code != code ? 0 : code >= 0 && code < known ? (int)code : known;
     return status == STATUS_MISSING ? known + 1 : status == STATUS_UNSEEN ? known : known + 2;
 }
 
@@ -111,22 +108,24 @@ static inline int category_cell(int known, double code, uint8_t status)
 #undef NAME
 #undef TARGET
 #undef VECTOR_BYTES
-static int side_can_run_wide(void) { return __builtin_cpu_supports("avx2") != 0; }
+static int side_can_run_wide(void) {
+    return __builtin_cpu_supports("avx2") != 0;
+}
 #define VERSION(side, f) ((side)->wide ? f##_wide : f##_base)
 #else
-static int side_can_run_wide(void) { return 0; }
+static int side_can_run_wide(void) {
+    return 0;
+}
 #define VERSION(side, f) f##_base
 #endif
 
-static inline Stage stage_of(Side *side, int slot)
-{
+static inline Stage stage_of(Side *side, int slot) {
     int16_t *base = side->stage + (int64_t)slot * 3 * BLOCK;
     return (Stage){base, base + BLOCK, base + 2 * BLOCK};
 }
 
 /* Fold the staged block into the sums of pairs. */
-static void fold_pairs(Side *side, int rows)
-{
+static void fold_pairs(Side *side, int rows) {
     int padded = PADDED(rows);
     for (int p = 0; p < side->pairs; p++) {
         int64_t *sums = side->counts + side->pair_counts + (int64_t)p * PAIR_SUMS;
@@ -145,8 +144,7 @@ static void fold_pairs(Side *side, int rows)
     }
 }
 
-static int sketch_block(Side *side, int i, const double *x, int rows)
-{
+static int sketch_block(Side *side, int i, const double *x, int rows) {
     const NumericField *f = &side->field[i];
     int absent = 0;
     for (int j = 0; j < rows; j++) {
@@ -158,8 +156,7 @@ static int sketch_block(Side *side, int i, const double *x, int rows)
 }
 
 /* Count a block of numbers, padded with NaN, and stage it; returns how many of them are NaN. */
-static int value_block(Side *side, int i, const double *x, int rows)
-{
+static int value_block(Side *side, int i, const double *x, int rows) {
     const NumericField *f = &side->field[i];
     int padded = PADDED(rows);
     if (f->kind == KIND_SKETCH) return sketch_block(side, i, x, rows);
@@ -174,8 +171,7 @@ static int value_block(Side *side, int i, const double *x, int rows)
 }
 
 /* Count the rows that wait, as one block. */
-static void side_flush(Side *side)
-{
+static void side_flush(Side *side) {
     int rows = side->pending;
     if (!rows) return;
     for (int i = 0; i < side->fields; i++) {
@@ -189,8 +185,7 @@ static void side_flush(Side *side)
 }
 
 /* Count one row. Its numbers wait until there is a block of them: that costs a third. */
-static void side_row(Side *side, const double *values, const uint8_t *status)
-{
+static void side_row(Side *side, const double *values, const uint8_t *status) {
     double *waiting = side->waiting + side->pending;
     for (int i = 0; i < side->fields; i++) {
         const NumericField *f = &side->field[i];
@@ -212,9 +207,8 @@ static void side_row(Side *side, const double *values, const uint8_t *status)
 
 #include "load.h"
 
-static void category_block(const NumericField *f, const void *data, const uint8_t *status,
-                           int type, int64_t start, int rows, int64_t *cells)
-{
+static void category_block(const NumericField *f, const void *data, const uint8_t *status, int type,
+                           int64_t start, int rows, int64_t *cells) {
     double x[BLOCK];
     load(data, type, start, rows, x);
     for (int j = 0; j < rows; j++) {
@@ -227,8 +221,7 @@ static void category_block(const NumericField *f, const void *data, const uint8_
 }
 
 static void number_block(Side *side, int i, const void *data, const uint8_t *status, int type,
-                         int64_t start, int rows)
-{
+                         int64_t start, int rows) {
     double copy[BLOCK] __attribute__((aligned(32)));
     const double *x = copy;
     int invalid = 0, marked = any_marked(status, rows);
@@ -238,7 +231,8 @@ static void number_block(Side *side, int i, const void *data, const uint8_t *sta
         load(data, type, start, rows, copy);
         if (marked) invalid = mark_absent(copy, status, rows);
         if (type == AS_CODE && !status)
-            for (int j = 0; j < rows; j++) if (copy[j] < 0) copy[j] = NAN;
+            for (int j = 0; j < rows; j++)
+                if (copy[j] < 0) copy[j] = NAN;
         for (int j = rows; j < PADDED(rows); j++) copy[j] = NAN;
     }
     int absent = value_block(side, i, x, rows);
@@ -249,25 +243,21 @@ static void number_block(Side *side, int i, const void *data, const uint8_t *sta
 
 /* Count at most BLOCK rows of column i; `side_end_block` follows when all columns are done. */
 static void side_block(Side *side, int i, const void *data, const uint8_t *status, int type,
-                       int64_t start, int rows)
-{
+                       int64_t start, int rows) {
     const NumericField *f = &side->field[i];
     const uint8_t *marks = status ? status + start : NULL;
     if (f->kind == KIND_CATEGORY)
         category_block(f, data, marks, type, start, rows, side->counts + f->cells);
-    else
-        number_block(side, i, data, marks, type, start, rows);
+    else number_block(side, i, data, marks, type, start, rows);
 }
 
-static void side_end_block(Side *side, int rows)
-{
+static void side_end_block(Side *side, int rows) {
     side->counts[0] += rows;
     fold_pairs(side, rows);
 }
 
 /* Count what waits, and carry Σq² from its low word to its high one. */
-static void side_settle(Side *side)
-{
+static void side_settle(Side *side) {
     side_flush(side);
     for (int i = 0; i < side->fields; i++) {
         if (side->field[i].kind != KIND_NUMERIC) continue;
@@ -277,8 +267,7 @@ static void side_settle(Side *side)
     }
 }
 
-static void side_clear(Side *side)
-{
+static void side_clear(Side *side) {
     side->pending = 0;
     memset(side->counts, 0, sizeof(int64_t) * (size_t)side->size);
     for (int i = 0; i < side->fields; i++) {
@@ -287,8 +276,7 @@ static void side_clear(Side *side)
     }
 }
 
-static void side_absorb(Side *side, const int64_t *counts, const double *extremes)
-{
+static void side_absorb(Side *side, const int64_t *counts, const double *extremes) {
     for (int64_t j = 0; j < side->size; j++) side->counts[j] += counts[j];
     for (int i = 0; i < side->fields; i++) {
         double *mine = side->extremes + 2 * i;

@@ -15,46 +15,39 @@
 #endif
 
 /* Not `value >= low && value <= high`: the negations let NaN pass where it may. */
-#define GNOMON_ANY_OUTSIDE(NAME, TYPE)                                                          \
-    GNOMON_MULTIVERSION static int gnomon_any_outside_##NAME(                                   \
-        const TYPE *values, ptrdiff_t count, TYPE low, TYPE high)                               \
-    {                                                                                           \
-        int bad = 0;                                                                            \
-        for (ptrdiff_t i = 0; i < count; i++)                                                   \
-            bad |= (values[i] < low) | (values[i] > high);                                      \
-        return bad;                                                                             \
+#define GNOMON_ANY_OUTSIDE(NAME, TYPE)                                                             \
+    GNOMON_MULTIVERSION static int gnomon_any_outside_##NAME(const TYPE *values, ptrdiff_t count,  \
+                                                             TYPE low, TYPE high) {                \
+        int bad = 0;                                                                               \
+        for (ptrdiff_t i = 0; i < count; i++) bad |= (values[i] < low) | (values[i] > high);       \
+        return bad;                                                                                \
     }
 
-#define GNOMON_ANY_OUTSIDE_OR_NAN(NAME, TYPE)                                                   \
-    GNOMON_MULTIVERSION static int gnomon_any_outside_or_nan_##NAME(                            \
-        const TYPE *values, ptrdiff_t count, TYPE low, TYPE high)                               \
-    {                                                                                           \
-        int bad = 0;                                                                            \
-        for (ptrdiff_t i = 0; i < count; i++)                                                   \
-            bad |= !(values[i] >= low) | !(values[i] <= high);                                  \
-        return bad;                                                                             \
+#define GNOMON_ANY_OUTSIDE_OR_NAN(NAME, TYPE)                                                      \
+    GNOMON_MULTIVERSION static int gnomon_any_outside_or_nan_##NAME(                               \
+        const TYPE *values, ptrdiff_t count, TYPE low, TYPE high) {                                \
+        int bad = 0;                                                                               \
+        for (ptrdiff_t i = 0; i < count; i++) bad |= !(values[i] >= low) | !(values[i] <= high);   \
+        return bad;                                                                                \
     }
 
 /* Infinities are whole here; whether they may be is a matter of bounds. */
-#define GNOMON_ANY_FRACTION(NAME, TYPE, FLOOR)                                                  \
-    GNOMON_MULTIVERSION static int gnomon_any_fraction_##NAME(                                  \
-        const TYPE *values, ptrdiff_t count)                                                    \
-    {                                                                                           \
-        int bad = 0;                                                                            \
-        for (ptrdiff_t i = 0; i < count; i++)                                                   \
-            bad |= (FLOOR(values[i]) < values[i]);                                              \
-        return bad;                                                                             \
+#define GNOMON_ANY_FRACTION(NAME, TYPE, FLOOR)                                                     \
+    GNOMON_MULTIVERSION static int gnomon_any_fraction_##NAME(const TYPE *values,                  \
+                                                              ptrdiff_t count) {                   \
+        int bad = 0;                                                                               \
+        for (ptrdiff_t i = 0; i < count; i++) bad |= (FLOOR(values[i]) < values[i]);               \
+        return bad;                                                                                \
     }
 
 /* Whole numbers within [base, base + 63], as their range check has found: one bit each. */
-#define GNOMON_ANY_UNSET(NAME, TYPE)                                                            \
-    GNOMON_MULTIVERSION static int gnomon_any_unset_##NAME(                                     \
-        const TYPE *values, ptrdiff_t count, int64_t base, uint64_t bits)                       \
-    {                                                                                           \
-        uint64_t set = 1;                                                                       \
-        for (ptrdiff_t i = 0; i < count; i++)                                                   \
-            set &= bits >> (((uint64_t)values[i] - (uint64_t)base) & 63);                       \
-        return (int)(~set & 1);                                                                 \
+#define GNOMON_ANY_UNSET(NAME, TYPE)                                                               \
+    GNOMON_MULTIVERSION static int gnomon_any_unset_##NAME(const TYPE *values, ptrdiff_t count,    \
+                                                           int64_t base, uint64_t bits) {          \
+        uint64_t set = 1;                                                                          \
+        for (ptrdiff_t i = 0; i < count; i++)                                                      \
+            set &= bits >> (((uint64_t)values[i] - (uint64_t)base) & 63);                          \
+        return (int)(~set & 1);                                                                    \
     }
 
 #define GNOMON_INTEGER(NAME, TYPE) GNOMON_ANY_OUTSIDE(NAME, TYPE) GNOMON_ANY_UNSET(NAME, TYPE)
@@ -83,17 +76,16 @@ typedef struct {
     int has_bits;
 } gnomon_integer_rules;
 
-#define GNOMON_CASE(NUMBER, NAME, TYPE, HIGH)                                                   \
-    case NUMBER:                                                                                \
-        return gnomon_any_outside_##NAME((const TYPE *)values, count, (TYPE)rules->low,         \
-                                         (TYPE)rules->HIGH) ||                                  \
-               (rules->has_bits && gnomon_any_unset_##NAME((const TYPE *)values, count,         \
-                                                           rules->low, rules->bits));
+#define GNOMON_CASE(NUMBER, NAME, TYPE, HIGH)                                                      \
+    case NUMBER:                                                                                   \
+        return gnomon_any_outside_##NAME((const TYPE *)values, count, (TYPE)rules->low,            \
+                                         (TYPE)rules->HIGH) ||                                     \
+               (rules->has_bits &&                                                                 \
+                gnomon_any_unset_##NAME((const TYPE *)values, count, rules->low, rules->bits));
 
 /* `type` is a ColumnType of row.pxd. */
-static int gnomon_any_broken_integer(
-    int type, const void *values, ptrdiff_t count, const gnomon_integer_rules *rules)
-{
+static int gnomon_any_broken_integer(int type, const void *values, ptrdiff_t count,
+                                     const gnomon_integer_rules *rules) {
     switch (type) {
         GNOMON_CASE(1, i8, int8_t, high)
         GNOMON_CASE(2, i16, int16_t, high)
@@ -107,21 +99,17 @@ static int gnomon_any_broken_integer(
     return 1;
 }
 
-static int gnomon_any_broken_float(
-    const float *values, ptrdiff_t count, double low, double high, int nullable, int whole)
-{
-    int bad = nullable
-        ? gnomon_any_outside_f32(values, count, (float)low, (float)high)
-        : gnomon_any_outside_or_nan_f32(values, count, (float)low, (float)high);
+static int gnomon_any_broken_float(const float *values, ptrdiff_t count, double low, double high,
+                                   int nullable, int whole) {
+    int bad = nullable ? gnomon_any_outside_f32(values, count, (float)low, (float)high)
+                       : gnomon_any_outside_or_nan_f32(values, count, (float)low, (float)high);
     return bad || (whole && gnomon_any_fraction_f32(values, count));
 }
 
-static int gnomon_any_broken_double(
-    const double *values, ptrdiff_t count, double low, double high, int nullable, int whole)
-{
-    int bad = nullable
-        ? gnomon_any_outside_f64(values, count, low, high)
-        : gnomon_any_outside_or_nan_f64(values, count, low, high);
+static int gnomon_any_broken_double(const double *values, ptrdiff_t count, double low, double high,
+                                    int nullable, int whole) {
+    int bad = nullable ? gnomon_any_outside_f64(values, count, low, high)
+                       : gnomon_any_outside_or_nan_f64(values, count, low, high);
     return bad || (whole && gnomon_any_fraction_f64(values, count));
 }
 

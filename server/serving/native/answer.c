@@ -82,8 +82,8 @@ static size_t typed_bytes(const struct output *output, size_t count) {
 
 static void write_typed(const struct output *output, size_t count, size_t size,
                         struct buffer *out) {
-    static const uint8_t fields[] = {[TYPE_INT32] = 2, [TYPE_INT64] = 3, [TYPE_FP32] = 6,
-                                     [TYPE_FP64] = 7};
+    static const uint8_t fields[] = {
+        [TYPE_INT32] = 2, [TYPE_INT64] = 3, [TYPE_FP32] = 6, [TYPE_FP64] = 7};
     if (output->wire_type == TYPE_BYTES) {
         write_head(out, 5, size);
         for (size_t index = 0; index < count; index++) {

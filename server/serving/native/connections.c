@@ -97,10 +97,9 @@ static void wait_to_write(struct connection *connection, int waits) {
 static ssize_t write_some(struct connection *connection, const uint8_t *data, size_t size) {
     size_t sent = 0;
     while (sent < size) {
-        ssize_t count =
-            connection->tls
-                ? tls_write(connection->tls, data + sent, size - sent)
-                : send(connection->socket, data + sent, size - sent, MSG_NOSIGNAL);
+        ssize_t count = connection->tls
+                            ? tls_write(connection->tls, data + sent, size - sent)
+                            : send(connection->socket, data + sent, size - sent, MSG_NOSIGNAL);
         if (count < 0) {
             if (errno == EINTR) continue;
             if (errno == EAGAIN || errno == EWOULDBLOCK) break;
@@ -155,8 +154,8 @@ void connection_flush(struct connection *connection) {
         ssize_t size = left < 0 ? -1 : gather(connection);
         if (size == 0) break;
         ssize_t sent = size < 0 ? -1 : write_some(connection, loop->write_buffer, (size_t)size);
-        if (sent < 0 || buffer_append(&connection->pending, loop->write_buffer + sent,
-                                      (size_t)(size - sent))) {
+        if (sent < 0 ||
+            buffer_append(&connection->pending, loop->write_buffer + sent, (size_t)(size - sent))) {
             connection->is_broken = 1;
         } else {
             loop->held += (size_t)(size - sent);
@@ -193,8 +192,8 @@ void connection_read(struct connection *connection) {
             connection->is_broken = 1;
             break;
         }
-        if (connection->header_since && (connection->header_bytes += (uint64_t)size) >
-                                            HEADER_FLOOD_BYTES)
+        if (connection->header_since &&
+            (connection->header_bytes += (uint64_t)size) > HEADER_FLOOD_BYTES)
             connection->is_broken = 1;
     } while (!connection->is_broken && has_more(connection, size, ++turn));
     connection_flush(connection);

@@ -13,8 +13,8 @@ const char *h2_load(void) {
     for (size_t index = 0; index < sizeof NAMES / sizeof *NAMES && !found; index++)
         found = dlopen(NAMES[index], RTLD_NOW | RTLD_LOCAL);
     if (!found) return "libnghttp2.so.14 was not found";
-#define H2_RESOLVE(result, name, arguments)                                                      \
-    *(void **)&h2.name = dlsym(found, "nghttp2_" #name);                                         \
+#define H2_RESOLVE(result, name, arguments)                                                        \
+    *(void **)&h2.name = dlsym(found, "nghttp2_" #name);                                           \
     if (!h2.name) return "libnghttp2 has no function nghttp2_" #name;
     H2_FUNCTIONS(H2_RESOLVE)
     library = found;

@@ -86,43 +86,70 @@ enum {
 };
 
 /* The functions, by the name behind `nghttp2_`. */
-#define H2_FUNCTIONS(f)                                                                          \
-    f(int, session_callbacks_new, (h2_callbacks **))                                             \
-    f(void, session_callbacks_set_on_begin_headers_callback, (h2_callbacks *, h2_on_frame))      \
-    f(void, session_callbacks_set_on_header_callback, (h2_callbacks *, h2_on_header))            \
-    f(void, session_callbacks_set_on_frame_recv_callback, (h2_callbacks *, h2_on_frame))         \
-    f(void, session_callbacks_set_on_frame_send_callback, (h2_callbacks *, h2_on_frame))         \
-    f(void, session_callbacks_set_on_data_chunk_recv_callback, (h2_callbacks *, h2_on_data))     \
-    f(void, session_callbacks_set_on_stream_close_callback, (h2_callbacks *, h2_on_close))       \
-    f(void, session_callbacks_del, (h2_callbacks *))                                             \
-    f(void, option_del, (h2_option *))                                                           \
-    f(int, option_new, (h2_option **))                                                           \
-    f(void, option_set_no_closed_streams, (h2_option *, int))                                    \
-    f(void, option_set_no_auto_window_update, (h2_option *, int))                                \
-    f(void, option_set_max_outbound_ack, (h2_option *, size_t))                                  \
-    f(int, session_server_new2, (h2_session **, const h2_callbacks *, void *, const h2_option *)) \
-    f(void, session_del, (h2_session *))                                                         \
-    f(ssize_t, session_mem_recv, (h2_session *, const uint8_t *, size_t))                        \
-    f(ssize_t, session_mem_send, (h2_session *, const uint8_t **))                               \
-    f(int, session_consume, (h2_session *, int32_t, size_t))                                     \
-    f(int, session_consume_connection, (h2_session *, size_t))                                   \
-    f(int, session_consume_stream, (h2_session *, int32_t, size_t))                              \
-    f(int, session_resume_data, (h2_session *, int32_t))                                         \
-    f(int, session_want_read, (h2_session *))                                                    \
-    f(int, session_want_write, (h2_session *))                                                   \
-    f(int, session_set_stream_user_data, (h2_session *, int32_t, void *))                        \
-    f(void *, session_get_stream_user_data, (h2_session *, int32_t))                             \
-    f(int, session_set_local_window_size, (h2_session *, uint8_t, int32_t, int32_t))             \
-    f(int32_t, session_get_last_proc_stream_id, (h2_session *))                                  \
-    f(int, session_terminate_session, (h2_session *, uint32_t))                                  \
-    f(int, submit_settings, (h2_session *, uint8_t, const h2_setting *, size_t))                 \
-    f(int, submit_response,                                                                      \
-      (h2_session *, int32_t, const h2_header *, size_t, const h2_provider *))                   \
-    f(int, submit_trailer, (h2_session *, int32_t, const h2_header *, size_t))                   \
-    f(int, submit_rst_stream, (h2_session *, uint8_t, int32_t, uint32_t))                        \
-    f(int, submit_ping, (h2_session *, uint8_t, const uint8_t *))                                \
-    f(int, submit_shutdown_notice, (h2_session *))                                               \
-    f(int, submit_goaway, (h2_session *, uint8_t, int32_t, uint32_t, const uint8_t *, size_t))
+#define H2_FUNCTIONS(f)                                                                            \
+    f(int, session_callbacks_new, (h2_callbacks **)) f(                                            \
+        void, session_callbacks_set_on_begin_headers_callback,                                     \
+        (h2_callbacks *, h2_on_frame)) f(void, session_callbacks_set_on_header_callback,           \
+                                         (h2_callbacks *, h2_on_header))                           \
+        f(void, session_callbacks_set_on_frame_recv_callback, (h2_callbacks *, h2_on_frame)) f(    \
+            void, session_callbacks_set_on_frame_send_callback,                                    \
+            (h2_callbacks *, h2_on_frame)) f(void,                                                 \
+                                             session_callbacks_set_on_data_chunk_recv_callback,    \
+                                             (h2_callbacks *, h2_on_data))                         \
+            f(void, session_callbacks_set_on_stream_close_callback,                                \
+              (h2_callbacks *, h2_on_close)) f(void, session_callbacks_del, (h2_callbacks *))      \
+                f(void, option_del, (h2_option *)) f(int, option_new, (h2_option **)) f(           \
+                    void, option_set_no_closed_streams,                                            \
+                    (h2_option *, int)) f(void, option_set_no_auto_window_update,                  \
+                                          (h2_option *, int)) f(void, option_set_max_outbound_ack, \
+                                                                (h2_option *, size_t))             \
+                    f(int, session_server_new2,                                                    \
+                      (h2_session **, const h2_callbacks *, void *,                                \
+                       const h2_option *)) f(void, session_del, (h2_session *))                    \
+                        f(ssize_t, session_mem_recv, (h2_session *, const uint8_t *, size_t)) f(   \
+                            ssize_t, session_mem_send, (h2_session *, const uint8_t **))           \
+                            f(int, session_consume, (h2_session *, int32_t, size_t))               \
+                                f(int, session_consume_connection, (h2_session *, size_t)) f(      \
+                                    int, session_consume_stream, (h2_session *, int32_t, size_t))  \
+                                    f(int, session_resume_data, (h2_session *, int32_t)) f(        \
+                                        int, session_want_read,                                    \
+                                        (h2_session *)) f(int, session_want_write, (h2_session *)) \
+                                        f(int, session_set_stream_user_data,                       \
+                                          (h2_session *,                                           \
+                                           int32_t, void *)) f(void *,                             \
+                                                               session_get_stream_user_data,       \
+                                                               (h2_session *, int32_t))            \
+                                            f(int, session_set_local_window_size,                  \
+                                              (h2_session *, uint8_t, int32_t, int32_t))           \
+                                                f(int32_t, session_get_last_proc_stream_id,        \
+                                                  (h2_session *)) f(int,                           \
+                                                                    session_terminate_session,     \
+                                                                    (h2_session *, uint32_t))      \
+                                                    f(int, submit_settings,                        \
+                                                      (h2_session *, uint8_t, const h2_setting *,  \
+                                                       size_t))                                    \
+                                                        f(int, submit_response,                    \
+                                                          (h2_session *, int32_t,                  \
+                                                           const h2_header *, size_t,              \
+                                                           const h2_provider *))                   \
+                                                            f(int, submit_trailer,                 \
+                                                              (h2_session *, int32_t,              \
+                                                               const h2_header *, size_t))         \
+                                                                f(int, submit_rst_stream,          \
+                                                                  (h2_session *, uint8_t, int32_t, \
+                                                                   uint32_t))                      \
+                                                                    f(int, submit_ping,            \
+                                                                      (h2_session *, uint8_t,      \
+                                                                       const uint8_t *))           \
+                                                                        f(int,                     \
+                                                                          submit_shutdown_notice,  \
+                                                                          (h2_session *))          \
+                                                                            f(int, submit_goaway,  \
+                                                                              (h2_session *,       \
+                                                                               uint8_t, int32_t,   \
+                                                                               uint32_t,           \
+                                                                               const uint8_t *,    \
+                                                                               size_t))
 
 #define H2_DECLARE(result, name, arguments) result(*name) arguments;
 struct h2_functions {

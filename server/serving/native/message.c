@@ -183,8 +183,7 @@ int request_read(const uint8_t *data, size_t size, struct request *request) {
             break;
         case 7:
             /* Raw contents come behind the tensors that they belong to. */
-            if (request->raw == request->tensors ||
-                request->tensor[request->raw].contents_field)
+            if (request->raw == request->tensors || request->tensor[request->raw].contents_field)
                 return -1;
             request->tensor[request->raw].contents = value;
             request->tensor[request->raw++].is_raw = 1;
@@ -225,8 +224,8 @@ static void next_raw(struct cursor *cursor, struct element *element) {
     const uint8_t *at = cursor->at;
     float single;
     uint32_t length;
-#define TAKE(type, variable)                                                                     \
-    type variable;                                                                               \
+#define TAKE(type, variable)                                                                       \
+    type variable;                                                                                 \
     memcpy(&variable, at, sizeof variable)
     switch (cursor->type) {
     case TYPE_BOOL:
@@ -235,10 +234,26 @@ static void next_raw(struct cursor *cursor, struct element *element) {
         break;
     case TYPE_UINT8: element->whole = *at; break;
     case TYPE_INT8: element->whole = (int8_t)*at; break;
-    case TYPE_UINT16: { TAKE(uint16_t, value); element->whole = value; break; }
-    case TYPE_INT16: { TAKE(int16_t, value); element->whole = value; break; }
-    case TYPE_UINT32: { TAKE(uint32_t, value); element->whole = value; break; }
-    case TYPE_INT32: { TAKE(int32_t, value); element->whole = value; break; }
+    case TYPE_UINT16: {
+        TAKE(uint16_t, value);
+        element->whole = value;
+        break;
+    }
+    case TYPE_INT16: {
+        TAKE(int16_t, value);
+        element->whole = value;
+        break;
+    }
+    case TYPE_UINT32: {
+        TAKE(uint32_t, value);
+        element->whole = value;
+        break;
+    }
+    case TYPE_INT32: {
+        TAKE(int32_t, value);
+        element->whole = value;
+        break;
+    }
     case TYPE_INT64: memcpy(&element->whole, at, 8); break;
     case TYPE_UINT64:
         element->kind = ELEMENT_UNSIGNED;
@@ -309,10 +324,8 @@ void cursor_next(struct cursor *cursor, struct element *element) {
     element->kind = ELEMENT_SIGNED;
     if (cursor->is_raw || cursor->type == TYPE_FP32 || cursor->type == TYPE_FP64)
         next_raw(cursor, element);
-    else if (cursor->type == TYPE_BYTES)
-        next_text(cursor, element);
-    else
-        next_varint(cursor, element);
+    else if (cursor->type == TYPE_BYTES) next_text(cursor, element);
+    else next_varint(cursor, element);
 }
 
 size_t varint_size(uint64_t value) {

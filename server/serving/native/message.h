@@ -51,8 +51,14 @@ struct cursor {
     int is_raw;
 };
 
-enum element_kind { ELEMENT_BAD, ELEMENT_BOOL, ELEMENT_SIGNED, ELEMENT_UNSIGNED, ELEMENT_DOUBLE,
-                    ELEMENT_TEXT };
+enum element_kind {
+    ELEMENT_BAD,
+    ELEMENT_BOOL,
+    ELEMENT_SIGNED,
+    ELEMENT_UNSIGNED,
+    ELEMENT_DOUBLE,
+    ELEMENT_TEXT
+};
 
 struct element {
     enum element_kind kind;

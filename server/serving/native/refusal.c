@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 static void write_base64(const uint8_t *data, size_t size, char *out) {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t at = 0; at < size; at += 3) {
         size_t left = size - at;
         uint32_t bits = (uint32_t)data[at] << 16;

@@ -28,8 +28,7 @@ static int settle(struct call *call) {
     struct streaming *own = call->streaming;
     if (own->has_owner) {
         /* Its owner learns of the end from the queue. */
-        if (!own->has_turn && call->state != CALL_WAITING)
-            queue_append(call->loop->queue, call);
+        if (!own->has_turn && call->state != CALL_WAITING) queue_append(call->loop->queue, call);
         return 0;
     }
     leave_queue(call);
@@ -194,8 +193,7 @@ void streaming_data(struct call *call, const uint8_t *data, size_t size) {
         return;
     }
     call_hold(call, size);
-    if (call->connection->held > limits->connection_bytes ||
-        call->loop->held > limits->total_bytes)
+    if (call->connection->held > limits->connection_bytes || call->loop->held > limits->total_bytes)
         streaming_refuse(call, STATUS_RESOURCE_EXHAUSTED, TOO_MUCH);
     next(call);
 }

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#define HEADER(name, value)                                                                      \
+#define HEADER(name, value)                                                                        \
     {(uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1, H2_NO_COPY}
 
 static const char NO_METHOD[] = "Method not found!";
@@ -107,8 +107,7 @@ static int on_header(h2_session *session, const h2_frame *frame, const uint8_t *
                 return H2_STREAM_FAILED;
             call->authorization.size = 0;
             call_hold(call, value_size);
-            if (buffer_append(&call->authorization, value, value_size))
-                return H2_CONNECTION_FAILED;
+            if (buffer_append(&call->authorization, value, value_size)) return H2_CONNECTION_FAILED;
         }
         break;
     }
@@ -250,8 +249,8 @@ static int on_data(h2_session *session, uint8_t flags, int32_t stream, const uin
 static int end_here(struct call *call) {
     struct loop *loop = call->loop;
     struct exchange exchange;
-    exchange.message = (struct slice){call->body.data + PREFIX_BYTES,
-                                      call->body.size - PREFIX_BYTES};
+    exchange.message =
+        (struct slice){call->body.data + PREFIX_BYTES, call->body.size - PREFIX_BYTES};
     exchange.authorization = (struct slice){call->authorization.data, call->authorization.size};
     exchange.certificate = (struct slice){call->connection->peer.data, call->connection->peer.size};
     exchange.out = &call->response;

@@ -105,16 +105,15 @@ static int grow_old(struct connection *connection) {
 /* Leave a client that sends frames which cost work and ask for none; 1 where it is one. */
 static int calm(struct connection *connection, uint64_t span) {
     static const uint8_t why[] = "too_many_pings";
-    int is_flood = connection->control >
-                   CONTROL_PER_SECOND * span / SECOND + CONTROL_PER_SECOND / 4;
+    int is_flood =
+        connection->control > CONTROL_PER_SECOND * span / SECOND + CONTROL_PER_SECOND / 4;
     int has_pinged = connection->pings > PINGS_AT_ONCE;
     connection->control = 0;
     connection->pings -= connection->pings < PINGS_PER_TICK ? connection->pings : PINGS_PER_TICK;
     if (has_pinged) {
         /* By this text clients of gRPC know that they are to ping less often. */
         int32_t stream = h2.session_get_last_proc_stream_id(connection->session);
-        h2.submit_goaway(connection->session, 0, stream, H2_ENHANCE_YOUR_CALM, why,
-                         sizeof why - 1);
+        h2.submit_goaway(connection->session, 0, stream, H2_ENHANCE_YOUR_CALM, why, sizeof why - 1);
     }
     if (is_flood || has_pinged)
         h2.session_terminate_session(connection->session, H2_ENHANCE_YOUR_CALM);

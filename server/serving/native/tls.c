@@ -8,9 +8,8 @@
 
 enum { NAME_LIMIT = 256 };
 
-static int choose_protocol(tls_session *session, const unsigned char **out,
-                           unsigned char *out_size, const unsigned char *offered,
-                           unsigned int size, void *context) {
+static int choose_protocol(tls_session *session, const unsigned char **out, unsigned char *out_size,
+                           const unsigned char *offered, unsigned int size, void *context) {
     (void)session, (void)context;
     for (unsigned int at = 0; at < size; at += 1u + offered[at]) {
         if (offered[at] != 2 || at + 3 > size || memcmp(offered + at + 1, "h2", 2)) continue;

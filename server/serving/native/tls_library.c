@@ -14,8 +14,8 @@ const char *tls_load(void) {
         found = dlopen(NAMES[index], RTLD_NOW | RTLD_LOCAL);
     if (!found) return "libssl.so.3 was not found";
     /* What is libcrypto's is found through libssl, which depends on it. */
-#define TLS_RESOLVE(result, name, arguments)                                                     \
-    *(void **)&tls.name = dlsym(found, #name);                                                   \
+#define TLS_RESOLVE(result, name, arguments)                                                       \
+    *(void **)&tls.name = dlsym(found, #name);                                                     \
     if (!tls.name) return "libssl.so.3 has no function " #name;
     TLS_FUNCTIONS(TLS_RESOLVE)
     library = found;

@@ -79,40 +79,40 @@ struct streaming {
 
     /* Under the queue's lock. */
     struct buffer outbox;
-    size_t unsent;    /* not yet with nghttp2; coarse */
-    int has_owner;    /* an object of Python's stands for it */
-    int has_turn;     /* Python is at its message */
-    int gives_turn;   /* Python was; the loop does not know yet */
-    int is_claimed;   /* someone is about to say how it ends: no more is taken or sent */
-    int is_finished;  /* its trailers are whole */
-    int has_news;     /* it is among the loop's `news` */
+    size_t unsent;   /* not yet with nghttp2; coarse */
+    int has_owner;   /* an object of Python's stands for it */
+    int has_turn;    /* Python is at its message */
+    int gives_turn;  /* Python was; the loop does not know yet */
+    int is_claimed;  /* someone is about to say how it ends: no more is taken or sent */
+    int is_finished; /* its trailers are whole */
+    int has_news;    /* it is among the loop's `news` */
     struct call *next_news;
 };
 
 struct call {
     struct call *previous, *next; /* in the queue, the pool, or among those handed back */
     struct loop *loop;
-    struct call *older, *newer;   /* of the same connection */
+    struct call *older, *newer;    /* of the same connection */
     struct connection *connection; /* NULL once the stream has ended */
     int32_t stream;
     enum call_state state;
     enum encoding encoding;
     int is_known; /* whether the path is a method's, as far as the loop knows */
     int is_infer;
-    int is_streaming; /* whether the path is a streaming method's */
+    int is_streaming;            /* whether the path is a streaming method's */
     struct streaming *streaming; /* from its headers' end on */
-    int is_cut;      /* refused while its request was still arriving */
-    int http_status; /* 0, or what is answered to what is no gRPC */
+    int is_cut;                  /* refused while its request was still arriving */
+    int http_status;             /* 0, or what is answered to what is no gRPC */
     size_t header_bytes;
-    size_t expected; /* bytes of prefix and message; 0 until they are known */
-    size_t held;     /* what it counts for in its connection */
+    size_t expected;   /* bytes of prefix and message; 0 until they are known */
+    size_t held;       /* what it counts for in its connection */
     uint64_t deadline; /* nanoseconds of the monotonic clock; 0: none */
     uint64_t queued;   /* when it was put into the queue; by the same clock */
     size_t path_size;
     char path[PATH_LIMIT];
     struct buffer authorization; /* the header, as it came */
     struct buffer certificate;   /* the connection's peer, for Python */
-    int position; /* where chance has put it on its route, if it has */
+    int position;                /* where chance has put it on its route, if it has */
     struct buffer body;
     struct buffer response; /* prefix and message */
     size_t sent;
@@ -125,17 +125,17 @@ struct connection {
     struct connection *previous, *next;
     struct loop *loop;
     int socket;
-    int is_broken;   /* to be closed at the next turn */
+    int is_broken; /* to be closed at the next turn */
     int waits_to_write;
-    tls_session *tls; /* NULL in clear text */
-    int is_shaking;   /* TLS is not agreed on yet */
-    int is_unread;    /* TLS has read more than was asked of it */
+    tls_session *tls;   /* NULL in clear text */
+    int is_shaking;     /* TLS is not agreed on yet */
+    int is_unread;      /* TLS has read more than was asked of it */
     struct buffer peer; /* the name in the client's verified certificate */
     h2_session *session;
     struct call *calls;
     int call_count;
-    size_t held;     /* bytes of requests and answers under way */
-    uint64_t control; /* frames of control since the last tick */
+    size_t held;                         /* bytes of requests and answers under way */
+    uint64_t control;                    /* frames of control since the last tick */
     uint64_t header_since, header_bytes; /* an unfinished header: since when, and how long */
     uint64_t heard, wrote; /* when last a request was complete or data came; when bytes went out */
     uint64_t completed;
@@ -143,7 +143,7 @@ struct connection {
     uint64_t ends;             /* when the next step of its end by age is due; 0: never */
     int is_old;                /* the first step is done */
     uint64_t pings;            /* of the client's, since it asked for anything */
-    struct buffer pending; /* what the socket did not take */
+    struct buffer pending;     /* what the socket did not take */
     size_t pending_sent;
 };
 
@@ -174,9 +174,9 @@ struct arrival {
 struct handed {
     struct arrival *arrivals; /* connections; counted in the loop's load already */
     struct call *done;        /* calls that Python has answered */
-    struct call *news;        /* streaming calls to look at; `has_news` keeps each from being freed */
-    int drain_asked;          /* from then on no connection is handed to it */
-    uint64_t grace;           /* of the drain, in nanoseconds */
+    struct call *news; /* streaming calls to look at; `has_news` keeps each from being freed */
+    int drain_asked;   /* from then on no connection is handed to it */
+    uint64_t grace;    /* of the drain, in nanoseconds */
 };
 
 /* Calls that wait for Python, of all loops. */
@@ -192,7 +192,7 @@ struct loop {
     enum loop_state state;
     int epoll, listener, wake;
     int is_listening;
-    void *face; /* Python's object for it */
+    void *face;            /* Python's object for it */
     const char *unary;     /* the paths of the other methods, alike; NULL: any may be one */
     const char *streaming; /* the paths of streaming methods, each with its 0; then an empty one */
     struct limits limits;
@@ -271,7 +271,7 @@ void set_age(struct connection *connection);
 
 /* calls.c */
 struct call *call_new(struct connection *connection, int32_t stream);
-void call_end(struct call *call); /* its stream has ended */
+void call_end(struct call *call);                     /* its stream has ended */
 void call_free(struct loop *loop, struct call *call); /* to the pool, or for good */
 void call_release(struct call *call);
 void call_hold(struct call *call, size_t bytes);

@@ -100,7 +100,9 @@ static void mutate_frames(const struct bytes *from, struct bytes *out) {
         case 3: head[4] = (uint8_t)chance(256); break;
         case 4: head[8] = (uint8_t)chance(12); break;
         case 5: head[2] = (uint8_t)chance(256); break;
-        case 6: if (size > HEAD_BYTES) head[HEAD_BYTES + chance(size - HEAD_BYTES)] ^= 1 << chance(8); break;
+        case 6:
+            if (size > HEAD_BYTES) head[HEAD_BYTES + chance(size - HEAD_BYTES)] ^= 1 << chance(8);
+            break;
         case 7: out->size = start + chance(size + 1); break;
         case 8: {
             const struct bytes *other = &seeds[chance((uint64_t)seed_count)];

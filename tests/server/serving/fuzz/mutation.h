@@ -53,8 +53,12 @@ static void mutate_blindly(struct bytes *bytes) {
         size_t at = chance(bytes->size + 1), span = 1 + chance(8);
         if (span > bytes->size - at) span = bytes->size - at;
         switch (chance(5)) {
-        case 0: if (at < bytes->size) bytes->data[at] ^= 1 << chance(8); break;
-        case 1: if (at < bytes->size) bytes->data[at] = hard[chance(sizeof hard)]; break;
+        case 0:
+            if (at < bytes->size) bytes->data[at] ^= 1 << chance(8);
+            break;
+        case 1:
+            if (at < bytes->size) bytes->data[at] = hard[chance(sizeof hard)];
+            break;
         case 2: bytes->size = chance(4) ? bytes->size : at; break;
         default:
             made.size = 0;
