@@ -12,7 +12,9 @@ lifecycle_router = APIRouter(prefix="/models/{name}/versions/{version}", tags=["
 
 
 @lifecycle_router.get("/approvals")
-def list_approvals(name: str, version: str, database: DatabaseDependency) -> list[dict[str, Any]]:
+def list_approvals(
+    name: str, version: str, database: DatabaseDependency
+) -> list[approvals.Approval]:
     """List who approved a version for which environment, those withdrawn too, newest first."""
     with database.read() as connection:
         return approvals.listing(connection, name, version)
@@ -25,7 +27,7 @@ def approve(
     body: ApprovalBody,
     database: DatabaseDependency,
     actor: ActorDependency,
-) -> list[dict[str, Any]]:
+) -> list[approvals.Approval]:
     """Approve the packages that a version has now for an environment."""
     with database.change(actor) as change:
         approvals.approve(change, name, version, body.environment, body.reason)
@@ -39,7 +41,7 @@ def withdraw(
     body: ApprovalBody,
     database: DatabaseDependency,
     actor: ActorDependency,
-) -> list[dict[str, Any]]:
+) -> list[approvals.Approval]:
     """Let a version's approvals for an environment count no longer."""
     with database.change(actor) as change:
         approvals.withdraw(change, name, version, body.environment, body.reason)

@@ -22,7 +22,7 @@ _Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
 
 
 @registry_router.get("/models")
-def list_models(database: DatabaseDependency) -> list[dict[str, Any]]:
+def list_models(database: DatabaseDependency) -> list[catalogue.ModelSummary]:
     """List all models, each with its versions and the one in service."""
     with database.read() as connection:
         return catalogue.models(connection)
@@ -31,7 +31,7 @@ def list_models(database: DatabaseDependency) -> list[dict[str, Any]]:
 @registry_router.get("/models/{name}/versions")
 def list_versions(
     name: str, database: DatabaseDependency, limit: _Limit = 100, offset: _Offset = 0
-) -> list[dict[str, Any]]:
+) -> list[catalogue.PublishedPackage]:
     """List a model's packages with manifests and attestations, newest first."""
     with database.read() as connection:
         versions = catalogue.versions(connection, name, limit, offset)
@@ -41,7 +41,7 @@ def list_versions(
 
 
 @registry_router.get("/models/{name}/versions/{version}")
-def get_version(name: str, version: str, database: DatabaseDependency) -> dict[str, Any]:
+def get_version(name: str, version: str, database: DatabaseDependency) -> catalogue.VersionDetails:
     """Return a version: aliases, tags, and its package in each format, ready to be verified."""
     with database.read() as connection:
         return catalogue.version(connection, name, version)

@@ -1,6 +1,6 @@
 """Routes of runs: builders record them, people look at them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
@@ -15,7 +15,7 @@ _Limit = Annotated[int, Query(ge=1, le=1_000)]
 @runs_router.post("/runs", status_code=201)
 def record_run(
     body: runs.RunRecord, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+) -> operations.RunReceipt:
     """Record a run of a build that has ended; to record it again changes nothing."""
     with database.change(actor) as change:
         return operations.record_run(change, body)
@@ -28,14 +28,14 @@ def list_runs(
     state: str | None = None,
     before: str | None = None,
     limit: _Limit = 50,
-) -> list[dict[str, Any]]:
+) -> list[runs.RunSummary]:
     """List runs, newest first; `before` is the id where the page before ended."""
     with database.read() as connection:
         return runs.find(connection, pipeline, state, before, limit)
 
 
 @runs_router.get("/runs/{run}")
-def get_run(run: str, database: DatabaseDependency) -> dict[str, Any]:
+def get_run(run: str, database: DatabaseDependency) -> runs.RecordedRun:
     """Return all that is known of a run: steps, parameters, metrics, datasets, environment, log."""
     with database.read() as connection:
         return runs.get(connection, run)

@@ -1,12 +1,13 @@
 """Routes by which versions are found, named, compared and followed."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from gnomon.server.hub.rest.bodies import AliasBody, TagsBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 from gnomon.server.hub.versions import aliases, catalogue, compare, history, operations, search
+from gnomon.server.hub.versions.records import Lineage, ModelState
 
 versions_router = APIRouter(tags=["registry"])
 
@@ -14,7 +15,7 @@ versions_router = APIRouter(tags=["registry"])
 @versions_router.get("/versions")
 def search_versions(
     database: DatabaseDependency, wanted: Annotated[search.Search, Query()]
-) -> dict[str, Any]:
+) -> search.SearchPage:
     """Search the packages of all models, newest first, page by page."""
     with database.read() as connection:
         return search.search(connection, wanted)
@@ -37,7 +38,7 @@ def set_alias(
 
 
 @versions_router.get("/models/{name}/aliases/{alias}")
-def get_alias(name: str, alias: str, database: DatabaseDependency) -> dict[str, Any]:
+def get_alias(name: str, alias: str, database: DatabaseDependency) -> catalogue.VersionDetails:
     """Return the version that an alias stands for."""
     with database.read() as connection:
         return catalogue.version(connection, name, aliases.resolve(connection, name, alias))
@@ -57,7 +58,7 @@ def set_tags(
 
 
 @versions_router.get("/models/{name}/versions/{version}/lineage")
-def get_lineage(name: str, version: str, database: DatabaseDependency) -> dict[str, Any]:
+def get_lineage(name: str, version: str, database: DatabaseDependency) -> Lineage:
     """Follow a version from its dataset and run to its rollouts and nodes."""
     with database.read() as connection:
         return history.lineage(connection, name, version)
@@ -66,7 +67,7 @@ def get_lineage(name: str, version: str, database: DatabaseDependency) -> dict[s
 @versions_router.get("/models/{name}/compare")
 def compare_versions(
     name: str, left: str, right: str, database: DatabaseDependency
-) -> dict[str, Any]:
+) -> compare.VersionComparison:
     """Compare two versions: metrics, rules, training data, manifests."""
     with database.read() as connection:
         return compare.compare(connection, name, left, right)
@@ -78,7 +79,7 @@ def ran_at(
     when: str,
     model: str | None = None,
     environment: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ModelState]:
     """Tell what was in service, rolled out and counted on a day or at an instant (ISO 8601)."""
     with database.read() as connection:
         return history.ran_at(connection, history.Span.parse(when), model, environment)

@@ -151,7 +151,7 @@ def _overtaken(connection: Connection, row: Row[Any]) -> str:
     """Return what somebody did meanwhile that leaves the rollout nothing to do, or nothing."""
     gone = decommission.find(connection, row.model, row.candidate)
     if gone is not None:
-        return f"{row.model}@{row.candidate} was decommissioned: {gone['reason']}"
+        return f"{row.model}@{row.candidate} was decommissioned: {gone.reason}"
     version = _in_service(connection, row.model, row.environment)
     if version == row.champion:
         return ""

@@ -9,6 +9,7 @@ the hub trusts as an approver's, whose predicate names the environment.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -174,14 +175,29 @@ def withdraw(change: Change, model: str, version: str, environment: str, reason:
     )
 
 
-def listing(connection: Connection, model: str, version: str) -> list[dict[str, Any]]:
-    """Return the approvals of a version, newest first, as JSON."""
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's approval of a package for an environment. Times are Unix milliseconds."""
+
+    id: str
+    digest: str
+    environment: str
+    model: str
+    version: str
+    approver: str
+    approved_at: int
+    reason: str
+    withdrawn_at: int | None
+
+
+def listing(connection: Connection, model: str, version: str) -> list[Approval]:
+    """Return the approvals of a version, newest first."""
     rows = connection.execute(
         select(schema.approval)
         .where(_APPROVAL.model == model, _APPROVAL.version == version)
         .order_by(_APPROVAL.id.desc())
     )
-    return [dict(row) for row in rows.mappings()]
+    return [Approval(**row) for row in rows.mappings()]
 
 
 def of_model(connection: Connection, model: str) -> dict[str, list[str]]:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Select, func, select
 
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.versions import aliases, approvals, decommission, tags
+from gnomon.server.hub.versions.approvals import Approval
+from gnomon.server.hub.versions.decommission import Decommission
 
 #: More packages than this are in use at once nowhere; the oldest goes first.
 _KEPT = 1_000
@@ -59,10 +61,51 @@ class Catalogue:
         return known
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedPackage:
+    """A package as published; `envelopes` are DSSE envelopes in Base64, times Unix milliseconds."""
+
+    name: str
+    version: str
+    format: str
+    digest: str
+    manifest: dict[str, Any]
+    envelopes: list[str]
+    published_at: int
+    publisher: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDetails:
+    """A version with its names, its approvals, and its package in each format."""
+
+    name: str
+    version: str
+    aliases: list[str]
+    tags: dict[str, str]
+    approvals: list[Approval]
+    decommissioned: Decommission | None
+    packages: list[PublishedPackage]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """A model with its newest versions, the newest last, and the versions in service.
+
+    `in_service` is production's version; `environments` has the version by environment.
+    """
+
+    name: str
+    versions: list[str]
+    version_count: int
+    in_service: str | None
+    environments: dict[str, str]
+
+
 def versions(
     connection: Connection, model: str, limit: int = 100, offset: int = 0
-) -> list[dict[str, Any]]:
-    """Return a page of a model's packages, newest first, as JSON; their envelopes in Base64."""
+) -> list[PublishedPackage]:
+    """Return a page of a model's packages, newest first."""
     return _packages(
         connection,
         select(*_SHOWN)
@@ -73,44 +116,44 @@ def versions(
     )
 
 
-def version(connection: Connection, model: str, version: str) -> dict[str, Any]:
-    """Return a version with its aliases, its tags, and its packages as `versions` shows them.
+def version(connection: Connection, model: str, version: str) -> VersionDetails:
+    """Return a version with its aliases, tags, approvals and packages.
 
     Raises:
-        UnknownModel: where there is no such version.
+        UnknownModel: there is no such version.
     """
     aliases.check_version(connection, model, version)
     pair = (model, version)
-    return {
-        "name": model,
-        "version": version,
-        "aliases": aliases.of_versions(connection, [pair]).get(pair, []),
-        "tags": tags.of_versions(connection, [pair]).get(pair, {}),
-        "approvals": approvals.listing(connection, model, version),
-        "decommissioned": decommission.find(connection, model, version),
-        "packages": _packages(
+    return VersionDetails(
+        name=model,
+        version=version,
+        aliases=aliases.of_versions(connection, [pair]).get(pair, []),
+        tags=tags.of_versions(connection, [pair]).get(pair, {}),
+        approvals=approvals.listing(connection, model, version),
+        decommissioned=decommission.find(connection, model, version),
+        packages=_packages(
             connection,
             select(*_SHOWN)
             .where(_VERSION.name == model, _VERSION.version == version)
             .order_by(_VERSION.format),
         ),
-    }
+    )
 
 
-def _packages(connection: Connection, wanted: Select[Any]) -> list[dict[str, Any]]:
+def _packages(connection: Connection, wanted: Select[Any]) -> list[PublishedPackage]:
     rows = connection.execute(wanted).mappings()
-    return [{**row, "envelopes": [_base64(one) for one in row["envelopes"]]} for row in rows]
+    return [
+        PublishedPackage(**{**row, "envelopes": [_base64(one) for one in row["envelopes"]]})
+        for row in rows
+    ]
 
 
 def _base64(envelope: str) -> str:
     return base64.b64encode(envelope.encode()).decode()
 
 
-def models(connection: Connection) -> list[dict[str, Any]]:
-    """Return all models by name, each with its newest versions and those that are in service.
-
-    `in_service` is production's; `environments` has all, by environment.
-    """
+def models(connection: Connection) -> list[ModelSummary]:
+    """Return all models by name."""
     placements = schema.placement.c
     placed: dict[str, dict[str, str]] = defaultdict(dict)
     for row in connection.execute(
@@ -126,13 +169,13 @@ def models(connection: Connection) -> list[dict[str, Any]]:
     ).all()
     newest = _newest(connection)
     return [
-        {
-            "name": row.name,
-            "versions": newest[row.name],
-            "version_count": row.versions,
-            "in_service": placed[row.name].get(schema.PRODUCTION),
-            "environments": placed[row.name],
-        }
+        ModelSummary(
+            name=row.name,
+            versions=newest[row.name],
+            version_count=row.versions,
+            in_service=placed[row.name].get(schema.PRODUCTION),
+            environments=dict(placed[row.name]),
+        )
         for row in counted
     ]
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -19,7 +20,78 @@ _LEFT_OUT = ("version", "files", "reproducibility.test_metrics")
 _VERSION = schema.version.c
 
 
-def compare(connection: Connection, model: str, left: str, right: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ComparedPackage:
+    """The package of one side."""
+
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricChange:
+    """A test metric on both sides; None if a side does not have it."""
+
+    left: float | None
+    right: float | None
+    difference: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting that differs; `path` is its place, with dots."""
+
+    path: str
+    left: Any
+    right: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryStatistics:
+    """The training data of a category; `missing` is a share of the rows."""
+
+    rows: int
+    missing: float
+    categories: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumberStatistics:
+    """The training data of a numeric field; `missing` is a share of the rows."""
+
+    rows: int
+    missing: float
+    mean: float
+    standard_deviation: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field whose training data differ; `shift` is in standard deviations of the left."""
+
+    field: str
+    left: CategoryStatistics | NumberStatistics | None
+    right: CategoryStatistics | NumberStatistics | None
+    shift: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionComparison:
+    """What differs between two versions of a model in one format."""
+
+    model: str
+    format: str
+    left: ComparedPackage
+    right: ComparedPackage
+    metrics: dict[str, MetricChange]
+    rules: list[SettingChange]
+    reference: list[FieldChange]
+    manifest: list[SettingChange]
+
+
+def compare(connection: Connection, model: str, left: str, right: str) -> VersionComparison:
     """Return what differs between two versions, in the first format that both have.
 
     Raises:
@@ -35,16 +107,16 @@ def compare(connection: Connection, model: str, left: str, right: str) -> dict[s
         )
     (one, one_manifest), (two, two_manifest) = (package[common[0]] for package in packages)
     profiles = profile_of(connection, one), profile_of(connection, two)
-    return {
-        "model": model,
-        "format": common[0],
-        "left": {"version": left, "digest": one},
-        "right": {"version": right, "digest": two},
-        "metrics": _metrics(one_manifest, two_manifest),
-        "rules": _changes(*(_contract(profile) for profile in profiles)),
-        "reference": list(_references(*profiles)),
-        "manifest": _changes(_kept(one_manifest), _kept(two_manifest)),
-    }
+    return VersionComparison(
+        model=model,
+        format=common[0],
+        left=ComparedPackage(left, one),
+        right=ComparedPackage(right, two),
+        metrics=_metrics(one_manifest, two_manifest),
+        rules=_changes(*(_contract(profile) for profile in profiles)),
+        reference=list(_references(*profiles)),
+        manifest=_changes(_kept(one_manifest), _kept(two_manifest)),
+    )
 
 
 def _by_format(
@@ -59,16 +131,16 @@ def _by_format(
     return {row.format: (row.digest, row.manifest) for row in rows}
 
 
-def _metrics(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+def _metrics(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, MetricChange]:
     sides = [one.get("reproducibility", {}).get("test_metrics", {}) for one in (left, right)]
     return {
-        name: {
-            "left": sides[0].get(name),
-            "right": sides[1].get(name),
-            "difference": sides[1][name] - sides[0][name]
+        name: MetricChange(
+            left=sides[0].get(name),
+            right=sides[1].get(name),
+            difference=sides[1][name] - sides[0][name]
             if name in sides[0] and name in sides[1]
             else None,
-        }
+        )
         for name in sorted(sides[0].keys() | sides[1].keys())
     }
 
@@ -98,15 +170,15 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{name}", inner
 
 
-def _changes(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _changes(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[SettingChange]:
     return [
-        {"path": path, "left": left.get(path), "right": right.get(path)}
+        SettingChange(path, left.get(path), right.get(path))
         for path in sorted(left.keys() | right.keys())
         if left.get(path) != right.get(path)
     ]
 
 
-def _references(left: Profile, right: Profile) -> Iterator[dict[str, Any]]:
+def _references(left: Profile, right: Profile) -> Iterator[FieldChange]:
     """Describe each field's training data on both sides, where it is not the same."""
     sides = (
         ("inputs", left.input_reference, right.input_reference),
@@ -118,29 +190,31 @@ def _references(left: Profile, right: Profile) -> Iterator[dict[str, Any]]:
             one, two = (fields.get(name) for fields in known)
             if one == two:
                 continue
-            yield {
-                "field": f"{side}.{name}",
-                "left": _describe(one),
-                "right": _describe(two),
-                "shift": _shift(one, two),
-            }
+            yield FieldChange(
+                field=f"{side}.{name}",
+                left=_describe(one),
+                right=_describe(two),
+                shift=_shift(one, two),
+            )
 
 
-def _describe(reference: FieldReference | None) -> dict[str, Any] | None:
+def _describe(
+    reference: FieldReference | None,
+) -> CategoryStatistics | NumberStatistics | None:
     if reference is None:
         return None
     rows = sum(reference.counts)
     missing = reference.counts[reference.missing_cell] / rows if rows else 0.0
     if reference.kind == "category":
-        return {"rows": rows, "missing": missing, "categories": len(reference.categories)}
-    return {
-        "rows": rows,
-        "missing": missing,
-        "mean": reference.mean,
-        "standard_deviation": math.sqrt(reference.variance),
-        "minimum": reference.minimum,
-        "maximum": reference.maximum,
-    }
+        return CategoryStatistics(rows, missing, len(reference.categories))
+    return NumberStatistics(
+        rows=rows,
+        missing=missing,
+        mean=reference.mean,
+        standard_deviation=math.sqrt(reference.variance),
+        minimum=reference.minimum,
+        maximum=reference.maximum,
+    )
 
 
 def _shift(left: FieldReference | None, right: FieldReference | None) -> float | None:

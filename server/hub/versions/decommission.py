@@ -4,7 +4,7 @@ It stays readable with all its history, and its packages stay where they are, so
 can still be replayed. It is refused while something runs the version, or forced with a reason.
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, or_, select
 
@@ -26,12 +26,24 @@ def check_in_use(connection: Connection, model: str, version: str) -> None:
     """
     row = find(connection, model, version)
     if row is not None:
-        because = f" ({row['reason']})" if row["reason"] else ""
-        raise Conflict(f"{model}@{version} was decommissioned by {row['actor']}{because}")
+        because = f" ({row.reason})" if row.reason else ""
+        raise Conflict(f"{model}@{version} was decommissioned by {row.actor}{because}")
 
 
-def find(connection: Connection, model: str, version: str) -> dict[str, Any] | None:
-    """Return when, by whom and why a version was decommissioned, as JSON; None where it was not."""
+@dataclass(frozen=True, slots=True)
+class Decommission:
+    """When, by whom and why a version was decommissioned. The time is in Unix milliseconds."""
+
+    model: str
+    version: str
+    decommissioned_at: int
+    actor: str
+    reason: str
+    forced: bool
+
+
+def find(connection: Connection, model: str, version: str) -> Decommission | None:
+    """Return how a version was decommissioned; None if it was not."""
     row = (
         connection.execute(
             select(schema.decommission).where(
@@ -41,13 +53,13 @@ def find(connection: Connection, model: str, version: str) -> dict[str, Any] | N
         .mappings()
         .one_or_none()
     )
-    return dict(row) if row is not None else None
+    return Decommission(**row) if row is not None else None
 
 
-def of_model(connection: Connection, model: str) -> dict[str, dict[str, Any]]:
+def of_model(connection: Connection, model: str) -> dict[str, Decommission]:
     """Return what `find` does for each version of a model that was decommissioned."""
     rows = connection.execute(select(schema.decommission).where(_DECOMMISSION.model == model))
-    return {row["version"]: dict(row) for row in rows.mappings()}
+    return {row["version"]: Decommission(**row) for row in rows.mappings()}
 
 
 def decommission(

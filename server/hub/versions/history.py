@@ -1,8 +1,8 @@
 """What ran when: "what was in production on day X", and a version's lineage from data to nodes."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -13,6 +13,20 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import BATCH
 from gnomon.server.hub.versions import aliases, runs, tags
+from gnomon.server.hub.versions.records import (
+    CountedByNode,
+    CountedByVersion,
+    DatasetUse,
+    EnteredStep,
+    Lineage,
+    ModelState,
+    NodeUse,
+    PackageSummary,
+    PlacedVersion,
+    RolloutSpan,
+    RolloutSummary,
+    Service,
+)
 
 _DATE_CHARACTERS = len("2026-03-01")
 _DAY_MS = 86_400_000
@@ -67,29 +81,33 @@ class Span:
 
 def ran_at(
     connection: Connection, span: Span, model: str | None, environment: str | None = None
-) -> list[dict[str, Any]]:
+) -> list[ModelState]:
     """Return by model what was in service and rolled out in a span, and what nodes counted.
 
     Without an environment, all of them. What was counted is told by version with the number of
     nodes; of one model, node by node; by the environment in which each node was when it sent it.
     What is wanted goes by the hub's clock; what nodes counted by the data's own time, whole days.
     """
-    found: dict[str, dict[str, Any]] = {}
-
-    def add(part: str, name: str, entry: dict[str, Any]) -> None:
-        parts: dict[str, Any] = {"placements": [], "rollouts": [], "counted": []}
-        found.setdefault(name, {"model": name, **parts})[part].append(entry)
-
     where = (model, environment)
+    found: dict[str, ModelState] = {}
+
+    def state_of(name: str) -> ModelState:
+        return found.setdefault(name, ModelState(name, [], [], []))
+
     for row in _met(connection, schema.placement, _PLACEMENT.started_at, span, where):
-        add("placements", row["model"], {name: row[name] for name in _PLACED})
+        entry = PlacedVersion(**{name: row[name] for name in _PLACED})
+        state_of(row["model"]).placements.append(entry)
     rollouts = _met(connection, schema.rollout, _ROLLOUT.created_at, span, where)
     steps = _steps(connection, span, [row["id"] for row in rollouts])
     for row in rollouts:
-        entry = {**{name: row[name] for name in _ROLLED_OUT}, "steps": steps.get(row["id"], [])}
-        add("rollouts", row["model"], entry)
-    for counted in _counted(connection, span, where):
-        add("counted", counted.pop("model"), counted)
+        kept = {name: row[name] for name in _ROLLED_OUT}
+        rollout = RolloutSpan(**kept, steps=steps.get(row["id"], []))
+        state_of(row["model"]).rollouts.append(rollout)
+    counted: dict[str, list[Any]] = defaultdict(list)
+    for name, one in _counted(connection, span, where):
+        counted[name].append(one)
+    for name, rows in counted.items():
+        found[name] = replace(state_of(name), counted=rows)
     return [found[name] for name in sorted(found)]
 
 
@@ -113,8 +131,8 @@ def _only(wanted: Select[Any], table: Table, where: _Where) -> Select[Any]:
 
 def _steps(
     connection: Connection, span: Span, rollouts: Sequence[str]
-) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+) -> dict[str, list[EnteredStep]]:
+    found: dict[str, list[EnteredStep]] = defaultdict(list)
     for start in range(0, len(rollouts), BATCH):
         rows = connection.execute(
             select(_STEP.rollout, _STEP.position, _STEP.weight, _STEP.entered_at, _STEP.left_at)
@@ -125,13 +143,15 @@ def _steps(
             .order_by(_STEP.rollout, _STEP.position)
         ).mappings()
         for row in rows:
-            entry = dict(row)
-            found[entry.pop("rollout")].append(entry)
+            entered = {name: value for name, value in row.items() if name != "rollout"}
+            found[row["rollout"]].append(EnteredStep(**entered))
     return found
 
 
-def _counted(connection: Connection, span: Span, where: _Where) -> list[dict[str, Any]]:
-    """Return rows and nodes by version and environment; of one model also by node."""
+def _counted(
+    connection: Connection, span: Span, where: _Where
+) -> Iterator[tuple[str, CountedByVersion | CountedByNode]]:
+    """Yield each model with its rows by version and environment; of one model also by node."""
     model, _ = where
     key = [_DAILY.model, _DAILY.environment, _DAILY.version, _DAILY.shadow]
     if model is not None:
@@ -147,10 +167,12 @@ def _counted(connection: Connection, span: Span, where: _Where) -> list[dict[str
         .order_by(*key)
     )
     rows_found = connection.execute(_only(wanted, schema.daily, where)).mappings()
-    return [dict(row) for row in rows_found]
+    kind = CountedByVersion if model is None else CountedByNode
+    for row in rows_found:
+        yield row["model"], kind(**{name: row[name] for name in row if name != "model"})
 
 
-def lineage(connection: Connection, model: str, version: str) -> dict[str, Any]:
+def lineage(connection: Connection, model: str, version: str) -> Lineage:
     """Return where a version came from and where it went: dataset, run, packages, rollouts, nodes.
 
     Raises:
@@ -172,23 +194,23 @@ def lineage(connection: Connection, model: str, version: str) -> dict[str, Any]:
     run = packages[0].manifest.get("reproducibility", {})
     pair = (model, version)
     kept = ("format", "digest", "published_at", "publisher")
-    return {
-        "model": model,
-        "version": version,
-        "aliases": aliases.of_versions(connection, [pair]).get(pair, []),
-        "tags": tags.of_versions(connection, [pair]).get(pair, {}),
-        "dataset": {
-            "fingerprint": packages[0].dataset,
-            "uri": run.get("dataset_uri"),
-            "others": _siblings(connection, packages[0].dataset, pair),
-        },
-        "run": run,
-        "runs": runs.that_made(connection, [row.digest for row in packages]),
-        "packages": [{name: row._mapping[name] for name in kept} for row in packages],
-        "placements": _placements(connection, pair),
-        "rollouts": _rollouts(connection, pair),
-        "nodes": _nodes(connection, pair, {row.digest for row in packages}),
-    }
+    return Lineage(
+        model=model,
+        version=version,
+        aliases=aliases.of_versions(connection, [pair]).get(pair, []),
+        tags=tags.of_versions(connection, [pair]).get(pair, {}),
+        dataset=DatasetUse(
+            fingerprint=packages[0].dataset,
+            uri=run.get("dataset_uri"),
+            others=_siblings(connection, packages[0].dataset, pair),
+        ),
+        run=run,
+        runs=runs.that_made(connection, [row.digest for row in packages]),
+        packages=[PackageSummary(*(row._mapping[name] for name in kept)) for row in packages],
+        placements=_placements(connection, pair),
+        rollouts=_rollouts(connection, pair),
+        nodes=_nodes(connection, pair, {row.digest for row in packages}),
+    )
 
 
 def _siblings(connection: Connection, dataset: str, pair: tuple[str, str]) -> list[str]:
@@ -205,16 +227,16 @@ def _siblings(connection: Connection, dataset: str, pair: tuple[str, str]) -> li
     return [f"{row.name}@{row.version}" for row in rows if (row.name, row.version) != pair]
 
 
-def _placements(connection: Connection, pair: tuple[str, str]) -> list[dict[str, Any]]:
+def _placements(connection: Connection, pair: tuple[str, str]) -> list[Service]:
     rows = connection.execute(
         select(_PLACEMENT.environment, _PLACEMENT.started_at, _PLACEMENT.ended_at, _PLACEMENT.actor)
         .where(_PLACEMENT.model == pair[0], _PLACEMENT.version == pair[1])
         .order_by(_PLACEMENT.started_at)
     )
-    return [dict(row) for row in rows.mappings()]
+    return [Service(**row) for row in rows.mappings()]
 
 
-def _rollouts(connection: Connection, pair: tuple[str, str]) -> list[dict[str, Any]]:
+def _rollouts(connection: Connection, pair: tuple[str, str]) -> list[RolloutSummary]:
     kept = (
         _ROLLOUT.environment,
         _ROLLOUT.id,
@@ -233,12 +255,10 @@ def _rollouts(connection: Connection, pair: tuple[str, str]) -> list[dict[str, A
         )
         .order_by(_ROLLOUT.id)
     )
-    return [dict(row) for row in rows.mappings()]
+    return [RolloutSummary(**row) for row in rows.mappings()]
 
 
-def _nodes(
-    connection: Connection, pair: tuple[str, str], digests: set[str]
-) -> list[dict[str, Any]]:
+def _nodes(connection: Connection, pair: tuple[str, str], digests: set[str]) -> list[NodeUse]:
     """Return who has counted rows of a version, and who has it installed now."""
     rows = connection.execute(
         select(_TALLY.node, cast(func.sum(_TALLY.rows), _TALLY.rows.type).label("rows"))
@@ -252,6 +272,6 @@ def _nodes(
         if digests.intersection(row.digests)
     }
     return [
-        {"node": name, "rows": counted.get(name, 0), "installed": name in installed}
+        NodeUse(node=name, rows=counted.get(name, 0), installed=name in installed)
         for name in sorted(counted.keys() | installed)
     ]

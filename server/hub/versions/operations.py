@@ -4,12 +4,12 @@ One table: the name is that of the REST route's function, the parameters are dec
 both doors call the same function. A change asks for the actor's right where it is recorded.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json, to_jsonable_python
 from sqlalchemy import Connection
 
 from gnomon.runtime.errors import InvalidInput
@@ -107,9 +107,17 @@ def set_tags(
     return tags.of_versions(change.connection, [(model, version)]).get((model, version), {})
 
 
-def record_run(change: Change, run: runs.RunRecord) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class RunReceipt:
+    """A run that was sent; `created` is false if it was recorded already."""
+
+    id: str
+    created: bool
+
+
+def record_run(change: Change, run: runs.RunRecord) -> RunReceipt:
     """Record a run of a build that has ended; return whether it is new."""
-    return {"id": run.id, "created": runs.record(change, run)}
+    return RunReceipt(run.id, runs.record(change, run))
 
 
 #: Name of the REST route's function → what answers.
@@ -144,7 +152,7 @@ OPERATIONS: Mapping[str, Operation] = {
 def run_operation(
     database: Database, actor: Actor, name: str, parameters: Mapping[str, Any]
 ) -> Any:
-    """Return the answer to an operation as plain values.
+    """Return the answer to an operation, in values that JSON can hold.
 
     Args:
         database: the hub's state.
@@ -156,7 +164,8 @@ def run_operation(
         InvalidInput: there is no such operation, or its parameters are not what it takes.
         GnomonError: the operation rejects the call.
     """
-    return _run(database, actor, name, lambda kind: kind.model_validate(parameters))
+    answer = _run(database, actor, name, lambda kind: kind.model_validate(parameters))
+    return to_jsonable_python(answer)
 
 
 def ask(database: Database, actor: Actor, name: str, parameters: bytes) -> bytes:
@@ -170,9 +179,7 @@ def ask(database: Database, actor: Actor, name: str, parameters: bytes) -> bytes
             f"parameters of {len(parameters)} bytes; at most {_MAXIMUM_BYTES} may come"
         )
     data = parameters or b"{}"
-    return json.dumps(
-        _run(database, actor, name, lambda kind: kind.model_validate_json(data))
-    ).encode()
+    return to_json(_run(database, actor, name, lambda kind: kind.model_validate_json(data)))
 
 
 def _run(

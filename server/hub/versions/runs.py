@@ -6,6 +6,7 @@ changes nothing, and one that contradicts what is there is refused.
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -73,6 +74,32 @@ class RunRecord(BaseModel):
     log: Annotated[str, Field(max_length=64_000)] = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run without its details; times are Unix milliseconds."""
+
+    id: str
+    pipeline: str
+    trigger: str
+    state: str
+    started_at: int
+    ended_at: int
+    code_version: str
+    code_clean: bool
+    error: str
+    reporter: str
+
+
+class RecordedRun(RunRecord):
+    """A run as recorded, with who reported it and when."""
+
+    # What was recorded by an older hub is shown as it is.
+    model_config = ConfigDict(extra="allow", strict=False)
+
+    reporter: str
+    received_at: int
+
+
 def record(change: Change, run: RunRecord) -> bool:
     """Record a run in the caller's change; return whether it is new.
 
@@ -109,7 +136,7 @@ def record(change: Change, run: RunRecord) -> bool:
 
 def find(
     connection: Connection, pipeline: str | None, state: str | None, before: str | None, limit: int
-) -> list[dict[str, Any]]:
+) -> list[RunSummary]:
     """Return runs without their details, newest first, those before the id `before` if given."""
     wanted = select(*_LISTED).order_by(_RUN.id.desc()).limit(limit)
     for column, value in ((_RUN.pipeline, pipeline), (_RUN.state, state)):
@@ -117,10 +144,10 @@ def find(
             wanted = wanted.where(column == value)
     if before is not None:
         wanted = wanted.where(_RUN.id < before)
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    return [RunSummary(**row) for row in connection.execute(wanted).mappings()]
 
 
-def get(connection: Connection, run: str) -> dict[str, Any]:
+def get(connection: Connection, run: str) -> RecordedRun:
     """Return all that is known of a run.
 
     Raises:
@@ -131,11 +158,11 @@ def get(connection: Connection, run: str) -> dict[str, Any]:
     ).one_or_none()
     if row is None:
         raise UnknownModel(f"there is no run {run[:80]!r}")
-    return {**row.record, "reporter": row.reporter, "received_at": row.received_at}
+    return RecordedRun(**row.record, reporter=row.reporter, received_at=row.received_at)
 
 
-def that_made(connection: Connection, digests: Collection[str]) -> list[dict[str, Any]]:
+def that_made(connection: Connection, digests: Collection[str]) -> list[RunSummary]:
     """Return the runs that packages of these digests came out of, oldest first."""
     wanted = select(_PACKAGE.run).where(_PACKAGE.digest.in_(list(digests)))
     rows = connection.execute(select(*_LISTED).where(_RUN.id.in_(wanted)).order_by(_RUN.id))
-    return [dict(row) for row in rows.mappings()]
+    return [RunSummary(**row) for row in rows.mappings()]

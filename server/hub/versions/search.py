@@ -1,6 +1,7 @@
 """Search: packages by what their manifests, publishers and people say of them, page by page."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,6 +56,31 @@ class Search(BaseModel):
     """`next` of the page before."""
 
 
+@dataclass(frozen=True, slots=True)
+class FoundPackage:
+    """A package that a search found; `published_at` is in Unix milliseconds."""
+
+    name: str
+    version: str
+    format: str
+    digest: str
+    published_at: int
+    publisher: str
+    owner: str
+    risk_tier: str
+    dataset: str
+    aliases: list[str]
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Packages, newest first, and the cursor of the next page, if there is one."""
+
+    packages: list[FoundPackage]
+    next: str | None
+
+
 def columns_of(manifest: Manifest, publisher: str) -> dict[str, str]:
     """Return the columns of the table `version` by which a package is found; each is cut."""
     return {
@@ -75,8 +101,8 @@ def _cut(text: str, limit: int) -> str:
     return text.encode(errors="replace")[:limit].decode(errors="ignore")
 
 
-def search(connection: Connection, wanted: Search) -> dict[str, Any]:
-    """Return a page of packages, newest first, and the cursor of the `next` page, if there is one.
+def search(connection: Connection, wanted: Search) -> SearchPage:
+    """Return a page of packages.
 
     Raises:
         InvalidInput: where the cursor is none that was given out.
@@ -97,14 +123,14 @@ def search(connection: Connection, wanted: Search) -> dict[str, Any]:
     pairs = {(row.name, row.version) for row in shown}
     aliased, tagged = aliases.of_versions(connection, pairs), tags.of_versions(connection, pairs)
     packages = [
-        {
+        FoundPackage(
             **row._mapping,
-            "aliases": aliased.get((row.name, row.version), []),
-            "tags": tagged.get((row.name, row.version), {}),
-        }
+            aliases=aliased.get((row.name, row.version), []),
+            tags=tagged.get((row.name, row.version), {}),
+        )
         for row in shown
     ]
-    return {"packages": packages, "next": more}
+    return SearchPage(packages, more)
 
 
 def _conditions(wanted: Search) -> list[ColumnElement[bool]]:

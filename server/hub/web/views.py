@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -49,7 +50,7 @@ def model_page(connection: Connection, name: str) -> dict[str, Any]:
     Raises:
         UnknownModel: where there is no such model.
     """
-    known = [one for one in catalogue.models(connection) if one["name"] == name]
+    known = [one for one in catalogue.models(connection) if one.name == name]
     if not known:
         raise UnknownModel(f"there is no model {name!r} in the registry")
     return {
@@ -105,8 +106,8 @@ def count_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _model_row(connection: Connection, model: dict[str, Any]) -> dict[str, Any]:
-    name, version = model["name"], model["in_service"]
+def _model_row(connection: Connection, model: catalogue.ModelSummary) -> dict[str, Any]:
+    name, version = model.name, model.in_service
     formats = connection.scalars(
         select(schema.version.c.format)
         .where(schema.version.c.name == name, schema.version.c.version == version)
@@ -129,9 +130,9 @@ def _model_row(connection: Connection, model: dict[str, Any]) -> dict[str, Any]:
     open_alerts = connection.scalar(
         select(func.count()).where(schema.alert.c.model == name, schema.alert.c.closed_at.is_(None))
     )
-    elsewhere = {place: one for place, one in model["environments"].items() if place != PRODUCTION}
+    elsewhere = {place: one for place, one in model.environments.items() if place != PRODUCTION}
     return {
-        **model,
+        **asdict(model),
         "elsewhere": elsewhere,
         "formats": formats,
         "since": since,

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from pydantic_core import to_jsonable_python
 from sqlalchemy import update
 
 from gnomon.runtime.errors import InvalidInput, UnknownModel
@@ -42,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def ran(database: Database, when: str, model: str | None = None) -> Any:
     with database.read() as connection:
-        return history.ran_at(connection, history.Span.parse(when), model)
+        return to_jsonable_python(history.ran_at(connection, history.Span.parse(when), model))
 
 
 def placed(database: Database, when: str) -> dict[str, list[str]]:
@@ -173,8 +174,8 @@ def test_a_version_is_followed_from_data_to_nodes(
     world.window(two, node="n2", rows=10)
 
     with database.read() as connection:
-        followed = history.lineage(connection, "eta", "1")
-        assert history.lineage(connection, "eta", "2")["placements"] == []
+        followed = to_jsonable_python(history.lineage(connection, "eta", "1"))
+        assert history.lineage(connection, "eta", "2").placements == []
         with pytest.raises(UnknownModel, match="eta@9"):
             history.lineage(connection, "eta", "9")
     assert followed["dataset"]["others"] == ["eta@2", "other@1"]
@@ -194,6 +195,6 @@ def test_what_other_environments_counted_is_told_apart(world: Any, database: Dat
     with database.read() as connection:
         span = history.Span.parse("2026-03-01")
         (there,) = history.ran_at(connection, span, None, "staging")
-    assert [(row["environment"], row["rows"]) for row in there["counted"]] == [("staging", 30)]
+    assert [(row.environment, row.rows) for row in there.counted] == [("staging", 30)]
     (everywhere,) = ran(database, "2026-03-01")
     assert [row["rows"] for row in everywhere["counted"]] == [100, 30]
