@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.shared.output import console, emit, json_option, table
 
 #: What is compared, by CPU time → the modules whose `run()` returns `contract.Result`.
 COMPARISONS = {

@@ -1,23 +1,13 @@
 """`gnomon config`: which settings hold, and why."""
 
-import importlib
 from typing import Any
 
 import click
 
-from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.settings_sections import SECTIONS, settings_type
 from gnomon.configuration import Origin, resolve
 from gnomon.runtime.errors import ConfigurationError
-
-#: Section of gnomon.toml → the settings dataclass that it fills.
-SECTIONS = {
-    "hub": "gnomon.server.hub.settings:HubSettings",
-    "node": "gnomon.edge.settings:NodeSettings",
-    "serve": "gnomon.server.serving.settings:ServeSettings",
-    "stream": "gnomon.server.streams.settings:StreamSettings",
-    "builder": "gnomon.client.registry:BuilderSettings",
-    "pipeline": "gnomon.run_sender:PipelineSettings",
-}
 
 
 @click.command()
@@ -42,12 +32,6 @@ def config(config_file: str | None, section: str | None, as_json: bool) -> None:
         "problems": problems,
     }
     emit(payload, as_json=as_json, render=lambda: _render(payload))
-
-
-def settings_type(section: str) -> Any:
-    """Import and return the settings dataclass of a section."""
-    module, _, attribute = SECTIONS[section].partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def shown(origin: Origin) -> str:

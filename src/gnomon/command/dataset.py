@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.output import console, emit, json_option, table
-from gnomon.command.package_options import FILE
+from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.package_options import FILE
 
 if TYPE_CHECKING:
     from gnomon.pipeline.datasets.file_cache import FileCache

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gnomon.command.output import console
+from gnomon.command.shared.output import console
 from gnomon.demo.narrator import Narrator
 from gnomon.runtime.errors import GnomonError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.output import console, emit, json_option, table
+from gnomon.command.shared.output import console, emit, json_option, table
 
 FILE = click.option(
     "--file",

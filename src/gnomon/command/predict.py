@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from gnomon.command.output import json_option
-from gnomon.command.package_options import FOLDER, parse_keys
+from gnomon.command.shared.output import json_option
+from gnomon.command.shared.package_options import FOLDER, parse_keys
 from gnomon.runtime.errors import GnomonError, InvalidInput
 
 

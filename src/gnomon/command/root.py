@@ -14,20 +14,20 @@ from gnomon.runtime.errors import Fault, GnomonError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gnomon.command.demo:demo", "Play the whole idea on real flights."),
     "package": (
-        "gnomon.command.package:package",
+        "gnomon.command.package.group:package",
         "Build, inspect, verify, push and pull packages.",
     ),
     "pipeline": (
-        "gnomon.command.pipeline:pipeline",
+        "gnomon.command.pipeline.group:pipeline",
         "Run builds of steps, by hand or by themselves; see what became of them.",
     ),
     "dataset": (
         "gnomon.command.dataset:dataset",
         "Know data by a fingerprint, and tell what has changed.",
     ),
-    "hub": ("gnomon.command.hub:hub", "Run the hub, and speak with one."),
+    "hub": ("gnomon.command.hub.group:hub", "Run the hub, and speak with one."),
     "registry": (
-        "gnomon.command.registry:registry",
+        "gnomon.command.registry.group:registry",
         "Find, name, compare and follow versions; ask what ran when.",
     ),
     "serve": ("gnomon.command.serve:serve", "Serve packages over gRPC and REST."),

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from gnomon import logs
-from gnomon.command.output import json_option
-from gnomon.command.settings_options import settings_command, take
+from gnomon.command.shared.output import json_option
+from gnomon.command.shared.settings_options import settings_command, take
 
 
 @click.command(cls=settings_command("stream", "node"))

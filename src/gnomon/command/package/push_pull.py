@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options
-from gnomon.command.output import console, emit, json_option
-from gnomon.command.package_options import FOLDER
-from gnomon.command.references import split_reference
-from gnomon.command.settings_options import settings_command, take
+from gnomon.command.shared.hub_options import client_options
+from gnomon.command.shared.output import console, emit, json_option
+from gnomon.command.shared.package_options import FOLDER
+from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.settings_options import settings_command, take
 
 
 @click.command(cls=settings_command("builder"))

@@ -3,8 +3,8 @@
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options, given
-from gnomon.command.output import console, emit, render_list
+from gnomon.command.shared.hub_options import client_options, given
+from gnomon.command.shared.output import console, emit, render_list
 
 
 @click.group()

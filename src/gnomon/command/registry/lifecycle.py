@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options, environment_option
-from gnomon.command.output import console, emit, render_list
-from gnomon.command.references import split_reference
+from gnomon.command.shared.hub_options import client_options, environment_option
+from gnomon.command.shared.output import console, emit, render_list
+from gnomon.command.shared.references import split_reference
 
 _reference = click.argument("reference", metavar="NAME@VERSION")
 _reason = click.option("--reason", default="", help="Why; it stands in the audit record.")

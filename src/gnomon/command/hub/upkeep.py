@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.output import console, emit, json_option, table
-from gnomon.command.settings_options import settings_command, take
+from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.settings_options import settings_command, take
 
 if TYPE_CHECKING:
     from gnomon.server.hub.doctor import Finding

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.config import settings_type
+from gnomon.command.shared.settings_sections import settings_type
 from gnomon.configuration import resolve
 
 Command = Callable[..., Any]

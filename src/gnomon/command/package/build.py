@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.output import console, emit, json_option
-from gnomon.command.package_options import FILE, signing_key_option
+from gnomon.command.shared.output import console, emit, json_option
+from gnomon.command.shared.package_options import FILE, signing_key_option
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer

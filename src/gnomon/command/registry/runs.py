@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options, given
-from gnomon.command.output import console, emit, readable, table
+from gnomon.command.shared.hub_options import client_options, given
+from gnomon.command.shared.output import console, emit, readable, table
 
 
 @click.command()

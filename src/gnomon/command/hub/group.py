@@ -7,19 +7,11 @@ import click
 
 from gnomon import logs
 from gnomon.client.hub import HubClient
-from gnomon.command import (
-    audit,
-    hub_actions,
-    hub_environments,
-    hub_transfer,
-    hub_upkeep,
-    principal,
-    webhook,
-)
-from gnomon.command.client_options import client_options, environment_option, given
-from gnomon.command.output import console, emit, json_option, render_list, table
-from gnomon.command.references import split_reference
-from gnomon.command.settings_options import settings_command, take
+from gnomon.command.hub import actions, audit, environments, principals, transfer, upkeep, webhooks
+from gnomon.command.shared.hub_options import client_options, environment_option, given
+from gnomon.command.shared.output import console, emit, json_option, render_list, table
+from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.settings_options import settings_command, take
 
 
 @click.group()
@@ -55,23 +47,23 @@ def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
 
 
 for _command in (
-    hub_upkeep.backup,
-    hub_upkeep.restore,
-    hub_upkeep.doctor,
-    hub_environments.environments,
-    hub_environments.move,
-    hub_environments.policy,
-    hub_actions.rollouts,
-    hub_actions.abort,
-    hub_actions.acknowledge,
-    hub_actions.close,
-    hub_actions.revoke,
-    hub_actions.untrust,
-    principal.principal,
+    upkeep.backup,
+    upkeep.restore,
+    upkeep.doctor,
+    environments.environments,
+    environments.move,
+    environments.policy,
+    actions.rollouts,
+    actions.abort,
+    actions.acknowledge,
+    actions.close,
+    actions.revoke,
+    actions.untrust,
+    principals.principal,
     audit.audit,
-    webhook.webhook,
-    hub_transfer.export,
-    hub_transfer.import_command,
+    webhooks.webhook,
+    transfer.export,
+    transfer.import_command,
 ):
     hub.add_command(_command)
 

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options, given
-from gnomon.command.output import console, emit, render_list
+from gnomon.command.shared.hub_options import client_options, given
+from gnomon.command.shared.output import console, emit, render_list
 
 _reason = click.option("--reason", default="", help="Why; it stands in the audit record.")
 

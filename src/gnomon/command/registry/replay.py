@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options
-from gnomon.command.output import console, emit, table
-from gnomon.command.package_options import FILE, FOLDER, parse_keys, signing_key_option
-from gnomon.command.references import split_reference
-from gnomon.command.settings_options import settings_command, take
+from gnomon.command.shared.hub_options import client_options
+from gnomon.command.shared.output import console, emit, table
+from gnomon.command.shared.package_options import FILE, FOLDER, parse_keys, signing_key_option
+from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.settings_options import settings_command, take
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer, TrustStore
 

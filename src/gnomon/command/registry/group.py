@@ -5,12 +5,12 @@ from typing import Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options, given
-from gnomon.command.output import console, emit, readable, render_list, table
-from gnomon.command.references import split_reference
-from gnomon.command.registry_lifecycle import approvals, approve, decommission, withdraw
-from gnomon.command.registry_replay import archive, replay
-from gnomon.command.registry_runs import runs
+from gnomon.command.registry.lifecycle import approvals, approve, decommission, withdraw
+from gnomon.command.registry.replay import archive, replay
+from gnomon.command.registry.runs import runs
+from gnomon.command.shared.hub_options import client_options, given
+from gnomon.command.shared.output import console, emit, readable, render_list, table
+from gnomon.command.shared.references import split_reference
 from gnomon.runtime.errors import ConfigurationError
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from gnomon.command.output import console, emit, json_option, table
-from gnomon.command.package_options import FILE, parse_keys
-from gnomon.command.settings_options import settings_command, take
+from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.package_options import FILE, parse_keys
+from gnomon.command.shared.settings_options import settings_command, take
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
 

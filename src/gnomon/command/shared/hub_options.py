@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.output import json_option
+from gnomon.command.shared.output import json_option
 
 DEFAULT_URL = "http://127.0.0.1:8600"
 

@@ -7,13 +7,13 @@ import click
 import msgspec
 from rich.markup import escape
 
-from gnomon.command.output import console, emit, json_option, table
-from gnomon.command.package_approve import approve
-from gnomon.command.package_build import build, import_command
-from gnomon.command.package_options import FOLDER, parse_keys
-from gnomon.command.package_record import bom, rebuild
-from gnomon.command.package_registry import pull, push
-from gnomon.command.package_trial import trial
+from gnomon.command.package.approval import approve
+from gnomon.command.package.build import build, import_command
+from gnomon.command.package.provenance import bom, rebuild
+from gnomon.command.package.push_pull import pull, push
+from gnomon.command.package.smoke_test import trial
+from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.package_options import FOLDER, parse_keys
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore

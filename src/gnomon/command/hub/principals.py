@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options
-from gnomon.command.output import console, emit, table
+from gnomon.command.shared.hub_options import client_options
+from gnomon.command.shared.output import console, emit, table
 
 #: As in gnomon.server.hub.access.rights, which a client need not have.
 _ROLES = ("viewer", "builder", "approver", "operator", "admin")

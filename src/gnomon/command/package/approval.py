@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from gnomon.command.output import console, emit, json_option
-from gnomon.command.package_options import FOLDER, parse_keys
+from gnomon.command.shared.output import console, emit, json_option
+from gnomon.command.shared.package_options import FOLDER, parse_keys
 from gnomon.runtime.packages.attesting import attest
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, Signer, TrustStore

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.client_options import client_options
-from gnomon.command.output import console, emit, render_list
+from gnomon.command.shared.hub_options import client_options
+from gnomon.command.shared.output import console, emit, render_list
 from gnomon.runtime.audit_chain import verify_export
 from gnomon.runtime.errors import Conflict
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.output import console, emit, json_option, readable, table
-from gnomon.command.package_options import FILE, signing_key_option
-from gnomon.command.pipeline_progress import Progress
-from gnomon.command.settings_options import settings_command, take
+from gnomon.command.pipeline.progress import Progress
+from gnomon.command.shared.output import console, emit, json_option, readable, table
+from gnomon.command.shared.package_options import FILE, signing_key_option
+from gnomon.command.shared.settings_options import settings_command, take
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from gnomon.command.output import console, emit, json_option
-from gnomon.command.package_options import FOLDER, parse_keys, signing_key_option
+from gnomon.command.shared.output import console, emit, json_option
+from gnomon.command.shared.package_options import FOLDER, parse_keys, signing_key_option
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 

@@ -1,0 +1,1 @@
+"""`gnomon hub`: run a hub, and call one."""

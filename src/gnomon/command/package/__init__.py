@@ -1,0 +1,1 @@
+"""`gnomon package`: build, inspect, verify, push and pull packages."""

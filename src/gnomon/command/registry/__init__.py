@@ -1,0 +1,1 @@
+"""`gnomon registry`: find, name, compare and trace versions."""

@@ -1,0 +1,1 @@
+"""What commands share: output, options of one kind, references to versions."""

@@ -1,0 +1,20 @@
+"""The sections of `gnomon.toml`, and the dataclass that each fills."""
+
+import importlib
+from typing import Any
+
+#: Section of gnomon.toml → the settings dataclass that it fills.
+SECTIONS = {
+    "hub": "gnomon.server.hub.settings:HubSettings",
+    "node": "gnomon.edge.settings:NodeSettings",
+    "serve": "gnomon.server.serving.settings:ServeSettings",
+    "stream": "gnomon.server.streams.settings:StreamSettings",
+    "builder": "gnomon.client.registry:BuilderSettings",
+    "pipeline": "gnomon.run_sender:PipelineSettings",
+}
+
+
+def settings_type(section: str) -> Any:
+    """Import and return the settings dataclass of a section."""
+    module, _, attribute = SECTIONS[section].partition(":")
+    return getattr(importlib.import_module(module), attribute)
