@@ -12,12 +12,12 @@ from typing import Any
 
 import grpc
 import pytest
+from tests.server.serving.test_grpc_door import request
 
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
 from tests.server.serving import conftest
-from tests.server.serving.test_grpc_door import request
 
 builder, package = conftest.builder, conftest.package
 

@@ -10,7 +10,7 @@ from gnomon.command.root import run
 from gnomon.pipeline.bom import export_bom
 from gnomon.pipeline.recipes.build import build_recipe
 from gnomon.pipeline.recipes.file import read_recipe
-from tests.pipeline.recipes import write_project
+from tests.support.recipes import write_project
 
 
 @pytest.fixture(scope="module")

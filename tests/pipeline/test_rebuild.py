@@ -17,7 +17,7 @@ from gnomon.pipeline.recipes.build import build_recipe
 from gnomon.pipeline.recipes.file import read_recipe
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.packages.package import Package
-from tests.pipeline.recipes import write_project
+from tests.support.recipes import write_project
 
 NUMBERS = ("distance", "hour", "month")
 RECIPE = """

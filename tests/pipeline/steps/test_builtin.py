@@ -11,7 +11,7 @@ import pytest
 from gnomon.pipeline.datasets.dataset import DatasetError
 from gnomon.pipeline.steps.builtin import dataset, package
 from gnomon.runtime.errors import ConfigurationError
-from tests.pipeline.recipes import write_project
+from tests.support.recipes import write_project
 
 TABLE = pa.table({"x": [1.0, 2.0], "name": ["a", "b"]})
 WRITERS = {

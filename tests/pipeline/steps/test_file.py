@@ -7,7 +7,7 @@ import pytest
 from gnomon.pipeline.steps.file import read_pipeline, read_when
 from gnomon.pipeline.steps.running import run_pipeline
 from gnomon.runtime.errors import ConfigurationError
-from tests.pipeline.steps.projects import BUILD, write_build
+from tests.support.builds import BUILD, write_build
 
 TAKES = 'takes = {rows = "rows"}'
 

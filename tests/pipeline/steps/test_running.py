@@ -14,7 +14,7 @@ from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.lock import FolderLock
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
-from tests.pipeline.steps.projects import BUILD, STEPS, commit, write_build
+from tests.support.builds import BUILD, STEPS, commit, write_build
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,8 @@ from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.database import Database
-from tests.server.hub.receiver import Receiver
+from tests.support.hub_world import World
+from tests.support.webhook_receiver import Receiver
 
 CALL_SECONDS = 20
 
@@ -389,3 +390,14 @@ def builder(caller: Caller) -> Party:
 @pytest.fixture
 def node(caller: Caller) -> Party:
     return caller.enrol("node", "device-1")
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    return World(database)
+
+
+@pytest.fixture(scope="session")
+def new_world() -> Callable[[Path], World]:
+    """Make a world of its own in a folder."""
+    return lambda folder: World(Database.in_folder(folder))

@@ -17,7 +17,7 @@ from gnomon.server.serving.gates.admission import make_admission
 from gnomon.server.serving.grpcio.door import GrpcDoor
 from gnomon.server.serving.rest.door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving.tls_files import TlsFiles
+from tests.support.tls_files import TlsFiles
 
 
 @pytest.fixture

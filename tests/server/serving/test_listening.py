@@ -17,7 +17,7 @@ from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving import conftest
-from tests.server.serving.test_grpc_door import request
+from tests.server.serving.grpcio.test_frontend import request
 
 NATIVE = pytest.param(
     NativeDoor,

@@ -1,0 +1,119 @@
+"""One pass over pieces gives what reading everything gives, wherever the pieces are counted."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from gnomon.core.fields import Field, Kind
+from gnomon.pipeline.datasets.column_facts import CATEGORIES
+from gnomon.pipeline.datasets.dataset import Dataset
+from gnomon.pipeline.datasets.fingerprint import DatasetError
+from gnomon.pipeline.datasets.pieces import table_pieces
+from gnomon.pipeline.profiles.pieces import profile_pieces
+from gnomon.pipeline.profiles.profile import build_profile, derive_fields
+from gnomon.pipeline.profiles.spread import in_processes, on_cluster
+from gnomon.runtime.errors import ConfigurationError
+from tests.support.recipes import deliveries
+
+ROWS = 5000
+
+
+@pytest.fixture(scope="module")
+def data():
+    table = deliveries(ROWS, 0, days=60)
+    codes = [f"{'x' * (number % 7)}{number}" for number in range(ROWS)]
+    heavy = pa.array(np.asarray(table.column("distance")) > 50)
+    return Dataset(table.append_column("code", [codes]).append_column("heavy", heavy), "memory:")
+
+
+@pytest.fixture(scope="module")
+def pieces(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pieces")
+    files = [folder / "a.parquet", folder / "b.parquet"]
+    pa.parquet.write_table(data.table.slice(0, 2000), files[0], row_group_size=700)
+    pa.parquet.write_table(data.table.slice(2000), files[1], row_group_size=900)
+    return table_pieces(files)
+
+
+def test_one_pass_gives_what_reading_everything_gives(data, pieces):
+    fields, reference = profile_pieces(pieces, block="day")
+    names = [field.name for field in fields]
+    assert names == ["distance", "weight", "vehicle", "hour", "took", "code", "heavy"]
+    assert fields == derive_fields(data, names)
+    days = np.asarray(data.table.column("day").cast(pa.int32()))
+    output = (Field(name="y", kind=Kind.FLOAT64),)
+    whole = build_profile(data, fields, output, {"y": days}, blocks=days).input_reference
+    assert reference.rows == ROWS
+    assert reference.block_rows == whole.block_rows
+    for one, other in zip(reference.fields, whole.fields, strict=True):
+        assert (one.kind, one.edges, one.categories) == (other.kind, other.edges, other.categories)
+        assert one.counts == other.counts
+        assert (one.minimum, one.maximum) == (other.minimum, other.maximum)
+        assert one.mean == pytest.approx(other.mean, rel=1e-4, abs=1e-6)
+        assert one.design_effect == pytest.approx(other.design_effect, rel=1e-6)
+    found = {(one.first, one.second): one for one in reference.pairs}
+    for other in whole.pairs:
+        one = found[other.first, other.second]
+        assert one.counts == other.counts
+        # Values equal to the median count in part for both sides, which few counts cannot tell.
+        if not {one.first, one.second} & {"hour", "heavy", "code", "vehicle"}:
+            assert one.design_effect == pytest.approx(other.design_effect, rel=0.2)
+        # Where a value is missing, a window leaves the row out; the other takes the mean for it.
+        if not one.counts[2]:
+            assert one.correlation == pytest.approx(other.correlation, abs=1e-3)
+
+
+def test_a_sample_says_only_where_the_bins_lie(pieces, data, monkeypatch):
+    monkeypatch.setattr("gnomon.pipeline.profiles.pieces._SAMPLE_ROWS", 200)
+    fields, reference = profile_pieces(pieces, ["distance", "vehicle"])
+    assert fields == derive_fields(data, ["distance", "vehicle"])
+    distance, vehicle = reference.fields
+    values = np.asarray(data.table.column("distance"))
+    assert (distance.edges[0], distance.edges[-1]) == (values.min(), values.max())
+    bins = np.histogram(values, distance.edges)[0]
+    assert distance.counts == (0, *bins.tolist(), 0, 0, 0)
+    assert sum(vehicle.counts) == ROWS
+
+
+def test_processes_and_a_cluster_give_the_same(pieces):
+    distributed = pytest.importorskip("distributed")
+    alone = profile_pieces(pieces, block="day")
+    assert profile_pieces(pieces, block="day", run=in_processes(2)) == alone
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        scheduler_port=0,
+        dashboard_address=None,
+        processes=False,
+        protocol="tcp",
+    ) as cluster:
+        assert (
+            profile_pieces(pieces, block="day", run=on_cluster(cluster.scheduler_address)) == alone
+        )
+    with pytest.raises(ConfigurationError, match="no Dask scheduler at 'nowhere'"):
+        list(on_cluster("nowhere")(len, pieces))
+
+
+@pytest.mark.parametrize(
+    ("names", "block", "message"),
+    [
+        (["towns"], "", "no column 'towns'"),
+        (["day"], "", "'day' is of type"),
+        ([], "vehicle", "blocks are days or whole numbers"),
+        ([], "week", "no column 'week'"),
+    ],
+)
+def test_what_makes_no_field_is_refused(pieces, names, block, message):
+    with pytest.raises(DatasetError, match=message):
+        profile_pieces(pieces, names, block=block)
+
+
+def test_texts_are_a_category_up_to_a_limit_whatever_the_pieces(tmp_path):
+    for count, kind in ((CATEGORIES, "category"), (CATEGORIES + 1, "string")):
+        texts = pa.table({"t": [f"t{number}" for number in range(count)] * 2})
+        pa.parquet.write_table(texts, tmp_path / "t.parquet", row_group_size=300)
+        ((field,), _) = profile_pieces(table_pieces([tmp_path / "t.parquet"]))
+        assert field.kind.value == kind
+        (tmp_path / "t.parquet").unlink()

@@ -1,0 +1,232 @@
+"""Spans arrive at a collector, with their stages, their parents, and no value of a request."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from gnomon.proto import inference_pb2_grpc
+from gnomon.runtime.errors import ConfigurationError, EngineError, InvalidInput
+from gnomon.runtime.packages.package import Package
+from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.gates.authentication import LOCAL, Authentication
+from gnomon.server.serving.gates.call import Call
+from gnomon.server.serving.gates.throttling import Limits
+from gnomon.server.serving.native.door import why_not
+from gnomon.server.serving.observing import tracing
+from gnomon.server.serving.settings import DoorSettings
+from tests.server.serving.grpcio.test_frontend import request
+
+sdk = pytest.importorskip("opentelemetry.sdk.trace")
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+SERVER = """
+import json, sys
+from pathlib import Path
+from gnomon.edge.settings import NodeSettings
+from gnomon.server.serving.process import serve
+from gnomon.server.serving.settings import ServeSettings
+serve(ServeSettings(port=0, rest_port=0, traces=True, notice_seconds=0.0),
+      NodeSettings(packages=(Path(sys.argv[1]),)),
+      lambda addresses: print(json.dumps(addresses._asdict()), flush=True))
+"""
+
+
+class Collector:
+    """An OTLP collector that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
+        from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as service
+
+        self.spans: list[Any] = []
+        self.services: set[str] = set()
+        self._lock = threading.Lock()
+        collector = self
+
+        class Servicer(service.TraceServiceServicer):
+            def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
+                with collector._lock:
+                    for resource in request.resource_spans:
+                        for one in resource.resource.attributes:
+                            if one.key == "service.name":
+                                collector.services.add(one.value.string_value)
+                        for scope in resource.scope_spans:
+                            collector.spans += scope.spans
+                return messages.ExportTraceServiceResponse()
+
+        self._server = grpc.server(futures.ThreadPoolExecutor(2))
+        service.add_TraceServiceServicer_to_server(Servicer(), self._server)
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+
+    def named(self, name: str) -> list[Any]:
+        with self._lock:
+            return [one for one in self.spans if one.name == name]
+
+    def close(self) -> None:
+        self._server.stop(0)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ask(package: Package, collector: Collector) -> Iterator[Callable[[], dict[str, str]]]:
+    """Start a traced server; gives its addresses, and ends it, which hands all spans over."""
+    environment = os.environ | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "OTEL_SERVICE_NAME": "flights",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(package.path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout
+    addresses = json.loads(process.stdout.readline())
+    yield lambda: addresses
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until, "no such spans came"
+        time.sleep(0.05)
+
+
+def attributes(span: Any) -> dict[str, str]:
+    return {one.key: one.value.string_value for one in span.attributes}
+
+
+def test_calls_of_both_doors_leave_spans_below_their_parents(
+    ask: Callable[[], dict[str, str]], collector: Collector
+) -> None:
+    addresses = ask()
+    with grpc.insecure_channel(addresses["grpc"]) as channel:
+        stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        stub.ModelInfer(request(), timeout=20, metadata=(("traceparent", PARENT),))
+        with pytest.raises(grpc.RpcError):
+            stub.ModelInfer(request(distance=[-4711.0]), timeout=20)
+    row = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
+    url = f"{addresses['rest']}/v1/models/eta:predict"
+    headers = {"traceparent": PARENT}
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                answer = client.post(url, json={"instances": [row]}, headers=headers)
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        assert answer.status_code == 200
+    wait_for(lambda: len(collector.named("predict eta")) == 3)
+    wait_for(lambda: len(collector.named("predict")) == 2)
+    spans = {
+        attributes(one)["gnomon.door"]: one
+        for one in collector.named("predict eta")
+        if one.parent_span_id
+    }
+    assert set(spans) == {"grpc", "rest"}
+    for span in spans.values():
+        assert span.trace_id.hex() == TRACE
+        assert span.parent_span_id.hex() == SPAN
+        assert attributes(span)["gnomon.version"] == "1"
+        stages = [one for one in collector.spans if one.parent_span_id == span.span_id]
+        assert [one.name for one in sorted(stages, key=lambda one: one.start_time_unix_nano)] == [
+            "read",
+            "predict",
+            "write",
+        ]
+        assert sum(one.end_time_unix_nano - one.start_time_unix_nano for one in stages) == (
+            span.end_time_unix_nano - span.start_time_unix_nano
+        )
+    (refused,) = [one for one in collector.named("predict eta") if not one.parent_span_id]
+    assert attributes(refused)["gnomon.code"] == "invalid_input"
+    assert refused.status.code == 0
+    assert "4711" not in str(collector.spans)
+    assert collector.services == {"flights"}
+
+
+def traced() -> tuple[Admission, Any]:
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = sdk.TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    gates = Admission(
+        Authentication(None),
+        Limits(),
+        is_known=lambda _: True,
+        tracing=tracing.OpenTelemetry(provider),
+    )
+    return gates, exporter
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "is_error"),
+    [
+        (InvalidInput("4711"), "invalid_input", False),
+        (EngineError("4711"), "engine", True),
+        (RuntimeError("4711"), "internal", True),
+    ],
+)
+def test_only_faults_of_ours_are_errors(error: Exception, code: str, is_error: bool) -> None:
+    gates, exporter = traced()
+    with pytest.raises(type(error)), gates.admit(LOCAL, Call("rest", "eta")):
+        raise error
+    (span,) = exporter.get_finished_spans()
+    assert span.attributes["gnomon.code"] == code
+    assert span.status.is_ok is not is_error
+    assert "4711" not in span.to_json()
+
+
+@pytest.mark.parametrize("parent", ["", "nonsense", "00-0-0-00", "ff" + PARENT[2:], "é" * 3_000])
+def test_a_parent_that_is_none_begins_a_trace(parent: str) -> None:
+    gates, exporter = traced()
+    with gates.admit(LOCAL, Call("rest", "eta", traceparent=parent)):
+        pass
+    (span,) = exporter.get_finished_spans()
+    assert span.parent is None
+
+
+def test_off_it_costs_no_import(package: Package) -> None:
+    code = """
+import sys
+import gnomon.server.serving.process, gnomon.server.serving.grpcio.door
+import gnomon.server.serving.rest.door
+from gnomon.server.serving.observing.tracing import make_tracing
+assert make_tracing(False) is None
+assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with pytest.raises(ConfigurationError, match=r"gnomon\[otel\]"):
+        tracing.make_tracing(True)
+
+
+def test_the_native_door_says_that_it_makes_no_spans() -> None:
+    assert "span" in str(why_not(DoorSettings(traces=True)))
