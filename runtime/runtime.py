@@ -154,6 +154,14 @@ class Runtime:
         """Whether calls on a route wait for others, to share a run of the engine."""
         return name in self._batchers
 
+    def works_in_caller(self, name: str) -> bool:
+        """Whether calls on a route are answered by the calling thread alone; False: no such route.
+
+        Its CPU clock then times them, waiting for the interpreter's lock left out.
+        """
+        served = self._served.get(name)
+        return served is not None and served.works_in_caller
+
     @property
     def models(self) -> Mapping[str, Model]:
         """Return the loaded models by digest."""

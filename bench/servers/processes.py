@@ -27,9 +27,15 @@ from gnomon.edge.settings import NodeSettings
 from gnomon.server.serving.process import serve
 from gnomon.server.serving.settings import ServeSettings
 
+is_ready = threading.Event()
+
 def burn():
-    while True:
+    while given["busy"] == "inside" or not is_ready.is_set():
         sum(range(1000))
+
+def ready(addresses):
+    is_ready.set()
+    print(addresses.grpc, flush=True)
 
 # Nobody reads our standard output once the address is out: a full pipe would hold the server up.
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(open(os.devnull, "w")))
@@ -40,7 +46,7 @@ settings = given["settings"]
 settings |= {name: Path(settings[name]) for name in settings if name.endswith("_file")}
 serve(ServeSettings(door=given["door"], **settings),
       NodeSettings(packages=(Path(given["package"]),)),
-      lambda addresses: print(addresses.grpc, flush=True))
+      ready)
 """
 
 
@@ -89,7 +95,8 @@ def start(
         kind: which.
         package: the package's folder; peers take its model file.
         busy: a busy thread "inside" ours, a busy process "outside", or "" for neither. Both take
-            a core away; that inside takes the interpreter's lock as well.
+            a core away; that inside takes the interpreter's lock as well. "loading": a busy thread
+            inside, until the server is ready.
         program: the C++ peer, as `gnomon.bench.peers.cpp.build` made it.
         settings: more of `ServeSettings`, for ours.
     """
@@ -99,7 +106,7 @@ def start(
         given = {
             "package": str(package),
             "door": kind,
-            "busy": busy == "inside",
+            "busy": busy if busy in ("inside", "loading") else "",
             "settings": {"port": 0, "rest_port": -1, **settings},
         }
         return Server([sys.executable, "-c", _OURS, json.dumps(given)], busy_beside=beside)

@@ -8,6 +8,7 @@ the CPU time of the server's threads, "time" the wall clock's, both for a reques
 Without gRPC's C++ library those peers are left out (`gnomon.bench.peers.cpp.NEEDS`).
 """
 
+import argparse
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 from gnomon.bench.core.contract import Result
 from gnomon.bench.peers import cpp
 from gnomon.bench.servers import h2load
-from gnomon.bench.servers.processes import OURS, start
+from gnomon.bench.servers.processes import OURS, Server, start
 from gnomon.bench.servers.serving_package import make_package, make_request
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.predicting.routes import single
@@ -79,12 +80,41 @@ def run(rounds: int = ROUNDS) -> list[Result]:
             where: _least(package.path, body, rounds, BUSY_LOADS, OURS, busy=where)
             for where in ("outside", "inside")
         }
-    return [*results, *_compare(idle, peers), *_compare_busy(busy["outside"], busy["inside"])]
+    return [
+        *results,
+        *_compare(idle, peers),
+        *_compare_busy(busy["outside"], busy["inside"]),
+        *run_loading(rounds),
+    ]
 
 
-def main() -> None:
+def run_loading(rounds: int = ROUNDS) -> list[Result]:
+    """Compare a model loaded beside a busy thread, which has ended since, to one loaded in peace.
+
+    Both servers answer in turn. The ratio of times a request is that of requests a second.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        package = make_package(Path(name) / "bench-1")
+        body = h2load.write_body(Path(name) / "request.bin", make_request())
+        servers = {busy: start("native", package.path, busy=busy) for busy in ("loading", "")}
+        best = _measure(body, rounds, BUSY_LOADS, servers)
+    return [
+        Result(
+            f"time, loaded beside a busy thread to in peace, {clients} connections x {streams}",
+            "req",
+            best["loading", clients, streams][1],
+            best["", clients, streams][1],
+            1.25,
+        )
+        for clients, streams in BUSY_LOADS
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the comparisons."""
-    for result in run():
+    parser = argparse.ArgumentParser(prog="gnomon.bench.servers.serving", description=__doc__)
+    parser.add_argument("--only-loading", action="store_true", help="only what loading changes")
+    for result in run_loading() if parser.parse_args(arguments).only_loading else run():
         print(result)
 
 
@@ -92,7 +122,11 @@ def _least(
     package: Path, body: Path, rounds: int, loads: Loads, kinds: Sequence[str], **given: Any
 ) -> Figures:
     """Return the least ns of (CPU, time) a request by server and load, all in turn."""
-    servers = {kind: start(kind, package, **given) for kind in kinds}
+    return _measure(body, rounds, loads, {kind: start(kind, package, **given) for kind in kinds})
+
+
+def _measure(body: Path, rounds: int, loads: Loads, servers: Mapping[str, Server]) -> Figures:
+    """Return the least ns of (CPU, time) a request by server and load, all in turn; stop them."""
     best: Figures = {}
     try:
         for _ in range(rounds):

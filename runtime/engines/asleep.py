@@ -10,6 +10,8 @@ from gnomon.runtime.engines.base import Engine, EngineClosed
 
 
 class _Asleep:
+    works_in_caller = True
+
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         raise EngineClosed("the model sleeps")
 

@@ -38,6 +38,10 @@ class RowRunner(Protocol):
 class Engine(Protocol):
     """Runs one loaded model. Threads may share it."""
 
+    @property
+    def works_in_caller(self) -> bool:
+        """Whether the calling thread does all the work of `run`, so that its CPU clock times it."""
+
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the manifest's output tensors by name.
 

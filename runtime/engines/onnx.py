@@ -84,6 +84,8 @@ def _initialise() -> bool:
 class NativeOnnxEngine:
     """A session through the C interface."""
 
+    works_in_caller = True
+
     def __init__(self, model: bytes, manifest: Manifest) -> None:
         if not _initialise():
             raise EngineError("ONNX Runtime's shared library was not found; install gnomon[onnx]")
@@ -146,6 +148,8 @@ class NativeRowRunner:
 
 class PythonOnnxEngine:
     """A session through the Python module."""
+
+    works_in_caller = True
 
     def __init__(self, model: bytes, manifest: Manifest) -> None:
         import onnxruntime

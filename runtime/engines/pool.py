@@ -36,6 +36,8 @@ def load_instances(model: bytes, manifest: Manifest, count: int) -> Engine:
 class EnginePool:
     """Engines of one model; each call takes one that is idle, or waits for it."""
 
+    works_in_caller = False
+
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._engines = tuple(engines)
         self._idle: queue.SimpleQueue[Engine] = queue.SimpleQueue()

@@ -80,6 +80,7 @@ class RowByRow:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.works_in_caller = engine.works_in_caller
 
     def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
         """Return the output tensors by name; see `Engine.run`."""

@@ -73,6 +73,8 @@ def load(model: bytes, manifest: Manifest) -> "SklearnEngine":
 class SklearnEngine:
     """An estimator in another process, which is started again where it has died."""
 
+    works_in_caller = False
+
     def __init__(self, model: bytes, manifest: Manifest) -> None:
         self._reference = manifest.reference
         self._format = manifest.format

@@ -29,6 +29,8 @@ def load(model: bytes, manifest: Manifest) -> "TfliteEngine":
 class TfliteEngine:
     """A model with as many interpreters as threads need."""
 
+    works_in_caller = True
+
     def __init__(self, model: bytes, manifest: Manifest) -> None:
         self._reference = manifest.reference
         self._outputs = manifest.output_tensors

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 from collections.abc import Mapping
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,9 @@ from gnomon.runtime.engines.asleep import ASLEEP
 from gnomon.runtime.engines.pool import load_instances
 from gnomon.runtime.engines.row_axis import RowByRow, check_rows
 from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
+from gnomon.runtime.latency import LatencyEstimate
 from gnomon.runtime.models.columns import columns_of
+from gnomon.runtime.models.speed import quickest_ns
 from gnomon.runtime.packages.manifest import Batching, Deployment
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.predicting.explaining import bad_output, refusal
@@ -99,7 +100,7 @@ class Model:
     """One loaded package. Threads may share it; it records nothing.
 
     `deployment` replaces the manifest's settings; `batching` is how its rows are gathered, if they
-    are; `row_seconds` is how long a row took at the warm-up, 0 where that is not known.
+    are; `row_latency` is how long the engine takes for a row, as last measured.
 
     Raises:
         EngineError: the engine cannot load the model, or an output's first axis is not the rows.
@@ -126,7 +127,7 @@ class Model:
         self._reader = OutputReader(self.reference, profile.outputs)
         self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
         self._idle: list[Workspace] = []
-        self.row_seconds = 0.0
+        self.row_latency = LatencyEstimate()
         self._is_row_by_row = False
         self.engine: Engine = self._load()
         self._check_rows()
@@ -218,12 +219,7 @@ class Model:
             work.error = refusal(self.reference, violations)
             return
         try:
-            if work.runner is not None:
-                answers = work.runner.run(work.inputs)
-            else:
-                tensors = work.engine.run(self.packing.pack_row(work.inputs))
-                answers = [tensors[name] for name in self._output_tensors]
-            work.outputs = self._reader.read_row(answers)
+            work.outputs = self._reader.read_row(self._run_row(work))
             wrong = self.outputs.check_row(work.outputs, work.output_row)
         except EngineClosed:
             raise
@@ -235,6 +231,13 @@ class Model:
         work.code = ANSWERED_CODE
         if wrong is not None:
             self._judge_outputs(work, wrong)
+
+    def _run_row(self, work: Workspace) -> list[Any]:
+        """Return the engine's answer to the row in a workspace."""
+        if work.runner is not None:
+            return work.runner.run(work.inputs)
+        tensors = work.engine.run(self.packing.pack_row(work.inputs))
+        return [tensors[name] for name in self._output_tensors]
 
     def _judge_outputs(self, work: Workspace, wrong: Violations) -> None:
         """Refuse an answer that breaks its contract, or repair it as the policies say."""
@@ -310,23 +313,37 @@ class Model:
     def warm_up(self) -> None:
         """Run the golden rows as often as the manifest wants, so that first callers do not wait.
 
-        The quickest answer, of two or more, tells how long a row takes.
+        Measures `row_latency` then: the first run alone lays out memory, and would make any model
+        slow. A model without a warm-up is not measured.
 
         Raises:
             EngineError: the engine fails on one.
         """
-        took: list[float] = []
         for _ in range(self.deployment.warm_up_runs):
             for row in self.package.golden.rows:
                 work = self.borrow()
-                started = perf_counter()
                 self.answer_row(row, work)
-                took.append(perf_counter() - started)
                 self.give_back(work)
                 if isinstance(work.error, EngineError):
                     raise work.error
-        # The first run alone lays out memory, and would make any model slow.
-        self.row_seconds = min(took) if len(took) > 1 else 0.0
+        if self.deployment.warm_up_runs:
+            self.measure_row()
+
+    def measure_row(self) -> None:
+        """Set `row_latency` to the quickest of some runs of the engine on the first golden row.
+
+        Of the engine alone, by `gnomon.runtime.latency.clock_of`: what else the process or the
+        machine does meanwhile changes little. Without a golden row that runs, nothing changes.
+        """
+        work = self.borrow()
+        try:
+            for row in self.package.golden.rows[:1]:
+                self.answer_row(row, work)
+                if work.has_outputs:
+                    took = quickest_ns(lambda: self._run_row(work), work.engine.works_in_caller)
+                    self.row_latency.replace(took / 1e9)
+        finally:
+            self.give_back(work)
 
     def predict_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the outputs of one row by name, unrecorded.

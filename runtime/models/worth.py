@@ -1,18 +1,16 @@
 """Whether gathering rows pays for a model: measured on its golden rows when it is loaded."""
 
 import logging
-from time import perf_counter_ns
 from typing import NamedTuple
 
 from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.speed import quickest_ns
 
 logger = logging.getLogger("gnomon.runtime")
 
 #: What it costs a row to be gathered with others: two threads' turns and the columns' way.
 GATHERING_NS = 300_000
-_RUNS = 5
-_LIMIT_NS = 200_000_000
 
 
 class Worth(NamedTuple):
@@ -48,23 +46,17 @@ def decide(model: Model) -> None:
 
 
 def _measure(model: Model, rows: int) -> Worth:
-    """Return the quickest of some runs, alone and together."""
+    """Return the quickest of some runs, alone and together, by the engine's own time."""
     golden = model.package.golden.rows
     many = columns_of([golden[number % len(golden)] for number in range(rows)])
     single, _ = model.inputs.check_columns(columns_of(golden[:1]))
     columns, _ = model.inputs.check_columns(many)
     packed = model.packing.pack_columns(single), model.packing.pack_columns(columns)
-    quickest = [float("inf"), float("inf")]
-    started = perf_counter_ns()
-    for _ in range(_RUNS):
-        for place, tensors in enumerate(packed):
-            before = perf_counter_ns()
-            try:
-                model.engine.run(tensors)
-            except Exception:
-                # A model whose batch is fixed at one row; its calls go alone, as ever.
-                return Worth(0.0, 0.0)
-            quickest[place] = min(quickest[place], perf_counter_ns() - before)
-        if perf_counter_ns() - started > _LIMIT_NS:
-            break
-    return Worth(quickest[0], quickest[1] / rows)
+    engine = model.engine
+    try:
+        alone_ns = quickest_ns(lambda: engine.run(packed[0]), engine.works_in_caller)
+        together_ns = quickest_ns(lambda: engine.run(packed[1]), engine.works_in_caller)
+    except Exception:
+        # A model whose batch is fixed at one row; its calls go alone, as ever.
+        return Worth(0.0, 0.0)
+    return Worth(alone_ns, together_ns / rows)

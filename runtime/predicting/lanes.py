@@ -51,6 +51,13 @@ class Served:
         """Return how many runs of the engine can be under way at once."""
         return max(lane.model.instances for lane in self.lanes.values())
 
+    @property
+    def works_in_caller(self) -> bool:
+        """Whether the calling thread does all the work of a call: no other thread or process."""
+        return self.batching is None and all(
+            lane.model.engine.works_in_caller for lane in self.lanes.values()
+        )
+
     def lane(self, key: str | None, version: str = "", drawn: int | None = None) -> Lane | None:
         """Return the lane that a call takes; None where it asks for a version that is not here.
 

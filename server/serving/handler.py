@@ -23,6 +23,7 @@ from gnomon.runtime.predicting.routes import Route
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.answering import Answered, ask, ask_in_part
 from gnomon.server.serving.parameters import ID_CHARACTERS, Asked, check_id, read_parameters, wrong
+from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 from gnomon.server.serving.triton.model_config import config_of, platform_of
 from gnomon.server.serving.triton.repository import Repository
@@ -51,6 +52,9 @@ class Handler:
     def __init__(self, runtime: Runtime, repository: Repository | None = None) -> None:
         self._runtime = runtime
         self.repository = repository or Repository(runtime)
+        #: The path of each route's gRPC calls, as the front end for gRPC has decided. Replaced as a
+        #: whole, never changed: who reads it needs no lock.
+        self.paths: Mapping[str, RoutePath] = {}
         self._draining = False
         self._manifests: dict[str, Manifest] = {}
         # Before a package can be given up again it has been looked at, however short its service.

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,10 +41,13 @@ def serve(
     With a hub, the doors open before a model is in service: `ServerReady` tells when one is. REST
     takes a moment longer to answer. SIGHUP has the node look anew at what it is to serve.
 
+    Sets the interpreter's switch interval for the whole process.
+
     Raises:
         ConfigurationError: the address is taken or not to be opened without authentication.
         GnomonError: the node cannot be opened.
     """
+    sys.setswitchinterval(settings.switch_interval_seconds)
     node = open_node(node_settings)
     try:
         asyncio.run(_serve(settings, node, ready))

@@ -14,6 +14,8 @@ DOORS = ("auto", "native", "grpcio")
 MODEL_CONTROLS = ("none", "explicit")
 #: Where a port is set so, its door stays shut.
 NO_PORT = -1
+#: The least and the longest switch interval: below, switching is all that a busy process does.
+_SWITCH_SECONDS = (0.000_01, 1.0)
 _LIMITS = (
     "loops",
     "connection_age_seconds",
@@ -164,10 +166,14 @@ class ServeSettings(DoorSettings):
     On SIGTERM or SIGINT the server says that it is not ready, takes calls for `notice_seconds` so
     that balancers learn of it, then takes no more and lets those under way end for
     `grace_seconds`.
+    `switch_interval_seconds` is `sys.setswitchinterval` of the process: for so long a Python thread
+    may keep the interpreter while a call that Python must answer waits for it. A shorter interval
+    answers such calls sooner beside busy threads, and costs more switches.
     """
 
     door: str = "auto"
     rest_port: int = 8080
+    switch_interval_seconds: float = 0.005
     notice_seconds: float = 1.0
     grace_seconds: float = 10.0
 
@@ -177,6 +183,11 @@ class ServeSettings(DoorSettings):
             raise ValueError(f"rest_port should be -1 (none) to 65535, got {self.rest_port}")
         if self.door not in DOORS:
             raise ValueError(f"door should be one of {', '.join(DOORS)}, got {self.door!r}")
+        if not _SWITCH_SECONDS[0] <= self.switch_interval_seconds <= _SWITCH_SECONDS[1]:
+            raise ValueError(
+                f"switch_interval_seconds should be {_SWITCH_SECONDS[0]} to {_SWITCH_SECONDS[1]}, "
+                f"got {self.switch_interval_seconds}"
+            )
         for name in ("notice_seconds", "grace_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")

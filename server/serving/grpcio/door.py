@@ -60,7 +60,7 @@ class GrpcDoor:
         self._handler = handler
         self._settings = settings
         self._admission = admission or make_admission(settings, handler)
-        self._pacer = Pacer(settings.threads, handler.runtime.gathers)
+        self._pacer = Pacer(settings.threads, handler.runtime)
         self._stream = InferStream(self._caller, self._infer_in_turn)
         self._server = self._make_server()
         self._socket: tuple[int, int] | None = None

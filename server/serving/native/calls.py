@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from grpc_health.v1 import health_pb2
 
 from gnomon.proto import inference_pb2 as oip
+from gnomon.server.serving.call_timer import CallTimer
 from gnomon.server.serving.compression import unpack
 from gnomon.server.serving.gates.admission import Admission
 from gnomon.server.serving.gates.authentication import Caller
@@ -42,7 +43,7 @@ class NativeCalls:
         self._handler = handler
         self._admission = admission
         self._message_bytes = message_bytes
-        self._slow = SlowCalls(threads)
+        self._slow = SlowCalls(threads, CallTimer(handler.runtime.works_in_caller))
         self._methods = {f"/{SERVICE}/{name}": method for name, method in methods(handler).items()}
         self._streams = NativeStreams(
             handler,

@@ -21,6 +21,7 @@ from gnomon.server.serving.native.calls import NativeCalls
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
 from gnomon.server.serving.native.loops import Loops
 from gnomon.server.serving.native.routes import NativeRoutes
+from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.settings import DoorSettings
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class NativeDoor:
         why = why_not(settings)
         if why is not None:
             raise ConfigurationError(f"the native door cannot open on {settings.host!r}: {why}")
+        self._handler = handler
         self._settings = settings
         self._limits = {**_LIMITS, **limits}
         admission = admission or make_admission(settings, handler)
@@ -116,6 +118,15 @@ class NativeDoor:
     def counts(self) -> Mapping[str, int]:
         """Return what the loops have counted, and what became of requests for predictions."""
         return {**self._loops.counts, **self._routes.reasons}
+
+    @property
+    def paths(self) -> Mapping[str, RoutePath]:
+        """Return for each route whether the loops answer it, or why Python does."""
+        return self._handler.paths
+
+    def review_paths(self) -> None:
+        """Measure again which routes are too slow for the loops; done every second by itself."""
+        self._routes.review()
 
     @property
     def counts_by_loop(self) -> Sequence[Mapping[str, int]]:

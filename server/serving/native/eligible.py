@@ -6,8 +6,8 @@ targets) are answered by the handler, through the same door.
 
 import logging
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from gnomon.runtime.predicting.lanes import Served
 from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.native.lane import Lane
 from gnomon.server.serving.native.route import NativeRoute
+from gnomon.server.serving.route_path import RoutePath
 
 _log = logging.getLogger(__name__)
 
@@ -28,45 +29,58 @@ _FLOATS = {"float32": "FP32", "float64": "FP64"}
 _WHOLE = {"INT32": np.dtype(np.int32), "INT64": np.dtype(np.int64)}
 
 
-def native_routes(
-    served: Mapping[str, Served], clients: Clients, slow_seconds: float = math.inf
-) -> dict[str, NativeRoute]:
-    """Return the routes that need no Python, by name, with lanes of their own.
+class NeedsPython(ValueError):
+    """Why the loops cannot answer a route; `code` is for metrics."""
 
-    A model that took longer than `slow_seconds` for a row when it was loaded has none.
-    """
-    found: dict[str, NativeRoute] = {}
-    for name, one in served.items():
-        try:
-            _check_speed(one, slow_seconds)
-            found[name] = _route(name, one, clients)
-        except ValueError as why:
-            _log.info("route %s is answered by Python: %s", name, why)
-        except Exception:
-            # The handler answers it all the same; a swap of routes must not fail for want of speed.
-            _log.exception("route %s is answered by Python, since its lane could not be laid", name)
-    return found
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code = code
 
 
-def _check_speed(served: Served, slow_seconds: float) -> None:
-    """Raise `ValueError` where a model of the route would hold up all other calls."""
-    slowest = max(lane.model.row_seconds for lane in served.lanes.values())
-    if slowest > slow_seconds:
-        raise ValueError(f"a row takes {slowest * 1e3:.1f} ms, which is too long for the loop")
+class BuiltRoute(NamedTuple):
+    """A route for one loop, and the lanes of its targets."""
+
+    route: NativeRoute
+    lanes: Sequence[Lane]
+
+    @property
+    def usual_seconds(self) -> float:
+        """Return how long calls of its slowest target usually take, 0 before the first."""
+        return max(lane.usual_ns for lane in self.lanes) / 1e9
 
 
-def _route(name: str, served: Served, clients: Clients) -> NativeRoute:
+def native_routes(served: Mapping[str, Served], clients: Clients) -> dict[str, NativeRoute]:
+    """Return the routes that need no Python, by name, with lanes of their own."""
+    found = {name: build_route(name, one, clients) for name, one in served.items()}
+    return {name: one.route for name, one in found.items() if isinstance(one, BuiltRoute)}
+
+
+def build_route(name: str, served: Served, clients: Clients) -> BuiltRoute | RoutePath:
+    """Return a route for one loop, with lanes of its own, or why Python has to answer it."""
+    try:
+        return _route(name, served, clients)
+    except NeedsPython as why:
+        return RoutePath(False, why.code, str(why))
+    except ValueError as why:
+        return RoutePath(False, "contract", str(why))
+    except Exception:
+        # The handler answers it all the same; a swap of routes must not fail for want of speed.
+        _log.exception("could not build the native route %s", name)
+        return RoutePath(False, "failed", "it could not be built; see the log")
+
+
+def _route(name: str, served: Served, clients: Clients) -> BuiltRoute:
     """Return a route; raises `ValueError`, which says why it needs Python.
 
     Traffic is not split between C and Python: what C would not answer, Python would draw again.
     """
     route = served.route
     if served.is_written_down:
-        raise ValueError("transcripts are made of its calls")
+        raise NeedsPython("transcripts", "transcripts are made of its calls")
     if served.batching is not None:
-        raise ValueError("its rows are gathered with those of other calls")
+        raise NeedsPython("batching", "its rows are gathered with those of other calls")
     laid = {digest: _lane(name, served.lanes[digest]) for digest, weight in route.targets if weight}
-    return NativeRoute(
+    native = NativeRoute(
         name,
         [
             (laid[digest], weight, clients.counts(name, digest))
@@ -76,13 +90,14 @@ def _route(name: str, served: Served, clients: Clients) -> NativeRoute:
         clients.counts(name, ""),
         max((shadow.weight for shadow in route.shadows), default=0),
     )
+    return BuiltRoute(native, tuple(laid.values()))
 
 
 def _lane(name: str, lane: lanes.Lane) -> Lane:
     """Return what answers for a target; raises `ValueError`, which says why it needs Python."""
     model = lane.model
     if not isinstance(model.engine, NativeOnnxEngine):
-        raise ValueError("its engine is not ONNX Runtime's C interface")
+        raise NeedsPython("engine", "its engine is not ONNX Runtime's C interface")
     packing = model.packing
     names = [tensor.name for tensor in packing.tensors]
     return Lane(
@@ -103,7 +118,7 @@ def _outputs(model: Model, engine: NativeOnnxEngine) -> list[dict[str, Any]]:
     specs = model.package.manifest.signature.outputs
     fields = model.outputs.fields
     if [spec.name for spec in specs] != [field.name for field in fields]:
-        raise ValueError("its signature has the outputs in another order")
+        raise NeedsPython("outputs", "its signature has the outputs in another order")
     return [
         _output(spec, field, kind, shape)
         for spec, field, (_, kind, shape) in zip(specs, fields, engine.session.outputs, strict=True)
@@ -116,9 +131,11 @@ def _output(
     """Return how an output is written; raises `ValueError` where Python must write it."""
     size = math.prod(shape[1:])
     if shape[:1] not in ((-1,), (1,)) or min(shape[1:], default=1) < 1 or size != field.size:
-        raise ValueError(f"output {field.name!r} has no fixed size of {field.size} a row")
+        raise NeedsPython(
+            "outputs", f"output {field.name!r} has no fixed size of {field.size} a row"
+        )
     if not _goes(spec, field, kind):
-        raise ValueError(f"output {field.name!r} is {kind} and becomes {spec.datatype}")
+        raise NeedsPython("outputs", f"output {field.name!r} is {kind} and becomes {spec.datatype}")
     tail = field.shape or ((1,) if len(spec.shape) > 1 else ())
     return {
         "name": spec.name,

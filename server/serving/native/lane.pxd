@@ -173,7 +173,7 @@ cdef class Lane:
     cdef slice head
     cdef slice parameters
     cdef slice version
-    cdef double usual_ns
+    cdef readonly double usual_ns
 
     cdef _plan_outputs(self, specs)
     cdef void* _room(self, size_t count, size_t size) except NULL

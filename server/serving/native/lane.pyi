@@ -18,6 +18,8 @@ class Lane:
 
     counter: DirectCounter
     row_limit: int
+    #: How many nanoseconds a run of the engine usually takes; 0 before the first.
+    usual_ns: float
     def __init__(
         self,
         inputs: Contract,

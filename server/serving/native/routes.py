@@ -7,20 +7,24 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from gnomon.runtime.errors import Unauthenticated
+from gnomon.runtime.errors import GnomonError, Unauthenticated
+from gnomon.runtime.latency import SLOW_SECONDS
+from gnomon.runtime.models.model import Model
 from gnomon.runtime.predicting.lanes import Served
 from gnomon.server.serving.gates import authentication
 from gnomon.server.serving.gates.admission import Admission
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.eligible import native_routes
+from gnomon.server.serving.native.eligible import BuiltRoute, build_route
 from gnomon.server.serving.native.gates import native_gates
+from gnomon.server.serving.native.path_selector import PathSelector
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
 from gnomon.server.serving.native.table import Table
+from gnomon.server.serving.route_path import RoutePath
 
 _log = logging.getLogger(__name__)
 
-#: A model that usually takes longer runs beside the loop.
-_SLOW_SECONDS = 0.002
+#: How often it is asked anew which routes are too slow for the loops.
+_REVIEW_SECONDS = 1.0
 #: Files of keys are looked at no more often than this, whatever the doors allow.
 _LEAST_LOOK_SECONDS = 0.02
 
@@ -37,13 +41,18 @@ class NativeRoutes:
         self._gates = native_gates(admission, asks_certificates=asks_certificates)
         self._shadows = ShadowQueue()
         self._tables: list[Table] = []
+        # For each table, what it answers from, with the served routes that it was built from.
+        self._built: list[dict[str, tuple[Served, BuiltRoute]]] = []
+        self._lock = threading.Lock()
+        self._selector = PathSelector()
         self._served: Mapping[str, Served] = {}
         self._closed = threading.Event()
 
     def new_table(self) -> Table:
         """Return what one loop is to answer from; before `open`."""
-        table = Table(_SLOW_SECONDS, self._gates, self._shadows)
+        table = Table(SLOW_SECONDS, self._gates, self._shadows)
         self._tables.append(table)
+        self._built.append({})
         return table
 
     @property
@@ -57,7 +66,10 @@ class NativeRoutes:
     def open(self) -> None:
         """Put the routes in service, and begin to ask shadows and to look at files of keys."""
         self._runtime.watch(self._publish)
-        jobs = [("native-door-shadows", self._ask_shadows)]
+        jobs = [
+            ("native-door-shadows", self._ask_shadows),
+            ("native-door-paths", self._keep_reviewing),
+        ]
         if self._admission.authentication.needs_keys:
             jobs.append(("native-door-keys", self._look))
         for name, job in jobs:
@@ -75,14 +87,74 @@ class NativeRoutes:
         self._closed.set()
         self._shadows.close()
         self._runtime.unwatch(self._publish)
-        for table in self._tables:
-            table.publish({})
+        with self._lock:
+            for table in self._tables:
+                table.publish({})
+
+    def review(self) -> None:
+        """Measure again which routes are too slow for the loops, and move those that changed."""
+        with self._lock:
+            served, due = self._served, self._selector.due()
+        measured = [model for model in due if _is_measured(model)]
+        with self._lock:
+            if served is not self._served or self._closed.is_set():
+                return
+            if self._selector.review(self._usual_seconds(), measured):
+                self._fill_tables()
+
+    def _usual_seconds(self) -> Mapping[str, float]:
+        """Return how long calls of each route usually take on the slowest of the loops."""
+        usual: dict[str, float] = {}
+        for built in self._built:
+            for name, (_, one) in built.items():
+                usual[name] = max(usual.get(name, 0.0), one.usual_seconds)
+        return usual
+
+    def _keep_reviewing(self) -> None:
+        while not self._closed.wait(_REVIEW_SECONDS):
+            try:
+                self.review()
+            except Exception:
+                _log.exception("could not review which routes the loops answer")
 
     def _publish(self, served: Mapping[str, Served]) -> None:
-        self._served = served
-        for table in self._tables:
-            # Lanes have buffers of their own, so each loop has its own; the counters are shared.
-            table.publish(native_routes(served, self._admission.clients, _SLOW_SECONDS))
+        with self._lock:
+            self._served = served
+            self._selector.follow(served)
+            self._fill_tables()
+
+    def _fill_tables(self) -> None:
+        """Let each table answer what it can; what was built for the same route is kept."""
+        paths = self._selector.held
+        clients = self._admission.clients
+        wanted = {name: one for name, one in self._served.items() if name not in paths}
+        for number, table in enumerate(self._tables):
+            old, new = self._built[number], {}
+            for name, served in wanted.items():
+                known = old.get(name)
+                if known is not None and known[0] is served:
+                    new[name] = known
+                    continue
+                # Lanes have buffers of their own, so each loop has its own; counters are shared.
+                built = build_route(name, served, clients)
+                if isinstance(built, RoutePath):
+                    paths[name] = built
+                else:
+                    new[name] = (served, built)
+            table.publish({name: built.route for name, (_, built) in new.items()})
+            self._built[number] = new
+        self._tell_paths({name: paths.get(name, RoutePath(True)) for name in self._served})
+
+    def _tell_paths(self, paths: Mapping[str, RoutePath]) -> None:
+        """Keep the paths for the metrics, and log those that changed."""
+        before, self._handler.paths = self._handler.paths, paths
+        for name, path in paths.items():
+            if before.get(name) == path:
+                continue
+            if path.is_native:
+                _log.info("route %s is answered by the native loops", name)
+            else:
+                _log.info("route %s is answered by Python: %s", name, path.detail)
 
     def _ask_shadows(self) -> None:
         """Ask shadows, one request after the other, until the end."""
@@ -103,3 +175,12 @@ class NativeRoutes:
         while not self._closed.wait(max(authentication.LOOK_SECONDS, _LEAST_LOOK_SECONDS)):
             with contextlib.suppress(Unauthenticated):
                 self._admission.authentication.look()
+
+
+def _is_measured(model: Model) -> bool:
+    """Measure a row of a model again; False if it is asleep, unloaded or fails."""
+    try:
+        model.measure_row()
+    except GnomonError:
+        return False
+    return True

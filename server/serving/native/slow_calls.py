@@ -1,24 +1,21 @@
 """Calls of models that take long, on threads of their own: no quick one waits behind them."""
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from gnomon.runtime.errors import Overloaded
+from gnomon.server.serving.call_timer import CallTimer
 
-#: A model whose calls usually take longer is slow.
-SLOW_SECONDS = 0.002
 #: Calls that may wait for one of the threads; one more is refused.
 WAITING_LIMIT = 1_024
-_SMOOTHING = 0.2
 
 
 class SlowCalls:
     """Learns which models are slow, and answers their calls apart. Threads may share it."""
 
-    def __init__(self, threads: int, waiting_limit: int = WAITING_LIMIT) -> None:
-        self._seconds: dict[str, float] = {}
+    def __init__(self, threads: int, timer: CallTimer, waiting_limit: int = WAITING_LIMIT) -> None:
+        self._timer = timer
         self._limit = threads + waiting_limit
         self._under_way = 0
         self._lock = threading.Lock()
@@ -26,15 +23,11 @@ class SlowCalls:
 
     def is_slow(self, model: str) -> bool:
         """Whether calls of a model usually take long."""
-        return self._seconds.get(model, 0.0) > SLOW_SECONDS
+        return self._timer.is_slow(model)
 
     def timed(self, model: str, call: Callable[[], None]) -> None:
         """Make a call, and learn how long the model takes."""
-        started = time.perf_counter()
-        call()
-        took = time.perf_counter() - started
-        usual = self._seconds.get(model, took)
-        self._seconds[model] = usual + _SMOOTHING * (took - usual)
+        self._timer.timed(model, call)
 
     def put(self, model: str, call: Callable[[], None]) -> None:
         """Make a call later, on another thread; it must not raise.

@@ -24,9 +24,9 @@ from starlette.responses import Response
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.recording.series import SeriesKey
 from gnomon.runtime.recording.tally import MIDDLES_NS, Tally
-from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.admission import Admission
-from gnomon.server.serving.observing.model_metrics import model_metrics
+from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.observing.model_metrics import model_metrics, path_metrics
 
 METRICS_PATH = "/metrics"
 
@@ -45,8 +45,9 @@ Labelled = list[tuple[tuple[str, ...], Model, Tally]]
 class ServingCollector(Collector):
     """Turns tallies into metrics at each scrape."""
 
-    def __init__(self, runtime: Runtime, admission: Admission) -> None:
-        self._runtime = runtime
+    def __init__(self, handler: Handler, admission: Admission) -> None:
+        self._handler = handler
+        self._runtime = handler.runtime
         self._admission = admission
         self._known: dict[str, Model] = {}
 
@@ -58,6 +59,7 @@ class ServingCollector(Collector):
         yield from _requests(tallies)
         yield from _triton(tallies)
         yield from model_metrics(self._runtime)
+        yield path_metrics(self._runtime, self._handler.paths)
         turned_away = CounterMetricFamily(
             "gnomon_turned_away_requests",
             "Requests that the gates before the model refused, by the error's code.",
@@ -196,10 +198,10 @@ def _by_package(
     return found
 
 
-def metrics_router(runtime: Runtime, admission: Admission) -> APIRouter:
+def metrics_router(handler: Handler, admission: Admission) -> APIRouter:
     """Return the route that Prometheus scrapes."""
     registry = CollectorRegistry()
-    registry.register(ServingCollector(runtime, admission))
+    registry.register(ServingCollector(handler, admission))
     ProcessCollector(registry=registry)
     router = APIRouter()
 

@@ -1,10 +1,11 @@
-"""Metrics of the models themselves: memory, and how often they slept and woke."""
+"""Metrics of the models themselves: memory, sleep, and the path of each route's gRPC calls."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from gnomon.runtime.runtime import Runtime
+from gnomon.server.serving.route_path import OTHER_FRONTEND, RoutePath
 
 _LABELS = ("model", "version", "digest")
 
@@ -32,3 +33,16 @@ def model_metrics(runtime: Runtime) -> Iterator[Metric]:
         sleeps.add_metric(labels, upkeep.sleeps)
         wakes.add_metric(labels, upkeep.wakes)
     yield from (memory, sleeps, wakes)
+
+
+def path_metrics(runtime: Runtime, paths: Mapping[str, RoutePath]) -> Metric:
+    """Return the path of each route in service."""
+    family = GaugeMetricFamily(
+        "gnomon_route_path",
+        "1 for the path that a route's gRPC calls take: native or python, and why not native.",
+        labels=("route", "path", "reason"),
+    )
+    for route in runtime.routes:
+        path = paths.get(route, OTHER_FRONTEND)
+        family.add_metric((route, "native" if path.is_native else "python", path.reason), 1)
+    return family

@@ -44,7 +44,7 @@ class RestDoor:
         """
         listener = listen_rest(settings, port) if isinstance(port, int) else port
         self._tls = RestTls(settings)
-        self._pacer = Pacer(settings.threads, handler.runtime.gathers)
+        self._pacer = Pacer(settings.threads, handler.runtime)
         self.app = create_app(handler, runtime, admission, self._pacer, settings.message_bytes)
         self._guard = RestGuard(
             self.app,
@@ -82,7 +82,7 @@ def create_app(
     # Before the calls of one model: "stats" is no model's name there.
     app.include_router(models_router(handler, admission))
     app.include_router(calls_router(Calls(handler, runtime, admission, pacer, message_bytes)))
-    app.include_router(metrics_router(runtime, admission))
+    app.include_router(metrics_router(handler, admission))
     general = app.openapi
 
     def openapi() -> dict[str, Any]:
