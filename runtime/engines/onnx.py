@@ -7,6 +7,7 @@ the Python module, which holds a second copy of the library (27 MB).
 import ctypes
 import importlib.util
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from gnomon.core.packing import Packing
 from gnomon.core.row import Row
 from gnomon.runtime.engines import ort_row, ort_session
 from gnomon.runtime.engines.base import EngineClosed
+from gnomon.runtime.engines.onnx_file import check_self_contained
 from gnomon.runtime.engines.ort_values import SessionClosed, SessionError, initialise
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.packages.manifest import Manifest
@@ -36,6 +38,14 @@ _TYPES: Mapping[str, np.dtype[Any]] = {
     "tensor(int64)": np.dtype(np.int64),
     "tensor(bool)": np.dtype(np.bool_),
 }
+
+#: Session configuration. All data of a model are in its own file (see `onnx_file`); if any were
+#: not, this folder, which can hold no file, is where ONNX Runtime looks. The format is set, so that
+#: a file that was checked as ONNX is never read in ONNX Runtime's own format.
+_ENTRIES = (
+    ("session.model_external_initializers_file_folder_path", os.devnull),
+    ("session.load_model_format", "ONNX"),
+)
 
 _lock = threading.Lock()
 _library: ctypes.CDLL | None = None
@@ -90,8 +100,9 @@ class NativeOnnxEngine:
         if not _initialise():
             raise EngineError("ONNX Runtime's shared library was not found; install gnomon[onnx]")
         self.reference = manifest.reference
+        check_self_contained(model, manifest.reference)
         try:
-            self.session = ort_session.Session(model, manifest.output_tensors)
+            self.session = ort_session.Session(model, manifest.output_tensors, _ENTRIES)
         except SessionError as error:
             raise _cannot_load(manifest, error) from error
 
@@ -156,12 +167,15 @@ class PythonOnnxEngine:
 
         self._reference = manifest.reference
         self._outputs = list(manifest.output_tensors)
+        check_self_contained(model, manifest.reference)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
+        for key, value in _ENTRIES:
+            options.add_session_config_entry(key, value)
         try:
             self._session: Any = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"]

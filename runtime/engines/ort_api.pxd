@@ -22,6 +22,7 @@ ctypedef void* (*MakeSession)(
 ) noexcept nogil
 ctypedef void* (*Change)(void*) noexcept nogil
 ctypedef void* (*SetNumber)(void*, int) noexcept nogil
+ctypedef void* (*SetText)(void*, const char*, const char*) noexcept nogil
 ctypedef void* (*RunSession)(
     void*, const void*, const char* const*, void* const*, size_t, const char* const*, size_t, void**
 ) noexcept nogil
@@ -76,3 +77,4 @@ cdef enum:
     RELEASE_TYPE = 98
     RELEASE_SHAPE = 99
     RELEASE_SESSION_OPTIONS = 100
+    ADD_SESSION_CONFIG_ENTRY = 130

@@ -21,7 +21,13 @@ class Session:
     gives: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
     input_count: int
     output_count: int
-    def __init__(self, model: bytes, outputs: Sequence[str], threads: int = 1) -> None: ...
+    def __init__(
+        self,
+        model: bytes,
+        outputs: Sequence[str],
+        entries: Sequence[tuple[str, str]] = (),
+        threads: int = 1,
+    ) -> None: ...
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs by name.
 

@@ -7,14 +7,14 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t
 
 from gnomon.runtime.engines.ort_api cimport (
-    ALLOCATOR_FREE, ALL_OPTIMIZATIONS, At, CAST_TYPE_TO_TENSOR, CREATE_SESSION_FROM_ARRAY,
+    ADD_SESSION_CONFIG_ENTRY, ALLOCATOR_FREE, ALL_OPTIMIZATIONS, At, CAST_TYPE_TO_TENSOR, CREATE_SESSION_FROM_ARRAY,
     CREATE_SESSION_OPTIONS, Change, Count, DISABLE_CPU_MEM_ARENA, DISABLE_MEM_PATTERN, Derive,
     FreeWith, GET_DIMENSIONS, GET_DIMENSIONS_COUNT, GET_TENSOR_ELEMENT_TYPE, Make, MakeSession,
     NameAt, RELEASE_SESSION, RELEASE_SESSION_OPTIONS, RELEASE_TYPE, RUN, ReadNumber, ReadShape,
     Release, RunSession, SESSION_GET_INPUT_COUNT, SESSION_GET_INPUT_NAME,
     SESSION_GET_INPUT_TYPE, SESSION_GET_OUTPUT_COUNT, SESSION_GET_OUTPUT_NAME,
     SESSION_GET_OUTPUT_TYPE, SET_GRAPH_OPTIMIZATION_LEVEL, SET_INTER_OP_NUM_THREADS,
-    SET_INTRA_OP_NUM_THREADS, SetNumber,
+    SET_INTRA_OP_NUM_THREADS, SetNumber, SetText,
 )
 from gnomon.runtime.engines.ort_values cimport (
     ALLOCATOR, API, DTYPES, ENVIRONMENT, MAX_RANK, NUMBERS, TensorView, check, copy, fill, release,
@@ -30,7 +30,8 @@ cdef enum:
 
 
 cdef class Session:
-    def __cinit__(self, const unsigned char[::1] model, outputs, int threads=1):
+    def __cinit__(self, const unsigned char[::1] model, outputs, entries=(), int threads=1):
+        """Load a model; `entries` are pairs of ONNX Runtime's session configuration."""
         if API == NULL:
             raise SessionError("the library is not initialised")
         cdef void* options = NULL
@@ -44,6 +45,8 @@ cdef class Session:
         # Neither arena nor pattern: fastest for small models, and what is closed is given back.
         check((<Change>API[DISABLE_MEM_PATTERN])(options))
         check((<Change>API[DISABLE_CPU_MEM_ARENA])(options))
+        for key, value in entries:
+            check((<SetText>API[ADD_SESSION_CONFIG_ENTRY])(options, key.encode(), value.encode()))
         if model.shape[0] == 0:
             raise SessionError("the model file is empty")
         with nogil:
