@@ -3,20 +3,10 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-
-@dataclass(frozen=True)
-class Played:
-    """The folder in which the demo ran, its exit code and what it reported."""
-
-    folder: Path
-    code: int
-    report: dict[str, Any]
+from tests.support.demo import Played
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,15 @@ import sys
 import pytest
 
 import gnomon
-from tests.import_graph import ROOT, cycles, imports, packages, part_of, parts_imported, sources
+from tests.support.import_graph import (
+    ROOT,
+    cycles,
+    imports,
+    packages,
+    part_of,
+    parts_imported,
+    sources,
+)
 
 #: The order of the parts of each package that has sub-packages, from the bottom: a part imports
 #: only from lines above its own. Parts of one line do not import each other.

@@ -14,7 +14,7 @@ from gnomon.client.hub import HubClient
 from gnomon.client.registry import BuilderSettings
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
-from tests.face.command.test_package import HubProcess
+from tests.support.hub_command import HubCommand
 from tests.support.recipes import write_project
 
 PAGE = Path(__file__).parents[2] / "docs" / "packages.md"
@@ -22,13 +22,13 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), fla
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    process = HubProcess(tmp_path_factory.mktemp("hub"))
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCommand]:
+    process = HubCommand(tmp_path_factory.mktemp("hub"))
     yield process
     process.stop()
 
 
-def run(language: str, text: str, folder: Path, hub: HubProcess) -> str:
+def run(language: str, text: str, folder: Path, hub: HubCommand) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = {"sh": ["sh", "-e", "-c", text], "python": [sys.executable, "-c", text]}[language]
     done = subprocess.run(
@@ -43,7 +43,7 @@ def run(language: str, text: str, folder: Path, hub: HubProcess) -> str:
     return done.stdout
 
 
-def settings(text: str, hub: HubProcess) -> str:
+def settings(text: str, hub: HubCommand) -> str:
     """Fill in what the page cannot know."""
     with HubClient(hub.rest) as client:
         token = client.post("tokens", {"role": "builder"})
@@ -58,7 +58,7 @@ def settings(text: str, hub: HubProcess) -> str:
     return "[builder]\n" + "".join(f'{name} = "{value}"\n' for name, value in known.items())
 
 
-def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path, hub: HubProcess) -> None:
+def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path, hub: HubCommand) -> None:
     write_project(tmp_path, "")
     output = ""
     for language, text in BLOCKS:

@@ -14,7 +14,7 @@ from gnomon.client.hub import HubClient
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
 from tests.docs.test_packages_page import run, settings
-from tests.face.command.test_package import HubProcess
+from tests.support.hub_command import HubCommand
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "pipelines.md"
@@ -25,13 +25,13 @@ BUILDER = '[builder]\nhub = ""\nenrolment = ""\ntoken = ""\nauthority_fingerprin
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    process = HubProcess(tmp_path_factory.mktemp("hub"))
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCommand]:
+    process = HubCommand(tmp_path_factory.mktemp("hub"))
     yield process
     process.stop()
 
 
-def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path, hub: HubProcess) -> None:
+def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path, hub: HubCommand) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "gnomon.toml").write_text(settings(BUILDER, hub))
     output = "".join(run("sh", text, tmp_path, hub) for text in SHELL)

@@ -1,50 +1,11 @@
 """Small real packages, and a real hub in a process of its own that can be killed."""
 
-import importlib.util
-import json
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterator
 
-import grpc
-import httpx
 import pytest
 
-from gnomon.edge.hub_channel import enrol
-from gnomon.edge.identity import IdentityFolder, key_pem
-from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
-
-HUB = """
-import json, sys
-from pathlib import Path
-import structlog
-from gnomon.server.hub.process import run_hub
-from gnomon.server.hub.settings import HubSettings
-
-rest, enrolment, sync = map(int, sys.argv[2:])
-settings = HubSettings(data_folder=Path(sys.argv[1]), rest_port=rest, enrolment_port=enrolment,
-                       sync_port=sync, node_call_ms=100, tick_seconds=3600)
-structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-run_hub(settings, lambda a: print(json.dumps([a.rest, a.enrolment, a.sync, a.fingerprint]),
-                                  flush=True))
-"""
-
-
-@pytest.fixture(scope="session")
-def builder() -> ModuleType:
-    path = Path(__file__).parents[1] / "runtime" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("gnomon_test_packages", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.support.hub_process import HubProcess
 
 
 @pytest.fixture(scope="session")
@@ -55,84 +16,6 @@ def signer() -> Signer:
 @pytest.fixture(scope="session")
 def trust(signer: Signer) -> TrustStore:
     return TrustStore([signer.public_key])
-
-
-class HubProcess:
-    """A hub on real ports, which it keeps when it is killed and started again."""
-
-    def __init__(self, folder: Path, signer: Signer) -> None:
-        self.folder = folder
-        self.ports = ("0", "0", "0")
-        self.start()
-        self.post("keys", key=signer.public_key.hex(), name="ada")
-        self._publish = self._enrol_builder()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", HUB, str(self.folder / "hub"), *self.ports],
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "hub.log").open("a"),
-            text=True,
-        )
-        assert self.process.stdout
-        self.rest, self.enrolment, self.sync, self.fingerprint = json.loads(
-            self.process.stdout.readline()
-        )
-        addresses = (self.rest, self.enrolment, self.sync)
-        self.ports = tuple(address.rpartition(":")[2] for address in addresses)
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=20)
-
-    def post(self, path: str, **body: Any) -> Any:
-        answer = httpx.post(f"{self.rest}/api/v1/{path}", json=body, trust_env=False, timeout=20)
-        return answer.raise_for_status().json()
-
-    def get(self, path: str) -> Any:
-        answer = httpx.get(f"{self.rest}/api/v1/{path}", trust_env=False, timeout=20)
-        return answer.raise_for_status().json()
-
-    def token(self, role: str = "node") -> str:
-        return self.post("tokens", role=role)["token"]
-
-    def rows(self, node: str) -> dict[str, int]:
-        """Count the rows of a node by outcome."""
-        found: dict[str, int] = {}
-        for line in self.get("counts"):
-            if line["node"] == node:
-                found[line["outcome"]] = found.get(line["outcome"], 0) + line["rows"]
-        return found
-
-    def publish(self, package: Package) -> None:
-        """Put a package into the registry and its version into service."""
-        self._publish(package)
-        manifest = package.manifest
-        self.post("placements", model=manifest.name, version=manifest.version)
-
-    def _enrol_builder(self) -> Callable[[Package], None]:
-        keys = IdentityFolder(self.folder / "builder")
-        request = hub_pb2.EnrollRequest(
-            token=self.token("builder"), certificate_request=keys.request("ada")
-        )
-        answer = enrol(
-            self.enrolment, (self.folder / "hub" / "authority.pem").read_bytes(), request
-        )
-        credentials = grpc.ssl_channel_credentials(
-            answer.authority, key_pem(keys.key()), answer.certificate
-        )
-
-        def publish(package: Package) -> None:
-            with grpc.secure_channel(self.sync, credentials) as channel:
-                registry = hub_pb2_grpc.RegistryStub(channel)
-                blobs = [hub_pb2.Blob(digest=d, data=data) for d, data in package.iter_blobs()]
-                registry.PutBlobs(iter(blobs), timeout=20)
-                registry.Publish(
-                    hub_pb2.PublishRequest(digest=package.digest, envelopes=package.envelopes),
-                    timeout=20,
-                )
-
-        return publish
 
 
 @pytest.fixture(scope="session")

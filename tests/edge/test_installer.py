@@ -1,7 +1,6 @@
 """What the installer refuses before anything is fetched, and windows that merge on the node."""
 
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -14,13 +13,14 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.runtime import Runtime
+from tests.support.packages import make_package
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 
 
 @pytest.fixture
-def package(tmp_path: Path, builder: ModuleType, signer: Signer) -> Package:
-    made: Package = builder.make_package(tmp_path / "eta-1", signer)
+def package(tmp_path: Path, signer: Signer) -> Package:
+    made: Package = make_package(tmp_path / "eta-1", signer)
     return made
 
 

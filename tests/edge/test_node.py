@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from gnomon.runtime.errors import (
     UntrustedPackage,
 )
 from gnomon.runtime.packages.signing import Signer, TrustStore
+from tests.support.packages import linear_onnx, make_package
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 BAD = {"distance": -1.0, "wind": 10.0, "carrier": "UA"}
@@ -30,11 +30,9 @@ BAD = {"distance": -1.0, "wind": 10.0, "carrier": "UA"}
 class Story:
     """One test's node and model at the hub that all tests share."""
 
-    def __init__(
-        self, hub: Any, name: str, folder: Path, builder: ModuleType, signer: Signer
-    ) -> None:
+    def __init__(self, hub: Any, name: str, folder: Path, signer: Signer) -> None:
         self.hub, self.name, self.folder = hub, name, folder
-        self._builder, self._signer = builder, signer
+        self._signer = signer
 
     def agent(self, **settings: Any) -> Agent:
         return Agent(
@@ -52,9 +50,9 @@ class Story:
         )
 
     def publish(self, version: str = "1", bias: float = 0.0) -> None:
-        model = self._builder.linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], bias)
+        model = linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], bias)
         folder = self.folder / f"package-{version}"
-        package = self._builder.make_package(
+        package = make_package(
             folder,
             self._signer,
             name=self.name,
@@ -86,10 +84,9 @@ def story(
     hub: Any,
     request: pytest.FixtureRequest,
     tmp_path: Path,
-    builder: ModuleType,
     signer: Signer,
 ) -> Story:
-    return Story(hub, request.node.name[5:40], tmp_path, builder, signer)
+    return Story(hub, request.node.name[5:40], tmp_path, signer)
 
 
 def test_an_agent_enrols_installs_predicts_and_is_counted(story: Story) -> None:
@@ -245,8 +242,8 @@ def test_two_processes_cannot_share_a_data_folder(story: Story) -> None:
         story.agent()
 
 
-def test_a_package_needs_no_hub(tmp_path: Path, builder: ModuleType, signer: Signer) -> None:
-    path = builder.make_package(tmp_path / "eta-1", signer).path
+def test_a_package_needs_no_hub(tmp_path: Path, signer: Signer) -> None:
+    path = make_package(tmp_path / "eta-1", signer).path
     with Agent(package=path, trust=TrustStore([signer.public_key])) as agent:
         agent.wait_ready(0)
         assert agent.predict(GOOD, request_id="r1").outputs["air_time"] == pytest.approx(111)

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ from gnomon.edge.slots import Slots
 from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
+from tests.support.packages import linear_onnx, make_package, package_files
 
 
 @pytest.fixture
-def package(tmp_path: Path, builder: ModuleType, signer: Signer) -> Package:
-    files = builder.package_files(builder.linear_onnx([0.1, 0.1, 0, 0, 0], 0.0))
+def package(tmp_path: Path, signer: Signer) -> Package:
+    files = package_files(linear_onnx([0.1, 0.1, 0, 0, 0], 0.0))
     files["extra.bin"] = np.random.default_rng(1).bytes(700_000)
-    made: Package = builder.make_package(tmp_path / "eta-1", signer, files=files)
+    made: Package = make_package(tmp_path / "eta-1", signer, files=files)
     return made
 
 
@@ -59,15 +59,15 @@ def test_a_download_that_broke_off_goes_on_where_it_was(
 
 
 def test_a_second_version_fetches_only_what_changed(
-    tmp_path: Path, package: Package, builder: ModuleType, signer: Signer, trust: TrustStore
+    tmp_path: Path, package: Package, signer: Signer, trust: TrustStore
 ) -> None:
     slots = Slots(tmp_path / "slots")
     fetch(slots, package)
     slots.install(package.digest, package.envelopes, trust)
     slots.collect({package.digest})
     files = {entry.path: package.read(entry.path) for entry in package.manifest.files}
-    files["model.onnx"] = builder.linear_onnx([0.2, 0.1, 0, 0, 0], 0.0)
-    second = builder.make_package(tmp_path / "eta-2", signer, version="2", files=files)
+    files["model.onnx"] = linear_onnx([0.2, 0.1, 0, 0, 0], 0.0)
+    second = make_package(tmp_path / "eta-2", signer, version="2", files=files)
     assert len(fetch(slots, second)) == 1
     slots.install(second.digest, second.envelopes, trust)
     assert slots.collect({second.digest}) == [package.digest]

@@ -12,14 +12,11 @@ from typing import Any
 
 import grpc
 import pytest
-from tests.server.serving.test_grpc_door import request
 
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
-from tests.server.serving import conftest
-
-builder, package = conftest.builder, conftest.package
+from tests.support.serving import Served, request
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
@@ -50,7 +47,7 @@ http {{
 """
 
 
-class ManyLoops(conftest.Served):
+class ManyLoops(Served):
     """A handler behind a native door of three loops."""
 
     async def _make(self, settings: Any) -> Any:

@@ -1,148 +1,15 @@
-"""A small real package: two numbers and a category in, one number out."""
+"""The small package of `tests.support.packages`, written into each test's folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from gnomon.core.fields import Field, Kind, Policy, Rule
-from gnomon.core.reference import FieldReference, Reference
-from gnomon.runtime.packages.golden import Golden, encode_golden
-from gnomon.runtime.packages.layout import ATTESTATIONS
-from gnomon.runtime.packages.manifest import Deployment, Reproducibility, Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.packages.profile import Profile, encode_profile
-from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
-from gnomon.runtime.packages.writing import write_package
-
-
-def linear_onnx(weights: list[float], bias: float) -> bytes:
-    """An ONNX model y = x·w + b over a float32 matrix `features`."""
-    graph = helper.make_graph(
-        [
-            helper.make_node("MatMul", ["features", "weights"], ["product"]),
-            helper.make_node("Add", ["product", "bias"], ["air_time"]),
-        ],
-        "linear",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", len(weights)])],
-        [helper.make_tensor_value_info("air_time", TensorProto.FLOAT, ["N", 1])],
-        [
-            numpy_helper.from_array(np.array(weights, np.float32).reshape(-1, 1), "weights"),
-            numpy_helper.from_array(np.array([bias], np.float32), "bias"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return model.SerializeToString()
-
-
-def make_profile() -> Profile:
-    return Profile(
-        inputs=(
-            Field(name="distance", kind=Kind.FLOAT64, minimum=0, maximum=10_000, unit="miles"),
-            Field(
-                name="wind",
-                kind=Kind.FLOAT64,
-                nullable=True,
-                minimum=0,
-                maximum=200,
-                policy=Policy.CLIP,
-            ),
-            Field(name="carrier", kind=Kind.CATEGORY, allowed=("AA", "UA", "WN")),
-        ),
-        rules=(Rule(name="calm", expression="distance > wind / 100"),),
-        outputs=(Field(name="air_time", kind=Kind.FLOAT32, minimum=0, maximum=1_000),),
-        input_reference=Reference(
-            (
-                FieldReference("distance", "numeric", edges=(0.0, 500.0, 1000.0, 5000.0)),
-                FieldReference("wind", "numeric", edges=(0.0, 10.0, 50.0)),
-                FieldReference("carrier", "category", categories=("AA", "UA", "WN")),
-            )
-        ),
-        output_reference=Reference(
-            (FieldReference("air_time", "numeric", edges=(0.0, 60.0, 120.0, 600.0)),)
-        ),
-    )
-
-
-PACKING: dict[str, Any] = {
-    "tensors": [
-        {
-            "name": "features",
-            "dtype": "FP32",
-            "features": [
-                {"field": "distance"},
-                {"field": "wind", "missing": 0.0},
-                {"field": "carrier", "encode": "onehot"},
-            ],
-        }
-    ]
-}
-
-
-def manifest_fields(version: str = "1", **changes: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "name": "eta",
-        "version": version,
-        "format": "onnx",
-        "model_file": "model.onnx",
-        "signature": Signature(
-            inputs=(
-                TensorSpec(name="distance", datatype="FP64", shape=(-1, 1)),
-                TensorSpec(name="wind", datatype="FP64", shape=(-1, 1)),
-                TensorSpec(name="carrier", datatype="BYTES", shape=(-1, 1)),
-            ),
-            outputs=(TensorSpec(name="air_time", datatype="FP32", shape=(-1, 1)),),
-        ),
-        "packing": PACKING,
-        "output_tensors": ("air_time",),
-        "reproducibility": Reproducibility(
-            code_version="0" * 40,
-            code_clean=True,
-            dataset_uri="memory:flights",
-            dataset_fingerprint="f" * 64,
-            split={"by": "time"},
-        ),
-        "deployment": Deployment(window_seconds=3600),
-    }
-    return fields | changes
-
-
-def package_files(model: bytes) -> dict[str, bytes | Path]:
-    golden = Golden(
-        rows=({"distance": 800.0, "wind": 10.0, "carrier": "UA"},), outputs=({"air_time": 111.0},)
-    )
-    return {
-        "model.onnx": model,
-        "profile.json": encode_profile(make_profile()),
-        "golden.json": encode_golden(golden),
-    }
-
-
-def make_package(
-    folder: Path,
-    signer: Signer | None,
-    *,
-    version: str = "1",
-    model: bytes | None = None,
-    files: Mapping[str, bytes | Path] | None = None,
-    test_passed: bool | None = None,
-    **changes: Any,
-) -> Package:
-    """Write the small package; its model says 0.125·distance + 0.1·wind + 10·(carrier is UA).
-
-    `test_passed` says how its test deployment went; with None, there was none.
-    """
-    content = files or package_files(model or linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.0))
-    package = write_package(folder, manifest_fields(version, **changes), content, signer)
-    if test_passed is None or signer is None:
-        return package
-    outcome = {"passed": test_passed, "tested_at": "2026-03-01T00:00:00+00:00"}
-    envelope = signer.sign_package(package.digest, "eta", version, outcome, TEST_PREDICATE_TYPE)
-    (folder / ATTESTATIONS / "test.json").write_bytes(envelope)
-    return Package.open(folder, TrustStore([signer.public_key]))
+from gnomon.runtime.packages.profile import Profile
+from gnomon.runtime.packages.signing import Signer
+from tests.support.packages import linear_onnx, make_package, make_profile
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.server.streams.conftest import BAD, GOOD
+from tests.support.records import BAD, GOOD
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Read = Callable[[], Sequence[bytes]]

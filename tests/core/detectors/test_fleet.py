@@ -3,7 +3,7 @@ import pytest
 
 from gnomon.core.detectors import Change, FleetDetector, StateMismatch
 from gnomon.core.reference import FieldReference
-from tests.core.detectors.conftest import category_reference, cells, numeric_reference
+from tests.support.references import category_reference, cells, numeric_reference
 
 SPEED, COLOUR = numeric_reference(), category_reference()
 

@@ -12,17 +12,18 @@ from gnomon.edge.standalone.node import StandaloneNode
 from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, UntrustedPackage
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
+from tests.support.packages import linear_onnx
 
 ROW = {"features_0": 1.0, "features_1": 1.0}
 
 
 @pytest.fixture
-def models(tmp_path: Path, builder: Any) -> Path:
+def models(tmp_path: Path) -> Path:
     """A folder of the versions 1, 2 and 3 of `linear`, which multiply by their number."""
     for version in (1, 2, 3):
         path = tmp_path / "models" / "linear" / str(version) / "model.onnx"
         path.parent.mkdir(parents=True)
-        path.write_bytes(builder.linear_onnx([float(version), 0.0], 0.0))
+        path.write_bytes(linear_onnx([float(version), 0.0], 0.0))
     return tmp_path / "models"
 
 
@@ -131,7 +132,7 @@ def test_a_changed_file_switches_there_and_back_and_a_bad_one_changes_nothing(
 
 
 def test_models_are_given_up_and_taken_again(
-    make: Callable[..., StandaloneNode], models: Path, builder: Any
+    make: Callable[..., StandaloneNode], models: Path
 ) -> None:
     node = make(models)
     node.unload("linear")
@@ -139,7 +140,7 @@ def test_models_are_given_up_and_taken_again(
     assert {one.reason for one in node.index()} == {"not chosen", "unloaded"} - {"not chosen"}
     newer = models / "linear" / "4" / "model.onnx"
     newer.parent.mkdir()
-    newer.write_bytes(builder.linear_onnx([4.0, 0.0], 0.0))
+    newer.write_bytes(linear_onnx([4.0, 0.0], 0.0))
     node.load("linear")
     assert answers(node) == 4.0
     newer.write_bytes(b"nothing")

@@ -22,7 +22,7 @@ from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes
-from tests.runtime import conftest as packages
+from tests.support.packages import linear_onnx, make_package, make_profile, package_files
 
 GOOD: dict[str, Any] = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 Serve = Callable[..., tuple[Runtime, "MemoryTranscripts"]]
@@ -46,16 +46,16 @@ class MemoryTranscripts:
 
 
 def make(folder: Path, permille: int | None, *, private: bool = False) -> Package:
-    profile = packages.make_profile()
+    profile = make_profile()
     inputs = tuple(
         dataclasses.replace(field, private=private and field.name == "carrier")
         for field in profile.inputs
     )
-    files = packages.package_files(packages.linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.0))
+    files = package_files(linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.0))
     files["profile.json"] = encode_profile(dataclasses.replace(profile, inputs=inputs))
     options = {} if permille is None else {"transcript_permille": permille}
     deployment = Deployment(window_seconds=3_600, **options)
-    return packages.make_package(folder, None, files=files, deployment=deployment)
+    return make_package(folder, None, files=files, deployment=deployment)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """A server in this process for the clients."""
 
-from tests.server.serving.conftest import builder, package, rest, served, server
+from tests.server.serving.conftest import package, rest, served, server
 
-__all__ = ["builder", "package", "rest", "served", "server"]
+__all__ = ["package", "rest", "served", "server"]

@@ -1,8 +1,6 @@
 """The commands around packages: what they print, and that it is so."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from gnomon.pipeline.recipes.file import read_recipe
 from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
+from tests.support.hub_command import HubCommand
 from tests.support.recipes import linear_onnx, write_project
 
 
@@ -60,47 +59,15 @@ def test_a_wrong_recipe_is_the_callers_fault(
     assert problem["error"] == "configuration"
 
 
-class HubProcess:
-    """A hub run by its own command, on free ports of loopback."""
-
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "gnomon", "hub", "run", "--json"]
-        command += ["--data-folder", str(folder / "hub")]
-        for port in ("--rest-port", "--enrolment-port", "--sync-port"):
-            command += [port, "0"]
-        self._log = (folder / "hub.log").open("w")
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._log, text=True
-        )
-        assert self._process.stdout
-        self.addresses = json.loads(self._process.stdout.readline())
-        self.rest = self.addresses["rest"]
-
-    def settings(self, folder: Path, token: str) -> Path:
-        """Write a gnomon.toml by which a builder enrols."""
-        path = folder / "gnomon.toml"
-        path.write_text(
-            f'[builder]\ndata_folder = "{folder}/builder"\nhub = "{self.addresses["sync"]}"\n'
-            f'enrolment = "{self.addresses["enrolment"]}"\ntoken = "{token}"\n'
-            f'authority_fingerprint = "{self.addresses["fingerprint"]}"\n'
-        )
-        return path
-
-    def stop(self) -> None:
-        self._process.terminate()
-        assert self._process.wait(30) == 0
-        self._log.close()
-
-
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    process = HubProcess(tmp_path_factory.mktemp("hub"))
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCommand]:
+    process = HubCommand(tmp_path_factory.mktemp("hub"))
     yield process
     process.stop()
 
 
 def test_a_package_is_pushed_and_pulled(
-    tmp_path: Path, key: Path, hub: HubProcess, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, key: Path, hub: HubCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = write_project(tmp_path, EXAMPLE)
     built = ask(capsys, "package", "build", str(recipe), str(tmp_path / "one"), "--key", str(key))
@@ -134,7 +101,7 @@ def test_a_package_is_pushed_and_pulled(
 
 
 def test_what_the_hub_offers_is_believed_only_by_digest_and_signature(
-    tmp_path: Path, key: Path, hub: HubProcess, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, key: Path, hub: HubCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A hub that is not honest: an old version offered as a new one, and strangers' envelopes."""
     signer = Signer.load(key)

@@ -21,8 +21,8 @@ from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.packages.manifest import Dependency
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import REPLAY_PREDICATE_TYPE, Signer, TrustStore
-from tests.face.command.test_package import HubProcess
-from tests.runtime.conftest import make_package
+from tests.support.hub_command import HubCommand
+from tests.support.packages import make_package
 
 LIBRARY = Dependency(name="gnomon-tiny", version="1.4")
 ROW = {"distance": 400.0, "wind": None, "carrier": "AA"}
@@ -54,13 +54,13 @@ class Kept:
     folder: Path
     signer: Signer
     settings: BuilderSettings
-    hub: HubProcess
+    hub: HubCommand
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     folder = tmp_path_factory.mktemp("kept")
-    hub, signer = HubProcess(tmp_path_factory.mktemp("hub")), Signer.generate()
+    hub, signer = HubCommand(tmp_path_factory.mktemp("hub")), Signer.generate()
     with HubClient(hub.rest) as client:
         client.post("keys", {"key": signer.public_key.hex(), "name": "ada"})
         token = client.post("tokens", {"role": "builder"})

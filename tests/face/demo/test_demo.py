@@ -1,6 +1,6 @@
 """The main job: everything that the demo promises has happened, on real flights."""
 
-from tests.conftest import Played
+from tests.support.demo import Played
 
 ACTS = 10
 

@@ -21,6 +21,7 @@ from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
+from tests.support.packages import make_package
 
 Make = Callable[..., Package]
 
@@ -81,7 +82,7 @@ def test_a_hub_goes_on_from_a_backup_taken_while_it_ran(
 
 
 def test_a_hub_keeps_content_in_s3_and_goes_on_from_a_folder(
-    settings: HubSettings, s3_url: str, caller_of: Any, packages: Any, tmp_path: Path
+    settings: HubSettings, s3_url: str, caller_of: Any, tmp_path: Path
 ) -> None:
     """Published to S3, backed up to a folder, restored to another bucket's prefix and served."""
     hub = Hub(dataclasses.replace(settings, blob_url=s3_url))
@@ -89,7 +90,7 @@ def test_a_hub_keeps_content_in_s3_and_goes_on_from_a_folder(
     try:
         caller, signer = caller_of(hub.addresses), Signer.generate()
         caller.post("keys", key=signer.public_key.hex())
-        package = packages.make_package(tmp_path / "package", signer, version="1")
+        package = make_package(tmp_path / "package", signer, version="1")
         caller.enrol("builder", "ada").publish(package)
         blobs = dict(package.iter_blobs())
         assert caller.enrol("node", "device-1").blobs(*blobs) == list(blobs.values())

@@ -14,6 +14,7 @@ from gnomon.server.hub.access.rights import Actor, Grant, Role
 from gnomon.server.hub.process import Hub, open_database
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.versions.registry import Registry
+from tests.support.packages import linear_onnx
 
 pytestmark = pytest.mark.both_databases
 
@@ -43,11 +44,10 @@ def test_of_two_hubs_one_takes_a_version_and_the_other_says_so(
     registries: list[Registry],
     caller: Any,
     make: Callable[..., Package],
-    packages: Any,
 ) -> None:
     for number in range(ROUNDS):
         weights = [[0.125, 0.1, 0.0, 10.0, bias] for bias in (0.0, 1.0)]
-        rivals = [make(str(number), model=packages.linear_onnx(one, 0.0)) for one in weights]
+        rivals = [make(str(number), model=linear_onnx(one, 0.0)) for one in weights]
         together = threading.Barrier(len(rivals), timeout=30)
         outcomes: list[Any] = []
 

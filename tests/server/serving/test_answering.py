@@ -15,6 +15,7 @@ from gnomon.runtime.predicting.routes import Route, single
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.answering import ask, ask_in_part
+from tests.support.packages import linear_onnx, make_package
 
 ROWS = st.lists(
     st.tuples(
@@ -101,11 +102,9 @@ def test_what_is_no_columns_is_refused_as_ever(runtime: Runtime) -> None:
         ask_in_part(runtime, "nothing", columns([(800.0, 1.0, "UA")]), options)
 
 
-def test_the_version_asked_for_judges_and_answers(
-    package: Package, builder: Any, tmp_path: Any
-) -> None:
-    other = builder.make_package(
-        tmp_path / "eta-2", None, version="2", model=builder.linear_onnx([1.0, 0, 0, 0, 0], 0.0)
+def test_the_version_asked_for_judges_and_answers(package: Package, tmp_path: Any) -> None:
+    other = make_package(
+        tmp_path / "eta-2", None, version="2", model=linear_onnx([1.0, 0, 0, 0, 0], 0.0)
     )
     runtime = Runtime(MemorySink())
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.doors import make_door
@@ -16,8 +17,7 @@ from gnomon.server.serving.grpcio.door import GrpcDoor
 from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving import conftest
-from tests.server.serving.grpcio.test_frontend import request
+from tests.support.serving import Served, request
 
 NATIVE = pytest.param(
     NativeDoor,
@@ -32,12 +32,12 @@ def open_at(package: Package, request: pytest.FixtureRequest) -> Iterator[Callab
     """Open doors of one kind at a path."""
     made: list[Any] = []
 
-    class Served(conftest.Served):
+    class Opened(Served):
         async def _make(self, settings: Any) -> Any:
             return request.param(self.handler, settings)
 
     def open_at(path: Path, **settings: Any) -> Any:
-        made.append(Served(package, socket_path=path, **settings))
+        made.append(Opened(package, socket_path=path, **settings))
         return made[-1]
 
     yield open_at
@@ -92,7 +92,7 @@ def test_a_shared_path_passes_to_the_newer_server_of_the_native_door(
     old.channel.close()
     old.run(old.door.close(1))
     with grpc.insecure_channel(new.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-        stub = conftest.inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
         assert stub.ModelInfer(request(), timeout=10).model_version == "1"
     assert new.counted() == {"answered": 1}
 

@@ -28,6 +28,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.door import NativeDoor, why_not
 from gnomon.server.serving.native.slow_calls import SlowCalls
 from gnomon.server.serving.settings import DoorSettings
+from tests.support.packages import make_package
 
 #: Layers wide enough that a row takes many milliseconds on any machine.
 WIDE = (4, 4096, 4096, 1)
@@ -68,9 +69,9 @@ def request(model: str, wind: float = 10.0) -> oip.ModelInferRequest:
     return message
 
 
-def hold(runtime: Runtime, fast: Package, builder: Any, folder: Path) -> Held:
+def hold(runtime: Runtime, fast: Package, folder: Path) -> Held:
     """Serve a slow model as `slow` beside the fast one; return its engine."""
-    package = builder.make_package(folder / "slow", None, version="9")
+    package = make_package(folder / "slow", None, version="9")
     model = runtime.load(package)
     held = Held(model.engine)
     model.engine = held
@@ -95,10 +96,10 @@ def native(package: Package) -> Iterator[Any]:
 
 
 def test_the_native_door_answers_the_fast_one_meanwhile(
-    native: Any, package: Package, builder: Any, tmp_path: Path
+    native: Any, package: Package, tmp_path: Path
 ) -> None:
     runtime, stub, door = native
-    held = hold(runtime, package, builder, tmp_path)
+    held = hold(runtime, package, tmp_path)
     stub.ModelInfer(request("slow"), timeout=60)
     held.free.clear()
     with ThreadPoolExecutor(CALLERS) as pool:
@@ -115,9 +116,9 @@ def test_the_native_door_answers_the_fast_one_meanwhile(
 
 
 def test_rest_answers_the_fast_one_meanwhile(
-    served: Any, rest: httpx.Client, package: Package, builder: Any, tmp_path: Path
+    served: Any, rest: httpx.Client, package: Package, tmp_path: Path
 ) -> None:
-    held = hold(served.runtime, package, builder, tmp_path)
+    held = hold(served.runtime, package, tmp_path)
     row = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 
     def ask(model: str) -> int:

@@ -4,7 +4,6 @@ import itertools
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import GnomonError
@@ -12,6 +11,7 @@ from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.handler import Handler
+from tests.support.packages import make_package
 
 VERSIONS = 40
 
@@ -26,9 +26,9 @@ def request() -> oip.ModelInferRequest:
     return message
 
 
-def test_no_call_fails_while_new_versions_come_and_go(tmp_path: Path, builder: Any) -> None:
+def test_no_call_fails_while_new_versions_come_and_go(tmp_path: Path) -> None:
     packages = [
-        builder.make_package(tmp_path / str(number), None, version=str(number))
+        make_package(tmp_path / str(number), None, version=str(number))
         for number in range(VERSIONS)
     ]
     runtime = Runtime(MemorySink())

@@ -8,6 +8,7 @@ import pytest
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.predicting.fallbacks import ConstantFallback
 from gnomon.runtime.predicting.routes import Route, Target
+from tests.support.packages import linear_onnx, make_package
 
 
 def request(version: str = "", distance: float = 800.0) -> oip.ModelInferRequest:
@@ -21,10 +22,10 @@ def request(version: str = "", distance: float = 800.0) -> oip.ModelInferRequest
 
 
 @pytest.fixture
-def two(served: Any, builder: Any, tmp_path: Any) -> Any:
+def two(served: Any, tmp_path: Any) -> Any:
     """Serve version 1 by default, and 2 to who asks for it; a constant stands behind."""
-    model = builder.linear_onnx([0.25, 0.0, 0.0, 0.0, 0.0], 0.0)
-    second = builder.make_package(tmp_path / "eta-2", None, version="2", model=model)
+    model = linear_onnx([0.25, 0.0, 0.0, 0.0, 0.0], 0.0)
+    second = make_package(tmp_path / "eta-2", None, version="2", model=model)
     (first,) = served.runtime.models
     served.runtime.load(second)
     served.runtime.apply(

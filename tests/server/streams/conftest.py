@@ -1,6 +1,5 @@
 """A real package, and consumers in processes of their own."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,22 +8,16 @@ from typing import Any
 
 import pytest
 
+from gnomon.runtime.packages.package import Package
 from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from tests.server.serving.conftest import builder, package
-
-__all__ = ["builder", "package"]
-
-GOOD: dict[str, Any] = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
-BAD = GOOD | {"distance": -1.0}
+from tests.support.packages import make_package
 
 
-def lines(*rows: Any) -> bytes:
-    """Return JSON lines; bytes are taken as they are."""
-    return b"".join(
-        (row if isinstance(row, bytes) else json.dumps(row).encode()) + b"\n" for row in rows
-    )
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return make_package(tmp_path_factory.mktemp("packages") / "eta-1", None)
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.streams.addresses import open_sink, open_source
 from gnomon.server.streams.ends import Unavailable
 from gnomon.server.streams.settings import StreamSettings
-from tests.server.streams.conftest import GOOD
 from tests.support import killed_consumers as scenes
+from tests.support.records import GOOD
 
 COUNT = 600
 

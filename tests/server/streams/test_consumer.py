@@ -14,7 +14,7 @@ from gnomon.server.streams.consumer import Consumer
 from gnomon.server.streams.ends import Record, Unavailable
 from gnomon.server.streams.scoring import Scorer
 from gnomon.server.streams.settings import StreamSettings
-from tests.server.streams.conftest import BAD, GOOD
+from tests.support.records import BAD, GOOD
 
 
 class Broker:

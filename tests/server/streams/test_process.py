@@ -6,8 +6,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.server.streams.conftest import BAD, GOOD, lines
 from tests.support import killed_consumers as scenes
+from tests.support.records import BAD, GOOD, lines
 
 COUNT = 1_000
 

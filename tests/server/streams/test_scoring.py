@@ -12,7 +12,7 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.server.streams.ends import Record
 from gnomon.server.streams.scoring import Scorer
 from gnomon.server.streams.settings import StreamSettings
-from tests.server.streams.conftest import BAD, GOOD
+from tests.support.records import BAD, GOOD
 
 
 def answer(runtime: Runtime, *rows: Any, **options: Any) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
+from tests.support.packages import linear_onnx
 
 Make = Callable[..., Package]
 
@@ -148,11 +149,10 @@ def test_what_contradicts_is_told_and_stays(
     filled: Package,
     key: Path,
     make: Make,
-    packages: Any,
     tmp_path: Path,
 ) -> None:
     export(settings, tmp_path / "bundle", key)
-    rival = make("2", model=packages.linear_onnx([1.0, 0.0, 0.0, 0.0, 0.0], 1.0))
+    rival = make("2", model=linear_onnx([1.0, 0.0, 0.0, 0.0, 0.0], 1.0))
     builder = other.enrol("builder", "grace")
     builder.publish(rival)
     builder.publish(make("1"))

@@ -16,6 +16,7 @@ from gnomon.runtime.errors import (
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
+from tests.support.packages import linear_onnx
 
 pytestmark = pytest.mark.both_databases
 
@@ -58,9 +59,9 @@ def test_every_blob_comes_back_as_it_went_in(builder: Any, node: Any, make: Make
     assert node.blobs(*blobs) == list(blobs.values())
 
 
-def test_a_version_never_changes(builder: Any, make: Make, packages: Any) -> None:
+def test_a_version_never_changes(builder: Any, make: Make) -> None:
     builder.publish(make())
-    other = make(model=packages.linear_onnx([1.0, 0.0, 0.0, 0.0, 0.0], 1.0))
+    other = make(model=linear_onnx([1.0, 0.0, 0.0, 0.0, 0.0], 1.0))
     with pytest.raises(Conflict, match=r"eta@1 \(onnx\) is published already"):
         builder.publish(other)
 
@@ -119,10 +120,10 @@ def test_a_false_blob_is_refused(builder: Any, digest: str, data: bytes, reason:
 
 
 def test_of_two_publishers_one_wins_and_the_other_is_told(
-    caller: Any, builder: Any, make: Make, packages: Any
+    caller: Any, builder: Any, make: Make
 ) -> None:
     other = caller.enrol("builder", "grace")
-    rivals = [make(), make(model=packages.linear_onnx([1.0, 0.0, 0.0, 0.0, 0.0], 1.0))]
+    rivals = [make(), make(model=linear_onnx([1.0, 0.0, 0.0, 0.0, 0.0], 1.0))]
     outcomes: list[object] = []
 
     def publish(party: Any, package: Package) -> None:

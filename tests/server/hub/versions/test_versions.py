@@ -14,15 +14,16 @@ from click.testing import CliRunner
 from gnomon.command.root import root
 from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.versions import search
+from tests.support.packages import linear_onnx
 
 Make = Callable[..., Package]
 
 
 @pytest.fixture
-def packages_there(builder: Any, make: Make, packages: Any) -> list[Package]:
+def packages_there(builder: Any, make: Make) -> list[Package]:
     made = [
         make("1"),
-        make("2", model=packages.linear_onnx([1.0, 0.0, 0.0, 0.0, 0.0], 1.0)),
+        make("2", model=linear_onnx([1.0, 0.0, 0.0, 0.0, 0.0], 1.0)),
         make("2", format="tflite"),
     ]
     for package in made:

@@ -19,7 +19,6 @@ from structlog.testing import capture_logs
 from gnomon.command import root as command
 from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.proto import inference_pb2 as oip
-from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import (
     ConfigurationError,
     NotAllowed,
@@ -37,10 +36,7 @@ from gnomon.server.serving.native.door import NativeDoor, why_not
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.rest.door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving.conftest import GRPC_DOORS
-
-BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
-PREDICT = "/v1/models/eta:predict"
+from tests.support.serving import BODY, GRPC_DOORS, PREDICT, Doors
 
 
 @pytest.fixture(autouse=True)
@@ -138,31 +134,6 @@ def test_a_broken_file_lets_nobody_in(keys_file: Path) -> None:
 def test_without_keys_a_certificate_or_this_machine_is_enough() -> None:
     assert Authentication(None).identify(None) == LOCAL
     assert Authentication(None).identify(None, "pilot").name == "pilot"
-
-
-class Doors:
-    """REST and a door for gRPC with credentials, over the handler of `served`."""
-
-    def __init__(self, served: Any, kind: Any, **changes: Any) -> None:
-        self._served = served
-        self._kind = kind
-        settings = DoorSettings(port=0, **changes)
-        self.admission = make_admission(settings, served.handler)
-        self._rest = RestDoor(served.handler, served.runtime, settings, 0, self.admission)
-        self._rest.open()
-        self.url = self._rest.url
-        self._grpc = served.run(self._make(settings))
-        self._channel = grpc.insecure_channel(served.run(self._grpc.open()))
-        self.stub = inference_pb2_grpc.GRPCInferenceServiceStub(self._channel)
-        self.health = health_pb2_grpc.HealthStub(self._channel)
-
-    async def _make(self, settings: DoorSettings) -> Any:
-        return self._kind(self._served.handler, settings, self.admission)
-
-    def close(self) -> None:
-        self._channel.close()
-        self._served.run(self._grpc.close(0))
-        self._rest.close(1)
 
 
 @pytest.fixture(params=GRPC_DOORS)

@@ -17,7 +17,7 @@ from gnomon.server.serving.gates.admission import make_admission
 from gnomon.server.serving.gates.throttling import Limits, Throttle
 from gnomon.server.serving.rest.door import RestDoor
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving.conftest import GRPC_DOORS
+from tests.support.serving import GRPC_DOORS
 
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
 PREDICT = "/v1/models/eta:predict"

@@ -23,9 +23,7 @@ from gnomon.server.serving.gates.key_file import create_key
 from gnomon.server.serving.gates.tokens import Tokens, TokenSettings
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving.admission.test_authentication import BODY, PREDICT, Doors
-from tests.server.serving.conftest import GRPC_DOORS
-from tests.server.serving.grpcio.test_frontend import request
+from tests.support.serving import BODY, GRPC_DOORS, PREDICT, Doors, request
 
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

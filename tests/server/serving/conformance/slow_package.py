@@ -1,13 +1,13 @@
 """A package whose model takes its time: large matrices multiplied for each request."""
 
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package
+from tests.support.packages import make_package
 
 SIZE, TIMES = 700, 6
 
@@ -47,9 +47,9 @@ def slow_model() -> bytes:
     return data
 
 
-def make_slow_package(folder: Path, builder: ModuleType) -> Package:
+def make_slow_package(folder: Path) -> Package:
     """Write it; it is called `slow`, and takes what `eta` takes."""
-    made: Package = builder.make_package(
+    made: Package = make_package(
         folder,
         None,
         model=slow_model(),

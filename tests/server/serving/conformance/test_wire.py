@@ -10,7 +10,6 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import grpc
@@ -32,10 +31,8 @@ both_doors = pytest.mark.parametrize("door", GRPC_DOORS)
 
 
 @pytest.fixture(scope="module")
-def slow_house(
-    package: Package, builder: ModuleType, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[House]:
-    slow = make_slow_package(tmp_path_factory.mktemp("slow") / "slow-1", builder)
+def slow_house(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    slow = make_slow_package(tmp_path_factory.mktemp("slow") / "slow-1")
     house = House([package, slow])
     yield house
     house.close()

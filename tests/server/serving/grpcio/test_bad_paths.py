@@ -8,9 +8,8 @@ import grpc
 import pytest
 
 from gnomon.runtime.packages.package import Package
-from tests.server.serving import conftest
-from tests.server.serving.grpcio.test_frontend import request
 from tests.support import http2_frames as http2
+from tests.support.serving import Served, request
 
 
 def say_bad_path(address: str) -> None:
@@ -36,7 +35,7 @@ def answers_within(served: Any, seconds: float) -> bool:
 
 
 def test_the_door_opens_again(package: Package, caplog: pytest.LogCaptureFixture) -> None:
-    served = conftest.Served(package)
+    served = Served(package)
     try:
         for _ in range(3):
             say_bad_path(served.address)
@@ -47,7 +46,7 @@ def test_the_door_opens_again(package: Package, caplog: pytest.LogCaptureFixture
 
 
 def test_a_door_that_was_closed_stays_so(package: Package, tmp_path: Path) -> None:
-    served = conftest.Served(package)
+    served = Served(package)
     address = served.address
     served.close()
     with pytest.raises(OSError):

@@ -16,23 +16,7 @@ from gnomon.runtime.wire import CODE_KEY, DETAILS_KEY, read_error
 from gnomon.server.hub.access.authority import Authority, read_request
 from gnomon.server.serving.grpcio.door import GrpcDoor
 from gnomon.server.serving.settings import DoorSettings
-
-
-def request(rows: int = 1, **changes: Any) -> oip.ModelInferRequest:
-    """A good request with typed contents; `changes` replace the values of a field."""
-    message = oip.ModelInferRequest(model_name="eta", id="r1")
-    columns = {"distance": [800.0] * rows, "wind": [10.0] * rows, "carrier": ["UA"] * rows}
-    for name, values in (columns | changes).items():
-        if values is None:
-            continue
-        texts = values and isinstance(values[0], str)
-        tensor = message.inputs.add(name=name, datatype="BYTES" if texts else "FP64")
-        tensor.shape.append(len(values))
-        if texts:
-            tensor.contents.bytes_contents.extend(text.encode() for text in values)
-        else:
-            tensor.contents.fp64_contents.extend(values)
-    return message
+from tests.support.serving import request
 
 
 def refusal(served: Any, message: oip.ModelInferRequest) -> tuple[grpc.StatusCode, GnomonError]:

@@ -27,8 +27,7 @@ from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.native.passes import Passes
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving import conftest
-from tests.server.serving.grpcio.test_frontend import request
+from tests.support.serving import Served, request
 
 DEADLINE_SECONDS = 20
 
@@ -232,7 +231,7 @@ def test_what_was_learnt_before_everybody_was_forgotten_is_not_kept() -> None:
     assert passes.find(*token.shown, 0.0, 0.0) is None
 
 
-class Door(conftest.Served):
+class Door(Served):
     """As `Served`, behind a native door."""
 
     async def _make(self, settings: Any) -> Any:

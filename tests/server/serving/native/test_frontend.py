@@ -14,8 +14,9 @@ from gnomon.runtime import raw_tensors
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
-from tests.server.serving import conftest, test_process
+from tests.server.serving import test_process
 from tests.server.serving.grpcio import test_frontend as test_grpc_door
+from tests.support.serving import Served, request
 
 pytestmark = pytest.mark.skipif(
     missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
@@ -37,7 +38,7 @@ CONTENTS = {
 }
 
 
-class NativelyServed(conftest.Served):
+class NativelyServed(Served):
     """As `Served`, behind the native door."""
 
     async def _make(self, settings: Any) -> Any:
@@ -185,7 +186,7 @@ def outcome(served: Any, message: oip.ModelInferRequest) -> Any:
 
 def test_both_doors_say_the_same_word_for_word(package: Package, served: Any) -> None:
     good, others = list(good_messages()), list(other_messages())
-    grpcio = conftest.Served(package)
+    grpcio = Served(package)
     try:
         for message in (*good, *others):
             assert outcome(served, message) == outcome(grpcio, message), message
@@ -245,6 +246,6 @@ def test_an_unexpected_error_keeps_its_text_to_itself(
         raise RuntimeError("secret text")
 
     monkeypatch.setattr(served.runtime, "predict", fail)
-    status, error = test_grpc_door.refusal(served, test_grpc_door.request(wind=[900.0]))
+    status, error = test_grpc_door.refusal(served, request(wind=[900.0]))
     assert (status, error.code) == (grpc.StatusCode.INTERNAL, "internal")
     assert "secret" not in str(error)

@@ -16,8 +16,8 @@ import pytest
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.server.serving.native.loop import missing_library
-from tests.server.serving.grpcio.test_frontend import request
 from tests.support import http2_frames as http2
+from tests.support.serving import request
 
 HERE = Path(__file__).parent / "fuzz"
 NATIVE = Path(__file__).parents[4] / "server" / "serving" / "native"

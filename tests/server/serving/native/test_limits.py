@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from gnomon.proto import inference_pb2 as oip
+from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.predicting.routes import single
@@ -28,9 +29,9 @@ from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.native.table import Table
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving import conftest
-from tests.server.serving.grpcio.test_frontend import request
 from tests.support import http2_frames as http2
+from tests.support.packages import make_package
+from tests.support.serving import Served, request
 
 pytestmark = pytest.mark.skipif(
     missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.skipif(
 LIMITS = {"header_seconds": 1.0, "idle_seconds": 30.0, "connections": 40}
 
 
-class Bounded(conftest.Served):
+class Bounded(Served):
     """As `Served`, behind a native door with short limits."""
 
     async def _make(self, settings: Any) -> Any:
@@ -381,10 +382,10 @@ def test_changed_frames_harm_nobody(served: Bounded) -> None:
 
 
 def test_swaps_under_load_fail_no_call_and_lose_no_count(
-    served: Bounded, builder: Any, tmp_path_factory: pytest.TempPathFactory
+    served: Bounded, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("swaps")
-    other = builder.make_package(folder / "eta-2", None, version="2")
+    other = make_package(folder / "eta-2", None, version="2")
     packages = [next(iter(served.runtime.models.values())).package, other]
     stop = threading.Event()
     failures: list[Any] = []
@@ -392,7 +393,7 @@ def test_swaps_under_load_fail_no_call_and_lose_no_count(
 
     def ask() -> None:
         with grpc.insecure_channel(served.address) as channel:
-            method = conftest.inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+            method = inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
             while not stop.is_set():
                 try:
                     versions.append(method(request(), timeout=10).model_version)

@@ -8,13 +8,13 @@ from typing import Any
 import grpc
 import pytest
 
+from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving import conftest
-from tests.server.serving.grpcio.test_frontend import request
 from tests.support import http2_frames as http2
+from tests.support.serving import Served, request
 
 pytestmark = pytest.mark.skipif(
     missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 LOOPS = 3
 
 
-class ManyLoops(conftest.Served):
+class ManyLoops(Served):
     """As `Served`, behind a native door of three loops."""
 
     async def _make(self, settings: Any) -> Any:
@@ -78,7 +78,7 @@ def test_every_loop_answers_and_all_are_counted_as_one(served: ManyLoops) -> Non
         with grpc.insecure_channel(
             served.address, [("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
-            method = conftest.inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+            method = inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
             for number in range(50):
                 message = request(wind=[900.0]) if number % 10 == 0 else request()
                 try:

@@ -26,7 +26,8 @@ from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving.grpcio.test_frontend import request
+from tests.support.packages import linear_onnx, make_package
+from tests.support.serving import request
 
 DEADLINE_SECONDS = 20
 
@@ -41,12 +42,10 @@ def until(condition: Callable[[], bool]) -> None:
 class Split:
     """Two versions on one route, a third that is no native model, and the door's table."""
 
-    def __init__(self, folder: Path, builder: Any) -> None:
+    def __init__(self, folder: Path) -> None:
         self.runtime = Runtime(MemorySink())
-        self.one = self._load(builder, folder / "eta-1", version="1")
-        self.two = self._load(
-            builder, folder / "eta-2", version="2", model=builder.linear_onnx([0.0] * 5, 7.0)
-        )
+        self.one = self._load(folder / "eta-1", version="1")
+        self.two = self._load(folder / "eta-2", version="2", model=linear_onnx([0.0] * 5, 7.0))
         self.handler = Handler(self.runtime)
         self.admission = make_admission(DoorSettings(), self.handler)
         self.routes = NativeRoutes(self.handler, self.admission)
@@ -54,8 +53,8 @@ class Split:
         self.runtime.apply([single("eta", self.one.digest)])
         self.routes.open()
 
-    def _load(self, builder: Any, folder: Path, **options: Any) -> Package:
-        made: Package = builder.make_package(folder, None, **options)
+    def _load(self, folder: Path, **options: Any) -> Package:
+        made: Package = make_package(folder, None, **options)
         self.runtime.load(made)
         return made
 
@@ -89,16 +88,16 @@ class Split:
 
 
 @pytest.fixture
-def split(tmp_path: Path, builder: Any) -> Iterator[Split]:
-    split = Split(tmp_path, builder)
+def split(tmp_path: Path) -> Iterator[Split]:
+    split = Split(tmp_path)
     yield split
     split.close()
 
 
 @pytest.fixture(scope="module")
-def laid(tmp_path_factory: pytest.TempPathFactory, builder: Any) -> Iterator[Any]:
+def laid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give a lane, whichever: for what is decided before a lane is asked."""
-    split = Split(tmp_path_factory.mktemp("laid"), builder)
+    split = Split(tmp_path_factory.mktemp("laid"))
     served = split.runtime._served
     from gnomon.server.serving.native.eligible import _lane
 
@@ -194,7 +193,7 @@ def test_what_is_declined_keeps_its_place(split: Split) -> None:
     assert split.rows(split.two.digest) == drawn["2"]
 
 
-def test_a_target_that_needs_python_takes_the_route_with_it(split: Split, builder: Any) -> None:
+def test_a_target_that_needs_python_takes_the_route_with_it(split: Split) -> None:
     served = split.runtime._served
     assert set(native_routes(served, Clients())) == {"eta"}
     split.serve(500)

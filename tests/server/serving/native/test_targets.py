@@ -25,6 +25,7 @@ from gnomon.server.serving.native.client_counts import ClientCounts
 from gnomon.server.serving.native.eligible import _lane, native_routes
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.table import Table
+from tests.support.packages import make_package
 
 KINDS = ("cargo", "mail", "people")
 ROW = {"vector": [1.0, 2.0, 3.0, 4.0], "flag": True, "count": 7, "large": 5, "carrier": "UA"}
@@ -100,12 +101,12 @@ def profile() -> Profile:
 
 
 @pytest.fixture(scope="module")
-def kinds(tmp_path_factory: pytest.TempPathFactory, builder: Any) -> Package:
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Package:
     specs = [("vector", "FP32", 4), ("flag", "BOOL", 1), ("count", "INT32", 1)]
     specs += [("large", "UINT64", 1), ("carrier", "BYTES", 1)]
     features: list[dict[str, Any]] = [{"field": name, "missing": 0.0} for name, _, _ in specs[:4]]
     features.append({"field": "carrier", "encode": "code"})
-    made: Package = builder.make_package(
+    made: Package = make_package(
         tmp_path_factory.mktemp("kinds") / "kinds-1",
         None,
         files={

@@ -10,9 +10,8 @@ import pytest
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
-from tests.server.serving import conftest
-from tests.server.serving.grpcio.test_frontend import request
 from tests.support import http2_frames as http2
+from tests.support.serving import Served, request
 
 pytestmark = pytest.mark.skipif(
     missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
@@ -25,11 +24,11 @@ def serve(package: Package) -> Iterator[Callable[..., Any]]:
     made: list[Any] = []
 
     def serve(**limits: float) -> Any:
-        class Served(conftest.Served):
+        class Opened(Served):
             async def _make(self, settings: Any) -> Any:
                 return NativeDoor(self.handler, settings, limits={"header_seconds": 1.0, **limits})
 
-        made.append(Served(package))
+        made.append(Opened(package))
         return made[-1]
 
     yield serve

@@ -25,9 +25,8 @@ from gnomon.server.serving.native import door as native_door
 from gnomon.server.serving.native.door import NativeDoor
 from gnomon.server.serving.native.loop import missing_library, missing_tls
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving import conftest
-from tests.server.serving.grpcio.test_frontend import request
 from tests.support import http2_frames as http2
+from tests.support.serving import Served, request
 from tests.support.tls_files import TlsFiles
 
 pytestmark = pytest.mark.skipif(
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.skipif(
 LIMITS = {"header_seconds": 1.0, "idle_seconds": 30.0, "connections": 40}
 
 
-class TlsServed(conftest.Served):
+class TlsServed(Served):
     """As `Served`, behind a native door with short limits."""
 
     async def _make(self, settings: Any) -> Any:

@@ -14,6 +14,7 @@ from gnomon.runtime.recording.tally import Tally
 from gnomon.server.serving.native.door import NativeDoor, why_not
 from gnomon.server.serving.observing.metrics import BOUNDS, _buckets, _seconds
 from gnomon.server.serving.settings import DoorSettings
+from tests.support.packages import make_package
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 LABELS = {"model": "eta", "version": "1", "route": "eta", "shadow": "false"}
@@ -103,14 +104,14 @@ def test_the_native_door_is_counted_too(served: Any, rest: httpx.Client) -> None
 
 
 def test_a_package_that_left_keeps_its_counts(
-    served: Any, rest: httpx.Client, tmp_path: Any, builder: Any
+    served: Any, rest: httpx.Client, tmp_path: Any
 ) -> None:
     from gnomon.runtime.predicting.routes import single
 
     rest.post("/v1/models/eta:predict", json={"instances": [GOOD]})
     (old,) = served.runtime.models
     scrape(rest)
-    other = builder.make_package(tmp_path / "eta-2", None, version="2")
+    other = make_package(tmp_path / "eta-2", None, version="2")
     served.runtime.load(other)
     served.runtime.apply([single("eta", other.digest)])
     served.runtime.unload(old)

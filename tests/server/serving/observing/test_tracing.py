@@ -24,7 +24,7 @@ from gnomon.server.serving.gates.throttling import Limits
 from gnomon.server.serving.native.door import why_not
 from gnomon.server.serving.observing import tracing
 from gnomon.server.serving.settings import DoorSettings
-from tests.server.serving.grpcio.test_frontend import request
+from tests.support.serving import request
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
 

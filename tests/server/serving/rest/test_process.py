@@ -12,6 +12,7 @@ import httpx
 
 from gnomon import Client
 from gnomon.runtime.packages.package import Package
+from tests.support.packages import linear_onnx
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 
@@ -61,11 +62,9 @@ def ask(addresses: dict[str, str], process: "subprocess.Popen[str]") -> str:
     return log
 
 
-def test_a_bare_file_is_served_by_one_command_and_swapped_on_a_signal(
-    tmp_path: Path, builder: Any
-) -> None:
+def test_a_bare_file_is_served_by_one_command_and_swapped_on_a_signal(tmp_path: Path) -> None:
     file = tmp_path / "linear.onnx"
-    file.write_bytes(builder.linear_onnx([1.0, 2.0], 0.0))
+    file.write_bytes(linear_onnx([1.0, 2.0], 0.0))
     command = [sys.executable, "-m", "gnomon", "serve", str(file), "--json", "--port", "0"]
     command += ["--rest-port", "0", "--notice-seconds", "0"]
     with subprocess.Popen(
@@ -80,7 +79,7 @@ def test_a_bare_file_is_served_by_one_command_and_swapped_on_a_signal(
                 url = f"{addresses['rest']}/v1/models/linear:predict"
                 answer = httpx.post(url, json={"instances": [row]}, trust_env=False, timeout=30)
                 assert answer.json()["predictions"] == [{"air_time": 3.0}]
-                file.write_bytes(builder.linear_onnx([1.0, 6.0], 0.0))
+                file.write_bytes(linear_onnx([1.0, 6.0], 0.0))
                 process.send_signal(signal.SIGHUP)
                 deadline = time.monotonic() + 30
                 while client.predict("linear", row)[0].outputs != {"air_time": 7.0}:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 #: The folders at the top of the repository, imported as `gnomon.<folder>`.
 FOLDERS = ("core", "proto", "runtime", "edge", "server", "pipeline", "bench")
