@@ -20,6 +20,10 @@ typedef struct {
     uint8_t flags;
 } h2_header;
 
+/* A header whose texts are literals. */
+#define H2_HEADER(name, value)                                                                     \
+    {(uint8_t *)(name), (uint8_t *)(value), sizeof(name) - 1, sizeof(value) - 1, H2_NO_COPY}
+
 typedef struct {
     size_t length;
     int32_t stream_id;

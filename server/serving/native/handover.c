@@ -4,16 +4,17 @@
  * afterwards; the loop clears the signal first, and takes the lists afterwards. If it took a list
  * first, what is added before the signal is cleared would wait, with no signal left, until something
  * else wakes the loop, which may be never. `handover_take` is the only place that takes. */
-#include "transport.h"
+#include "handover.h"
 
-#include <sys/epoll.h>
+#include "poller.h"
+
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 int handover_open(struct loop *loop) {
     loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake < 0) return -1;
-    watch(loop, EPOLL_CTL_ADD, loop->wake, EPOLLIN, &loop->wake);
+    poller_watch(loop, EPOLL_CTL_ADD, loop->wake, EPOLLIN, &loop->wake);
     return 0;
 }
 

@@ -11,7 +11,16 @@ import os
 
 __all__ = ["Call", "Loop", "Queue", "Tls", "missing_library", "missing_tls"]
 
-cdef extern from "transport.h":
+cdef extern from *:
+    """
+    #include "accept.h"
+    #include "call.h"
+    #include "call_queue.h"
+    #include "clock.h"
+    #include "connection.h"
+    #include "event_loop.h"
+    #include "servicer.h"
+    """
     struct limits:
         size_t message_bytes
         size_t header_bytes
@@ -95,11 +104,11 @@ cdef extern from "transport.h":
     enum:
         TRAILERS_LIMIT
 
-    sent streaming_send(call*, const uint8_t*, size_t) nogil
-    int streaming_is_over(call*) nogil
-    void streaming_give_turn(call*) nogil
-    int streaming_claim(call*) nogil
-    void streaming_leave(call*, int) nogil
+    sent servicer_send(call*, const uint8_t*, size_t) nogil
+    int servicer_is_over(call*) nogil
+    void servicer_give_turn(call*) nogil
+    int servicer_claim(call*) nogil
+    void servicer_leave(call*, int) nogil
 
 ENCODINGS = ("identity", "gzip", "deflate", "other")
 
@@ -180,7 +189,7 @@ cdef class Call:
         if not self.is_streaming:
             self._add(trailers)
             self._give_back()
-        elif streaming_claim(mine):
+        elif servicer_claim(mine):
             try:
                 self._add(trailers)
             finally:
@@ -191,7 +200,7 @@ cdef class Call:
     def send(self, const uint8_t[::1] message):
         """Send a message of a streaming call; say whether anyone is there to take it."""
         cdef const uint8_t* first = &message[0] if message.shape[0] else NULL
-        cdef sent result = streaming_send(self._streaming(), first, message.shape[0])
+        cdef sent result = servicer_send(self._streaming(), first, message.shape[0])
         if result == SENT_TOO_MUCH:
             raise BufferError("the client does not read what was sent before")
         if result == SENT_NO_MEMORY:
@@ -200,7 +209,7 @@ cdef class Call:
 
     def give_turn(self):
         """Let the streaming call come again with the client's next message."""
-        streaming_give_turn(self._streaming())
+        servicer_give_turn(self._streaming())
 
     def finish(self):
         """End a streaming call well."""
@@ -237,16 +246,16 @@ cdef class Call:
         cdef call* mine = self._call
         self._call = NULL
         self._loop._streaming.pop(<size_t>mine, None)
-        streaming_leave(mine, is_finished)
+        servicer_leave(mine, is_finished)
 
     def __dealloc__(self):
         # A call that no one answered must not hold its stream for ever.
         if self._call == NULL:
             return
         if self.is_streaming:
-            if streaming_claim(self._call):
+            if servicer_claim(self._call):
                 call_add_trailer(self._call, b"grpc-status", 11, b"13", 2)
-            streaming_leave(self._call, 1)
+            servicer_leave(self._call, 1)
         else:
             call_add_trailer(self._call, b"grpc-status", 11, b"13", 2)
             queue_give_back(self._call)
@@ -380,9 +389,9 @@ cdef class Loop:
         cdef Call taken = None
         if found.streaming != NULL:
             taken = self._streaming.get(<size_t>found)
-            if streaming_is_over(found):
+            if servicer_is_over(found):
                 if taken is None:
-                    streaming_leave(found, 0)
+                    servicer_leave(found, 0)
                 else:
                     taken._leave(0)
                 return None

@@ -1,5 +1,10 @@
-/* What becomes of a connection as time goes by: limits, keepalive, and age. */
-#include "transport.h"
+#include "timeouts.h"
+
+#include "bidi.h"
+#include "call.h"
+#include "connection.h"
+#include "http2.h"
+#include "response.h"
 
 enum {
     CONTROL_PER_SECOND = 4000,
@@ -32,8 +37,8 @@ static int has_expired(struct connection *connection) {
     int is_arriving = 0, is_busy = 0;
     for (struct call *call = connection->calls; call; call = call->newer) {
         if (call->streaming) {
-            is_arriving |= streaming_is_arriving(call);
-            is_busy |= !streaming_is_unread(call);
+            is_arriving |= bidi_is_arriving(call);
+            is_busy |= !bidi_is_unread(call);
         } else {
             enum call_state state = state_of(call);
             is_arriving |= state == CALL_RECEIVING;
@@ -53,7 +58,7 @@ static int end_late_calls(struct connection *connection) {
         if (!call->deadline || call->deadline > loop->now) continue;
         if (call->streaming) {
             call->deadline = 0;
-            streaming_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
+            bidi_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
             ended = 1;
             continue;
         }
@@ -65,8 +70,8 @@ static int end_late_calls(struct connection *connection) {
         struct call *last = call_new(owner, stream);
         if (!last) continue;
         h2.session_set_stream_user_data(owner->session, stream, last);
-        call_end(call);
-        call_refuse(last, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
+        http2_end_call(call);
+        call_refuse(last, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded", 1);
         ended = 1;
     }
     return ended;
@@ -133,25 +138,15 @@ static int look_at(struct connection *connection, uint64_t span) {
     return has_news;
 }
 
-void tick(struct loop *loop) {
+int timeouts_check(struct loop *loop) {
     uint64_t span = loop->now - loop->ticked;
     int is_long = span >= LONG_TICK;
     if (is_long) loop->ticked = loop->now;
-    if (is_long && loop->state == LOOP_OPEN) listen_again(loop);
     for (struct connection *one = loop->connections, *next; one; one = next) {
         next = one->next;
         int has_news = end_late_calls(one);
         if (is_long) has_news |= look_at(one, span);
         if (has_news) connection_flush(one);
     }
-}
-
-void set_age(struct connection *connection) {
-    struct loop *loop = connection->loop;
-    uint64_t age = nanoseconds(loop->limits.connection_age_seconds);
-    /* Those that came together do not all leave together: a tenth more or less, by xorshift. */
-    loop->random ^= loop->random << 13;
-    loop->random ^= loop->random >> 7;
-    loop->random ^= loop->random << 17;
-    if (age) connection->ends = loop->now + age - age / 10 + loop->random % (age / 5 + 1);
+    return is_long;
 }

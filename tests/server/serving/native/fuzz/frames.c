@@ -1,8 +1,12 @@
 /* The whole loop under frames that are almost right, with a thread that answers as Python does.
  *
  * usage: frames SECONDS SEED FILE…  (files: what a client says on one connection) */
+#include "accept.h"
+#include "call.h"
+#include "call_queue.h"
+#include "event_loop.h"
 #include "mutation.h"
-#include "transport.h"
+#include "servicer.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -38,14 +42,14 @@ static enum verdict answer(void *context, struct exchange *exchange) {
 
 static void turn_streaming(struct call *call) {
     count(&messages);
-    if (streaming_is_over(call)) {
-        streaming_leave(call, 0);
-    } else if (call->body.size && streaming_send(call, ANSWER + 5, 3) == SENT) {
-        streaming_give_turn(call);
+    if (servicer_is_over(call)) {
+        servicer_leave(call, 0);
+    } else if (call->body.size && servicer_send(call, ANSWER + 5, 3) == SENT) {
+        servicer_give_turn(call);
     } else {
-        int is_mine = streaming_claim(call);
+        int is_mine = servicer_claim(call);
         if (is_mine) call_add_trailer(call, "grpc-status", 11, "0", 1);
-        streaming_leave(call, is_mine);
+        servicer_leave(call, is_mine);
     }
 }
 

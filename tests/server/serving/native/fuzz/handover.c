@@ -4,8 +4,12 @@
  *
  * usage: handover SECONDS SEED FILE…  (files: what a client says on one connection; a call on
  * stream 1). Linked with `--wrap=read,--wrap=pthread_mutex_lock`. */
+#include "accept.h"
+#include "call.h"
+#include "call_queue.h"
+#include "event_loop.h"
 #include "mutation.h"
-#include "transport.h"
+#include "servicer.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -69,15 +73,15 @@ static enum verdict answer(void *context, struct exchange *exchange) {
 }
 
 static void turn_streaming(struct call *call) {
-    if (streaming_is_over(call)) {
-        streaming_leave(call, 0);
+    if (servicer_is_over(call)) {
+        servicer_leave(call, 0);
     } else if (call->body.size) {
-        streaming_send(call, ANSWER + 5, 3);
-        streaming_give_turn(call);
+        servicer_send(call, ANSWER + 5, 3);
+        servicer_give_turn(call);
     } else {
-        int is_mine = streaming_claim(call);
+        int is_mine = servicer_claim(call);
         if (is_mine) call_add_trailer(call, "grpc-status", 11, "0", 1);
-        streaming_leave(call, is_mine);
+        servicer_leave(call, is_mine);
     }
 }
 

@@ -1,27 +1,23 @@
-/* How connections come: one loop of a ring listens, and hands them to the loop with the fewest. */
 #define _GNU_SOURCE
-#include "transport.h"
+#include "accept.h"
+
+#include "connection.h"
+#include "handover.h"
+#include "poller.h"
 
 #include <errno.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 void listen_again(struct loop *loop) {
     if (loop->is_listening || loop->listener < 0) return;
-    watch(loop, EPOLL_CTL_ADD, loop->listener, EPOLLIN, &loop->listener);
+    poller_watch(loop, EPOLL_CTL_ADD, loop->listener, EPOLLIN, &loop->listener);
     loop->is_listening = 1;
 }
 
 void loop_join(struct loop *loop, struct loop *other) {
     loop->sibling = other->sibling;
     other->sibling = loop;
-}
-
-void count_load(struct loop *loop, int more) {
-    pthread_mutex_lock(&loop->queue->lock);
-    loop->load += more;
-    pthread_mutex_unlock(&loop->queue->lock);
 }
 
 /* With the lock held: the loop for a connection; NULL if there are too many. One that is to end is
@@ -73,7 +69,7 @@ void accept_all(struct loop *loop) {
             if (errno == EINTR || errno == ECONNABORTED) continue;
             if (errno != EAGAIN && errno != EWOULDBLOCK) {
                 /* Out of descriptors: try again at the next tick, and do not spin until then. */
-                watch(loop, EPOLL_CTL_DEL, loop->listener, 0, NULL);
+                poller_watch(loop, EPOLL_CTL_DEL, loop->listener, 0, NULL);
                 loop->is_listening = 0;
             }
             return;
@@ -92,7 +88,7 @@ void stop_listening(struct loop *loop) {
     if (loop->listener < 0) return;
     /* Who has connected already is answered. */
     accept_all(loop);
-    if (loop->is_listening) watch(loop, EPOLL_CTL_DEL, loop->listener, 0, NULL);
+    if (loop->is_listening) poller_watch(loop, EPOLL_CTL_DEL, loop->listener, 0, NULL);
     loop->is_listening = 0;
     close(loop->listener);
     loop->listener = -1;

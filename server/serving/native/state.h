@@ -1,14 +1,31 @@
-/* gRPC over HTTP/2 on one epoll loop: states and structures first.
+/* gRPC over HTTP/2 on epoll loops: states and structures.
  *
- * The loop's thread never holds the interpreter's lock. A complete request is shown to `answer`,
- * which answers it at once or declines; what it declines waits in a queue for Python's threads,
- * which hand the answer back. Loops share one queue; only what is under its lock is shared between
- * threads.
+ * A loop's thread never holds the interpreter's lock. A complete request is shown to `answer`, which
+ * answers it at once or declines; a declined request waits in a queue for Python's threads, which
+ * hand the answer back. Loops share one queue. Only what is marked "under the queue's lock" is
+ * shared between threads; all else belongs to the loop's thread, and to whoever made the loop before
+ * it runs and after it has ended.
  *
  * One loop of a ring listens, and hands each connection to the loop that has the fewest: clients of
- * gRPC keep few connections for long, which the kernel's choice by port numbers spreads badly. */
-#ifndef GNOMON_TRANSPORT_H
-#define GNOMON_TRANSPORT_H
+ * gRPC keep few connections for long, and the kernel's choice by port numbers spreads those badly.
+ *
+ * Files, bottom first. Each calls only those above it in this list:
+ *   buffer, exchange, clock, h2_library, tls_library: no state
+ *   tls: a TLS session
+ *   state: the structures below
+ *   poller, handover: what epoll watches; what other threads give to a loop
+ *   call: one call and its pool
+ *   call_queue: calls that wait for Python's threads
+ *   framing, request_headers, response: gRPC's messages, headers and trailers
+ *   bidi_state, servicer: calls of many messages between loop and Python's threads
+ *   unary, bidi: calls of one message each way, and of many, on the loop
+ *   http2: nghttp2's callbacks
+ *   connection: a socket, read and written
+ *   accept, timeouts: new connections; limits of time
+ *   event_loop: one turn after the other
+ */
+#ifndef GNOMON_STATE_H
+#define GNOMON_STATE_H
 
 #include <pthread.h>
 
@@ -220,109 +237,5 @@ struct loop {
     struct handed handed;
     int load; /* connections, and those that are to arrive */
 };
-
-/* transport.c */
-/* The listener is -1 for a loop that is given its connections. `streaming` stays the caller's, and must outlive the loop. */
-struct loop *loop_new(int listener, const struct limits *limits, struct queue *queue,
-                      const char *streaming, answer_function answer, void *context);
-void loop_free(struct loop *loop);
-/* Serve until `loop_drain` was asked for and everything has ended. */
-void loop_run(struct loop *loop);
-/* From any thread: end in two steps, cutting what is left after the grace. */
-void loop_drain(struct loop *loop, uint64_t grace_nanoseconds);
-uint64_t monotonic_nanoseconds(void);
-
-/* handover.c: the only way from other threads to a loop; its first comment states the rule. */
-int handover_open(struct loop *loop);
-/* With the queue's lock held; `handover_signal` must follow. */
-void handover_add_arrival(struct loop *loop, struct arrival *arrival);
-void handover_add_done(struct loop *loop, struct call *call);
-void handover_add_news(struct loop *loop, struct call *call); /* once until it is taken */
-/* From any thread, without the lock: wake the loop. */
-void handover_signal(struct loop *loop);
-/* On the loop: clear the signal, and take all that was handed over before. */
-struct handed handover_take(struct loop *loop);
-
-/* arrivals.c */
-/* Before either runs: put a loop into another's ring. */
-void loop_join(struct loop *loop, struct loop *other);
-void listen_again(struct loop *loop);
-void stop_listening(struct loop *loop);
-void accept_all(struct loop *loop);
-void open_arrivals(struct loop *loop, struct arrival *first);
-void drop_arrivals(struct arrival *first);
-void count_load(struct loop *loop, int more);
-
-/* connections.c */
-void watch(struct loop *loop, int operation, int descriptor, uint32_t events, void *what);
-/* From any thread: take over a context, for connections to come. */
-void loop_use_tls(struct loop *loop, tls_context *context);
-void connection_open(struct loop *loop, int socket);
-void connection_close(struct connection *connection);
-void connection_attend(struct connection *connection, int is_writable);
-void read_left(struct loop *loop);
-/* Send all that can be sent, and close the connection if it has ended. */
-void connection_flush(struct connection *connection);
-
-/* timeouts.c */
-/* Look at all connections; at their limits only where a long tick has passed. */
-void tick(struct loop *loop);
-void set_age(struct connection *connection);
-
-/* calls.c */
-struct call *call_new(struct connection *connection, int32_t stream);
-void call_end(struct call *call);                     /* its stream has ended */
-void call_free(struct loop *loop, struct call *call); /* to the pool, or for good */
-void call_release(struct call *call);
-void call_hold(struct call *call, size_t bytes);
-void call_let_go(struct call *call, size_t bytes);
-int call_add_trailer(struct call *call, const char *name, size_t name_size, const char *value,
-                     size_t value_size);
-int queue_init(struct queue *queue, int limit);
-void queue_destroy(struct queue *queue);
-void queue_put(struct call *call);
-/* For Python's threads: wait for a call, NULL once all loops have ended. */
-struct call *queue_take(struct queue *queue);
-void queue_give_back(struct call *call);
-/* One loop is to run. */
-void queue_join(struct queue *queue);
-/* One loop has ended. */
-void queue_leave(struct queue *queue);
-/* With the lock held. */
-void queue_append(struct queue *queue, struct call *call);
-void queue_remove(struct queue *queue, struct call *call);
-
-/* streams.c */
-int streams_prepare(struct loop *loop);
-h2_session *streams_open(struct connection *connection);
-void call_submit(struct call *call); /* what Python has answered */
-void call_refuse(struct call *call, enum status status, const char *message);
-/* Start with the response that `provider` reads; end with the trailers alone. */
-void submit_response(struct call *call, const h2_provider *provider);
-void submit_trailers(struct call *call, int is_complete);
-int submit_end(struct call *call);
-/* Why a whole message does not go: its prefix or its length. NULL if it does. */
-const char *message_fault(const struct call *call, const uint8_t *prefix, enum status *status);
-
-/* streaming.c: on the loop. */
-void streaming_open(struct call *call, int has_ended);
-void streaming_data(struct call *call, const uint8_t *data, size_t size);
-void streaming_no_more(struct call *call);
-void streaming_refuse(struct call *call, enum status status, const char *message);
-void streaming_attend(struct call *call); /* Python has news */
-void streaming_end(struct call *call);    /* its stream has ended */
-void streaming_free(struct call *call);
-/* What the client owes: nothing, or the rest of a message, or to read. */
-int streaming_is_arriving(struct call *call);
-int streaming_is_unread(const struct call *call);
-
-/* streaming.c: for Python's threads. */
-enum sent { SENT, SENT_TO_NOBODY, SENT_TOO_MUCH, SENT_NO_MEMORY };
-enum sent streaming_send(struct call *call, const uint8_t *message, size_t size);
-int streaming_is_over(struct call *call);
-void streaming_give_turn(struct call *call);
-/* Whether the caller, who lets go of the call, may add trailers before `streaming_leave`. */
-int streaming_claim(struct call *call);
-void streaming_leave(struct call *call, int is_finished);
 
 #endif

@@ -1,27 +1,18 @@
 /* Calls of many messages each way. Python is shown one message at a time, and none while what it
  * has sent before waits for the client; so neither side can fill this process with bytes. */
-#include "transport.h"
+#include "bidi.h"
+
+#include "bidi_state.h"
+#include "call.h"
+#include "call_queue.h"
+#include "framing.h"
+#include "response.h"
 
 #include <stdio.h>
 
 enum { UNSENT_BYTES = 1 << 18 };
 
 static const char TOO_MUCH[] = "too many bytes are under way; try later";
-
-static void lock(struct call *call) {
-    pthread_mutex_lock(&call->loop->queue->lock);
-}
-
-static void unlock(struct call *call) {
-    pthread_mutex_unlock(&call->loop->queue->lock);
-}
-
-/* With the lock held: no message of it is wanted any more. */
-static void leave_queue(struct call *call) {
-    if (call->state != CALL_WAITING) return;
-    queue_remove(call->loop->queue, call);
-    call->state = CALL_RECEIVING;
-}
 
 /* With the lock held, and its stream ended: whether nobody knows it any more. */
 static int settle(struct call *call) {
@@ -31,33 +22,15 @@ static int settle(struct call *call) {
         if (!own->has_turn && call->state != CALL_WAITING) queue_append(call->loop->queue, call);
         return 0;
     }
-    leave_queue(call);
+    bidi_leave_queue(call);
     return !own->has_news;
 }
-
-/* ---- On the loop ---- */
 
 static void forget_inbox(struct call *call) {
     struct streaming *own = call->streaming;
     call_let_go(call, own->inbox.size - own->taken);
     buffer_clear(&own->inbox, 0);
     own->taken = 0;
-}
-
-static int claim(struct call *call) {
-    lock(call);
-    int is_mine = !call->streaming->is_claimed;
-    call->streaming->is_claimed = 1;
-    unlock(call);
-    return is_mine;
-}
-
-/* Whether no more is taken or sent. */
-static int is_closed(struct call *call) {
-    lock(call);
-    int is_claimed = call->streaming->is_claimed;
-    unlock(call);
-    return is_claimed;
 }
 
 static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size_t room,
@@ -68,10 +41,10 @@ static void push(struct call *call) {
     struct streaming *own = call->streaming;
     struct connection *connection = call->connection;
     h2_provider provider = {{.pointer = call}, read_sent};
-    lock(call);
+    bidi_lock(call);
     int has_bytes = own->outbox.size > 0;
     int is_finished = own->is_finished;
-    unlock(call);
+    bidi_unlock(call);
     if (!has_bytes && !is_finished) return;
     if (!own->has_begun) {
         own->has_begun = 1;
@@ -83,16 +56,16 @@ static void push(struct call *call) {
     }
 }
 
-void streaming_refuse(struct call *call, enum status status, const char *message) {
+void bidi_refuse(struct call *call, enum status status, const char *message) {
     char number[4];
     int size = snprintf(number, sizeof number, "%d", status);
-    if (!claim(call)) return;
+    if (!bidi_claim(call)) return;
     call_add_trailer(call, "grpc-status", 11, number, (size_t)size);
     call_add_trailer(call, "grpc-message", 12, message, strlen(message));
-    lock(call);
+    bidi_lock(call);
     call->streaming->is_finished = 1;
-    if (!call->streaming->has_owner) leave_queue(call);
-    unlock(call);
+    if (!call->streaming->has_owner) bidi_leave_queue(call);
+    bidi_unlock(call);
     forget_inbox(call);
     push(call);
 }
@@ -113,7 +86,7 @@ static int take_message(struct call *call) {
     size_t left = own->inbox.size - own->taken;
     const uint8_t *head = own->inbox.data + own->taken;
     if (left < PREFIX_BYTES) return 0;
-    size_t size = (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
+    size_t size = message_size(head);
     enum status status = STATUS_RESOURCE_EXHAUSTED;
     const char *fault;
     char text[96];
@@ -124,7 +97,7 @@ static int take_message(struct call *call) {
         fault = message_fault(call, head, &status);
     }
     if (fault) {
-        streaming_refuse(call, status, fault);
+        bidi_refuse(call, status, fault);
         return 0;
     }
     size += PREFIX_BYTES;
@@ -150,41 +123,46 @@ static int take_message(struct call *call) {
     return 1;
 }
 
+static void put(struct call *call) {
+    if (queue_put(call))
+        bidi_refuse(call, STATUS_RESOURCE_EXHAUSTED, "too many calls wait; try later");
+}
+
 /* Hand the next message to Python, where there is one and Python may have it. */
 static void next(struct call *call) {
     struct streaming *own = call->streaming;
-    lock(call);
+    bidi_lock(call);
     int is_open = call->state == CALL_RECEIVING && !own->is_claimed;
     int is_choked = own->unsent > UNSENT_BYTES;
-    unlock(call);
+    bidi_unlock(call);
     if (!is_open || is_choked) return;
     if (take_message(call)) {
         call->connection->completed++;
-        queue_put(call);
-    } else if (!own->has_ended || is_closed(call)) {
+        put(call);
+    } else if (!own->has_ended || bidi_is_claimed(call)) {
         open_window(call);
     } else if (own->inbox.size > own->taken) {
-        streaming_refuse(call, STATUS_INVALID_ARGUMENT, "the request ends within a message");
+        bidi_refuse(call, STATUS_INVALID_ARGUMENT, "the request ends within a message");
     } else if (!own->is_end_told) {
         own->is_end_told = 1;
-        queue_put(call);
+        put(call);
     }
 }
 
-void streaming_open(struct call *call, int has_ended) {
+void bidi_open(struct call *call, int has_ended) {
     call->streaming = calloc(1, sizeof *call->streaming);
     if (!call->streaming) {
         call->connection->is_broken = 1;
         return;
     }
-    if (has_ended) streaming_no_more(call);
+    if (has_ended) bidi_no_more(call);
 }
 
-void streaming_data(struct call *call, const uint8_t *data, size_t size) {
+void bidi_data(struct call *call, const uint8_t *data, size_t size) {
     struct streaming *own = call->streaming;
     struct limits *limits = &call->loop->limits;
     own->unopened += size;
-    if (is_closed(call)) {
+    if (bidi_is_claimed(call)) {
         open_window(call);
         return;
     }
@@ -194,11 +172,11 @@ void streaming_data(struct call *call, const uint8_t *data, size_t size) {
     }
     call_hold(call, size);
     if (call->connection->held > limits->connection_bytes || call->loop->held > limits->total_bytes)
-        streaming_refuse(call, STATUS_RESOURCE_EXHAUSTED, TOO_MUCH);
+        bidi_refuse(call, STATUS_RESOURCE_EXHAUSTED, TOO_MUCH);
     next(call);
 }
 
-void streaming_no_more(struct call *call) {
+void bidi_no_more(struct call *call) {
     call->streaming->has_ended = 1;
     next(call);
 }
@@ -209,12 +187,12 @@ static int has_refill(struct call *call) {
     call_let_go(call, call->response.size);
     buffer_clear(&call->response, KEPT_BYTES);
     call->sent = 0;
-    lock(call);
+    bidi_lock(call);
     struct buffer empty = call->response;
     call->response = own->outbox;
     own->outbox = empty;
     own->unsent = call->response.size;
-    unlock(call);
+    bidi_unlock(call);
     call_hold(call, call->response.size);
     return call->response.size > 0;
 }
@@ -227,10 +205,10 @@ static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size
     if (call->sent == call->response.size && !has_refill(call)) {
         /* All is sent: Python may have the next message, and send more. */
         next(call);
-        lock(call);
+        bidi_lock(call);
         int is_finished = own->is_finished && !own->outbox.size;
         int has_more = own->outbox.size > 0;
-        unlock(call);
+        bidi_unlock(call);
         if (is_finished) {
             *flags |= H2_DATA_EOF | H2_DATA_NO_END_STREAM;
             call->is_cut = !own->has_ended;
@@ -252,32 +230,32 @@ static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size
 static void end_flood(struct call *call) {
     const struct limits *limits = &call->loop->limits;
     struct streaming *own = call->streaming;
-    lock(call);
+    bidi_lock(call);
     size_t more = own->outbox.size;
-    unlock(call);
+    bidi_unlock(call);
     if (call->connection->held + more <= limits->connection_bytes &&
         call->loop->held + more <= limits->total_bytes)
         return;
-    streaming_refuse(call, STATUS_RESOURCE_EXHAUSTED, TOO_MUCH);
-    lock(call);
+    bidi_refuse(call, STATUS_RESOURCE_EXHAUSTED, TOO_MUCH);
+    bidi_lock(call);
     buffer_clear(&own->outbox, 0);
-    unlock(call);
+    bidi_unlock(call);
 }
 
-void streaming_attend(struct call *call) {
+void bidi_attend(struct call *call) {
     struct streaming *own = call->streaming;
-    lock(call);
+    bidi_lock(call);
     own->has_news = 0;
     if (!call->connection) {
         int is_free = settle(call);
-        unlock(call);
+        bidi_unlock(call);
         if (is_free) call_free(call->loop, call);
         return;
     }
     int has_turn_back = own->gives_turn;
     own->gives_turn = 0;
     if (has_turn_back) call->state = CALL_RECEIVING;
-    unlock(call);
+    bidi_unlock(call);
     if (has_turn_back) {
         call_let_go(call, call->body.size);
         buffer_clear(&call->body, KEPT_BYTES);
@@ -287,96 +265,26 @@ void streaming_attend(struct call *call) {
     next(call);
 }
 
-void streaming_end(struct call *call) {
+void bidi_end(struct call *call) {
     struct streaming *own = call->streaming;
     buffer_clear(&own->inbox, 0);
-    lock(call);
+    bidi_lock(call);
     call->connection = NULL;
     own->is_claimed = 1;
     buffer_clear(&own->outbox, 0);
     int is_free = settle(call);
-    unlock(call);
+    bidi_unlock(call);
     if (is_free) call_free(call->loop, call);
 }
 
-void streaming_free(struct call *call) {
-    free(call->streaming->inbox.data);
-    free(call->streaming->outbox.data);
-    free(call->streaming);
-    call->streaming = NULL;
-}
-
-int streaming_is_arriving(struct call *call) {
+int bidi_is_arriving(struct call *call) {
     const struct streaming *own = call->streaming;
-    lock(call);
+    bidi_lock(call);
     int is_wanted = call->state == CALL_RECEIVING && own->unsent <= UNSENT_BYTES;
-    unlock(call);
+    bidi_unlock(call);
     return is_wanted && own->inbox.size > own->taken;
 }
 
-int streaming_is_unread(const struct call *call) {
+int bidi_is_unread(const struct call *call) {
     return call->response.size > call->sent;
-}
-
-/* ---- For Python's threads ---- */
-
-enum sent streaming_send(struct call *call, const uint8_t *message, size_t size) {
-    struct streaming *own = call->streaming;
-    enum sent result = SENT;
-    const uint8_t head[PREFIX_BYTES] = {0, (uint8_t)(size >> 24), (uint8_t)(size >> 16),
-                                        (uint8_t)(size >> 8), (uint8_t)size};
-    lock(call);
-    size_t whole = size + PREFIX_BYTES;
-    if (own->is_claimed) {
-        result = SENT_TO_NOBODY;
-    } else if (own->unsent && own->unsent + whole > call->loop->limits.connection_bytes) {
-        result = SENT_TOO_MUCH;
-    } else if (buffer_reserve(&own->outbox, whole)) {
-        result = SENT_NO_MEMORY;
-    } else {
-        buffer_append(&own->outbox, head, sizeof head);
-        buffer_append(&own->outbox, message, size);
-        own->unsent += whole;
-        handover_add_news(call->loop, call);
-    }
-    unlock(call);
-    if (result == SENT) handover_signal(call->loop);
-    return result;
-}
-
-int streaming_is_over(struct call *call) {
-    return is_closed(call);
-}
-
-/* With the lock held. */
-static void drop_turn(struct call *call) {
-    if (!call->streaming->has_turn) return;
-    call->streaming->has_turn = 0;
-    call->streaming->gives_turn = 1;
-    call->loop->queue->running--;
-}
-
-void streaming_give_turn(struct call *call) {
-    lock(call);
-    drop_turn(call);
-    handover_add_news(call->loop, call);
-    unlock(call);
-    handover_signal(call->loop);
-}
-
-int streaming_claim(struct call *call) {
-    return claim(call);
-}
-
-void streaming_leave(struct call *call, int is_finished) {
-    struct streaming *own = call->streaming;
-    struct loop *loop = call->loop;
-    lock(call);
-    if (is_finished) own->is_finished = 1;
-    leave_queue(call);
-    drop_turn(call);
-    own->has_owner = 0;
-    handover_add_news(call->loop, call);
-    pthread_mutex_unlock(&loop->queue->lock);
-    handover_signal(loop);
 }

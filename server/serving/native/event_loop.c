@@ -1,8 +1,18 @@
 /* The loop: epoll, time limits, and the end in two steps. */
-#include "transport.h"
+#include "event_loop.h"
 
-#include <sys/epoll.h>
-#include <time.h>
+#include "accept.h"
+#include "bidi.h"
+#include "call.h"
+#include "call_queue.h"
+#include "clock.h"
+#include "connection.h"
+#include "handover.h"
+#include "http2.h"
+#include "poller.h"
+#include "timeouts.h"
+#include "unary.h"
+
 #include <unistd.h>
 
 enum {
@@ -11,12 +21,6 @@ enum {
     /* While calls with a deadline wait for Python. */
     SHORT_TICK_MS = 20,
 };
-
-uint64_t monotonic_nanoseconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
-}
 
 struct loop *loop_new(int listener, const struct limits *limits, struct queue *queue,
                       const char *streaming, answer_function answer, void *context) {
@@ -33,7 +37,7 @@ struct loop *loop_new(int listener, const struct limits *limits, struct queue *q
     loop->random = loop->now | 1;
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->wake = -1;
-    if (loop->epoll < 0 || handover_open(loop) || streams_prepare(loop)) {
+    if (loop->epoll < 0 || handover_open(loop) || http2_prepare(loop)) {
         loop_free(loop);
         return NULL;
     }
@@ -50,7 +54,7 @@ static void submit_done(struct loop *loop, struct call *first) {
         if (!connection) {
             call_free(loop, call);
         } else {
-            call_submit(call);
+            unary_submit(call);
             connection_flush(connection);
         }
     }
@@ -61,7 +65,7 @@ static void attend_news(struct call *first) {
         struct connection *connection = call->connection;
         /* From when it is attended to on, it may be among the news again. */
         next = call->streaming->next_news;
-        streaming_attend(call);
+        bidi_attend(call);
         if (connection) connection_flush(connection);
     }
 }
@@ -105,6 +109,11 @@ static void receive(struct loop *loop) {
     }
 }
 
+static void check_time(struct loop *loop) {
+    /* A listener that is not watched ran out of descriptors; perhaps there are some now. */
+    if (timeouts_check(loop) && loop->state == LOOP_OPEN) listen_again(loop);
+}
+
 static int is_waiting(struct loop *loop) {
     pthread_mutex_lock(&loop->queue->lock);
     int count = loop->queue->waiting + loop->queue->running;
@@ -131,12 +140,12 @@ void loop_run(struct loop *loop) {
                 connection_attend(what, (events[index].events & EPOLLOUT) != 0);
             }
         }
-        if (loop->has_unread) read_left(loop);
+        if (loop->has_unread) connections_read_left(loop);
         if (is_signalled) receive(loop);
         if (loop->state != LOOP_OPEN) step(loop);
         if (loop->now - loop->ticked >= LONG_TICK ||
             (is_short && loop->now - before >= SHORT_TICK_MS * (SECOND / 2000)))
-            tick(loop);
+            check_time(loop);
     }
     queue_leave(loop->queue);
 }

@@ -1,24 +1,26 @@
-/* One connection: what is read is shown to nghttp2, and what nghttp2 has to send is written. */
 #define _GNU_SOURCE
-#include "transport.h"
+#include "connection.h"
+
+#include "http2.h"
+#include "poller.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { READS_PER_TURN = 4, TLS_READS_PER_TURN = 64, HEADER_FLOOD_BYTES = 1 << 18 };
 
-void watch(struct loop *loop, int operation, int descriptor, uint32_t events, void *what) {
-    struct epoll_event event = {.events = events, .data.ptr = what};
-    epoll_ctl(loop->epoll, operation, descriptor, &event);
+static void leave_load(struct loop *loop) {
+    pthread_mutex_lock(&loop->queue->lock);
+    loop->load--;
+    pthread_mutex_unlock(&loop->queue->lock);
 }
 
 void connection_close(struct connection *connection) {
     struct loop *loop = connection->loop;
-    while (connection->calls) call_end(connection->calls);
+    while (connection->calls) http2_end_call(connection->calls);
     if (connection->session) h2.session_del(connection->session);
     if (connection->tls)
         tls_close(connection->tls, connection->is_broken || connection->is_shaking);
@@ -27,7 +29,7 @@ void connection_close(struct connection *connection) {
     else loop->connections = connection->next;
     if (connection->next) connection->next->previous = connection->previous;
     loop->connection_count--;
-    count_load(loop, -1);
+    leave_load(loop);
     loop->held -= connection->pending.size;
     free(connection->pending.data);
     free(connection->peer.data);
@@ -52,11 +54,21 @@ static int begin_tls(struct connection *connection) {
     return connection->is_shaking && !connection->tls ? -1 : 0;
 }
 
+static void set_age(struct connection *connection) {
+    struct loop *loop = connection->loop;
+    uint64_t age = (uint64_t)(loop->limits.connection_age_seconds * 1e9);
+    /* Those that came together do not all leave together: a tenth more or less, by xorshift. */
+    loop->random ^= loop->random << 13;
+    loop->random ^= loop->random >> 7;
+    loop->random ^= loop->random << 17;
+    if (age) connection->ends = loop->now + age - age / 10 + loop->random % (age / 5 + 1);
+}
+
 void connection_open(struct loop *loop, int socket) {
     struct connection *connection = calloc(1, sizeof *connection);
     int yes = 1;
     if (!connection) {
-        count_load(loop, -1);
+        leave_load(loop);
         close(socket);
         return;
     }
@@ -70,12 +82,12 @@ void connection_open(struct loop *loop, int socket) {
     loop->connections = connection;
     loop->connection_count++;
     loop->counts.connections++;
-    connection->session = streams_open(connection);
+    connection->session = http2_open(connection);
     if (!connection->session || begin_tls(connection)) {
         connection_close(connection);
         return;
     }
-    watch(loop, EPOLL_CTL_ADD, socket, EPOLLIN, connection);
+    poller_watch(loop, EPOLL_CTL_ADD, socket, EPOLLIN, connection);
     connection_flush(connection);
 }
 
@@ -89,8 +101,8 @@ static void wait_to_write(struct connection *connection, int waits) {
     connection->waits_to_write = waits;
     if (!waits && connection->tls && tls_has_unread(connection->tls)) read_on(connection);
     /* Who does not read is not read either: what it sends stays in its own buffers. */
-    watch(connection->loop, EPOLL_CTL_MOD, connection->socket, waits ? EPOLLOUT : EPOLLIN,
-          connection);
+    poller_watch(connection->loop, EPOLL_CTL_MOD, connection->socket, waits ? EPOLLOUT : EPOLLIN,
+                 connection);
 }
 
 /* Write; the number of bytes that the socket took, or -1 where it is broken. */
@@ -141,7 +153,6 @@ static ssize_t gather(struct connection *connection) {
     return (ssize_t)size;
 }
 
-/* Send all that can be sent, and close the connection if it has ended. */
 void connection_flush(struct connection *connection) {
     struct loop *loop = connection->loop;
     if (connection->is_shaking && !connection->is_broken) return;
@@ -178,7 +189,7 @@ static int has_more(struct connection *connection, ssize_t size, int turn) {
     return 0;
 }
 
-void connection_read(struct connection *connection) {
+static void connection_read(struct connection *connection) {
     struct loop *loop = connection->loop;
     ssize_t size;
     int turn = 0;
@@ -220,7 +231,7 @@ void connection_attend(struct connection *connection, int is_writable) {
     else connection_read(connection);
 }
 
-void read_left(struct loop *loop) {
+void connections_read_left(struct loop *loop) {
     loop->has_unread = 0;
     for (struct connection *one = loop->connections, *next; one; one = next) {
         next = one->next;

@@ -1,0 +1,60 @@
+/* How a call is answered: headers, trailers, refusals. */
+#include "response.h"
+
+#include "call.h"
+
+#include <stdio.h>
+
+static const h2_header ANSWER[] = {H2_HEADER(":status", "200"),
+                                   H2_HEADER("content-type", "application/grpc")};
+
+void submit_response(struct call *call, const h2_provider *provider) {
+    struct connection *connection = call->connection;
+    call->loop->counts.answered++;
+    if (h2.submit_response(connection->session, call->stream, ANSWER, 2, provider))
+        connection->is_broken = 1;
+}
+
+/* Put the call's trailers at `headers`; return how many. */
+static size_t list_trailers(const struct call *call, h2_header *headers) {
+    for (int index = 0; index < call->trailer_count && index < TRAILERS_LIMIT; index++) {
+        const struct trailer *one = &call->trailers[index];
+        headers[index] = (h2_header){(uint8_t *)one->name, (uint8_t *)one->value, one->name_size,
+                                     one->value_size, 0};
+    }
+    return (size_t)call->trailer_count;
+}
+
+int submit_end(struct call *call) {
+    h2_header headers[TRAILERS_LIMIT];
+    size_t count = list_trailers(call, headers);
+    return h2.submit_trailer(call->connection->session, call->stream, headers, count);
+}
+
+void submit_trailers(struct call *call, int is_complete) {
+    struct connection *connection = call->connection;
+    h2_header headers[2 + TRAILERS_LIMIT];
+    char status[4];
+    memcpy(headers, ANSWER, sizeof ANSWER);
+    size_t count = 2;
+    if (call->http_status) {
+        snprintf(status, sizeof status, "%d", call->http_status);
+        headers[0] = (h2_header){(uint8_t *)":status", (uint8_t *)status, 7, 3, 0};
+    }
+    count += list_trailers(call, headers + count);
+    call->state = CALL_ANSWERING;
+    connection->loop->counts.refused++;
+    if (h2.submit_response(connection->session, call->stream, headers, count, NULL))
+        connection->is_broken = 1;
+    call->is_cut = !is_complete;
+}
+
+void call_refuse(struct call *call, enum status status, const char *message, int is_complete) {
+    char number[4];
+    int size = snprintf(number, sizeof number, "%d", status);
+    call_add_trailer(call, "grpc-status", 11, number, (size_t)size);
+    call_add_trailer(call, "grpc-message", 12, message, strlen(message));
+    if (status == STATUS_UNIMPLEMENTED)
+        call_add_trailer(call, "grpc-accept-encoding", 20, "identity,deflate,gzip", 21);
+    submit_trailers(call, is_complete);
+}
