@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from gnomon.core.fields import Field
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.extras import missing_extra
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.packages.package import Package
 
@@ -31,7 +32,9 @@ def export_bom(package: Package) -> bytes:
         from cyclonedx.schema import OutputFormat, SchemaVersion
         from packageurl import PackageURL
     except ImportError as error:
-        raise ConfigurationError("an ML-BOM needs cyclonedx-python-lib: gnomon[bom]") from error
+        raise ConfigurationError(
+            missing_extra("an ML-BOM", "cyclonedx-python-lib", "bom")
+        ) from error
     manifest = package.manifest
     model = Component(
         name=manifest.name,

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from gnomon.pipeline.datasets.row_encoding import DatasetError
+from gnomon.runtime.extras import missing_extra
 
 __all__ = ["query_table", "query_uri"]
 
@@ -35,7 +36,7 @@ def query_table(query: str, url: str, variable: str) -> pa.Table:
     try:
         import sqlalchemy
     except ImportError as error:
-        raise DatasetError("an SQL query needs SQLAlchemy: install gnomon[sql]") from error
+        raise DatasetError(missing_extra("an SQL query", "SQLAlchemy", "sql")) from error
     where = f"the query at {variable}"
     try:
         engine = sqlalchemy.create_engine(url)

@@ -5,6 +5,7 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element, ParseError
 
 from gnomon.runtime.errors import PackageError
+from gnomon.runtime.extras import missing_extra
 
 __all__ = ["children", "number", "parse", "refuse", "require"]
 
@@ -30,7 +31,7 @@ def parse(data: bytes) -> Element:
         from defusedxml.common import DefusedXmlException
         from defusedxml.ElementTree import DefusedXMLParser
     except ImportError as error:
-        raise PackageError("PMML needs defusedxml: install gnomon[pmml]") from error
+        raise PackageError(missing_extra("PMML", "defusedxml", "pmml")) from error
     parser = DefusedXMLParser(target=_Builder(), forbid_dtd=True)
     try:
         parser.feed(data)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from gnomon.pipeline.datasets.pieces import Piece
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.extras import missing_extra
 
 __all__ = ["in_processes", "on_cluster"]
 
@@ -43,7 +44,7 @@ def on_cluster(
     try:
         distributed: Any = import_module("distributed")
     except ImportError as error:
-        raise ConfigurationError("a cluster needs dask.distributed: gnomon[dask]") from error
+        raise ConfigurationError(missing_extra("a cluster", "dask.distributed", "dask")) from error
 
     def run(function: Callable[[Piece], Result], pieces: Sequence[Piece]) -> Iterator[Result]:
         try:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gnomon.core.packing import Packing
 from gnomon.core.row import Row
 from gnomon.runtime.errors import EngineError
+from gnomon.runtime.extras import missing_extra
 from gnomon.runtime.packages.manifest import Manifest
 
 #: Format → (module that must be installed, module here that has `load(model, manifest)`).
@@ -84,8 +85,7 @@ def load_engine(format: str, model: bytes, manifest: Manifest) -> Engine:
     needed, module = _ENGINES[format]
     if not importlib.util.find_spec(needed):
         raise EngineError(
-            f"{manifest.reference}: the format {format!r} needs the module {needed!r}; "
-            f"install gnomon[{format}]"
+            missing_extra(f"{manifest.reference}: the format {format!r}", needed, format)
         )
     engine: Engine = importlib.import_module(module).load(model, manifest)
     return engine

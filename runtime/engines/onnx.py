@@ -23,6 +23,7 @@ from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.engines.onnx_file import check_self_contained
 from gnomon.runtime.engines.ort_values import SessionClosed, SessionError, initialise
 from gnomon.runtime.errors import EngineError
+from gnomon.runtime.extras import missing_extra
 from gnomon.runtime.packages.manifest import Manifest
 
 logger = logging.getLogger("gnomon.runtime")
@@ -98,7 +99,9 @@ class NativeOnnxEngine:
 
     def __init__(self, model: bytes, manifest: Manifest) -> None:
         if not _initialise():
-            raise EngineError("ONNX Runtime's shared library was not found; install gnomon[onnx]")
+            raise EngineError(
+                missing_extra("an ONNX model", "ONNX Runtime's shared library", "onnx")
+            )
         self.reference = manifest.reference
         check_self_contained(model, manifest.reference)
         try:

@@ -11,6 +11,7 @@ from gnomon.core.reference import Reference
 from gnomon.core.window import Window
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import PackageError
+from gnomon.runtime.extras import missing_extra
 
 #: What the reference of a vector or tensor tells apart, beside missing and invalid ones.
 PRESENCE = ("present",)
@@ -127,7 +128,7 @@ def decode_profile_yaml(data: bytes) -> Profile:
         # In Python: the loader in C ends the process where lists are nested too deeply.
         document = yaml.load(data, Loader=yaml.SafeLoader)
     except ImportError as error:
-        raise PackageError("a profile in YAML needs PyYAML: install gnomon[yaml]") from error
+        raise PackageError(missing_extra("a profile in YAML", "PyYAML", "yaml")) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise PackageError(f"the profile cannot be read as YAML: {error}") from error
     if not isinstance(document, dict):

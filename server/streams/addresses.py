@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.extras import missing_extra
 from gnomon.server.streams.ends import BrokerAddress, Sink, Source
 from gnomon.server.streams.files import FileSink, FileSource, PipeSink, PipeSource
 from gnomon.server.streams.progress import Progress
@@ -96,7 +97,7 @@ def _client(scheme: str) -> _Client:
         return cast(_Client, importlib.import_module(_CLIENTS[scheme]))
     except ImportError as error:
         raise ConfigurationError(
-            f"{scheme}:// needs a client that is not here ({error}): install gnomon[{scheme}]"
+            missing_extra(f"{scheme}://", f"a client ({error})", scheme)
         ) from error
 
 

@@ -8,14 +8,12 @@ def main() -> int:
     try:
         from gnomon.command.root import run
     except ModuleNotFoundError as error:
-        if error.name in {"click", "rich", "httpx"}:
-            print(
-                f"gnomon: the command line needs {error.name}; "
-                "install it with: pip install 'gnomon[cli]'",
-                file=sys.stderr,
-            )
-            return 2
-        raise
+        from gnomon.runtime.extras import EXTRA_OF_MODULE, missing_extra
+
+        if error.name is None or EXTRA_OF_MODULE.get(error.name) != "cli":
+            raise
+        print(f"gnomon: {missing_extra('the command line', error.name, 'cli')}", file=sys.stderr)
+        return 2
     return run(sys.argv[1:])
 
 

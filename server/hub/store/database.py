@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.extras import missing_extra
 from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.migrations import migrate
@@ -77,7 +78,7 @@ def _engine(url: URL) -> Engine:
         )
     except ImportError as error:
         raise ConfigurationError(
-            "PostgreSQL needs psycopg: pip install 'gnomon[server,postgres]'"
+            missing_extra("PostgreSQL", "psycopg", "server,postgres")
         ) from error
     if sqlite:
         event.listen(engine, "connect", _connected)

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
+from gnomon.runtime.extras import missing_extra
 
 if TYPE_CHECKING:
     from gnomon.server.serving.gates.call import Call
@@ -103,7 +104,7 @@ def make_tracing(wanted: bool) -> Tracing | None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise ConfigurationError(
-            f"traces need OpenTelemetry, which is not here ({error}): install gnomon[otel]"
+            missing_extra("setting serve.traces_endpoint", f"OpenTelemetry ({error})", "otel")
         ) from error
     named = Resource({SERVICE_NAME: _SERVICE}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=named)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gnomon import logs
-from gnomon.command.shared.output import console, json_option
+from gnomon.command.shared.output import json_option, show, styled
 from gnomon.command.shared.settings_options import settings_command, take
 from gnomon.runtime.errors import NotReady
 
@@ -44,7 +44,7 @@ def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flag
             click.echo(json.dumps(asdict(status)))
         else:
             models = ", ".join(version for found in status.models.values() for version in found)
-            console.print(f"agent [bold]{status.name}[/] is ready: {models}")
+            show("agent ", styled(status.name, "bold"), f" is ready: {models}")
         stop.wait()
     finally:
         node.stop()

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.output import emit, json_option, show, styled, table
 
 #: What is compared, by CPU time → the modules whose `run()` returns `contract.Result`.
 COMPARISONS = {
@@ -98,9 +98,9 @@ def _render(title: str, rows: list[dict[str, Any]]) -> None:
                 f"{row['ours_ns']:,.1f}",
                 f"{row['peer_ns']:,.1f}",
                 row["per"],
-                ratio if met else f"[red]{ratio}[/]",
+                ratio if met else styled(ratio, "red"),
                 "" if row["must"] is None else f"≤ {row['must']:g}",
             ]
         )
     columns = ["what", "ours, ns", "peer, ns", "per", "ratio", "must"]
-    console.print(table(f"{title}: CPU time, interleaved", columns, shown))
+    show(table(f"{title}: CPU time, interleaved", columns, shown))

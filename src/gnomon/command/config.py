@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.settings_sections import SECTIONS, settings_type
 from gnomon.configuration import Origin, resolve
 from gnomon.runtime.errors import ConfigurationError
@@ -44,6 +44,6 @@ def shown(origin: Origin) -> str:
 
 def _render(payload: dict[str, Any]) -> None:
     rows = [[s["section"], s["name"], s["value"], s["source"]] for s in payload["settings"]]
-    console.print(table("Settings", ["section", "name", "value", "from"], rows))
+    show(table("Settings", ["section", "name", "value", "from"], rows))
     for problem in payload["problems"]:
-        console.print(f"[yellow]not complete:[/] {problem}")
+        show(styled("not complete: ", "yellow"), problem)

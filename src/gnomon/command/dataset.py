@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.package_options import FILE
 
 if TYPE_CHECKING:
@@ -71,9 +71,10 @@ def fingerprint(
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(
-            f"[bold]{found.fingerprint}[/]\n{what}{payload['files']:,} files, "
-            f"{payload['bytes']:,} bytes{f' → {out}' if out else ''}"
+        render=lambda: show(
+            styled(found.fingerprint, "bold"),
+            f"\n{what}{payload['files']:,} files, "
+            f"{payload['bytes']:,} bytes{f' → {out}' if out else ''}",
         ),
     )
 
@@ -103,11 +104,11 @@ def check(record: Path, workers: int, no_cache: bool, as_json: bool) -> int:
     def render() -> None:
         for what, names in files.items():
             for name in names[:_SHOWN]:
-                console.print(f"{what:8} {name}", markup=False)
+                show(f"{what:8} {name}")
             if len(names) > _SHOWN:
-                console.print(f"{what:8} … {len(names) - _SHOWN:,} more")
-        verdict = "[green]the same data[/]" if changes.is_same else "[red]other data[/]"
-        console.print(f"{verdict} {changes.fingerprint}")
+                show(f"{what:8} … {len(names) - _SHOWN:,} more")
+        same, other = styled("the same data", "green"), styled("other data", "red")
+        show(same if changes.is_same else other, f" {changes.fingerprint}")
 
     emit(payload, as_json=as_json, render=render)
     return 0 if changes.is_same else 1
@@ -163,7 +164,7 @@ def profile(
             for field, one in zip(fields, reference.fields, strict=True)
         ]
         names = ["field", "kind", "missing", "mean", "range", "design effect"]
-        console.print(table(f"{reference.rows:,} rows", names, rows))
+        show(table(f"{reference.rows:,} rows", names, rows))
 
     emit(payload, as_json=as_json, render=render)
 

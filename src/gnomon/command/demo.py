@@ -3,14 +3,18 @@
 import contextlib
 import json
 import signal
+import sys
 import threading
 from pathlib import Path
 
 import click
+from rich.console import Console
 
-from gnomon.command.shared.output import console
 from gnomon.demo.narrator import Narrator
 from gnomon.runtime.errors import GnomonError
+
+#: Wide enough that few lines of a log are wrapped.
+_PIPE_COLUMNS = 140
 
 
 @click.command()
@@ -34,8 +38,7 @@ def demo(size: str, seed: int, folder: Path, stay: bool, as_json: bool) -> int:
     """
     from gnomon.demo.story import Story
 
-    if as_json:
-        console.stderr = True
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
     # However the demo is ended, its processes end with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     narrator = Narrator(console)

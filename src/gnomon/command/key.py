@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.output import emit, json_option, show, styled, table
 
 FILE = click.option(
     "--file",
@@ -40,7 +40,7 @@ def create(name: str, models: tuple[str, ...], file: Path, as_json: bool) -> Non
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"shown only now: [bold]{made}[/]", soft_wrap=True),
+        render=lambda: show("shown only now: ", styled(made, "bold")),
     )
 
 
@@ -65,7 +65,7 @@ def list_keys(file: Path, as_json: bool) -> None:
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(table(f"Keys in {file}", columns, rows)),
+        render=lambda: show(table(f"Keys in {file}", columns, rows)),
     )
 
 
@@ -77,4 +77,4 @@ def revoke(identity: str, file: Path) -> None:
     from gnomon.server.serving.gates.key_file import revoke_key
 
     revoke_key(file, identity)
-    console.print(f"revoked {identity}")
+    show(f"revoked {identity}")

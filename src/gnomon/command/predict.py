@@ -14,7 +14,7 @@ from gnomon.runtime.errors import GnomonError, InvalidInput
 
 @click.command()
 @click.argument("package", type=FOLDER)
-@click.argument("rows", type=click.File("r"), default="-")
+@click.argument("rows", type=click.File("rb"), default="-")
 @click.option(
     "--key", "keys", multiple=True, help="Trusted public key, hex or a file; none: unsigned."
 )
@@ -35,7 +35,7 @@ def predict(package: Path, rows: Any, keys: tuple[str, ...], as_json: bool) -> i
             if not line.strip():
                 continue
             try:
-                prediction = agent.predict(_row(line, number))
+                prediction = agent.predict(read_row(line, number))
                 answer: dict[str, Any] = {"outputs": prediction.outputs}
             except GnomonError as error:
                 failures += 1
@@ -45,15 +45,15 @@ def predict(package: Path, rows: Any, keys: tuple[str, ...], as_json: bool) -> i
     return 1 if failures else 0
 
 
-def _row(line: str, number: int) -> dict[str, Any]:
+def read_row(line: bytes, number: int) -> dict[str, Any]:
     """Return a line's object.
 
     Raises:
         InvalidInput: where it is none.
     """
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
+        row = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
         raise InvalidInput(f"line {number} is not JSON: {error}") from error
     if not isinstance(row, dict):
         raise InvalidInput(f"line {number} should be an object with a value for each field")

@@ -1,14 +1,18 @@
 """The root command: finds the others lazily, and turns errors into messages and exit codes."""
 
 import importlib
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from gnomon.runtime.errors import Fault, GnomonError
+from gnomon.command.failures import command_words, report_unexpected
+from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
+from gnomon.runtime.extras import EXTRA_OF_MODULE, missing_extra
 
 #: Command → where it is, and its line in `gnomon --help` (so that help imports none of them).
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,14 +46,33 @@ COMMANDS: dict[str, tuple[str, str]] = {
 #: Whose fault → exit code. 1 is kept for "it ran, and the answer is no".
 EXIT_CODES = {Fault.CALLER: 2, Fault.PACKAGE: 3, Fault.HUB: 4, Fault.NODE: 5, Fault.US: 70}
 
+#: As of a process that SIGPIPE ended.
+_BROKEN_PIPE = 128 + 13
+
 EPILOG = """\b
 Settings come from gnomon.toml (or --config), then GNOMON_<SECTION>_<NAME>, then flags.
 Exit codes: 0 done; 1 the answer is no; 2 wrong call or setting; 3 bad package;
-4 hub not reachable or wrong; 5 disk or node; 70 our own fault."""
+4 hub not reachable or wrong; 5 disk or node; 70 our own fault: an unexpected error is
+one line, and a file named in it has the traceback."""
+
+
+class _Intercepted(Exception):
+    """Carries an error past click, which would end with 1 or say that it was interrupted."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class LazyGroup(click.Group):
     """A group that imports a command when it is asked for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; raise what click would mistake for its own as `_Intercepted`."""
+        try:
+            return super().invoke(ctx)
+        except (BrokenPipeError, EOFError) as error:
+            raise _Intercepted(error) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
@@ -88,19 +111,52 @@ def root(ctx: click.Context, config_file: str | None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line with these arguments; return the exit code."""
+    """Run the command line with these arguments; return the exit code.
+
+    No exception leaves it: what nobody expected becomes one line and a file with the traceback.
+    """
+    _escape_unencodable()
     try:
         result: Any = root.main(list(arguments), prog_name="gnomon", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        # 1 would say that the command ran, and that the answer is no.
+        return max(error.exit_code, EXIT_CODES[Fault.CALLER])
     except click.Abort:
         click.echo("interrupted", err=True)
         return 130
     except GnomonError as error:
         _report(error, as_json="--json" in arguments)
         return EXIT_CODES[error.fault]
+    except Exception as error:
+        return _end_after(error.error if isinstance(error, _Intercepted) else error, arguments)
     return result if isinstance(result, int) else 0
+
+
+def _end_after(error: Exception, arguments: Sequence[str]) -> int:
+    """Report an error that is not of our family; return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        # The reader has enough, as `head` has. What is still buffered must not be written either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    command = command_words(root, arguments)
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if module in EXTRA_OF_MODULE:
+        (group, *_) = command.split() or [""]
+        extra = group if group in ("bench", "demo") else EXTRA_OF_MODULE[module]
+        needed = ConfigurationError(missing_extra(f"`gnomon {command}`", module, extra))
+        _report(needed, as_json="--json" in arguments)
+        return EXIT_CODES[needed.fault]
+    report_unexpected(error, command)
+    return EXIT_CODES[Fault.US]
+
+
+def _escape_unencodable() -> None:
+    """Let characters that the terminal's encoding lacks be shown by number, and fail nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(error: GnomonError, *, as_json: bool) -> None:

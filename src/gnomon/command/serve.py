@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from gnomon import logs
-from gnomon.command.shared.output import console, json_option
+from gnomon.command.shared.output import json_option, show, styled
 from gnomon.command.shared.settings_options import settings_command, take
 
 
@@ -31,9 +31,9 @@ def serve(config_file: str | None, /, models: tuple[str, ...], as_json: bool, **
         if as_json:
             click.echo(json.dumps(addresses._asdict()))
             return
-        console.print(f"serving gRPC at [bold]{addresses.grpc}[/]")
+        show("serving gRPC at ", styled(addresses.grpc, "bold"))
         if addresses.rest:
-            console.print(f"serving REST at [bold]{addresses.rest}[/] (pages at /docs)")
+            show("serving REST at ", styled(addresses.rest, "bold"), " (pages at /docs)")
 
     logs.to_standard_error()
     if models:

@@ -7,7 +7,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options, given
-from gnomon.command.shared.output import console, emit, render_list
+from gnomon.command.shared.output import emit, render_list, show
 
 _reason = click.option("--reason", default="", help="Why; it stands in the audit record.")
 
@@ -100,4 +100,4 @@ def _do(
 ) -> None:
     with HubClient(url, api_key=api_key) as client:
         payload = ask(client)
-    emit(payload, as_json=as_json, render=lambda: console.print(told))
+    emit(payload, as_json=as_json, render=lambda: show(told))

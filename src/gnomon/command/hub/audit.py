@@ -8,7 +8,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options
-from gnomon.command.shared.output import console, emit, render_list
+from gnomon.command.shared.output import emit, render_list, show, styled
 from gnomon.runtime.audit_chain import verify_export
 from gnomon.runtime.errors import Conflict
 
@@ -66,9 +66,9 @@ def verify(
 def _tell(found: dict[str, Any], *, as_json: bool) -> int:
     def render() -> None:
         if found["intact"]:
-            console.print(f"intact: {found['records']} records, the last is {found['last']}")
+            show(f"intact: {found['records']} records, the last is {found['last']}")
         else:
-            console.print(f"[red]broken[/] at record {found['broken_at']}: {found['reason']}")
+            show(styled("broken", "red"), f" at record {found['broken_at']}: {found['reason']}")
 
     emit(found, as_json=as_json, render=render)
     return 0 if found["intact"] else 1

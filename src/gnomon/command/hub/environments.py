@@ -4,7 +4,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options
-from gnomon.command.shared.output import console, emit, render_list
+from gnomon.command.shared.output import emit, render_list, show
 from gnomon.runtime.errors import ConfigurationError
 
 
@@ -56,5 +56,5 @@ def move(node: str, environment: str, url: str, api_key: str | None, as_json: bo
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"{node}: {payload['previous']} → {environment}"),
+        render=lambda: show(f"{node}: {payload['previous']} → {environment}"),
     )

@@ -1,6 +1,7 @@
 """`gnomon hub`: run the hub, and speak with one."""
 
 import json
+import re
 from typing import Any
 
 import click
@@ -9,9 +10,21 @@ from gnomon import logs
 from gnomon.client.hub import HubClient
 from gnomon.command.hub import actions, audit, environments, principals, transfer, upkeep, webhooks
 from gnomon.command.shared.hub_options import client_options, environment_option, given
-from gnomon.command.shared.output import console, emit, json_option, render_list, table
+from gnomon.command.shared.output import emit, json_option, render_list, show, styled, table
 from gnomon.command.shared.references import split_reference
 from gnomon.command.shared.settings_options import settings_command, take
+
+
+def read_steps(_context: click.Context, _option: click.Parameter, value: str) -> list[int]:
+    """Return the steps of a rollout.
+
+    Raises:
+        click.BadParameter: one is no number from 1 to 1000, such as `10%`.
+    """
+    steps = [step.strip() for step in value.split(",")]
+    if not all(re.fullmatch("[0-9]{1,4}", step) and 1 <= int(step) <= 1000 for step in steps):
+        raise click.BadParameter(f"{value!r} should be parts in 1,000, such as 100,500,1000")
+    return [int(step) for step in steps]
 
 
 @click.group()
@@ -37,9 +50,11 @@ def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
         if as_json:
             click.echo(json.dumps(payload))
         else:
-            console.print(
-                f"hub is ready: [bold]{addresses.rest}[/]\nnodes enrol at {addresses.enrolment}, "
-                f"sync at {addresses.sync}\nauthority SHA-256 {addresses.fingerprint}"
+            show(
+                "hub is ready: ",
+                styled(addresses.rest, "bold"),
+                f"\nnodes enrol at {addresses.enrolment}, "
+                f"sync at {addresses.sync}\nauthority SHA-256 {addresses.fingerprint}",
             )
 
     logs.to_standard_error()
@@ -82,7 +97,7 @@ def token(url: str, api_key: str | None, as_json: bool, **body: str | None) -> N
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(table("Shown only now", ["what", "value"], shown)),
+        render=lambda: show(table("Shown only now", ["what", "value"], shown)),
     )
 
 
@@ -101,7 +116,7 @@ def trust(key: str, name: str, role: str, url: str, api_key: str | None, as_json
     """Trust what is signed with the public KEY (hex), from now on."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.post("keys", {"key": key, "name": name, "role": role})
-    emit(payload, as_json=as_json, render=lambda: console.print(f"trusted {payload['key']}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"trusted {payload['key']}"))
 
 
 @hub.command()
@@ -117,17 +132,28 @@ def place(reference: str, environment: str, url: str, api_key: str | None, as_js
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"in service in {environment}: {reference}"),
+        render=lambda: show(f"in service in {environment}: {reference}"),
     )
 
 
 @hub.command()
 @click.argument("reference", metavar="NAME@VERSION")
-@click.option("--steps", default="100,500,1000", show_default=True, help="Parts in 1,000.")
+@click.option(
+    "--steps",
+    default="100,500,1000",
+    show_default=True,
+    callback=read_steps,
+    help="Parts in 1,000.",
+)
 @environment_option
 @client_options
 def rollout(
-    reference: str, steps: str, environment: str, url: str, api_key: str | None, as_json: bool
+    reference: str,
+    steps: list[int],
+    environment: str,
+    url: str,
+    api_key: str | None,
+    as_json: bool,
 ) -> None:
     """Move traffic to NAME@VERSION step by step, each step behind its gate."""
     model, version = split_reference(reference)
@@ -135,14 +161,14 @@ def rollout(
         "model": model,
         "version": version,
         "environment": environment,
-        "steps": [int(step) for step in steps.split(",")],
+        "steps": steps,
     }
     with HubClient(url, api_key=api_key) as client:
         payload = client.post("rollouts", body)
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"rollout {payload['id']} of {reference} has begun"),
+        render=lambda: show(f"rollout {payload['id']} of {reference} has begun"),
     )
 
 

@@ -7,7 +7,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options
-from gnomon.command.shared.output import console, emit, table
+from gnomon.command.shared.output import emit, show, table
 
 #: As in gnomon.server.hub.access.rights, which a client need not have.
 _ROLES = ("viewer", "builder", "approver", "operator", "admin")
@@ -43,7 +43,7 @@ def list_principals(url: str, api_key: str | None, as_json: bool) -> None:
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(table("Principals", columns, rows)),
+        render=lambda: show(table("Principals", columns, rows)),
     )
 
 
@@ -55,7 +55,7 @@ def create(name: str, url: str, api_key: str | None, as_json: bool, **grant: str
     """Make an API key for NAME with a first role; the key is shown only now."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.post("principals", {"name": name, **grant})
-    emit(payload, as_json=as_json, render=lambda: console.print(f"key of {name}: {payload['key']}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"key of {name}: {payload['key']}"))
 
 
 @principal.command()
@@ -66,7 +66,7 @@ def grant(name: str, url: str, api_key: str | None, as_json: bool, **grant: str)
     """Give NAME one more role."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.post(f"principals/{name}/grants", grant)
-    emit(payload, as_json=as_json, render=lambda: console.print(f"{name} is {grant['role']}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"{name} is {grant['role']}"))
 
 
 @principal.command()
@@ -77,7 +77,7 @@ def take(name: str, url: str, api_key: str | None, as_json: bool, **grant: str) 
     """Take a role away from NAME; its scope as it was granted."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.post(f"principals/{name}/grants/take", grant)
-    emit(payload, as_json=as_json, render=lambda: console.print(f"{name} is no {grant['role']}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"{name} is no {grant['role']}"))
 
 
 @principal.command()
@@ -87,4 +87,4 @@ def revoke(name: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Make the key of NAME worthless."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.delete(f"principals/{name}")
-    emit(payload, as_json=as_json, render=lambda: console.print(f"revoked {name}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"revoked {name}"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.output import emit, json_option, show, table
 from gnomon.command.shared.package_options import FILE, parse_keys
 from gnomon.command.shared.settings_options import settings_command, take
 from gnomon.runtime.packages.signing import Signer, TrustStore
@@ -49,7 +49,7 @@ def export(
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(
+        render=lambda: show(
             f"{len(bundle.packages)} packages, {len(bundle.runs)} runs, "
             f"{payload['bytes']:,} bytes of content → {out}"
         ),
@@ -108,6 +108,6 @@ def import_command(
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(table(f"Taken from {path}", columns, rows)),
+        render=lambda: show(table(f"Taken from {path}", columns, rows)),
     )
     return 0 if all(one.is_well for one in taken) else 1

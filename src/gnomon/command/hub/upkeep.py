@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.output import emit, json_option, show, table
 from gnomon.command.shared.settings_options import settings_command, take
 
 if TYPE_CHECKING:
@@ -78,5 +78,5 @@ def _show(findings: "Sequence[Finding]", title: str, *, as_json: bool) -> None:
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(table(title, ["check", "examined", "found", ""], rows)),
+        render=lambda: show(table(title, ["check", "examined", "found", ""], rows)),
     )

@@ -4,7 +4,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options, given
-from gnomon.command.shared.output import console, emit, render_list
+from gnomon.command.shared.output import emit, render_list, show
 
 
 @click.group()
@@ -31,7 +31,7 @@ def add(
     body = {"name": name, "url": target, "events": list(events), "models": models}
     with HubClient(url, api_key=api_key) as client:
         payload = client.post("webhooks", body)
-    emit(payload, as_json=as_json, render=lambda: console.print(f"secret: {payload['secret']}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"secret: {payload['secret']}"))
 
 
 @webhook.command("list")
@@ -50,7 +50,7 @@ def remove(name: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Tell NAME nothing any more."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.delete(f"webhooks/{name}")
-    emit(payload, as_json=as_json, render=lambda: console.print(f"removed {name}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"removed {name}"))
 
 
 @webhook.command()
@@ -72,4 +72,4 @@ def retry(name: str, delivery: str, url: str, api_key: str | None, as_json: bool
     """Try the dead DELIVERY of NAME again."""
     with HubClient(url, api_key=api_key) as client:
         payload = client.post(f"webhooks/{name}/deliveries/{delivery}/retry")
-    emit(payload, as_json=as_json, render=lambda: console.print(f"waiting again: {delivery}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"waiting again: {delivery}"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option
+from gnomon.command.shared.output import emit, json_option, show
 from gnomon.command.shared.package_options import FOLDER, parse_keys
 from gnomon.runtime.packages.attesting import attest
 from gnomon.runtime.packages.package import Package
@@ -52,5 +52,5 @@ def approve(
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"approved {package.reference} for {environment} in {file}"),
+        render=lambda: show(f"approved {package.reference} for {environment} in {file}"),
     )

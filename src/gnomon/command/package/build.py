@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option
+from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FILE, signing_key_option
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
@@ -136,7 +136,7 @@ def _read_rows(path: Path) -> "Dataset":
 
 def _report_import(package: Package, *, as_json: bool) -> None:
     if not as_json:
-        console.print(package.manifest.card)
+        show(package.manifest.card)
     report(package, as_json=as_json)
 
 
@@ -157,12 +157,13 @@ def report(package: Package, *, as_json: bool) -> None:
 
     def render() -> None:
         signed = f"signed by {package.signers[0][:16]}" if package.signers else "not signed"
-        console.print(
-            f"[bold]{package.reference}[/] ({payload['format']}) → {package.path}\n"
+        show(
+            styled(package.reference, "bold"),
+            f" ({payload['format']}) → {package.path}\n"
             f"digest {package.digest}, {signed}\nprofile of {payload['reference_rows']:,} rows, "
-            f"{payload['golden_samples']} golden samples"
+            f"{payload['golden_samples']} golden samples",
         )
         for name, value in made_from.test_metrics.items():
-            console.print(f"  {name} {value:.4g}")
+            show(f"  {name} {value:.4g}")
 
     emit(payload, as_json=as_json, render=render)

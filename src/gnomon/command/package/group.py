@@ -5,14 +5,13 @@ from typing import Any
 
 import click
 import msgspec
-from rich.markup import escape
 
 from gnomon.command.package.approval import approve
 from gnomon.command.package.build import build, import_command
 from gnomon.command.package.provenance import bom, rebuild
 from gnomon.command.package.push_pull import pull, push
 from gnomon.command.package.smoke_test import trial
-from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.package_options import FOLDER, parse_keys
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
@@ -40,7 +39,7 @@ def key(path: Path, as_json: bool) -> None:
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"public key [bold]{payload['public_key']}[/] → {public}"),
+        render=lambda: show("public key ", styled(payload["public_key"], "bold"), f" → {public}"),
     )
 
 
@@ -93,9 +92,9 @@ def verify(path: Path, keys: tuple[str, ...], as_json: bool) -> None:
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(
-            f"[green]verified[/] {opened.reference} {opened.digest}\nsigned by "
-            + ", ".join(opened.signers)
+        render=lambda: show(
+            styled("verified", "green"),
+            f" {opened.reference} {opened.digest}\nsigned by {', '.join(opened.signers)}",
         ),
     )
 
@@ -106,21 +105,23 @@ def _describe(field: Any) -> dict[str, Any]:
 
 def _render(payload: dict[str, Any]) -> None:
     """Show a package to a person."""
-    console.print(
-        f"[bold]{payload['package']}[/] ({payload['format']}) {payload['digest']}\n"
+    show(
+        styled(payload["package"], "bold"),
+        f" ({payload['format']}) {payload['digest']}\n"
         f"data {payload['dataset']} {payload['fingerprint']}\ncode {payload['code_version']}; "
-        f"{payload['golden_samples']} golden samples; profile of {payload['reference_rows']:,} rows"
+        f"{payload['golden_samples']} golden samples; "
+        f"profile of {payload['reference_rows']:,} rows",
     )
     for side in ("inputs", "outputs"):
         rows = [[field["name"], field["kind"], _rules(field)] for field in payload[side]]
-        console.print(table(side.capitalize(), ["field", "kind", "rules"], rows))
+        show(table(side.capitalize(), ["field", "kind", "rules"], rows))
     for rule in payload["rules"]:
-        console.print(f"rule  {rule}")
+        show(f"rule  {rule}")
     _render_metrics(payload)
     if payload["card"]:
-        console.print(f"[bold]Card[/]\n{escape(payload['card'])}")
+        show(styled("Card", "bold"), f"\n{payload['card']}")
     for name, text in payload["card_sections"].items():
-        console.print(f"[bold]{name.capitalize()}[/]\n{escape(text)}")
+        show(styled(name.capitalize(), "bold"), f"\n{text}")
 
 
 def _render_metrics(payload: dict[str, Any]) -> None:
@@ -133,7 +134,7 @@ def _render_metrics(payload: dict[str, Any]) -> None:
                 bounds = [metrics.get(f"{name}_{side}") for side in ("low", "high")]
                 shown = "" if None in bounds else f"{bounds[0]:.4g} … {bounds[1]:.4g}"
                 rows.append([segment, name, f"{value:.4g}", shown])
-    console.print(table("Test metrics", ["rows", "metric", "value", "95 %"], rows))
+    show(table("Test metrics", ["rows", "metric", "value", "95 %"], rows))
 
 
 def _rules(field: dict[str, Any]) -> str:

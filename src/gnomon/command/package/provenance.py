@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gnomon.command.shared.output import console, emit, json_option
+from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FOLDER, parse_keys, signing_key_option
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
@@ -49,13 +49,13 @@ def rebuild(
 
     def render() -> None:
         for difference in found.differences:
-            console.print(difference, markup=False)
-        verdict = "[red]not reproduced[/]"
+            show(difference)
+        verdict, remark = styled("not reproduced", "red"), ""
         if found.is_within:
-            verdict = "[green]the same data and metrics[/], another digest"
+            verdict, remark = styled("the same data and metrics", "green"), ", another digest"
         if found.is_same:
-            verdict = "[green]the same digest[/]"
-        console.print(f"{verdict} {found.package.digest}")
+            verdict, remark = styled("the same digest", "green"), ""
+        show(verdict, f"{remark} {found.package.digest}")
 
     emit(payload, as_json=as_json, render=render)
     return 0 if found.is_same or found.is_within else 1

@@ -7,7 +7,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options
-from gnomon.command.shared.output import console, emit, json_option
+from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FOLDER
 from gnomon.command.shared.references import split_reference
 from gnomon.command.shared.settings_options import settings_command, take
@@ -33,7 +33,7 @@ def push(config_file: str | None, /, path: Path, as_json: bool, **flags: Any) ->
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"{told} [bold]{package.reference}[/] {package.digest}"),
+        render=lambda: show(told, " ", styled(package.reference, "bold"), f" {package.digest}"),
     )
 
 
@@ -76,8 +76,9 @@ def pull(
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(
-            f"[bold]{package.reference}[/] ({package.manifest.format}) → {out}\n"
-            f"digest {package.digest}, signed by {', '.join(one[:16] for one in package.signers)}"
+        render=lambda: show(
+            styled(package.reference, "bold"),
+            f" ({package.manifest.format}) → {out}\n"
+            f"digest {package.digest}, signed by {', '.join(one[:16] for one in package.signers)}",
         ),
     )

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import click
+from rich.text import Text
 
-from gnomon.command.shared.output import console, emit, json_option, table
+from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.package_options import FOLDER, parse_keys, signing_key_option
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
@@ -42,15 +43,15 @@ def trial(
         payload["attestation"] = str(attest(report, path, signer))
 
     def render() -> None:
-        rows = [
-            [check.name, "[green]passed[/]" if check.passed else "[red]failed[/]", check.detail]
-            for check in report.checks
-        ]
+        rows = [[check.name, _verdict(check.passed), check.detail] for check in report.checks]
         title = f"Test deployment of {report.package} ({report.format})"
-        console.print(table(title, ["what", "", "found"], rows))
-        verdict = "[green]passed[/]" if report.passed else "[red]failed[/]"
+        show(table(title, ["what", "", "found"], rows))
         signed = f"; attested in {payload['attestation']}" if signer else "; not attested"
-        console.print(f"{verdict} {report.digest}{signed}")
+        show(_verdict(report.passed), f" {report.digest}{signed}")
 
     emit(payload, as_json=as_json, render=render)
     return 0 if report.passed else 1
+
+
+def _verdict(is_passed: bool) -> Text:
+    return styled("passed", "green") if is_passed else styled("failed", "red")

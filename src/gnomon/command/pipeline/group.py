@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gnomon.command.pipeline.progress import Progress
-from gnomon.command.shared.output import console, emit, json_option, readable, table
+from gnomon.command.shared.output import emit, json_option, readable, show, styled, table
 from gnomon.command.shared.package_options import FILE, signing_key_option
 from gnomon.command.shared.settings_options import settings_command, take
 from gnomon.runtime.errors import ConfigurationError
@@ -161,15 +161,15 @@ def _render(record: "RunRecord", packages: list[Path], unsent: str) -> None:
         for step in record.steps
     ]
     columns = ["step", "makes", "", "seconds", "digest"]
-    console.print(table(f"{record.pipeline}, run {record.id}", columns, rows))
+    show(table(f"{record.pipeline}, run {record.id}", columns, rows))
     for name, value in record.metrics.items():
-        console.print(f"  {name} {value:.4g}")
+        show(f"  {name} {value:.4g}")
     for package in packages:
-        console.print(f"package [bold]{package}[/]")
+        show("package ", styled(package, "bold"))
     colour = "green" if record.state == "succeeded" else "red"
-    console.print(f"[{colour}]{record.state}[/]", record.error, markup=True, highlight=False)
+    show(styled(record.state, colour), f" {record.error}")
     if unsent:
-        console.print(f"[yellow]the hub will hear of it later:[/] {unsent}")
+        show(styled("the hub will hear of it later: ", "yellow"), unsent)
 
 
 def _render_runs(records: "list[RunRecord]") -> None:
@@ -187,4 +187,4 @@ def _render_runs(records: "list[RunRecord]") -> None:
         for one in records
     ]
     columns = ["run", "pipeline", "by", "", "started", "seconds", "made", "why"]
-    console.print(table("Runs", columns, rows))
+    show(table("Runs", columns, rows))

@@ -4,11 +4,18 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
+from rich.text import Text
+
+from gnomon.command.shared.output import styled
 
 if TYPE_CHECKING:
     from gnomon.pipeline.steps.build import StepChange
 
-_SHOWN = {"done": "[green]done[/]", "cached": "[cyan]as before[/]", "failed": "[red]failed[/]"}
+_SHOWN = {
+    "done": styled("done", "green"),
+    "cached": styled("as before", "cyan"),
+    "failed": styled("failed", "red"),
+}
 
 
 class Progress:
@@ -28,12 +35,12 @@ class Progress:
     def show(self, change: "StepChange") -> None:
         """Show one change."""
         if change.state == "running":
-            self._status.update(f"{change.name} …")
+            self._status.update(styled(f"{change.name} …", ""))
             if self._console.is_terminal:
                 self._status.start()
             return
         self._status.stop()
+        name = styled(change.name, "bold")
         self._console.print(
-            f"{_SHOWN[change.state]} [bold]{change.name}[/] {change.seconds:.1f} s",
-            highlight=False,
+            Text.assemble(_SHOWN[change.state], " ", name, f" {change.seconds:.1f} s")
         )

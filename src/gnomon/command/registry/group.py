@@ -9,7 +9,7 @@ from gnomon.command.registry.lifecycle import approvals, approve, decommission, 
 from gnomon.command.registry.replay import archive, replay
 from gnomon.command.registry.runs import runs
 from gnomon.command.shared.hub_options import client_options, given
-from gnomon.command.shared.output import console, emit, readable, render_list, table
+from gnomon.command.shared.output import emit, readable, render_list, show, styled, table
 from gnomon.command.shared.references import split_reference
 from gnomon.runtime.errors import ConfigurationError
 
@@ -33,7 +33,7 @@ def models(url: str, api_key: str | None, as_json: bool) -> None:
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(table("Models", ["name", "versions", "in service"], rows)),
+        render=lambda: show(table("Models", ["name", "versions", "in service"], rows)),
     )
 
 
@@ -57,10 +57,10 @@ def versions(url: str, api_key: str | None, as_json: bool, **filters: Any) -> No
     emit(payload, as_json=as_json, render=lambda: _render_versions(payload))
 
 
-@registry.command()
+@registry.command("show")
 @click.argument("reference", metavar="NAME@VERSION")
 @client_options
-def show(reference: str, url: str, api_key: str | None, as_json: bool) -> None:
+def show_lineage(reference: str, url: str, api_key: str | None, as_json: bool) -> None:
     """Follow NAME@VERSION from its dataset and run to its rollouts and nodes."""
     name, version = split_reference(reference)
     with HubClient(url, api_key=api_key) as client:
@@ -119,7 +119,7 @@ def alias(
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(table("Aliases", ["alias", "version"], payload.items())),
+        render=lambda: show(table("Aliases", ["alias", "version"], payload.items())),
     )
 
 
@@ -149,7 +149,7 @@ def tag(
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(table("Tags", ["tag", "value"], payload.items())),
+        render=lambda: show(table("Tags", ["tag", "value"], payload.items())),
     )
 
 
@@ -168,16 +168,17 @@ def _render_versions(payload: dict[str, Any]) -> None:
         for one in payload["packages"]
     ]
     columns = ["version", "format", "published", "by", "owner", "aliases", "tags", "digest"]
-    console.print(table("Versions", columns, rows))
+    show(table("Versions", columns, rows))
     if payload["next"]:
-        console.print(f"more: --cursor {payload['next']}")
+        show(f"more: --cursor {payload['next']}")
 
 
 def _render_lineage(payload: dict[str, Any]) -> None:
     dataset, run = payload["dataset"], payload["run"]
-    console.print(
-        f"[bold]{payload['model']}@{payload['version']}[/] {', '.join(payload['aliases'])}\n"
-        f"data {dataset['uri']} {dataset['fingerprint']}\ncode {run.get('code_version')}"
+    show(
+        styled(f"{payload['model']}@{payload['version']}", "bold"),
+        f" {', '.join(payload['aliases'])}\n"
+        f"data {dataset['uri']} {dataset['fingerprint']}\ncode {run.get('code_version')}",
     )
     for title in ("runs", "packages", "placements", "rollouts", "nodes"):
         render_list(title.capitalize(), payload[title])
@@ -186,13 +187,13 @@ def _render_lineage(payload: dict[str, Any]) -> None:
 def _render_comparison(payload: dict[str, Any]) -> None:
     sides = [payload["left"]["version"], payload["right"]["version"]]
     metrics = [[name, *values.values()] for name, values in payload["metrics"].items()]
-    console.print(table("Test metrics", ["metric", *sides, "difference"], metrics))
+    show(table("Test metrics", ["metric", *sides, "difference"], metrics))
     for title, part in (("Rules", "rules"), ("Manifest", "manifest")):
         rows = [[one["path"], one["left"], one["right"]] for one in payload[part]]
-        console.print(table(title, ["what", *sides], rows))
+        show(table(title, ["what", *sides], rows))
     moved = [[one["field"], *_spread(one)] for one in payload["reference"]]
     columns = ["field", *(f"mean ± sd, {side}" for side in sides), "shift in sd"]
-    console.print(table("Training data", columns, moved))
+    show(table("Training data", columns, moved))
 
 
 def _spread(one: dict[str, Any]) -> list[str]:
@@ -205,9 +206,9 @@ def _spread(one: dict[str, Any]) -> list[str]:
 
 def _render_at(when: str, payload: list[dict[str, Any]]) -> None:
     if not payload:
-        console.print(f"{when}: nothing was in service")
+        show(f"{when}: nothing was in service")
     for model in payload:
-        console.print(f"[bold]{model['model']}[/] at {when}")
+        show(styled(model["model"], "bold"), f" at {when}")
         render_list("In service", model["placements"])
         if model["rollouts"]:
             render_list("Rolled out", model["rollouts"])

@@ -6,7 +6,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options, environment_option
-from gnomon.command.shared.output import console, emit, render_list
+from gnomon.command.shared.output import emit, render_list, show
 from gnomon.command.shared.references import split_reference
 
 _reference = click.argument("reference", metavar="NAME@VERSION")
@@ -75,4 +75,4 @@ def decommission(
         payload = client.post(
             f"{_path(reference)}/decommission", {"reason": reason, "force": force}
         )
-    emit(payload, as_json=as_json, render=lambda: console.print(f"decommissioned {reference}"))
+    emit(payload, as_json=as_json, render=lambda: show(f"decommissioned {reference}"))

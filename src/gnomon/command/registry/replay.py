@@ -11,7 +11,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options
-from gnomon.command.shared.output import console, emit, table
+from gnomon.command.shared.output import emit, show, styled, table
 from gnomon.command.shared.package_options import FILE, FOLDER, parse_keys, signing_key_option
 from gnomon.command.shared.references import split_reference
 from gnomon.command.shared.settings_options import settings_command, take
@@ -65,7 +65,7 @@ def archive(
     emit(
         payload,
         as_json=as_json,
-        render=lambda: console.print(f"[bold]{reference}[/] → {folder}, {len(made.files)} files"),
+        render=lambda: show(styled(reference, "bold"), f" → {folder}, {len(made.files)} files"),
     )
 
 
@@ -172,8 +172,8 @@ def _render(done: "Sequence[Replayed]") -> None:
             for part in one.parts
         ]
         columns = ["what", "rows", "exact", "within tolerance", "", "first that differs"]
-        console.print(table(f"Replay of {one.package} ({one.format})", columns, rows))
+        show(table(f"Replay of {one.package} ({one.format})", columns, rows))
         for told in one.not_reproduced:
-            console.print(f"[yellow]not reproduced:[/] {told}", highlight=False)
+            show(styled("not reproduced: ", "yellow"), told)
         colour = "green" if one.passed else "red"
-        console.print(f"[{colour}]{one.agreement}[/] {one.digest}")
+        show(styled(one.agreement, colour), f" {one.digest}")

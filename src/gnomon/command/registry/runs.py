@@ -6,7 +6,7 @@ import click
 
 from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options, given
-from gnomon.command.shared.output import console, emit, readable, table
+from gnomon.command.shared.output import emit, readable, show, table
 
 
 @click.command()
@@ -42,17 +42,17 @@ def _render_list(payload: list[dict[str, Any]]) -> None:
         for one in payload
     ]
     columns = ["run", "pipeline", "by", "", "started", "seconds", "code", "why"]
-    console.print(table("Runs", columns, rows))
+    show(table("Runs", columns, rows))
 
 
 def _render(payload: dict[str, Any]) -> None:
     _render_list([payload])
     for title in ("parameters", "metrics", "environment"):
-        console.print(table(title.capitalize(), ["name", "value"], payload[title].items()))
+        show(table(title.capitalize(), ["name", "value"], payload[title].items()))
     data = [
         [one.get("uri"), one.get("rows"), one.get("fingerprint")] for one in payload["datasets"]
     ]
-    console.print(table("Datasets", ["from", "rows", "fingerprint"], data))
+    show(table("Datasets", ["from", "rows", "fingerprint"], data))
     made = [[f"{o['name']}@{o['version']}", o["format"], o["digest"]] for o in payload["packages"]]
-    console.print(table("Packages", ["version", "format", "digest"], made))
-    console.print(payload["log"], markup=False, highlight=False)
+    show(table("Packages", ["version", "format", "digest"], made))
+    show(payload["log"])

@@ -1,6 +1,11 @@
-"""What every reporting command shares: `--json`, tables, the console."""
+"""What every reporting command shares: `--json`, lines and tables, and values shown as they are.
+
+A value may come from anybody who may write to a hub. So no value is read as markup, and characters
+that would move the cursor or turn the text around are shown by their number.
+"""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,11 +14,21 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-#: Where nobody looks on (a pipe, a log), lines may be long.
-console = Console() if sys.stdout.isatty() else Console(width=140)
+#: Columns of a line where no terminal is: nothing is wrapped or folded for a program that reads.
+PIPE_COLUMNS = 100_000
+
+console = Console(
+    width=None if sys.stdout.isatty() else PIPE_COLUMNS, markup=False, emoji=False, highlight=False
+)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+#: Control characters but tabs and line ends, direction overrides, and halves of surrogate pairs.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def emit(payload: Any, *, as_json: bool, render: Callable[[], None]) -> None:
@@ -24,28 +39,56 @@ def emit(payload: Any, *, as_json: bool, render: Callable[[], None]) -> None:
         render()
 
 
+def printable(value: object) -> str:
+    """Return a value as text, with characters that do more than show themselves escaped."""
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], str(value))
+
+
+def styled(value: object, style: str) -> Text:
+    """Return a value as text in a style, such as `bold`, `red` or `bold red`."""
+    return Text(printable(value), style)
+
+
+def show(*parts: object) -> None:
+    """Print one line of values and `styled` ones, joined without spaces; or one table."""
+    if len(parts) == 1 and isinstance(parts[0], Table):
+        console.print(parts[0])
+        return
+    console.print(Text.assemble(*map(_as_text, parts)), soft_wrap=True)
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return a table with one row of texts for each row of values."""
-    result = Table(title=title, title_justify="left", header_style="bold")
+    """Return a table with one row of texts for each row of values, which may be `styled`."""
+    heading = Text(printable(title), no_wrap=True, overflow="ignore")
+    result = Table(title=heading, title_justify="left", header_style="bold")
     for column in columns:
-        result.add_column(column)
+        result.add_column(_as_text(column), overflow="fold")
     for row in rows:
-        result.add_row(*("" if value is None else str(value) for value in row))
+        result.add_row(*map(_as_text, row))
     return result
 
 
 def render_list(title: str, records: Sequence[Mapping[str, Any]]) -> None:
     """Show records to a person, without what is nested in them; times in ms become readable."""
     if not records:
-        console.print(f"{title}: none yet")
+        show(title, ": none yet")
         return
     columns = [name for name, value in records[0].items() if not isinstance(value, dict | list)]
     rows = [[readable(name, record[name]) for name in columns] for record in records]
-    console.print(table(title, columns, rows))
+    show(table(title, columns, rows))
 
 
 def readable(name: str, value: Any) -> Any:
     """Return the value of a column `…_at`, Unix milliseconds, as a time; others as they are."""
-    if name.endswith("_at") and isinstance(value, int):
+    if not name.endswith("_at") or not isinstance(value, int):
+        return value
+    try:
         return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="seconds")
-    return value
+    except (ValueError, OverflowError, OSError):  # no year that a datetime has
+        return value
+
+
+def _as_text(value: object) -> Text:
+    if isinstance(value, Text):
+        return value
+    return Text("" if value is None else printable(value).expandtabs())

@@ -200,3 +200,21 @@ def test_every_answer_is_shown_to_people(caller: Any, packages_there: list[Packa
         result = CliRunner().invoke(root, ["registry", *line.split(), "--url", url], obj=None)
         assert result.exit_code == 0, result.output
         assert expected in result.output
+
+
+def test_markup_in_a_value_is_shown_and_hides_nothing(
+    caller: Any, packages_there: list[Package]
+) -> None:
+    """One tag could break these lists for everybody, or hide an audit record from a terminal."""
+    tag = "note=[/b] hi [red]gone[/red]\x1b[2K"
+    url = ["--url", caller.addresses.rest]
+    for line in (
+        ["registry", "tag", "eta@2", tag],
+        ["registry", "versions"],
+        ["hub", "audit", "list"],
+    ):
+        result = CliRunner().invoke(root, [*line, *url], obj=None)
+        assert result.exit_code == 0, result.output
+        assert "\x1b" not in result.output
+    shown = CliRunner().invoke(root, ["registry", "versions", *url], obj=None).output
+    assert "[/b] hi [red]gone[/red]\\x1b[2K" in shown
