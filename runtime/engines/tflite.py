@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gnomon.core.packing import Packing
 from gnomon.runtime.engines.base import EngineClosed
+from gnomon.runtime.engines.tflite_file import check_self_contained
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.packages.manifest import Manifest
 
@@ -32,6 +33,7 @@ class TfliteEngine:
     works_in_caller = True
 
     def __init__(self, model: bytes, manifest: Manifest) -> None:
+        check_self_contained(model, manifest.reference)
         self._reference = manifest.reference
         self._outputs = manifest.output_tensors
         self._model = model

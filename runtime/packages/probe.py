@@ -11,6 +11,7 @@ from gnomon.core.fields import ContractError, Kind
 from gnomon.runtime.engines import load_engine
 from gnomon.runtime.engines.onnx import OnnxEngine, type_name
 from gnomon.runtime.engines.row_axis import check_axis, check_rows
+from gnomon.runtime.engines.tflite_file import check_self_contained
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.packages.manifest import Manifest, Reproducibility, Signature
 
@@ -158,6 +159,7 @@ def _read_onnx(content: bytes) -> ModelTensors:
 def _read_tflite(content: bytes) -> ModelTensors:
     from ai_edge_litert.interpreter import Interpreter
 
+    check_self_contained(content, "the model")
     interpreter = Interpreter(model_content=content, num_threads=1)
 
     def describe(one: Mapping[str, Any]) -> TensorInfo:
