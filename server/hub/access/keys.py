@@ -1,6 +1,6 @@
 """Public keys whose signatures count here: builders' on packages, approvers' on approvals."""
 
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -81,7 +81,18 @@ def revoke(database: Database, actor: Actor | str, key: str) -> None:
         change.audit("revoke_key", key.lower())
 
 
-def listing(connection: Connection) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """An Ed25519 public key, in hex, whose signatures count until it is revoked; Unix ms."""
+
+    key: str
+    name: str
+    role: str
+    added_at: int
+    revoked_at: int | None
+
+
+def listing(connection: Connection) -> list[TrustedKey]:
     """Return all keys, with what became of them."""
     rows = connection.execute(select(schema.trusted_key).order_by(_KEY.added_at)).mappings()
-    return [dict(row) for row in rows]
+    return [TrustedKey(**row) for row in rows]

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import defaultdict
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -115,19 +115,36 @@ def revoke(change: Change, name: str) -> None:
     change.audit("revoke_principal", name)
 
 
-def listing(connection: Connection) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class GrantRecord:
+    """A role, for the models and environments that match the patterns."""
+
+    role: str
+    models: str
+    environments: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalRecord:
+    """A person or program with an API key, without the key; times are Unix milliseconds."""
+
+    name: str
+    created_at: int
+    revoked_at: int | None
+    grants: list[GrantRecord]
+
+
+def listing(connection: Connection) -> list[PrincipalRecord]:
     """Return all principals by name with their grants, those revoked too; no key or its hash."""
-    grants: dict[str, list[dict[str, str]]] = defaultdict(list)
+    grants: dict[str, list[GrantRecord]] = defaultdict(list)
     for row in connection.execute(select(schema.role_grant).order_by(_GRANT.role, _GRANT.models)):
-        grants[row.principal].append(
-            {"role": row.role, "models": row.models, "environments": row.environments}
-        )
+        grants[row.principal].append(GrantRecord(row.role, row.models, row.environments))
     rows = connection.execute(
         select(_PRINCIPAL.name, _PRINCIPAL.created_at, _PRINCIPAL.revoked_at).order_by(
             _PRINCIPAL.name
         )
     )
-    return [{**row._mapping, "grants": grants[row.name]} for row in rows]
+    return [PrincipalRecord(**row._mapping, grants=grants[row.name]) for row in rows]
 
 
 def _grants(connection: Connection, name: str) -> list[Grant]:

@@ -6,7 +6,8 @@ many windows there are, and they can never differ from the windows' sums.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, case, select, union
@@ -21,6 +22,7 @@ UNREAD = "unread"
 _DAY_MS = 86_400_000
 _TALLY = schema.tally.c
 _KEY = ("model", "version", "node", "shadow", "outcome")
+_COUNTED = (*(_TALLY[name] for name in _KEY), _TALLY.rows)
 _DAY_KEY = ("day", "model", "version", "node", "shadow", "environment")
 
 
@@ -55,17 +57,29 @@ def _add(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class OutcomeCount:
+    """Rows of one model, version and node by outcome."""
+
+    model: str
+    version: str
+    node: str
+    shadow: bool
+    outcome: str
+    rows: int
+
+
 def by_outcome(
     connection: Connection, model: str | None, limit: int | None = None, offset: int = 0
-) -> list[dict[str, Any]]:
-    """Return rows by model, version, node, shadow and outcome, as JSON; in pages, if wanted."""
-    wanted = select(schema.tally)
+) -> list[OutcomeCount]:
+    """Return rows by model, version, node, shadow and outcome; in pages, if wanted."""
+    wanted = select(*_COUNTED)
     if model is not None:
         wanted = wanted.where(_TALLY.model == model)
     return _listed(connection, wanted.order_by(*_KEY).limit(limit).offset(offset))
 
 
-def current(connection: Connection) -> list[dict[str, Any]]:
+def current(connection: Connection) -> list[OutcomeCount]:
     """Return the same of what is in service or rolled out now, and of what the hub cannot read.
 
     It grows with the fleet and not with its history.
@@ -75,18 +89,15 @@ def current(connection: Connection) -> list[dict[str, Any]]:
         select(placed.model, placed.version).where(placed.ended_at.is_(None)),
         select(rolled_out.model, rolled_out.candidate).where(schema.IS_ACTIVE),
     ).cte("now")
-    wanted = select(schema.tally).join_from(
+    wanted = select(*_COUNTED).join_from(
         now, schema.tally, (_TALLY.model == now.c.model) & (_TALLY.version == now.c.version)
     )
-    unread = select(schema.tally).where(schema.IS_UNREAD)
+    unread = select(*_COUNTED).where(schema.IS_UNREAD)
     # Sorted here: asked for in order, SQLite walks through the tallies of all times.
     found = _listed(connection, wanted) + _listed(connection, unread)
-    return sorted(found, key=itemgetter(*_KEY))
+    return sorted(found, key=attrgetter(*_KEY))
 
 
-def _listed(connection: Connection, wanted: Select[Any]) -> list[dict[str, Any]]:
-    # Plain tuples: a fleet has thousands of rows, and a mapping of each would cost the most.
-    found = connection.execute(wanted)
-    names = tuple(found.keys())
-    place = names.index("rows")
-    return [dict(zip(names, row, strict=True)) for row in found if row[place]]
+def _listed(connection: Connection, wanted: Select[Any]) -> list[OutcomeCount]:
+    found = (OutcomeCount(*row) for row in connection.execute(wanted))
+    return [one for one in found if one.rows]

@@ -8,7 +8,6 @@ announce a change, and a node that restarts learns the very same thing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -94,16 +93,29 @@ def put_in_service(change: Change, model: str, version: str, environment: str) -
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A version that should be, or was, in service in an environment; Unix milliseconds."""
+
+    id: str
+    model: str
+    version: str
+    environment: str
+    started_at: int
+    ended_at: int | None
+    actor: str
+
+
 def placements(
     connection: Connection, model: str | None, environment: str | None = None
-) -> list[dict[str, Any]]:
-    """Return what should be and was in service, newest first, as JSON."""
+) -> list[Placement]:
+    """Return what should be and was in service, newest first."""
     wanted = select(schema.placement).order_by(schema.placement.c.started_at.desc())
     if model is not None:
         wanted = wanted.where(schema.placement.c.model == model)
     if environment is not None:
         wanted = wanted.where(schema.placement.c.environment == environment)
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    return [Placement(**row) for row in connection.execute(wanted).mappings()]
 
 
 def for_node(

@@ -7,7 +7,7 @@ are watched in production.
 
 import re
 from collections import Counter
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
@@ -44,7 +44,20 @@ def of_node(connection: Connection, node: str) -> str:
     )
 
 
-def listing(connection: Connection) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class EnvironmentRecord:
+    """An environment with how many nodes and models in service it has.
+
+    `exempt_tiers` are the risk tiers that need no approval there; None: no tier needs one.
+    """
+
+    name: str
+    nodes: int
+    models: int
+    exempt_tiers: list[str] | None
+
+
+def listing(connection: Connection) -> list[EnvironmentRecord]:
     """Return all environments in their order, each with how many nodes and models it has."""
     placements = schema.placement.c
     nodes = _count(
@@ -55,13 +68,12 @@ def listing(connection: Connection) -> list[dict[str, Any]]:
         select(_ENVIRONMENT.name, _ENVIRONMENT.exempt_tiers).order_by(_ENVIRONMENT.position)
     )
     return [
-        {
-            "name": row.name,
-            "nodes": nodes[row.name],
-            "models": models[row.name],
-            # The risk tiers that need no approval there; null: none does.
-            "exempt_tiers": row.exempt_tiers,
-        }
+        EnvironmentRecord(
+            name=row.name,
+            nodes=nodes[row.name],
+            models=models[row.name],
+            exempt_tiers=row.exempt_tiers,
+        )
         for row in rows
     ]
 

@@ -1,6 +1,7 @@
 """What the hub knows of those who enrolled: who they are, and what they last said of themselves."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -134,16 +135,55 @@ def _state_name(state: int) -> str:
         return f"UNKNOWN_{state}"
 
 
-def listing(connection: Connection) -> list[dict[str, Any]]:
-    """Return all nodes, by name, as JSON."""
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A node or builder that enrolled, and what it last reported; times are Unix milliseconds.
+
+    `generation` numbers the desired state, `reported_generation` the one in service there.
+    """
+
+    name: str
+    role: str
+    environment: str
+    models: str
+    certificate_serial: str
+    enrolled_at: int
+    revoked_at: int | None
+    facts: dict[str, Any]
+    last_seen_at: int | None
+    boot: str
+    generation: int
+    reported_generation: int
+    state: str
+    digests: list[str]
+    refused_generation: int
+    reason: str
+    spool: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """What a node said has happened; `at` is its clock, Unix milliseconds."""
+
+    position: int
+    node: str
+    boot: str
+    sequence: int
+    at: int
+    kind: str
+    detail: str
+
+
+def listing(connection: Connection) -> list[NodeRecord]:
+    """Return all nodes, by name."""
     rows = connection.execute(select(schema.node).order_by(_NODE.name)).mappings()
     hidden = {"desired_hash"}
-    return [{key: row[key] for key in row if key not in hidden} for row in rows]
+    return [NodeRecord(**{key: row[key] for key in row if key not in hidden}) for row in rows]
 
 
-def events(connection: Connection, name: str | None, limit: int) -> list[dict[str, Any]]:
-    """Return what nodes said has happened, newest first, as JSON."""
+def events(connection: Connection, name: str | None, limit: int) -> list[EventRecord]:
+    """Return what nodes said has happened, newest first."""
     wanted = select(schema.event).order_by(schema.event.c.position.desc()).limit(limit)
     if name is not None:
         wanted = wanted.where(schema.event.c.node == name)
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    return [EventRecord(**row) for row in connection.execute(wanted).mappings()]

@@ -5,9 +5,10 @@ open only moves its time and count. Opening, acknowledging and closing are audit
 transaction; that it was met again is not.
 """
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
@@ -24,7 +25,7 @@ _KEY_CHARACTERS = 255
 _ALERT = schema.alert.c
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Condition:
     """What an alert is about; its first four parts say which alert it is."""
 
@@ -34,7 +35,7 @@ class Condition:
     field: str
     version: str
     text: str
-    evidence: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    evidence: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -135,14 +136,37 @@ def _open_alert(connection: Connection, alert_id: str) -> Row[Any]:
     return row
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A deduplicated notice; times are Unix milliseconds.
+
+    `source` is a node's name, or empty: all together; `count` says how often it was raised.
+    """
+
+    id: str
+    model: str
+    version: str
+    kind: str
+    source: str
+    field: str
+    opened_at: int
+    last_at: int
+    closed_at: int | None
+    count: int
+    evidence: dict[str, Any]
+    text: str
+    acknowledged_by: str | None
+    acknowledged_at: int | None
+
+
 def find(
     connection: Connection,
     *,
     model: str | None = None,
     open_only: bool = False,
     limit: int = 200,
-) -> list[dict[str, Any]]:
-    """Return alerts as plain values: the open ones first, then the newest first."""
+) -> list[Alert]:
+    """Return alerts: the open ones first, then the newest first."""
     conditions: list[ColumnElement[bool]] = []
     if model is not None:
         conditions.append(_ALERT.model == model)
@@ -157,8 +181,8 @@ def find(
     return [_plain(row) for row in rows.mappings()]
 
 
-def get(connection: Connection, alert_id: str) -> dict[str, Any]:
-    """Return one alert as plain values.
+def get(connection: Connection, alert_id: str) -> Alert:
+    """Return one alert.
 
     Raises:
         UnknownModel: where there is no such alert.
@@ -169,5 +193,5 @@ def get(connection: Connection, alert_id: str) -> dict[str, Any]:
     return _plain(row._mapping)
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != "key"}
+def _plain(row: Mapping[Any, Any]) -> Alert:
+    return Alert(**{key: value for key, value in row.items() if key != "key"})

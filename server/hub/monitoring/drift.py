@@ -1,6 +1,6 @@
 """What the monitor has found, for REST and the pages: distances by interval, and how far it is."""
 
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
@@ -10,13 +10,39 @@ from gnomon.server.hub.store import schema
 _DRIFT = schema.drift.c
 
 
+@dataclass(frozen=True, slots=True)
+class DriftInterval:
+    """How far a field of one source was from its reference in an interval; Unix milliseconds.
+
+    `psi` is the population stability index, `chance` the index that so few rows have by chance.
+    """
+
+    started_at: int
+    ended_at: int
+    source: str
+    field: str
+    version: str
+    rows: int
+    psi: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorStatus:
+    """How far a model's windows were evaluated (Unix ms), and what came too late for that."""
+
+    judged_to: int | None
+    late_windows: int
+    late_rows: int
+
+
 def series(
     connection: Connection,
     model: str,
     field: str | None = None,
     source: str | None = "",
     intervals: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[DriftInterval]:
     """Return the judged intervals in order, a row a field and source.
 
     Args:
@@ -56,17 +82,17 @@ def series(
         wanted = wanted.where(
             _DRIFT.ended_at >= select(func.min(last.c.ended_at)).scalar_subquery()
         )
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    return [DriftInterval(**row) for row in connection.execute(wanted).mappings()]
 
 
-def status(connection: Connection, model: str) -> dict[str, Any]:
+def status(connection: Connection, model: str) -> MonitorStatus:
     """Return how far the monitor has judged a model's windows, and what came too late for that.
 
     What is late is counted in all totals; only the detectors have not seen it.
     """
     progress, _ = load(connection, model)
-    return {
-        "judged_to": progress.judged[0] if progress.judged else None,
-        "late_windows": progress.late_windows,
-        "late_rows": progress.late_rows,
-    }
+    return MonitorStatus(
+        judged_to=progress.judged[0] if progress.judged else None,
+        late_windows=progress.late_windows,
+        late_rows=progress.late_rows,
+    )

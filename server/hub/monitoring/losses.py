@@ -43,7 +43,7 @@ class Losses:
         """The mean signed error, positive where predictions are too high."""
         return self.error / self.count if self.count else None
 
-    def to_dict(self) -> dict[str, float | None]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the means as plain values."""
         return {
             "count": self.count,

@@ -253,5 +253,5 @@ def _close_alerts(connection: Connection, model: str, version: str) -> None:
     """Close what was found against the reference of the version before."""
     change = Change(connection, alerts.MONITOR)
     for alert in alerts.find(connection, model=model, open_only=True, limit=1_000):
-        if alert["kind"] in _AGAINST_REFERENCE:
-            alerts.close(change, alert["id"], f"judged anew against {model}@{version}")
+        if alert.kind in _AGAINST_REFERENCE:
+            alerts.close(change, alert.id, f"judged anew against {model}@{version}")

@@ -1,12 +1,12 @@
 """Routes of the audit chain."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from gnomon.runtime.audit_chain import Verdict
 from gnomon.server.hub.rest.dependencies import DatabaseDependency
 from gnomon.server.hub.store import audit
 from gnomon.server.hub.store.limits import Position
@@ -19,7 +19,7 @@ _Limit = Annotated[int, Query(ge=1, le=10_000)]
 @audit_router.get("/audit")
 def list_records(
     database: DatabaseDependency, before: Position | None = None, limit: _Limit = 100
-) -> list[dict[str, Any]]:
+) -> list[audit.AuditRecord]:
     """List who did what, newest first; `before` is the last sequence of the page above."""
     with database.read() as connection:
         return audit.listing(connection, before, limit)
@@ -37,7 +37,7 @@ def export(database: DatabaseDependency) -> StreamingResponse:
 
 
 @audit_router.get("/audit/verify")
-def verify(database: DatabaseDependency, last: str | None = None) -> dict[str, Any]:
+def verify(database: DatabaseDependency, last: str | None = None) -> Verdict:
     """Check the whole chain; `last`: a record's hash that was noted before and should be there."""
     with database.read() as connection:
-        return asdict(audit.verify_chain(connection, last))
+        return audit.verify_chain(connection, last)

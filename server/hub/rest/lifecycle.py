@@ -1,9 +1,8 @@
 """Routes of a version's life: approved for an environment, and in the end decommissioned."""
 
-from typing import Any
-
 from fastapi import APIRouter
 
+from gnomon.server.hub.rest.answers import DecommissionResult
 from gnomon.server.hub.rest.bodies import ApprovalBody, DecommissionBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 from gnomon.server.hub.versions import approvals, decommission
@@ -55,8 +54,8 @@ def decommission_version(
     body: DecommissionBody,
     database: DatabaseDependency,
     actor: ActorDependency,
-) -> dict[str, Any]:
+) -> DecommissionResult:
     """Let a version be rolled out no more; refused while something runs it, unless forced."""
     with database.change(actor) as change:
         uses = decommission.decommission(change, name, version, body.reason, force=body.force)
-    return {"model": name, "version": version, "forced": body.force, "uses": uses}
+    return DecommissionResult(name, version, forced=body.force, uses=uses)

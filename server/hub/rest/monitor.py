@@ -1,11 +1,12 @@
 """Routes of the monitor: alerts, drift, losses."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from gnomon.server.hub.monitoring import alerts, drift, losses
+from gnomon.server.hub.rest.answers import DailyLoss, ModelDrift
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 
 monitor_router = APIRouter(tags=["monitor"])
@@ -27,7 +28,7 @@ def list_alerts(
     model: str | None = None,
     open_only: bool = False,
     limit: _Limit = 200,
-) -> list[dict[str, Any]]:
+) -> list[alerts.Alert]:
     """List alerts: the open ones first, then the newest first."""
     with database.read() as connection:
         return alerts.find(connection, model=model, open_only=open_only, limit=limit)
@@ -36,7 +37,7 @@ def list_alerts(
 @monitor_router.post("/alerts/{alert_id}/acknowledge")
 def acknowledge_alert(
     alert_id: str, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+) -> alerts.Alert:
     """Say that the caller takes care of an alert."""
     with database.change(actor) as change:
         alerts.acknowledge(change, alert_id)
@@ -49,7 +50,7 @@ def close_alert(
     database: DatabaseDependency,
     actor: ActorDependency,
     body: CloseBody | None = None,
-) -> dict[str, Any]:
+) -> alerts.Alert:
     """Close an alert; its condition, met again, opens a new one."""
     with database.change(actor) as change:
         alerts.close(change, alert_id, body.reason if body else "")
@@ -59,25 +60,25 @@ def close_alert(
 @monitor_router.get("/models/{model}/drift")
 def list_drift(
     model: str, database: DatabaseDependency, field: str | None = None, source: str = ""
-) -> dict[str, Any]:
+) -> ModelDrift:
     """Return how far each field was from the reference, interval by interval.
 
     `source` is a node's name; empty: all nodes together.
     """
     with database.read() as connection:
-        return {
-            "status": drift.status(connection, model),
-            "intervals": drift.series(connection, model, field, source),
-        }
+        return ModelDrift(
+            status=drift.status(connection, model),
+            intervals=drift.series(connection, model, field, source),
+        )
 
 
 @monitor_router.get("/models/{model}/losses")
-def list_losses(model: str, database: DatabaseDependency) -> list[dict[str, Any]]:
+def list_losses(model: str, database: DatabaseDependency) -> list[DailyLoss]:
     """Return the error of predictions against labels by version and day."""
     with database.read() as connection:
         by_day = losses.by_day(connection, model)
     return [
-        {"version": version, "day": day, **one.to_dict()}
+        DailyLoss(version, day, **one.to_dict())
         for version, days in by_day.items()
         for day, one in days.items()
     ]

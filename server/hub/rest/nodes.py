@@ -1,12 +1,13 @@
 """Routes of nodes: who is enrolled, tokens, events, counts and labels."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from gnomon.server.hub.access import tokens
 from gnomon.server.hub.fleet import counts, nodes
 from gnomon.server.hub.monitoring import labels
+from gnomon.server.hub.rest.answers import EnrolmentToken, IngestedLabels, Revoked
 from gnomon.server.hub.rest.bodies import LabelsBody, TokenBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
@@ -20,23 +21,23 @@ _Limit = Annotated[int, Query(ge=1, le=10_000)]
 
 
 @nodes_router.get("/nodes")
-def list_nodes(database: DatabaseDependency) -> list[dict[str, Any]]:
+def list_nodes(database: DatabaseDependency) -> list[nodes.NodeRecord]:
     """List whoever enrolled, and what each last said of itself."""
     with database.read() as connection:
         return nodes.listing(connection)
 
 
 @nodes_router.post("/nodes/{name}/revoke")
-def revoke_node(name: str, database: DatabaseDependency, actor: ActorDependency) -> dict[str, Any]:
+def revoke_node(name: str, database: DatabaseDependency, actor: ActorDependency) -> Revoked:
     """Make all certificates issued so far to a name worthless."""
     nodes.revoke(database, actor, name)
-    return {"name": name, "revoked": True}
+    return Revoked(name, revoked=True)
 
 
 @nodes_router.post("/tokens", status_code=201)
 def create_token(
     body: TokenBody, services: ServicesDependency, actor: ActorDependency
-) -> dict[str, Any]:
+) -> EnrolmentToken:
     """Make a one-time token; it is shown only now."""
     token = tokens.create(
         services.database,
@@ -48,19 +49,19 @@ def create_token(
         body.models,
     )
     addresses = services.addresses
-    return {
-        "token": token,
-        "fingerprint": addresses.fingerprint,
-        "authority": services.authority.certificate_pem.decode(),
-        "enrolment": addresses.enrolment,
-        "sync": addresses.sync,
-    }
+    return EnrolmentToken(
+        token=token,
+        fingerprint=addresses.fingerprint,
+        authority=services.authority.certificate_pem.decode(),
+        enrolment=addresses.enrolment,
+        sync=addresses.sync,
+    )
 
 
 @nodes_router.get("/events")
 def list_events(
     database: DatabaseDependency, node: str | None = None, limit: _Limit = 100
-) -> list[dict[str, Any]]:
+) -> list[nodes.EventRecord]:
     """List what nodes said has happened, newest first."""
     with database.read() as connection:
         return nodes.events(connection, node, limit)
@@ -73,7 +74,7 @@ def count_rows(
     current: bool = False,
     limit: Annotated[int | None, Query(ge=1, le=100_000)] = None,
     offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
-) -> list[dict[str, Any]]:
+) -> list[counts.OutcomeCount]:
     """Count rows by model, version, node, shadow and outcome; exact, from the windows.
 
     `current` leaves out versions that are neither in service nor rolled out now.
@@ -87,10 +88,10 @@ def count_rows(
 @nodes_router.post("/labels", status_code=201)
 def add_labels(
     body: LabelsBody, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+) -> IngestedLabels:
     """Say what turned out to be true; a label that is sent again counts once."""
     actor.check("label", body.model)
     rows = [labels.LabelRow(body.model, one.request_id, one.at, one.value) for one in body.labels]
     with database.write() as connection:
         ingested = labels.ingest(connection, rows)
-    return ingested._asdict()
+    return IngestedLabels(**ingested._asdict())

@@ -1,10 +1,9 @@
 """Routes of principals: who may use the hub from other machines, and what was granted to them."""
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from gnomon.server.hub.access import principals
+from gnomon.server.hub.rest.answers import CreatedPrincipal, NamedGrant, Revoked
 from gnomon.server.hub.rest.bodies import GrantBody, PrincipalBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 
@@ -12,7 +11,7 @@ principals_router = APIRouter(tags=["principals"])
 
 
 @principals_router.get("/principals")
-def list_principals(database: DatabaseDependency) -> list[dict[str, Any]]:
+def list_principals(database: DatabaseDependency) -> list[principals.PrincipalRecord]:
     """List principals with what was granted to them; never a key."""
     with database.read() as connection:
         return principals.listing(connection)
@@ -21,37 +20,35 @@ def list_principals(database: DatabaseDependency) -> list[dict[str, Any]]:
 @principals_router.post("/principals", status_code=201)
 def create_principal(
     body: PrincipalBody, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+) -> CreatedPrincipal:
     """Make an API key for use from other machines; it is shown only now."""
     with database.change(actor) as change:
-        return {"name": body.name, "key": principals.create(change, body.name, body.grant)}
+        return CreatedPrincipal(body.name, principals.create(change, body.name, body.grant))
 
 
 @principals_router.post("/principals/{name}/grants", status_code=201)
 def grant_role(
     name: str, body: GrantBody, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+) -> NamedGrant:
     """Give a principal one more role."""
     with database.change(actor) as change:
         principals.grant(change, name, body.grant)
-    return {"name": name, **body.model_dump()}
+    return NamedGrant(name, **body.model_dump())
 
 
 @principals_router.post("/principals/{name}/grants/take")
 def take_role(
     name: str, body: GrantBody, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+) -> NamedGrant:
     """Take a role away from a principal."""
     with database.change(actor) as change:
         principals.take(change, name, body.grant)
-    return {"name": name, **body.model_dump()}
+    return NamedGrant(name, **body.model_dump())
 
 
 @principals_router.delete("/principals/{name}")
-def revoke_principal(
-    name: str, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+def revoke_principal(name: str, database: DatabaseDependency, actor: ActorDependency) -> Revoked:
     """Make a principal's key worthless."""
     with database.change(actor) as change:
         principals.revoke(change, name)
-    return {"name": name, "revoked": True}
+    return Revoked(name, revoked=True)

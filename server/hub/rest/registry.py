@@ -1,12 +1,13 @@
 """Routes of models, versions, placements and builders' keys."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from gnomon.runtime.errors import UnknownModel
 from gnomon.server.hub.access import keys
 from gnomon.server.hub.fleet import desired
+from gnomon.server.hub.rest.answers import AddedKey, PlacementChange, RevokedKey
 from gnomon.server.hub.rest.bodies import KeyBody, PlacementBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
@@ -50,7 +51,7 @@ def get_version(name: str, version: str, database: DatabaseDependency) -> catalo
 @registry_router.get("/placements")
 def list_placements(
     database: DatabaseDependency, model: str | None = None, environment: str | None = None
-) -> list[dict[str, Any]]:
+) -> list[desired.Placement]:
     """List what should be and was in service, newest first."""
     with database.read() as connection:
         return desired.placements(connection, model, environment)
@@ -62,33 +63,31 @@ def place(
     database: DatabaseDependency,
     settings: SettingsDependency,
     actor: ActorDependency,
-) -> dict[str, Any]:
+) -> PlacementChange:
     """Put a version straight into service on all nodes of an environment, without a rollout."""
     with database.change(actor) as change:
         if not settings.promote_untested:
             promotion.check_tested(change.connection, body.model, body.version)
         changed = desired.place(change, body.model, body.version, body.environment)
-    return {**body.model_dump(), "changed": changed}
+    return PlacementChange(**body.model_dump(), changed=changed)
 
 
 @registry_router.get("/keys")
-def list_keys(database: DatabaseDependency) -> list[dict[str, Any]]:
+def list_keys(database: DatabaseDependency) -> list[keys.TrustedKey]:
     """List builders' keys, those revoked too."""
     with database.read() as connection:
         return keys.listing(connection)
 
 
 @registry_router.post("/keys", status_code=201)
-def add_key(body: KeyBody, database: DatabaseDependency, actor: ActorDependency) -> dict[str, Any]:
+def add_key(body: KeyBody, database: DatabaseDependency, actor: ActorDependency) -> AddedKey:
     """Trust a builder's public key from now on."""
-    return {
-        "key": body.key.lower(),
-        "added": keys.add(database, actor, body.name, body.key, body.role),
-    }
+    added = keys.add(database, actor, body.name, body.key, body.role)
+    return AddedKey(body.key.lower(), added)
 
 
 @registry_router.delete("/keys/{key}")
-def revoke_key(key: str, database: DatabaseDependency, actor: ActorDependency) -> dict[str, Any]:
+def revoke_key(key: str, database: DatabaseDependency, actor: ActorDependency) -> RevokedKey:
     """Trust a key no longer."""
     keys.revoke(database, actor, key)
-    return {"key": key.lower(), "revoked": True}
+    return RevokedKey(key.lower(), revoked=True)

@@ -1,6 +1,6 @@
 """Routes of rollouts: begin, watch, abort."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,7 +33,7 @@ def create_rollout(
     database: DatabaseDependency,
     settings: SettingsDependency,
     actor: ActorDependency,
-) -> dict[str, Any]:
+) -> rollout_listing.RolloutRecord:
     """Begin to move a model's traffic to another version."""
     with database.change(actor) as change:
         if not settings.promote_untested:
@@ -49,14 +49,14 @@ def list_rollouts(
     model: str | None = None,
     environment: str | None = None,
     limit: _Limit = 50,
-) -> list[dict[str, Any]]:
+) -> list[rollout_listing.RolloutRecord]:
     """List rollouts, newest first; those under way with what their gate says now."""
     with database.read() as connection:
         return rollout_listing.find(connection, model, limit, environment)
 
 
 @rollouts_router.get("/rollouts/{rollout_id}")
-def get_rollout(rollout_id: str, database: DatabaseDependency) -> dict[str, Any]:
+def get_rollout(rollout_id: str, database: DatabaseDependency) -> rollout_listing.RolloutRecord:
     """Return one rollout with its steps and what its gate says now."""
     with database.read() as connection:
         return rollout_listing.describe(connection, rollout_id)
@@ -68,7 +68,7 @@ def abort_rollout(
     database: DatabaseDependency,
     actor: ActorDependency,
     body: AbortBody | None = None,
-) -> dict[str, Any]:
+) -> rollout_listing.RolloutRecord:
     """Give all the traffic back to the version in service."""
     reason = body.reason if body and body.reason else f"aborted by {actor}"
     with database.change(actor) as change:

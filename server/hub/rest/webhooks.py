@@ -1,11 +1,12 @@
 """Routes of webhooks: where events go, and what became of each delivery."""
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from gnomon.server.hub.access.rights import Role, parse_grant
+from gnomon.server.hub.rest.answers import CreatedWebhook, Removed, RetriedDelivery
 from gnomon.server.hub.rest.bodies import WebhookBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
@@ -22,7 +23,7 @@ _Limit = Annotated[int, Query(ge=1, le=1_000)]
 
 
 @webhooks_router.get("/webhooks")
-def list_webhooks(database: DatabaseDependency) -> list[dict[str, Any]]:
+def list_webhooks(database: DatabaseDependency) -> list[targets.WebhookRecord]:
     """List the webhooks with how many deliveries wait or are dead; never a secret."""
     with database.read() as connection:
         return targets.listing(connection)
@@ -34,7 +35,7 @@ def add_webhook(
     database: DatabaseDependency,
     settings: SettingsDependency,
     actor: ActorDependency,
-) -> dict[str, Any]:
+) -> CreatedWebhook:
     """Tell a URL what happens from now on; the secret that signs deliveries is shown only now."""
     actor.check("add_webhook")  # before a name is looked up for somebody
     parse_grant(Role.OPERATOR, body.models)
@@ -43,23 +44,21 @@ def add_webhook(
         resolve(parts, settings.networks)
     with database.change(actor) as change:
         secret = targets.add(change, body.name, body.url, events, body.models)
-    return {"name": body.name, "events": events, "models": body.models, "secret": secret}
+    return CreatedWebhook(body.name, events, body.models, secret)
 
 
 @webhooks_router.delete("/webhooks/{name}")
-def remove_webhook(
-    name: str, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+def remove_webhook(name: str, database: DatabaseDependency, actor: ActorDependency) -> Removed:
     """Let a webhook be told nothing any more."""
     with database.change(actor) as change:
         targets.remove(change, name)
-    return {"name": name, "removed": True}
+    return Removed(name, removed=True)
 
 
 @webhooks_router.get("/webhooks/{name}/deliveries")
 def list_deliveries(
     name: str, database: DatabaseDependency, state: str | None = None, limit: _Limit = 100
-) -> list[dict[str, Any]]:
+) -> list[targets.DeliveryRecord]:
     """List a webhook's deliveries, newest first; `state`: waiting, delivered or dead."""
     with database.read() as connection:
         return targets.deliveries(connection, name, state, limit)
@@ -68,8 +67,8 @@ def list_deliveries(
 @webhooks_router.post("/webhooks/{name}/deliveries/{delivery}/retry")
 def retry_delivery(
     name: str, delivery: str, database: DatabaseDependency, actor: ActorDependency
-) -> dict[str, Any]:
+) -> RetriedDelivery:
     """Try a dead delivery again."""
     with database.change(actor) as change:
         targets.retry(change, name, delivery)
-    return {"name": name, "delivery": delivery, "state": "waiting"}
+    return RetriedDelivery(name, delivery, "waiting")

@@ -1,10 +1,12 @@
 """Rollouts as plain values, for REST and the pages."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub.rollout.gates import Verdict
 from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.rollout.rollouts import verdict
 from gnomon.server.hub.store import schema
@@ -13,12 +15,50 @@ _ROLLOUT = schema.rollout.c
 _STEP = schema.rollout_step.c
 
 
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step of a rollout, with what its gate saw when it was left; Unix milliseconds."""
+
+    position: int
+    weight: int
+    entered_at: int
+    left_at: int | None
+    verdict: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRecord:
+    """A rollout with its steps; weights are parts in 1,000, times Unix milliseconds.
+
+    `gate` is what the gate of the step under way says now; None if the rollout has ended.
+    """
+
+    id: str
+    model: str
+    champion: str
+    candidate: str
+    environment: str
+    state: str
+    weight: int
+    shadow: int
+    step: int
+    plan: dict[str, Any]
+    created_at: int
+    updated_at: int
+    ended_at: int | None
+    actor: str
+    reason: str
+    steps: list[StepRecord]
+    gate: Verdict | None
+
+
 def find(
     connection: Connection,
     model: str | None = None,
     limit: int = 50,
     environment: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[RolloutRecord]:
     """Return rollouts, newest first."""
     wanted = select(schema.rollout).order_by(_ROLLOUT.id.desc()).limit(limit)
     if model is not None:
@@ -28,7 +68,7 @@ def find(
     return [_describe(connection, row) for row in connection.execute(wanted).all()]
 
 
-def describe(connection: Connection, rollout_id: str) -> dict[str, Any]:
+def describe(connection: Connection, rollout_id: str) -> RolloutRecord:
     """Return one rollout.
 
     Raises:
@@ -40,15 +80,15 @@ def describe(connection: Connection, rollout_id: str) -> dict[str, Any]:
     return _describe(connection, row)
 
 
-def _describe(connection: Connection, row: Row[Any]) -> dict[str, Any]:
+def _describe(connection: Connection, row: Row[Any]) -> RolloutRecord:
     steps = connection.execute(
         select(schema.rollout_step).where(_STEP.rollout == row.id).order_by(_STEP.position)
     ).mappings()
     kept = ("position", "weight", "entered_at", "left_at", "verdict", "evidence")
     active = row.state in ACTIVE
-    return {
+    return RolloutRecord(
         **row._mapping,
-        "steps": [{key: step[key] for key in kept} for step in steps],
+        steps=[StepRecord(**{key: step[key] for key in kept}) for step in steps],
         # What ended is told by its steps; only what is under way has a gate to ask.
-        "gate": verdict(connection, row).to_dict() if active else None,
-    }
+        gate=verdict(connection, row) if active else None,
+    )

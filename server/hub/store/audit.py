@@ -6,6 +6,7 @@ So a record that is changed, removed, put in or moved breaks the chain at a plac
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -62,10 +63,24 @@ def _records(connection: Connection) -> Iterator[Mapping[str, Any]]:
         yield row._asdict()
 
 
-def listing(connection: Connection, before: int | None, limit: int) -> list[dict[str, Any]]:
-    """Return records as JSON, newest first, those below `before` if it is given."""
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """Who did what, with the hash that chains it to the record before; `at` is in Unix ms."""
+
+    sequence: int
+    at: int
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+    previous: str
+    hash: str
+
+
+def listing(connection: Connection, before: int | None, limit: int) -> list[AuditRecord]:
+    """Return records, newest first, those below `before` if it is given."""
     wanted = select(schema.audit).order_by(schema.audit.c.sequence.desc()).limit(limit)
     if before is not None:
         wanted = wanted.where(schema.audit.c.sequence < before)
     rows = connection.execute(wanted).mappings()
-    return [{**row, "detail": json.loads(row["detail"])} for row in rows]
+    return [AuditRecord(**{**row, "detail": json.loads(row["detail"])}) for row in rows]

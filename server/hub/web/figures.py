@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
+from gnomon.server.hub.monitoring.drift import DriftInterval
 from gnomon.server.hub.monitoring.losses import Losses
 from gnomon.server.hub.store.clock import calendar
 from gnomon.server.hub.web.charts import WIDE, Chart, Line
@@ -16,16 +16,16 @@ _COLOURS = 6
 _MOST_POINTS = 160
 
 
-def drift_charts(rows: Sequence[Mapping[str, Any]], alarmed: Mapping[str, set[str]]) -> list[Chart]:
+def drift_charts(rows: Sequence[DriftInterval], alarmed: Mapping[str, set[str]]) -> list[Chart]:
     """Return one chart a field, those that are furthest from their reference first.
 
     Args:
         rows: as from `drift.series`, each source and all together.
         alarmed: sources with an open alert, by field; empty text: all together.
     """
-    by_field: dict[str, dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    by_field: dict[str, dict[str, list[DriftInterval]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        by_field[row["field"]][row["source"]].append(row)
+        by_field[row.field][row.source].append(row)
     charts = [
         (_recent(sources, alarmed.get(field, set())), _drift_chart(field, sources, alarmed))
         for field, sources in by_field.items()
@@ -33,15 +33,13 @@ def drift_charts(rows: Sequence[Mapping[str, Any]], alarmed: Mapping[str, set[st
     return [chart for _, chart in sorted(charts, key=lambda one: (one[0], one[1].title))]
 
 
-def _recent(
-    sources: Mapping[str, list[Mapping[str, Any]]], alarmed: set[str]
-) -> tuple[bool, float]:
+def _recent(sources: Mapping[str, list[DriftInterval]], alarmed: set[str]) -> tuple[bool, float]:
     together = sources.get("", [])
     return not alarmed, -_excess(together[-1]) if together else 0.0
 
 
 def _drift_chart(
-    field: str, sources: Mapping[str, list[Mapping[str, Any]]], alarmed: Mapping[str, set[str]]
+    field: str, sources: Mapping[str, list[DriftInterval]], alarmed: Mapping[str, set[str]]
 ) -> Chart:
     accused = alarmed.get(field, set())
     together = sources.get("", [])
@@ -57,7 +55,7 @@ def _drift_chart(
     if last is not None:
         summary = (
             f"{field}: population stability index of all sources together, last "
-            f"{_excess(last):.3g} beyond chance on {_date(last['started_at'])}; "
+            f"{_excess(last):.3g} beyond chance on {_date(last.started_at)}; "
             f"{len(together)} intervals, {len(sources) - 1} sources"
         )
         if accused:
@@ -78,13 +76,13 @@ def error_chart(by_day: Mapping[str, Mapping[int, Losses]]) -> Chart:
     return Chart("Mean absolute error by day", lines, summary, size=WIDE)
 
 
-def _excess(row: Mapping[str, Any]) -> float:
+def _excess(row: DriftInterval) -> float:
     """Return what the index is beyond what so few rows give by chance alone."""
-    return max(0.0, float(row["psi"]) - float(row["chance"]))
+    return max(0.0, row.psi - row.chance)
 
 
-def _points(rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
-    return _thinned([(row["started_at"], _excess(row)) for row in rows])
+def _points(rows: Sequence[DriftInterval]) -> list[tuple[int, float]]:
+    return _thinned([(row.started_at, _excess(row)) for row in rows])
 
 
 def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -73,28 +73,28 @@ def nodes(connection: Connection) -> list[dict[str, Any]]:
     oldest = now_ms() - _SILENT_MS
     rows = []
     for node in list_nodes(connection):
-        if node["role"] != "node":
+        if node.role != "node":
             continue
-        seen = node["last_seen_at"]
+        seen = node.last_seen_at
         status = "in service"
-        if node["revoked_at"] is not None:
+        if node.revoked_at is not None:
             status = "revoked"
         elif seen is None or seen < oldest:
             status = "out of touch"
-        elif node["refused_generation"] and node["refused_generation"] >= node["generation"]:
+        elif node.refused_generation and node.refused_generation >= node.generation:
             status = "refused"
-        elif node["reported_generation"] < node["generation"]:
+        elif node.reported_generation < node.generation:
             status = "catching up"
-        rows.append({**node, "status": status})
+        rows.append({**asdict(node), "status": status})
     return rows
 
 
-def count_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def count_rows(rows: Sequence[counts.OutcomeCount]) -> list[dict[str, Any]]:
     """Return rows by model, version, node and shadow, with a column an outcome and their sum."""
     table: dict[tuple[str, str, str, bool], Counter[str]] = defaultdict(Counter)
     for row in rows:
-        key = (row["model"], row["version"], row["node"], row["shadow"])
-        table[key][row["outcome"]] += row["rows"]
+        key = (row.model, row.version, row.node, row.shadow)
+        table[key][row.outcome] += row.rows
     names = ("model", "version", "node", "shadow")
     return [
         {
@@ -145,8 +145,8 @@ def _model_row(connection: Connection, model: catalogue.ModelSummary) -> dict[st
 def _figures(connection: Connection, name: str, most: int | None) -> dict[str, Any]:
     alarmed: dict[str, set[str]] = defaultdict(set)
     for alert in alerts.find(connection, model=name, open_only=True):
-        if alert["kind"] in (SOURCE_MOVED, ALL_MOVED):
-            alarmed[alert["field"]].add(alert["source"])
+        if alert.kind in (SOURCE_MOVED, ALL_MOVED):
+            alarmed[alert.field].add(alert.source)
     rows = drift.series(connection, name, None, None, _INTERVALS_ON_CHARTS)
     charts = drift_charts(rows, alarmed)
     by_day = losses.by_day(connection, name)

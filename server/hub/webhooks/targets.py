@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -98,7 +99,37 @@ def retry(change: Change, name: str, delivery: str) -> None:
     change.audit("retry_webhook", name, {"delivery": delivery})
 
 
-def listing(connection: Connection) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class WebhookRecord:
+    """A webhook without its secret; `waiting`, `delivered` and `dead` count its deliveries."""
+
+    name: str
+    target: str
+    events: list[str]
+    models: str
+    created_at: int
+    actor: str
+    waiting: int
+    delivered: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """One event for one webhook; `sequence` is the audit record's, times are Unix milliseconds."""
+
+    id: str
+    sequence: int
+    event: str
+    state: str
+    attempts: int
+    created_at: int
+    next_at: int
+    ended_at: int | None
+    error: str
+
+
+def listing(connection: Connection) -> list[WebhookRecord]:
     """Return the webhooks with how many deliveries wait and how many are dead; no secret."""
     counted: dict[tuple[str, str], int] = {
         (row[0], row[1]): row[2]
@@ -110,22 +141,22 @@ def listing(connection: Connection) -> list[dict[str, Any]]:
     }
     rows = connection.execute(select(schema.webhook).where(_is_set()).order_by(_WEBHOOK.name))
     return [
-        {
-            "name": row.name,
-            "target": origin_of(row.url),
-            "events": row.events,
-            "models": row.models,
-            "created_at": row.created_at,
-            "actor": row.actor,
+        WebhookRecord(
+            name=row.name,
+            target=origin_of(row.url),
+            events=row.events,
+            models=row.models,
+            created_at=row.created_at,
+            actor=row.actor,
             **{state.value: counted.get((row.id, state.value), 0) for state in State},
-        }
+        )
         for row in rows
     ]
 
 
 def deliveries(
     connection: Connection, name: str, state: str | None, limit: int
-) -> list[dict[str, Any]]:
+) -> list[DeliveryRecord]:
     """Return a webhook's deliveries, newest first.
 
     Raises:
@@ -139,7 +170,7 @@ def deliveries(
     )
     if state is not None:
         wanted = wanted.where(_DELIVERY.state == state)
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    return [DeliveryRecord(**row) for row in connection.execute(wanted).mappings()]
 
 
 def _find(connection: Connection, name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic_core import to_jsonable_python
 from sqlalchemy import select
 
 from gnomon.runtime.errors import Conflict, UnknownModel
@@ -26,7 +27,7 @@ def raise_one(database: Database, one: alerts.Condition | None = None) -> bool:
 
 def found(database: Database, **wanted: Any) -> list[dict[str, Any]]:
     with database.read() as connection:
-        return alerts.find(connection, **wanted)
+        return to_jsonable_python(alerts.find(connection, **wanted))
 
 
 def actions(database: Database) -> list[tuple[str, str]]:

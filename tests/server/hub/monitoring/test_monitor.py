@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic_core import to_jsonable_python
 from sqlalchemy import event, select
 
 from gnomon.server.hub.monitoring import alerts, drift, monitor
@@ -28,12 +29,12 @@ def eta(world: Any) -> str:
 
 def open_alerts(database: Database) -> list[dict[str, Any]]:
     with database.read() as connection:
-        return alerts.find(connection, model="eta", open_only=True)
+        return to_jsonable_python(alerts.find(connection, model="eta", open_only=True))
 
 
 def judged(database: Database) -> list[int]:
     with database.read() as connection:
-        rows = drift.series(connection, "eta", "distance")
+        rows = to_jsonable_python(drift.series(connection, "eta", "distance"))
     return [row["started_at"] // DAY for row in rows]
 
 
@@ -65,7 +66,7 @@ def test_quiet_days_raise_nothing_and_are_judged_once(
     assert judged(database) == list(range(8))
     assert open_alerts(database) == []
     with database.read() as connection:
-        rows = drift.series(connection, "eta", "distance", None)
+        rows = to_jsonable_python(drift.series(connection, "eta", "distance", None))
     assert {row["source"] for row in rows} == {"", *NODES}
     assert sum(row["rows"] for row in rows if row["source"] == "") == 8 * 4 * 200
     assert all(0 < row["psi"] < 0.3 and 0 < row["chance"] < 0.1 for row in rows)
@@ -125,7 +126,7 @@ def test_partial_windows_of_one_interval_count_as_one(
 
 def drift_of(database: Database) -> list[dict[str, Any]]:
     with database.read() as connection:
-        return drift.series(connection, "eta", None, None)
+        return to_jsonable_python(drift.series(connection, "eta", None, None))
 
 
 def test_steps_between_arrivals_and_one_step_at_the_end_find_the_same(
@@ -225,7 +226,7 @@ def test_a_late_window_is_counted_and_said_to_be_late(
     monitor.step(database, AT_ONCE)
     assert drift_of(database) == before
     with database.read() as connection:
-        status = drift.status(connection, "eta")
+        status = to_jsonable_python(drift.status(connection, "eta"))
     assert status == {"judged_to": 2 * DAY, "late_windows": 1, "late_rows": 37}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import to_jsonable_python
 from sqlalchemy import select
 
 from gnomon.server.hub.monitoring import alerts, monitor_losses
@@ -25,7 +26,7 @@ def watch(database: Database, version: str = "1") -> list[dict[str, Any]]:
     while monitor_losses.step(database, "eta", version):
         pass
     with database.read() as connection:
-        return alerts.find(connection, open_only=True)
+        return to_jsonable_python(alerts.find(connection, open_only=True))
 
 
 def test_an_error_that_stays_raises_nothing(world: Any, database: Database, eta: str) -> None:

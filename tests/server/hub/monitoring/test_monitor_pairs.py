@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic_core import to_jsonable_python
 
 from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import Reference
@@ -68,7 +69,7 @@ def send_day(world: Any, digest: str, day: int, broken: dict[str, Any], **change
 
 def open_alerts(database: Database) -> list[dict[str, Any]]:
     with database.read() as connection:
-        return alerts.find(connection, model="eta", open_only=True)
+        return to_jsonable_python(alerts.find(connection, model="eta", open_only=True))
 
 
 def test_quiet_days_raise_nothing(world: Any, database: Database, place: Any) -> None:

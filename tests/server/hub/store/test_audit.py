@@ -124,6 +124,6 @@ def test_a_change_that_fails_leaves_no_record(database: Database) -> None:
 def test_records_are_listed_newest_first_by_pages(database: Database) -> None:
     with database.read() as connection:
         page = audit.listing(connection, None, 4)
-        rest = audit.listing(connection, page[-1]["sequence"], 4)
-    assert [record["sequence"] for record in page + rest] == list(range(RECORDS, 0, -1))
-    assert page[0]["detail"] == {"ümlaut": RECORDS - 1}
+        rest = audit.listing(connection, page[-1].sequence, 4)
+    assert [record.sequence for record in page + rest] == list(range(RECORDS, 0, -1))
+    assert page[0].detail == {"ümlaut": RECORDS - 1}

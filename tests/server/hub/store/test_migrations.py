@@ -149,15 +149,13 @@ def test_the_released_schema_is_brought_up_with_its_data(empty_url: str) -> None
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
         for changed in (schema.token, schema.node, schema.placement, schema.rollout, schema.daily):
             assert set(connection.scalars(select(changed.c.environment))) == {"production"}
-        assert [one["name"] for one in environments.listing(connection)] == [
+        assert [one.name for one in environments.listing(connection)] == [
             "development",
             "test",
             "staging",
             "production",
         ]
-        assert {
-            one["name"]: one["grants"][0]["role"] for one in principals.listing(connection)
-        } == {
+        assert {one.name: one.grants[0].role for one in principals.listing(connection)} == {
             "olga": "admin",  # who could do everything still may
             "vera": "viewer",
         }

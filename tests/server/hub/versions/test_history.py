@@ -111,7 +111,7 @@ def test_counts_of_what_is_current_leave_history_out(world: Any, database: Datab
 
     def current() -> list[tuple[str, str, int]]:
         with database.read() as connection:
-            rows = counts.current(connection)
+            rows = to_jsonable_python(counts.current(connection))
         return [(row["model"], row["version"], row["rows"]) for row in rows]
 
     assert current() == [("local", "", 14)]

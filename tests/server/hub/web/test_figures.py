@@ -1,18 +1,26 @@
 """From the monitor's rows to charts: what alarms comes first, and no peak is lost."""
 
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gnomon.server.hub.monitoring.drift import DriftInterval
 from gnomon.server.hub.monitoring.losses import Losses
 from gnomon.server.hub.web.figures import drift_charts, error_chart
 
 DAY = 86_400_000
 
 
-def row(day: int, field: str, source: str, psi: float) -> dict[str, Any]:
-    return {"started_at": day * DAY, "field": field, "source": source, "psi": psi, "chance": 0.02}
+def row(day: int, field: str, source: str, psi: float) -> DriftInterval:
+    return DriftInterval(
+        started_at=day * DAY,
+        ended_at=(day + 1) * DAY,
+        source=source,
+        field=field,
+        version="1",
+        rows=100,
+        psi=psi,
+        chance=0.02,
+    )
 
 
 def test_what_has_an_alert_comes_first_and_then_what_is_furthest() -> None:
