@@ -23,8 +23,6 @@ __all__ = [
 ]
 
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}")
-# Above it neighbouring whole numbers share one float64.
-LARGEST_EXACT_INTEGER = 2**53 - 1
 
 
 def require(condition: bool, name: str, right: str) -> None:
@@ -105,9 +103,10 @@ def check_bounds(field: "Field") -> None:
     if kind.is_integer:
         least, greatest = field.integer_bounds
         require(
-            least <= greatest and least < 2**63,
+            least <= greatest,
             field.name,
-            f"no {kind.value} lies between minimum {low} and maximum {high}",
+            f"no {kind.value} lies between minimum {low} and maximum {high}; the kind takes "
+            f"{kind.integer_range[0]} to {kind.integer_range[1]}",
         )
     require(
         not field.integer or kind.is_number,
@@ -187,8 +186,7 @@ def _fits(field: "Field", value: Any) -> bool:
         return False
     if kind.is_integer:
         low, high = kind.integer_range
-        whole = value == int(value) and abs(value) <= LARGEST_EXACT_INTEGER
-        return whole and bool(low <= value <= high)
+        return bool(value == int(value) and low <= value <= high)
     return bool(abs(value) < (3.4e38 if kind is Kind.FLOAT32 else 1e300))
 
 

@@ -2,7 +2,11 @@
 
 from enum import StrEnum
 
-__all__ = ["ContractError", "Kind", "Policy"]
+__all__ = ["LARGEST_WHOLE", "ContractError", "Kind", "Policy"]
+
+#: Rows hold numbers as float64. Beyond this, two whole numbers can share one float64, so that a
+#: larger value may already be the neighbour of what was meant: no integer field takes it.
+LARGEST_WHOLE = 2**53 - 1
 
 
 class ContractError(ValueError):
@@ -55,11 +59,14 @@ class Kind(StrEnum):
 
     @property
     def integer_range(self) -> tuple[int, int]:
-        """The least and the greatest value of an integer kind."""
+        """The least and the greatest whole number that a field of this kind takes.
+
+        It is the range of the integer type, within ±`LARGEST_WHOLE`.
+        """
         bits = int(self.value.lstrip("uint"))
         if self.value.startswith("u"):
-            return 0, 2**bits - 1
-        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+            return 0, min(2**bits - 1, LARGEST_WHOLE)
+        return max(-(2 ** (bits - 1)), -LARGEST_WHOLE), min(2 ** (bits - 1) - 1, LARGEST_WHOLE)
 
 
 class Policy(StrEnum):

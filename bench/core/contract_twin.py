@@ -36,6 +36,8 @@ def naive_row(
             policy = field.policy
             if policy is Policy.CLIP and rule not in ("minimum", "maximum"):
                 policy = Policy.REJECT
+            if policy is Policy.FLAG and rule == "overflow" and field.kind.is_integer:
+                policy = Policy.REJECT
             value = _repaired(field, value, rule, policy)
             findings.append((field.name, rule, policy.value))
         values.append(value)

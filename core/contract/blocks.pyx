@@ -21,7 +21,6 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct IntegerRules "gnomon_integer_rules":
         int64_t low
         int64_t high
-        uint64_t high_unsigned
         uint64_t bits
         int has_bits
     int any_broken_integer "gnomon_any_broken_integer" (
@@ -107,12 +106,11 @@ cdef bint tabulate(const FieldPlan* field, IntegerRules* rules) noexcept nogil:
     """Prepare the pass over whole numbers; false if the allowed ones span more than 64."""
     cdef Py_ssize_t last = field.allowed_count - 1, index
     cdef int64_t allowed
-    rules[0] = IntegerRules(field.lowest, field.highest, field.highest_unsigned, 0, 0)
+    rules[0] = IntegerRules(field.lowest, field.highest, 0, 0)
     if last < 0:
         return True
     rules.low = max(rules.low, <int64_t>field.allowed[0])
     rules.high = min(rules.high, <int64_t>field.allowed[last])
-    rules.high_unsigned = <uint64_t>max(rules.high, <int64_t>0)
     rules.has_bits = 1
     if rules.low > rules.high or rules.high - rules.low >= 64:
         return False

@@ -81,7 +81,7 @@ def _numbers(contract: "Contract", index: int, data: NDArray[Any]) -> CheckedCol
     numbers, rules, status = check_numbers(contract, index, array)
     if own:
         return _repaired(contract, index, CheckedColumn(array, status, rules), owned=False)
-    return _converted(contract, index, array, CheckedColumn(numbers, status, rules))
+    return _converted(contract, index, CheckedColumn(numbers, status, rules))
 
 
 def _objects(contract: "Contract", index: int, data: Sequence[Any]) -> CheckedColumn:
@@ -89,12 +89,10 @@ def _objects(contract: "Contract", index: int, data: Sequence[Any]) -> CheckedCo
     if field.kind.is_vector:
         return _vector_objects(contract, index, data)
     numbers, rules, status = contract.check_objects(index, data, contract.new_row())
-    return _converted(contract, index, data, CheckedColumn(numbers, status, rules))
+    return _converted(contract, index, CheckedColumn(numbers, status, rules))
 
 
-def _converted(
-    contract: "Contract", index: int, source: Any, column: CheckedColumn
-) -> CheckedColumn:
+def _converted(contract: "Contract", index: int, column: CheckedColumn) -> CheckedColumn:
     """Bring checked numbers into the field's own dtype, if it can hold all of them."""
     field = contract.fields[index]
     dtype = column_dtype(field)
@@ -105,15 +103,8 @@ def _converted(
     elif field.kind.is_float:
         column.array = column.array.astype(dtype, copy=False)
     elif not column.status.any():
-        # From the source: above 2**53 a float64 is not exact.
-        column.array = np.array(_exact(source), dtype=dtype)
+        column.array = column.array.astype(dtype)
     return _repaired(contract, index, column, owned=True)
-
-
-def _exact(source: Any) -> Any:
-    if isinstance(source, np.ndarray):
-        return source
-    return [int(value) for value in source]
 
 
 def _vectors(contract: "Contract", index: int, data: NDArray[Any]) -> CheckedColumn:

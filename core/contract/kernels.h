@@ -70,16 +70,15 @@ GNOMON_ANY_FRACTION(f64, double, floor)
 typedef struct {
     int64_t low;
     int64_t high;
-    uint64_t high_unsigned;
     /* Of the 64 numbers from low on, those that are allowed; asked only if has_bits. */
     uint64_t bits;
     int has_bits;
 } gnomon_integer_rules;
 
-#define GNOMON_CASE(NUMBER, NAME, TYPE, HIGH)                                                      \
+#define GNOMON_CASE(NUMBER, NAME, TYPE)                                                            \
     case NUMBER:                                                                                   \
         return gnomon_any_outside_##NAME((const TYPE *)values, count, (TYPE)rules->low,            \
-                                         (TYPE)rules->HIGH) ||                                     \
+                                         (TYPE)rules->high) ||                                     \
                (rules->has_bits &&                                                                 \
                 gnomon_any_unset_##NAME((const TYPE *)values, count, rules->low, rules->bits));
 
@@ -87,14 +86,14 @@ typedef struct {
 static int gnomon_any_broken_integer(int type, const void *values, ptrdiff_t count,
                                      const gnomon_integer_rules *rules) {
     switch (type) {
-        GNOMON_CASE(1, i8, int8_t, high)
-        GNOMON_CASE(2, i16, int16_t, high)
-        GNOMON_CASE(3, i32, int32_t, high)
-        GNOMON_CASE(4, i64, int64_t, high)
-        GNOMON_CASE(5, u8, uint8_t, high)
-        GNOMON_CASE(6, u16, uint16_t, high)
-        GNOMON_CASE(7, u32, uint32_t, high)
-        GNOMON_CASE(8, u64, uint64_t, high_unsigned)
+        GNOMON_CASE(1, i8, int8_t)
+        GNOMON_CASE(2, i16, int16_t)
+        GNOMON_CASE(3, i32, int32_t)
+        GNOMON_CASE(4, i64, int64_t)
+        GNOMON_CASE(5, u8, uint8_t)
+        GNOMON_CASE(6, u16, uint16_t)
+        GNOMON_CASE(7, u32, uint32_t)
+        GNOMON_CASE(8, u64, uint64_t)
     }
     return 1;
 }

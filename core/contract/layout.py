@@ -62,13 +62,12 @@ def layout_of(field: Field) -> dict[str, Any]:
         "finite": field.finite,
         "whole": field.integer and field.kind.is_float,
         "has_pattern": field.pattern is not None,
-        "is_unsigned64": field.kind is Kind.UINT64,
         "minimum": minimum,
         "maximum": maximum,
         "lowest": lowest,
         "highest": highest,
         "kind_lowest": kind_range[0],
-        "kind_highest": min(kind_range[1], 2**63 - 1),
+        "kind_highest": kind_range[1],
         "minimum_length": field.minimum_length or 0,
         "maximum_length": (
             UNBOUNDED_LENGTH if field.maximum_length is None else field.maximum_length

@@ -63,15 +63,13 @@ ctypedef struct FieldPlan:
     # Whether a number within its bounds still has more to prove.
     bint particular
     bint has_pattern
-    bint is_unsigned64
     # Closed bounds, infinite where there are none; open ones are moved by one step. Where
     # only finite numbers will do, they are never beyond the largest of the kind.
     double minimum
     double maximum
-    # The same for whole numbers, within what the kind holds.
+    # The same for whole numbers, within `Kind.integer_range`: float64 holds all of these exactly.
     int64_t lowest
     int64_t highest
-    uint64_t highest_unsigned
     int64_t kind_lowest
     int64_t kind_highest
     const double* allowed
@@ -194,13 +192,9 @@ cdef inline uint8_t check_integer(const FieldPlan* field, int64_t value) noexcep
 
 
 cdef inline uint8_t check_unsigned(const FieldPlan* field, uint64_t value) noexcept nogil:
-    if value <= <uint64_t>INT64_MAX:
-        return check_integer(field, <int64_t>value)
-    if not field.is_unsigned64:
+    if value > <uint64_t>INT64_MAX:
         return BROKE_OVERFLOW
-    if value > field.highest_unsigned:
-        return BROKE_MAXIMUM
-    return BROKE_ALLOWED if field.allowed_count else CLEAN
+    return check_integer(field, <int64_t>value)
 
 
 cdef inline uint8_t check_fraction(const FieldPlan* field, double value) noexcept nogil:
@@ -211,8 +205,6 @@ cdef inline uint8_t check_fraction(const FieldPlan* field, double value) noexcep
         return BROKE_INTEGER
     if -9223372036854775808.0 <= value < 9223372036854775808.0:
         return check_integer(field, <int64_t>value)
-    if 0 <= value < 18446744073709551616.0:
-        return check_unsigned(field, <uint64_t>value)
     return BROKE_OVERFLOW
 
 

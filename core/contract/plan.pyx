@@ -72,10 +72,8 @@ cdef class CompiledContract:
         field.required, field.nullable = layout["required"], layout["nullable"]
         field.finite, field.whole = layout["finite"], layout["whole"]
         field.has_pattern = layout["has_pattern"]
-        field.is_unsigned64 = layout["is_unsigned64"]
         field.minimum, field.maximum = layout["minimum"], layout["maximum"]
-        field.lowest, field.highest = layout["lowest"], min(layout["highest"], INT64_MAX)
-        field.highest_unsigned = max(layout["highest"], 0)
+        field.lowest, field.highest = layout["lowest"], layout["highest"]
         field.kind_lowest, field.kind_highest = layout["kind_lowest"], layout["kind_highest"]
         field.minimum_length = layout["minimum_length"]
         field.maximum_length = layout["maximum_length"]
@@ -171,6 +169,9 @@ cdef Severity severity_of(const FieldPlan* field, uint8_t rule) noexcept nogil:
         return SEVERITY_NONE
     if field.policy == SEVERITY_CLIP and rule not in (BROKE_MINIMUM, BROKE_MAXIMUM):
         return SEVERITY_REJECT
+    # What the kind cannot hold cannot flow on as it is.
+    if field.policy == SEVERITY_FLAG and rule == BROKE_OVERFLOW and field.kind == VALUE_INTEGER:
+        return SEVERITY_REJECT
     return field.policy
 
 
@@ -193,9 +194,7 @@ cdef Severity finish_fields(const ContractPlan* plan, const RowBuffers* row) noe
 
 cdef double clipped(const FieldPlan* field, uint8_t rule) noexcept nogil:
     if field.kind == VALUE_INTEGER:
-        if rule == BROKE_MINIMUM:
-            return <double>field.lowest
-        return <double>field.highest_unsigned if field.is_unsigned64 else <double>field.highest
+        return <double>(field.lowest if rule == BROKE_MINIMUM else field.highest)
     return field.minimum if rule == BROKE_MINIMUM else field.maximum
 
 

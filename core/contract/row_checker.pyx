@@ -10,8 +10,8 @@ from gnomon.core.contract.plan cimport (
     VALUE_FLOAT64, VALUE_INTEGER, VALUE_VECTOR, CompiledContract, ContractPlan, FieldPlan,
     RowBuffers, Severity, buffers_of, contract_begin, contract_field,
     contract_finish, contract_put_bool, contract_put_broken, contract_put_double,
-    contract_put_integer, contract_put_missing, contract_put_text, contract_put_unsigned,
-    contract_put_vector, put,
+    contract_put_integer, contract_put_missing, contract_put_text, contract_put_vector,
+    put,
 )
 from gnomon.core.row cimport Row
 
@@ -164,10 +164,7 @@ cdef class RowChecker(CompiledContract):
         except OverflowError:
             number = INFINITY if value > 0 else -INFINITY
         if rules.kind == VALUE_INTEGER:
-            if 0 < value < 2**64:
-                contract_put_unsigned(&self.plan, row, field, value)
-            else:
-                put(row, field, number, BROKE_OVERFLOW)
+            put(row, field, number, BROKE_OVERFLOW)
         elif rules.kind in (VALUE_FLOAT32, VALUE_FLOAT64) and isinf(number):
             put(row, field, number, BROKE_OVERFLOW)
         else:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gnomon.core.contract.layout import SEVERITIES
 from gnomon.core.fields import Field, Policy
+from gnomon.core.kinds import LARGEST_WHOLE
 
 if TYPE_CHECKING:
     from gnomon.core.contract import Contract
@@ -154,13 +155,21 @@ def expectation(field: Field, rule: str) -> str:
         "shape": f"{field.kind.value} of shape {field.shape}",
         "finite": "a finite number",
         "integer": "a whole number",
-        "overflow": f"a number that {field.kind.value} can hold",
+        "overflow": _range(field),
         "allowed": f"one of {_listed(field.allowed or ())}",
         "minimum_length": f"at least {field.minimum_length} characters",
         "maximum_length": f"at most {field.maximum_length} characters",
         "pattern": f"a text that matches {field.pattern}",
     }
     return texts[rule]
+
+
+def _range(field: Field) -> str:
+    if not field.kind.is_integer:
+        return f"a number that {field.kind.value} can hold"
+    least, greatest = field.kind.integer_range
+    exactly = "float64 holds exactly" if greatest == LARGEST_WHOLE else f"{field.kind.value} holds"
+    return f"a whole number that {exactly}, {least} to {greatest}"
 
 
 def _listed(values: Sequence[Any]) -> str:

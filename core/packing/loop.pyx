@@ -73,11 +73,24 @@ cdef inline void write(
     elif type == TENSOR_FLOAT64:
         (<double*>out)[index] = value
     elif type == TENSOR_INT32:
-        (<int32_t*>out)[index] = <int32_t>min(max(value, -2147483648.0), 2147483647.0)
-    elif value >= 9223372036854775807.0:
-        (<int64_t*>out)[index] = 0x7FFFFFFFFFFFFFFF
+        (<int32_t*>out)[index] = <int32_t>value
     else:
-        (<int64_t*>out)[index] = <int64_t>max(value, -9223372036854775808.0)
+        (<int64_t*>out)[index] = <int64_t>value
+
+
+cdef inline bint holds(TensorType type, double value) noexcept nogil:
+    """Whether the tensor can hold a number exactly; no integer tensor holds NaN.
+
+    A tensor of floats holds any number, rounded.
+    """
+    if type == TENSOR_INT32:
+        return -2147483648.0 <= value <= 2147483647.0 and value == <double><int32_t>value
+    if type == TENSOR_INT64:
+        return (
+            -9223372036854775808.0 <= value < 9223372036854775808.0
+            and value == <double><int64_t>value
+        )
+    return not isnan(value)
 
 
 cdef inline void write_scalar(
@@ -88,7 +101,7 @@ cdef inline void write_scalar(
     if feature.encoding == ENCODE_ONEHOT:
         for code in range(feature.width):
             write(tensor.type, out, base + code, 1.0 if value == code else 0.0)
-    elif isnan(value) or (feature.encoding == ENCODE_CODE and value < 0):
+    elif not holds(tensor.type, value) or (feature.encoding == ENCODE_CODE and value < 0):
         write(tensor.type, out, base, feature.missing)
     else:
         write(tensor.type, out, base, value)

@@ -32,7 +32,8 @@ class Feature:
 
     `encode` is "value" for numbers, bools and vectors, "code" for a category's position among its
     allowed values, or "onehot" for one column a category (all zero for a missing or unknown one).
-    `missing` stands for a missing value, and for a category that is not known.
+    `missing` stands for a missing value, for a category that is not known, and in a tensor of
+    integers for a flagged value that is no integer of its dtype.
     """
 
     field: str
@@ -135,9 +136,19 @@ def _tensor_from_dict(data: Mapping[str, Any]) -> Tensor:
             raise ContractError(
                 f"tensor {data['name']!r}: missing must be a number, not {missing!r}"
             )
-        number = math.nan if missing is None else float(missing)
-        features.append(Feature(item["field"], item.get("encode", "value"), number))
+        features.append(Feature(item["field"], item.get("encode", "value"), _number(missing)))
     return Tensor(data["name"], data["dtype"], tuple(features))
+
+
+def _number(missing: float | None) -> float:
+    """Return a float; a whole number that none holds exactly stays, for its tensor to refuse."""
+    if missing is None:
+        return math.nan
+    try:
+        number = float(missing)
+    except OverflowError:
+        raise ContractError("packing: missing is a number beyond float64") from None
+    return number if number == missing or math.isnan(number) else missing
 
 
 def _check_keys(where: str, data: Mapping[str, Any], needed: set[str], known: set[str]) -> None:
@@ -206,9 +217,15 @@ def _check_feature(tensor: Tensor, feature: Feature, field: Field) -> None:
 def _check_whole(
     where: str, tensor: Tensor, feature: Feature, field: Field, limits: np.iinfo[Any]
 ) -> None:
-    if not math.isfinite(feature.missing) or feature.missing != int(feature.missing):
+    missing = feature.missing
+    if not math.isfinite(missing) or missing != int(missing):
         raise ContractError(
             f"{where}: {tensor.dtype} has no NaN; give a whole number for missing values"
+        )
+    if not limits.min <= missing <= limits.max or int(float(missing)) != missing:
+        raise ContractError(
+            f"{where}: {missing} for missing values must be a whole number that both "
+            f"{tensor.dtype} and float64 hold exactly"
         )
     if field.kind.is_integer:
         low, high = field.integer_bounds

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gnomon.core.fields import Kind
+from gnomon.core.kinds import LARGEST_WHOLE
 from gnomon.pipeline.datasets.row_encoding import DatasetError
 
 __all__ = [
@@ -120,7 +121,8 @@ def _attributes_of_kind(facts: ColumnFacts, margin: float) -> dict[str, Any]:
     if facts.kind == "bool":
         return {"kind": Kind.BOOL}
     low, high = _range(facts, margin)
-    if facts.kind == "int":
+    # A column whose whole numbers float64 may round is no integer field, which never rounds.
+    if facts.kind == "int" and max(-facts.low, facts.high) <= LARGEST_WHOLE:
         return {"kind": Kind.INT64, "minimum": math.floor(low), "maximum": math.ceil(high)}
     return {"kind": Kind.FLOAT64, "minimum": low, "maximum": high}
 

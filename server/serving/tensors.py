@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.proto import inference_pb2
-from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.errors import InvalidInput, InvalidOutput
 from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack_texts
 
@@ -79,9 +79,12 @@ def encode_outputs(
     """Append the outputs to the response, as raw bytes or as typed contents.
 
     A missing number is NaN where the datatype has one; a missing text is empty.
+
+    Raises:
+        InvalidOutput: an output has a value that its integer datatype cannot hold.
     """
     for spec in specs:
-        values = outputs[spec.name]
+        values = _exact(spec, outputs[spec.name])
         tensor = response.outputs.add(name=spec.name, datatype=spec.datatype)
         tensor.shape.extend(_output_shape(spec, values))
         contents = _CONTENTS_OF.get(spec.datatype)
@@ -93,6 +96,25 @@ def encode_outputs(
         else:
             kind = ELEMENT_TYPES[spec.datatype]
             getattr(tensor.contents, contents).extend(values.astype(kind).ravel().tolist())
+
+
+def _exact(spec: TensorSpec, values: NDArray[Any]) -> NDArray[Any]:
+    """Return an output in its datatype if that is an integer's; nothing is cut off or rounded."""
+    kind = np.dtype(ELEMENT_TYPES.get(spec.datatype, "O"))
+    if kind.kind not in "iu" or values.dtype == kind:
+        return values
+    try:
+        with np.errstate(invalid="ignore"):
+            whole = values.astype(kind)
+        if np.array_equal(whole, values):
+            return whole
+    except (TypeError, ValueError, OverflowError):
+        pass
+    expected = f"whole numbers that {spec.datatype} can hold, none missing"
+    raise InvalidOutput(
+        f"output {spec.name!r} has other values than {expected}",
+        details=[{"field": spec.name, "rule": "datatype", "value": None, "expected": expected}],
+    )
 
 
 def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:

@@ -21,6 +21,7 @@ REFUSED = [
     ({"minimum": True}, "finite number"),
     ({"kind": "string", "minimum": 1}, "numeric kind"),
     ({"kind": "int8", "minimum": 200}, "no int8 lies between"),
+    ({"kind": "int64", "minimum": 2**53}, "the kind takes -9007199254740991 to"),
     ({"kind": "uint8", "minimum": 0.2, "maximum": 0.8}, "no uint8 lies between"),
     ({"kind": "category"}, "needs its allowed values"),
     ({"kind": "category", "allowed": []}, "at least one"),
@@ -98,7 +99,8 @@ def test_a_rule_cannot_repair() -> None:
     ("settings", "bounds"),
     [
         ({"kind": "int8"}, (-128, 127)),
-        ({"kind": "uint64"}, (0, 2**64 - 1)),
+        ({"kind": "uint64"}, (0, 2**53 - 1)),
+        ({"kind": "int64", "maximum": 2**60}, (1 - 2**53, 2**53 - 1)),
         ({"kind": "int8", "minimum": 0.5, "maximum": 9, "maximum_open": True}, (1, 8)),
         ({"kind": "int8", "minimum": -1000, "maximum": 1000}, (-128, 127)),
         ({"kind": "int8", "minimum": 0, "minimum_open": True, "maximum": 2.5}, (1, 2)),

@@ -61,7 +61,7 @@ ROWS = st.fixed_dictionaries(
         "speed": st.none() | st.floats(),
         "late": st.none() | st.booleans(),
         "edges": st.none() | st.just([[1.0, 2.0, 3.0]]),
-        "count": st.none() | st.integers(0, 2**64 - 1),
+        "count": st.none() | st.integers(0, 2**53 - 1),
     }
 )
 
@@ -119,7 +119,10 @@ REFUSED = [
     (Tensor("t", "INT64", (Feature("speed", missing=0),)), "does not fit into INT64"),
     (Tensor("t", "INT64", (Feature("hour"),)), "has no NaN"),
     (Tensor("t", "INT64", (Feature("hour", missing=0.5),)), "whole number"),
-    (Tensor("t", "INT64", (Feature("count", missing=0),)), "may exceed INT64"),
+    (Tensor("t", "INT32", (Feature("count", missing=0),)), "may exceed INT32"),
+    (Tensor("t", "INT32", (Feature("hour", missing=2**31),)), "both INT32 and float64 hold"),
+    (Tensor("t", "INT64", (Feature("count", missing=2**53 + 1),)), "both INT64 and float64 hold"),
+    (Tensor("t", "INT64", (Feature("count", missing=1e30),)), "both INT64 and float64 hold"),
 ]
 
 
@@ -174,9 +177,13 @@ def test_what_would_reach_beyond_a_buffer_is_refused() -> None:
         packer.pack_row(CONTRACT.new_row(), np.empty((1, 9), dtype=np.float32))
 
 
-def test_numbers_that_an_integer_tensor_cannot_hold_are_clamped() -> None:
+@pytest.mark.parametrize("dtype", ["INT32", "INT64"])
+def test_flagged_fractions_become_the_number_for_missing_ones(dtype: str) -> None:
     contract = Contract([Field(name="x", kind=Kind.INT32, policy=Policy.FLAG)])
-    packing = Packing(contract, [Tensor("t", "INT32", (Feature("x", missing=0),))])
+    packing = Packing(contract, [Tensor("t", dtype, (Feature("x", missing=-1),))])
     row = contract.new_row()
-    assert contract.check_row({"x": 10**30}, row) is not None
-    assert packing.pack_row(row)["t"].tolist() == [[2**31 - 1]]
+    for value in (2.5, float("inf"), None):
+        assert contract.check_row({"x": value}, row) is not None
+        assert packing.pack_row(row)["t"].tolist() == [[-1]]
+        columns, _ = contract.check_columns({"x": [value]})
+        assert packing.pack_columns(columns)["t"].tolist() == [[-1]]

@@ -117,3 +117,21 @@ def test_texts_are_a_category_up_to_a_limit_whatever_the_pieces(tmp_path):
         ((field,), _) = profile_pieces(table_pieces([tmp_path / "t.parquet"]))
         assert field.kind.value == kind
         (tmp_path / "t.parquet").unlink()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (2**53 - 1, Kind.INT64),
+        (2**53, Kind.FLOAT64),
+        (-(2**53) - 1, Kind.FLOAT64),
+        (2**63 - 2, Kind.FLOAT64),
+    ],
+)
+def test_a_column_of_whole_numbers_that_may_be_rounded_makes_a_float_field(tmp_path, number, kind):
+    table = pa.table({"id": [0, number], "count": [None, number]})
+    pa.parquet.write_table(table, tmp_path / "a.parquet")
+    fields, _ = profile_pieces(table_pieces([tmp_path / "a.parquet"]))
+    assert [one.kind for one in fields] == [kind, kind]
+    derived = derive_fields(Dataset(table, "memory:"), ["id", "count"])
+    assert [one.kind for one in derived] == [kind, kind]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.errors import InvalidInput, InvalidOutput
 from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 
@@ -139,3 +139,31 @@ def test_no_bytes_end_in_another_error(data: bytes) -> None:
         pass
     except Exception as error:
         assert type(error).__name__ == "DecodeError"
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    ("datatype", "values"),
+    [
+        ("INT64", np.array([1.0, np.nan])),
+        ("INT64", np.array([2.5])),
+        ("INT64", np.array([1e30])),
+        ("INT64", np.array([None], object)),
+        ("INT8", np.array([300])),
+        ("UINT8", np.array([-1])),
+        ("INT32", np.array([2**31])),
+    ],
+)
+def test_an_output_that_its_datatype_cannot_hold_is_refused(
+    datatype: str, values: Any, raw: bool
+) -> None:
+    spec = TensorSpec(name="x", datatype=datatype, shape=(-1, 1))
+    with pytest.raises(InvalidOutput, match=f"'x' has other values than .* {datatype}"):
+        encode_outputs([spec], {"x": values}, oip.ModelInferResponse(), raw=raw)
+
+
+def test_an_output_of_whole_floats_fits_an_integer_datatype() -> None:
+    response = oip.ModelInferResponse()
+    spec = TensorSpec(name="x", datatype="INT32", shape=(-1, 1))
+    encode_outputs([spec], {"x": np.array([3.0, -4.0])}, response, raw=False)
+    assert list(response.outputs[0].contents.int_contents) == [3, -4]

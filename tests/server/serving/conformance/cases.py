@@ -1,7 +1,7 @@
 """What every door must do, whoever asks: one line a behaviour.
 
 The model `eta` says 0.125·distance + 0.1·wind + 10·(carrier is UA). `kinds` gives its inputs back
-in many datatypes.
+in many datatypes, `wide` its whole numbers.
 """
 
 import math
@@ -61,6 +61,15 @@ def kinds(rows: int = 1, **changes: Any) -> Ask:
         "place": tensor("FP32", [1.0, 2.0, 3.0] * rows, [rows, 3]),
     }
     return {"model": "kinds", "id": "k1", "inputs": inputs | changes}
+
+
+def wide(number: int, datatype: str = "INT64", rows: int = 1, factor: int = 1) -> Ask:
+    inputs = {
+        "id": tensor(datatype, [number] * rows),
+        "count": tensor("UINT64", [abs(number)] * rows),
+        "factor": tensor("INT32", [factor] * rows),
+    }
+    return {"model": "wide", "id": "w1", "inputs": inputs}
 
 
 def good(rows: int) -> dict[str, list[Any]]:
@@ -219,4 +228,23 @@ def parts() -> Iterator[Case]:
     yield Case("partial-type", unread, {"air_time": [math.nan] * 2})
 
 
-CASES = (*answers(), *datatypes(), *refusals(), *parts())
+def whole_numbers() -> Iterator[Case]:
+    """Whole numbers that float64 holds exactly are given back; all others are refused by rule."""
+    limit = 2**53 - 1
+    for number in (limit, -limit):
+        for rows in (1, 3):
+            given = {"same_id": [number] * rows, "same_count": [limit] * rows}
+            yield Case(f"whole-{number}-{rows}", wide(number, rows=rows), given)
+    beyond = "breaks 'overflow'; right would be a whole number that float64 holds exactly"
+    for number in (limit + 1, limit + 2, 2**63 - 2, 2**63 - 1, -limit - 1, -(2**63)):
+        for rows in (1, 3):
+            case = wide(number, rows=rows)
+            yield Case(f"beyond-{number}-{rows}", case, code="invalid_input", words=beyond)
+    unsigned = wide(2**64 - 1, "UINT64")
+    yield Case("beyond-unsigned", unsigned, code="invalid_input", words=beyond)
+    for factor in (2, 1025):
+        made = wide(limit, factor=factor)
+        yield Case(f"beyond-output-{factor}", made, code="invalid_output", words=beyond)
+
+
+CASES = (*answers(), *datatypes(), *refusals(), *parts(), *whole_numbers())

@@ -95,7 +95,7 @@ def test_statistics_are_what_was_counted(house: House, worker: Worker, door: str
     assert [a - b for a, b in zip(after, before, strict=True)][:6] == [3, 1, 1, 1, 1, 1]
     assert after[6] > before[6]
     every = call(worker, house, door, "get_inference_statistics")["model_stats"]
-    assert {one["name"] for one in every} == {"eta", "kinds"}
+    assert {one["name"] for one in every} == {"eta", "kinds", "wide"}
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -107,6 +107,7 @@ def test_clients_load_and_unload_nothing_unless_they_may(
     assert [(one["name"], one["version"], one["state"]) for one in index] == [
         ("eta", "1", "READY"),
         ("kinds", "1", "READY"),
+        ("wide", "1", "READY"),
     ]
     for name in ("load_model", "unload_model"):
         refused = worker.ask(
@@ -247,4 +248,4 @@ def test_bodies_over_rest_are_read_strictly(house: House) -> None:
     url = f"http://{house.address('rest')}/v2/repository/index"
     assert httpx.post(url, content=b"{", trust_env=False).status_code == 422
     answer = httpx.post(url, content=json.dumps({"ready": True}), trust_env=False)
-    assert [one["name"] for one in answer.json()] == ["eta", "kinds"]
+    assert [one["name"] for one in answer.json()] == ["eta", "kinds", "wide"]

@@ -167,7 +167,7 @@ def request(rows: int, raw: bool, chance: np.random.Generator) -> oip.ModelInfer
     vectors = chance.normal(size=(rows, 4)).astype(np.float32)
     flags = chance.integers(0, 2, rows).astype(bool)
     counts = chance.integers(0, 89, rows).astype(np.int32)
-    large = chance.integers(0, 2**63, rows, dtype=np.uint64) * np.uint64(2)
+    large = chance.integers(0, 2**53, rows, dtype=np.uint64)
     texts = [(b"AA", "Ünited".encode(), b"UA")[one] for one in chance.integers(0, 3, rows)]
     for name, kind, values in (
         ("vector", "FP32", vectors),
