@@ -16,7 +16,7 @@ from gnomon.edge.standalone.node import NodeProtocol, StandaloneNode, open_node
 from gnomon.edge.status import NodeStatus
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.runtime.packages.signing import TrustStore
-from gnomon.runtime.predicting.prediction import Prediction
+from gnomon.runtime.prediction import Prediction
 
 
 class Agent:

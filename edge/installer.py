@@ -8,9 +8,9 @@ from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import EngineError, GnomonError, HubError, PackageError
 from gnomon.runtime.packages.manifest import Manifest
-from gnomon.runtime.packages.needs import this_machine, unmet
+from gnomon.runtime.packages.requirements import this_machine, unmet
 from gnomon.runtime.packages.signing import TrustStore
-from gnomon.runtime.predicting.routes import Route, from_message
+from gnomon.runtime.routing.routes import Route, from_message
 from gnomon.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ from gnomon.pipeline.datasets.dataset import Split
 from gnomon.pipeline.environment import code_version, pinned
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.packages.bare import signature
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import (
     CardSections,
@@ -27,6 +26,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.packages.writing import write_package
+from gnomon.runtime.raw_models.raw_model import signature
 
 __all__ = ["About", "ModelFile", "build_package", "record", "signature"]
 

@@ -18,21 +18,21 @@ from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import Conflict, GnomonError, NotReady
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.model_store import ModelStore, Upkeep
-from gnomon.runtime.models.sleeping import Sleeper
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.asking import ask_columns, ask_row, shadow_columns
+from gnomon.runtime.predicting.batch_execution import Answer, Ask, ask_rows
 from gnomon.runtime.predicting.batching import Batcher
-from gnomon.runtime.predicting.gathering import Answer, Ask, ask_rows
-from gnomon.runtime.predicting.lanes import Lane, Served, lane_of, make_ready
-from gnomon.runtime.predicting.prediction import Prediction, Predictions
-from gnomon.runtime.predicting.routes import WHOLE, Route
+from gnomon.runtime.predicting.execution import ask_columns, ask_row, shadow_columns
+from gnomon.runtime.predicting.served_routes import Lane, Served, lane_of, make_ready
 from gnomon.runtime.predicting.shadows import ShadowQueue
+from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.recording.recorder import Recorder
 from gnomon.runtime.recording.series import SeriesKey
 from gnomon.runtime.recording.sink import TelemetrySink
 from gnomon.runtime.recording.tally import Tally
 from gnomon.runtime.recording.transcripts import Transcripts, TranscriptSink
+from gnomon.runtime.routing.routes import WHOLE, Route
+from gnomon.runtime.sleeping import Sleeper
 
 #: How long `flush` waits for shadows, in seconds.
 SHADOWS_SECONDS = 5.0

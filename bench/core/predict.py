@@ -27,8 +27,8 @@ from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorS
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.writing import write_package
-from gnomon.runtime.predicting import routes
 from gnomon.runtime.recording.window_row import count_row
+from gnomon.runtime.routing import routes
 from gnomon.runtime.runtime import Runtime
 
 __all__ = ["main", "run"]

@@ -23,8 +23,8 @@ from gnomon.bench.core.dense_network import dense_network
 from gnomon.bench.servers import h2load
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.packages.bare import write_bare
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.raw_models.raw_model import write_bare
 
 __all__ = ["main", "run"]
 
@@ -36,10 +36,10 @@ WIDE = (FIELDS, 2048, 2048, 1)
 _SERVER = """
 import asyncio, sys
 from pathlib import Path
-from gnomon.runtime.models import worth
+from gnomon.runtime.models import batching_benefit
 from gnomon.runtime.packages.manifest import Batching, Deployment
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.door import NativeDoor
@@ -50,7 +50,7 @@ class Nowhere:
         pass
 
 async def main():
-    worth.GATHERING_NS = -1e12
+    batching_benefit.GATHERING_NS = -1e12
     runtime = Runtime(Nowhere())
     package = Package.open(Path(sys.argv[1]), None)
     gathered = Deployment(batching=Batching(max_rows=64, max_delay_seconds=0.001))

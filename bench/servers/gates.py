@@ -20,8 +20,8 @@ from gnomon.bench.servers.gates_server import start
 from gnomon.bench.servers.serving_package import make_package, make_request
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import Route, Target, single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import Route, Target, single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.admission import make_admission
 from gnomon.server.serving.gates.key_file import create_key

@@ -22,7 +22,7 @@ from gnomon.bench.servers import h2load
 from gnomon.bench.servers.processes import OURS, Server, start
 from gnomon.bench.servers.serving_package import make_package, make_request
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes

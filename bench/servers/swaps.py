@@ -26,7 +26,7 @@ from gnomon.bench.servers.serving_package import LAYERS, make_package, make_requ
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 
 __all__ = ["Swapper", "inside", "main", "through_the_door"]

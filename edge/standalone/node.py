@@ -22,8 +22,8 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, GnomonError, UnknownModel
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
-from gnomon.runtime.predicting.routes import WHOLE, Route, Target
 from gnomon.runtime.recording.transcripts import TranscriptSink
+from gnomon.runtime.routing.routes import WHOLE, Route, Target
 from gnomon.runtime.runtime import Runtime
 
 __all__ = ["ModelState", "NodeProtocol", "StandaloneNode", "open_node"]

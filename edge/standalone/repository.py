@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError, Conflict, UntrustedPackage
-from gnomon.runtime.packages.bare import write_bare
-from gnomon.runtime.packages.finding import Found, find
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import age
+from gnomon.runtime.raw_models.finding import Found, find
+from gnomon.runtime.raw_models.raw_model import write_bare
 
 
 class PackageRepository:

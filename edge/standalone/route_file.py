@@ -24,7 +24,7 @@ import msgspec
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.manifest import NAME_PATTERN, Batching, Deployment
-from gnomon.runtime.predicting.fallbacks import (
+from gnomon.runtime.routing.fallbacks import (
     ConstantFallback,
     Fallback,
     PackageFallback,

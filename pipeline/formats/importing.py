@@ -15,10 +15,10 @@ import msgspec
 
 from gnomon.pipeline.build import About, ModelFile, build_package
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.packages.bare import FORMATS, derive, origin
 from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
+from gnomon.runtime.raw_models.raw_model import FORMATS, derive, origin
 
 __all__ = ["Source", "import_model", "mlflow_file", "read_source"]
 

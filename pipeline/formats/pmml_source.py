@@ -17,12 +17,12 @@ from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
 from gnomon.pipeline.pmml.compile import INPUT, LABEL, NUMBER, PROBABILITIES, Compiled, compile_pmml
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields
 from gnomon.runtime.errors import PackageError
+from gnomon.runtime.models.outputs import OutputReader
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.runtime.packages.manifest import Reproducibility
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.packages.probe import answer
 from gnomon.runtime.packages.signing import Signer
-from gnomon.runtime.predicting.outputs import OutputReader
+from gnomon.runtime.raw_models.probe import answer
 
 __all__ = ["TOLERANCE", "import_pmml"]
 

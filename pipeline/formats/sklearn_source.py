@@ -14,7 +14,7 @@ from sklearn.base import is_classifier
 from gnomon.pipeline.formats.importing import Source, mlflow_file
 from gnomon.pipeline.formats.onnx_export import INPUT, TOLERANCE, check_parity, export_onnx
 from gnomon.runtime.errors import ConfigurationError, PackageError
-from gnomon.runtime.packages.probe import answer
+from gnomon.runtime.raw_models.probe import answer
 
 __all__ = ["from_estimator", "unpickle"]
 

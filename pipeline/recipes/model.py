@@ -14,8 +14,8 @@ from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.pipeline.profiles.profile import derive_fields
 from gnomon.pipeline.recipes.file import Recipe
 from gnomon.runtime.errors import PackageError
-from gnomon.runtime.packages.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
-from gnomon.runtime.predicting.outputs import OutputReader
+from gnomon.runtime.models.outputs import OutputReader
+from gnomon.runtime.raw_models.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 
 __all__ = ["RecipeModel"]
 

@@ -35,7 +35,7 @@ from gnomon.runtime.engines.sklearn_worker import (
 )
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.packages.manifest import Manifest
-from gnomon.runtime.packages.needs import other_versions
+from gnomon.runtime.packages.requirements import other_versions
 
 #: What may be asked of an estimator, under the names of the manifest's output tensors.
 METHODS = ("predict", "predict_proba", "decision_function")

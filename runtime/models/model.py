@@ -21,11 +21,11 @@ from gnomon.runtime.engines.row_axis import RowByRow, check_rows
 from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
 from gnomon.runtime.latency import LatencyEstimate
 from gnomon.runtime.models.columns import columns_of
+from gnomon.runtime.models.outputs import OutputReader, repair_columns, repair_row
+from gnomon.runtime.models.refusals import bad_output, refusal
 from gnomon.runtime.models.speed import quickest_ns
 from gnomon.runtime.packages.manifest import Batching, Deployment
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.explaining import bad_output, refusal
-from gnomon.runtime.predicting.outputs import OutputReader, repair_columns, repair_row
 
 logger = logging.getLogger("gnomon.runtime")
 

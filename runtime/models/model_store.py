@@ -16,12 +16,12 @@ from gnomon.runtime.errors import (
     PackageError,
     UnknownModel,
 )
-from gnomon.runtime.models import worth
+from gnomon.runtime.models import batching_benefit
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
-from gnomon.runtime.predicting.fallbacks import declared
-from gnomon.runtime.predicting.standing_in import bind
+from gnomon.runtime.predicting.fallback_chain import bind
+from gnomon.runtime.routing.fallbacks import declared
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -63,7 +63,7 @@ class ModelStore:
         try:
             _check_declared(model)
             model.warm_up()
-            worth.decide(model)
+            batching_benefit.decide(model)
             if check_golden:
                 package.golden.check(model)
             upkeep = Upkeep(max(expected, _resident_bytes(package) - before))

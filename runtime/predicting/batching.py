@@ -11,7 +11,7 @@ from time import perf_counter
 
 from gnomon.runtime.errors import GnomonError, Overloaded
 from gnomon.runtime.packages.manifest import Batching
-from gnomon.runtime.predicting.gathering import Answer, Ask
+from gnomon.runtime.predicting.batch_execution import Answer, Ask
 
 #: Calls that may wait for their turn; one more is refused.
 WAITING_LIMIT = 1_024

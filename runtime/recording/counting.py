@@ -13,7 +13,7 @@ from gnomon.core.window import ANSWERED_CODE, REFUSED_CODE
 from gnomon.runtime import clock
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.models.model import Batch, Model, Workspace
-from gnomon.runtime.predicting.prediction import row_ids
+from gnomon.runtime.prediction import row_ids
 from gnomon.runtime.recording.series import Broken, Example, Outcome, Series
 
 #: Longer identities of requests are refused: they are kept, sampled, and joined to labels.

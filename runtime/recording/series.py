@@ -17,10 +17,10 @@ from gnomon.core.window import Window
 from gnomon.runtime import clock
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.profile import Profile
-from gnomon.runtime.predicting.routes import WHOLE
 from gnomon.runtime.recording.direct_counter import DirectCounter
 from gnomon.runtime.recording.tally import Tally
 from gnomon.runtime.recording.window_row import count_row
+from gnomon.runtime.routing.routes import WHOLE
 
 #: Sampled predictions go out in batches of this many.
 BATCH_ROWS = 512

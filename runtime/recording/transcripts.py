@@ -19,8 +19,8 @@ from gnomon.core.contract.violations import PRIVATE
 from gnomon.core.fields import Field
 from gnomon.runtime import clock
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.predicting.prediction import Prediction, Predictions, row_ids
-from gnomon.runtime.predicting.routes import WHOLE
+from gnomon.runtime.prediction import Prediction, Predictions, row_ids
+from gnomon.runtime.routing.routes import WHOLE
 
 logger = logging.getLogger("gnomon.runtime")
 

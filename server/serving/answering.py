@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from gnomon.core.contract.violations import Violations
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.refusals import describe
 from gnomon.runtime.packages.manifest import TensorSpec
-from gnomon.runtime.predicting.explaining import describe
-from gnomon.runtime.predicting.prediction import Prediction, Predictions, row_ids
+from gnomon.runtime.prediction import Prediction, Predictions, row_ids
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES
 from gnomon.runtime.runtime import Runtime
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
 from gnomon.runtime.packages.manifest import Manifest
-from gnomon.runtime.predicting.lanes import Served
-from gnomon.runtime.predicting.routes import Route
+from gnomon.runtime.predicting.served_routes import Served
+from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.answering import Answered, ask, ask_in_part
 from gnomon.server.serving.parameters import ID_CHARACTERS, Asked, check_id, read_parameters, wrong

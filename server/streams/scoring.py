@@ -11,8 +11,8 @@ import msgspec
 
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import GnomonError, InvalidInput
-from gnomon.runtime.predicting.gathering import Ask
-from gnomon.runtime.predicting.prediction import Prediction
+from gnomon.runtime.predicting.batch_execution import Ask
+from gnomon.runtime.prediction import Prediction
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.streams.ends import Record
 from gnomon.server.streams.settings import StreamSettings

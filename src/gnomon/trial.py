@@ -19,8 +19,8 @@ import msgspec
 from gnomon.edge.slots import Slots
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.packages import attesting
-from gnomon.runtime.packages.needs import other_versions, this_machine, unmet
 from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
+from gnomon.runtime.packages.requirements import other_versions, this_machine, unmet
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
 from gnomon.trial_worker import Order, Outcome
 

@@ -11,7 +11,7 @@ from gnomon.edge.telemetry.uploader import SpoolSink
 from gnomon.proto import hub_pb2
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from tests.support.packages import make_package
 

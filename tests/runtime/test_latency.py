@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.runtime.latency import QUICK_SECONDS, SLOW_SECONDS, LatencyEstimate, clock_of
-from gnomon.runtime.models import worth
+from gnomon.runtime.models import batching_benefit
 from gnomon.runtime.models.speed import quickest_ns
 from gnomon.runtime.packages.manifest import Batching
 from gnomon.runtime.packages.package import Package
@@ -98,7 +98,7 @@ def test_whether_gathering_pays_is_decided_by_the_engine_alone(
     model = runtime.load(package)
     model.engine = GivesWay(model.engine, busy, works_in_caller=True)
     model.batching = Batching(max_rows=8)
-    worth.decide(model)
+    batching_benefit.decide(model)
     assert model.batching is None
     runtime.close()
 

@@ -22,10 +22,10 @@ from gnomon.runtime.errors import (
 )
 from gnomon.runtime.packages.golden import Golden, GoldenMismatch, encode_golden
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting import routes
-from gnomon.runtime.predicting.fallbacks import PackageFallback
-from gnomon.runtime.predicting.routes import Route, Target
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing import routes
+from gnomon.runtime.routing.fallbacks import PackageFallback
+from gnomon.runtime.routing.routes import Route, Target
 from gnomon.runtime.runtime import Runtime
 
 Write = Callable[..., Package]

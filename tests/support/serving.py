@@ -17,8 +17,8 @@ from grpc_health.v1 import health_pb2_grpc
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.admission import make_admission
 from gnomon.server.serving.grpcio.door import GrpcDoor

@@ -15,8 +15,8 @@ from gnomon.core.fields import Field
 from gnomon.runtime.engines.onnx import NativeOnnxEngine
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import TensorSpec
-from gnomon.runtime.predicting import lanes
-from gnomon.runtime.predicting.lanes import Served
+from gnomon.runtime.predicting import served_routes
+from gnomon.runtime.predicting.served_routes import Served
 from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.native.lane import Lane
 from gnomon.server.serving.native.route import NativeRoute
@@ -93,7 +93,7 @@ def _route(name: str, served: Served, clients: Clients) -> BuiltRoute:
     return BuiltRoute(native, tuple(laid.values()))
 
 
-def _lane(name: str, lane: lanes.Lane) -> Lane:
+def _lane(name: str, lane: served_routes.Lane) -> Lane:
     """Return what answers for a target; raises `ValueError`, which says why it needs Python."""
     model = lane.model
     if not isinstance(model.engine, NativeOnnxEngine):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gnomon.runtime.latency import SLOW_SECONDS
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.predicting.lanes import Served
+from gnomon.runtime.predicting.served_routes import Served
 from gnomon.server.serving.route_path import RoutePath
 
 #: From the decision against a route to its first trial, and the longest such pause.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from gnomon.runtime.errors import GnomonError, Unauthenticated
 from gnomon.runtime.latency import SLOW_SECONDS
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.predicting.lanes import Served
+from gnomon.runtime.predicting.served_routes import Served
 from gnomon.server.serving.gates import authentication
 from gnomon.server.serving.gates.admission import Admission
 from gnomon.server.serving.handler import Handler

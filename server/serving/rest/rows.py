@@ -16,8 +16,8 @@ from gnomon.core.contract.violations import Violation, expectation
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.predicting.explaining import describe
-from gnomon.runtime.predicting.prediction import Prediction, Predictions, row_ids
+from gnomon.runtime.models.refusals import describe
+from gnomon.runtime.prediction import Prediction, Predictions, row_ids
 from gnomon.runtime.runtime import Runtime
 
 Row = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import Conflict, InvalidInput
-from gnomon.runtime.predicting.routes import Route
+from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
 
 READY, UNAVAILABLE = "READY", "UNAVAILABLE"

@@ -16,9 +16,9 @@ from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, read_trans
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import encode_profile
-from gnomon.runtime.predicting.gathering import Ask
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.predicting.batch_execution import Ask
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes

@@ -12,8 +12,8 @@ from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.packages.golden import encode_golden
 from gnomon.runtime.packages.layout import GOLDEN, MANIFEST, PROFILE
 from gnomon.runtime.packages.manifest import Needs
-from gnomon.runtime.packages.needs import Machine, this_machine, unmet
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.requirements import Machine, this_machine, unmet
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
 from gnomon.runtime.packages.writing import write_package
 from gnomon.trial import Limits, attest, try_package

@@ -17,7 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from gnomon.pipeline.pmml.compile import INPUT, LABEL, NUMBER, PROBABILITIES, compile_pmml
 from gnomon.runtime.errors import PackageError
-from gnomon.runtime.packages.probe import answer
+from gnomon.runtime.raw_models.probe import answer
 from tests.pipeline.pmml.documents import (
     DICTIONARY,
     SCHEMA,

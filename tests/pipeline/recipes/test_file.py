@@ -22,8 +22,8 @@ from gnomon.pipeline.recipes.metrics import measure
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.signing import Signer
-from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from tests.support.recipes import deliveries, linear_onnx, write_project
 

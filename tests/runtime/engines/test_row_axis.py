@@ -16,14 +16,14 @@ from gnomon.pipeline.formats.importing import Source, import_model
 from gnomon.runtime.engines.row_axis import check_rows
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.packages.bare import derive
+from gnomon.runtime.models.outputs import OutputReader
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
-from gnomon.runtime.predicting.outputs import OutputReader
-from gnomon.runtime.predicting.routes import Route, Target
+from gnomon.runtime.raw_models.raw_model import derive
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import Route, Target
 from gnomon.runtime.runtime import Runtime
 
 Write = Callable[..., Package]

@@ -9,7 +9,7 @@ import pytest
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind, Policy
 from gnomon.runtime.errors import EngineError
-from gnomon.runtime.predicting.outputs import OutputReader, repair_columns, repair_row
+from gnomon.runtime.models.outputs import OutputReader, repair_columns, repair_row
 
 FIELDS = (
     Field(name="time", kind=Kind.FLOAT32, minimum=0, policy=Policy.CLIP),

@@ -10,11 +10,11 @@ import pytest
 
 from gnomon.bench.core.dense_network import dense_network
 from gnomon.runtime.errors import InvalidOutput, MemoryExceeded, PackageError
-from gnomon.runtime.packages.bare import write_bare
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.fallbacks import PackageFallback
-from gnomon.runtime.predicting.routes import Route, Target, single
+from gnomon.runtime.raw_models.raw_model import write_bare
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.fallbacks import PackageFallback
+from gnomon.runtime.routing.routes import Route, Target, single
 from gnomon.runtime.runtime import Runtime
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}

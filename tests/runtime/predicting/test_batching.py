@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from gnomon.bench.core.dense_network import dense_network
 from gnomon.runtime.errors import EngineError, GnomonError, NotReady, Overloaded, PackageError
-from gnomon.runtime.packages.bare import write_bare
 from gnomon.runtime.packages.manifest import Batching, Deployment, decode_manifest, encode_manifest
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.predicting.batch_execution import Answer, Ask
 from gnomon.runtime.predicting.batching import Batcher
-from gnomon.runtime.predicting.gathering import Answer, Ask
-from gnomon.runtime.predicting.prediction import Prediction
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.raw_models.raw_model import write_bare
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.packages.finding import find
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.versioning import VersionPolicy, age
+from gnomon.runtime.raw_models.finding import find
 
 
 def place(root: Path, *names: str) -> None:

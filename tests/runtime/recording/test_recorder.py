@@ -15,9 +15,9 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import GnomonError, StorageError
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting import routes
 from gnomon.runtime.recording.series import BATCH_ROWS, EXAMPLES_LIMIT
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing import routes
 from gnomon.runtime.runtime import Runtime
 
 Write = Callable[..., Package]

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.predicting import routes
-from gnomon.runtime.predicting.fallbacks import ConstantFallback, PackageFallback, RuleFallback
-from gnomon.runtime.predicting.routes import Route, Target, choose, choose_shadows
+from gnomon.runtime.routing import routes
+from gnomon.runtime.routing.fallbacks import ConstantFallback, PackageFallback, RuleFallback
+from gnomon.runtime.routing.routes import Route, Target, choose, choose_shadows
 
 
 def canary(weight: int) -> Route:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import Route, single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import Route, single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.answering import ask, ask_in_part
 from tests.support.packages import linear_onnx, make_package

@@ -18,8 +18,8 @@ from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.engines import Engine
 from gnomon.runtime.packages.manifest import Batching
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.admission import make_admission
 from gnomon.server.serving.grpcio.door import GrpcDoor

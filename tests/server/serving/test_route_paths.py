@@ -15,11 +15,11 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.latency import SLOW_SECONDS
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.packages.bare import write_bare
 from gnomon.runtime.packages.manifest import Batching
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.raw_models.raw_model import write_bare
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.admission import make_admission
 from gnomon.server.serving.grpcio.pacing import Pacer

@@ -18,10 +18,10 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.engines import Engine
 from gnomon.runtime.errors import Overloaded
-from gnomon.runtime.packages.bare import write_bare
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.raw_models.raw_model import write_bare
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.call_timer import CallTimer
 from gnomon.server.serving.handler import Handler

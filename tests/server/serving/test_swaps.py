@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import GnomonError
-from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.handler import Handler
 from tests.support.packages import make_package

@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.predicting.fallbacks import ConstantFallback
-from gnomon.runtime.predicting.routes import Route, Target
+from gnomon.runtime.routing.fallbacks import ConstantFallback
+from gnomon.runtime.routing.routes import Route, Target
 from tests.support.packages import linear_onnx, make_package
 
 

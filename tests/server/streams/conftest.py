@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from tests.support.packages import make_package
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gnomon.runtime.errors import StorageError
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.streams import consumer as module
 from gnomon.server.streams.consumer import Consumer

@@ -19,7 +19,7 @@ from gnomon.runtime.errors import (
     Overloaded,
     Unauthenticated,
 )
-from gnomon.runtime.predicting.prediction import row_ids
+from gnomon.runtime.prediction import row_ids
 from gnomon.runtime.raw_tensors import TEXT, pack, unpack
 from gnomon.runtime.wire import read_error
 

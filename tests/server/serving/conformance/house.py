@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.gates.admission import make_admission

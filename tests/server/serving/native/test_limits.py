@@ -19,7 +19,7 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.routes import single
+from gnomon.runtime.routing.routes import single
 from gnomon.server.serving.doors import make_door
 from gnomon.server.serving.gates.clients import Clients
 from gnomon.server.serving.grpcio.door import GrpcDoor

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting import routes
-from gnomon.runtime.predicting.routes import Route, Target, single
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing import routes
+from gnomon.runtime.routing.routes import Route, Target, single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.gates.admission import make_admission
 from gnomon.server.serving.gates.clients import Clients

@@ -106,7 +106,7 @@ def test_the_native_door_is_counted_too(served: Any, rest: httpx.Client) -> None
 def test_a_package_that_left_keeps_its_counts(
     served: Any, rest: httpx.Client, tmp_path: Any
 ) -> None:
-    from gnomon.runtime.predicting.routes import single
+    from gnomon.runtime.routing.routes import single
 
     rest.post("/v1/models/eta:predict", json={"instances": [GOOD]})
     (old,) = served.runtime.models

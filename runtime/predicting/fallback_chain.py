@@ -14,13 +14,13 @@ from gnomon.core.row import Columns, Row
 from gnomon.core.window import ANSWERED_CODE
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.predicting.fallbacks import (
+from gnomon.runtime.models.outputs import repair_columns, repair_row
+from gnomon.runtime.routing.fallbacks import (
     ConstantFallback,
     Fallback,
     PackageFallback,
     RuleFallback,
 )
-from gnomon.runtime.predicting.outputs import repair_columns, repair_row
 
 
 @dataclass(frozen=True, slots=True)

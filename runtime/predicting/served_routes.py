@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import Batching
-from gnomon.runtime.predicting import routes
-from gnomon.runtime.predicting.fallbacks import declared
-from gnomon.runtime.predicting.routes import Route
-from gnomon.runtime.predicting.standing_in import StandIn, bind
+from gnomon.runtime.predicting.fallback_chain import StandIn, bind
 from gnomon.runtime.recording.recorder import Recorder
 from gnomon.runtime.recording.series import Series
 from gnomon.runtime.recording.transcripts import share_of
+from gnomon.runtime.routing import routes
+from gnomon.runtime.routing.fallbacks import declared
+from gnomon.runtime.routing.routes import Route
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """What may answer where a route's target fails, in the order of a chain. Declarations only.
 
 Another package; a business rule, one expression over the inputs for each output (the language is
-that of `gnomon.core.expression`); constants. `gnomon.runtime.predicting.standing_in` puts them to
-work.
+that of `gnomon.core.expression`); constants. `gnomon.runtime.predicting.fallback_chain` puts
+them to work.
 """
 
 from collections.abc import Iterable, Mapping

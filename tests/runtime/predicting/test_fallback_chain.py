@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from gnomon.runtime.errors import ConfigurationError, InvalidOutput, PackageError, UnknownModel
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.fallbacks import ConstantFallback, PackageFallback, RuleFallback
-from gnomon.runtime.predicting.prediction import Prediction
-from gnomon.runtime.predicting.routes import Route, Target
+from gnomon.runtime.prediction import Prediction
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.fallbacks import ConstantFallback, PackageFallback, RuleFallback
+from gnomon.runtime.routing.routes import Route, Target
 from gnomon.runtime.runtime import Runtime
 
 #: The model answers 0.125 miles a minute, which breaks its contract (1,000 minutes at most).

@@ -13,13 +13,13 @@ from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, FALLBACK_CODE
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.models.model import Batch, Model, Workspace
-from gnomon.runtime.predicting import routes
-from gnomon.runtime.predicting.lanes import Lane
-from gnomon.runtime.predicting.prediction import Prediction, Predictions
+from gnomon.runtime.predicting.fallback_chain import StoodIn
+from gnomon.runtime.predicting.served_routes import Lane
 from gnomon.runtime.predicting.shadows import ShadowQueue
-from gnomon.runtime.predicting.standing_in import StoodIn
+from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.recording import counting
 from gnomon.runtime.recording.series import Outcome, Series
+from gnomon.runtime.routing import routes
 
 #: What a caller is told: one answer, or those of many rows.
 Told = TypeVar("Told", Prediction, Predictions)

@@ -20,14 +20,14 @@ from gnomon.core.packing import Feature, Packing, Tensor
 from gnomon.core.reference import Reference
 from gnomon.core.row import Columns
 from gnomon.runtime.errors import ConfigurationError, EngineError, PackageError
+from gnomon.runtime.models.outputs import OutputReader
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.packages.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.writing import write_package
-from gnomon.runtime.predicting.outputs import OutputReader
+from gnomon.runtime.raw_models.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 
 __all__ = ["FORMATS", "BareModel", "derive", "origin", "signature", "write_bare"]
 

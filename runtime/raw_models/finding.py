@@ -13,8 +13,8 @@ from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages import layout
-from gnomon.runtime.packages.bare import FORMATS
 from gnomon.runtime.packages.manifest import NAME_PATTERN, decode_manifest
+from gnomon.runtime.raw_models.raw_model import FORMATS
 
 #: What a bare file without a folder of versions is called.
 _FIRST = "1"

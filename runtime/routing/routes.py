@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.runtime.predicting.fallbacks import Fallback, digests_of, from_route, write_into
+from gnomon.runtime.routing.fallbacks import Fallback, digests_of, from_route, write_into
 
 #: The sum of a route's weights.
 WHOLE = 1_000

@@ -17,10 +17,10 @@ from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import UNREADABLE, Batch, Model
-from gnomon.runtime.predicting.asking import ask_shadows, shadow_row
-from gnomon.runtime.predicting.lanes import Lane
-from gnomon.runtime.predicting.prediction import Prediction
+from gnomon.runtime.predicting.execution import ask_shadows, shadow_row
+from gnomon.runtime.predicting.served_routes import Lane
 from gnomon.runtime.predicting.shadows import ShadowQueue
+from gnomon.runtime.prediction import Prediction
 from gnomon.runtime.recording import counting
 from gnomon.runtime.recording.series import Outcome
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from gnomon.runtime.errors import GnomonError, UnknownModel
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.fallbacks import PackageFallback
-from gnomon.runtime.predicting.gathering import Ask
-from gnomon.runtime.predicting.prediction import Prediction
-from gnomon.runtime.predicting.routes import Route, Target
+from gnomon.runtime.predicting.batch_execution import Ask
+from gnomon.runtime.prediction import Prediction
 from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.fallbacks import PackageFallback
+from gnomon.runtime.routing.routes import Route, Target
 from gnomon.runtime.runtime import Runtime
 
 Write = Callable[..., Package]

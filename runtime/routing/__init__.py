@@ -1,0 +1,1 @@
+"""Routes and fallbacks as plain data: which package answers for a model name."""
