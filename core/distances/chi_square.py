@@ -51,7 +51,11 @@ def upper_tail(statistic: float, degrees: int) -> float:
 
     >>> round(upper_tail(3.841458820694124, 1), 12)
     0.05
+    >>> upper_tail(float("nan"), 1)
+    nan
     """
+    if isnan(statistic):
+        return nan  # min() and max() below would make it a number
     a, x = degrees / 2, statistic / 2
     if degrees == 0 or x <= 0:
         return 1.0

@@ -5,6 +5,7 @@ the prediction as joined: a hub that is killed has counted the pair and marked i
 pair whose error is not finite, or too large for a sum, is marked and left out.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -35,13 +36,18 @@ class Losses:
 
     @property
     def mean_absolute_error(self) -> float | None:
-        """The mean absolute error, or nothing where there are no pairs."""
-        return self.absolute_error / self.count if self.count else None
+        """The mean absolute error, or nothing if there are no pairs or the sum is not finite."""
+        return self._mean(self.absolute_error)
 
     @property
     def mean_error(self) -> float | None:
         """The mean signed error, positive where predictions are too high."""
-        return self.error / self.count if self.count else None
+        return self._mean(self.error)
+
+    @property
+    def mean_squared_error(self) -> float | None:
+        """The mean squared error."""
+        return self._mean(self.squared_error)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the means as plain values."""
@@ -49,8 +55,11 @@ class Losses:
             "count": self.count,
             "mean_absolute_error": self.mean_absolute_error,
             "mean_error": self.mean_error,
-            "mean_squared_error": self.squared_error / self.count if self.count else None,
+            "mean_squared_error": self.mean_squared_error,
         }
+
+    def _mean(self, total: float) -> float | None:
+        return total / self.count if self.count and math.isfinite(total) else None
 
     def __add__(self, other: "Losses") -> "Losses":
         """Return the sums over both."""

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+_ROUNDING = 1e-6
+
 
 class Bounds(NamedTuple):
     """An interval that covers the truth at all looks at once, with the probability asked for."""
@@ -36,7 +38,7 @@ def mean_bounds(n: int, total: float, total_squared: float, alpha: float, aimed_
         aimed_at: The number of values at which the bounds should be narrowest.
 
     Returns:
-        The bounds; infinite while there are fewer than two values.
+        The bounds; infinite while there are fewer than two values, or if a sum is not finite.
 
     >>> low, high = mean_bounds(1_000, 5_000.0, 26_000.0, 0.05, 500)
     >>> round(low, 3), round(high, 3)
@@ -45,13 +47,43 @@ def mean_bounds(n: int, total: float, total_squared: float, alpha: float, aimed_
     if n < 2:
         return Bounds(-math.inf, math.inf)
     mean = total / n
-    variance = max(0.0, (total_squared - n * mean * mean) / (n - 1))
+    variance = _variance(n, total, total_squared)
+    if not math.isfinite(variance):
+        return Bounds(-math.inf, math.inf)
     squeeze = -2.0 * math.log(alpha)
     time = n * (squeeze + math.log1p(squeeze)) / max(1, aimed_at)
     margin = math.sqrt(
         variance * 2.0 * (time + 1.0) / (n * time) * math.log(math.sqrt(time + 1.0) / alpha)
     )
     return Bounds(mean - margin, mean + margin)
+
+
+def mean_without_largest(n: int, total: float, total_squared: float) -> float:
+    """Return the least mean that values of these sums can have without their largest one.
+
+    No value is further above the mean than √(n − 1) standard deviations, so the mean without it is
+    at most s/√(n − 1) smaller, where s² is the variance with divisor n.
+
+    Source: Samuelson, "How deviant can you be?", Journal of the American Statistical Association 63
+    (1968).
+
+    >>> round(mean_without_largest(4, 103.0, 10_003.0), 3)  # of 1, 1, 1 and 100
+    1.0
+    >>> mean_without_largest(1, 100.0, 10_000.0)
+    0.0
+    """
+    if n < 2:
+        return 0.0
+    mean = total / n
+    # Sums are rounded: the mean is made less by more than that can be.
+    return mean * (1.0 - _ROUNDING) - math.sqrt(_variance(n, total, total_squared) / n)
+
+
+def _variance(n: int, total: float, total_squared: float) -> float:
+    """Return the sample's variance; NaN if it is not finite, which `max` would make 0."""
+    mean = total / n
+    variance = (total_squared - n * mean * mean) / (n - 1)
+    return max(0.0, variance) if math.isfinite(variance) else math.nan
 
 
 def share_bounds(hits: int, n: int, alpha: float) -> Bounds:

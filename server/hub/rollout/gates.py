@@ -13,25 +13,34 @@ chance with probability at most 1 − `confidence`, over all steps, checks and l
   than negligibly.
 - mean absolute error, by labels: the same, each mean bounded at half the check's budget.
 
-A step is passed where enough was seen and every estimate is within its limit; with `require_proof`
-the error must also be *shown* to be within its limit, by the opposite bounds.
+A step is passed if enough was seen and every estimate is within its limit; with `require_proof`
+the error must also be *shown* to be within its limit, by the opposite bounds. Mean errors are
+compared only if the champion's is known to within half of it, and if no single label decides: one
+label with a huge error would make any candidate look good. What is not finite passes nothing.
 """
 
 import enum
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gnomon.server.hub.monitoring.losses import Losses
-from gnomon.server.hub.rollout.gate_bounds import Bounds, mean_bounds, share_bounds
+from gnomon.server.hub.rollout.gate_bounds import (
+    Bounds,
+    mean_bounds,
+    mean_without_largest,
+    share_bounds,
+)
 from gnomon.server.hub.store.limits import Count
 
 _STATISTICAL_CHECKS = 4
 # An asymptotic bound is not to be trusted on fewer values than this.
 _FEWEST_LABELS = 30
+# A champion's mean error is compared once its bounds are no wider than this share of it.
+_NARROW = 0.5
 
 
 class Gates(BaseModel):
@@ -208,7 +217,8 @@ def _latency(gates: Gates, candidate: Latency, champion: Latency) -> Check:
     )
     if candidate.lower > _latency_limit(gates, champion.upper):
         return Check("latency", Finding.FAILED, text)
-    within = candidate.estimate <= _latency_limit(gates, champion.estimate)
+    known = math.isfinite(candidate.estimate) and math.isfinite(champion.estimate)
+    within = known and candidate.estimate <= _latency_limit(gates, champion.estimate)
     return Check("latency", _within(within), text)
 
 
@@ -227,15 +237,37 @@ def _error(gates: Gates, candidate: Losses, champion: Losses, alpha: float) -> C
         return Check("error", Finding.WAITING, text)
     if not enough:
         return Check("error", Finding.PASSED, "no labels wanted, none seen on both sides")
+    if not all(map(math.isfinite, (*_sums(candidate), *_sums(champion)))):
+        return Check("error", Finding.WAITING, f"{text}; a sum of errors is not finite")
     if gates.require_proof:
         return Check("error", _within(mine.upper <= limit * theirs.lower), text)
+    if not _is_narrow(champion, theirs):
+        text += "; the champion's errors scatter too much to compare means yet"
+        return Check("error", Finding.WAITING, text)
     means = candidate.absolute_error / candidate.count, champion.absolute_error / champion.count
-    return Check("error", _within(means[0] <= limit * means[1]), text)
+    without = replace(candidate, count=candidate.count - 1)  # its smallest error, taken for 0
+    holds = (
+        means[0] <= limit * means[1]
+        # No single label decides: it is not shown to be worse without any one of them either.
+        and mine.lower <= limit * mean_without_largest(*_sums(champion))
+        and _error_bounds(gates, without, alpha / 2).lower <= limit * theirs.upper
+    )
+    return Check("error", _within(holds), text)
+
+
+def _is_narrow(losses: Losses, bounds: Bounds) -> bool:
+    """Return whether a mean is known well enough to be compared; false if it is not finite."""
+    mean = losses.absolute_error / losses.count
+    return bounds.upper - mean <= _NARROW * mean
+
+
+def _sums(losses: Losses) -> tuple[int, float, float]:
+    return losses.count, losses.absolute_error, losses.squared_error
 
 
 def _error_bounds(gates: Gates, losses: Losses, alpha: float) -> Bounds:
     aimed_at = max(gates.minimum_labels, 10 * _FEWEST_LABELS)
-    bounds = mean_bounds(losses.count, losses.absolute_error, losses.squared_error, alpha, aimed_at)
+    bounds = mean_bounds(*_sums(losses), alpha, aimed_at)
     return Bounds(max(0.0, bounds.lower), bounds.upper)
 
 

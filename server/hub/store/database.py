@@ -22,6 +22,7 @@ from gnomon.runtime.extras import missing_extra
 from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.migrations import migrate
+from gnomon.server.hub.store.text import storable_json
 
 #: SQLite's file in a hub's data folder.
 FILE_NAME = "hub.db"
@@ -74,7 +75,11 @@ def _engine(url: URL) -> Engine:
     sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = create_engine(
-            url, pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS, pool_pre_ping=not sqlite
+            url,
+            pool_size=_CONNECTIONS,
+            max_overflow=_CONNECTIONS,
+            pool_pre_ping=not sqlite,
+            json_serializer=storable_json,
         )
     except ImportError as error:
         raise ConfigurationError(

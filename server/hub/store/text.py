@@ -1,5 +1,9 @@
 """Text as both databases can hold it, whatever a node or a person has sent."""
 
+import json
+import math
+from typing import Any
+
 from sqlalchemy import Dialect, String, TypeDecorator
 
 
@@ -11,6 +15,28 @@ def storable(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def storable_json(value: object) -> str:
+    """Return JSON with null for numbers that are not finite: PostgreSQL and browsers refuse them.
+
+    >>> storable_json({"mean": float("nan"), "rows": 3})
+    '{"mean": null, "rows": 3}'
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value
 
 
 class StorableText(TypeDecorator[str]):

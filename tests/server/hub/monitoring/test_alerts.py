@@ -1,5 +1,6 @@
 """Alerts: one while a condition lasts; acknowledged and closed by somebody, in the audit."""
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -115,3 +116,11 @@ def test_one_open_alert_a_condition_whatever_happens(
         elif not closing:
             raise_one(database, condition(source=source))
             counted[source] += 1
+
+
+@pytest.mark.both_databases
+def test_numbers_that_are_not_finite_are_stored_as_null(database: Database) -> None:
+    """PostgreSQL refuses them in JSON, and what wrote them would fail for ever."""
+    evidence = {"mean": [math.nan, math.inf, 1.0]}
+    raise_one(database, alerts.Condition("eta", "kind", "", "", "1", "text", evidence))
+    assert found(database)[0]["evidence"] == {"mean": [None, None, 1.0]}

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.server.hub.monitoring.losses import Losses
-from gnomon.server.hub.rollout.gate_bounds import mean_bounds, quantile_levels, share_bounds
+from gnomon.server.hub.rollout.gate_bounds import (
+    mean_bounds,
+    mean_without_largest,
+    quantile_levels,
+    share_bounds,
+)
 from gnomon.server.hub.rollout.gates import (
     Check,
     Decision,
@@ -213,3 +218,115 @@ def test_an_equal_candidate_is_rarely_rolled_back_though_it_is_looked_at_all_the
                 rolled_back += 1
                 break
     assert rolled_back <= 10
+
+
+def with_label(losses: Losses, error: float) -> Losses:
+    return losses + Losses(1, error, abs(error), error * error)
+
+
+_any_error = st.one_of(
+    st.floats(min_value=0.0),
+    st.floats(min_value=0.0, max_value=1e7),
+    st.sampled_from([0.0, 1.7e308, math.inf, math.nan, 1e154, 1e100, 1e6]),
+)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    counts=st.tuples(st.integers(30, 600), st.integers(30, 600)),
+    spread=st.sampled_from([0.0, 1e-9, 0.01, 0.3, 1.0, 2.0]),
+    worse=st.floats(1.0, 200.0),
+    error=st.one_of(_any_error, st.floats(0.5, 2.0).map(lambda part: -part)),
+    is_champions=st.booleans(),
+    require_proof=st.booleans(),
+)
+@settings(max_examples=400, deadline=None)
+def test_no_single_label_turns_failed_into_passed(
+    seed: int,
+    counts: tuple[int, int],
+    spread: float,
+    worse: float,
+    error: float,
+    is_champions: bool,
+    require_proof: bool,
+) -> None:
+    random = np.random.default_rng(seed)
+    gates = Gates(require_proof=require_proof)
+    theirs = losses_of(random.lognormal(0, spread, counts[0]))
+    mine = losses_of(worse * random.lognormal(0, spread, counts[1]))
+    if check_of(gates, side(losses=mine), side(losses=theirs), "error").finding is not (
+        Finding.FAILED
+    ):
+        return
+    if error < 0:  # as much as makes the means just comparable
+        wanted = mine.absolute_error / mine.count / gates.maximum_error_ratio
+        error *= -1.0 * (wanted * (theirs.count + 1) - theirs.absolute_error)
+    if is_champions:
+        theirs = with_label(theirs, error)
+    else:
+        mine = with_label(mine, error)
+    found = check_of(gates, side(losses=mine), side(losses=theirs), "error")
+    assert found.finding is not Finding.PASSED
+
+
+@pytest.mark.parametrize("error", [1e6, 45_000.0, 1e100, 1.7e308, math.inf, math.nan])
+@pytest.mark.parametrize("require_proof", [False, True])
+def test_one_label_of_the_champion_does_not_open_the_gate(
+    error: float, require_proof: bool
+) -> None:
+    """A candidate with a mean error of 100, where the champion's is 1."""
+    gates = Gates(require_proof=require_proof)
+    candidate = side(losses=losses_of(np.full(500, 100.0)))
+    champion = losses_of(np.ones(500))
+    assert check_of(gates, candidate, side(losses=champion), "error").finding is Finding.FAILED
+    opened = side(losses=with_label(champion, error))
+    assert check_of(gates, candidate, opened, "error").finding is Finding.WAITING
+    assert judge(gates, Evidence(candidate, opened), ALPHA).decision is Decision.HOLD
+
+
+def test_a_few_labels_with_huge_errors_do_not_open_the_gate_either() -> None:
+    candidate = side(losses=losses_of(np.full(500, 100.0)))
+    champion = losses_of(np.concatenate([np.ones(500), np.full(5, 1e6)]))
+    found = check_of(Gates(), candidate, side(losses=champion), "error")
+    assert found.finding is Finding.WAITING
+    assert "scatter too much" in found.text
+
+
+@given(
+    st.tuples(*[st.sampled_from([0.0, 1.0, 1e300, math.inf, -math.inf, math.nan])] * 3),
+    st.booleans(),
+    st.booleans(),
+)
+def test_sums_that_are_not_finite_pass_nothing(
+    sums: tuple[float, float, float], is_champions: bool, require_proof: bool
+) -> None:
+    good, odd = losses_of(np.ones(500)), Losses(500, *sums)
+    mine, theirs = (good, odd) if is_champions else (odd, good)
+    found = check_of(
+        Gates(require_proof=require_proof), side(losses=mine), side(losses=theirs), "error"
+    )
+    if not all(map(math.isfinite, sums[1:])):
+        assert found.finding is Finding.WAITING
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("is_champions", [False, True])
+def test_a_latency_that_is_not_finite_passes_nothing(value: float, is_champions: bool) -> None:
+    good, odd = Latency(100, 10.0, 9.5, 10.5), Latency(100, value, 0.0, math.inf)
+    mine, theirs = (good, odd) if is_champions else (odd, good)
+    found = check_of(Gates(), side(latency=mine), side(latency=theirs), "latency")
+    assert found.finding is Finding.WAITING
+
+
+@given(st.lists(st.integers(0, 10**9).map(lambda n: n / 1_000), min_size=2, max_size=30))
+def test_the_mean_without_the_largest_value_is_bounded_from_sums(values: list[float]) -> None:
+    array = np.array(values)
+    rest = (array.sum() - array.max()) / (len(values) - 1)
+    bound = mean_without_largest(len(values), float(array.sum()), float((array**2).sum()))
+    assert bound <= rest + 1e-6 * array.mean()
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_limit_is_finite(number: float) -> None:
+    with pytest.raises(ValueError, match="maximum_error_ratio"):
+        Gates(maximum_error_ratio=number)
