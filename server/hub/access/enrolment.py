@@ -10,7 +10,7 @@ from sqlalchemy import select
 from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import Conflict, NotAllowed
 from gnomon.server.hub.access import gate, keys, tokens
-from gnomon.server.hub.access.authority import Authority, Identity, read_request
+from gnomon.server.hub.access.authority import Authority, Identity, Request, read_request
 from gnomon.server.hub.access.tokens import TokenGrant
 from gnomon.server.hub.fleet import nodes
 from gnomon.server.hub.store import schema
@@ -30,7 +30,8 @@ class Enrolment:
         """Trade a token.
 
         Raises:
-            NotAllowed: where the token does not give this right.
+            NotAllowed: where the token does not give this right, or was used and the name has been
+                revoked, renewed, or enrolled by another token since.
             Conflict: where the name is taken and the token was not made for just this name, or
                 for another role or environment.
         """
@@ -38,10 +39,13 @@ class Enrolment:
         facts = nodes.check_facts(message.facts)
         with self._database.change(f"token:{request.name[:64]}") as change:
             grant = tokens.use(change, message.token, request)
-            if not grant.is_retry:
+            if grant.is_retry:
+                _check_retry(change, request, grant)
+            else:
                 _check_taken(change, request.name, grant)
             certificate, identity = self._authority.issue_client(request, grant.role, self._days)
-            nodes.enrol(change, identity, facts, None if grant.is_retry else grant)
+            given = None if grant.is_retry else grant
+            nodes.enrol(change, identity, request.key_hash, facts, given)
         return self._answer(certificate)
 
     def renew(self, identity: Identity, message: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
@@ -55,7 +59,7 @@ class Enrolment:
             raise NotAllowed(f"{identity.name!r} may not renew as {request.name!r}")
         with self._database.change(f"{identity.role}:{identity.name}") as change:
             certificate, renewed = self._authority.issue_client(request, identity.role, self._days)
-            nodes.enrol(change, renewed, nodes.check_facts(message.facts))
+            nodes.enrol(change, renewed, request.key_hash, nodes.check_facts(message.facts))
         return self._answer(certificate)
 
     def _answer(self, certificate: bytes) -> hub_pb2.EnrollResponse:
@@ -65,6 +69,23 @@ class Enrolment:
             certificate=certificate,
             authority=self._authority.certificate_pem,
             trusted_keys=trusted,
+        )
+
+
+def _check_retry(change: Change, request: Request, grant: TokenGrant) -> None:
+    """Refuse a used token unless the name still bears the key that it enrolled.
+
+    Otherwise a token that was used once would enrol its holder again after the name was revoked or
+    given to somebody else.
+    """
+    node = schema.node.c
+    bears = change.connection.scalar(
+        select(node.key_hash).where(node.name == request.name, node.role == grant.role)
+    )
+    if bears != request.key_hash:
+        raise NotAllowed(
+            f"the token was used before, and {request.name!r} was revoked, renewed or enrolled by "
+            "another token since; ask for a new token"
         )
 
 

@@ -94,7 +94,9 @@ def create(
 
 
 def use(change: Change, secret: str, request: Request) -> TokenGrant:
-    """Use a token up for a request. A retry with the same key is the same use.
+    """Use a token up for a request. A retry of the same name with the same key is the same use.
+
+    The caller checks that the name still bears that key before it answers a retry.
 
     Raises:
         NotAllowed: where the token is unknown, expired, used, or made for other names.
@@ -124,7 +126,8 @@ def use(change: Change, secret: str, request: Request) -> TokenGrant:
 def _check(row: RowMapping, request: Request) -> None:
     if row["expires_at"] <= now_ms():
         raise NotAllowed("the token has expired; ask for a new one")
-    if row["used_at"] is not None and row["used_key"] != request.key_hash:
+    used = (row["used_by"], row["used_key"])
+    if row["used_at"] is not None and used != (request.name, request.key_hash):
         raise NotAllowed(f"the token was used before, by {row['used_by']!r}; ask for a new one")
     # The name comes from a stranger: not one character of it is a pattern's.
     if not re.fullmatch(NAME_PATTERN, request.name):

@@ -58,10 +58,27 @@ def check_enrolled(database: Database, identity: Identity) -> None:
 
 
 def enrol(
-    change: Change, identity: Identity, facts: Mapping[str, str], grant: TokenGrant | None = None
+    change: Change,
+    identity: Identity,
+    key_hash: str,
+    facts: Mapping[str, str],
+    grant: TokenGrant | None = None,
 ) -> None:
-    """Record that a name now bears a new certificate; without a token's grant it keeps its own."""
-    values = {"role": identity.role, "certificate_serial": identity.serial, "enrolled_at": now_ms()}
+    """Record that a name now bears a new certificate.
+
+    Args:
+        change: the transaction.
+        identity: what the certificate says.
+        key_hash: SHA-256 of its public key, in hex.
+        facts: what the caller says of itself; kept for a name that is new.
+        grant: what a token gave; without one, a name keeps its environment and models.
+    """
+    values = {
+        "role": identity.role,
+        "certificate_serial": identity.serial,
+        "key_hash": key_hash,
+        "enrolled_at": now_ms(),
+    }
     given = {"environment": grant.environment, "models": grant.models} if grant else {}
     values |= given
     known = change.connection.scalar(select(_NODE.name).where(_NODE.name == identity.name))
@@ -87,7 +104,7 @@ def builder_of(database: Database, identity: Identity) -> Actor:
 
 
 def revoke(database: Database, actor: Actor | str, name: str) -> None:
-    """Make all certificates issued so far to a name worthless.
+    """Make all certificates issued so far to a name worthless, and the tokens that gave them.
 
     Raises:
         UnknownModel: where nobody of that name is enrolled.
@@ -98,7 +115,9 @@ def revoke(database: Database, actor: Actor | str, name: str) -> None:
         ).one_or_none()
         if known is None:
             raise UnknownModel(f"nobody named {name!r} is enrolled")
-        change.execute(update(schema.node).where(_NODE.name == name).values(revoked_at=now_ms()))
+        change.execute(
+            update(schema.node).where(_NODE.name == name).values(revoked_at=now_ms(), key_hash="")
+        )
         action = "revoke_builder" if known.role == BUILDER else "revoke"
         change.audit(action, name, environment=known.environment)
 
@@ -177,7 +196,7 @@ class EventRecord:
 def listing(connection: Connection) -> list[NodeRecord]:
     """Return all nodes, by name."""
     rows = connection.execute(select(schema.node).order_by(_NODE.name)).mappings()
-    hidden = {"desired_hash"}
+    hidden = {"desired_hash", "key_hash"}
     return [NodeRecord(**{key: row[key] for key in row if key not in hidden}) for row in rows]
 
 

@@ -24,6 +24,8 @@ node = Table(
     columns.environment(),
     columns.models(),
     Column("certificate_serial", StorableText(64), nullable=False),
+    # SHA-256 of the public key that the name bears: tells a retry; empty once it is revoked.
+    Column("key_hash", StorableText(64), nullable=False, server_default=""),
     columns.time("enrolled_at"),
     columns.time("revoked_at", nullable=True),
     Column("facts", JSON, nullable=False),
