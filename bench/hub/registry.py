@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 from gnomon.bench.hub import postgres
 from gnomon.bench.hub.registry_store import DAY_MS, DAYS, FIRST_DAY, Size, fill
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.hub.fleet import counts
+from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions import catalogue, history
 from gnomon.server.hub.versions.search import Search, search

@@ -13,13 +13,13 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.lock import FolderLock
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.enrolment import Enrolment, EnrolmentServicer
+from gnomon.server.hub.application import create_app
 from gnomon.server.hub.doctor import BLOBS
-from gnomon.server.hub.fleet.sync import SyncServicer
-from gnomon.server.hub.fleet.telemetry import Telemetry
+from gnomon.server.hub.grpc.ports import GrpcDoors, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
-from gnomon.server.hub.grpc_doors import GrpcDoors, Servicers
+from gnomon.server.hub.grpc.sync_servicer import SyncServicer
+from gnomon.server.hub.ingest.telemetry import Telemetry
 from gnomon.server.hub.loop import STEPS, Loop
-from gnomon.server.hub.rest.app import create_app
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs

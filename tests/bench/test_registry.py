@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from gnomon.bench.hub.registry import measure
 from gnomon.bench.hub.registry_store import Size, fill
-from gnomon.server.hub.fleet import counts
+from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import windows
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, NotAllowed
-from gnomon.server.hub.access import tokens
+from gnomon.server.hub.access import nodes, tokens
 from gnomon.server.hub.access.authority import Authority, read_identity
 from gnomon.server.hub.access.enrolment import Enrolment
-from gnomon.server.hub.fleet import nodes
 from gnomon.server.hub.store.database import Database
 from tests.server.hub.conftest import certificate_request, new_key
 

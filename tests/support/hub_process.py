@@ -19,7 +19,6 @@ from gnomon.runtime.packages.signing import Signer
 
 HUB = """
 import json, sys
-from pathlib import Path
 import structlog
 from gnomon.server.hub.process import run_hub
 from gnomon.server.hub.settings import HubSettings

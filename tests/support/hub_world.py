@@ -12,7 +12,8 @@ from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import FieldReference, Reference
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE, Window
 from gnomon.runtime.packages.profile import Profile, encode_profile
-from gnomon.server.hub.fleet import counts, desired
+from gnomon.server.hub.fleet import desired
+from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import labels, windows
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms

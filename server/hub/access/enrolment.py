@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import Conflict, NotAllowed
-from gnomon.server.hub.access import gate, keys, tokens
+from gnomon.server.hub.access import keys, nodes, tokens
 from gnomon.server.hub.access.authority import Authority, Identity, Request, read_request
 from gnomon.server.hub.access.tokens import TokenGrant
-from gnomon.server.hub.fleet import nodes
+from gnomon.server.hub.grpc import interceptor
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.database import Database
@@ -118,7 +118,7 @@ class EnrolmentServicer(hub_pb2_grpc.EnrolmentServicer):
         self, request: hub_pb2.EnrollRequest, context: grpc.ServicerContext
     ) -> hub_pb2.EnrollResponse:
         """Enrol a stranger, or renew the certificate of one who has one."""
-        identity = gate.caller_of(context)
+        identity = interceptor.caller_of(context)
         if identity is None:
             return self._enrolment.enrol(request)
         return self._enrolment.renew(identity, request)

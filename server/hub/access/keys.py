@@ -6,10 +6,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
 from gnomon.runtime.packages.signing import TrustStore
-from gnomon.server.hub.access.rights import Actor, Role
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rights import Actor, Role
 
 _KEY_BYTES = 32
 _KEY = schema.trusted_key.c

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, NotAllowed, UnknownModel
-from gnomon.server.hub.access.rights import Actor, Grant, Role
 from gnomon.server.hub.access.tokens import hash_secret
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rights import Actor, Grant, Role
 
 _NAME_CHARACTERS = 64
 _PRINCIPAL = schema.principal.c

@@ -10,14 +10,14 @@ from sqlalchemy import RowMapping, insert, select, update
 
 from gnomon.runtime.errors import InvalidInput, NotAllowed
 from gnomon.runtime.packages.manifest import NAME_PATTERN
+from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.authority import BUILDER, ROLES, Request
-from gnomon.server.hub.access.rights import ANY, Actor, Role, parse_grant
-from gnomon.server.hub.fleet import environments
-from gnomon.server.hub.fleet.environments import PRODUCTION
+from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rights import ANY, Actor, Role, parse_grant
 
 #: How long a token may be used.
 LIFETIME_SECONDS = 3_600

@@ -13,13 +13,13 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import UnknownModel
-from gnomon.server.hub.fleet import environments
+from gnomon.server.hub.access import environments
+from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
-from gnomon.server.hub.fleet.environments import PRODUCTION
-from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.store.rollout_state import ACTIVE
 from gnomon.server.hub.versions import approvals, decommission
 
 #: A route's whole traffic.

@@ -1,1 +1,1 @@
-"""The hub's gRPC interface: servicers that convert, call, and convert back."""
+"""The gRPC services: enrolment, sync, registry."""

@@ -7,10 +7,10 @@ import grpc
 from google.protobuf.message import Message
 
 from gnomon.proto import registry_pb2
-from gnomon.server.hub.access import gate
 from gnomon.server.hub.access.authority import Identity
-from gnomon.server.hub.access.rights import Actor
+from gnomon.server.hub.grpc import interceptor
 from gnomon.server.hub.grpc.messages import to_message, to_parameters
+from gnomon.server.hub.store.rights import Actor
 
 _Message = TypeVar("_Message", bound=Message)
 
@@ -46,7 +46,7 @@ class RegistryOperations:
             kind: the message to return.
             context: the call.
         """
-        actor = self._operations.builder(gate.identity_of(context))
+        actor = self._operations.builder(interceptor.identity_of(context))
         return to_message(kind, self._operations.run_operation(actor, name, parameters))
 
     def ListModels(  # noqa: N802

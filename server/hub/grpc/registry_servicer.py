@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import grpc
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.server.hub.access import gate
+from gnomon.server.hub.grpc import interceptor
 from gnomon.server.hub.grpc.registry_operations import RegistryOperations
 from gnomon.server.hub.versions.registry import Registry
 
@@ -35,7 +35,7 @@ class RegistryServicer(RegistryOperations, hub_pb2_grpc.RegistryServicer):
         self, request: hub_pb2.PublishRequest, context: grpc.ServicerContext
     ) -> hub_pb2.PublishResponse:
         """Publish a package."""
-        publisher = self._registry.builder(gate.identity_of(context))
+        publisher = self._registry.builder(interceptor.identity_of(context))
         package, created = self._registry.publish(publisher, request.digest, request.envelopes)
         return hub_pb2.PublishResponse(package=package, created=created)
 
@@ -43,7 +43,7 @@ class RegistryServicer(RegistryOperations, hub_pb2_grpc.RegistryServicer):
         self, request: hub_pb2.Question, context: grpc.ServicerContext
     ) -> hub_pb2.Answer:
         """Answer an operation by its name, with JSON; deprecated."""
-        actor = self._registry.builder(gate.identity_of(context))
+        actor = self._registry.builder(interceptor.identity_of(context))
         return hub_pb2.Answer(
             value=self._registry.ask(actor, request.operation, request.parameters)
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from gnomon.server.hub.monitoring.monitor_progress import load
+from gnomon.server.hub.monitoring.progress import load
 from gnomon.server.hub.store import schema
 
 _DRIFT = schema.drift.c

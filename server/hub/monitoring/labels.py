@@ -12,7 +12,6 @@ from sqlalchemy import Connection, insert, select
 
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.monitoring import losses
-from gnomon.server.hub.rollout.rollout_state import State
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import BATCH, insert_into
 from gnomon.server.hub.store.limits import (
@@ -21,6 +20,7 @@ from gnomon.server.hub.store.limits import (
     is_comparable,
     is_time,
 )
+from gnomon.server.hub.store.rollout_state import State
 from gnomon.server.hub.store.schema import PRODUCTION, label, prediction, rollout
 
 

@@ -15,12 +15,12 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.server.hub.monitoring import alerts, monitor_losses, windows
-from gnomon.server.hub.monitoring.monitor_fields import SourceTally, WatchedFields
-from gnomon.server.hub.monitoring.monitor_intervals import Arrival, MonitorSettings, closed
-from gnomon.server.hub.monitoring.monitor_judge import ALL_MOVED, SOURCE_MOVED, Judge, Judgement
-from gnomon.server.hub.monitoring.monitor_missing import MISSING_EXCEEDED
-from gnomon.server.hub.monitoring.monitor_progress import Interval, Progress, Source, load, save
+from gnomon.server.hub.monitoring import alerts, degradation, windows
+from gnomon.server.hub.monitoring.evaluation import ALL_MOVED, SOURCE_MOVED, Judge, Judgement
+from gnomon.server.hub.monitoring.intervals import Arrival, MonitorSettings, closed
+from gnomon.server.hub.monitoring.missing_values import MISSING_EXCEEDED
+from gnomon.server.hub.monitoring.progress import Interval, Progress, Source, load, save
+from gnomon.server.hub.monitoring.watched_fields import SourceTally, WatchedFields
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 _ROUNDS = 8
 
 #: Alerts about what a version was held to.
-_AGAINST_REFERENCE = (SOURCE_MOVED, ALL_MOVED, MISSING_EXCEEDED, monitor_losses.ERROR_ROSE)
+_AGAINST_REFERENCE = (SOURCE_MOVED, ALL_MOVED, MISSING_EXCEEDED, degradation.ERROR_ROSE)
 
 _WINDOW = schema.window.c
 # What is tried out elsewhere says nothing of the world that production sees.
@@ -68,7 +68,7 @@ def step(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
             if not _round(database, model, settings):
                 break
         for _ in range(_ROUNDS):
-            if not monitor_losses.step(database, model, version):
+            if not degradation.step(database, model, version):
                 break
 
 

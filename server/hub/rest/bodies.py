@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gnomon.server.hub.access.rights import ANY, Grant, parse_grant
-from gnomon.server.hub.fleet.environments import PRODUCTION
+from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.store.limits import MAXIMUM_VALUE, TimeMs
+from gnomon.server.hub.store.rights import ANY, Grant, parse_grant
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 

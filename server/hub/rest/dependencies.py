@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rights import Actor
 
 
 def services_of(request: Request) -> Services:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from gnomon.server.hub.fleet import environments
+from gnomon.server.hub.access import environments
 from gnomon.server.hub.rest.answers import MovedNode
 from gnomon.server.hub.rest.bodies import EnvironmentBody, MoveBody, PolicyBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed, Unauthenticated
 from gnomon.server.hub.access import principals
-from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rights import Actor
 from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of
 

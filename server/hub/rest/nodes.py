@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub.access import tokens
-from gnomon.server.hub.fleet import counts, nodes
+from gnomon.server.hub.access import nodes, tokens
+from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import labels
 from gnomon.server.hub.rest.answers import EnrolmentToken, IngestedLabels, Revoked
 from gnomon.server.hub.rest.bodies import LabelsBody, TokenBody

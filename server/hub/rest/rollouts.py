@@ -10,8 +10,8 @@ from gnomon.server.hub.rest.dependencies import (
     DatabaseDependency,
     SettingsDependency,
 )
-from gnomon.server.hub.rollout import rollout_listing, rollouts
-from gnomon.server.hub.rollout.rollout_plan import RolloutRequest
+from gnomon.server.hub.rollout import listing, rollouts
+from gnomon.server.hub.rollout.plan import RolloutRequest
 from gnomon.server.hub.versions import promotion
 
 rollouts_router = APIRouter(tags=["rollouts"])
@@ -33,14 +33,14 @@ def create_rollout(
     database: DatabaseDependency,
     settings: SettingsDependency,
     actor: ActorDependency,
-) -> rollout_listing.RolloutRecord:
+) -> listing.RolloutRecord:
     """Begin to move a model's traffic to another version."""
     with database.change(actor) as change:
         if not settings.promote_untested:
             promotion.check_tested(change.connection, body.model, body.version)
         rollout_id = rollouts.create(change, body.model, body.version, body.plan, body.environment)
     with database.read() as connection:
-        return rollout_listing.describe(connection, rollout_id)
+        return listing.describe(connection, rollout_id)
 
 
 @rollouts_router.get("/rollouts")
@@ -49,17 +49,17 @@ def list_rollouts(
     model: str | None = None,
     environment: str | None = None,
     limit: _Limit = 50,
-) -> list[rollout_listing.RolloutRecord]:
+) -> list[listing.RolloutRecord]:
     """List rollouts, newest first; those under way with what their gate says now."""
     with database.read() as connection:
-        return rollout_listing.find(connection, model, limit, environment)
+        return listing.find(connection, model, limit, environment)
 
 
 @rollouts_router.get("/rollouts/{rollout_id}")
-def get_rollout(rollout_id: str, database: DatabaseDependency) -> rollout_listing.RolloutRecord:
+def get_rollout(rollout_id: str, database: DatabaseDependency) -> listing.RolloutRecord:
     """Return one rollout with its steps and what its gate says now."""
     with database.read() as connection:
-        return rollout_listing.describe(connection, rollout_id)
+        return listing.describe(connection, rollout_id)
 
 
 @rollouts_router.post("/rollouts/{rollout_id}/abort")
@@ -68,10 +68,10 @@ def abort_rollout(
     database: DatabaseDependency,
     actor: ActorDependency,
     body: AbortBody | None = None,
-) -> rollout_listing.RolloutRecord:
+) -> listing.RolloutRecord:
     """Give all the traffic back to the version in service."""
     reason = body.reason if body and body.reason else f"aborted by {actor}"
     with database.change(actor) as change:
         rollouts.abort(change, rollout_id, reason)
     with database.read() as connection:
-        return rollout_listing.describe(connection, rollout_id)
+        return listing.describe(connection, rollout_id)

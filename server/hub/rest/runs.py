@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from gnomon.server.hub.grpc import operations
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
-from gnomon.server.hub.versions import operations, runs
+from gnomon.server.hub.versions import runs
 
 runs_router = APIRouter(tags=["registry"])
 

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from gnomon.server.hub.grpc import operations
 from gnomon.server.hub.rest.bodies import AliasBody, TagsBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
-from gnomon.server.hub.versions import aliases, catalogue, compare, history, operations, search
+from gnomon.server.hub.versions import aliases, catalogue, compare, history, search
 from gnomon.server.hub.versions.records import Lineage, ModelState
 
 versions_router = APIRouter(tags=["registry"])

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub.access.rights import Role, parse_grant
 from gnomon.server.hub.rest.answers import CreatedWebhook, Removed, RetriedDelivery
 from gnomon.server.hub.rest.bodies import WebhookBody
 from gnomon.server.hub.rest.dependencies import (
@@ -13,6 +12,7 @@ from gnomon.server.hub.rest.dependencies import (
     DatabaseDependency,
     SettingsDependency,
 )
+from gnomon.server.hub.store.rights import Role, parse_grant
 from gnomon.server.hub.webhooks import targets
 from gnomon.server.hub.webhooks.addresses import check_url, resolve
 from gnomon.server.hub.webhooks.events import check_events

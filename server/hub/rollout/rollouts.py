@@ -16,17 +16,18 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gnomon.runtime.errors import Conflict, UnknownModel
-from gnomon.server.hub.fleet import desired, environments
-from gnomon.server.hub.fleet.environments import PRODUCTION
+from gnomon.server.hub.access import environments
+from gnomon.server.hub.access.environments import PRODUCTION
+from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.monitoring import alerts
-from gnomon.server.hub.rollout.gates import Decision, Verdict, judge
-from gnomon.server.hub.rollout.rollout_evidence import gather, staging_gap, without_engine
-from gnomon.server.hub.rollout.rollout_plan import Plan
-from gnomon.server.hub.rollout.rollout_state import ACTIVE, State, check_transition
+from gnomon.server.hub.rollout.criteria import Decision, Verdict, judge
+from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
+from gnomon.server.hub.rollout.plan import Plan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rollout_state import ACTIVE, State, check_transition
 from gnomon.server.hub.versions import approvals, decommission
 
 #: Who takes the steps, as the audit names it.

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
 
-from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.store import audit
+from gnomon.server.hub.store.rights import Actor
 
 
 class Change:

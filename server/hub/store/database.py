@@ -19,9 +19,9 @@ from sqlalchemy.exc import ArgumentError
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.extras import missing_extra
-from gnomon.server.hub.access.rights import Actor
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.migrations import migrate
+from gnomon.server.hub.store.rights import Actor
 from gnomon.server.hub.store.text import storable_json
 
 #: SQLite's file in a hub's data folder.

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, Select, Subquery, delete, literal, select, tu
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
 from gnomon.runtime.packages.manifest import NAME_PATTERN
-from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import insert_into
+from gnomon.server.hub.store.rollout_state import ACTIVE
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"

@@ -16,13 +16,12 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput
 from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, TrustStore
-from gnomon.server.hub.access import keys
-from gnomon.server.hub.access.rights import Role
-from gnomon.server.hub.fleet import environments
-from gnomon.server.hub.rollout.rollout_state import ACTIVE
+from gnomon.server.hub.access import environments, keys
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.store.rights import Role
+from gnomon.server.hub.store.rollout_state import ACTIVE
 from gnomon.server.hub.versions.aliases import check_version
 
 _APPROVAL = schema.approval.c

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, or_, select
 
 from gnomon.runtime.errors import Conflict, InvalidInput
-from gnomon.server.hub.rollout.rollout_state import ACTIVE
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.rollout_state import ACTIVE
 from gnomon.server.hub.versions.aliases import check_version
 
 _DECOMMISSION = schema.decommission.c

@@ -20,16 +20,16 @@ from gnomon.runtime.errors import Conflict, InvalidInput, PackageError
 from gnomon.runtime.packages import layout
 from gnomon.runtime.packages.manifest import Manifest, decode_manifest
 from gnomon.runtime.packages.package import Package
-from gnomon.server.hub.access import keys
+from gnomon.server.hub.access import keys, nodes
 from gnomon.server.hub.access.authority import Identity
-from gnomon.server.hub.access.rights import Actor
-from gnomon.server.hub.fleet import nodes
+from gnomon.server.hub.grpc import operations
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.blobs import Blobs, check_digest
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.versions import approvals, decommission, operations, search
+from gnomon.server.hub.store.rights import Actor
+from gnomon.server.hub.versions import approvals, decommission, search
 
 #: How many digests one question may hold, and how many envelopes one package.
 MAXIMUM_DIGESTS = 50_000

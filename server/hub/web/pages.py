@@ -16,7 +16,7 @@ from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.web import views
-from gnomon.server.hub.web.wording import FILTERS, share
+from gnomon.server.hub.web.filters import FILTERS, share
 
 web_router = APIRouter(include_in_schema=False)
 

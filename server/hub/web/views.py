@@ -8,17 +8,18 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gnomon.runtime.errors import UnknownModel
-from gnomon.server.hub.fleet import counts, desired
-from gnomon.server.hub.fleet.environments import PRODUCTION
-from gnomon.server.hub.fleet.nodes import listing as list_nodes
+from gnomon.server.hub.access.environments import PRODUCTION
+from gnomon.server.hub.access.nodes import listing as list_nodes
+from gnomon.server.hub.fleet import desired
+from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import alerts, drift, losses
-from gnomon.server.hub.monitoring.monitor_judge import ALL_MOVED, SOURCE_MOVED
-from gnomon.server.hub.rollout import rollout_listing
-from gnomon.server.hub.rollout.rollout_state import ACTIVE
+from gnomon.server.hub.monitoring.evaluation import ALL_MOVED, SOURCE_MOVED
+from gnomon.server.hub.rollout import listing
 from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.rollout_state import ACTIVE
 from gnomon.server.hub.versions import approvals, catalogue, decommission
-from gnomon.server.hub.web.figures import drift_charts, error_chart
+from gnomon.server.hub.web.chart_data import drift_charts, error_chart
 from gnomon.server.hub.webhooks import targets
 
 _AUDIT_RECORDS = 12
@@ -36,7 +37,7 @@ def overview(connection: Connection) -> dict[str, Any]:
         "models": models,
         "figures": [_figures(connection, model["name"], _FIELDS_ON_OVERVIEW) for model in models],
         "alerts": alerts.find(connection, open_only=True, limit=50),
-        "rollouts": rollout_listing.find(connection, limit=6),
+        "rollouts": listing.find(connection, limit=6),
         "nodes": nodes(connection),
         "counts": count_rows(counts.current(connection)),
         "webhooks": targets.listing(connection),
@@ -61,7 +62,7 @@ def model_page(connection: Connection, name: str) -> dict[str, Any]:
         "placements": desired.placements(connection, name),
         "figures": _figures(connection, name, None),
         "alerts": alerts.find(connection, model=name, limit=100),
-        "rollouts": rollout_listing.find(connection, name, limit=20),
+        "rollouts": listing.find(connection, name, limit=20),
         "counts": count_rows(counts.by_outcome(connection, name)),
         "losses": _loss_rows(connection, name),
         "refusals": _refusals(connection, name),

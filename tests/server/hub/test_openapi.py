@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from gnomon.server.hub.rest.app import API
+from gnomon.server.hub.application import API
 
 ROUTES = [route for router in API for route in router.routes if isinstance(route, APIRoute)]
 

@@ -9,7 +9,7 @@ from gnomon.client.hub import HubClient
 from gnomon.command.shared.hub_options import client_options
 from gnomon.command.shared.output import emit, show, table
 
-#: As in gnomon.server.hub.access.rights, which a client need not have.
+#: As in gnomon.server.hub.store.rights, which a client need not have.
 _ROLES = ("viewer", "builder", "approver", "operator", "admin")
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, Conflict, InvalidInput, NotAllowed
 from gnomon.server.hub.access.authority import Authority, read_identity, read_request
-from gnomon.server.hub.access.gate import RULES
+from gnomon.server.hub.grpc.interceptor import RULES
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.store import schema
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gnomon.command.root import root
 from gnomon.runtime.errors import InvalidInput, NotAllowed
 from gnomon.runtime.packages.package import Package
-from gnomon.server.hub.access.rights import RULES, Actor, Grant, Role, Scope, parse_grant
+from gnomon.server.hub.store.rights import RULES, Actor, Grant, Role, Scope, parse_grant
 
 Make = Callable[..., Package]
 PAGE = Path(__file__).parents[4] / "docs" / "registry.md"

@@ -12,7 +12,7 @@ from gnomon.core.window import ANSWERED_CODE, REFUSED_CODE
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.runtime.packages.package import Package
-from gnomon.server.hub.fleet.records import REFUSED_RECORD
+from gnomon.server.hub.ingest.records import REFUSED_RECORD
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import new_id, now_ms

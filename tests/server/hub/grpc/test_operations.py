@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from gnomon.command.root import root
 from gnomon.runtime.errors import InvalidInput, NotAllowed, UnknownModel
 from gnomon.runtime.packages.package import Package
+from gnomon.server.hub.application import API
+from gnomon.server.hub.grpc.operations import OPERATIONS
 from gnomon.server.hub.monitoring import alerts
-from gnomon.server.hub.rest.app import API
-from gnomon.server.hub.versions.operations import OPERATIONS
 
 Make = Callable[..., Package]
 

@@ -13,7 +13,7 @@ from gnomon.proto import hub_pb2, registry_pb2
 from gnomon.runtime.errors import InvalidInput, NotAllowed, UnknownModel
 from gnomon.runtime.ids import new_id
 from gnomon.runtime.packages.package import Package
-from gnomon.server.hub.access.gate import RULES
+from gnomon.server.hub.grpc.interceptor import RULES
 from gnomon.server.hub.grpc.messages import to_message, to_parameters
 
 Make = Callable[..., Package]

@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
-from gnomon.server.hub.fleet import numbering
-from gnomon.server.hub.fleet.records import REFUSED_RECORD, RecordReader, Rows
-from gnomon.server.hub.fleet.telemetry import Telemetry
+from gnomon.server.hub.ingest import numbering
+from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows
+from gnomon.server.hub.ingest.telemetry import Telemetry
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue

@@ -7,8 +7,8 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import event, select
 
 from gnomon.server.hub.monitoring import alerts, drift, monitor
-from gnomon.server.hub.monitoring.monitor_intervals import Arrival, MonitorSettings, closed
-from gnomon.server.hub.monitoring.monitor_progress import Source, load
+from gnomon.server.hub.monitoring.intervals import Arrival, MonitorSettings, closed
+from gnomon.server.hub.monitoring.progress import Source, load
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.clock import now_ms

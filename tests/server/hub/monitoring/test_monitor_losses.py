@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic_core import to_jsonable_python
 from sqlalchemy import select
 
-from gnomon.server.hub.monitoring import alerts, monitor_losses
-from gnomon.server.hub.monitoring.monitor_losses import LossProgress, advance
+from gnomon.server.hub.monitoring import alerts, degradation
+from gnomon.server.hub.monitoring.degradation import LossProgress, advance
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 
@@ -23,7 +23,7 @@ def eta(world: Any) -> str:
 
 
 def watch(database: Database, version: str = "1") -> list[dict[str, Any]]:
-    while monitor_losses.step(database, "eta", version):
+    while degradation.step(database, "eta", version):
         pass
     with database.read() as connection:
         return to_jsonable_python(alerts.find(connection, open_only=True))
@@ -81,7 +81,7 @@ def test_nothing_is_seen_twice_after_a_kill(
 def advance_all(database: Database, digest: str) -> list[Any]:
     """The alarms of an undisturbed pass over the same labels."""
     with database.read() as connection:
-        cursor, losses = monitor_losses._new_losses(connection, "eta", "1", 0)
+        cursor, losses = degradation._new_losses(connection, "eta", "1", 0)
     assert cursor and len(losses) == 1_100
     return advance(LossProgress(version="1"), losses)[1]
 

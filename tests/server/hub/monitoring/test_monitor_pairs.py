@@ -12,8 +12,8 @@ from gnomon.core.reference import Reference
 from gnomon.core.row import Columns
 from gnomon.runtime.packages.profile import Profile
 from gnomon.server.hub.monitoring import alerts, monitor
-from gnomon.server.hub.monitoring.monitor_fields import WatchedFields
-from gnomon.server.hub.monitoring.monitor_intervals import MonitorSettings
+from gnomon.server.hub.monitoring.intervals import MonitorSettings
+from gnomon.server.hub.monitoring.watched_fields import WatchedFields
 from gnomon.server.hub.store.database import Database
 
 AT_ONCE = MonitorSettings(grace_ms=0)

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.server.hub.monitoring.losses import Losses
-from gnomon.server.hub.rollout.gate_bounds import (
+from gnomon.server.hub.rollout.bounds import (
     mean_bounds,
     mean_without_largest,
     quantile_levels,
     share_bounds,
 )
-from gnomon.server.hub.rollout.gates import (
+from gnomon.server.hub.rollout.criteria import (
     Check,
     Decision,
     Evidence,

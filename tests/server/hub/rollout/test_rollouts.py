@@ -11,12 +11,12 @@ from gnomon.runtime.errors import Conflict, UnknownModel
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.rollout import rollouts
-from gnomon.server.hub.rollout.gates import Gates
-from gnomon.server.hub.rollout.rollout_plan import Plan
-from gnomon.server.hub.rollout.rollout_state import State, check_transition
+from gnomon.server.hub.rollout.criteria import Gates
+from gnomon.server.hub.rollout.plan import Plan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rollout_state import State, check_transition
 from gnomon.server.hub.versions import decommission
 
 pytestmark = pytest.mark.both_databases

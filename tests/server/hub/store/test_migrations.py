@@ -12,8 +12,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, column, create_engine, insert, select, table
 
 from gnomon.bench.hub import postgres
-from gnomon.server.hub.access import principals
-from gnomon.server.hub.fleet import desired, environments
+from gnomon.server.hub.access import environments, principals
+from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.store import audit, migrations, schema
 from gnomon.server.hub.store.database import Database
 

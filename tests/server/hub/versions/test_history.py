@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import update
 
 from gnomon.runtime.errors import InvalidInput, UnknownModel
-from gnomon.server.hub.fleet import counts
+from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions import history
@@ -125,7 +125,7 @@ def test_counts_of_what_is_current_leave_history_out(world: Any, database: Datab
 
 def test_a_rollout_shows_its_share_of_that_time(world: Any, database: Database, clock: Any) -> None:
     from gnomon.server.hub.rollout import rollouts
-    from gnomon.server.hub.rollout.rollout_plan import Plan
+    from gnomon.server.hub.rollout.plan import Plan
 
     for version in ("1", "2"):
         world.publish("eta", version)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from gnomon.server.hub.monitoring.drift import DriftInterval
 from gnomon.server.hub.monitoring.losses import Losses
-from gnomon.server.hub.web.figures import drift_charts, error_chart
+from gnomon.server.hub.web.chart_data import drift_charts, error_chart
 
 DAY = 86_400_000
 

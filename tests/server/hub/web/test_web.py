@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import insert
 
 from gnomon.server.hub.monitoring import alerts, monitor
-from gnomon.server.hub.monitoring.monitor_intervals import MonitorSettings
+from gnomon.server.hub.monitoring.intervals import MonitorSettings
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.settings import HubSettings

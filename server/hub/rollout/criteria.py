@@ -28,7 +28,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gnomon.server.hub.monitoring.losses import Losses
-from gnomon.server.hub.rollout.gate_bounds import (
+from gnomon.server.hub.rollout.bounds import (
     Bounds,
     mean_bounds,
     mean_without_largest,

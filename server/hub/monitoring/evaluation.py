@@ -10,10 +10,10 @@ from gnomon.core.detectors.fleet import FleetDetector
 from gnomon.core.distances.psi import PSEUDO_COUNT, psi
 from gnomon.core.reference import FieldReference
 from gnomon.server.hub.monitoring.alerts import Condition
-from gnomon.server.hub.monitoring.monitor_fields import SourceTally, Tally, WatchedFields, pool
-from gnomon.server.hub.monitoring.monitor_intervals import MonitorSettings
-from gnomon.server.hub.monitoring.monitor_missing import missing_conditions
-from gnomon.server.hub.monitoring.monitor_progress import Interval
+from gnomon.server.hub.monitoring.intervals import MonitorSettings
+from gnomon.server.hub.monitoring.missing_values import missing_conditions
+from gnomon.server.hub.monitoring.progress import Interval
+from gnomon.server.hub.monitoring.watched_fields import SourceTally, Tally, WatchedFields, pool
 from gnomon.server.hub.store.clock import calendar
 
 #: Distances are kept source by source up to so many sources; beyond, for all of them together.

@@ -9,13 +9,13 @@ from sqlalchemy import Connection, insert, select, update
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, NotAllowed, UnknownModel
 from gnomon.server.hub.access.authority import BUILDER, Identity
-from gnomon.server.hub.access.rights import Actor, Grant, Role
 from gnomon.server.hub.access.tokens import TokenGrant
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.limits import MAXIMUM_INTEGER
+from gnomon.server.hub.store.rights import Actor, Grant, Role
 
 _FACTS = 64
 _FACT_CHARACTERS = 1_024

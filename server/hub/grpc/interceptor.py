@@ -13,8 +13,8 @@ import structlog
 
 from gnomon.runtime import wire
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
+from gnomon.server.hub.access import nodes
 from gnomon.server.hub.access.authority import BUILDER, NODE, Identity, read_identity
-from gnomon.server.hub.fleet import nodes
 from gnomon.server.hub.store.clock import new_id
 from gnomon.server.hub.store.database import Database
 

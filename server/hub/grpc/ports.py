@@ -10,9 +10,9 @@ from gnomon.proto import hub_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.enrolment import EnrolmentServicer
-from gnomon.server.hub.access.gate import Gate
-from gnomon.server.hub.fleet.sync import SyncServicer
+from gnomon.server.hub.grpc.interceptor import Gate
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
+from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
 

@@ -9,7 +9,7 @@ of it has come for a while. Replays of old data run by the same rules.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gnomon.server.hub.monitoring.monitor_progress import Interval, Source
+from gnomon.server.hub.monitoring.progress import Interval, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ import grpc
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import InvalidInput
-from gnomon.server.hub.access import gate
-from gnomon.server.hub.fleet import desired, nodes
+from gnomon.server.hub.access import nodes
+from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
-from gnomon.server.hub.fleet.telemetry import Telemetry
+from gnomon.server.hub.grpc import interceptor
+from gnomon.server.hub.ingest.telemetry import Telemetry
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
@@ -34,7 +35,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         self, request: hub_pb2.ExchangeRequest, context: grpc.ServicerContext
     ) -> hub_pb2.ExchangeResponse:
         """Take a node's report and say what it should be."""
-        name = gate.identity_of(context).name
+        name = interceptor.identity_of(context).name
         with self._database.write() as connection:
             nodes.report(connection, name, request)
             state = desired.for_node(connection, name, request.facts, self._states)
@@ -55,6 +56,6 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         self, request: hub_pb2.UploadRequest, context: grpc.ServicerContext
     ) -> hub_pb2.UploadResponse:
         """Take telemetry in."""
-        node = gate.identity_of(context).name
+        node = interceptor.identity_of(context).name
         watermark = self._telemetry.upload(node, request.boot, request.records)
         return hub_pb2.UploadResponse(watermark=watermark)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
-from gnomon.server.hub.fleet.numbering import Numbered
+from gnomon.server.hub.ingest.numbering import Numbered
 from gnomon.server.hub.monitoring import labels, windows
 from gnomon.server.hub.store.limits import MAXIMUM_ROWS, is_time
 from gnomon.server.hub.versions.catalogue import Catalogue

@@ -13,10 +13,11 @@ from pydantic_core import to_json, to_jsonable_python
 from sqlalchemy import Connection
 
 from gnomon.runtime.errors import InvalidInput
-from gnomon.server.hub.access.rights import Actor
-from gnomon.server.hub.fleet import desired, environments
+from gnomon.server.hub.access import environments
+from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rights import Actor
 from gnomon.server.hub.versions import (
     aliases,
     approvals,

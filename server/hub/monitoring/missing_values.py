@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gnomon.core.detectors.allowance import exceeds_allowance
 from gnomon.server.hub.monitoring.alerts import Condition
-from gnomon.server.hub.monitoring.monitor_fields import Limit, SourceTally
-from gnomon.server.hub.monitoring.monitor_progress import Interval
+from gnomon.server.hub.monitoring.progress import Interval
+from gnomon.server.hub.monitoring.watched_fields import Limit, SourceTally
 from gnomon.server.hub.store.clock import calendar
 
 #: More of a field is missing than its `missing_allowance`.

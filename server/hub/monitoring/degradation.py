@@ -18,7 +18,7 @@ from gnomon.core.detectors.loss import LossDetector
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.monitoring.losses import is_countable
-from gnomon.server.hub.monitoring.monitor_progress import read_state, write_state
+from gnomon.server.hub.monitoring.progress import read_state, write_state
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from gnomon.runtime.errors import UnknownModel
-from gnomon.server.hub.rollout.gates import Verdict
-from gnomon.server.hub.rollout.rollout_state import ACTIVE
+from gnomon.server.hub.rollout.criteria import Verdict
 from gnomon.server.hub.rollout.rollouts import verdict
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.rollout_state import ACTIVE
 
 _ROLLOUT = schema.rollout.c
 _STEP = schema.rollout_step.c

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from gnomon.runtime.errors import GnomonError, InvalidInput
-from gnomon.server.hub.fleet import counts, environments
-from gnomon.server.hub.fleet.numbering import Numbered, number, number_damaged
-from gnomon.server.hub.fleet.records import REFUSED_RECORD, RecordReader, Rows, Sender
+from gnomon.server.hub.access import environments
+from gnomon.server.hub.ingest import counts
+from gnomon.server.hub.ingest.numbering import Numbered, number, number_damaged
+from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows, Sender
 from gnomon.server.hub.monitoring import labels
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.fleet.desired import WHOLE
-from gnomon.server.hub.fleet.environments import PRODUCTION
-from gnomon.server.hub.rollout.gates import Gates
+from gnomon.server.hub.rollout.criteria import Gates
 from gnomon.server.hub.store.limits import Count
 
 _Weight = Annotated[int, Field(ge=1, le=WHOLE)]

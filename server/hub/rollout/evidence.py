@@ -11,8 +11,8 @@ from gnomon.core.cells import latency
 from gnomon.server.hub.fleet.desired import WHOLE, engines_of
 from gnomon.server.hub.monitoring import losses
 from gnomon.server.hub.monitoring.windows import merge_latency
-from gnomon.server.hub.rollout.gate_bounds import quantile_levels
-from gnomon.server.hub.rollout.gates import (
+from gnomon.server.hub.rollout.bounds import quantile_levels
+from gnomon.server.hub.rollout.criteria import (
     Check,
     Decision,
     Evidence,
@@ -22,7 +22,7 @@ from gnomon.server.hub.rollout.gates import (
     Side,
     Verdict,
 )
-from gnomon.server.hub.rollout.rollout_plan import Plan
+from gnomon.server.hub.rollout.plan import Plan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 

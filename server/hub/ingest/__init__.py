@@ -1,0 +1,1 @@
+"""Telemetry: what nodes send becomes rows."""
