@@ -12,9 +12,10 @@ import structlog
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.lock import FolderLock
 from gnomon.server.hub.access.authority import Authority
-from gnomon.server.hub.access.enrolment import Enrolment, EnrolmentServicer
+from gnomon.server.hub.access.enrolment import Enrolment
 from gnomon.server.hub.application import create_app
 from gnomon.server.hub.doctor import BLOBS
+from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
 from gnomon.server.hub.grpc.ports import GrpcDoors, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
@@ -59,7 +60,7 @@ class Hub:
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
             servicers = Servicers(
                 EnrolmentServicer(Enrolment(database, authority, settings.certificate_days)),
-                RegistryServicer(Registry(database, blobs, folder / "staging")),
+                RegistryServicer(database, Registry(database, blobs, folder / "staging")),
                 SyncServicer(
                     database, blobs, Telemetry(database, catalogue), settings.node_call_ms
                 ),

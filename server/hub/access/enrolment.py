@@ -4,15 +4,13 @@ On the port for strangers a token is traded; on the port that asks for certifica
 that still holds is traded for a younger one, without a token.
 """
 
-import grpc
 from sqlalchemy import select
 
-from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, NotAllowed
 from gnomon.server.hub.access import keys, nodes, tokens
 from gnomon.server.hub.access.authority import Authority, Identity, Request, read_request
 from gnomon.server.hub.access.tokens import TokenGrant
-from gnomon.server.hub.grpc import interceptor
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.database import Database
@@ -106,19 +104,3 @@ def _check_taken(change: Change, name: str, grant: TokenGrant) -> None:
             f"{name!r} is enrolled as a {taken.role} in {taken.environment}; to replace it, use a "
             "token for just that, or move it first"
         )
-
-
-class EnrolmentServicer(hub_pb2_grpc.EnrolmentServicer):
-    """The gRPC door of enrolment."""
-
-    def __init__(self, enrolment: Enrolment) -> None:
-        self._enrolment = enrolment
-
-    def Enroll(  # noqa: N802
-        self, request: hub_pb2.EnrollRequest, context: grpc.ServicerContext
-    ) -> hub_pb2.EnrollResponse:
-        """Enrol a stranger, or renew the certificate of one who has one."""
-        identity = interceptor.caller_of(context)
-        if identity is None:
-            return self._enrolment.enrol(request)
-        return self._enrolment.renew(identity, request)

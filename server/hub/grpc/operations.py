@@ -91,36 +91,6 @@ class Operation:
     change: Callable[[Change, Any], Any] | None = None
 
 
-def set_alias(change: Change, model: str, alias: str, version: str | None) -> dict[str, str]:
-    """Let an alias stand for a version, or, without one, for none any more; return all."""
-    if version is None:
-        aliases.remove(change, model, alias)
-    else:
-        aliases.assign(change, model, alias, version)
-    return aliases.of_model(change.connection, model)
-
-
-def set_tags(
-    change: Change, model: str, version: str, given: Mapping[str, str | None]
-) -> dict[str, str]:
-    """Set tags of a version, None takes one away; return all."""
-    tags.assign(change, model, version, given)
-    return tags.of_versions(change.connection, [(model, version)]).get((model, version), {})
-
-
-@dataclass(frozen=True, slots=True)
-class RunReceipt:
-    """A run that was sent; `created` is false if it was recorded already."""
-
-    id: str
-    created: bool
-
-
-def record_run(change: Change, run: runs.RunRecord) -> RunReceipt:
-    """Record a run of a build that has ended; return whether it is new."""
-    return RunReceipt(run.id, runs.record(change, run))
-
-
 #: Name of the REST route's function → what answers.
 OPERATIONS: Mapping[str, Operation] = {
     "list_models": Operation(_Nothing, lambda c, _: catalogue.models(c)),
@@ -144,9 +114,13 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "list_environments": Operation(_Nothing, lambda c, _: environments.listing(c)),
     "list_approvals": Operation(_Version, lambda c, p: approvals.listing(c, p.name, p.version)),
-    "set_alias": Operation(_SetAlias, change=lambda c, p: set_alias(c, p.name, p.alias, p.version)),
-    "set_tags": Operation(_SetTags, change=lambda c, p: set_tags(c, p.name, p.version, p.tags)),
-    "record_run": Operation(runs.RunRecord, change=record_run),
+    "set_alias": Operation(
+        _SetAlias, change=lambda c, p: aliases.set_alias(c, p.name, p.alias, p.version)
+    ),
+    "set_tags": Operation(
+        _SetTags, change=lambda c, p: tags.set_tags(c, p.name, p.version, p.tags)
+    ),
+    "record_run": Operation(runs.RunRecord, change=runs.record_run),
 }
 
 

@@ -9,7 +9,7 @@ import grpc
 from gnomon.proto import hub_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.access.authority import Authority
-from gnomon.server.hub.access.enrolment import EnrolmentServicer
+from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
 from gnomon.server.hub.grpc.interceptor import Gate
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer

@@ -1,35 +1,30 @@
 """The methods of `Registry` that REST has too: each calls one operation by its name."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from gnomon.proto import registry_pb2
-from gnomon.server.hub.access.authority import Identity
-from gnomon.server.hub.grpc import interceptor
+from gnomon.server.hub.access import nodes
+from gnomon.server.hub.grpc import interceptor, operations
 from gnomon.server.hub.grpc.messages import to_message, to_parameters
+from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.rights import Actor
 
 _Message = TypeVar("_Message", bound=Message)
 
 
-class Operations(Protocol):
-    """What the methods call."""
-
-    def builder(self, identity: Identity) -> Actor:
-        """Return the builder that a certificate names."""
-
-    def run_operation(self, actor: Actor, name: str, parameters: Mapping[str, Any]) -> Any:
-        """Return the answer to an operation as plain values."""
-
-
 class RegistryOperations:
     """Typed methods over the registry's operations. Safe to call from many threads."""
 
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def _builder(self, context: grpc.ServicerContext) -> Actor:
+        """Return the builder that calls, with what it may publish."""
+        return nodes.builder_of(self._database, interceptor.identity_of(context))
 
     def _run(
         self,
@@ -46,8 +41,9 @@ class RegistryOperations:
             kind: the message to return.
             context: the call.
         """
-        actor = self._operations.builder(interceptor.identity_of(context))
-        return to_message(kind, self._operations.run_operation(actor, name, parameters))
+        actor = self._builder(context)
+        answer = operations.run_operation(self._database, actor, name, parameters)
+        return to_message(kind, answer)
 
     def ListModels(  # noqa: N802
         self, request: registry_pb2.ListModelsRequest, context: grpc.ServicerContext

@@ -5,16 +5,17 @@ from collections.abc import Iterable
 import grpc
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.server.hub.grpc import interceptor
+from gnomon.server.hub.grpc import operations
 from gnomon.server.hub.grpc.registry_operations import RegistryOperations
+from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.registry import Registry
 
 
 class RegistryServicer(RegistryOperations, hub_pb2_grpc.RegistryServicer):
     """The service `Registry` of hub.proto. Safe to call from many threads."""
 
-    def __init__(self, registry: Registry) -> None:
-        super().__init__(registry)
+    def __init__(self, database: Database, registry: Registry) -> None:
+        super().__init__(database)
         self._registry = registry
 
     def FindMissing(  # noqa: N802
@@ -35,7 +36,7 @@ class RegistryServicer(RegistryOperations, hub_pb2_grpc.RegistryServicer):
         self, request: hub_pb2.PublishRequest, context: grpc.ServicerContext
     ) -> hub_pb2.PublishResponse:
         """Publish a package."""
-        publisher = self._registry.builder(interceptor.identity_of(context))
+        publisher = self._builder(context)
         package, created = self._registry.publish(publisher, request.digest, request.envelopes)
         return hub_pb2.PublishResponse(package=package, created=created)
 
@@ -43,7 +44,6 @@ class RegistryServicer(RegistryOperations, hub_pb2_grpc.RegistryServicer):
         self, request: hub_pb2.Question, context: grpc.ServicerContext
     ) -> hub_pb2.Answer:
         """Answer an operation by its name, with JSON; deprecated."""
-        actor = self._registry.builder(interceptor.identity_of(context))
-        return hub_pb2.Answer(
-            value=self._registry.ask(actor, request.operation, request.parameters)
-        )
+        actor = self._builder(context)
+        value = operations.ask(self._database, actor, request.operation, request.parameters)
+        return hub_pb2.Answer(value=value)

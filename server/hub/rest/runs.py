@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub.grpc import operations
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 from gnomon.server.hub.versions import runs
 
@@ -16,10 +15,10 @@ _Limit = Annotated[int, Query(ge=1, le=1_000)]
 @runs_router.post("/runs", status_code=201)
 def record_run(
     body: runs.RunRecord, database: DatabaseDependency, actor: ActorDependency
-) -> operations.RunReceipt:
+) -> runs.RunReceipt:
     """Record a run of a build that has ended; to record it again changes nothing."""
     with database.change(actor) as change:
-        return operations.record_run(change, body)
+        return runs.record_run(change, body)
 
 
 @runs_router.get("/runs")

@@ -4,10 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub.grpc import operations
 from gnomon.server.hub.rest.bodies import AliasBody, TagsBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
-from gnomon.server.hub.versions import aliases, catalogue, compare, history, search
+from gnomon.server.hub.versions import aliases, catalogue, compare, history, search, tags
 from gnomon.server.hub.versions.records import Lineage, ModelState
 
 versions_router = APIRouter(tags=["registry"])
@@ -35,7 +34,7 @@ def set_alias(
 ) -> dict[str, str]:
     """Let an alias stand for a version, or, without a version, for none any more."""
     with database.change(actor) as change:
-        return operations.set_alias(change, name, body.alias, body.version)
+        return aliases.set_alias(change, name, body.alias, body.version)
 
 
 @versions_router.get("/models/{name}/aliases/{alias}")
@@ -55,7 +54,7 @@ def set_tags(
 ) -> dict[str, str]:
     """Set tags of a version; null takes one away."""
     with database.change(actor) as change:
-        return operations.set_tags(change, name, version, body.tags)
+        return tags.set_tags(change, name, version, body.tags)
 
 
 @versions_router.get("/models/{name}/versions/{version}/lineage")

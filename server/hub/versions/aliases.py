@@ -166,3 +166,12 @@ def _check(alias: str) -> None:
         raise InvalidInput(
             f"alias {alias[:80]!r} should begin with a letter and have at most 63 of a-z, 0-9, _, -"
         )
+
+
+def set_alias(change: Change, model: str, alias: str, version: str | None) -> dict[str, str]:
+    """Let an alias stand for a version, or, without one, for none any more; return all."""
+    if version is None:
+        remove(change, model, alias)
+    else:
+        assign(change, model, alias, version)
+    return of_model(change.connection, model)

@@ -8,9 +8,8 @@ nobody names, and may try again.
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -20,9 +19,7 @@ from gnomon.runtime.errors import Conflict, InvalidInput, PackageError
 from gnomon.runtime.packages import layout
 from gnomon.runtime.packages.manifest import Manifest, decode_manifest
 from gnomon.runtime.packages.package import Package
-from gnomon.server.hub.access import keys, nodes
-from gnomon.server.hub.access.authority import Identity
-from gnomon.server.hub.grpc import operations
+from gnomon.server.hub.access import keys
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.blobs import Blobs, check_digest
 from gnomon.server.hub.store.change import Change
@@ -59,18 +56,6 @@ class Registry:
         if len(digests) > MAXIMUM_DIGESTS:
             raise InvalidInput(f"{len(digests)} digests in one call; at most {MAXIMUM_DIGESTS}")
         return self._blobs.missing(digests)
-
-    def builder(self, identity: Identity) -> Actor:
-        """Return the builder that a certificate names, with what it may publish."""
-        return nodes.builder_of(self._database, identity)
-
-    def ask(self, actor: Actor, operation: str, parameters: bytes) -> bytes:
-        """Return the answer to an operation of `operations.OPERATIONS`, as JSON."""
-        return operations.ask(self._database, actor, operation, parameters)
-
-    def run_operation(self, actor: Actor, name: str, parameters: Mapping[str, Any]) -> Any:
-        """Return the answer to an operation of `operations.OPERATIONS`, as plain values."""
-        return operations.run_operation(self._database, actor, name, parameters)
 
     def put_blobs(self, blobs: Iterable[tuple[str, bytes]]) -> int:
         """Store blobs and return how many."""

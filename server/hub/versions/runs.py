@@ -166,3 +166,16 @@ def that_made(connection: Connection, digests: Collection[str]) -> list[RunSumma
     wanted = select(_PACKAGE.run).where(_PACKAGE.digest.in_(list(digests)))
     rows = connection.execute(select(*_LISTED).where(_RUN.id.in_(wanted)).order_by(_RUN.id))
     return [RunSummary(**row) for row in rows.mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReceipt:
+    """A run that was sent; `created` is false if it was recorded already."""
+
+    id: str
+    created: bool
+
+
+def record_run(change: Change, run: RunRecord) -> RunReceipt:
+    """Record a run of a build that has ended; return whether it is new."""
+    return RunReceipt(run.id, record(change, run))

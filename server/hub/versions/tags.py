@@ -61,3 +61,11 @@ def _check(key: str, value: str | None) -> None:
         raise InvalidInput(
             f"the value of tag {key!r} has {len(value)} characters; at most {_VALUE_CHARACTERS}"
         )
+
+
+def set_tags(
+    change: Change, model: str, version: str, given: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Set tags of a version, None takes one away; return all."""
+    assign(change, model, version, given)
+    return of_versions(change.connection, [(model, version)]).get((model, version), {})
