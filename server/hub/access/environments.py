@@ -9,10 +9,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
 from gnomon.runtime.packages.manifest import NAME_PATTERN
+from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
@@ -59,11 +60,8 @@ class EnvironmentRecord:
 
 def listing(connection: Connection) -> list[EnvironmentRecord]:
     """Return all environments in their order, each with how many nodes and models it has."""
-    placements = schema.placement.c
-    nodes = _count(
-        connection, _NODE.environment, (_NODE.role == "node") & _NODE.revoked_at.is_(None)
-    )
-    models = _count(connection, placements.environment, placements.ended_at.is_(None))
+    nodes = _count_nodes(connection)
+    models = placements.count_models(connection)
     rows = connection.execute(
         select(_ENVIRONMENT.name, _ENVIRONMENT.exempt_tiers).order_by(_ENVIRONMENT.position)
     )
@@ -78,10 +76,12 @@ def listing(connection: Connection) -> list[EnvironmentRecord]:
     ]
 
 
-def _count(
-    connection: Connection, column: ColumnElement[str], condition: ColumnElement[bool]
-) -> Counter[str]:
-    rows = connection.execute(select(column, func.count()).where(condition).group_by(column))
+def _count_nodes(connection: Connection) -> Counter[str]:
+    rows = connection.execute(
+        select(_NODE.environment, func.count())
+        .where(_NODE.role == "node", _NODE.revoked_at.is_(None))
+        .group_by(_NODE.environment)
+    )
     return Counter({row[0]: row[1] for row in rows})
 
 

@@ -9,16 +9,16 @@ announce a change, and a node that restarts learns the very same thing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
-from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.rollout_state import ACTIVE
 from gnomon.server.hub.versions import approvals, decommission
 
@@ -57,65 +57,7 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
     change.check("place", model, environment)
     decommission.check_in_use(change.connection, model, version)
     approvals.check_approved(change.connection, model, version, environment)
-    return put_in_service(change, model, version, environment)
-
-
-def put_in_service(change: Change, model: str, version: str, environment: str) -> bool:
-    """Do what `place` does with a version that was found fit for it when its rollout began."""
-    placements = schema.placement.c
-    now = now_ms()
-    current = change.execute(
-        select(placements.id, placements.version).where(
-            placements.model == model,
-            placements.environment == environment,
-            placements.ended_at.is_(None),
-        )
-    ).one_or_none()
-    if current is not None and current.version == version:
-        return False
-    if current is not None:
-        change.execute(
-            update(schema.placement).where(placements.id == current.id).values(ended_at=now)
-        )
-    change.execute(
-        insert(schema.placement).values(
-            id=new_id(),
-            model=model,
-            version=version,
-            environment=environment,
-            started_at=now,
-            actor=change.actor,
-        )
-    )
-    previous = current.version if current is not None else None
-    detail = {"previous": previous, "environment": environment}
-    change.audit("place", f"{model}@{version}", detail, model=model, environment=environment)
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """A version that should be, or was, in service in an environment; Unix milliseconds."""
-
-    id: str
-    model: str
-    version: str
-    environment: str
-    started_at: int
-    ended_at: int | None
-    actor: str
-
-
-def placements(
-    connection: Connection, model: str | None, environment: str | None = None
-) -> list[Placement]:
-    """Return what should be and was in service, newest first."""
-    wanted = select(schema.placement).order_by(schema.placement.c.started_at.desc())
-    if model is not None:
-        wanted = wanted.where(schema.placement.c.model == model)
-    if environment is not None:
-        wanted = wanted.where(schema.placement.c.environment == environment)
-    return [Placement(**row) for row in connection.execute(wanted).mappings()]
+    return placements.put_in_service(change, model, version, environment)
 
 
 def for_node(
@@ -183,7 +125,7 @@ def _route(
 
 
 def _traffic(connection: Connection, environment: str) -> list[Traffic]:
-    placements, rollouts = schema.placement.c, schema.rollout.c
+    rollouts = schema.rollout.c
     active = {
         row.model: row
         for row in connection.execute(
@@ -192,19 +134,14 @@ def _traffic(connection: Connection, environment: str) -> list[Traffic]:
             )
         )
     }
-    rows = connection.execute(
-        select(placements.model, placements.version)
-        .where(placements.ended_at.is_(None), placements.environment == environment)
-        .order_by(placements.model)
-    ).all()
     result = []
-    for row in rows:
-        rollout = active.get(row.model)
-        if rollout is None or rollout.candidate == row.version:
-            result.append(Traffic(row.model, row.version))
+    for model, version in placements.of_environment(connection, environment).items():
+        rollout = active.get(model)
+        if rollout is None or rollout.candidate == version:
+            result.append(Traffic(model, version))
         else:
             result.append(
-                Traffic(row.model, row.version, rollout.candidate, rollout.weight, rollout.shadow)
+                Traffic(model, version, rollout.candidate, rollout.weight, rollout.shadow)
             )
     return result
 

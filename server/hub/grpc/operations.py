@@ -13,8 +13,8 @@ from pydantic_core import to_json, to_jsonable_python
 from sqlalchemy import Connection
 
 from gnomon.runtime.errors import InvalidInput
+from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
-from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.rights import Actor
@@ -110,7 +110,7 @@ OPERATIONS: Mapping[str, Operation] = {
         _When, lambda c, p: history.ran_at(c, history.Span.parse(p.when), p.model, p.environment)
     ),
     "list_placements": Operation(
-        _Where, lambda c, p: desired.placements(c, p.model, p.environment)
+        _Where, lambda c, p: placements.listing(c, p.model, p.environment)
     ),
     "list_environments": Operation(_Nothing, lambda c, _: environments.listing(c)),
     "list_approvals": Operation(_Version, lambda c, p: approvals.listing(c, p.name, p.version)),

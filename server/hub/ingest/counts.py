@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, case, select, union
 
+from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.dialect import insert_into
 from gnomon.server.hub.store.limits import MAXIMUM_COUNT
@@ -86,7 +87,7 @@ def current(connection: Connection) -> list[OutcomeCount]:
     """
     placed, rolled_out = schema.placement.c, schema.rollout.c
     now = union(
-        select(placed.model, placed.version).where(placed.ended_at.is_(None)),
+        select(placed.model, placed.version).where(placements.IS_CURRENT),
         select(rolled_out.model, rolled_out.candidate).where(schema.IS_ACTIVE),
     ).cte("now")
     wanted = select(*_COUNTED).join_from(

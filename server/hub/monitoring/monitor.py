@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select, tuple_
 
 from gnomon.core.detectors.watch import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
+from gnomon.server.hub import placements
 from gnomon.server.hub.monitoring import alerts, degradation, windows
 from gnomon.server.hub.monitoring.evaluation import ALL_MOVED, SOURCE_MOVED, Judge, Judgement
 from gnomon.server.hub.monitoring.intervals import Arrival, MonitorSettings, closed
@@ -55,15 +56,8 @@ class _Reckoning:
 def step(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
     """Judge what has become ready since the last step, for every model."""
     with database.read() as connection:
-        models = connection.execute(
-            select(schema.placement.c.model, schema.placement.c.version)
-            .where(
-                schema.placement.c.ended_at.is_(None),
-                schema.placement.c.environment == schema.PRODUCTION,
-            )
-            .order_by(schema.placement.c.model)
-        ).all()
-    for model, version in models:
+        models = placements.of_environment(connection, schema.PRODUCTION)
+    for model, version in models.items():
         for _ in range(_ROUNDS):
             if not _round(database, model, settings):
                 break
@@ -164,22 +158,15 @@ def _arrivals(connection: Connection, model: str, progress: Progress) -> list[Ar
 
 def _in_service(connection: Connection, model: str) -> tuple[str, str]:
     """Return digest and version of the package whose profile the model is held to."""
-    version, placement = schema.version.c, schema.placement.c
-    row = connection.execute(
-        select(version.digest, version.version)
-        .join(
-            schema.placement,
-            (placement.model == version.name) & (placement.version == version.version),
-        )
-        .where(
-            placement.model == model,
-            placement.environment == schema.PRODUCTION,
-            placement.ended_at.is_(None),
-        )
-        .order_by(version.format)
+    package = schema.version.c
+    version = placements.version_in_service(connection, model, schema.PRODUCTION)
+    digest: str = connection.execute(
+        select(package.digest)
+        .where(package.name == model, package.version == version)
+        .order_by(package.format)
         .limit(1)
-    ).one()
-    return row.digest, row.version
+    ).scalar_one()
+    return digest, version or ""
 
 
 def _judge(

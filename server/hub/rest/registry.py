@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub import placements
 from gnomon.server.hub.access import keys
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.rest.answers import AddedKey, PlacementChange, RevokedKey
@@ -51,10 +52,10 @@ def get_version(name: str, version: str, database: DatabaseDependency) -> catalo
 @registry_router.get("/placements")
 def list_placements(
     database: DatabaseDependency, model: str | None = None, environment: str | None = None
-) -> list[desired.Placement]:
+) -> list[placements.Placement]:
     """List what should be and was in service, newest first."""
     with database.read() as connection:
-        return desired.placements(connection, model, environment)
+        return placements.listing(connection, model, environment)
 
 
 @registry_router.post("/placements", status_code=201)

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
-from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rollout.criteria import Decision, Verdict, judge
 from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
@@ -153,7 +153,7 @@ def _overtaken(connection: Connection, row: Row[Any]) -> str:
     gone = decommission.find(connection, row.model, row.candidate)
     if gone is not None:
         return f"{row.model}@{row.candidate} was decommissioned: {gone.reason}"
-    version = _in_service(connection, row.model, row.environment)
+    version = placements.version_in_service(connection, row.model, row.environment)
     if version == row.champion:
         return ""
     return f"{row.model}@{version} was put into service in place of {row.champion}"
@@ -196,7 +196,7 @@ def _complete(change: Change, row: Row[Any], found: Verdict) -> None:
     _leave(change, row, "passed", found.to_dict())
     now = now_ms()
     _update(change, row, state=State.COMPLETED.value, ended_at=now, reason=found.reason)
-    desired.put_in_service(change, row.model, row.candidate, row.environment)
+    placements.put_in_service(change, row.model, row.candidate, row.environment)
     change.audit(
         "complete_rollout",
         f"{row.model}@{row.candidate}",
@@ -264,7 +264,7 @@ def _champion(connection: Connection, model: str, candidate: str, environment: s
     )
     if known is None:
         raise UnknownModel(f"there is no {model}@{candidate} in the registry")
-    champion = _in_service(connection, model, environment)
+    champion = placements.version_in_service(connection, model, environment)
     if champion is None:
         raise Conflict(
             f"{model} has no version in service in {environment} to compare with; place one first"
@@ -279,17 +279,6 @@ def _champion(connection: Connection, model: str, candidate: str, environment: s
             details=[{"node": name} for name in stranded],
         )
     return champion
-
-
-def _in_service(connection: Connection, model: str, environment: str) -> str | None:
-    placements = schema.placement.c
-    return connection.scalar(
-        select(placements.version).where(
-            placements.model == model,
-            placements.environment == environment,
-            placements.ended_at.is_(None),
-        )
-    )
 
 
 def _refuse_second(model: str, candidate: str, rollout_id: str) -> NoReturn:

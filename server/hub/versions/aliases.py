@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, Subquery, delete, literal, select, tu
 
 from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
 from gnomon.runtime.packages.manifest import NAME_PATTERN
+from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
@@ -36,7 +37,7 @@ def _parts() -> dict[str, Select[Any]]:
     return {
         CHAMPION: select(
             _PLACEMENT.model, literal(CHAMPION).label("alias"), _PLACEMENT.version
-        ).where(_PLACEMENT.ended_at.is_(None), _PLACEMENT.environment == schema.PRODUCTION),
+        ).where(placements.IS_CURRENT, _PLACEMENT.environment == schema.PRODUCTION),
         CHALLENGER: select(
             _ROLLOUT.model,
             literal(CHALLENGER).label("alias"),

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput
 from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, TrustStore
+from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments, keys
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
@@ -65,14 +66,8 @@ def check_addition(connection: Connection, model: str, version: str, risk_tier: 
     Raises:
         Conflict: where the version is in service, or rolled out, where its tier needs one.
     """
-    place, rolled = schema.placement.c, schema.rollout.c
-    used = set(
-        connection.scalars(
-            select(place.environment).where(
-                place.model == model, place.version == version, place.ended_at.is_(None)
-            )
-        )
-    ) | set(
+    rolled = schema.rollout.c
+    used = placements.environments_of(connection, model, version) | set(
         connection.scalars(
             select(rolled.environment).where(
                 rolled.model == model, rolled.candidate == version, rolled.state.in_(ACTIVE)

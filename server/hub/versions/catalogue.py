@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.versions import aliases, approvals, decommission, tags
 from gnomon.server.hub.versions.approvals import Approval
@@ -154,14 +155,7 @@ def _base64(envelope: str) -> str:
 
 def models(connection: Connection) -> list[ModelSummary]:
     """Return all models by name."""
-    placements = schema.placement.c
-    placed: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in connection.execute(
-        select(placements.model, placements.environment, placements.version).where(
-            placements.ended_at.is_(None)
-        )
-    ):
-        placed[row.model][row.environment] = row.version
+    placed = placements.of_all_models(connection)
     counted = connection.execute(
         select(_VERSION.name, func.count(_VERSION.version.distinct()).label("versions"))
         .group_by(_VERSION.name)

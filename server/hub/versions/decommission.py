@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, or_, select
 
 from gnomon.runtime.errors import Conflict, InvalidInput
+from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
@@ -102,13 +103,9 @@ def decommission(
 
 def used_by(connection: Connection, model: str, version: str) -> list[str]:
     """Name what runs a version: placements, rollouts, aliases, and nodes that report it."""
-    placement, rollout = schema.placement.c, schema.rollout.c
+    rollout = schema.rollout.c
     alias, node, package = schema.alias.c, schema.node.c, schema.version.c
-    placed = connection.scalars(
-        select(placement.environment).where(
-            placement.model == model, placement.version == version, placement.ended_at.is_(None)
-        )
-    )
+    placed = placements.environments_of(connection, model, version)
     rolled = connection.scalars(
         select(rollout.id).where(
             rollout.model == model,

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gnomon.runtime.errors import UnknownModel
+from gnomon.server.hub import placements
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.access.nodes import listing as list_nodes
-from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import alerts, drift, losses
 from gnomon.server.hub.monitoring.evaluation import ALL_MOVED, SOURCE_MOVED
@@ -59,7 +59,7 @@ def model_page(connection: Connection, name: str) -> dict[str, Any]:
         "versions": catalogue.versions(connection, name),
         "approved": approvals.of_model(connection, name),
         "decommissioned": decommission.of_model(connection, name),
-        "placements": desired.placements(connection, name),
+        "placements": placements.listing(connection, name),
         "figures": _figures(connection, name, None),
         "alerts": alerts.find(connection, model=name, limit=100),
         "rollouts": listing.find(connection, name, limit=20),
@@ -114,13 +114,7 @@ def _model_row(connection: Connection, model: catalogue.ModelSummary) -> dict[st
         .where(schema.version.c.name == name, schema.version.c.version == version)
         .order_by(schema.version.c.format)
     ).all()
-    since = connection.scalar(
-        select(schema.placement.c.started_at).where(
-            schema.placement.c.model == name,
-            schema.placement.c.environment == PRODUCTION,
-            schema.placement.c.ended_at.is_(None),
-        )
-    )
+    placed = placements.in_service(connection, name, PRODUCTION)
     rollout = connection.execute(
         select(schema.rollout.c.candidate, schema.rollout.c.weight, schema.rollout.c.state).where(
             schema.rollout.c.model == name,
@@ -136,7 +130,7 @@ def _model_row(connection: Connection, model: catalogue.ModelSummary) -> dict[st
         **asdict(model),
         "elsewhere": elsewhere,
         "formats": formats,
-        "since": since,
+        "since": placed.started_at if placed else None,
         "rollout": rollout,
         "open_alerts": open_alerts,
         "error": losses.by_version(connection, schema.loss.c.model == name).get(version or ""),
