@@ -30,6 +30,19 @@ ORDER: dict[str, tuple[str, ...]] = {
         "bench configuration",
     ),
     "gnomon.server": ("rest", "serving hub streams"),
+    "gnomon.server.hub": (
+        "store settings",
+        "placements doctor webhooks",
+        "access monitoring backup",
+        "versions",
+        "ingest services transfer",
+        "fleet",
+        "grpc rollout",
+        "rest loop",
+        "web",
+        "application",
+        "process",
+    ),
 }
 
 #: Part → the parts of gnomon that it may import, besides itself.
@@ -57,10 +70,6 @@ CYCLES: dict[str, set[frozenset[str]]] = {
     "gnomon.core.window": {frozenset({"reading", "window"})},
     "gnomon.runtime": {
         frozenset({"engines", "models", "packages", "predicting", "recording"}),
-    },
-    "gnomon.server.hub": {
-        frozenset({"rest", "web"}),
-        frozenset({"access", "fleet", "monitoring", "rollout", "store", "versions"}),
     },
     "gnomon.server.serving": {
         frozenset(
