@@ -1,4 +1,4 @@
-"""The hub's clockwork: every tick, the monitor reads what is new and rollouts take their steps."""
+"""The hub's periodic tasks: every tick, the monitor reads what is new and rollouts advance."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,21 +11,21 @@ from gnomon.server.hub.store.database import Database
 
 _log = structlog.get_logger(__name__)
 
-Step = Callable[[Database], object]
+Task = Callable[[Database], object]
 
 #: In this order: rollouts judge by what the monitor has read.
-STEPS: tuple[Step, ...] = (monitor.step, rollouts.step)
+TASKS: tuple[Task, ...] = (monitor.run_once, rollouts.run_once)
 
 
 class Loop:
-    """A thread that takes the steps every tick. A step that fails is logged, and tried again."""
+    """A thread that runs the tasks every tick. A task that fails is logged and tried again."""
 
     def __init__(
-        self, database: Database, tick_seconds: float, steps: Sequence[Step] = STEPS
+        self, database: Database, tick_seconds: float, tasks: Sequence[Task] = TASKS
     ) -> None:
         self._database = database
         self._tick_seconds = tick_seconds
-        self._steps = tuple(steps)
+        self._tasks = tuple(tasks)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hub-loop", daemon=True)
 
@@ -34,18 +34,18 @@ class Loop:
         self._thread.start()
 
     def stop(self, timeout_seconds: float = 10.0) -> None:
-        """Ask the thread to end after its step, and wait for it."""
+        """Ask the thread to end after its task, and wait for it."""
         self._stop.set()
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
         while not self._stop.wait(self._tick_seconds):
-            for step in self._steps:
-                self._take(step)
+            for task in self._tasks:
+                self._run_task(task)
 
-    def _take(self, step: Step) -> None:
+    def _run_task(self, task: Task) -> None:
         try:
-            step(self._database)
+            task(self._database)
         except Exception:
-            # The state is in SQL and each step one transaction, so the next tick starts clean.
-            _log.exception("step_failed", step=f"{step.__module__}.{step.__qualname__}")
+            # State is in SQL and written in one transaction, so the next tick starts clean.
+            _log.exception("task_failed", task=f"{task.__module__}.{task.__qualname__}")

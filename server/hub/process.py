@@ -16,11 +16,11 @@ from gnomon.server.hub.access.enrolment import Enrolment
 from gnomon.server.hub.application import create_app
 from gnomon.server.hub.doctor import BLOBS
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
-from gnomon.server.hub.grpc.ports import GrpcDoors, Servicers
+from gnomon.server.hub.grpc.ports import GrpcPorts, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.ingest.telemetry import Telemetry
-from gnomon.server.hub.loop import STEPS, Loop
+from gnomon.server.hub.loop import TASKS, Loop
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
@@ -65,7 +65,7 @@ class Hub:
                     database, blobs, Telemetry(database, catalogue), settings.node_call_ms
                 ),
             )
-            self._grpc = GrpcDoors(settings, authority, database, servicers)
+            self._grpc = GrpcPorts(settings, authority, database, servicers)
             opened.callback(self._grpc.stop, DRAIN_SECONDS)
             self.addresses = self._addresses(settings, authority)
             self.services = Services(
@@ -83,8 +83,8 @@ class Hub:
         self._rest.start(create_app(self.services), DRAIN_SECONDS)
         settings = self.services.settings
         # Apart from each other: a target that answers slowly holds up no rollout.
-        for steps in (STEPS, (Deliverer(settings.networks).step,)):
-            loop = Loop(self.services.database, settings.tick_seconds, steps)
+        for tasks in (TASKS, (Deliverer(settings.networks).run_once,)):
+            loop = Loop(self.services.database, settings.tick_seconds, tasks)
             loop.start()
             self._opened.callback(loop.stop)
         _log.info("hub_started", rest=self.addresses.rest, sync=self.addresses.sync)

@@ -1,4 +1,4 @@
-"""Enrolment over gRPC: strangers enrol, and those who have a certificate renew it."""
+"""Enrolment over gRPC: unauthenticated enrol, and those who have a certificate renew it."""
 
 import grpc
 

@@ -69,12 +69,12 @@ def identity_of(context: grpc.ServicerContext) -> Identity:
     return identity
 
 
-class Gate(grpc.ServerInterceptor):  # type: ignore[misc]
-    """The one interceptor. With `strangers`, it guards the port that asks for no certificate."""
+class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
+    """The one interceptor; `unauthenticated`: of the port that asks for no certificate."""
 
-    def __init__(self, database: Database, *, strangers: bool) -> None:
+    def __init__(self, database: Database, *, unauthenticated: bool) -> None:
         self._database = database
-        self._strangers = strangers
+        self._unauthenticated = unauthenticated
 
     def intercept_service(self, continuation: Callable[[Any], Any], call: Any) -> Any:
         """Wrap the method's handler in the check and in the telling of errors."""
@@ -89,7 +89,7 @@ class Gate(grpc.ServerInterceptor):  # type: ignore[misc]
         return _guarded(handler, method, check)
 
     def _check(self, method: str, context: grpc.ServicerContext) -> None:
-        if self._strangers:
+        if self._unauthenticated:
             if method not in OPEN:
                 raise NotAllowed(f"{method} needs a client certificate; enrol first")
             return

@@ -1,4 +1,4 @@
-"""The hub's two gRPC ports: one for strangers, one for those who have a certificate."""
+"""The hub's two gRPC ports: one for unauthenticated, one for those who have a certificate."""
 
 from concurrent import futures
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from gnomon.proto import hub_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
-from gnomon.server.hub.grpc.interceptor import Gate
+from gnomon.server.hub.grpc.interceptor import AccessInterceptor
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
 
 _MESSAGE_BYTES = 8 << 20
-_STRANGERS_MESSAGE_BYTES = 64 << 10
-_STRANGERS_THREADS = 4
+_OPEN_MESSAGE_BYTES = 64 << 10
+_OPEN_THREADS = 4
 
 #: How many calls wait for a thread before the next is told to come back later.
 _WAITING_FACTOR = 8
@@ -33,7 +33,7 @@ class Servicers:
     sync: SyncServicer
 
 
-class GrpcDoors:
+class GrpcPorts:
     """Both ports; bound when made, open from `start` to `stop`."""
 
     def __init__(
@@ -45,38 +45,42 @@ class GrpcDoors:
             ConfigurationError: where a port is taken.
         """
         key, chain = authority.issue_server((settings.host, *settings.names))
-        strangers = grpc.ssl_server_credentials([(key, chain)])
+        unauthenticated = grpc.ssl_server_credentials([(key, chain)])
         known = grpc.ssl_server_credentials(
             [(key, chain)], authority.certificate_pem, require_client_auth=True
         )
-        self._strangers = _server(
-            Gate(database, strangers=True), _STRANGERS_THREADS, _STRANGERS_MESSAGE_BYTES
+        self._unauthenticated = _server(
+            AccessInterceptor(database, unauthenticated=True), _OPEN_THREADS, _OPEN_MESSAGE_BYTES
         )
         self._known = _server(
-            Gate(database, strangers=False), settings.grpc_threads, _MESSAGE_BYTES
+            AccessInterceptor(database, unauthenticated=False),
+            settings.grpc_threads,
+            _MESSAGE_BYTES,
         )
         add: Any = hub_pb2_grpc  # generated, untyped
-        add.add_EnrolmentServicer_to_server(servicers.enrolment, self._strangers)
+        add.add_EnrolmentServicer_to_server(servicers.enrolment, self._unauthenticated)
         add.add_EnrolmentServicer_to_server(servicers.enrolment, self._known)
         add.add_SyncServicer_to_server(servicers.sync, self._known)
         add.add_RegistryServicer_to_server(servicers.registry, self._known)
         self.enrolment_port = _bind(
-            self._strangers, settings.host, settings.enrolment_port, strangers
+            self._unauthenticated, settings.host, settings.enrolment_port, unauthenticated
         )
         self.sync_port = _bind(self._known, settings.host, settings.sync_port, known)
 
     def start(self) -> None:
         """Open both ports."""
-        self._strangers.start()
+        self._unauthenticated.start()
         self._known.start()
 
     def stop(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, and close."""
-        for stopped in [server.stop(grace_seconds) for server in (self._strangers, self._known)]:
+        for stopped in [
+            server.stop(grace_seconds) for server in (self._unauthenticated, self._known)
+        ]:
             stopped.wait()
 
 
-def _server(gate: Gate, threads: int, message_bytes: int) -> grpc.Server:
+def _server(gate: AccessInterceptor, threads: int, message_bytes: int) -> grpc.Server:
     return grpc.server(
         futures.ThreadPoolExecutor(threads, thread_name_prefix="hub-grpc"),
         interceptors=(gate,),

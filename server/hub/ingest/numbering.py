@@ -18,7 +18,7 @@ from gnomon.server.hub.store.limits import MAXIMUM_INTEGER
 
 
 @dataclass(frozen=True)
-class Numbered:
+class NumberedRecord:
     """A record's bytes and number, and the record, where they can be read."""
 
     sequence: int
@@ -40,7 +40,7 @@ def decode(data: bytes) -> hub_pb2.Record | None:
     return record if record.sequence else None
 
 
-def number(records: Sequence[bytes]) -> list[Numbered] | None:
+def number(records: Sequence[bytes]) -> list[NumberedRecord] | None:
     """Number the records of an upload; None where not one can be read.
 
     Raises:
@@ -60,14 +60,14 @@ def number(records: Sequence[bytes]) -> list[Numbered] | None:
                 f"record {sequence} comes after record {following - 1}; records should be in order "
                 "of their sequence"
             )
-        numbered.append(Numbered(sequence, record, data))
+        numbered.append(NumberedRecord(sequence, record, data))
         following = sequence + 1
     return numbered
 
 
 def number_damaged(
     records: Sequence[bytes], watermark: int, refused: Collection[str]
-) -> list[Numbered]:
+) -> list[NumberedRecord]:
     """Number records of which not one can be read; `refused` are digests of those known as such."""
     new = [data for data in records if sha256(data) not in refused]
-    return [Numbered(watermark + 1 + place, None, data) for place, data in enumerate(new)]
+    return [NumberedRecord(watermark + 1 + place, None, data) for place, data in enumerate(new)]

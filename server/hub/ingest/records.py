@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
-from gnomon.server.hub.ingest.numbering import Numbered
+from gnomon.server.hub.ingest.numbering import NumberedRecord
 from gnomon.server.hub.monitoring import labels, windows
 from gnomon.server.hub.store.limits import MAXIMUM_ROWS, is_time
 from gnomon.server.hub.versions.catalogue import Catalogue
@@ -54,7 +54,7 @@ class Sender:
     received_at: int
     environment: str
 
-    def refuse(self, one: Numbered, reason: object) -> Rows:
+    def refuse(self, one: NumberedRecord, reason: object) -> Rows:
         """Return the event that stands for a record which was refused."""
         detail = f"{str(reason)[:_TEXT]}; {len(one.data)} bytes, SHA-256 {one.digest}"
         return Rows(events=[self.event(one.sequence, self.received_at, REFUSED_RECORD, detail)])
@@ -80,7 +80,7 @@ class RecordReader:
         self._catalogue = catalogue
         self._sender = sender
 
-    def read(self, one: Numbered) -> Rows:
+    def read(self, one: NumberedRecord) -> Rows:
         """Return a record's rows.
 
         Raises:

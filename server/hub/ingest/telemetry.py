@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.ingest import counts
-from gnomon.server.hub.ingest.numbering import Numbered, number, number_damaged
+from gnomon.server.hub.ingest.numbering import NumberedRecord, number, number_damaged
 from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows, Sender
 from gnomon.server.hub.monitoring import labels
 from gnomon.server.hub.store import schema
@@ -39,7 +39,7 @@ _DIGEST = 64
 class _Entry:
     """One record: its rows, or the event that stands for it and the reason why."""
 
-    numbered: Numbered
+    numbered: NumberedRecord
     rows: Rows
     refused: str = ""
 
@@ -106,7 +106,7 @@ class Telemetry:
             return watermark, _Batch(sender, [_read(reader, sender, one) for one in new])
 
 
-def _read(reader: RecordReader, sender: Sender, one: Numbered) -> _Entry:
+def _read(reader: RecordReader, sender: Sender, one: NumberedRecord) -> _Entry:
     try:
         return _Entry(one, reader.read(one))
     except _UNREADABLE as error:
@@ -176,7 +176,7 @@ def _log_refused(batch: _Batch) -> None:
 
 def _number(
     connection: Connection, sender: Sender, records: Sequence[bytes], watermark: int
-) -> list[Numbered]:
+) -> list[NumberedRecord]:
     numbered = number(records)
     if numbered is not None or not records:
         return numbered or []

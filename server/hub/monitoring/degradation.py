@@ -47,7 +47,7 @@ class LossProgress(msgspec.Struct, frozen=True, kw_only=True):
     detector: bytes = b""
 
 
-def step(database: Database, model: str, version: str) -> bool:
+def run_once(database: Database, model: str, version: str) -> bool:
     """Show the detector the labels that came since; return whether there may be more."""
     with database.read() as connection:
         before = read_state(connection, model, _KEY)

@@ -13,7 +13,12 @@ from gnomon.server.hub.monitoring.alerts import Condition
 from gnomon.server.hub.monitoring.intervals import MonitorSettings
 from gnomon.server.hub.monitoring.missing_values import missing_conditions
 from gnomon.server.hub.monitoring.progress import Interval
-from gnomon.server.hub.monitoring.watched_fields import SourceTally, Tally, WatchedFields, pool
+from gnomon.server.hub.monitoring.watched_fields import (
+    FieldTotals,
+    SourceTotals,
+    WatchedFields,
+    pool,
+)
 from gnomon.server.hub.store.clock import calendar
 
 #: Distances are kept source by source up to so many sources; beyond, for all of them together.
@@ -25,18 +30,18 @@ ALL_MOVED = "all_moved"
 
 _DAY_MS = 86_400_000
 
-Tallies = Mapping[str, SourceTally]
+Totals = Mapping[str, SourceTotals]
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Evaluation:
     """What one interval is worth."""
 
     distances: list[dict[str, Any]] = field(default_factory=list)  # rows of `drift`
     conditions: list[Condition] = field(default_factory=list)
 
 
-class Judge:
+class Evaluator:
     """Judges the intervals of one model, one after the other, against one version's reference."""
 
     def __init__(
@@ -62,35 +67,35 @@ class Judge:
         """Return what `restore` goes on from."""
         return self._detector.state()
 
-    def judge(self, interval: Interval, tallies: Tallies) -> Judgement:
+    def evaluate(self, interval: Interval, totals: Totals) -> Evaluation:
         """Show the detectors one interval: for each source, what it has counted."""
         found = self._detector.update(
-            {source: [one.cells for one in of.fields] for source, of in tallies.items()},
-            {source: list(of.pairs) for source, of in tallies.items()},
+            {source: [one.cells for one in of.fields] for source, of in totals.items()},
+            {source: list(of.pairs) for source, of in totals.items()},
         )
-        together = pool(tallies, self._fields)
-        result = Judgement()
+        together = pool(totals, self._fields)
+        result = Evaluation()
         result.distances.extend(self._distances(interval, "", together.fields))
-        if len(tallies) <= MOST_SOURCES:
-            for source, of_source in tallies.items():
+        if len(totals) <= MOST_SOURCES:
+            for source, of_source in totals.items():
                 result.distances.extend(self._distances(interval, source, of_source.fields))
         suspects = {name: list(sources) for name, sources in found.suspects.items()}
         for source, alarm in found.alone:
-            result.conditions.append(self._alone(interval, source, alarm, tallies, suspects))
+            result.conditions.append(self._outlier(interval, source, alarm, totals, suspects))
         for alarm in found.world:
-            result.conditions.append(self._world(interval, alarm, together.fields, suspects))
+            result.conditions.append(self._fleet_wide(interval, alarm, together.fields, suspects))
         result.conditions.extend(
             missing_conditions(
-                self._model, self._version, self._fields.limits, interval, tallies, self._level
+                self._model, self._version, self._fields.limits, interval, totals, self._level
             )
         )
         return result
 
     def _distances(
-        self, interval: Interval, source: str, tallies: Sequence[Tally]
+        self, interval: Interval, source: str, totals: Sequence[FieldTotals]
     ) -> Iterator[dict[str, Any]]:
-        for reference, tally in zip(self._fields.references, tallies, strict=True):
-            rows = int(tally.cells.sum())
+        for reference, field_totals in zip(self._fields.references, totals, strict=True):
+            rows = int(field_totals.cells.sum())
             if rows:
                 yield {
                     "model": self._model,
@@ -100,19 +105,19 @@ class Judge:
                     "field": reference.name,
                     "version": self._version,
                     "rows": rows,
-                    "psi": psi(reference.counts, tally.cells),
+                    "psi": psi(reference.counts, field_totals.cells),
                     "chance": _chance(reference, rows),
                 }
 
-    def _alone(
+    def _outlier(
         self,
         interval: Interval,
         source: str,
         alarm: Alarm,
-        tallies: Tallies,
+        totals: Totals,
         suspects: Mapping[str, list[str]],
     ) -> Condition:
-        mean, mean_of_peers = self._means_of(source, alarm, tallies)
+        mean, mean_of_peers = self._means_of(source, alarm, totals)
         means = _means(mean, "here", mean_of_peers, "at its peers")
         text = f"{source} alone: {alarm.description}{means}, since about {_since(interval, alarm)}"
         evidence = _evidence(interval, alarm) | {
@@ -125,23 +130,23 @@ class Judge:
         )
 
     def _means_of(
-        self, source: str, alarm: Alarm, tallies: Tallies
+        self, source: str, alarm: Alarm, totals: Totals
     ) -> tuple[float | None, float | None]:
         """Return the mean of a source and of its peers; none for a pair."""
         index = self._index(alarm)
         if index is None:
             return None, None
         peers = self._fields.empty().fields[index]
-        for name, of_source in tallies.items():
+        for name, of_source in totals.items():
             if name != source:
                 peers.add(of_source.fields[index])
-        return tallies[source].fields[index].mean, peers.mean
+        return totals[source].fields[index].mean, peers.mean
 
-    def _world(
+    def _fleet_wide(
         self,
         interval: Interval,
         alarm: Alarm,
-        together: Sequence[Tally],
+        together: Sequence[FieldTotals],
         suspects: Mapping[str, list[str]],
     ) -> Condition:
         index = self._index(alarm)

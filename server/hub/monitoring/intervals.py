@@ -9,7 +9,7 @@ of it has come for a while. Replays of old data run by the same rules.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gnomon.server.hub.monitoring.progress import Interval, Source
+from gnomon.server.hub.monitoring.progress import Interval, SourceClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,17 @@ class Arrival:
 
 def closed(
     arrivals: Iterable[Arrival],
-    sources: Mapping[str, Source],
+    sources: Mapping[str, SourceClock],
     now: int,
     settings: MonitorSettings,
 ) -> list[Interval]:
     """Return the intervals that are closed, in order; the first that is not holds back the rest.
 
-    >>> waiting = {"a": Source(10, 0), "b": Source(0, 0)}
+    >>> waiting = {"a": SourceClock(10, 0), "b": SourceClock(0, 0)}
     >>> day = Arrival((10, 0), 0)
     >>> closed([day], waiting, 1, MonitorSettings())
     []
-    >>> closed([day], {**waiting, "b": Source(10, 0)}, 1, MonitorSettings())
+    >>> closed([day], {**waiting, "b": SourceClock(10, 0)}, 1, MonitorSettings())
     [(10, 0)]
     >>> closed([day], waiting, 30_010, MonitorSettings())
     [(10, 0)]

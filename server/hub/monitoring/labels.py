@@ -20,7 +20,7 @@ from gnomon.server.hub.store.limits import (
     is_comparable,
     is_time,
 )
-from gnomon.server.hub.store.rollout_state import State
+from gnomon.server.hub.store.rollout_state import RolloutState
 from gnomon.server.hub.store.schema import PRODUCTION, label, prediction, rollout
 
 
@@ -56,7 +56,7 @@ _BOUNDS: tuple[tuple[str, Callable[[LabelRow], bool], str], ...] = (
 )
 
 
-class Ingested(NamedTuple):
+class IngestResult(NamedTuple):
     """What became of a batch of labels."""
 
     new: int
@@ -64,7 +64,7 @@ class Ingested(NamedTuple):
     contradicting: tuple[str, ...]  # request ids known with another value, which stays
 
 
-def ingest(connection: Connection, labels: Iterable[LabelRow]) -> Ingested:
+def ingest(connection: Connection, labels: Iterable[LabelRow]) -> IngestResult:
     """Store labels in the caller's transaction; each counts once, however often it is sent.
 
     Raises:
@@ -88,7 +88,7 @@ def ingest(connection: Connection, labels: Iterable[LabelRow]) -> Ingested:
         _store(connection, fresh.values())
         losses.join(connection, model, list(fresh))
         new += len(fresh)
-    return Ingested(new, repeated, tuple(contradicting))
+    return IngestResult(new, repeated, tuple(contradicting))
 
 
 def record_predictions(
@@ -161,7 +161,7 @@ def _stage(connection: Connection, model: str, environment: str) -> tuple[str, i
         select(rollout.c.id, rollout.c.step).where(
             rollout.c.model == model,
             rollout.c.environment == environment,
-            rollout.c.state == State.RUNNING,
+            rollout.c.state == RolloutState.RUNNING,
         )
     ).first()
     return ("", 0) if row is None else (row.id, row.step)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from gnomon.core.detectors.allowance import exceeds_allowance
 from gnomon.server.hub.monitoring.alerts import Condition
 from gnomon.server.hub.monitoring.progress import Interval
-from gnomon.server.hub.monitoring.watched_fields import Limit, SourceTally
+from gnomon.server.hub.monitoring.watched_fields import Limit, SourceTotals
 from gnomon.server.hub.store.clock import calendar
 
 #: More of a field is missing than its `missing_allowance`.
@@ -19,7 +19,7 @@ def missing_conditions(
     version: str,
     limits: Sequence[Limit],
     interval: Interval,
-    tallies: Mapping[str, SourceTally],
+    totals: Mapping[str, SourceTotals],
     level: float,
 ) -> Iterator[Condition]:
     """Yield one condition for each field of which an interval lacks more than is allowed.
@@ -27,9 +27,9 @@ def missing_conditions(
     `level` is the chance of a wrong one in an interval; it is divided among the fields, and among
     the sources and all of them together.
     """
-    each = level / max(len(limits) * (len(tallies) + 1), 1)
+    each = level / max(len(limits) * (len(totals) + 1), 1)
     for index, limit in enumerate(limits):
-        gaps = {source: _gap(of.gaps[index]) for source, of in tallies.items()}
+        gaps = {source: _gap(of.gaps[index]) for source, of in totals.items()}
         missing, rows = (sum(part) for part in zip(*gaps.values(), strict=True)) if gaps else (0, 0)
         over = {
             source: gap

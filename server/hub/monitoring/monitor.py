@@ -1,6 +1,6 @@
 """The monitor: shows closed intervals to the detectors, each once and in order, and raises alerts.
 
-A step reads and reckons without a lock, and then writes, in one transaction: alerts with their
+A round reads and evaluates without a lock, and then writes, in one transaction: alerts with their
 audit records, distances, and the progress with the detectors' state. If the progress has moved in
 the meantime, by another hub process, nothing is written. So a hub that is killed anywhere has
 judged an interval and said so, or has done neither.
@@ -17,11 +17,11 @@ from gnomon.core.detectors.watch import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.server.hub import placements
 from gnomon.server.hub.monitoring import alerts, degradation, windows
-from gnomon.server.hub.monitoring.evaluation import ALL_MOVED, SOURCE_MOVED, Judge, Judgement
+from gnomon.server.hub.monitoring.evaluation import ALL_MOVED, SOURCE_MOVED, Evaluation, Evaluator
 from gnomon.server.hub.monitoring.intervals import Arrival, MonitorSettings, closed
 from gnomon.server.hub.monitoring.missing_values import MISSING_EXCEEDED
-from gnomon.server.hub.monitoring.progress import Interval, Progress, Source, load, save
-from gnomon.server.hub.monitoring.watched_fields import SourceTally, WatchedFields
+from gnomon.server.hub.monitoring.progress import Interval, MonitorProgress, SourceClock, load, save
+from gnomon.server.hub.monitoring.watched_fields import SourceTotals, WatchedFields
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
@@ -30,7 +30,7 @@ from gnomon.server.hub.store.dialect import insert_into
 
 _log = structlog.get_logger(__name__)
 
-#: Rounds of a step: it must end, for rollouts wait for their turn behind it.
+#: Rounds of one run: it must end, for rollouts wait for their turn behind it.
 _ROUNDS = 8
 
 #: Alerts about what a version was held to.
@@ -43,18 +43,18 @@ DEFAULTS = MonitorSettings()
 
 
 @dataclass(frozen=True, slots=True)
-class _Reckoning:
+class _Pending:
     """What a round has found and wants to write."""
 
     before: bytes
-    progress: Progress
-    judgements: list[Judgement]
+    progress: MonitorProgress
+    evaluations: list[Evaluation]
     restarted: bool
     more: bool
 
 
-def step(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
-    """Judge what has become ready since the last step, for every model."""
+def run_once(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
+    """Evaluate what has become ready since the last time, for every model."""
     with database.read() as connection:
         models = placements.of_environment(connection, schema.PRODUCTION)
     for model, version in models.items():
@@ -62,48 +62,48 @@ def step(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
             if not _round(database, model, settings):
                 break
         for _ in range(_ROUNDS):
-            if not degradation.step(database, model, version):
+            if not degradation.run_once(database, model, version):
                 break
 
 
 def _round(database: Database, model: str, settings: MonitorSettings) -> bool:
     """Take one round; return whether another may find more."""
     with database.read() as connection:
-        reckoning = _reckon(connection, model, settings)
-    if reckoning is None:
+        pending = _evaluate(connection, model, settings)
+    if pending is None:
         return False
     with database.write() as connection:
-        if load(connection, model)[1] != reckoning.before:
+        if load(connection, model)[1] != pending.before:
             return True  # another process was quicker; begin again from where it stands
-        _write(connection, model, reckoning)
-    return reckoning.more
+        _write(connection, model, pending)
+    return pending.more
 
 
-def _reckon(connection: Connection, model: str, settings: MonitorSettings) -> _Reckoning | None:
+def _evaluate(connection: Connection, model: str, settings: MonitorSettings) -> _Pending | None:
     progress, before = load(connection, model)
     advanced = _look_at_new(connection, model, progress, settings)
     ready = closed(_arrivals(connection, model, progress), advanced.sources, now_ms(), settings)
-    now_judged = ready[: settings.intervals_a_transaction]
-    if not now_judged:
-        return None if advanced == progress else _Reckoning(before, advanced, [], False, False)
+    ready_now = ready[: settings.intervals_a_transaction]
+    if not ready_now:
+        return None if advanced == progress else _Pending(before, advanced, [], False, False)
     digest, version = _in_service(connection, model)
     fields = WatchedFields(windows.profile_of(connection, digest))
-    judge, restarted = _judge(model, version, fields, settings, progress)
-    tallies = _tallies(connection, model, now_judged, fields, version)
-    judgements = [judge.judge(interval, tallies[interval]) for interval in now_judged]
+    evaluator, restarted = _evaluator(model, version, fields, settings, progress)
+    totals = _totals(connection, model, ready_now, fields, version)
+    evaluations = [evaluator.evaluate(interval, totals[interval]) for interval in ready_now]
     advanced = msgspec.structs.replace(
         advanced,
-        judged=now_judged[-1],
+        judged=ready_now[-1],
         references=fields.fingerprint,
         version=version,
-        detectors=judge.state(),
+        detectors=evaluator.state(),
     )
-    return _Reckoning(before, advanced, judgements, restarted, len(now_judged) < len(ready))
+    return _Pending(before, advanced, evaluations, restarted, len(ready_now) < len(ready))
 
 
 def _look_at_new(
-    connection: Connection, model: str, progress: Progress, settings: MonitorSettings
-) -> Progress:
+    connection: Connection, model: str, progress: MonitorProgress, settings: MonitorSettings
+) -> MonitorProgress:
     """Take note of the windows that came since: who sent them, and which were too late."""
     rows = connection.execute(
         select(
@@ -130,7 +130,7 @@ def _look_at_new(
     for row in rows:
         known = sources.get(row.node)
         latest = row.started_at if known is None else max(known.latest_start, row.started_at)
-        sources[row.node] = Source(latest, row.received_at)
+        sources[row.node] = SourceClock(latest, row.received_at)
     return msgspec.structs.replace(
         progress,
         cursor=rows[-1].position,
@@ -140,7 +140,7 @@ def _look_at_new(
     )
 
 
-def _arrivals(connection: Connection, model: str, progress: Progress) -> list[Arrival]:
+def _arrivals(connection: Connection, model: str, progress: MonitorProgress) -> list[Arrival]:
     wanted = (
         select(_WINDOW.ended_at, _WINDOW.started_at, func.max(_WINDOW.received_at))
         .where(_WINDOW.model == model, _IS_JUDGED)
@@ -169,33 +169,33 @@ def _in_service(connection: Connection, model: str) -> tuple[str, str]:
     return digest, version or ""
 
 
-def _judge(
+def _evaluator(
     model: str,
     version: str,
     fields: WatchedFields,
     settings: MonitorSettings,
-    progress: Progress,
-) -> tuple[Judge, bool]:
-    """Return the judge where it stood, or a new one where it is held to something new."""
-    judge = Judge(model, version, fields, settings)
+    progress: MonitorProgress,
+) -> tuple[Evaluator, bool]:
+    """Return the evaluator where it stood, or a new one where it is held to something new."""
+    evaluator = Evaluator(model, version, fields, settings)
     if progress.references != fields.fingerprint:
-        return judge, bool(progress.references)
+        return evaluator, bool(progress.references)
     try:
-        judge.restore(progress.detectors)
+        evaluator.restore(progress.detectors)
     except StateMismatch as error:
         # Another release of the detectors: what they had gathered is worth little, the rest stays.
         _log.warning("detectors_start_anew", model=model, reason=str(error))
-        return Judge(model, version, fields, settings), False
-    return judge, False
+        return Evaluator(model, version, fields, settings), False
+    return evaluator, False
 
 
-def _tallies(
+def _totals(
     connection: Connection,
     model: str,
     intervals: Sequence[Interval],
     fields: WatchedFields,
     version: str,
-) -> dict[Interval, dict[str, SourceTally]]:
+) -> dict[Interval, dict[str, SourceTotals]]:
     """Return what each source counted in each interval; its partial windows are added up."""
     rows = connection.execute(
         select(
@@ -211,7 +211,7 @@ def _tallies(
             tuple_(_WINDOW.ended_at, _WINDOW.started_at).in_(intervals),
         )
     )
-    found: dict[Interval, dict[str, SourceTally]] = {interval: {} for interval in intervals}
+    found: dict[Interval, dict[str, SourceTotals]] = {interval: {} for interval in intervals}
     for row in rows:
         try:
             window = windows.read(connection, row.digest, row.data)
@@ -220,19 +220,19 @@ def _tallies(
         profile = windows.profile_of(connection, row.digest)
         sources = found[row.ended_at, row.started_at]
         mine = sources.setdefault(row.node, fields.empty())
-        mine.add(fields.tally(window, profile, row.version == version))
+        mine.add(fields.totals_of(window, profile, row.version == version))
     return found
 
 
-def _write(connection: Connection, model: str, reckoning: _Reckoning) -> None:
-    save(connection, model, reckoning.progress)
-    if reckoning.restarted:
-        _close_alerts(connection, model, reckoning.progress.version)
-    rows = [row for judgement in reckoning.judgements for row in judgement.distances]
+def _write(connection: Connection, model: str, pending: _Pending) -> None:
+    save(connection, model, pending.progress)
+    if pending.restarted:
+        _close_alerts(connection, model, pending.progress.version)
+    rows = [row for evaluation in pending.evaluations for row in evaluation.distances]
     if rows:
         connection.execute(insert_into(connection, schema.drift).on_conflict_do_nothing(), rows)
-    for judgement in reckoning.judgements:
-        for condition in judgement.conditions:
+    for evaluation in pending.evaluations:
+        for condition in evaluation.conditions:
             alerts.raise_alert(connection, condition)
 
 

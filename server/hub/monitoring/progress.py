@@ -14,33 +14,33 @@ _KEY = "fleet"
 _STATE = schema.detector_state.c
 
 
-class Source(msgspec.Struct, frozen=True, array_like=True):
+class SourceClock(msgspec.Struct, frozen=True, array_like=True):
     """What a node's windows said last of its clock and of ours, Unix milliseconds."""
 
     latest_start: int
     received_at: int
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class MonitorProgress(msgspec.Struct, frozen=True, kw_only=True):
     """The monitor's place in one model's windows, and its detectors' state there."""
 
     judged: Interval | None = None  # the last interval that the detectors have seen
     cursor: int = 0  # `position` of the last window that was looked at
     late_windows: int = 0  # came after their interval had been judged
     late_rows: int = 0
-    sources: dict[str, Source] = {}
+    sources: dict[str, SourceClock] = {}
     references: str = ""  # fingerprint of what the detectors compare with
     version: str = ""  # whose references they are
     detectors: bytes = b""
 
 
-def load(connection: Connection, model: str) -> tuple[Progress, bytes]:
+def load(connection: Connection, model: str) -> tuple[MonitorProgress, bytes]:
     """Return the progress with a model, and the bytes by which to tell whether it has moved."""
     data = read_state(connection, model, _KEY)
-    return (msgspec.msgpack.decode(data, type=Progress) if data else Progress()), data
+    return (msgspec.msgpack.decode(data, type=MonitorProgress) if data else MonitorProgress()), data
 
 
-def save(connection: Connection, model: str, progress: Progress) -> None:
+def save(connection: Connection, model: str, progress: MonitorProgress) -> None:
     """Write the progress, in the transaction of what it stands for."""
     write_state(connection, model, _KEY, msgspec.msgpack.encode(progress), progress.cursor)
 

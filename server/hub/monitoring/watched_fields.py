@@ -57,15 +57,15 @@ class Limit:
 
 
 @dataclass(slots=True)
-class Tally:
+class FieldTotals:
     """Cells of one field in one interval, and the sum of its present values where it has any."""
 
     cells: Counts
     total: float = 0.0
     present: int = 0
 
-    def add(self, other: "Tally") -> None:
-        """Add another tally of the same field."""
+    def add(self, other: "FieldTotals") -> None:
+        """Add other totals of the same field."""
         self.cells += other.cells
         self.total += other.total
         self.present += other.present
@@ -77,14 +77,14 @@ class Tally:
 
 
 @dataclass(slots=True)
-class SourceTally:
+class SourceTotals:
     """What one source, or all of them, counted in one interval."""
 
-    fields: list[Tally]
+    fields: list[FieldTotals]
     pairs: Counts  # pairs × cells
     gaps: Counts  # limits × (missing rows, all rows)
 
-    def add(self, other: "SourceTally") -> None:
+    def add(self, other: "SourceTotals") -> None:
         """Add what another source, or another window, has counted."""
         for mine, one in zip(self.fields, other.fields, strict=True):
             mine.add(one)
@@ -124,32 +124,32 @@ class WatchedFields:
             self.block_rows,
         )
 
-    def empty(self) -> SourceTally:
-        """Return a tally without rows."""
-        return SourceTally(
-            [Tally(np.zeros(one.reference.cells, dtype=np.int64)) for one in self.fields],
+    def empty(self) -> SourceTotals:
+        """Return totals without rows."""
+        return SourceTotals(
+            [FieldTotals(np.zeros(one.reference.cells, dtype=np.int64)) for one in self.fields],
             np.zeros((len(self.pairs), PAIR_CELLS), dtype=np.int64),
             np.zeros((len(self.limits), 2), dtype=np.int64),
         )
 
-    def tally(self, window: Window, profile: Profile, in_service: bool) -> SourceTally:
+    def totals_of(self, window: Window, profile: Profile, in_service: bool) -> SourceTotals:
         """Return what a window of any of the model's packages says."""
         found, cells = self.empty(), window.read_cells()
         sides = {
             False: (profile.input_reference, cells.fields, cells.pairs),
             True: (profile.output_reference, cells.outputs, cells.output_pairs),
         }
-        for watched, tally in zip(self.fields, found.fields, strict=True):
+        for watched, totals in zip(self.fields, found.fields, strict=True):
             side, counts, _ = sides[watched.is_output]
             place = _field_place(watched, side)
             if place is None or (watched.is_output and not in_service):
                 continue
-            tally.cells += counts[place]
+            totals.cells += counts[place]
             if watched.reference.kind == "numeric":
                 moments = window.output_moments if watched.is_output else window.moments
                 read = moments(place)
-                tally.present = read.count
-                tally.total = read.count * read.mean if read.count else 0.0
+                totals.present = read.count
+                totals.total = read.count * read.mean if read.count else 0.0
         for index, pair in enumerate(self.pairs):
             side, _, pair_counts = sides[pair.is_output]
             place = _pair_place(pair, side)
@@ -165,10 +165,10 @@ class WatchedFields:
         return found
 
 
-def pool(tallies: Mapping[str, SourceTally], fields: WatchedFields) -> SourceTally:
+def pool(totals: Mapping[str, SourceTotals], fields: WatchedFields) -> SourceTotals:
     """Return all sources together."""
     together = fields.empty()
-    for of_source in tallies.values():
+    for of_source in totals.values():
         together.add(of_source)
     return together
 

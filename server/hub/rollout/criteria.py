@@ -140,7 +140,7 @@ class Verdict:
         return asdict(self)
 
 
-def judge(gates: Gates, evidence: Evidence, alpha: float) -> Verdict:
+def evaluate(gates: Gates, evidence: Evidence, alpha: float) -> Verdict:
     """Return what to do.
 
     Args:

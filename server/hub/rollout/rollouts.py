@@ -20,14 +20,14 @@ from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.monitoring import alerts
-from gnomon.server.hub.rollout.criteria import Decision, Verdict, judge
+from gnomon.server.hub.rollout.criteria import Decision, Verdict, evaluate
 from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
 from gnomon.server.hub.rollout.plan import Plan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.store.rollout_state import ACTIVE, State, check_transition
+from gnomon.server.hub.store.rollout_state import ACTIVE, RolloutState, check_transition
 from gnomon.server.hub.versions import approvals, decommission
 
 #: Who takes the steps, as the audit names it.
@@ -73,7 +73,7 @@ def create(
         "champion": champion,
         "candidate": version,
         "environment": environment,
-        "state": State.PENDING.value,
+        "state": RolloutState.PENDING.value,
         "weight": 0,
         "shadow": 0,
         "step": 0,
@@ -101,11 +101,11 @@ def abort(change: Change, rollout_id: str, reason: str) -> None:
         Conflict: where it has ended.
     """
     row = _locked(change, rollout_id)
-    check_transition(State(row.state), State.ABORTED, f"rollout {rollout_id}")
-    _end(change, row, State.ABORTED, reason, "cancelled", {})
+    check_transition(RolloutState(row.state), RolloutState.ABORTED, f"rollout {rollout_id}")
+    _end(change, row, RolloutState.ABORTED, reason, "cancelled", {})
 
 
-def step(database: Database) -> None:
+def run_once(database: Database) -> None:
     """Take the next transition of every active rollout whose gate allows it."""
     with database.read() as connection:
         active = connection.execute(
@@ -118,10 +118,10 @@ def step(database: Database) -> None:
 def verdict(connection: Connection, row: Row[Any]) -> Verdict:
     """Return what the gate says of an active rollout now."""
     plan = plan_of(row)
-    if row.state == State.PENDING:
+    if row.state == RolloutState.PENDING:
         return staging_gap(connection, row, plan)
     alpha = plan.gates.alpha(len(plan.steps))
-    return judge(plan.gates, gather(connection, row, plan.gates, alpha), alpha)
+    return evaluate(plan.gates, gather(connection, row, plan.gates, alpha), alpha)
 
 
 def plan_of(row: Row[Any]) -> Plan:
@@ -141,9 +141,9 @@ def _take(database: Database, seen: Row[Any]) -> None:
         if (row.state, row.step) != (seen.state, seen.step):
             return
         if overtaken:
-            _end(change, row, State.ABORTED, overtaken, "cancelled", {})
+            _end(change, row, RolloutState.ABORTED, overtaken, "cancelled", {})
         elif found.decision is Decision.ROLL_BACK:
-            _end(change, row, State.ROLLED_BACK, found.reason, "failed", found.to_dict())
+            _end(change, row, RolloutState.ROLLED_BACK, found.reason, "failed", found.to_dict())
         else:
             _advance(change, row, found)
 
@@ -161,14 +161,14 @@ def _overtaken(connection: Connection, row: Row[Any]) -> str:
 
 def _advance(change: Change, row: Row[Any], found: Verdict) -> None:
     steps = plan_of(row).steps
-    following = 0 if row.state == State.PENDING else row.step + 1
-    if row.state == State.RUNNING:
+    following = 0 if row.state == RolloutState.PENDING else row.step + 1
+    if row.state == RolloutState.RUNNING:
         if following == len(steps):
             _complete(change, row, found)
             return
         _leave(change, row, "passed", found.to_dict())
-    check_transition(State(row.state), State.RUNNING, f"rollout {row.id}")
-    _update(change, row, state=State.RUNNING.value, step=following, weight=steps[following])
+    check_transition(RolloutState(row.state), RolloutState.RUNNING, f"rollout {row.id}")
+    _update(change, row, state=RolloutState.RUNNING.value, step=following, weight=steps[following])
     last_window = select(func.coalesce(func.max(schema.window.c.position), 0)).where(
         schema.window.c.model == row.model
     )
@@ -192,10 +192,10 @@ def _advance(change: Change, row: Row[Any], found: Verdict) -> None:
 
 
 def _complete(change: Change, row: Row[Any], found: Verdict) -> None:
-    check_transition(State(row.state), State.COMPLETED, f"rollout {row.id}")
+    check_transition(RolloutState(row.state), RolloutState.COMPLETED, f"rollout {row.id}")
     _leave(change, row, "passed", found.to_dict())
     now = now_ms()
-    _update(change, row, state=State.COMPLETED.value, ended_at=now, reason=found.reason)
+    _update(change, row, state=RolloutState.COMPLETED.value, ended_at=now, reason=found.reason)
     placements.put_in_service(change, row.model, row.candidate, row.environment)
     change.audit(
         "complete_rollout",
@@ -207,23 +207,23 @@ def _complete(change: Change, row: Row[Any], found: Verdict) -> None:
 def _end(
     change: Change,
     row: Row[Any],
-    state: State,
+    state: RolloutState,
     reason: str,
     left: str,
     evidence: Mapping[str, Any],
 ) -> None:
-    check_transition(State(row.state), state, f"rollout {row.id}")
-    if row.state == State.RUNNING:
+    check_transition(RolloutState(row.state), state, f"rollout {row.id}")
+    if row.state == RolloutState.RUNNING:
         _leave(change, row, left, evidence)
     _update(change, row, state=state.value, weight=0, shadow=0, ended_at=now_ms(), reason=reason)
     change.audit(
-        "roll_back" if state is State.ROLLED_BACK else "abort_rollout",
+        "roll_back" if state is RolloutState.ROLLED_BACK else "abort_rollout",
         f"{row.model}@{row.candidate}",
         {"rollout": row.id, "reason": reason, "verdict": dict(evidence)},
         model=row.model,
         environment=row.environment,
     )
-    if state is State.ROLLED_BACK:
+    if state is RolloutState.ROLLED_BACK:
         where = "" if row.environment == PRODUCTION else f" in {row.environment}"
         text = f"{row.model}@{row.candidate} was rolled back to {row.champion}{where}: {reason}"
         condition = alerts.Condition(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from gnomon.runtime.errors import Conflict
 
 
-class State(enum.StrEnum):
+class RolloutState(enum.StrEnum):
     """Where a rollout stands."""
 
     PENDING = "pending"  # asked for; no traffic yet
@@ -20,18 +20,27 @@ class State(enum.StrEnum):
 
 
 #: The states in which a model's traffic belongs to a rollout; a model has at most one such.
-ACTIVE = (State.PENDING, State.RUNNING)
+ACTIVE = (RolloutState.PENDING, RolloutState.RUNNING)
 
-_NEXT: Mapping[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.RUNNING, State.ROLLED_BACK, State.ABORTED}),
-    State.RUNNING: frozenset({State.RUNNING, State.COMPLETED, State.ROLLED_BACK, State.ABORTED}),
-    State.COMPLETED: frozenset(),
-    State.ROLLED_BACK: frozenset(),
-    State.ABORTED: frozenset(),
+_NEXT: Mapping[RolloutState, frozenset[RolloutState]] = {
+    RolloutState.PENDING: frozenset(
+        {RolloutState.RUNNING, RolloutState.ROLLED_BACK, RolloutState.ABORTED}
+    ),
+    RolloutState.RUNNING: frozenset(
+        {
+            RolloutState.RUNNING,
+            RolloutState.COMPLETED,
+            RolloutState.ROLLED_BACK,
+            RolloutState.ABORTED,
+        }
+    ),
+    RolloutState.COMPLETED: frozenset(),
+    RolloutState.ROLLED_BACK: frozenset(),
+    RolloutState.ABORTED: frozenset(),
 }
 
 
-def check_transition(current: State, wanted: State, subject: str) -> None:
+def check_transition(current: RolloutState, wanted: RolloutState, subject: str) -> None:
     """Refuse a step that the table of states does not have.
 
     Raises:

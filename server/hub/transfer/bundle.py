@@ -25,11 +25,11 @@ from gnomon.server.hub.store.blobs import MAXIMUM_BYTES, check_digest
 
 __all__ = [
     "Bundle",
-    "Ended",
-    "Listed",
-    "Named",
+    "BundledAlias",
+    "BundledDecommission",
+    "BundledPackage",
+    "BundledTag",
     "Reader",
-    "Tagged",
     "Writer",
     "open_bundle",
     "read_blobs",
@@ -50,7 +50,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of the bundle's records."""
 
 
-class Listed(_Record, frozen=True, kw_only=True):
+class BundledPackage(_Record, frozen=True, kw_only=True):
     """A package: what it is called, and the envelopes that speak for it."""
 
     name: str
@@ -62,7 +62,7 @@ class Listed(_Record, frozen=True, kw_only=True):
     envelopes: tuple[str, ...]
 
 
-class Named(_Record, frozen=True, kw_only=True):
+class BundledAlias(_Record, frozen=True, kw_only=True):
     """A person's own name for a version."""
 
     model: str
@@ -70,7 +70,7 @@ class Named(_Record, frozen=True, kw_only=True):
     version: str
 
 
-class Tagged(_Record, frozen=True, kw_only=True):
+class BundledTag(_Record, frozen=True, kw_only=True):
     """A tag of a version."""
 
     model: str
@@ -79,7 +79,7 @@ class Tagged(_Record, frozen=True, kw_only=True):
     value: str
 
 
-class Ended(_Record, frozen=True, kw_only=True):
+class BundledDecommission(_Record, frozen=True, kw_only=True):
     """A version that is not to be rolled out any more."""
 
     model: str
@@ -91,11 +91,11 @@ class Bundle(_Record, frozen=True, kw_only=True):
     """All that a bundle says; blobs by digest, with their sizes."""
 
     exported_at: int  # Unix milliseconds
-    packages: tuple[Listed, ...]
-    aliases: tuple[Named, ...] = ()
-    tags: tuple[Tagged, ...] = ()
+    packages: tuple[BundledPackage, ...]
+    aliases: tuple[BundledAlias, ...] = ()
+    tags: tuple[BundledTag, ...] = ()
     runs: tuple[dict[str, Any], ...] = ()
-    decommissioned: tuple[Ended, ...] = ()
+    decommissioned: tuple[BundledDecommission, ...] = ()
     blobs: dict[str, int]
     gnomon: int = 1
 

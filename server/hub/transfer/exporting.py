@@ -20,10 +20,10 @@ from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.transfer.bundle import (
     Bundle,
-    Ended,
-    Listed,
-    Named,
-    Tagged,
+    BundledAlias,
+    BundledDecommission,
+    BundledPackage,
+    BundledTag,
     write_bundle,
     writing,
 )
@@ -72,7 +72,7 @@ def _collect(connection: Connection, only: Sequence[str]) -> Bundle:
             continue
         unseen -= names
         packages.append(
-            Listed(
+            BundledPackage(
                 name=row.name,
                 version=row.version,
                 format=row.format,
@@ -98,19 +98,21 @@ def _collect(connection: Connection, only: Sequence[str]) -> Bundle:
     )
 
 
-def _aliases(connection: Connection, pairs: Collection[tuple[str, str]]) -> tuple[Named, ...]:
+def _aliases(
+    connection: Connection, pairs: Collection[tuple[str, str]]
+) -> tuple[BundledAlias, ...]:
     rows = connection.execute(select(schema.alias).order_by(_ALIAS.model, _ALIAS.alias))
     return tuple(
-        Named(model=row.model, alias=row.alias, version=row.version)
+        BundledAlias(model=row.model, alias=row.alias, version=row.version)
         for row in rows
         if (row.model, row.version) in pairs
     )
 
 
-def _tags(connection: Connection, pairs: Collection[tuple[str, str]]) -> tuple[Tagged, ...]:
+def _tags(connection: Connection, pairs: Collection[tuple[str, str]]) -> tuple[BundledTag, ...]:
     rows = connection.execute(select(schema.tag).order_by(_TAG.model, _TAG.version, _TAG.key))
     return tuple(
-        Tagged(model=row.model, version=row.version, key=row.key, value=row.value)
+        BundledTag(model=row.model, version=row.version, key=row.key, value=row.value)
         for row in rows
         if (row.model, row.version) in pairs
     )
@@ -118,12 +120,12 @@ def _tags(connection: Connection, pairs: Collection[tuple[str, str]]) -> tuple[T
 
 def _decommissioned(
     connection: Connection, pairs: Collection[tuple[str, str]]
-) -> tuple[Ended, ...]:
+) -> tuple[BundledDecommission, ...]:
     rows = connection.execute(
         select(schema.decommission).order_by(schema.decommission.c.decommissioned_at)
     )
     return tuple(
-        Ended(model=row.model, version=row.version, reason=row.reason)
+        BundledDecommission(model=row.model, version=row.version, reason=row.reason)
         for row in rows
         if (row.model, row.version) in pairs
     )

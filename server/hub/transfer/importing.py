@@ -23,11 +23,11 @@ from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.transfer.bundle import (
     Bundle,
-    Ended,
-    Listed,
-    Named,
+    BundledAlias,
+    BundledDecommission,
+    BundledPackage,
+    BundledTag,
     Reader,
-    Tagged,
     open_bundle,
     read_blobs,
     reading,
@@ -35,10 +35,10 @@ from gnomon.server.hub.transfer.bundle import (
 from gnomon.server.hub.versions import aliases, decommission, runs, tags
 from gnomon.server.hub.versions.registry import Registry
 
-__all__ = ["Outcome", "Taken", "import_bundle"]
+__all__ = ["ImportOutcome", "ImportedItem", "import_bundle"]
 
 
-class Outcome(enum.StrEnum):
+class ImportOutcome(enum.StrEnum):
     """What became of one thing of a bundle."""
 
     ADDED = "added"
@@ -48,23 +48,23 @@ class Outcome(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ImportedItem:
     """One thing of a bundle, what became of it, and why where that is not as was wished."""
 
     what: str
     name: str
-    outcome: Outcome
+    outcome: ImportOutcome
     reason: str = ""
 
     @property
     def is_well(self) -> bool:
         """Whether it is now here as the bundle has it."""
-        return self.outcome in (Outcome.ADDED, Outcome.THERE)
+        return self.outcome in (ImportOutcome.ADDED, ImportOutcome.THERE)
 
 
 def import_bundle(
     database: Database, blobs: Blobs, folder: Path, path: Path, trust: TrustStore
-) -> list[Taken]:
+) -> list[ImportedItem]:
     """Take a bundle in; `folder` is the hub's data folder, `trust` says whose bundles count.
 
     Raises:
@@ -80,12 +80,12 @@ def import_bundle(
     return [*taken, *_details(database, bundle, here)]
 
 
-def summary(taken: list[Taken]) -> dict[str, int]:
+def summary(taken: list[ImportedItem]) -> dict[str, int]:
     """Return how many things had which outcome."""
     return dict(Counter(one.outcome.value for one in taken))
 
 
-def _publish(registry: Registry, reader: Reader, listed: Listed) -> Taken:
+def _publish(registry: Registry, reader: Reader, listed: BundledPackage) -> ImportedItem:
     name = f"{listed.name}@{listed.version}"
     envelopes = [envelope.encode() for envelope in listed.envelopes]
     try:
@@ -93,18 +93,20 @@ def _publish(registry: Registry, reader: Reader, listed: Listed) -> Taken:
         _put(registry, reader, registry.chunks_of(listed.digest))
         reference, created = registry.publish(LOCAL, listed.digest, envelopes, listed.publisher)
     except Conflict as error:
-        return Taken(listed.format, name, Outcome.CONFLICT, str(error))
+        return ImportedItem(listed.format, name, ImportOutcome.CONFLICT, str(error))
     except GnomonError as error:
-        return Taken(listed.format, name, Outcome.REFUSED, str(error))
+        return ImportedItem(listed.format, name, ImportOutcome.REFUSED, str(error))
     told = f"{reference.name}@{reference.version}"
-    return Taken(listed.format, told, Outcome.ADDED if created else Outcome.THERE)
+    return ImportedItem(
+        listed.format, told, ImportOutcome.ADDED if created else ImportOutcome.THERE
+    )
 
 
 def _put(registry: Registry, reader: Reader, digests: list[str]) -> None:
     registry.put_blobs(read_blobs(reader, registry.find_missing(digests)))
 
 
-def _details(database: Database, bundle: Bundle, here: set[str]) -> Iterator[Taken]:
+def _details(database: Database, bundle: Bundle, here: set[str]) -> Iterator[ImportedItem]:
     """Take in names, tags and runs of what is here now."""
     for named in bundle.aliases:
         if f"{named.model}@{named.version}" in here:
@@ -119,7 +121,7 @@ def _details(database: Database, bundle: Bundle, here: set[str]) -> Iterator[Tak
             yield _end(database, ended)
 
 
-def _name(database: Database, named: Named) -> Taken:
+def _name(database: Database, named: BundledAlias) -> ImportedItem:
     name = f"{named.model}@{named.version} as {named.alias}"
     try:
         with database.change(LOCAL) as change:
@@ -127,11 +129,11 @@ def _name(database: Database, named: Named) -> Taken:
             if known is None:
                 aliases.assign(change, named.model, named.alias, named.version)
     except GnomonError as error:
-        return Taken("alias", name, Outcome.REFUSED, str(error))
+        return ImportedItem("alias", name, ImportOutcome.REFUSED, str(error))
     return _told("alias", name, known, named.version)
 
 
-def _tag(database: Database, tagged: Tagged) -> Taken:
+def _tag(database: Database, tagged: BundledTag) -> ImportedItem:
     name = f"{tagged.model}@{tagged.version} {tagged.key}={tagged.value}"
     columns = schema.tag.c
     try:
@@ -146,38 +148,38 @@ def _tag(database: Database, tagged: Tagged) -> Taken:
             if known is None:
                 tags.assign(change, tagged.model, tagged.version, {tagged.key: tagged.value})
     except GnomonError as error:
-        return Taken("tag", name, Outcome.REFUSED, str(error))
+        return ImportedItem("tag", name, ImportOutcome.REFUSED, str(error))
     return _told("tag", name, known, tagged.value)
 
 
-def _run(database: Database, record: dict[str, object]) -> Taken:
+def _run(database: Database, record: dict[str, object]) -> ImportedItem:
     name = str(record.get("id", ""))[:26]
     try:
         with database.change(LOCAL) as change:
             created = runs.record(change, runs.RunRecord.model_validate(record))
     except Conflict as error:
-        return Taken("run", name, Outcome.CONFLICT, str(error))
+        return ImportedItem("run", name, ImportOutcome.CONFLICT, str(error))
     except (GnomonError, ValidationError) as error:
-        return Taken("run", name, Outcome.REFUSED, str(error))
-    return Taken("run", name, Outcome.ADDED if created else Outcome.THERE)
+        return ImportedItem("run", name, ImportOutcome.REFUSED, str(error))
+    return ImportedItem("run", name, ImportOutcome.ADDED if created else ImportOutcome.THERE)
 
 
-def _end(database: Database, ended: Ended) -> Taken:
+def _end(database: Database, ended: BundledDecommission) -> ImportedItem:
     """Decommission here what is decommissioned there; refused while something here runs it."""
     name = f"{ended.model}@{ended.version} decommissioned"
     try:
         with database.change(LOCAL) as change:
             if decommission.find(change.connection, ended.model, ended.version) is not None:
-                return Taken("decommission", name, Outcome.THERE)
+                return ImportedItem("decommission", name, ImportOutcome.THERE)
             decommission.decommission(change, ended.model, ended.version, ended.reason)
     except GnomonError as error:
-        return Taken("decommission", name, Outcome.REFUSED, str(error))
-    return Taken("decommission", name, Outcome.ADDED)
+        return ImportedItem("decommission", name, ImportOutcome.REFUSED, str(error))
+    return ImportedItem("decommission", name, ImportOutcome.ADDED)
 
 
-def _told(what: str, name: str, known: str | None, wanted: str) -> Taken:
+def _told(what: str, name: str, known: str | None, wanted: str) -> ImportedItem:
     if known is None:
-        return Taken(what, name, Outcome.ADDED)
+        return ImportedItem(what, name, ImportOutcome.ADDED)
     if known == wanted:
-        return Taken(what, name, Outcome.THERE)
-    return Taken(what, name, Outcome.CONFLICT, f"here it is {known}, which stays")
+        return ImportedItem(what, name, ImportOutcome.THERE)
+    return ImportedItem(what, name, ImportOutcome.CONFLICT, f"here it is {known}, which stays")

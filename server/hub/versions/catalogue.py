@@ -33,7 +33,7 @@ _SHOWN = (
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownVersion:
     """A package as telemetry needs it."""
 
     model: str
@@ -44,9 +44,9 @@ class Catalogue:
     """A cache of packages by digest. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, KnownVersion] = {}
 
-    def find(self, connection: Connection, digest: str) -> Known | None:
+    def find(self, connection: Connection, digest: str) -> KnownVersion | None:
         """Return the package, or None where the registry does not have it."""
         known = self._known.get(digest)
         if known is None:
@@ -55,7 +55,7 @@ class Catalogue:
             ).one_or_none()
             if row is None:
                 return None
-            known = Known(row.name, row.version)
+            known = KnownVersion(row.name, row.version)
             if len(self._known) >= _KEPT:
                 self._known = {}
             self._known[digest] = known

@@ -18,7 +18,7 @@ from gnomon.runtime.webhooks import SIGNATURE, sign
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks import queue
 from gnomon.server.hub.webhooks.addresses import Network, check_url, resolve
-from gnomon.server.hub.webhooks.queue import Claim, QueueSettings, State
+from gnomon.server.hub.webhooks.queue import Claim, DeliveryState, QueueSettings
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Deliverer:
         self._networks = tuple(networks)
         self._settings = settings or QueueSettings()
 
-    def step(self, database: Database) -> None:
+    def run_once(self, database: Database) -> None:
         """Do what is to be done now; returns when each attempt has ended."""
         queue.fill(database, self._settings)
         claimed = queue.claim(database, self._settings)
@@ -45,7 +45,7 @@ class Deliverer:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="hub-webhook") as pool:
             for one, error in zip(claimed, pool.map(self._send, claimed), strict=True):
                 state = queue.settle(database, one, error, self._settings)
-                if state is State.DEAD:
+                if state is DeliveryState.DEAD:
                     _log.warning("webhook_gave_up", delivery=one.id, event_name=one.event)
 
     def _send(self, claimed: Claim) -> str:

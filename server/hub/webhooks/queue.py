@@ -27,7 +27,7 @@ _DELIVERY = schema.delivery.c
 _WEBHOOK = schema.webhook.c
 
 
-class State(enum.StrEnum):
+class DeliveryState(enum.StrEnum):
     """Where a delivery stands."""
 
     WAITING = "waiting"
@@ -81,7 +81,7 @@ def fill(database: Database, settings: QueueSettings) -> None:
                 connection.execute(insert(schema.delivery), rows)
             connection.execute(
                 delete(schema.delivery).where(
-                    _DELIVERY.state == State.DELIVERED.value,
+                    _DELIVERY.state == DeliveryState.DELIVERED.value,
                     _DELIVERY.ended_at < now_ms() - settings.kept_ms,
                 )
             )
@@ -127,7 +127,7 @@ def _deliveries(connection: Connection, after: int, end: int) -> Iterator[dict[s
                 "sequence": record.sequence,
                 "event": event,
                 "body": json.dumps(body, ensure_ascii=False),
-                "state": State.WAITING.value,
+                "state": DeliveryState.WAITING.value,
                 "attempts": 0,
                 "created_at": now_ms(),
                 "next_at": now_ms(),
@@ -137,7 +137,7 @@ def _deliveries(connection: Connection, after: int, end: int) -> Iterator[dict[s
 
 def claim(database: Database, settings: QueueSettings) -> list[Claim]:
     """Take deliveries that are due, the longest due first."""
-    is_due = (_DELIVERY.state == State.WAITING.value) & (_DELIVERY.next_at <= now_ms())
+    is_due = (_DELIVERY.state == DeliveryState.WAITING.value) & (_DELIVERY.next_at <= now_ms())
     with database.read() as connection:
         if connection.scalar(select(_DELIVERY.id).where(is_due).limit(1)) is None:
             return []
@@ -166,20 +166,22 @@ def claim(database: Database, settings: QueueSettings) -> list[Claim]:
     ]
 
 
-def settle(database: Database, claimed: Claim, error: str, settings: QueueSettings) -> State:
+def settle(
+    database: Database, claimed: Claim, error: str, settings: QueueSettings
+) -> DeliveryState:
     """Write down how an attempt ended; an empty error: it was delivered."""
     now = now_ms()
     if not error:
-        state, values = State.DELIVERED, {"ended_at": now}
+        state, values = DeliveryState.DELIVERED, {"ended_at": now}
     elif claimed.attempts >= settings.attempts:
-        state, values = State.DEAD, {"ended_at": now}
+        state, values = DeliveryState.DEAD, {"ended_at": now}
     else:
-        state = State.WAITING
+        state = DeliveryState.WAITING
         values = {"next_at": now + int(settings.wait_ms(claimed.attempts))}
     with database.write() as connection:
         connection.execute(
             update(schema.delivery)
-            .where(_DELIVERY.id == claimed.id, _DELIVERY.state == State.WAITING.value)
+            .where(_DELIVERY.id == claimed.id, _DELIVERY.state == DeliveryState.WAITING.value)
             .values(state=state.value, error=error, **values)
         )
     return state

@@ -12,7 +12,7 @@ from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.webhooks.addresses import origin_of
-from gnomon.server.hub.webhooks.queue import State
+from gnomon.server.hub.webhooks.queue import DeliveryState
 
 _WEBHOOK = schema.webhook.c
 _DELIVERY = schema.delivery.c
@@ -73,8 +73,8 @@ def remove(change: Change, name: str) -> None:
     )
     change.execute(
         update(schema.delivery)
-        .where(_DELIVERY.webhook == webhook, _DELIVERY.state == State.WAITING.value)
-        .values(state=State.DEAD.value, ended_at=now_ms(), error="the webhook was removed")
+        .where(_DELIVERY.webhook == webhook, _DELIVERY.state == DeliveryState.WAITING.value)
+        .values(state=DeliveryState.DEAD.value, ended_at=now_ms(), error="the webhook was removed")
     )
     change.audit("remove_webhook", name)
 
@@ -90,9 +90,9 @@ def retry(change: Change, name: str, delivery: str) -> None:
         .where(
             _DELIVERY.id == delivery,
             _DELIVERY.webhook == _find(change.connection, name),
-            _DELIVERY.state == State.DEAD.value,
+            _DELIVERY.state == DeliveryState.DEAD.value,
         )
-        .values(state=State.WAITING.value, attempts=0, next_at=now_ms(), ended_at=None)
+        .values(state=DeliveryState.WAITING.value, attempts=0, next_at=now_ms(), ended_at=None)
     )
     if done.rowcount == 0:
         raise UnknownModel(f"webhook {name!r} has no dead delivery {delivery[:40]!r}")
@@ -148,7 +148,7 @@ def listing(connection: Connection) -> list[WebhookRecord]:
             models=row.models,
             created_at=row.created_at,
             actor=row.actor,
-            **{state.value: counted.get((row.id, state.value), 0) for state in State},
+            **{state.value: counted.get((row.id, state.value), 0) for state in DeliveryState},
         )
         for row in rows
     ]

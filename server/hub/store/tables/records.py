@@ -60,7 +60,7 @@ delivery = Table(
     Column("sequence", BigInteger, nullable=False),  # of the audit record
     columns.name("event"),
     Column("body", StorableText, nullable=False),  # JSON, as it is signed
-    Column("state", StorableText(16), nullable=False),  # webhooks.queue.State
+    Column("state", StorableText(16), nullable=False),  # webhooks.queue.DeliveryState
     Column("attempts", Integer, nullable=False),
     columns.time("created_at"),
     columns.time("next_at"),

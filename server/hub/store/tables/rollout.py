@@ -47,7 +47,7 @@ rollout = Table(
     columns.name("champion"),  # versions
     columns.name("candidate"),
     columns.environment(),
-    Column("state", StorableText(16), nullable=False),  # rollouts.State
+    Column("state", StorableText(16), nullable=False),  # store.rollout_state.RolloutState
     Column("weight", Integer, nullable=False),  # of the candidate now, parts in 1,000
     Column("shadow", Integer, nullable=False),  # sampled share the candidate sees, parts in 1,000
     Column("step", Integer, nullable=False),  # index in the plan

@@ -248,7 +248,7 @@ def test_what_sql_cannot_store_is_set_aside_and_the_rest_is_stored(
     """Whatever gets past the checks of today: one record costs itself and no other."""
     read = RecordReader.read
 
-    def read_unchecked(self: RecordReader, one: numbering.Numbered) -> Rows:
+    def read_unchecked(self: RecordReader, one: numbering.NumberedRecord) -> Rows:
         rows = read(self, one)
         for window in rows.windows:
             window[column] = 2**63 if window["rows"] == 7 else window[column]

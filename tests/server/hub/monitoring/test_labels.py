@@ -44,7 +44,7 @@ def predict(
         labels.record_predictions(connection, node, "eta", digest, rows)
 
 
-def tell(database: Database, *rows: LabelRow) -> labels.Ingested:
+def tell(database: Database, *rows: LabelRow) -> labels.IngestResult:
     with database.write() as connection:
         return labels.ingest(connection, rows)
 

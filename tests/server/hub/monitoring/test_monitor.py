@@ -59,9 +59,9 @@ def test_quiet_days_raise_nothing_and_are_judged_once(
 ) -> None:
     for day in range(8):
         send_day(world, eta, day)
-        monitor.step(database, AT_ONCE)
+        monitor.run_once(database, AT_ONCE)
         before = content(database)
-        monitor.step(database, AT_ONCE)
+        monitor.run_once(database, AT_ONCE)
         assert content(database) == before
     assert judged(database) == list(range(8))
     assert open_alerts(database) == []
@@ -78,7 +78,7 @@ def test_one_source_that_leaves_its_peers_is_named(
 ) -> None:
     for day in range(6):
         send_day(world, eta, day, **({"shift": 1.0} if day >= 3 else {}))
-        monitor.step(database, AT_ONCE)
+        monitor.run_once(database, AT_ONCE)
     (alert,) = open_alerts(database)
     assert (alert["kind"], alert["source"], alert["field"]) == ("source_moved", "n3", "distance")
     assert alert["version"] == "1"
@@ -97,7 +97,7 @@ def test_a_world_that_has_moved_is_told_from_a_broken_source(
     for day in range(6):
         for node in NODES:
             world.window(eta, node=node, day=day, field=1, shift=0.6 if day >= 2 else 0.0)
-        monitor.step(database, AT_ONCE)
+        monitor.run_once(database, AT_ONCE)
     (alert,) = open_alerts(database)
     assert (alert["kind"], alert["source"], alert["field"]) == ("all_moved", "", "hour")
     assert "in the training data" in alert["text"]
@@ -118,7 +118,7 @@ def test_partial_windows_of_one_interval_count_as_one(
                 parts[0].merge(part)
             whole.send(eta, parts[0], node=node, day=day)
     for one in (world, whole):
-        monitor.step(one.database, AT_ONCE)
+        monitor.run_once(one.database, AT_ONCE)
     states = [progress(one.database) for one in (world, whole)]
     assert states[0].detectors == states[1].detectors
     assert [drift_of(one.database) for one in (world,)] == [drift_of(whole.database)]
@@ -142,8 +142,8 @@ def test_steps_between_arrivals_and_one_step_at_the_end_find_the_same(
             shift = 0.5 if day > 4 and node == "n2" else 0.0
             window = world.window(eta, node=node, day=day, shift=shift)
             once.send(eta, window, node=node, day=day)
-        monitor.step(database, AT_ONCE)
-    monitor.step(once.database, AT_ONCE)
+        monitor.run_once(database, AT_ONCE)
+    monitor.run_once(once.database, AT_ONCE)
     assert progress(database).detectors == progress(once.database).detectors
     assert drift_of(database) == drift_of(once.database)
     found = [
@@ -177,7 +177,7 @@ def test_a_kill_between_any_two_statements_is_as_if_it_had_not_been(
         for allowed in range(40):
             left[0] = allowed
             try:
-                monitor.step(database, AT_ONCE)
+                monitor.run_once(database, AT_ONCE)
                 break
             except Killed:
                 kills += 1
@@ -204,10 +204,10 @@ def test_two_hubs_judge_an_interval_once(world: Any, database: Database, eta: st
         writes = statement.startswith(("BEGIN IMMEDIATE", "SELECT pg_advisory_xact_lock"))
         if writes and not stepped:
             stepped.append(True)
-            monitor.step(other, AT_ONCE)
+            monitor.run_once(other, AT_ONCE)
 
     event.listen(database.engine, "before_cursor_execute", between)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert stepped
     assert judged(database) == [0, 1, 2]
     (alert,) = open_alerts(database)
@@ -219,11 +219,11 @@ def test_a_late_window_is_counted_and_said_to_be_late(
 ) -> None:
     send_day(world, eta, 0)
     send_day(world, eta, 1)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     before = drift_of(database)
     world.window(eta, node="n2", day=0, rows=37)
-    monitor.step(database, AT_ONCE)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert drift_of(database) == before
     with database.read() as connection:
         status = to_jsonable_python(drift.status(connection, "eta"))
@@ -235,7 +235,7 @@ def test_shadows_are_left_out(world: Any, database: Database, eta: str) -> None:
         send_day(world, eta, day)
         for node in NODES:
             world.window(eta, node=node, day=day, shift=5.0, shadow=True)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert open_alerts(database) == []
     assert sum(row["rows"] for row in drift_of(database) if row["source"] == "n1") == 3 * 200 * 3
 
@@ -245,7 +245,7 @@ def test_other_environments_are_left_out(world: Any, database: Database, eta: st
     for day in range(3):
         send_day(world, eta, day)
         world.window(eta, node="tried", day=day, shift=50.0, environment="staging")
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert judged(database) == [0, 1, 2]
     assert open_alerts(database) == []
 
@@ -258,7 +258,7 @@ def test_formats_and_versions_are_compared_where_their_cells_are_equal(
     for day in range(3):
         for node, digest in zip(NODES, (eta, other_format, candidate, eta), strict=True):
             world.window(digest, node=node, day=day)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     rows = {(row["source"], row["field"]): row["rows"] for row in drift_of(database)}
     assert {rows[node, "distance"] for node in NODES} == {200}
     # The answers of another version are no measure of this one's.
@@ -287,7 +287,7 @@ def test_a_field_that_is_not_to_be_monitored_is_left_alone(world: Any, database:
     for day in range(3):
         for node in NODES:
             world.window(digest, node=node, day=day, field=1, shift=4.0)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert open_alerts(database) == []
     assert {row["field"] for row in drift_of(database)} == {"distance", "minutes"}
 
@@ -302,7 +302,7 @@ def test_a_new_reference_is_judged_anew(world: Any, database: Database, eta: str
     for day in range(3):
         for node in NODES:
             world.window(eta, node=node, day=day, shift=1.0)
-        monitor.step(database, AT_ONCE)
+        monitor.run_once(database, AT_ONCE)
     assert [one["kind"] for one in open_alerts(database)] == ["all_moved"]
     reference = world._profiles[eta].input_reference.fields[0]
     wider = type(reference)(**{**_as_dict(reference), "counts": (0, *(9_000,) * 8, 0, 0, 0)})
@@ -321,7 +321,7 @@ def test_a_new_reference_is_judged_anew(world: Any, database: Database, eta: str
     for day in range(3, 6):
         for node in NODES:
             world.window(newer, node=node, day=day)
-        monitor.step(database, AT_ONCE)
+        monitor.run_once(database, AT_ONCE)
     assert open_alerts(database) == []
     assert judged(database) == list(range(6))
     with database.read() as connection:
@@ -336,10 +336,10 @@ def test_without_a_version_in_service_nothing_is_judged_and_nothing_lost(
 ) -> None:
     digest = world.publish("eta", "1")
     send_day(world, digest, 0)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert judged(database) == []
     world.place("eta", "1")
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert judged(database) == [0]
 
 
@@ -351,7 +351,7 @@ def test_what_cannot_be_read_holds_nothing_up(world: Any, database: Database, et
             .where(schema.window.c.node == "n4")
             .values(digest="f" * 64, outcomes={})
         )
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert judged(database) == [0]
     assert {row["source"] for row in drift_of(database)} == {"", "n1", "n2", "n3"}
 
@@ -360,14 +360,14 @@ def test_an_active_source_is_waited_for(world: Any, database: Database, eta: str
     patient = MonitorSettings(grace_ms=10**12)
     for node in NODES:
         world.window(eta, node=node, day=0)
-    monitor.step(database, patient)
+    monitor.run_once(database, patient)
     assert judged(database) == []
     for node in NODES[:3]:
         world.window(eta, node=node, day=1)
-    monitor.step(database, patient)
+    monitor.run_once(database, patient)
     assert judged(database) == []
     world.window(eta, node="n4", day=1)
-    monitor.step(database, patient)
+    monitor.run_once(database, patient)
     assert judged(database) == [0]
 
 
@@ -379,7 +379,7 @@ def test_a_source_that_fell_silent_is_not_waited_for(
     for day in range(2):
         for node in NODES[:3]:
             world.window(eta, node=node, day=day)
-    monitor.step(database, patient)
+    monitor.run_once(database, patient)
     assert judged(database) == [0]
 
 
@@ -388,10 +388,10 @@ def test_a_clock_that_is_far_ahead_does_not_make_the_rest_late(
 ) -> None:
     for day in (50_000, 50_001, 50_002):
         world.window(eta, node="n1", day=day)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     for node in NODES:
         world.window(eta, node=node, day=3)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert judged(database) == [3]
     assert progress(database).late_windows == 0
 

@@ -76,7 +76,7 @@ def test_quiet_days_raise_nothing(world: Any, database: Database, place: Any) ->
     digest = place()
     for day in range(12):
         send_day(world, digest, day, {})
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert open_alerts(database) == []
 
 
@@ -87,7 +87,7 @@ def test_a_correlation_that_flips_everywhere_names_both_fields(
     digest = place()
     for day in range(3):
         send_day(world, digest, day, {}, correlation=-0.6 if day >= 2 else 0.6)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     (alert,) = open_alerts(database)
     assert (alert["kind"], alert["field"]) == ("all_moved", "speed × power")
     assert "all sources: speed × power: medial correlation -0." in alert["text"]
@@ -104,7 +104,7 @@ def test_a_correlation_that_flips_at_one_source_is_its_own(
     digest = place()
     for day in range(5):
         send_day(world, digest, day, {"n2": {"correlation": -0.6}})
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     (alert,) = open_alerts(database)
     assert (alert["kind"], alert["source"]) == ("source_moved", "n2")
     assert alert["field"] == "speed × power"
@@ -117,7 +117,7 @@ def test_only_a_plausible_unit_is_named(
 ) -> None:
     digest = place(unit=unit)
     send_day(world, digest, 0, {"n3": {"factor": 1.609344}})
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     (alert,) = open_alerts(database)
     assert (alert["source"], alert["field"]) == ("n3", "way")
     assert ("miles to kilometres" in alert["text"]) == named
@@ -131,7 +131,7 @@ def test_more_missing_than_is_allowed_is_told_once_with_its_sources(
     digest = place(allowance=0.05)
     for day in range(4):
         send_day(world, digest, day, {"n4": {"gone": 0.2}} if day >= 1 else {})
-        monitor.step(database, AT_ONCE)
+        monitor.run_once(database, AT_ONCE)
     found = {one["kind"]: one for one in open_alerts(database)}
     alert = found["missing_exceeded"]
     assert (alert["field"], alert["source"], alert["version"]) == ("power", "", "1")
@@ -145,7 +145,7 @@ def test_more_missing_than_is_allowed_is_told_once_with_its_sources(
 def test_missing_in_all_sources_is_told_for_all(world: Any, database: Database, place: Any) -> None:
     digest = place(allowance=0.05)
     send_day(world, digest, 0, {}, gone=0.1)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     (alert,) = [one for one in open_alerts(database) if one["kind"] == "missing_exceeded"]
     assert alert["evidence"]["rows"] == 4 * 300
     assert 0.05 < alert["evidence"]["share"] < 0.15
@@ -157,8 +157,8 @@ def test_tiny_windows_and_what_is_allowed_raise_no_alarm(
     digest = place(allowance=0.02)
     for day in range(25):
         send_day(world, digest, day, {}, rows=6)
-    monitor.step(database, AT_ONCE)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert [one["kind"] for one in open_alerts(database)] == []
 
 
@@ -167,13 +167,13 @@ def test_a_new_version_that_allows_more_closes_the_alert(
 ) -> None:
     digest = place(allowance=0.05)
     send_day(world, digest, 0, {}, gone=0.2)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert "missing_exceeded" in {one["kind"] for one in open_alerts(database)}
     wider = shape(allowance=0.5, unit="km")
     digest = world.publish("eta", "2", shape=wider)
     world.place("eta", "2")
     send_day(world, digest, 1, {}, gone=0.2)
-    monitor.step(database, AT_ONCE)
+    monitor.run_once(database, AT_ONCE)
     assert "missing_exceeded" not in {one["kind"] for one in open_alerts(database)}
 
 

@@ -16,7 +16,7 @@ from gnomon.server.hub.rollout.plan import Plan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.store.rollout_state import State, check_transition
+from gnomon.server.hub.store.rollout_state import RolloutState, check_transition
 from gnomon.server.hub.versions import decommission
 
 pytestmark = pytest.mark.both_databases
@@ -75,11 +75,11 @@ def test_a_decommissioned_candidate_loses_its_traffic(
     world: Any, database: Database, eta: tuple[str, str]
 ) -> None:
     rollout_id = start(database)
-    rollouts.step(database)
+    rollouts.run_once(database)
     with database.change("ada") as change:
         used = decommission.decommission(change, "eta", "2", "leaks", force=True)
     assert used == [f"rollout {rollout_id}"]
-    rollouts.step(database)
+    rollouts.run_once(database)
     row = row_of(database, rollout_id)
     assert (row.state, row.reason) == ("aborted", "eta@2 was decommissioned: leaks")
     assert weights(database) == {eta[0]: 1000}
@@ -91,24 +91,24 @@ def test_a_good_version_goes_through_all_steps(
     rollout_id = start(database)
     assert stands(database, rollout_id) == ("pending", 0, 0)
     assert weights(database) == {eta[0]: 1000}
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert stands(database, rollout_id) == ("running", 0, 100)
     assert weights(database) == {eta[0]: 900, eta[1]: 100}
-    rollouts.step(database)  # nothing was seen yet
+    rollouts.run_once(database)  # nothing was seen yet
     assert stands(database, rollout_id) == ("running", 0, 100)
     serve_well(world, eta, "first")
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert stands(database, rollout_id) == ("running", 1, 500)
-    rollouts.step(database)  # what was seen in the first step does not count in the second
+    rollouts.run_once(database)  # what was seen in the first step does not count in the second
     assert stands(database, rollout_id) == ("running", 1, 500)
     serve_well(world, eta, "second")
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert weights(database) == {eta[1]: 1000}
     world.window(eta[1], rows=100)
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert stands(database, rollout_id) == ("completed", 2, 1000)
     assert weights(database) == {eta[1]: 1000}
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert audited(database) == [
         ("ada", "place", "eta@1"),
         ("ada", "start_rollout", "eta@2"),
@@ -143,11 +143,11 @@ def test_a_bad_version_is_sent_back(
     world: Any, database: Database, eta: tuple[str, str], how: str
 ) -> None:
     rollout_id = start(database)
-    rollouts.step(database)
+    rollouts.run_once(database)
     world.window(eta[0], rows=500)
     world.judged(eta[0], [2.0, -2.0] * 60)
     BAD[how](world, eta[1])
-    rollouts.step(database)
+    rollouts.run_once(database)
     row = row_of(database, rollout_id)
     assert (row.state, row.weight) == ("rolled_back", 0)
     assert row.reason.startswith(f"{how}: ")
@@ -157,7 +157,7 @@ def test_a_bad_version_is_sent_back(
         (alert,) = connection.execute(select(schema.alert)).all()
     assert (alert.kind, alert.version) == ("rolled_back", "2")
     assert ("gate", "roll_back", "eta@2") in audited(database)
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert row_of(database, rollout_id) == row
 
 
@@ -168,17 +168,17 @@ def test_a_node_that_refuses_sends_it_back_with_its_reason(
     world.node("n0", refused_generation=0)
     rollout_id = start(database)
     if running:
-        rollouts.step(database)
+        rollouts.run_once(database)
     with database.write() as connection:
         generation = desired.for_node(connection, "n0", {"engines": "onnx"}, STATES).generation
     world.node("n0", refused_generation=generation, reason="golden sample 7: 3.1, expected 2.9")
-    rollouts.step(database)
+    rollouts.run_once(database)
     row = row_of(database, rollout_id)
     assert row.state == "rolled_back"
     assert "n0 refused it: golden sample 7" in row.reason
     # What was refused then does not stand against the next one.
     second = start(database)
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert row_of(database, second).state == "running"
 
 
@@ -188,13 +188,13 @@ def test_nodes_in_touch_stage_it_before_it_gets_traffic(
     world.node("n1", digests=[eta[0]], facts={"engines": "onnx"})
     world.node("gone", digests=[eta[0]], facts={"engines": "onnx"}, last_seen_at=1)
     rollout_id = start(database)
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert stands(database, rollout_id) == ("pending", 0, 0)
     with database.read() as connection:
         found = rollouts.verdict(connection, row_of(database, rollout_id))
     assert "n1 still fetch" in found.reason and "gone" not in found.reason
     world.node("n1", digests=[eta[0], eta[1]])
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert stands(database, rollout_id) == ("running", 0, 100)
 
 
@@ -203,7 +203,7 @@ def test_staging_is_not_waited_for_forever(
 ) -> None:
     world.node("n1", digests=[eta[0]], facts={"engines": "onnx"})
     rollout_id = start(database, plan=PLAN.model_copy(update={"staging_seconds": 0}))
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert stands(database, rollout_id)[0] == "running"
 
 
@@ -215,13 +215,13 @@ def test_a_node_without_an_engine_for_it_is_not_waited_for(
     with database.write() as connection:
         generation = desired.for_node(connection, "n1", {"engines": "onnx"}, STATES).generation
     world.node("n1", reported_generation=generation)
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert stands(database, rollout_id)[0] == "running"
 
 
 def test_a_person_can_abort(world: Any, database: Database, eta: tuple[str, str]) -> None:
     rollout_id = start(database)
-    rollouts.step(database)
+    rollouts.run_once(database)
     with database.change("bob") as change:
         rollouts.abort(change, rollout_id, "wrong file")
     row = row_of(database, rollout_id)
@@ -230,7 +230,7 @@ def test_a_person_can_abort(world: Any, database: Database, eta: tuple[str, str]
     refused = pytest.raises(Conflict, match="is aborted and cannot become aborted")
     with refused, database.change("bob") as change:
         rollouts.abort(change, rollout_id, "again")
-    rollouts.step(database)
+    rollouts.run_once(database)
     assert row_of(database, rollout_id) == row
 
 
@@ -267,9 +267,9 @@ def test_a_version_that_is_placed_meanwhile_ends_the_rollout(
 ) -> None:
     world.publish("eta", "3")
     rollout_id = start(database)
-    rollouts.step(database)
+    rollouts.run_once(database)
     world.place("eta", placed)
-    rollouts.step(database)
+    rollouts.run_once(database)
     row = row_of(database, rollout_id)
     assert row.state == "aborted"
     assert row.reason == f"eta@{placed} was put into service in place of 1"
@@ -298,8 +298,8 @@ def test_steps_rise_to_the_whole(steps: tuple[int, ...]) -> None:
 
 
 def test_no_state_is_left_twice() -> None:
-    for ended in (State.COMPLETED, State.ROLLED_BACK, State.ABORTED):
-        for wanted in State:
+    for ended in (RolloutState.COMPLETED, RolloutState.ROLLED_BACK, RolloutState.ABORTED):
+        for wanted in RolloutState:
             with pytest.raises(Conflict, match=f"{ended} and cannot become {wanted}"):
                 check_transition(ended, wanted, "rollout x")
 
@@ -327,7 +327,7 @@ def test_a_kill_between_any_two_statements_changes_nothing(
         for kills in range(60):
             left[0] = kills
             try:
-                rollouts.step(database)
+                rollouts.run_once(database)
                 return kills
             except Killed:
                 left[0] = 10**9

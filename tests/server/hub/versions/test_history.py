@@ -25,7 +25,7 @@ FIRST_DAY = int(FIRST.timestamp()) // 86_400
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The hub's clock, as the test sets it: noon of the n-th day since the first."""
-    from gnomon.server.hub.fleet import desired
+    from gnomon.server.hub import placements
     from gnomon.server.hub.rollout import rollouts
 
     now = [0]
@@ -33,10 +33,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def at(day: int) -> None:
         now[0] = (FIRST_DAY + day) * DAY + DAY // 2
 
-    for module in (desired, rollouts):
+    for module in (placements, rollouts):
         monkeypatch.setattr(module, "now_ms", lambda: now[0])
     ids = count()
-    monkeypatch.setattr(desired, "new_id", lambda: f"{next(ids):026}")
+    monkeypatch.setattr(placements, "new_id", lambda: f"{next(ids):026}")
     at(0)
     yield at
 
@@ -134,7 +134,7 @@ def test_a_rollout_shows_its_share_of_that_time(world: Any, database: Database, 
     with database.change("ada") as change:
         rollout_id = rollouts.create(change, "eta", "2", Plan(staging_seconds=0))
     clock(2)
-    rollouts.step(database)
+    rollouts.run_once(database)
     clock(3)
     with database.change("ada") as change:
         rollouts.abort(change, rollout_id, "enough")

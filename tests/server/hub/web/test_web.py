@@ -40,7 +40,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, new_world: Any) -> tuple[
         for node in NODES:
             world.window(one, node=node, day=day, shift=2.0 if node == "n3" and day else 0.0)
         world.judged(one, list(np.linspace(-3, 3, 20)), day=day, tag=str(day))
-    monitor.step(world.database, AT_ONCE)
+    monitor.run_once(world.database, AT_ONCE)
     world.database.close()
     return folder / "hub.db", (one, two)
 
@@ -127,7 +127,7 @@ def test_an_empty_hub_says_what_to_do(http: httpx.Client) -> None:
 def test_the_first_page_shows_it_all(http: httpx.Client, world: Any, busy: Any) -> None:
     started = http.post("/api/v1/rollouts", json={"model": "eta", "version": "2"})
     assert started.status_code == 201
-    rollouts.step(world.database)
+    rollouts.run_once(world.database)
     text = http.get("/").text
     check_sound(text)
     for part in (
@@ -207,7 +207,7 @@ def test_rollouts_by_rest(http: httpx.Client, world: Any, busy: Any) -> None:
     assert begun["gate"]["decision"] == "advance"
     again = http.post("/api/v1/rollouts", json=body)
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
-    rollouts.step(world.database)
+    rollouts.run_once(world.database)
     now = http.get(f"/api/v1/rollouts/{begun['id']}").json()
     assert (now["state"], now["weight"], now["steps"][0]["verdict"]) == ("running", 200, "open")
     assert {check["name"] for check in now["gate"]["checks"]} == {

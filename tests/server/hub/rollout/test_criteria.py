@@ -22,7 +22,7 @@ from gnomon.server.hub.rollout.criteria import (
     Gates,
     Latency,
     Side,
-    judge,
+    evaluate,
 )
 
 ALPHA = 0.05 / 12
@@ -40,7 +40,7 @@ def side(predictions: int = 1_000, **parts: object) -> Side:
 
 
 def check_of(gates: Gates, candidate: Side, champion: Side, name: str) -> Check:
-    found = judge(gates, Evidence(candidate, champion), ALPHA)
+    found = evaluate(gates, Evidence(candidate, champion), ALPHA)
     return next(check for check in found.checks if check.name == name)
 
 
@@ -109,7 +109,7 @@ def test_a_verdict_follows_from_its_checks(
     gates = Gates(minimum_predictions=wanted, maximum_failed_share=limit)
     candidate = side(answered + failed + refused, failed=failed, refused=refused)
     champion = side(500 + champion_refused, refused=champion_refused)
-    found = judge(gates, Evidence(candidate, champion), ALPHA)
+    found = evaluate(gates, Evidence(candidate, champion), ALPHA)
     findings = {check.finding for check in found.checks}
     if Finding.FAILED in findings:
         assert found.decision is Decision.ROLL_BACK
@@ -188,16 +188,16 @@ def test_no_labels_wait_only_where_labels_are_wanted() -> None:
 
 
 def test_a_refusal_by_a_node_goes_back_in_its_words() -> None:
-    found = judge(Gates(), Evidence(side(), side(), ("n1 refused it: golden sample 3",)), ALPHA)
+    found = evaluate(Gates(), Evidence(side(), side(), ("n1 refused it: golden sample 3",)), ALPHA)
     assert found.decision is Decision.ROLL_BACK
     assert "golden sample 3" in found.reason
 
 
 def test_without_champion_traffic_only_the_candidates_own_limits_count() -> None:
     candidate = side(200, refused=200)
-    assert judge(Gates(), Evidence(candidate, None), ALPHA).decision is Decision.ADVANCE
+    assert evaluate(Gates(), Evidence(candidate, None), ALPHA).decision is Decision.ADVANCE
     candidate = side(200, failed=50)
-    assert judge(Gates(), Evidence(candidate, None), ALPHA).decision is Decision.ROLL_BACK
+    assert evaluate(Gates(), Evidence(candidate, None), ALPHA).decision is Decision.ROLL_BACK
 
 
 def test_an_equal_candidate_is_rarely_rolled_back_though_it_is_looked_at_all_the_time() -> None:
@@ -281,7 +281,7 @@ def test_one_label_of_the_champion_does_not_open_the_gate(
     assert check_of(gates, candidate, side(losses=champion), "error").finding is Finding.FAILED
     opened = side(losses=with_label(champion, error))
     assert check_of(gates, candidate, opened, "error").finding is Finding.WAITING
-    assert judge(gates, Evidence(candidate, opened), ALPHA).decision is Decision.HOLD
+    assert evaluate(gates, Evidence(candidate, opened), ALPHA).decision is Decision.HOLD
 
 
 def test_a_few_labels_with_huge_errors_do_not_open_the_gate_either() -> None:

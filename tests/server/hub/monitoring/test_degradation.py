@@ -23,7 +23,7 @@ def eta(world: Any) -> str:
 
 
 def watch(database: Database, version: str = "1") -> list[dict[str, Any]]:
-    while degradation.step(database, "eta", version):
+    while degradation.run_once(database, "eta", version):
         pass
     with database.read() as connection:
         return to_jsonable_python(alerts.find(connection, open_only=True))
