@@ -34,6 +34,7 @@ from gnomon.runtime.engines.sklearn_worker import (
     write_frame,
 )
 from gnomon.runtime.errors import EngineError
+from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.packages.requirements import other_versions
 
@@ -79,6 +80,7 @@ class SklearnEngine:
         self._reference = manifest.reference
         self._format = manifest.format
         self._outputs = manifest.output_tensors
+        self._packed = _packed_columns(manifest)
         self._model = model
         self._lock = threading.Lock()
         self._is_closed = False
@@ -130,6 +132,14 @@ class SklearnEngine:
             self._end()
             told = answer.message if isinstance(answer, Failure) else "no answer"
             raise EngineError(f"{self._reference}: the estimator cannot be loaded: {told}")
+        # A field that is packed into several columns (one-hot, a vector) moves those behind it.
+        is_comparable = len(self._packed) == len(answer.columns)
+        if is_comparable and first_misplaced(self._packed, answer.columns) is not None:
+            self._end()
+            raise EngineError(
+                f"{self._reference}: the estimator was fitted on the columns "
+                f"{', '.join(answer.columns)}, but its rows are packed as {', '.join(self._packed)}"
+            )
         return process
 
     def _ask(
@@ -161,3 +171,9 @@ class SklearnEngine:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+def _packed_columns(manifest: Manifest) -> tuple[str, ...]:
+    """Return the field behind each feature of the one tensor."""
+    tensors = manifest.packing.get("tensors", ())
+    return tuple(feature["field"] for tensor in tensors for feature in tensor["features"])

@@ -29,7 +29,9 @@ class Array(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
-    """The model is there."""
+    """The model is there; `columns` are those of the data frame that it was fitted on, if any."""
+
+    columns: tuple[str, ...] = ()
 
 
 class Answers(msgspec.Struct, frozen=True, tag=True):
@@ -90,9 +92,13 @@ def main() -> None:
     except Exception as error:
         write_frame(answers, msgspec.msgpack.encode(Failure(f"{type(error).__name__}: {error}")))
         return
-    write_frame(answers, msgspec.msgpack.encode(Loaded()))
+    write_frame(answers, msgspec.msgpack.encode(Loaded(_columns(model))))
     while question := read_frame(questions):
         write_frame(answers, msgspec.msgpack.encode(_answer(functions, question)))
+
+
+def _columns(model: Any) -> tuple[str, ...]:
+    return tuple(map(str, getattr(model, "feature_names_in_", ())))
 
 
 def _unpickle(data: bytes) -> Any:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import sklearn.utils._testing
+import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import (
     GradientBoostingRegressor,
@@ -165,6 +167,27 @@ class Writes(BaseEstimator):
 def test_an_estimator_of_another_library_is_refused() -> None:
     with pytest.raises(EngineError, match=r"it names .*Writes"):
         load(pickle.dumps(Writes()), manifest())
+
+
+@pytest.mark.parametrize("format", ["sklearn", "skops"])
+@pytest.mark.parametrize(
+    ("fields", "is_refused"),
+    [("abc", False), ("bac", True), ("acb", True), ("xyc", False), ("xyb", True)],
+)
+def test_columns_in_another_order_than_in_training_are_refused(
+    format: str, fields: str, is_refused: bool
+) -> None:
+    frame = pd.DataFrame(ROWS, columns=list("abc"))
+    fitted = Ridge().fit(frame, ROWS[:, 1])
+    content = pickle.dumps(fitted) if format == "sklearn" else skops.io.dumps(fitted)
+    features = [{"field": field} for field in fields]
+    packing = {"tensors": [{"name": "rows", "dtype": "FP32", "features": features}]}
+    made = manifest(format=format, packing=packing)
+    if is_refused:
+        with pytest.raises(EngineError, match=r"fitted on the columns a, b, c, but .* packed as"):
+            load(content, made)
+        return
+    load(content, made).close()
 
 
 def test_a_process_that_died_is_started_again(ridge: SklearnEngine) -> None:
