@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pickle import UnpicklingError
-from tempfile import gettempdir
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -118,11 +118,13 @@ class SklearnEngine:
             self._model = b""
 
     def _start(self) -> "subprocess.Popen[bytes]":
+        # Empty: an estimator that names files by relative paths finds none.
+        self._folder = TemporaryDirectory(prefix="gnomon-empty-")
         process = subprocess.Popen(
             [sys.executable, "-I", "-m", "gnomon.runtime.engines.sklearn_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=gettempdir(),
+            cwd=self._folder.name,
             env={},
         )
         self._process = process
@@ -167,6 +169,7 @@ class SklearnEngine:
             return
         process.kill()
         process.wait()
+        self._folder.cleanup()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):

@@ -5,7 +5,6 @@ loaded by a fresh process that knows nothing but the installation, made to repea
 and measured. Run it on the kind of machine that is the target. The outcome can be attested.
 """
 
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,8 +15,10 @@ from typing import Any
 
 import msgspec
 
+from gnomon.delivery.worker_process import run_worker
 from gnomon.edge.slots import Slots
 from gnomon.runtime.engines import available_engines
+from gnomon.runtime.errors import EngineError
 from gnomon.runtime.packages import attesting
 from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
 from gnomon.runtime.packages.requirements import other_versions, this_machine, unmet
@@ -157,22 +158,11 @@ def _run(package: Package, limits: Limits) -> Outcome:
             slots.put(digest, data)
         slots.install(package.digest, (own,), TrustStore([signer.public_key]))
         order = Order(folder, package.digest, (signer.public_key,), limits.runs)
+        command = [sys.executable, "-I", "-m", "gnomon.trial_worker"]
         try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-m", "gnomon.trial_worker"],
-                input=msgspec.json.encode(order),
-                capture_output=True,
-                cwd=folder,
-                env={},
-                timeout=limits.timeout_seconds,
-            )
-        except subprocess.TimeoutExpired:
-            return Outcome(error=f"it was not done after {limits.timeout_seconds:g} s")
-    try:
-        return msgspec.json.decode(done.stdout, type=Outcome)
-    except msgspec.DecodeError:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        return Outcome(error=f"its process ended with {done.returncode}: {last[:500]}")
+            return run_worker(command, order, Outcome, seconds=limits.timeout_seconds)
+        except EngineError as error:
+            return Outcome(error=str(error))
 
 
 def _judge(package: Package, outcome: Outcome, limits: Limits) -> Iterator[Check]:

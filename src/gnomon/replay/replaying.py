@@ -5,7 +5,6 @@ tolerance, or otherwise; and what of the recorded environment could not be made 
 """
 
 import enum
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from gnomon.delivery.worker_process import run_worker
 from gnomon.replay.environment import Environment, rebuild
 from gnomon.replay.worker import Answer, Order, Outcome
 from gnomon.runtime.decoding import UNDECODABLE
@@ -187,22 +187,11 @@ def read_requests(path: Path) -> list[Request]:
 
 
 def _run(python: Path, order: Order) -> Outcome:
+    command = [str(python), "-I", "-m", "gnomon.replay.worker"]
     try:
-        done = subprocess.run(
-            [str(python), "-I", "-m", "gnomon.replay.worker"],
-            input=msgspec.json.encode(order),
-            capture_output=True,
-            env={},
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EngineError(f"the replay was not done after {_SECONDS} s") from error
-    try:
-        outcome = msgspec.json.decode(done.stdout, type=Outcome)
-    except msgspec.DecodeError as error:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise EngineError(f"the replay ended with {done.returncode}: {last[:500]}") from error
+        outcome = run_worker(command, order, Outcome, seconds=_SECONDS)
+    except EngineError as error:
+        raise EngineError(f"the replay failed: {error}") from error
     if outcome.error:
         raise EngineError(f"the model does not run in the environment made again: {outcome.error}")
     return outcome

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gnomon.command.shared.isolation import in_empty_folder
 from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FILE, signing_key_option
 from gnomon.runtime.errors import ConfigurationError
@@ -67,6 +68,7 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
 @click.option("--unpickle", is_flag=True, help="Load a pickle; this runs the code in it, as you.")
 @signing_key_option
 @json_option
+@in_empty_folder
 def import_command(
     model: Path,
     out: Path,

@@ -4,13 +4,23 @@ from pathlib import Path
 
 import click
 
+from gnomon.command.shared.isolation import in_empty_folder
 from gnomon.command.shared.output import emit, json_option, show, styled
-from gnomon.command.shared.package_options import FOLDER, parse_keys, signing_key_option
+from gnomon.command.shared.package_options import (
+    FOLDER,
+    keys_in_hex,
+    parse_keys,
+    signing_key_option,
+)
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
 _trust_option = click.option(
-    "--trust", "keys", multiple=True, help="Trusted public key, hex or a file; none: unsigned."
+    "--trust",
+    "keys",
+    multiple=True,
+    callback=keys_in_hex,
+    help="Trusted public key, hex or a file; none: unsigned.",
 )
 
 
@@ -21,6 +31,7 @@ _trust_option = click.option(
 @_trust_option
 @signing_key_option
 @json_option
+@in_empty_folder
 def rebuild(
     path: Path,
     out: Path,

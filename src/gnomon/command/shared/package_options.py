@@ -1,6 +1,7 @@
 """What the commands around packages share."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,15 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 signing_key_option = click.option(
     "--key", "key_file", type=FILE, help="Private key to sign with (PEM, of `gnomon package key`)."
 )
+
+
+def keys_in_hex(ctx: click.Context, param: click.Parameter, keys: tuple[str, ...]) -> Any:
+    """Return the values of an option for public keys in their hex form, whatever files held them.
+
+    Raises:
+        ConfigurationError: one is no key.
+    """
+    return tuple(_parse_key(key).hex() for key in keys)
 
 
 def parse_keys(keys: tuple[str, ...]) -> list[bytes]:

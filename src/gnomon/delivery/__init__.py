@@ -1,0 +1,1 @@
+"""What joins build and hub: test deployments, publishing, replays, runs."""
