@@ -2,7 +2,7 @@
 
 #: Module that a part of Gnomon imports → the extra of the distribution `gnomon` that brings it.
 EXTRA_OF_MODULE = {
-    **dict.fromkeys(("click", "rich", "httpx"), "cli"),
+    **dict.fromkeys(("click", "rich", "httpx", "structlog"), "cli"),
     **dict.fromkeys(
         (
             "alembic",
@@ -14,7 +14,6 @@ EXTRA_OF_MODULE = {
             "obstore",
             "prometheus_client",
             "sqlalchemy",
-            "structlog",
             "uvicorn",
         ),
         "server",

@@ -15,7 +15,7 @@ from gnomon.bench.core.dense_network import dense_network
 from gnomon.bench.servers.serving_package import make_package
 from gnomon.client.hub import HubClient
 from gnomon.client.registry import BuilderSettings, RegistryClient
-from gnomon.logs import to_standard_error
+from gnomon.logs.setup import set_up_logging
 from gnomon.runtime.errors import GnomonError, NotReady
 from gnomon.runtime.packages.layout import GOLDEN, PROFILE
 from gnomon.runtime.packages.package import Package
@@ -130,7 +130,7 @@ class Packages:
 
 
 def _run_hub(settings: HubSettings, ready: Callable[[HubAddresses], None]) -> None:
-    to_standard_error(logging.WARNING)
+    set_up_logging(automatic=logging.WARNING)
     run_hub(settings, ready)
 
 

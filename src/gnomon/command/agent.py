@@ -3,18 +3,23 @@
 import json
 import signal
 import threading
+import time
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon import logs
 from gnomon.command.shared.output import json_option, show, styled
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 from gnomon.runtime.errors import NotReady
 
+if TYPE_CHECKING:
+    from gnomon.edge.node_protocol import NodeProtocol
 
-@click.command(cls=settings_command("node"))
+_POLL_SECONDS = 0.1
+
+
+@click.command(cls=settings_command("node", is_long_running=True))
 @click.option("--wait-seconds", default=60.0, help="How long the first model may take to come.")
 @json_option
 @click.pass_obj
@@ -26,14 +31,15 @@ def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flag
     """
     from gnomon.edge.standalone.node import open_node
 
-    logs.to_standard_error()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    node = open_node(take("node", config_file, flags))
+    node = open_node(load_settings("node", config_file, flags))
     node.start()
     try:
-        if not node.ready(wait_seconds):
+        if not _wait_ready(node, wait_seconds, stop):
+            if stop.is_set():
+                return
             status = node.status()
             raise NotReady(
                 f"no model is in service after {wait_seconds:g} s: "
@@ -48,3 +54,12 @@ def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flag
         stop.wait()
     finally:
         node.stop()
+
+
+def _wait_ready(node: "NodeProtocol", seconds: float, stop: threading.Event) -> bool:
+    """Wait for a model to be in service, until the time is over or `stop` is set."""
+    deadline = time.monotonic() + seconds
+    while not node.ready(0):
+        if time.monotonic() >= deadline or stop.wait(_POLL_SECONDS):
+            return False
+    return True

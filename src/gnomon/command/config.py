@@ -7,6 +7,7 @@ import click
 from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.settings_sections import SECTIONS, settings_type
 from gnomon.configuration import Origin, resolve
+from gnomon.logs.redaction import is_secret
 from gnomon.runtime.errors import ConfigurationError
 
 
@@ -36,10 +37,7 @@ def config(config_file: str | None, section: str | None, as_json: bool) -> None:
 
 def shown(origin: Origin) -> str:
     """Return a setting's value as text; secrets are masked."""
-    secret = any(
-        word in origin.name for word in ("token", "key", "password", "secret", "database_url")
-    )
-    return "(set)" if secret and origin.value else str(origin.value)
+    return "(set)" if is_secret(origin.name) and origin.value else str(origin.value)
 
 
 def _render(payload: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gnomon.command.failures import command_words, report_unexpected
+from gnomon.command.shared.log_options import defer_log_of, log_options
 from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
 from gnomon.runtime.extras import EXTRA_OF_MODULE, missing_extra
 
@@ -102,12 +102,16 @@ class LazyGroup(click.Group):
     help="Settings file (TOML). Default: gnomon.toml here, if there is one.",
 )
 @click.pass_context
-def root(ctx: click.Context, config_file: str | None) -> None:
+def root(ctx: click.Context, /, config_file: str | None, **_log_flags: str | None) -> None:
     """Run models at the edge and on servers, and know how far the world has moved.
 
     Start with `gnomon demo`: a hub, a server and three devices on real flights.
     """
     ctx.obj = config_file
+    defer_log_of(ctx, config_file)
+
+
+root.params += log_options()
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -140,6 +144,8 @@ def _end_after(error: Exception, arguments: Sequence[str]) -> int:
         # The reader has enough, as `head` has. What is still buffered must not be written either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
+    from gnomon.command.failures import command_words, report_unexpected
+
     command = command_words(root, arguments)
     module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if module in EXTRA_OF_MODULE:

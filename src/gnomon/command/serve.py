@@ -5,12 +5,11 @@ from typing import Any
 
 import click
 
-from gnomon import logs
 from gnomon.command.shared.output import json_option, show, styled
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 
 
-@click.command(cls=settings_command("node", "serve"))
+@click.command(cls=settings_command("node", "serve", is_long_running=True))
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @json_option
 @click.pass_obj
@@ -35,7 +34,8 @@ def serve(config_file: str | None, /, models: tuple[str, ...], as_json: bool, **
         if addresses.rest:
             show("serving REST at ", styled(addresses.rest, "bold"), " (pages at /docs)")
 
-    logs.to_standard_error()
     if models:
         flags["packages"] = ",".join(filter(None, (flags.get("packages"), *models)))
-    run(take("serve", config_file, flags), take("node", config_file, flags), ready)
+    run(
+        load_settings("serve", config_file, flags), load_settings("node", config_file, flags), ready
+    )

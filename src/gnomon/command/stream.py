@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 
-from gnomon import logs
 from gnomon.command.shared.output import json_option
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 
 
-@click.command(cls=settings_command("stream", "node"))
+@click.command(cls=settings_command("stream", "node", is_long_running=True))
 @json_option
 @click.pass_obj
 def stream(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
@@ -23,8 +22,9 @@ def stream(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
     """
     from gnomon.server.streams.process import consume
 
-    logs.to_standard_error()
-    tally = consume(take("stream", config_file, flags), take("node", config_file, flags))
+    tally = consume(
+        load_settings("stream", config_file, flags), load_settings("node", config_file, flags)
+    )
     figures = asdict(tally)
     text = ", ".join(f"{count} {name}" for name, count in figures.items())
     # Standard output is for answers.

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gnomon import Agent, logs
+from gnomon import Agent
 from gnomon.demo.replay import Replay
 from gnomon.demo.worker import Answer, ask_for_all, serve_commands, share_of
+from gnomon.logs.setup import set_up_logging
 from gnomon.runtime.errors import GnomonError, InvalidInput
 
 MODEL = "eta"
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--flights", type=Path, required=True)
     options = parser.parse_args()
-    logs.to_standard_error()
+    set_up_logging()
     replay = Replay.open(options.flights)
     with Agent(
         name=options.name,

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from gnomon.bench.hub import postgres
-from gnomon.logs import to_standard_error
+from gnomon.logs.setup import set_up_logging
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
@@ -32,7 +32,7 @@ ALL_DATABASES = "GNOMON_TEST_ALL_DATABASES"
 
 @pytest.fixture(scope="session", autouse=True)
 def _log() -> None:
-    to_standard_error(logging.WARNING)
+    set_up_logging(automatic=logging.WARNING)
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,12 @@ from typing import Any
 
 import click
 
-from gnomon import logs
 from gnomon.client.hub import HubClient
 from gnomon.command.hub import actions, audit, environments, principals, transfer, upkeep, webhooks
 from gnomon.command.shared.hub_options import client_options, environment_option, given
 from gnomon.command.shared.output import emit, json_option, render_list, show, styled, table
 from gnomon.command.shared.references import split_reference
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 
 
 def read_steps(_context: click.Context, _option: click.Parameter, value: str) -> list[int]:
@@ -32,7 +31,7 @@ def hub() -> None:
     """Run the hub, and speak with one."""
 
 
-@hub.command(cls=settings_command("hub"))
+@hub.command(cls=settings_command("hub", is_long_running=True))
 @json_option
 @click.pass_obj
 def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
@@ -57,8 +56,7 @@ def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
                 f"sync at {addresses.sync}\nauthority SHA-256 {addresses.fingerprint}",
             )
 
-    logs.to_standard_error()
-    run_hub(take("hub", config_file, flags), ready)
+    run_hub(load_settings("hub", config_file, flags), ready)
 
 
 for _command in (

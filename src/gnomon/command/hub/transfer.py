@@ -7,7 +7,7 @@ import click
 
 from gnomon.command.shared.output import emit, json_option, show, table
 from gnomon.command.shared.package_options import FILE, parse_keys
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
 
@@ -33,7 +33,7 @@ def export(
     from gnomon.server.hub.process import open_blobs, open_database
     from gnomon.server.hub.transfer.exporting import export
 
-    settings = take("hub", config_file, flags)
+    settings = load_settings("hub", config_file, flags)
     database = open_database(settings)
     try:
         blobs = open_blobs(settings, database)
@@ -83,7 +83,7 @@ def import_command(
     from gnomon.server.hub.process import open_blobs, open_database
     from gnomon.server.hub.transfer.importing import import_bundle, summary
 
-    settings = take("hub", config_file, flags)
+    settings = load_settings("hub", config_file, flags)
     database = open_database(settings)
     try:
         trust = TrustStore(parse_keys(trusted)) if trusted else trust_store(database)

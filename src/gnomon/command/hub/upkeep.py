@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gnomon.command.shared.output import emit, json_option, show, table
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 
 if TYPE_CHECKING:
     from gnomon.server.hub.doctor import Finding
@@ -26,7 +26,7 @@ def backup(config_file: str | None, /, out: Path, as_json: bool, **flags: Any) -
     """
     from gnomon.server.hub.backup import backup
 
-    settings = take("hub", config_file, flags)
+    settings = load_settings("hub", config_file, flags)
     findings = backup(settings.data_folder, out, settings.blob_url)
     _show(findings, f"backup of the hub in {out}", as_json=as_json)
 
@@ -39,7 +39,7 @@ def restore(config_file: str | None, /, saved: Path, as_json: bool, **flags: Any
     """Make the hub's data folder from BACKUP; there must be none yet."""
     from gnomon.server.hub.backup import restore
 
-    settings = take("hub", config_file, flags)
+    settings = load_settings("hub", config_file, flags)
     findings = restore(saved, settings.data_folder, settings.blob_url)
     _show(findings, f"restored to {settings.data_folder}", as_json=as_json)
 
@@ -52,7 +52,7 @@ def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
     from gnomon.server.hub.doctor import examine
     from gnomon.server.hub.process import open_blobs, open_database
 
-    settings = take("hub", config_file, flags)
+    settings = load_settings("hub", config_file, flags)
     database = open_database(settings)
     try:
         findings = examine(database, open_blobs(settings, database))

@@ -10,7 +10,7 @@ from gnomon.command.shared.hub_options import client_options
 from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FOLDER
 from gnomon.command.shared.references import split_reference
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 
 
 @click.command(cls=settings_command("builder"))
@@ -25,7 +25,7 @@ def push(config_file: str | None, /, path: Path, as_json: bool, **flags: Any) ->
     """
     from gnomon.client.registry import RegistryClient
 
-    with RegistryClient(take("builder", config_file, flags)) as registry:
+    with RegistryClient(load_settings("builder", config_file, flags)) as registry:
         package = registry.open(path)
         is_new = registry.push(package)
     payload = {"package": package.reference, "digest": package.digest, "created": is_new}
@@ -64,7 +64,7 @@ def pull(
     with HubClient(url, api_key=api_key) as client:
         listed = client.get(f"models/{model}/versions/{version}")["packages"]
         published = find_published(listed, version, wanted)
-    with RegistryClient(take("builder", config_file, flags)) as registry:
+    with RegistryClient(load_settings("builder", config_file, flags)) as registry:
         package = registry.pull(published, out)
     payload = {
         "package": package.reference,

@@ -11,7 +11,7 @@ import click
 from gnomon.command.pipeline.progress import Progress
 from gnomon.command.shared.output import emit, json_option, readable, show, styled, table
 from gnomon.command.shared.package_options import FILE, signing_key_option
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer
 
@@ -57,7 +57,7 @@ def run(
     from gnomon.publishing import export, publish_all
     from gnomon.run_sender import send_runs
 
-    settings = take("pipeline", config_file, flags)
+    settings = load_settings("pipeline", config_file, flags)
     signer = Signer.load(key_file) if key_file else None
     if publish and signer is None:
         raise ConfigurationError("--publish needs --key: a hub takes only what is signed")
@@ -76,7 +76,7 @@ def run(
     folder = out or settings.state_folder / "packages"
     packages = [export(one, folder) for one in find_packages(record, settings.state_folder)]
     if publish and signer is not None and record.state == "succeeded":
-        publish_all(packages, signer, take("builder", config_file, flags))
+        publish_all(packages, signer, load_settings("builder", config_file, flags))
     payload = {
         **record.to_dict(),
         "paths": [str(package) for package in packages],
@@ -97,7 +97,7 @@ def runs(
     """List the runs recorded here, newest first; with RUN, an id, all that is known of that one."""
     from gnomon.pipeline.steps.running import open_log
 
-    log = open_log(take("pipeline", config_file, flags).state_folder)
+    log = open_log(load_settings("pipeline", config_file, flags).state_folder)
     found = [one for one in reversed(log.runs()) if run in (None, one.id)][:limit]
     if run is not None and not found:
         raise ConfigurationError(f"there is no run {run!r} here")
@@ -110,7 +110,7 @@ def runs(
     emit([one.to_dict() for one in found], as_json=as_json, render=lambda: _render_runs(found))
 
 
-@pipeline.command(cls=settings_command("pipeline"))
+@pipeline.command(cls=settings_command("pipeline", is_long_running=True))
 @click.argument("paths", metavar="BUILD.toml...", nargs=-1, required=True, type=FILE)
 @click.option("--once", is_flag=True, help="Run what is due now, then end.")
 @click.option("--publish", is_flag=True, help="Publish what is built, as `pipeline run` does.")
@@ -134,7 +134,7 @@ def watch(
     options = ["--publish"] if publish else []
     if key_file is not None:
         options += ["--key", str(key_file)]
-    settings = take("pipeline", config_file, flags)
+    settings = load_settings("pipeline", config_file, flags)
     watching = Watch(paths, settings, options, lambda text: click.echo(text, err=True), config_file)
     watching.check()
     while not once:

@@ -14,7 +14,7 @@ from gnomon.command.shared.hub_options import client_options
 from gnomon.command.shared.output import emit, show, styled, table
 from gnomon.command.shared.package_options import FILE, FOLDER, parse_keys, signing_key_option
 from gnomon.command.shared.references import split_reference
-from gnomon.command.shared.settings_options import settings_command, take
+from gnomon.command.shared.settings_options import load_settings, settings_command
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
@@ -58,7 +58,7 @@ def archive(
     name, version = split_reference(reference)
     with (
         HubClient(url, api_key=api_key) as client,
-        RegistryClient(take("builder", config_file, flags)) as registry,
+        RegistryClient(load_settings("builder", config_file, flags)) as registry,
     ):
         made = make_archive(client, registry, name, version, folder, wheelhouse)
     payload = {"archive": str(folder), "formats": list(made.formats), "files": made.files}
@@ -109,7 +109,7 @@ def replay(
     if signer is not None and archived is None:
         raise ConfigurationError("--key needs --archive: the attestation joins the package there")
     kept = read_requests(requests) if requests else []
-    builder = None if archived else take("builder", config_file, flags)
+    builder = None if archived else load_settings("builder", config_file, flags)
     done = []
     with _find(archived, builder, HubClient(url, api_key=api_key), reference, wanted) as found:
         keys = parse_keys(trusted) or found.keys

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gnomon.command.shared.log_options import log_options, set_up_log_of
 from gnomon.command.shared.settings_sections import settings_type
 from gnomon.configuration import resolve
 
@@ -18,18 +19,30 @@ class SettingsCommand(click.Command):
     """A command whose flags are the settings of its sections; made when help or a call needs it."""
 
     sections: tuple[str, ...] = ()
+    is_long_running = False
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the command's own parameters and one flag for each setting."""
-        return [*super().get_params(ctx), *_flags(self.sections)]
+        """Return the command's own parameters, one flag for each setting, and those of the log."""
+        return [*super().get_params(ctx), *_flags(self.sections), *log_options()]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Set up the log, then run the command."""
+        set_up_log_of(ctx, is_long_running=self.is_long_running)
+        return super().invoke(ctx)
 
 
-def settings_command(*sections: str) -> type[SettingsCommand]:
-    """Return the class of a command that takes the settings of these sections as flags."""
-    return type("SettingsCommand", (SettingsCommand,), {"sections": sections})
+def settings_command(*sections: str, is_long_running: bool = False) -> type[SettingsCommand]:
+    """Return the class of a command that takes the settings of these sections as flags.
+
+    Args:
+        sections: names of sections of `gnomon.toml`.
+        is_long_running: whether it runs until it is told to stop; its log begins at info then.
+    """
+    members = {"sections": sections, "is_long_running": is_long_running}
+    return type("SettingsCommand", (SettingsCommand,), members)
 
 
-def take(section: str, config_file: str | None, flags: dict[str, Any]) -> Any:
+def load_settings(section: str, config_file: str | None, flags: dict[str, Any]) -> Any:
     """Return the settings of a section from file, environment and these flags.
 
     Raises:

@@ -10,6 +10,7 @@ SECTIONS = {
     "serve": "gnomon.server.serving.settings:ServeSettings",
     "stream": "gnomon.server.streams.settings:StreamSettings",
     "builder": "gnomon.client.registry:BuilderSettings",
+    "log": "gnomon.logs.settings:LogSettings",
     "pipeline": "gnomon.run_sender:PipelineSettings",
 }
 
