@@ -1,4 +1,9 @@
-# Verbs: demo, test, lint, format-c, build, proto, bench, clean. All set-up happens in .venv.
+# Verbs, of which CONTRIBUTING.md says more; all set-up happens in .venv.
+#   demo, bench           play the demo, measure
+#   check, unit, test     linters and types (a minute); the quick tests (three); all of it
+#   lint, format-c        mend what can be mended
+#   build, debug, fuzz    compile; compile with asserts and checks; feed changed input to C
+#   proto, clean          generate stubs; remove what was made
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,18 +13,26 @@ export PATH := $(abspath $(BIN)):$(PATH)
 C_SOURCES := $(shell find core server tests -name '*.h' -o -name '*.c')
 SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c')
 
-.PHONY: demo test lint format-c build proto bench clean
+UNIT := not (browser or brokers or demo or fuzz or neighbours or postgresql or slow)
+
+.PHONY: demo check unit test lint format-c build debug fuzz proto bench clean
 .NOTPARALLEL:
 
 demo: .stamp-demo .stamp-build
 	$(BIN)/gnomon demo $(DEMO)
 
-test: .stamp-test .stamp-build
+check: .stamp-test .stamp-build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cython-lint $(filter %.pyx %.pxd,$(SOURCES))
 	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
+
+# What needs neither other programs nor much time. `make unit PYTEST="tests/core -x"` runs a part.
+unit: .stamp-test .stamp-build
+	$(BIN)/pytest -q -m "$(UNIT)" $(PYTEST)
+
+test: check
 	$(BIN)/pytest --cov --cov-report=term $(PYTEST)
 
 lint: .stamp-test .stamp-build
@@ -46,9 +59,23 @@ build: .stamp-demo .stamp-build
 	$(PIP) --no-build-isolation --editable '.[dev]'
 	touch .stamp-demo $@
 
+# After `make debug` everything is compiled again.
 .stamp-build: setup.py $(SOURCES)
-	$(BIN)/python setup.py --quiet build_ext --inplace
+	$(BIN)/python setup.py --quiet build_ext --inplace $(if $(wildcard .stamp-debug),--force)
+	rm -f .stamp-debug
 	touch $@
+
+# Asserts and checked indices, in the same tree; the next `make build`, `unit` or `test` undoes it.
+debug: .stamp-test
+	rm -f .stamp-build
+	touch .stamp-debug
+	GNOMON_DEBUG=1 $(BIN)/python setup.py --quiet build_ext --inplace --force
+	GNOMON_DEBUG=1 $(BIN)/pytest -q -m "$(UNIT)" $(or $(PYTEST),tests/core tests/runtime tests/server/serving/native)
+
+# Each target of the fuzzers runs this long.
+FUZZ_SECONDS ?= 60
+fuzz: .stamp-test .stamp-build
+	GNOMON_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -m fuzz $(PYTEST)
 
 # Stubs are committed. They are made by a generator old enough for protobuf 6.30 to accept them.
 proto:

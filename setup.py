@@ -6,7 +6,9 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+#: Checked indices, C asserts and debug symbols; kept apart from what is built without them.
 DEBUG = os.environ.get("GNOMON_DEBUG") == "1"
+FLAGS = ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
 
 #: C sources that belong to an extension, by its file; their headers lie beside them.
 C_SOURCES = {
@@ -50,16 +52,19 @@ def extension(source: Path) -> Extension:
         libraries=["dl", "pthread"] if names else [],
         # -g0: an extension with debug symbols weighs 1.1 MB instead of 0.2.
         # Never -ffast-math: it breaks NaN.
-        extra_compile_args=["-O3", "-g" if DEBUG else "-g0", "-fno-math-errno"],
+        extra_compile_args=[*FLAGS, "-fno-math-errno"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
     )
 
 
 setup(
-    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+    options={
+        "build_ext": {"parallel": os.cpu_count() or 1},
+        "build": {"build_base": "build/debug" if DEBUG else "build"},
+    },
     ext_modules=cythonize(
         [extension(path) for path in sorted(Path("src").glob("gnomon/*/**/*.pyx"))],
-        build_dir="build/cython",
+        build_dir="build/debug/cython" if DEBUG else "build/cython",
         nthreads=os.cpu_count() or 1,
         compiler_directives={
             "language_level": 3,

@@ -1,4 +1,4 @@
-"""The demo, played once in a smaller size by its own command; what it leaves serves other tests."""
+"""Marks that follow from a fixture or a folder, and the demo, which is played once for all tests."""
 
 import json
 import subprocess
@@ -7,6 +7,18 @@ import sys
 import pytest
 
 from tests.support.demo import Played
+
+#: Fixture → the mark of every test that needs it.
+FIXTURE_MARKS = {"broker": "brokers", "played": "demo"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in FIXTURE_MARKS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(FIXTURE_MARKS[name])
+        if "neighbours" in item.path.parts:
+            item.add_marker("neighbours")
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ from tests.support.webhook_receiver import Receiver
 #: Set, every test runs on PostgreSQL as well, not only those that are marked.
 ALL_DATABASES = "GNOMON_TEST_ALL_DATABASES"
 
+DATABASE_KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _log() -> None:
@@ -45,14 +47,10 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "both_databases: runs on SQLite and on PostgreSQL")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marked = metafunc.definition.get_closest_marker("both_databases") or ALL_DATABASES in os.environ
     if marked and "database_kind" in metafunc.fixturenames:
-        metafunc.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+        metafunc.parametrize("database_kind", DATABASE_KINDS, indirect=True)
 
 
 @pytest.fixture

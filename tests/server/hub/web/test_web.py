@@ -296,6 +296,7 @@ def test_a_chart_stays_on_its_paper(values: list[float]) -> None:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(
     importlib.util.find_spec("playwright") is None or CHROMIUM is None,
     reason="needs playwright and a Chromium: pip install playwright, apt-get install chromium",

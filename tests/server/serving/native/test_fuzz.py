@@ -27,6 +27,8 @@ SECONDS = int(os.environ.get("GNOMON_FUZZ_SECONDS") or (30 if os.environ.get("CI
 SEED = int(os.environ.get("GNOMON_FUZZ_SEED") or random.randrange(1, 2**32))
 STREAM = "/fuzz/Stream"
 
+pytestmark = pytest.mark.fuzz
+
 
 def build(
     folder: Path,

@@ -8,9 +8,12 @@ from gnomon.server.serving.native.loop import missing_library
 from tests.server.serving.native.test_fuzz import MESSAGES, NATIVE, STREAM, build, run
 from tests.support import http2_frames as http2
 
-pytestmark = pytest.mark.skipif(
-    missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
-)
+pytestmark = [
+    pytest.mark.fuzz,
+    pytest.mark.skipif(
+        missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
+    ),
+]
 
 
 def calls() -> list[bytes]:
