@@ -72,6 +72,7 @@ setup(
             "wraparound": False,
             "cdivision": True,
             "initializedcheck": DEBUG,
+            "show_performance_hints": not DEBUG,
             "freethreading_compatible": True,
         },
     ),
