@@ -1,4 +1,4 @@
-"""Marks that follow from a fixture or a folder, and the demo, which is played once for all tests."""
+"""Marks that follow from a fixture or a folder, and the demo, played once for all tests."""
 
 import json
 import subprocess
