@@ -10,10 +10,10 @@ from setuptools import Extension, setup
 DEBUG = os.environ.get("GNOMON_DEBUG") == "1"
 FLAGS = ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
 
-#: C sources that belong to an extension, by its file; their headers lie beside them.
+#: C sources that belong to an extension, by its file and from its folder.
 C_SOURCES = {
     "serving/native/lane.pyx": ("message.c", "answer.c"),
-    "serving/native/passes.pyx": ("blake2b.c",),
+    "serving/admission/credential_cache.pyx": ("../native/blake2b.c",),
     "serving/native/route.pyx": ("blake2b.c",),
     "serving/native/shadow_queue.pyx": ("shadow_calls.c",),
     "serving/native/table.pyx": ("message.c", "refusal.c"),
@@ -47,7 +47,7 @@ def extension(source: Path) -> Extension:
     names = C_SOURCES.get("/".join(source.parts[-3:]), ())
     return Extension(
         module,
-        [str(source), *(str(source.with_name(name)) for name in names)],
+        [str(source), *(str(source.parent / name) for name in names)],
         depends=[str(header) for header in source.parent.glob("*.h")] if names else [],
         libraries=["dl", "pthread"] if names else [],
         # -g0: an extension with debug symbols weighs 1.1 MB instead of 0.2.

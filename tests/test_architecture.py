@@ -71,12 +71,6 @@ CYCLES: dict[str, set[frozenset[str]]] = {
     "gnomon.runtime": {
         frozenset({"engines", "models", "packages", "predicting", "recording"}),
     },
-    "gnomon.server.serving": {
-        frozenset(
-            {"certificates", "gates", "listening", "native", "observing", "settings"},
-        ),
-        frozenset({"handler", "methods", "triton"}),
-    },
 }
 
 

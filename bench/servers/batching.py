@@ -42,7 +42,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.door import NativeDoor
+from gnomon.server.serving.native.frontend import NativeDoor
 from gnomon.server.serving.settings import DoorSettings
 
 class Nowhere:

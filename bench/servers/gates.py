@@ -23,8 +23,8 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import Route, Target, single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.gates.key_file import create_key
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.admission.key_file import create_key
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.native.table import Table

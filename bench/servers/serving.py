@@ -24,7 +24,7 @@ from gnomon.bench.servers.serving_package import make_package, make_request
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.gates.clients import Clients
+from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.table import Table
 

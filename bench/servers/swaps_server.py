@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gnomon.bench.servers.swaps import Swapper
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.door import NativeDoor
+from gnomon.server.serving.native.frontend import NativeDoor
 from gnomon.server.serving.settings import DoorSettings
 
 __all__: list[str] = []

@@ -21,7 +21,7 @@ from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.predicting.served_routes import Served
 from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.answering import Answered, ask, ask_in_part
+from gnomon.server.serving.infer_execution import Answered, ask, ask_in_part
 from gnomon.server.serving.parameters import ID_CHARACTERS, Asked, check_id, read_parameters, wrong
 from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.standalone.node import NodeProtocol, StandaloneNode, open_node
-from gnomon.server.serving.doors import make_door
-from gnomon.server.serving.gates.admission import Admission, make_admission
+from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.rest.address import listen_rest, url_of
+from gnomon.server.serving.select_frontend import make_door
 from gnomon.server.serving.settings import NO_PORT, ServeSettings
 from gnomon.server.serving.triton.repository import Repository
 
 if TYPE_CHECKING:
-    from gnomon.server.serving.rest.door import RestDoor
+    from gnomon.server.serving.rest.frontend import RestDoor
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _open(
     listener: socket.socket,
 ) -> "RestDoor":
     """Return the REST door, open."""
-    from gnomon.server.serving.rest.door import RestDoor
+    from gnomon.server.serving.rest.frontend import RestDoor
 
     door = RestDoor(handler, node.runtime, settings, listener, admission)
     door.open(settings.grace_seconds)

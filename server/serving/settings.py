@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.serving.gates.throttling import Limits
-from gnomon.server.serving.gates.tokens import TokenSettings
+from gnomon.server.serving.limits import Limits
+from gnomon.server.serving.token_settings import TokenSettings
 
 #: What may be chosen as the door for gRPC.
 DOORS = ("auto", "native", "grpcio")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.extras import missing_extra
-from gnomon.server.streams.ends import BrokerAddress, Sink, Source
+from gnomon.server.streams.connectors import BrokerAddress, Sink, Source
 from gnomon.server.streams.files import FileSink, FileSource, PipeSink, PipeSource
 from gnomon.server.streams.progress import Progress
 from gnomon.server.streams.settings import StreamSettings
@@ -87,8 +87,8 @@ def broker_of(address: str) -> BrokerAddress | None:
 
 #: Where the ends of a broker are, by the address's scheme.
 _CLIENTS = {
-    "nats": "gnomon.server.streams.nats_ends",
-    "kafka": "gnomon.server.streams.kafka_ends",
+    "nats": "gnomon.server.streams.nats",
+    "kafka": "gnomon.server.streams.kafka",
 }
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from gnomon.edge.backoff import Backoff
 from gnomon.runtime.errors import NotReady, UnknownModel
-from gnomon.server.streams.ends import Record, Sink, Source, Unavailable
+from gnomon.server.streams.connectors import Record, Sink, Source, Unavailable
 from gnomon.server.streams.scoring import Answered, Scorer
 
 _log = logging.getLogger(__name__)

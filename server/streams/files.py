@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gnomon.runtime.errors import StorageError
 from gnomon.runtime.files import sync_folder
-from gnomon.server.streams.ends import Record
+from gnomon.server.streams.connectors import Record
 from gnomon.server.streams.lines import Line, LineSplitter
 from gnomon.server.streams.progress import Progress
 

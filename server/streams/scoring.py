@@ -14,7 +14,7 @@ from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.predicting.batch_execution import Ask
 from gnomon.runtime.prediction import Prediction
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.streams.ends import Record
+from gnomon.server.streams.connectors import Record
 from gnomon.server.streams.settings import StreamSettings
 
 _ID_CHARACTERS = 128

@@ -20,12 +20,12 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.grpcio.door import GrpcDoor
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.grpcio.frontend import GrpcDoor
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.door import NativeDoor
+from gnomon.server.serving.native.frontend import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.rest.door import RestDoor
+from gnomon.server.serving.rest.frontend import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 
 #: A good call of the small package's model over REST.

@@ -17,7 +17,7 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.predicting import served_routes
 from gnomon.runtime.predicting.served_routes import Served
-from gnomon.server.serving.gates.clients import Clients
+from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.lane import Lane
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.route_path import RoutePath

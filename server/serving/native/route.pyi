@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gnomon.server.serving.native.client_counts import ClientCounts
+from gnomon.server.serving.admission.client_counts import ClientCounts
 from gnomon.server.serving.native.lane import Lane
 
 class NativeRoute:

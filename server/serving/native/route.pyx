@@ -4,7 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcmp
 
-from gnomon.server.serving.native.client_counts cimport ClientCounts
+from gnomon.server.serving.admission.client_counts cimport ClientCounts
 from gnomon.server.serving.native.lane cimport Lane
 
 import urllib.parse

@@ -11,11 +11,11 @@ from gnomon.runtime.errors import GnomonError, Unauthenticated
 from gnomon.runtime.latency import SLOW_SECONDS
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.predicting.served_routes import Served
-from gnomon.server.serving.gates import authentication
-from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.admission import authentication
+from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.native.admission import native_gates
 from gnomon.server.serving.native.eligible import BuiltRoute, build_route
-from gnomon.server.serving.native.gates import native_gates
 from gnomon.server.serving.native.path_selector import PathSelector
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
 from gnomon.server.serving.native.table import Table

@@ -4,11 +4,11 @@ cimport cython
 from libc.stdint cimport uint64_t
 
 from gnomon.core.text_table cimport TextTableView
-from gnomon.server.serving.native.buckets cimport Buckets
+from gnomon.server.serving.admission.rate_limiter cimport Buckets
 from gnomon.server.serving.native.lane cimport (
     DECLINED_REASONS, Declined, Passage, StageClock, buffer, request, slice,
 )
-from gnomon.server.serving.native.passes cimport Bearer, Passes
+from gnomon.server.serving.admission.credential_cache cimport Bearer, Passes
 from gnomon.server.serving.native.route cimport RoutePlan
 from gnomon.server.serving.native.shadow_queue cimport ShadowQueue
 

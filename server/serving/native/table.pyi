@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gnomon.server.serving.native.gates import NativeGates
+from gnomon.server.serving.native.admission import NativeGates
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
 

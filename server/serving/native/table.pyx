@@ -7,17 +7,17 @@ from libc.stdlib cimport free
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 from gnomon.core.text_table cimport TextTable, text_code
-from gnomon.server.serving.native.buckets cimport (
+from gnomon.server.serving.admission.rate_limiter cimport (
     REACHED_CONCURRENT, REACHED_NONE, REACHED_RATE, Reached,
 )
-from gnomon.server.serving.native.client_counts cimport (
+from gnomon.server.serving.admission.client_counts cimport (
     CLIENT_ANSWERED, CLIENT_TURNED_AWAY, count_client,
 )
 from gnomon.server.serving.native.lane cimport (
     NO_LANE, NO_PASS, NOT_FOR_LANE, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeLane, monotonic_ns,
     request_read, serve_lane,
 )
-from gnomon.server.serving.native.passes cimport SHOWN_PASS
+from gnomon.server.serving.admission.credential_cache cimport SHOWN_PASS, Text
 from gnomon.server.serving.native.route cimport (
     WHOLE, NativeRoute, position_of, target_at, target_of,
 )
@@ -141,7 +141,9 @@ cdef class Table:
         cdef Reached reached
         cdef double wait = 0, now = <double>passage.started * 1e-9
         if self._asks_who and self.passes.look(
-            exchange.authorization, exchange.certificate, route.hash, passage.moment, now, &bearer
+            Text(exchange.authorization.data, exchange.authorization.size),
+            Text(exchange.certificate.data, exchange.certificate.size),
+            route.hash, passage.moment, now, &bearer,
         ) != SHOWN_PASS:
             return NO_PASS
         if not self._has_limits:

@@ -24,7 +24,7 @@ from starlette.responses import Response
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.recording.series import SeriesKey
 from gnomon.runtime.recording.tally import MIDDLES_NS, Tally
-from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.observing.model_metrics import model_metrics, path_metrics
 

@@ -11,7 +11,7 @@ from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
 from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of
 from gnomon.server.rest.protocol import CERTIFICATE_NAME
-from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.admission.admission import Admission
 
 #: Open to all: they say nothing but how the server is.
 HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import InvalidInput, NotServed
-from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import NO_MEMORY, NO_SETTINGS
 

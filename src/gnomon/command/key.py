@@ -33,7 +33,7 @@ def key() -> None:
 @json_option
 def create(name: str, models: tuple[str, ...], file: Path, as_json: bool) -> None:
     """Make a key for NAME and show it, once: only its hash is kept."""
-    from gnomon.server.serving.gates.key_file import create_key
+    from gnomon.server.serving.admission.key_file import create_key
 
     made = create_key(file, name, models)
     payload = {"name": name, "models": list(models) or ["*"], "key": made}
@@ -49,7 +49,7 @@ def create(name: str, models: tuple[str, ...], file: Path, as_json: bool) -> Non
 @json_option
 def list_keys(file: Path, as_json: bool) -> None:
     """List the keys by id, with whose they are and what they are for."""
-    from gnomon.server.serving.gates.key_file import read_keys
+    from gnomon.server.serving.admission.key_file import read_keys
 
     payload: list[dict[str, Any]] = [
         {
@@ -74,7 +74,7 @@ def list_keys(file: Path, as_json: bool) -> None:
 @FILE
 def revoke(identity: str, file: Path) -> None:
     """Take the key with ID out of the file."""
-    from gnomon.server.serving.gates.key_file import revoke_key
+    from gnomon.server.serving.admission.key_file import revoke_key
 
     revoke_key(file, identity)
     show(f"revoked {identity}")

@@ -20,7 +20,7 @@ from gnomon.runtime.predicting.batch_execution import Ask
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.gates.clients import Clients
+from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes
 from tests.support.packages import linear_onnx, make_package, make_profile, package_files
 

@@ -24,8 +24,8 @@ from gnomon.runtime.errors import (
     Unauthenticated,
     UnknownModel,
 )
-from gnomon.server.serving.gates.key_file import create_key
-from gnomon.server.serving.grpcio.door import GrpcDoor
+from gnomon.server.serving.admission.key_file import create_key
+from gnomon.server.serving.grpcio.frontend import GrpcDoor
 from gnomon.server.serving.settings import DoorSettings
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}

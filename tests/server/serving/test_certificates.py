@@ -13,9 +13,9 @@ import pytest
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import certificates
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.grpcio.door import GrpcDoor
-from gnomon.server.serving.rest.door import RestDoor
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.grpcio.frontend import GrpcDoor
+from gnomon.server.serving.rest.frontend import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.support.tls_files import TlsFiles
 

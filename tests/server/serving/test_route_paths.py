@@ -21,11 +21,11 @@ from gnomon.runtime.raw_models.raw_model import write_bare
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.grpcio.pacing import Pacer
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.executor_selector import Pacer
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native import path_selector
-from gnomon.server.serving.native.door import NativeDoor, why_not
+from gnomon.server.serving.native.frontend import NativeDoor, why_not
 from gnomon.server.serving.native.path_selector import PathSelector
 from gnomon.server.serving.observing.metrics import ServingCollector
 from gnomon.server.serving.settings import DoorSettings, ServeSettings

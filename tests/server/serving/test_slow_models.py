@@ -25,8 +25,8 @@ from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.call_timer import CallTimer
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.door import NativeDoor, why_not
-from gnomon.server.serving.native.slow_calls import SlowCalls
+from gnomon.server.serving.native.frontend import NativeDoor, why_not
+from gnomon.server.serving.native.offload_pool import SlowCalls
 from gnomon.server.serving.settings import DoorSettings
 from tests.support.packages import make_package
 

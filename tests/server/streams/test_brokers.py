@@ -23,7 +23,7 @@ import pytest
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.streams.addresses import open_sink, open_source
-from gnomon.server.streams.ends import Unavailable
+from gnomon.server.streams.connectors import Unavailable
 from gnomon.server.streams.settings import StreamSettings
 from tests.support import killed_consumers as scenes
 from tests.support.records import GOOD
@@ -274,7 +274,7 @@ def test_what_came_is_answered_though_the_rest_does_not_come(
 def test_a_broker_that_goes_away_is_unavailable(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gnomon.server.streams.nats_ends._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("gnomon.server.streams.nats._ANSWER_SECONDS", 1.0)
     broker = Nats(tmp_path)
     sink = open_sink(broker.make(name), StreamSettings())
     source = open_source(StreamSettings(source=broker.make(f"{name}in")))

@@ -10,8 +10,8 @@ from gnomon.runtime.errors import StorageError
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.streams import consumer as module
+from gnomon.server.streams.connectors import Record, Unavailable
 from gnomon.server.streams.consumer import Consumer
-from gnomon.server.streams.ends import Record, Unavailable
 from gnomon.server.streams.scoring import Scorer
 from gnomon.server.streams.settings import StreamSettings
 from tests.support.records import BAD, GOOD

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.streams.ends import Record
+from gnomon.server.streams.connectors import Record
 from gnomon.server.streams.scoring import Scorer
 from gnomon.server.streams.settings import StreamSettings
 from tests.support.records import BAD, GOOD

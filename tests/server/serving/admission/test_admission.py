@@ -6,10 +6,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from gnomon.runtime.errors import EngineError, InvalidInput
-from gnomon.server.serving.gates.admission import Admission
-from gnomon.server.serving.gates.authentication import LOCAL, Authentication
-from gnomon.server.serving.gates.call import Call
-from gnomon.server.serving.gates.throttling import Limits
+from gnomon.server.serving.admission.admission import Admission
+from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.authentication import LOCAL, Authentication
+from gnomon.server.serving.limits import Limits
 
 SECRET = "4711-secret"
 

@@ -27,14 +27,14 @@ from gnomon.runtime.errors import (
 )
 from gnomon.runtime.wire import CODE_KEY
 from gnomon.server.hub.access.authority import Authority, read_request
-from gnomon.server.serving.gates import authentication
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.gates.authentication import LOCAL, Authentication
-from gnomon.server.serving.gates.key_file import create_key, read_keys, revoke_key
-from gnomon.server.serving.grpcio.door import GrpcDoor
-from gnomon.server.serving.native.door import NativeDoor, why_not
+from gnomon.server.serving.admission import authentication
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.admission.authentication import LOCAL, Authentication
+from gnomon.server.serving.admission.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.grpcio.frontend import GrpcDoor
+from gnomon.server.serving.native.frontend import NativeDoor, why_not
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.rest.door import RestDoor
+from gnomon.server.serving.rest.frontend import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.support.serving import BODY, GRPC_DOORS, PREDICT, Doors
 

@@ -13,9 +13,10 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import Overloaded
 from gnomon.runtime.wire import read_error
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.gates.throttling import Limits, Throttle
-from gnomon.server.serving.rest.door import RestDoor
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.admission.throttling import Throttle
+from gnomon.server.serving.limits import Limits
+from gnomon.server.serving.rest.frontend import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.support.serving import GRPC_DOORS
 

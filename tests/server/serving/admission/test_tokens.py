@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError, NotAllowed, Unauthenticated
-from gnomon.server.serving.gates import authentication, tokens
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.gates.authentication import Authentication
-from gnomon.server.serving.gates.key_file import create_key
-from gnomon.server.serving.gates.tokens import Tokens, TokenSettings
+from gnomon.server.serving.admission import authentication, tokens
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.admission.authentication import Authentication
+from gnomon.server.serving.admission.key_file import create_key
+from gnomon.server.serving.admission.tokens import Tokens
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.token_settings import TokenSettings
 from tests.support.serving import BODY, GRPC_DOORS, PREDICT, Doors, request
 
 EC_KEY = ec.generate_private_key(ec.SECP256R1())

@@ -11,11 +11,11 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.doors import make_door
-from gnomon.server.serving.gates.admission import make_admission
+from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.rest.door import RestDoor
+from gnomon.server.serving.rest.frontend import RestDoor
+from gnomon.server.serving.select_frontend import make_door
 from gnomon.server.serving.settings import DoorSettings
 from gnomon.server.serving.triton.repository import Repository
 

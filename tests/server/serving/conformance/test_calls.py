@@ -12,7 +12,7 @@ from gnomon.edge.standalone.node import StandaloneNode
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.gates.key_file import create_key
+from gnomon.server.serving.admission.key_file import create_key
 from tests.server.serving.conformance.asking import HERE, Worker
 from tests.server.serving.conformance.cases import eta
 from tests.server.serving.conformance.house import GRPC_DOORS, House

@@ -17,8 +17,8 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.wire import CODE_KEY
-from gnomon.server.serving.gates.key_file import create_key, read_keys, revoke_key
-from gnomon.server.serving.native.door import why_not
+from gnomon.server.serving.admission.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.native.frontend import why_not
 from gnomon.server.serving.native.loop import Call
 from gnomon.server.serving.settings import DoorSettings
 from tests.server.serving.conformance.asking import Worker, message_of

@@ -14,7 +14,7 @@ from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.wire import CODE_KEY, DETAILS_KEY, read_error
 from gnomon.server.hub.access.authority import Authority, read_request
-from gnomon.server.serving.grpcio.door import GrpcDoor
+from gnomon.server.serving.grpcio.frontend import GrpcDoor
 from gnomon.server.serving.settings import DoorSettings
 from tests.support.serving import request
 

@@ -17,14 +17,14 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import Overloaded
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.wire import read_error
-from gnomon.server.serving.gates import authentication
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.gates.authentication import Caller
-from gnomon.server.serving.gates.key_file import create_key, read_keys, revoke_key
-from gnomon.server.serving.gates.throttling import Throttle
-from gnomon.server.serving.native.door import NativeDoor
+from gnomon.server.serving.admission import authentication
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.admission.authentication import Caller
+from gnomon.server.serving.admission.credential_cache import Passes
+from gnomon.server.serving.admission.key_file import create_key, read_keys, revoke_key
+from gnomon.server.serving.admission.throttling import Throttle
+from gnomon.server.serving.native.frontend import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native.passes import Passes
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import DoorSettings
 from tests.support.serving import Served, request
@@ -300,7 +300,7 @@ def _read(admission: Any) -> Any:
 
 
 def test_metrics_name_clients(served: Any, keys_file: Path, rest: httpx.Client) -> None:
-    from gnomon.server.serving.rest.door import RestDoor
+    from gnomon.server.serving.rest.frontend import RestDoor
 
     key = create_key(keys_file, "app", ["eta"])
     settings = DoorSettings(port=0, keys_file=keys_file)
@@ -327,7 +327,7 @@ def test_metrics_name_clients(served: Any, keys_file: Path, rest: httpx.Client) 
 
 
 def test_clients_without_a_place_share_one() -> None:
-    from gnomon.server.serving.gates.clients import ANSWERED, OTHERS, Clients
+    from gnomon.server.serving.admission.clients import ANSWERED, OTHERS, Clients
 
     clients = Clients()
     for number in range(100):

@@ -12,7 +12,7 @@ import pytest
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime import raw_tensors
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.native.door import NativeDoor
+from gnomon.server.serving.native.frontend import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
 from tests.server.serving import test_process
 from tests.server.serving.grpcio import test_frontend as test_grpc_door

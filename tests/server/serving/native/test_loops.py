@@ -10,7 +10,7 @@ import pytest
 
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.native.door import NativeDoor
+from gnomon.server.serving.native.frontend import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.settings import DoorSettings
 from tests.support import http2_frames as http2

@@ -18,10 +18,10 @@ from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing import routes
 from gnomon.runtime.routing.routes import Route, Target, single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.gates.clients import Clients
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.admission.client_counts import ClientCounts
+from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.client_counts import ClientCounts
 from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.routes import NativeRoutes

@@ -19,9 +19,9 @@ from gnomon.runtime.packages.profile import PRESENCE, Profile, encode_profile
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.gates.clients import Clients
+from gnomon.server.serving.admission.client_counts import ClientCounts
+from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.client_counts import ClientCounts
 from gnomon.server.serving.native.eligible import _lane, native_routes
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.table import Table

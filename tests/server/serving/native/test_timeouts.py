@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.native.door import NativeDoor
+from gnomon.server.serving.native.frontend import NativeDoor
 from gnomon.server.serving.native.loop import missing_library
 from tests.support import http2_frames as http2
 from tests.support.serving import Served, request

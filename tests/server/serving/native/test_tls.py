@@ -19,11 +19,11 @@ from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving import certificates
-from gnomon.server.serving.doors import make_door
-from gnomon.server.serving.grpcio.door import GrpcDoor
-from gnomon.server.serving.native import door as native_door
-from gnomon.server.serving.native.door import NativeDoor
+from gnomon.server.serving.grpcio.frontend import GrpcDoor
+from gnomon.server.serving.native import frontend as native_door
+from gnomon.server.serving.native.frontend import NativeDoor
 from gnomon.server.serving.native.loop import missing_library, missing_tls
+from gnomon.server.serving.select_frontend import make_door
 from gnomon.server.serving.settings import DoorSettings
 from tests.support import http2_frames as http2
 from tests.support.serving import Served, request

@@ -11,7 +11,7 @@ from gnomon import Client
 from gnomon.core.cells import latency
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.recording.tally import Tally
-from gnomon.server.serving.native.door import NativeDoor, why_not
+from gnomon.server.serving.native.frontend import NativeDoor, why_not
 from gnomon.server.serving.observing.metrics import BOUNDS, _buckets, _seconds
 from gnomon.server.serving.settings import DoorSettings
 from tests.support.packages import make_package

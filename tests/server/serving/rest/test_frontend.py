@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gnomon.runtime.errors import WIRE
-from gnomon.server.serving.gates.admission import make_admission
-from gnomon.server.serving.rest.door import RestDoor
+from gnomon.server.serving.admission.admission import make_admission
+from gnomon.server.serving.rest.frontend import RestDoor
 from gnomon.server.serving.settings import DoorSettings
 
 INFER = "/v2/models/eta/infer"

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.streams.ends import BrokerAddress, Record, Unavailable
+from gnomon.server.streams.connectors import BrokerAddress, Record, Unavailable
 from gnomon.server.streams.settings import StreamSettings
 
 _log = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from fastapi import FastAPI
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest import docs, problems
 from gnomon.server.rest.port import RestPort
-from gnomon.server.serving.gates.admission import Admission
-from gnomon.server.serving.grpcio.pacing import Pacer
+from gnomon.server.serving.admission.admission import Admission
+from gnomon.server.serving.executor_selector import Pacer
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.observing.metrics import metrics_router
 from gnomon.server.serving.rest.address import listen_rest, url_of
-from gnomon.server.serving.rest.calls import Calls, calls_router
 from gnomon.server.serving.rest.guard import RestGuard
+from gnomon.server.serving.rest.inference_calls import Calls, calls_router
 from gnomon.server.serving.rest.models import models_router
 from gnomon.server.serving.rest.schema import add_models
 from gnomon.server.serving.rest.tls import RestTls

@@ -1,6 +1,6 @@
 """Callers who have shown who they are, found again without the GIL by what they show."""
 
-from gnomon.server.serving.gates.authentication import Caller
+from gnomon.server.serving.admission.authentication import Caller
 
 class Passes:
     """Up to 4,096 callers by a tag of what they have shown. Threads may share it."""

@@ -14,7 +14,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import Route, single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.answering import ask, ask_in_part
+from gnomon.server.serving.infer_execution import ask, ask_in_part
 from tests.support.packages import linear_onnx, make_package
 
 ROWS = st.lists(

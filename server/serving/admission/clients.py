@@ -8,7 +8,7 @@ import threading
 from collections.abc import Container, Iterator
 from typing import NamedTuple
 
-from gnomon.server.serving.native.client_counts import LIMIT, OUTCOME_NAMES, ClientCounts
+from gnomon.server.serving.admission.client_counts import LIMIT, OUTCOME_NAMES, ClientCounts
 
 #: Who has no place of their own.
 OTHERS = "other"

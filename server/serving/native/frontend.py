@@ -13,11 +13,11 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.certificates import Follower
-from gnomon.server.serving.gates.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.listening import identity_of, listen, remove
-from gnomon.server.serving.native.calls import NativeCalls
+from gnomon.server.serving.native.call_handler import NativeCalls
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
 from gnomon.server.serving.native.loops import Loops
 from gnomon.server.serving.native.routes import NativeRoutes

@@ -18,7 +18,7 @@ from nats.js.api import ConsumerConfig
 from nats.js.errors import APIError, NotFoundError
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.streams.ends import BrokerAddress, Record, Unavailable
+from gnomon.server.streams.connectors import BrokerAddress, Record, Unavailable
 from gnomon.server.streams.settings import StreamSettings
 
 _CONNECT_SECONDS = 10.0

@@ -49,7 +49,7 @@ cdef class Passes:
             models = <const uint64_t*><char*>memory
             for index, model in enumerate(caller.models):
                 (<uint64_t*>models)[index] = <uint64_t><Py_hash_t>hash(model)
-        self._tag(slice_of(authorization), slice_of(certificate), tag)
+        self._tag(text_of(authorization), text_of(certificate), tag)
         with self.guard:
             if generation != self.generation:
                 return
@@ -68,7 +68,7 @@ cdef class Passes:
         """Return the caller who showed this before, or None."""
         cdef uint8_t[TAG_BYTES] tag
         cdef Pass* found
-        self._tag(slice_of(authorization), slice_of(certificate), tag)
+        self._tag(text_of(authorization), text_of(certificate), tag)
         with self.guard:
             if now > self._valid_until:
                 return None
@@ -93,7 +93,7 @@ cdef class Passes:
             self._valid_until = moment
 
     cdef Shown look(
-        self, slice authorization, slice certificate, uint64_t model, double moment, double now,
+        self, Text authorization, Text certificate, uint64_t model, double moment, double now,
         Bearer* bearer
     ) noexcept nogil:
         cdef uint8_t[TAG_BYTES] tag
@@ -112,7 +112,7 @@ cdef class Passes:
                             shown = SHOWN_PASS
         return shown
 
-    cdef void _tag(self, slice authorization, slice certificate, uint8_t* tag) noexcept nogil:
+    cdef void _tag(self, Text authorization, Text certificate, uint8_t* tag) noexcept nogil:
         cdef blake2b hash = self._keyed
         cdef uint64_t size = authorization.size
         blake2b_add(&hash, &size, sizeof(size))
@@ -143,7 +143,7 @@ cdef bint is_same_tag(const uint8_t* one, const uint8_t* other) noexcept nogil:
     return differs == 0
 
 
-cdef slice slice_of(bytes text):
+cdef Text text_of(bytes text):
     if text is None:
-        return slice(NULL, 0)
-    return slice(<const uint8_t*><const char*>text, len(text))
+        return Text(NULL, 0)
+    return Text(<const uint8_t*><const char*>text, len(text))

@@ -5,9 +5,9 @@ from typing import Protocol
 
 from gnomon.runtime.engines.onnx import find_library
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.serving.gates.admission import Admission
+from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.door import NativeDoor, why_not
+from gnomon.server.serving.native.frontend import NativeDoor, why_not
 from gnomon.server.serving.settings import DoorSettings
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def make_door(
         _log.info("gRPC is served by the native door")
         return NativeDoor(handler, settings, admission)
     # Imported only where it serves: a server should be up at once.
-    from gnomon.server.serving.grpcio.door import GrpcDoor
+    from gnomon.server.serving.grpcio.frontend import GrpcDoor
 
     _log.info("gRPC is served by grpcio, not by the native door: %s", why)
     return GrpcDoor(handler, settings, admission)

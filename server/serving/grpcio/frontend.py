@@ -18,12 +18,13 @@ import grpc
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import health
+from gnomon.server.serving.admission.admission import Admission, make_admission
+from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.authentication import Caller
+from gnomon.server.serving.admission.tracing import PARENT_HEADER
 from gnomon.server.serving.certificates import ChangedFiles
-from gnomon.server.serving.gates.admission import Admission, make_admission
-from gnomon.server.serving.gates.authentication import Caller
-from gnomon.server.serving.gates.call import Call
-from gnomon.server.serving.grpcio.pacing import Pacer
-from gnomon.server.serving.grpcio.stream import InferStream
+from gnomon.server.serving.executor_selector import Pacer
+from gnomon.server.serving.grpcio.infer_stream import InferStream
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.listening import (
     address_of,
@@ -42,7 +43,6 @@ from gnomon.server.serving.methods import (
     methods,
     refusal_of,
 )
-from gnomon.server.serving.observing.tracing import PARENT_HEADER
 from gnomon.server.serving.settings import DoorSettings
 
 _log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ import grpc
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import NotReady
-from gnomon.server.serving.gates.authentication import Caller
+from gnomon.server.serving.admission.authentication import Caller
 from gnomon.server.serving.methods import decode
-from gnomon.server.serving.triton.streaming import answered, refused
+from gnomon.server.serving.stream_messages import answered, refused
 
 Identify = Callable[[Any], Caller]
 Infer = Callable[[Caller, oip.ModelInferRequest, int], Awaitable[oip.ModelInferResponse]]

@@ -9,13 +9,13 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import NotReady
-from gnomon.server.serving.gates.authentication import Caller
+from gnomon.server.serving.admission.authentication import Caller
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.health import WATCH_SECONDS, service_names, status_of
 from gnomon.server.serving.methods import SERVICE, decode
 from gnomon.server.serving.native.loop import Call
 from gnomon.server.serving.native.open_calls import OpenCalls, Turn
-from gnomon.server.serving.triton.streaming import answered, refused
+from gnomon.server.serving.stream_messages import answered, refused
 
 Infer = Callable[[Call, oip.ModelInferRequest], oip.ModelInferResponse]
 Unpack = Callable[[Call], bytes]

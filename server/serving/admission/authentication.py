@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from gnomon.runtime.errors import ConfigurationError, NotAllowed, Unauthenticated
-from gnomon.server.serving.gates.clients import Clients
-from gnomon.server.serving.gates.key_file import ALL_MODELS, hash_key, read_keys
-from gnomon.server.serving.native.passes import Passes
+from gnomon.server.serving.admission.clients import Clients
+from gnomon.server.serving.admission.credential_cache import Passes
+from gnomon.server.serving.admission.key_file import ALL_MODELS, hash_key, read_keys
 
 #: Files are looked at no more often.
 LOOK_SECONDS = 0.5

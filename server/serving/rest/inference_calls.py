@@ -17,13 +17,13 @@ from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import InvalidInput, NotReady
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problems import problem_of
+from gnomon.server.serving.admission.admission import Admission
+from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.tracing import PARENT_HEADER
 from gnomon.server.serving.compression import pack, unpack
-from gnomon.server.serving.gates.admission import Admission
-from gnomon.server.serving.gates.call import Call
-from gnomon.server.serving.grpcio.pacing import Pacer
+from gnomon.server.serving.executor_selector import Pacer
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import digest_of
-from gnomon.server.serving.observing.tracing import PARENT_HEADER
 from gnomon.server.serving.parameters import check_id, read_time
 from gnomon.server.serving.rest.rows import predict_rows
 from gnomon.server.serving.rest.tensors import (

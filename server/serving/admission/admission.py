@@ -9,17 +9,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
 
 import structlog
 
 from gnomon.runtime.errors import Fault, GnomonError, NotAllowed, Overloaded
-from gnomon.server.serving.gates.authentication import LOCAL, Authentication, Caller
-from gnomon.server.serving.gates.call import Call
-from gnomon.server.serving.gates.clients import ANSWERED, FAILED, REFUSED, TURNED_AWAY, Clients
-from gnomon.server.serving.gates.throttling import Limits, Throttle
-from gnomon.server.serving.gates.tokens import Tokens
-from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.observing.tracing import Tracing, make_tracing
+from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.authentication import LOCAL, Authentication, Caller
+from gnomon.server.serving.admission.clients import ANSWERED, FAILED, REFUSED, TURNED_AWAY, Clients
+from gnomon.server.serving.admission.throttling import Throttle
+from gnomon.server.serving.admission.tokens import Tokens
+from gnomon.server.serving.admission.tracing import Tracing, make_tracing
+from gnomon.server.serving.limits import Limits
 from gnomon.server.serving.settings import DoorSettings
 
 _log = structlog.get_logger("gnomon.serving")
@@ -27,6 +28,13 @@ _log = structlog.get_logger("gnomon.serving")
 #: Lines a second at most; what is more is counted, and told in the next line.
 _LINES_PER_SECOND = 50
 _RULES_SHOWN = 10
+
+
+class KnowsRoutes(Protocol):
+    """Whatever knows the routes in service."""
+
+    def has_route(self, name: str) -> bool:
+        """Whether a route of that name is in service."""
 
 
 class Admission:
@@ -166,7 +174,7 @@ class Admission:
         _log.warning(event, caller=caller.name, **_facts(call), **_why(error), **facts)
 
 
-def make_admission(settings: DoorSettings, handler: Handler) -> Admission:
+def make_admission(settings: DoorSettings, handler: KnowsRoutes) -> Admission:
     """Return the gates that all doors of a server share.
 
     Raises:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from grpc_health.v1 import health_pb2
 
 from gnomon.proto import inference_pb2 as oip
+from gnomon.server.serving.admission.admission import Admission
+from gnomon.server.serving.admission.admitted_call import Call as AdmittedCall
+from gnomon.server.serving.admission.authentication import Caller
 from gnomon.server.serving.call_timer import CallTimer
 from gnomon.server.serving.compression import unpack
-from gnomon.server.serving.gates.admission import Admission
-from gnomon.server.serving.gates.authentication import Caller
-from gnomon.server.serving.gates.call import Call as AdmittedCall
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import (
     SERVICE,
@@ -23,8 +23,8 @@ from gnomon.server.serving.methods import (
     refusal_of,
 )
 from gnomon.server.serving.native.loop import Call
-from gnomon.server.serving.native.slow_calls import SlowCalls
-from gnomon.server.serving.native.streams import NativeStreams
+from gnomon.server.serving.native.offload_pool import SlowCalls
+from gnomon.server.serving.native.streaming_calls import NativeStreams
 from gnomon.server.serving.trailers import trailers_of
 
 _log = logging.getLogger(__name__)

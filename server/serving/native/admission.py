@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from gnomon.server.serving.gates.admission import Admission
-from gnomon.server.serving.gates.authentication import LOCAL
-from gnomon.server.serving.native.buckets import Buckets
-from gnomon.server.serving.native.passes import Passes
+from gnomon.server.serving.admission.admission import Admission
+from gnomon.server.serving.admission.authentication import LOCAL
+from gnomon.server.serving.admission.credential_cache import Passes
+from gnomon.server.serving.admission.rate_limiter import Buckets
 
 
 @dataclass(frozen=True, slots=True)

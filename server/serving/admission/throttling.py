@@ -1,31 +1,18 @@
 """How much one caller may ask of one model, and how much all may ask at once.
 
 What is above a limit is refused at once and told when to come back, so that no queue grows. The
-counts are `native.buckets`', which the native door asks without Python: one truth for all doors.
+counts are `rate_limiter`'s, which the native door asks without Python: one truth for all doors.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gnomon.runtime.errors import Overloaded
-from gnomon.server.serving.native.buckets import Buckets
+from gnomon.server.serving.admission.rate_limiter import Buckets
+from gnomon.server.serving.limits import Limits
 
 #: More pairs of caller and model than this are never let in at once; those that are idle are none.
 PAIRS = 100_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Limits of one caller on one model, and of everybody together; 0: none.
-
-    `requests_per_second` holds over time, `burst` requests may come at once (0: one second's).
-    """
-
-    requests_per_second: float = 0.0
-    burst: int = 0
-    concurrent_requests: int = 0
-    total_requests: int = 0
 
 
 class Throttle:

@@ -17,12 +17,12 @@ import pytest
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError, EngineError, InvalidInput
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.gates.admission import Admission
-from gnomon.server.serving.gates.authentication import LOCAL, Authentication
-from gnomon.server.serving.gates.call import Call
-from gnomon.server.serving.gates.throttling import Limits
-from gnomon.server.serving.native.door import why_not
-from gnomon.server.serving.observing import tracing
+from gnomon.server.serving.admission import tracing
+from gnomon.server.serving.admission.admission import Admission
+from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.authentication import LOCAL, Authentication
+from gnomon.server.serving.limits import Limits
+from gnomon.server.serving.native.frontend import why_not
 from gnomon.server.serving.settings import DoorSettings
 from tests.support.serving import request
 
@@ -213,9 +213,9 @@ def test_a_parent_that_is_none_begins_a_trace(parent: str) -> None:
 def test_off_it_costs_no_import(package: Package) -> None:
     code = """
 import sys
-import gnomon.server.serving.process, gnomon.server.serving.grpcio.door
-import gnomon.server.serving.rest.door
-from gnomon.server.serving.observing.tracing import make_tracing
+import gnomon.server.serving.process, gnomon.server.serving.grpcio.frontend
+import gnomon.server.serving.rest.frontend
+from gnomon.server.serving.admission.tracing import make_tracing
 assert make_tracing(False) is None
 assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
 """

@@ -8,48 +8,18 @@ say which routes it may ask: `predict:eta`, or `predict:*` for all; without any,
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gnomon.runtime.errors import ConfigurationError, Unauthenticated
-from gnomon.server.serving.gates.authentication import Believed, Caller
+from gnomon.server.serving.admission.authentication import Believed, Caller
+from gnomon.server.serving.token_settings import ALGORITHMS, TokenSettings
 
-#: What may be chosen: a public key verifies, and cannot sign.
-ALGORITHMS = (
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "EdDSA"),
-)
 SCOPE = "predict:"
 #: The clocks of issuer and server may differ by so much.
 LEEWAY_SECONDS = 10.0
 #: Longer names are not believed; they go to logs and metrics.
 _NAME_CHARACTERS = 128
 _TOKEN_CHARACTERS = 8_192
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenSettings:
-    """What makes a token good. `file` ends in `.json` for a JWK set, else it is PEM.
-
-    Raises:
-        ConfigurationError: issuer, audience or algorithms are missing or not to be had.
-    """
-
-    file: Path
-    issuer: str
-    audience: str
-    algorithms: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if not self.issuer or not self.audience:
-            raise ConfigurationError("tokens need jwt_issuer and jwt_audience")
-        unknown = [name for name in self.algorithms if name not in ALGORITHMS]
-        if unknown or not self.algorithms:
-            raise ConfigurationError(
-                f"jwt_algorithms should be some of {', '.join(ALGORITHMS)}, "
-                f"got {', '.join(unknown) or 'none'}"
-            )
 
 
 class Tokens:

@@ -3,18 +3,21 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint64_t
 
-from gnomon.server.serving.native.lane cimport slice
-
 cdef enum:
     TAG_BYTES = 16
 
-cdef extern from "blake2b.h":
+cdef extern from "../native/blake2b.h":
     struct blake2b:
         pass
 
     void blake2b_begin(blake2b*, size_t, const void*, size_t) nogil
     void blake2b_add(blake2b*, const void*, size_t) nogil
     void blake2b_end(blake2b*, uint8_t*) nogil
+
+# Bytes of somebody else.
+ctypedef struct Text:
+    const uint8_t* data
+    size_t size
 
 cdef enum Shown:
     # Nobody who is known here: whoever it is, Python is to find out.
@@ -47,8 +50,8 @@ cdef class Passes:
 
     # `moment` in epoch seconds, `now` in seconds of the monotonic clock.
     cdef Shown look(
-        self, slice authorization, slice certificate, uint64_t model, double moment, double now,
+        self, Text authorization, Text certificate, uint64_t model, double moment, double now,
         Bearer* bearer
     ) noexcept nogil
-    cdef void _tag(self, slice authorization, slice certificate, uint8_t* tag) noexcept nogil
+    cdef void _tag(self, Text authorization, Text certificate, uint8_t* tag) noexcept nogil
     cdef Pass* _find(self, const uint8_t* tag, double moment) noexcept nogil

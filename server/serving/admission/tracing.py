@@ -13,7 +13,7 @@ from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
 from gnomon.runtime.extras import missing_extra
 
 if TYPE_CHECKING:
-    from gnomon.server.serving.gates.call import Call
+    from gnomon.server.serving.admission.admitted_call import Call
 
 _SERVICE = "gnomon"
 #: The header that says whose span is above (W3C Trace Context).
