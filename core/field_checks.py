@@ -3,12 +3,10 @@
 import math
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gnomon.core.field_settings import FieldSettings
 from gnomon.core.kinds import ContractError, Kind, Policy
-
-if TYPE_CHECKING:
-    from gnomon.core.fields import Field
 
 __all__ = [
     "check_allowed",
@@ -54,7 +52,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def check_types(field: "Field") -> None:
+def check_types(field: FieldSettings) -> None:
     """Check what holds for every kind."""
     for name in (
         "required",
@@ -79,7 +77,7 @@ def check_types(field: "Field") -> None:
     )
 
 
-def check_bounds(field: "Field") -> None:
+def check_bounds(field: FieldSettings) -> None:
     """Check minimum, maximum and wholeness."""
     kind = field.kind
     for name in ("minimum", "maximum"):
@@ -115,7 +113,7 @@ def check_bounds(field: "Field") -> None:
     )
 
 
-def check_text(field: "Field") -> None:
+def check_text(field: FieldSettings) -> None:
     """Check lengths and pattern."""
     for name in ("minimum_length", "maximum_length"):
         length = getattr(field, name)
@@ -149,7 +147,7 @@ def check_text(field: "Field") -> None:
             ) from None
 
 
-def check_allowed(field: "Field") -> None:
+def check_allowed(field: FieldSettings) -> None:
     """Check the list of allowed values."""
     allowed, kind = field.allowed, field.kind
     require(
@@ -175,7 +173,7 @@ def check_allowed(field: "Field") -> None:
         require(_fits(field, value), field.name, f"allowed value {value!r} is no {kind.value}")
 
 
-def _fits(field: "Field", value: Any) -> bool:
+def _fits(field: FieldSettings, value: Any) -> bool:
     """Whether a constant of the contract can be held by the field's kind."""
     kind = field.kind
     if kind.is_text:
@@ -195,7 +193,7 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def check_shape(field: "Field") -> None:
+def check_shape(field: FieldSettings) -> None:
     """Check the shape of vectors and tensors."""
     if field.kind.is_vector:
         good = bool(field.shape) and all(
@@ -213,7 +211,7 @@ def check_shape(field: "Field") -> None:
         require(field.shape == (), field.name, "shape is only for kinds vector and tensor")
 
 
-def check_policy(field: "Field") -> None:
+def check_policy(field: FieldSettings) -> None:
     """Check that the policy can do its work."""
     if field.policy is Policy.CLIP:
         require(
@@ -243,7 +241,7 @@ def check_policy(field: "Field") -> None:
     )
 
 
-def _keeps(field: "Field") -> bool:
+def _keeps(field: FieldSettings) -> bool:
     """Whether the impute value keeps bounds, allowed values, lengths and pattern."""
     value: Any = field.impute
     if field.allowed is not None and value not in field.allowed:

@@ -1,6 +1,5 @@
 """What one column is and what it must keep to: `Field`, `Rule`, `Kind`, `Policy`."""
 
-import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Self
@@ -16,16 +15,14 @@ from gnomon.core.field_checks import (
     member,
     require,
 )
+from gnomon.core.field_settings import FieldSettings
 from gnomon.core.kinds import ContractError, Kind, Policy
 
 __all__ = ["ContractError", "Field", "Kind", "Policy", "Rule"]
 
-Number = float | int
-Scalar = float | int | str | bool
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(FieldSettings):
     """One column of inputs or outputs and its hard rules.
 
     `required` is about the key, `nullable` about the value: `None` and NaN are missing values.
@@ -44,29 +41,6 @@ class Field:
     0
     """
 
-    name: str
-    kind: Kind
-    required: bool = True
-    nullable: bool = False
-    missing_allowance: float = 1.0
-    minimum: Number | None = None
-    maximum: Number | None = None
-    minimum_open: bool = False
-    maximum_open: bool = False
-    allowed: tuple[Scalar, ...] | None = None
-    minimum_length: int | None = None
-    maximum_length: int | None = None
-    pattern: str | None = None
-    integer: bool = False
-    finite: bool = True
-    shape: tuple[int, ...] = ()
-    policy: Policy = Policy.REJECT
-    impute: Scalar | None = None
-    monitored: bool = True
-    private: bool = False
-    unit: str | None = None
-    description: str = ""
-
     def __post_init__(self) -> None:
         check_name("field", self.name)
         object.__setattr__(self, "kind", member(Kind, self.kind, self.name, "kind"))
@@ -80,23 +54,6 @@ class Field:
         check_allowed(self)
         check_shape(self)
         check_policy(self)
-
-    @property
-    def size(self) -> int:
-        """How many numbers one value has: 1, or the product of `shape`."""
-        return math.prod(self.shape)
-
-    @property
-    def integer_bounds(self) -> tuple[int, int]:
-        """The least and the greatest number that an integer kind can hold within the bounds."""
-        least, greatest = self.kind.integer_range
-        if self.minimum is not None:
-            bound = math.ceil(self.minimum)
-            least = max(least, bound + (self.minimum_open and bound == self.minimum))
-        if self.maximum is not None:
-            bound = math.floor(self.maximum)
-            greatest = min(greatest, bound - (self.maximum_open and bound == self.maximum))
-        return least, greatest
 
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults, in plain JSON types."""

@@ -19,7 +19,7 @@ import numpy as np
 from gnomon.bench.core.contract import Result
 from gnomon.bench.core.dense_network import dense_network
 from gnomon.core.fields import Field, Kind
-from gnomon.core.reference import Reference
+from gnomon.core.profiling import build_reference
 from gnomon.core.window import ANSWERED_CODE
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.golden import Golden, encode_golden
@@ -207,8 +207,8 @@ def _profile() -> Profile:
         inputs=(*numbers, *texts),
         rules=(),
         outputs=tuple(outputs),
-        input_reference=Reference.from_columns([*numbers, *texts], columns),
-        output_reference=Reference.from_columns(
+        input_reference=build_reference([*numbers, *texts], columns),
+        output_reference=build_reference(
             outputs, {"air_time": rng.normal(size=5_000).astype(np.float32)}
         ),
     )

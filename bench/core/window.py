@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gnomon.bench.core.contract import Result
 from gnomon.core.fields import Field, Kind
+from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
 from gnomon.core.row import Columns, Row
 from gnomon.core.window import Window
@@ -48,8 +49,8 @@ def run(rounds: int = ROUNDS) -> list[Result]:
     values = _values()
     fields = [Field(name=f"x{index}", kind=Kind.FLOAT64) for index in range(FIELDS)]
     columns = {field.name: column for field, column in zip(fields, values, strict=True)}
-    plain = Reference.from_columns(fields, columns, bins=BINS, pairs="none")
-    paired = Reference.from_columns(fields, columns, bins=BINS)
+    plain = build_reference(fields, columns, bins=BINS, pairs="none")
+    paired = build_reference(fields, columns, bins=BINS)
     return [
         *_columns(values, plain, paired, rounds),
         *_rows(values, plain, paired, rounds),

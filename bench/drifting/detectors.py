@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gnomon.bench.drifting.streams import Table, Values
 from gnomon.core.detectors import SeasonDetector
 from gnomon.core.fields import Field, Kind
+from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
 from gnomon.core.row import Columns
 from gnomon.core.window import Window
@@ -62,7 +63,7 @@ def profile(one: Table, bins: int = 32) -> Reference:
             unit = one.units.get(name)
             fields.append(Field(name=name, kind=Kind.FLOAT64, nullable=True, unit=unit))
             columns[name] = values
-    return Reference.from_columns(fields, columns, bins=bins, blocks=one.blocks)
+    return build_reference(fields, columns, bins=bins, blocks=one.blocks)
 
 
 def count(

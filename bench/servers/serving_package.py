@@ -6,7 +6,7 @@ import numpy as np
 
 from gnomon.bench.core.dense_network import dense_network
 from gnomon.core.fields import Field, Kind
-from gnomon.core.reference import Reference
+from gnomon.core.profiling import build_reference
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorSpec
@@ -79,6 +79,6 @@ def _profile() -> Profile:
         inputs=tuple(inputs),
         rules=(),
         outputs=tuple(outputs),
-        input_reference=Reference.from_columns(inputs, columns),
-        output_reference=Reference.from_columns(outputs, scores),
+        input_reference=build_reference(inputs, columns),
+        output_reference=build_reference(outputs, scores),
     )

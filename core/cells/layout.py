@@ -9,11 +9,10 @@ away, as after a change of unit, still counts in full.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from gnomon.core.reference import FieldReference, Reference
+from gnomon.core.field_reference import FieldReference, PairReference
 
 STEPS_LOG2 = 18
 MOMENTS = 5
@@ -74,20 +73,20 @@ def fixed_point(minimum: float, maximum: float) -> tuple[float, float]:
     return middle, step
 
 
-def lay_out(reference: "Reference") -> SideLayout:
+def lay_out(fields: Sequence[FieldReference], pairs: Sequence[PairReference]) -> SideLayout:
     """Place every count of a side."""
-    names = [one.name for one in reference.fields]
-    pairs = tuple((names.index(pair.first), names.index(pair.second)) for pair in reference.pairs)
-    slots = tuple(sorted({index for pair in pairs for index in pair}))
-    fields, offset = [], 1
-    for index, one in enumerate(reference.fields):
+    names = [one.name for one in fields]
+    indices = tuple((names.index(pair.first), names.index(pair.second)) for pair in pairs)
+    slots = tuple(sorted({index for pair in indices for index in pair}))
+    placed, offset = [], 1
+    for index, one in enumerate(fields):
         slot = slots.index(index) if index in slots else -1
-        fields.append(_lay_out_field(one, slot, offset))
-        offset += fields[-1].cell_count + fields[-1].moment_count
-    return SideLayout(tuple(fields), pairs, slots, offset, offset + PAIR_SUMS * len(pairs))
+        placed.append(_lay_out_field(one, slot, offset))
+        offset += placed[-1].cell_count + placed[-1].moment_count
+    return SideLayout(tuple(placed), indices, slots, offset, offset + PAIR_SUMS * len(indices))
 
 
-def _lay_out_field(one: "FieldReference", slot: int, offset: int) -> FieldLayout:
+def _lay_out_field(one: FieldReference, slot: int, offset: int) -> FieldLayout:
     kind: str = one.kind
     moment_count = 0
     if kind == "numeric":

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.contract.blocks import check_numbers, check_vectors, severity_table
 from gnomon.core.contract.layout import SEVERITIES, column_dtype, layout_of
+from gnomon.core.contract.terms import ContractTerms
 from gnomon.core.fields import ContractError, Field, Policy
-
-if TYPE_CHECKING:
-    from gnomon.core.contract.contract import Contract
 
 __all__ = ["CheckedColumn", "check_column", "count_rows"]
 
@@ -32,7 +30,7 @@ class CheckedColumn:
     severities: NDArray[np.uint8] | None = None
 
 
-def count_rows(contract: "Contract", mapping: Mapping[str, Any]) -> int:
+def count_rows(contract: ContractTerms, mapping: Mapping[str, Any]) -> int:
     """Return the one length of all columns; raises `ContractError` if they differ."""
     columns = [(name, mapping[name]) for name in contract.names if name in mapping]
     if not columns:
@@ -46,7 +44,7 @@ def count_rows(contract: "Contract", mapping: Mapping[str, Any]) -> int:
     return rows
 
 
-def check_column(contract: "Contract", index: int, data: Any, rows: int) -> CheckedColumn:
+def check_column(contract: ContractTerms, index: int, data: Any, rows: int) -> CheckedColumn:
     """Check one field's column, None if it is absent, and apply the field's policy."""
     field = contract.fields[index]
     if data is None:
@@ -73,7 +71,7 @@ def _absent(field: Field, rows: int) -> CheckedColumn:
     return CheckedColumn(array, np.full(rows, MISSING, dtype=np.uint8), rules)
 
 
-def _numbers(contract: "Contract", index: int, data: NDArray[Any]) -> CheckedColumn:
+def _numbers(contract: ContractTerms, index: int, data: NDArray[Any]) -> CheckedColumn:
     field = contract.fields[index]
     dtype = column_dtype(field)
     own = data.dtype == dtype and not field.kind.is_text
@@ -84,7 +82,7 @@ def _numbers(contract: "Contract", index: int, data: NDArray[Any]) -> CheckedCol
     return _converted(contract, index, CheckedColumn(numbers, status, rules))
 
 
-def _objects(contract: "Contract", index: int, data: Sequence[Any]) -> CheckedColumn:
+def _objects(contract: ContractTerms, index: int, data: Sequence[Any]) -> CheckedColumn:
     field = contract.fields[index]
     if field.kind.is_vector:
         return _vector_objects(contract, index, data)
@@ -92,7 +90,7 @@ def _objects(contract: "Contract", index: int, data: Sequence[Any]) -> CheckedCo
     return _converted(contract, index, CheckedColumn(numbers, status, rules))
 
 
-def _converted(contract: "Contract", index: int, column: CheckedColumn) -> CheckedColumn:
+def _converted(contract: ContractTerms, index: int, column: CheckedColumn) -> CheckedColumn:
     """Bring checked numbers into the field's own dtype, if it can hold all of them."""
     field = contract.fields[index]
     dtype = column_dtype(field)
@@ -107,7 +105,7 @@ def _converted(contract: "Contract", index: int, column: CheckedColumn) -> Check
     return _repaired(contract, index, column, owned=True)
 
 
-def _vectors(contract: "Contract", index: int, data: NDArray[Any]) -> CheckedColumn:
+def _vectors(contract: ContractTerms, index: int, data: NDArray[Any]) -> CheckedColumn:
     field = contract.fields[index]
     if data.dtype.kind not in "iuf" or data.shape[1:] != field.shape:
         return _vector_objects(contract, index, list(data))
@@ -121,7 +119,7 @@ def _vectors(contract: "Contract", index: int, data: NDArray[Any]) -> CheckedCol
     return _repaired(contract, index, CheckedColumn(array, _status(rules), rules), owned=False)
 
 
-def _vector_objects(contract: "Contract", index: int, data: Sequence[Any]) -> CheckedColumn:
+def _vector_objects(contract: ContractTerms, index: int, data: Sequence[Any]) -> CheckedColumn:
     field = contract.fields[index]
     row = contract.new_row()
     start = sum(item.size for item in contract.fields[:index] if item.kind.is_vector)
@@ -145,7 +143,7 @@ def _status(rules: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _repaired(
-    contract: "Contract", index: int, column: CheckedColumn, *, owned: bool
+    contract: ContractTerms, index: int, column: CheckedColumn, *, owned: bool
 ) -> CheckedColumn:
     """Apply the field's policy to the rows that broke a rule, in a copy unless `owned`."""
     field = contract.fields[index]

@@ -7,14 +7,44 @@ import numpy as np
 
 from gnomon.core.fields import ContractError, Field, Kind, Policy
 
-__all__ = ["COLUMN_CODE", "SEVERITIES", "column_dtype", "layout_of"]
+__all__ = [
+    "COLUMN_CODE",
+    "FIELD_RULES",
+    "FIRST_CONDITION",
+    "SEVERITIES",
+    "UNKNOWN_FIELD",
+    "column_dtype",
+    "layout_of",
+]
 
 VALUE_BOOL, VALUE_INTEGER, VALUE_FLOAT32, VALUE_FLOAT64 = range(4)
 VALUE_CATEGORY, VALUE_TEXT, VALUE_VECTOR = range(4, 7)
 COLUMN_CODE, COLUMN_VECTOR = 11, 12
 COLUMN_TYPES = {kind: number for number, kind in enumerate(Kind) if number <= 10}
 
-# By the numbers of `contract_plan.pxd`, ordered by gravity; 0 is none.
+# By the codes of `plan.pxd`; the first is no rule, the last is not in use.
+FIELD_RULES = (
+    "clean",
+    "unknown_field",
+    "required",
+    "null",
+    "type",
+    "shape",
+    "finite",
+    "integer",
+    "overflow",
+    "minimum",
+    "maximum",
+    "allowed",
+    "minimum_length",
+    "maximum_length",
+    "pattern",
+    "reserved",
+)
+FIRST_CONDITION = len(FIELD_RULES)
+UNKNOWN_FIELD = FIELD_RULES.index("unknown_field")
+
+# By the numbers of `plan.pxd`, ordered by gravity; 0 is none.
 SEVERITIES: dict[Policy, int] = {
     Policy.FLAG: 1,
     Policy.CLIP: 2,

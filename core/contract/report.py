@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.contract.blocks import severity_table
 from gnomon.core.contract.columns import CheckedColumn
-from gnomon.core.contract.layout import SEVERITIES
-from gnomon.core.contract.violations import FIRST_CONDITION, UNKNOWN_FIELD, Violations
+from gnomon.core.contract.layout import FIRST_CONDITION, SEVERITIES, UNKNOWN_FIELD
+from gnomon.core.contract.terms import ContractTerms
+from gnomon.core.contract.violations import Violations
 from gnomon.core.row import Row
-
-if TYPE_CHECKING:
-    from gnomon.core.contract.contract import Contract
 
 __all__ = ["column_violations", "row_violations"]
 
@@ -24,7 +22,7 @@ LISTED_UNKNOWN_FIELDS = 16
 Found = tuple[NDArray[Any], int, NDArray[Any] | int, NDArray[Any] | int]
 
 
-def row_violations(contract: "Contract", row: Row, mapping: Mapping[str, Any]) -> Violations:
+def row_violations(contract: ContractTerms, row: Row, mapping: Mapping[str, Any]) -> Violations:
     """Return what one checked row broke: fields, then conditions, then unknown fields."""
     count = len(contract.fields)
     zero = np.zeros(1, dtype=np.int64)
@@ -41,7 +39,7 @@ def row_violations(contract: "Contract", row: Row, mapping: Mapping[str, Any]) -
 
 
 def column_violations(
-    contract: "Contract",
+    contract: ContractTerms,
     checked: Mapping[int, CheckedColumn],
     answers: Sequence[NDArray[np.float64]],
     mapping: Mapping[str, Any],
@@ -65,7 +63,12 @@ def column_violations(
 
 
 def _gathered(
-    contract: "Contract", found: list[Found], mapping: Mapping[str, Any], rows: int, *, single: bool
+    contract: ContractTerms,
+    found: list[Found],
+    mapping: Mapping[str, Any],
+    rows: int,
+    *,
+    single: bool,
 ) -> Violations:
     unknown = (key for key in mapping if key not in contract.positions)
     strange = list(islice(unknown, LISTED_UNKNOWN_FIELDS))

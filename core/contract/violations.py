@@ -2,41 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.contract.layout import SEVERITIES
+from gnomon.core.contract.layout import FIRST_CONDITION, SEVERITIES, UNKNOWN_FIELD
+from gnomon.core.contract.terms import ContractTerms
 from gnomon.core.fields import Field, Policy
 from gnomon.core.kinds import LARGEST_WHOLE
 
-if TYPE_CHECKING:
-    from gnomon.core.contract import Contract
+__all__ = ["PRIVATE", "Violation", "Violations", "expectation"]
 
-__all__ = ["FIELD_RULES", "FIRST_CONDITION", "Violation", "Violations"]
-
-# By the codes of `contract_plan.pxd`; the first is no rule, the last is not in use.
-FIELD_RULES = (
-    "clean",
-    "unknown_field",
-    "required",
-    "null",
-    "type",
-    "shape",
-    "finite",
-    "integer",
-    "overflow",
-    "minimum",
-    "maximum",
-    "allowed",
-    "minimum_length",
-    "maximum_length",
-    "pattern",
-    "reserved",
-)
-FIRST_CONDITION = len(FIELD_RULES)
-UNKNOWN_FIELD = FIELD_RULES.index("unknown_field")
 POLICIES = {number: policy for policy, number in SEVERITIES.items()}
 PRIVATE = "(private)"
 LISTED_VALUES = 10
@@ -72,7 +49,7 @@ class Violations:
     `describe` are looked up in the caller's own data, so describe before that changes.
     """
 
-    contract: "Contract"
+    contract: ContractTerms
     rows: NDArray[np.int64]
     fields: NDArray[np.int32]
     rules: NDArray[np.int16]

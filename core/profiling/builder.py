@@ -15,6 +15,8 @@ from gnomon.core.reference import FieldReference, PairReference, Reference
 from gnomon.core.row import Columns
 from gnomon.core.window import Window
 
+__all__ = ["build_reference", "cells_of"]
+
 AUTO_PAIRS = 66
 """Pairs kept by `pairs="auto"`: all of 12 fields, of more fields the most correlated."""
 
@@ -33,15 +35,34 @@ class Column:
     categories: tuple[str, ...] = ()
 
 
-def build(
+def build_reference(
     fields: Sequence[Field],
     columns: Mapping[str, ArrayLike] | Columns,
     *,
-    bins: int,
-    blocks: ArrayLike | None,
-    pairs: Pairs,
+    bins: int = 32,
+    blocks: ArrayLike | None = None,
+    pairs: Pairs = "auto",
 ) -> Reference:
-    """Do what `Reference.from_columns` says."""
+    """Describe training data.
+
+    Free texts are described by their length, vectors by whether they are present. A field that has
+    no finite value gets no edges; a window then keeps a sketch of it.
+
+    For data that does not fit in memory: build from a sample, count the rest in windows, merge
+    these, and take the counts over with `Reference.with_counts`.
+
+    Args:
+        fields: the fields to describe.
+        columns: each field's rows by its name (numbers, with NaN or None for missing ones; texts
+            for categories), or what a contract's check gave, in the order of `fields`.
+        bins: about how many quantile bins a numeric field is cut into, 1 to 1024.
+        blocks: the natural block (day) of each row; design effects are estimated from them.
+        pairs: "auto" (all of up to 12 numeric fields, else the 66 most correlated), "all", "none",
+            or pairs of names.
+
+    Raises:
+        ValueError: a column is missing, or columns differ in length.
+    """
     if not 1 <= bins <= 1024:
         raise ValueError(f"bins is {bins}, expected 1 to 1024")
     read = {one.name: _read(one, columns, index) for index, one in enumerate(fields)}

@@ -3,9 +3,10 @@
 Functions of the numbers of one side at rest; nothing here locks or counts.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,6 @@ from gnomon.core.cells import latency as latency_buckets
 from gnomon.core.cells import sketch
 from gnomon.core.cells.layout import PAIR_SUMS, Q_LIMIT, SIGN_UNIT, FieldLayout
 from gnomon.core.window.binary import SideCounts
-
-if TYPE_CHECKING:
-    from gnomon.core.window.window import Window
 
 OUTCOMES = ("answered", "refused", "failed", "fallback")
 Counts = NDArray[np.int64]
@@ -174,19 +172,20 @@ def quantile(side: SideCounts, field: int | str, share: float) -> float:
     return float(np.interp(share * ranks[-1], ranks, borders))
 
 
-def snapshot(window: "Window") -> dict[str, Any]:
-    """Give everything as plain values that JSON can hold."""
-    result: dict[str, Any] = {
-        "rows": window.rows,
-        "outcomes": window.outcomes,
-        "outcome_rows": window.outcome_rows,
-        "latency_ns": {f"p{share}": window.latency(share / 100) for share in (50, 90, 99)},
-        "violations": [int(count) for count in window.violations],
-        "inputs": _side_snapshot(window._read()),
+def snapshot(service: Mapping[str, Counts], sides: Sequence[SideCounts]) -> dict[str, Any]:
+    """Give everything as plain values that JSON can hold; `service` has the counts of calls."""
+    found: dict[str, Any] = {
+        "rows": int(sides[0].counts[0]),
+        "outcomes": outcomes(service["outcomes"]),
+        "outcome_rows": outcomes(service["outcome_rows"]),
+        "latency_ns": {
+            f"p{share}": latency(service["latency"], share / 100) for share in (50, 90, 99)
+        },
+        "violations": service["violations"].tolist(),
     }
-    if window.outputs is not None:
-        result["outputs"] = _side_snapshot(window._read(True))
-    return result
+    for name, side in zip(("inputs", "outputs"), sides, strict=False):
+        found[name] = _side_snapshot(side)
+    return found
 
 
 def _side_snapshot(side: SideCounts) -> dict[str, Any]:

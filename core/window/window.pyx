@@ -272,7 +272,14 @@ cdef class Window:
         return window_reading.quantile(self._read(), field, share)
 
     def snapshot(self):
-        return window_reading.snapshot(self.copy())
+        cdef Still still = self._still(False)
+        service = {
+            "outcomes": still.service[:OUTCOMES],
+            "outcome_rows": still.service[OUTCOMES:LATENCY_START],
+            "latency": still.service[LATENCY_START:RULES_START],
+            "violations": still.service[RULES_START:],
+        }
+        return window_reading.snapshot(service, still.sides)
 
     def __eq__(self, other):
         if not isinstance(other, Window):

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gnomon.core.fields import Field, Kind
+from gnomon.core.profiling import build_reference
 from gnomon.core.reference import FieldReference, Reference
 from gnomon.core.row import Columns
 from gnomon.core.window import Window
@@ -102,7 +103,7 @@ def profile_pieces(
             f"column {wrong[0]!r} is of type {schema.field(wrong[0]).type}; a field holds numbers, "
             "texts or bools"
         )
-    layout = Reference.from_columns(
+    layout = build_reference(
         [Field(name=name, kind=Kind.FLOAT64) for name in names], _sample(pieces, names), bins=bins
     )
     blocks: dict[int, Counted] = {}

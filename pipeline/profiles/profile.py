@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnomon.core.fields import Field, Rule
+from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
 from gnomon.pipeline.datasets.column_facts import attributes, describe_column
 from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
@@ -115,7 +116,7 @@ def _reference(
     divided by how much runs of days vary, not single ones. So a design effect is the largest over
     runs of blocks, as long as there are enough runs to measure it.
     """
-    reference = Reference.from_columns(fields, columns, bins=bins, blocks=blocks)
+    reference = build_reference(fields, columns, bins=bins, blocks=blocks)
     watched = {field.name for field in fields if field.monitored}
     pairs = [(one.first, one.second) for one in reference.pairs]
     kept = [pair for pair in pairs if watched.issuperset(pair)]
@@ -127,7 +128,7 @@ def _reference(
     days, numbers = np.unique(blocks, return_inverse=True)
     for length in RUNS:
         if len(days) >= length * ENOUGH_RUNS:
-            runs = Reference.from_columns(
+            runs = build_reference(
                 fields, columns, bins=bins, blocks=numbers // length, pairs=kept or "none"
             )
             reference = _with_larger_effects(reference, runs)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gnomon.core.contract.violations import FIELD_RULES, FIRST_CONDITION
+from gnomon.core.contract.layout import FIELD_RULES, FIRST_CONDITION
 from gnomon.core.fields import Field, Rule
 from gnomon.core.reference import Reference
 from gnomon.core.window import Window

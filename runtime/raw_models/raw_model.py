@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gnomon.core.contract import Contract
 from gnomon.core.fields import ContractError, Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
+from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
 from gnomon.core.row import Columns
 from gnomon.runtime.errors import ConfigurationError, EngineError, PackageError
@@ -291,7 +292,7 @@ def _good_rows(
 
 def _no_reference(fields: tuple[Field, ...]) -> Reference:
     empty = {field.name: np.empty((0, *field.shape)) for field in fields}
-    return Reference.from_columns(fields, empty, pairs="none")
+    return build_reference(fields, empty, pairs="none")
 
 
 def _plain(name: str) -> str:

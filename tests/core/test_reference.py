@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.core.fields import Field, Kind
+from gnomon.core.profiling import build_reference
 from gnomon.core.profiling.builder import cells_of
 from gnomon.core.profiling.edges import choose_edges, median_and_tie
 from gnomon.core.profiling.effect import cells_effect, values_effect
@@ -108,7 +109,7 @@ def sample_fields():
 
 def test_from_columns_describes_every_kind():
     columns = sample_columns()
-    reference = Reference.from_columns(sample_fields(), columns)
+    reference = build_reference(sample_fields(), columns)
     fields = {one.name: one for one in reference.fields}
     assert reference.rows == 3_000
     assert all(one.rows == 3_000 for one in reference.fields)
@@ -131,7 +132,7 @@ def test_from_columns_describes_every_kind():
 
 def test_a_window_counts_as_numpy_does():
     columns = sample_columns()
-    reference = Reference.from_columns(sample_fields(), columns)
+    reference = build_reference(sample_fields(), columns)
     for one in reference.fields:
         if one.kind == "numeric" and one.name not in ("nothing", "note"):
             values = np.asarray(columns[one.name], dtype=np.float64)
@@ -141,7 +142,7 @@ def test_a_window_counts_as_numpy_does():
 
 def test_pairs_find_what_belongs_together():
     columns = sample_columns()
-    reference = Reference.from_columns(sample_fields(), columns)
+    reference = build_reference(sample_fields(), columns)
     pairs = {(pair.first, pair.second): pair for pair in reference.pairs}
     both = pairs["base", "gaps"]
     assert both.correlation == pytest.approx(0.67, abs=0.05)
@@ -151,8 +152,8 @@ def test_pairs_find_what_belongs_together():
     assert flag.counts[0] / sum(flag.counts) == pytest.approx(0.5, abs=0.03)
     assert not any("constant" in pair or "nothing" in pair for pair in pairs)
     fields, data = sample_fields(), columns
-    assert Reference.from_columns(fields, data, pairs="none").pairs == ()
-    chosen = Reference.from_columns(fields, data, pairs=[("gaps", "base")]).pairs
+    assert build_reference(fields, data, pairs="none").pairs == ()
+    chosen = build_reference(fields, data, pairs=[("gaps", "base")]).pairs
     assert [(pair.first, pair.second) for pair in chosen] == [("gaps", "base")]
 
 
@@ -161,10 +162,10 @@ def test_of_many_fields_the_strongest_66_pairs_are_kept():
     columns = {f"x{index}": rng.normal(size=500) for index in range(20)}
     columns["x7"] = columns["x3"] + 0.1 * rng.normal(size=500)
     fields = [numeric(name) for name in columns]
-    reference = Reference.from_columns(fields, columns)
+    reference = build_reference(fields, columns)
     assert len(reference.pairs) == 66
     assert ("x3", "x7") in {(pair.first, pair.second) for pair in reference.pairs}
-    assert len(Reference.from_columns(fields, columns, pairs="all").pairs) == 190
+    assert len(build_reference(fields, columns, pairs="all").pairs) == 190
 
 
 def test_blocks_give_design_effects():
@@ -174,7 +175,7 @@ def test_blocks_give_design_effects():
         "steady": rng.normal(size=5_000),
         "daily": rng.normal(size=5_000) + rng.normal(size=100)[days],
     }
-    reference = Reference.from_columns([numeric(name) for name in columns], columns, blocks=days)
+    reference = build_reference([numeric(name) for name in columns], columns, blocks=days)
     steady, daily = reference.fields
     assert 1.0 <= steady.design_effect < 1.6
     assert daily.design_effect == pytest.approx(1 + 49 * 0.5, rel=0.25)
@@ -187,14 +188,12 @@ def test_columns_of_a_contract_give_the_same():
     values, codes = rng.normal(size=300), rng.integers(-2, 2, 300).astype(np.int32)
     fields = [numeric("x"), Field(name="c", kind=Kind.CATEGORY, allowed=("a", "b"))]
     texts = [{0: "a", 1: "b", -1: None, -2: "z"}[code] for code in codes.tolist()]
-    checked = Reference.from_columns(fields, Columns([values, codes], None, {1}))
-    assert checked == Reference.from_columns(fields, {"x": values, "c": texts})
+    checked = build_reference(fields, Columns([values, codes], None, {1}))
+    assert checked == build_reference(fields, {"x": values, "c": texts})
 
 
 def test_json_keeps_everything_and_the_digest():
-    reference = Reference.from_columns(
-        sample_fields(), sample_columns(), blocks=np.arange(3000) // 9
-    )
+    reference = build_reference(sample_fields(), sample_columns(), blocks=np.arange(3000) // 9)
     again = Reference.from_dict(json.loads(json.dumps(reference.to_dict())))
     assert again == reference
     assert again.digest == reference.digest and again.layout == reference.layout
@@ -239,17 +238,17 @@ def test_what_contradicts_itself_is_refused():
 def test_columns_that_do_not_fit_are_refused():
     fields = [numeric("x"), numeric("y")]
     with pytest.raises(ValueError, match="column 'y' is missing"):
-        Reference.from_columns(fields, {"x": [1.0]})
+        build_reference(fields, {"x": [1.0]})
     with pytest.raises(ValueError, match="differ in length"):
-        Reference.from_columns(fields, {"x": [1.0], "y": [1.0, 2.0]})
+        build_reference(fields, {"x": [1.0], "y": [1.0, 2.0]})
     with pytest.raises(ValueError, match="'x' holds what is not a number"):
-        Reference.from_columns(fields, {"x": ["a"], "y": [1.0]})
+        build_reference(fields, {"x": ["a"], "y": [1.0]})
     with pytest.raises(ValueError, match="dimensions"):
-        Reference.from_columns(fields, {"x": [[1.0]], "y": [1.0]})
+        build_reference(fields, {"x": [[1.0]], "y": [1.0]})
     good = {"x": [1.0], "y": [2.0]}
     with pytest.raises(ValueError, match="bins is 0"):
-        Reference.from_columns(fields, good, bins=0)
+        build_reference(fields, good, bins=0)
     with pytest.raises(ValueError, match="blocks have shape"):
-        Reference.from_columns(fields, good, blocks=[1, 2])
+        build_reference(fields, good, blocks=[1, 2])
     with pytest.raises(ValueError, match="pairs is 'some'"):
-        Reference.from_columns(fields, good, pairs="some")
+        build_reference(fields, good, pairs="some")

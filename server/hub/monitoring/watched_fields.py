@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.core.field_reference import fingerprint
 from gnomon.core.fields import Field
 from gnomon.core.reference import (
     PAIR_CELLS,
     FieldReference,
     PairReference,
     Reference,
-    fingerprint,
 )
 from gnomon.core.window import Window
 from gnomon.runtime.packages.profile import Profile

@@ -3,7 +3,8 @@
 import numpy as np
 
 from gnomon.core.contract import Contract
-from gnomon.core.contract.violations import FIELD_RULES, FIRST_CONDITION, PRIVATE, expectation
+from gnomon.core.contract.layout import FIELD_RULES, FIRST_CONDITION
+from gnomon.core.contract.violations import PRIVATE, expectation
 from gnomon.core.fields import Field, Kind, Policy, Rule
 
 CONTRACT = Contract(

@@ -7,7 +7,8 @@ import pytest
 
 from gnomon.core.detectors import Change, FleetDetector, StateMismatch
 from gnomon.core.fields import Field, Kind
-from gnomon.core.reference import PairReference, Reference
+from gnomon.core.profiling import build_reference
+from gnomon.core.reference import PairReference
 from gnomon.core.row import Columns
 from gnomon.core.window import Window
 
@@ -24,7 +25,7 @@ def draw(generator, correlation=0.6, shift=0.0, rows=400):
 def reference():
     rows = draw(np.random.default_rng(0), rows=20_000)
     fields = [Field(name=name, kind=Kind.FLOAT64) for name in NAMES]
-    return Reference.from_columns(fields, dict(zip(NAMES, rows, strict=True)), bins=16)
+    return build_reference(fields, dict(zip(NAMES, rows, strict=True)), bins=16)
 
 
 KNOWN = reference()

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.core.fields import Field, Kind
-from gnomon.core.reference import Reference, ReferenceMismatch
+from gnomon.core.profiling import build_reference
+from gnomon.core.reference import ReferenceMismatch
 from gnomon.core.row import Columns
 from gnomon.core.window import Window
 from gnomon.core.window.codec import BitReader, BitWriter, CorruptWindow
@@ -69,7 +70,7 @@ def reference_of(numbers, codes):
         allowed = tuple(f"level-{code}" for code in range(int(column.max()) + 1))
         fields.append(Field(name=f"c{index}", kind=Kind.CATEGORY, allowed=allowed))
     indices = set(range(len(numbers), len(fields)))
-    return Reference.from_columns(fields, Columns([*numbers, *codes], None, indices))
+    return build_reference(fields, Columns([*numbers, *codes], None, indices))
 
 
 NUMBERS, CODES, OUTPUT = mixed_data(20_000, 1)
@@ -156,9 +157,7 @@ def test_other_references_and_versions_are_refused():
 
 
 def test_a_sketch_and_extremes_survive():
-    reference = Reference.from_columns(
-        [Field(name="free", kind=Kind.FLOAT64)], {"free": [math.nan] * 3}
-    )
+    reference = build_reference([Field(name="free", kind=Kind.FLOAT64)], {"free": [math.nan] * 3})
     window = Window(reference)
     window.update_columns(Columns([np.array([-1e30, 0.1, math.nan, math.inf])]))
     again = Window.from_bytes(reference, None, window.to_bytes())

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from gnomon.core.fields import ContractError, Field, Kind, Rule
-from gnomon.core.reference import Reference
+from gnomon.core.profiling import build_reference
 from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields, with_outputs
 from gnomon.runtime.packages.profile import decode_profile, encode_profile
@@ -110,7 +110,7 @@ def test_effects_that_last_over_days_weigh_more():
         output = (Field(name="z", kind=Kind.FLOAT64),)
         z = {"z": data.columns(["y"])["y"]}
         profile = build_profile(data, inputs, output, z, blocks=days)
-        daily = Reference.from_columns(inputs, data.columns(["x", "y"]), blocks=days)
+        daily = build_reference(inputs, data.columns(["x", "y"]), blocks=days)
         x, y = profile.input_reference.fields
         effects[coefficient] = x.design_effect / daily.fields[0].design_effect
         assert profile.input_reference.block_rows == 20

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from gnomon.core.fields import Field, Kind
+from gnomon.core.profiling import build_reference
 from gnomon.core.reference import FieldReference, Reference
 from gnomon.pipeline.formats.importing import Source, import_model
 from gnomon.runtime.engines.row_axis import check_rows
@@ -92,7 +93,7 @@ def write_vectors(write: Write) -> Write:
         numeric = Reference(
             tuple(FieldReference(one, "numeric", edges=(0.0, 1.0)) for one in COLUMNS)
         )
-        empty = Reference.from_columns(outputs, {"y": np.empty((0, 5))}, pairs="none")
+        empty = build_reference(outputs, {"y": np.empty((0, 5))}, pairs="none")
         golden = [{one: COLUMNS[one][row] for one in COLUMNS} for row in range(rows)]
         files = {
             "model.onnx": model,

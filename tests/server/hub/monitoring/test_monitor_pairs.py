@@ -8,7 +8,7 @@ import pytest
 from pydantic_core import to_jsonable_python
 
 from gnomon.core.fields import Field, Kind
-from gnomon.core.reference import Reference
+from gnomon.core.profiling import build_reference
 from gnomon.core.row import Columns
 from gnomon.runtime.packages.profile import Profile
 from gnomon.server.hub.monitoring import alerts, monitor
@@ -40,8 +40,8 @@ def shape(unit: str | None = "miles", allowance: float = 0.05) -> Profile:
         inputs=inputs,
         rules=(),
         outputs=outputs,
-        input_reference=Reference.from_columns(inputs, rows, bins=16),
-        output_reference=Reference.from_columns(outputs, {"minutes": rows["speed"]}, bins=16),
+        input_reference=build_reference(inputs, rows, bins=16),
+        output_reference=build_reference(outputs, {"minutes": rows["speed"]}, bins=16),
     )
 
 

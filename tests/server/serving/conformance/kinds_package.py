@@ -7,7 +7,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from gnomon.core.fields import Field, Kind
-from gnomon.core.reference import Reference
+from gnomon.core.profiling import build_reference
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
@@ -96,8 +96,8 @@ def make_kinds_package(folder: Path) -> Package:
         inputs=INPUTS,
         rules=(),
         outputs=outputs,
-        input_reference=Reference.from_columns(INPUTS, inputs),
-        output_reference=Reference.from_columns(outputs, answers),
+        input_reference=build_reference(INPUTS, inputs),
+        output_reference=build_reference(outputs, answers),
     )
     row = {"number": 1.5, "count": 4, "flag": True, "place": [1.0, 2.0, 3.0]}
     given = (("number", "FP64"), ("count", "INT64"), ("flag", "BOOL"))

@@ -7,7 +7,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from gnomon.core.fields import Field, Kind
-from gnomon.core.reference import Reference
+from gnomon.core.profiling import build_reference
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
@@ -51,8 +51,8 @@ def make_wide_package(folder: Path) -> Package:
         inputs=INPUTS,
         rules=(),
         outputs=OUTPUTS,
-        input_reference=Reference.from_columns(INPUTS, numbers),
-        output_reference=Reference.from_columns(OUTPUTS, numbers),
+        input_reference=build_reference(INPUTS, numbers),
+        output_reference=build_reference(OUTPUTS, numbers),
     )
     fields: dict[str, Any] = {
         "name": "wide",
