@@ -16,7 +16,7 @@ from gnomon.server.hub.access import nodes, tokens
 from gnomon.server.hub.access.authority import Authority, read_identity
 from gnomon.server.hub.access.enrolment import Enrolment
 from gnomon.server.hub.store.database import Database
-from tests.server.hub.conftest import certificate_request, new_key
+from tests.support.hub import certificate_request, new_key
 
 
 def test_a_used_token_takes_no_other_name(caller: Any, fresh_key: Any) -> None:

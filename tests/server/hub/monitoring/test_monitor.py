@@ -8,7 +8,7 @@ from sqlalchemy import event, select
 
 from gnomon.server.hub.monitoring import alerts, drift, monitor
 from gnomon.server.hub.monitoring.intervals import Arrival, MonitorSettings, closed
-from gnomon.server.hub.monitoring.progress import Source, load
+from gnomon.server.hub.monitoring.progress import SourceClock, load
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.clock import now_ms
@@ -398,12 +398,12 @@ def test_a_clock_that_is_far_ahead_does_not_make_the_rest_late(
 
 def test_intervals_close_in_order() -> None:
     settings = MonitorSettings(grace_ms=10, active_ms=1_000)
-    sources = {"a": Source(latest_start=20, received_at=100)}
+    sources = {"a": SourceClock(latest_start=20, received_at=100)}
     arrivals = [Arrival((10, 0), 100), Arrival((20, 10), 100), Arrival((30, 20), 100)]
     assert closed(reversed(arrivals), sources, 105, settings) == [(10, 0), (20, 10)]
     assert closed(arrivals, sources, 110, settings) == [(10, 0), (20, 10), (30, 20)]
     # The first that is open holds back what is behind it, though that were over.
     blocked = [Arrival((10, 0), 105), Arrival((9, 3), 105), Arrival((30, 20), 0)]
-    assert closed(blocked, {"a": Source(0, 105)}, 110, settings) == []
+    assert closed(blocked, {"a": SourceClock(0, 105)}, 110, settings) == []
     # An interval that the clock has not reached is not over, however quiet it is.
     assert closed([Arrival((10**6, 0), 0)], {}, 500, settings) == []
