@@ -27,7 +27,9 @@ ORDER: dict[str, tuple[str, ...]] = {
         "edge pipeline",
         "server",
         "client logs",
-        "bench configuration",
+        "delivery",
+        "bench configuration demo",
+        "command",
     ),
     "gnomon.server": ("rest", "serving hub streams"),
     "gnomon.server.hub": (

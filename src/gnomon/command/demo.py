@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from gnomon.demo.narrator import Narrator
+from gnomon.demo.report import Narrator
 from gnomon.runtime.errors import GnomonError
 
 #: Wide enough that few lines of a log are wrapped.
@@ -36,7 +36,7 @@ def demo(size: str, seed: int, folder: Path, stay: bool, as_json: bool) -> int:
     flights, breaks a sensor, kills the hub, rolls one version out and another back, and checks that
     nothing counted was lost. Exits with 1 if anything of it did not happen.
     """
-    from gnomon.demo.story import Story
+    from gnomon.demo.scenario import Story
 
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
     # However the demo is ended, its processes end with it.

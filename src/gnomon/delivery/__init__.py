@@ -1,1 +1,1 @@
-"""What joins build and hub: test deployments, publishing, replays, runs."""
+"""What joins builds and the hub: smoke tests, publishing, replays, runs of pipelines."""

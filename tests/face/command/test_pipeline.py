@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from gnomon.pipeline_watch import Watch
-from gnomon.run_sender import PipelineSettings
+from gnomon.delivery.pipeline_watch import Watch
+from gnomon.delivery.run_sender import PipelineSettings
 from tests.support.builds import BUILD, STEPS, write_build
 
 SECONDS = 120

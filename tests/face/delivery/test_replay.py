@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from gnomon.client.hub import HubClient
 from gnomon.client.registry import BuilderSettings, RegistryClient
 from gnomon.command.root import root
-from gnomon.replay.archive import builders_keys, open_archive
+from gnomon.delivery.replay.archive import builders_keys, open_archive
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.packages.manifest import Dependency
 from gnomon.runtime.packages.package import Package

@@ -5,6 +5,7 @@ import dataclasses
 import msgspec
 import pytest
 
+from gnomon.delivery.smoke_test import Limits, attest, try_package
 from gnomon.pipeline.recipes.build import build_recipe
 from gnomon.pipeline.recipes.example import EXAMPLE
 from gnomon.pipeline.recipes.file import read_recipe
@@ -16,7 +17,6 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.requirements import Machine, this_machine, unmet
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
 from gnomon.runtime.packages.writing import write_package
-from gnomon.trial import Limits, attest, try_package
 from tests.support.recipes import write_project
 
 QUICK = Limits(runs=30)

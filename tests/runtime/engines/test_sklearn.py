@@ -32,6 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
+from gnomon.delivery.smoke_test import Limits, try_package
 from gnomon.pipeline.build import ModelFile, build_package
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields
@@ -41,7 +42,6 @@ from gnomon.runtime.errors import EngineError, UntrustedPackage
 from gnomon.runtime.packages.manifest import Dependency, Manifest, Reproducibility, Signature
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
-from gnomon.trial import Limits, try_package
 
 ROWS = np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32)
 LABELS = (ROWS[:, 0] > 0).astype(np.int64)

@@ -33,7 +33,7 @@ def trial(
     loaded by a fresh process, made to repeat its golden samples, and measured. With --key, the
     outcome is signed and lies among the package's attestations; its digest stays.
     """
-    from gnomon.trial import Limits, attest, try_package
+    from gnomon.delivery.smoke_test import Limits, attest, try_package
 
     signer = Signer.load(key_file) if key_file else None
     trust = TrustStore(parse_keys(keys)) if keys else None

@@ -52,10 +52,10 @@ def run(
     What has not changed since the last run is not done again, also where that was killed. The run
     is recorded however it ends; exit code 1 where it did not succeed.
     """
+    from gnomon.delivery.publishing import export, publish_all
+    from gnomon.delivery.run_sender import send_runs
     from gnomon.pipeline.steps.file import read_pipeline
     from gnomon.pipeline.steps.running import find_packages, open_log, run_pipeline
-    from gnomon.publishing import export, publish_all
-    from gnomon.run_sender import send_runs
 
     settings = load_settings("pipeline", config_file, flags)
     signer = Signer.load(key_file) if key_file else None
@@ -129,7 +129,7 @@ def watch(
 
     Each run is a process of its own; one that fails, or is killed, ends nothing but itself.
     """
-    from gnomon.pipeline_watch import Watch
+    from gnomon.delivery.pipeline_watch import Watch
 
     options = ["--publish"] if publish else []
     if key_file is not None:

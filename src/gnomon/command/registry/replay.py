@@ -19,7 +19,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
 if TYPE_CHECKING:
-    from gnomon.replay.replaying import Replayed
+    from gnomon.delivery.replay.replaying import Replayed
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def archive(
     Packages with attestations, lineage, runs, audit records and, with --wheelhouse, the libraries.
     """
     from gnomon.client.registry import RegistryClient
-    from gnomon.replay.archive import make_archive
+    from gnomon.delivery.replay.archive import make_archive
 
     name, version = split_reference(reference)
     with (
@@ -102,8 +102,8 @@ def replay(
     a digit differs or the environment could not be made again; what, is said. With --key the
     outcome is attested, in the archive.
     """
-    from gnomon.replay.replaying import attest_replay, read_requests
-    from gnomon.replay.replaying import replay as play
+    from gnomon.delivery.replay.replaying import attest_replay, read_requests
+    from gnomon.delivery.replay.replaying import replay as play
 
     signer = Signer.load(key_file) if key_file else None
     if signer is not None and archived is None:
@@ -136,7 +136,7 @@ def _find(
 ) -> Iterator[_Found]:
     """Give the packages of a version, out of an archive or, for the time being, out of the hub."""
     from gnomon.client.registry import RegistryClient, find_published
-    from gnomon.replay.archive import (
+    from gnomon.delivery.replay.archive import (
         builders_keys,
         keys_of,
         open_archive,

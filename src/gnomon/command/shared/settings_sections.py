@@ -11,7 +11,7 @@ SECTIONS = {
     "stream": "gnomon.server.streams.settings:StreamSettings",
     "builder": "gnomon.client.registry:BuilderSettings",
     "log": "gnomon.logs.settings:LogSettings",
-    "pipeline": "gnomon.run_sender:PipelineSettings",
+    "pipeline": "gnomon.delivery.run_sender:PipelineSettings",
 }
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from gnomon.client.hub import HubClient
+from gnomon.delivery.pipeline_watch import ask_hub
+from gnomon.delivery.run_sender import PipelineSettings, send_runs
 from gnomon.pipeline.steps.log import RunLog
 from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
 from gnomon.pipeline.steps.triggers import Alerts, Facts, Labels, When
-from gnomon.pipeline_watch import ask_hub
-from gnomon.run_sender import PipelineSettings, send_runs
 from gnomon.runtime.ids import new_id
 from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.monitoring import alerts

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from gnomon.client.hub import HubClient
+from gnomon.delivery.run_sender import PipelineSettings
 from gnomon.pipeline.steps.file import read_when
 from gnomon.pipeline.steps.triggers import Facts, Seen, Triggers, When
-from gnomon.run_sender import PipelineSettings
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.files import write_durably

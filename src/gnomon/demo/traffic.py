@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from gnomon.demo.narrator import Narrator
+from gnomon.demo.cluster import DEVICES, SOURCES, Stage, wait_until
 from gnomon.demo.replay import DAY_SECONDS, Replay
-from gnomon.demo.stage import DEVICES, SOURCES, Stage, wait_until
+from gnomon.demo.report import Narrator
 from gnomon.demo.tallies import Tallies
 
 MODEL = "eta"

@@ -1,6 +1,6 @@
 """The process that replays: it runs in the environment made again, and answers rows once more.
 
-Run by `gnomon.replay.replaying`; one line of JSON in, one line out.
+Run by `gnomon.delivery.replay.replaying`; one line of JSON in, one line out.
 """
 
 import platform

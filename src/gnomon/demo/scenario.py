@@ -9,12 +9,12 @@ from typing import Any
 
 from gnomon.client.registry import RegistryClient
 from gnomon.demo.bad_rows import bad_rows
+from gnomon.demo.cluster import DEVICES, SOURCES, Stage, wait_until
 from gnomon.demo.flights import load_flights
-from gnomon.demo.narrator import Narrator
 from gnomon.demo.recipe import find_negative_row, train
 from gnomon.demo.replay import Replay
-from gnomon.demo.stage import DEVICES, SOURCES, Stage, wait_until
-from gnomon.demo.world import MODEL, World
+from gnomon.demo.report import Narrator
+from gnomon.demo.traffic import MODEL, World
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.runtime.errors import NotReady
 from gnomon.runtime.packages.package import Package

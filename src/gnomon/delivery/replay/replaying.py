@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
+from gnomon.delivery.replay.environment import Environment, rebuild
+from gnomon.delivery.replay.worker import Answer, Order, Outcome
 from gnomon.delivery.worker_process import run_worker
-from gnomon.replay.environment import Environment, rebuild
-from gnomon.replay.worker import Answer, Order, Outcome
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, EngineError
 from gnomon.runtime.packages.attesting import attest
@@ -187,7 +187,7 @@ def read_requests(path: Path) -> list[Request]:
 
 
 def _run(python: Path, order: Order) -> Outcome:
-    command = [str(python), "-I", "-m", "gnomon.replay.worker"]
+    command = [str(python), "-I", "-m", "gnomon.delivery.replay.worker"]
     try:
         outcome = run_worker(command, order, Outcome, seconds=_SECONDS)
     except EngineError as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from gnomon.delivery.smoke_test_worker import Order, Outcome
 from gnomon.delivery.worker_process import run_worker
 from gnomon.edge.slots import Slots
 from gnomon.runtime.engines import available_engines
@@ -23,7 +24,6 @@ from gnomon.runtime.packages import attesting
 from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
 from gnomon.runtime.packages.requirements import other_versions, this_machine, unmet
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
-from gnomon.trial_worker import Order, Outcome
 
 __all__ = ["Check", "Limits", "Report", "attest", "try_package"]
 
@@ -158,7 +158,7 @@ def _run(package: Package, limits: Limits) -> Outcome:
             slots.put(digest, data)
         slots.install(package.digest, (own,), TrustStore([signer.public_key]))
         order = Order(folder, package.digest, (signer.public_key,), limits.runs)
-        command = [sys.executable, "-I", "-m", "gnomon.trial_worker"]
+        command = [sys.executable, "-I", "-m", "gnomon.delivery.smoke_test_worker"]
         try:
             return run_worker(command, order, Outcome, seconds=limits.timeout_seconds)
         except EngineError as error:

@@ -1,6 +1,6 @@
 """The process in which a package is tried: it loads the model and repeats its golden samples.
 
-Run by `gnomon.trial`; one line of JSON in, one line out.
+Run by `gnomon.delivery.smoke_test`; one line of JSON in, one line out.
 """
 
 import re

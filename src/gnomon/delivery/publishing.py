@@ -6,12 +6,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from gnomon.client.registry import BuilderSettings, RegistryClient
+from gnomon.delivery.smoke_test import Report, attest, try_package
 from gnomon.runtime.errors import Conflict, PackageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.packages import layout
 from gnomon.runtime.packages.manifest import decode_manifest
 from gnomon.runtime.packages.signing import Signer, TrustStore
-from gnomon.trial import Report, attest, try_package
 
 __all__ = ["export", "publish_all"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gnomon
-from gnomon.replay.archive import last_line
+from gnomon.delivery.replay.archive import last_line
 from gnomon.runtime.packages.manifest import Dependency
 
 __all__ = ["Environment", "rebuild"]

@@ -10,11 +10,11 @@ from typing import Any
 
 from gnomon.client.hub import HubClient
 from gnomon.client.registry import BuilderSettings, RegistryClient
+from gnomon.delivery.smoke_test import Limits, attest, try_package
 from gnomon.demo.processes import Process
 from gnomon.runtime.errors import HubUnavailable, NotReady
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
-from gnomon.trial import Limits, attest, try_package
 
 SERVER = "server-1"
 #: Each device's name and the engine that it has.
