@@ -183,7 +183,7 @@ class Build:
         about = artifact.about
         if fingerprint and about.get("fingerprint") != fingerprint:
             raise DatasetError(
-                f"step {artifact.step!r}: the data are others: expected {fingerprint}, "
+                f"step {artifact.step!r}: fingerprint mismatch: expected {fingerprint}, "
                 f"got {about.get('fingerprint')} of {about.get('rows')} rows"
             )
         if artifact.kind is not Kind.PACKAGE:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from gnomon.demo.report import Narrator
+from gnomon.demo.report import Report
 from gnomon.runtime.errors import GnomonError
 
 #: Wide enough that few lines of a log are wrapped.
@@ -36,27 +36,31 @@ def demo(size: str, seed: int, folder: Path, stay: bool, as_json: bool) -> int:
     flights, breaks a sensor, kills the hub, rolls one version out and another back, and checks that
     nothing counted was lost. Exits with 1 if anything of it did not happen.
     """
-    from gnomon.demo.scenario import Story
+    from gnomon.demo.scenario import Scenario
 
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
     # However the demo is ended, its processes end with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    narrator = Narrator(console)
-    story = Story(folder, size=size, seed=seed, narrator=narrator)
+    report = Report(console)
+    scenario = Scenario(folder, size=size, seed=seed, report=report)
     try:
-        story.play(stay=stay)
-        narrator.summarize()
-        story.say_where_to_look()
+        scenario.run(stay=stay)
+        report.summarize()
+        scenario.show_links()
         if stay:
             console.print("\nCtrl-C ends it.")
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
     except GnomonError as error:
-        narrator.check(False, str(error))
-        narrator.summarize()
+        report.check(False, str(error))
+        report.summarize()
     finally:
-        story.close()
+        scenario.close()
     if as_json:
-        checks = [{"act": c.act, "what": c.what, "passed": c.passed} for c in narrator.checks]
-        click.echo(json.dumps({"passed": narrator.passed, "checks": checks}, indent=2))
-    return 0 if narrator.passed else 1
+        checks = [
+            # `act` is what `step` was called before.
+            {"step": one.step, "act": one.step, "what": one.what, "passed": one.passed}
+            for one in report.checks
+        ]
+        click.echo(json.dumps({"passed": report.passed, "checks": checks}, indent=2))
+    return 0 if report.passed else 1

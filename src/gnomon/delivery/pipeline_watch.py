@@ -18,7 +18,7 @@ from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.files import write_durably
 
-__all__ = ["Watch", "ask_hub"]
+__all__ = ["PipelineWatch", "fetch_facts"]
 
 _STATE = "triggers.json"
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -31,7 +31,7 @@ class _Watched:
     triggers: Triggers
 
 
-class Watch:
+class PipelineWatch:
     """Pipelines that run by themselves."""
 
     def __init__(
@@ -103,7 +103,7 @@ class Watch:
             return None
         try:
             with HubClient(self._settings.url, api_key=self._settings.api_key or None) as client:
-                return ask_hub(client, when)
+                return fetch_facts(client, when)
         except GnomonError as error:
             self._say(f"the hub does not tell whether something has happened: {error}")
             return None
@@ -123,7 +123,7 @@ class Watch:
         write_durably(self._state, msgspec.json.encode(kept))
 
 
-def ask_hub(client: HubClient, when: When) -> Facts:
+def fetch_facts(client: HubClient, when: When) -> Facts:
     """Return what the hub knows of what a pipeline waits for.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from gnomon.client.registry import BuilderSettings, RegistryClient
-from gnomon.delivery.smoke_test import Report, attest, try_package
+from gnomon.delivery.smoke_test import Report, attest, smoke_test
 from gnomon.runtime.errors import Conflict, PackageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.packages import layout
@@ -53,7 +53,7 @@ def publish_all(packages: Sequence[Path], signer: Signer, settings: BuilderSetti
     trust = TrustStore([signer.public_key])
     with RegistryClient(settings) as registry:
         for path in packages:
-            report = try_package(path, trust)
+            report = smoke_test(path, trust)
             attest(report, path, signer)
             _refuse_failed(report)
             registry.push(registry.open(path))

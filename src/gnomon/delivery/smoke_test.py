@@ -1,4 +1,4 @@
-"""A test deployment: a package goes the way that it will go on its target, before it may go there.
+"""A smoke test: a package is deployed as its target will deploy it, before it may go there.
 
 It is opened with trust, held against this machine, installed from its chunks into an empty folder,
 loaded by a fresh process that knows nothing but the installation, made to repeat its golden samples
@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from gnomon.delivery.smoke_test_worker import Order, Outcome
+from gnomon.delivery.smoke_test_worker import WorkerRequest, WorkerResult
 from gnomon.delivery.worker_process import run_worker
 from gnomon.edge.slots import Slots
 from gnomon.runtime.engines import available_engines
@@ -25,7 +25,7 @@ from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
 from gnomon.runtime.packages.requirements import other_versions, this_machine, unmet
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
 
-__all__ = ["Check", "Limits", "Report", "attest", "try_package"]
+__all__ = ["Check", "Limits", "Report", "attest", "smoke_test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a trial may take; None: as it comes. Latencies are those of single rows."""
+    """Limits of a smoke test; None: no limit. Latencies are those of single rows."""
 
     p99_us: float | None = None
     runs: int = 500
@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What became of a trial: the checks in their order, and the figures that were measured."""
+    """The result of a smoke test: the checks in their order, and the figures that were measured."""
 
     package: str
     format: str
@@ -68,13 +68,13 @@ class Report:
         return {"passed": self.passed, **asdict(self)}
 
 
-def try_package(path: Path, trust: TrustStore | None, limits: Limits | None = None) -> Report:
-    """Deploy a package for a trial and return what became of it.
+def smoke_test(path: Path, trust: TrustStore | None, limits: Limits | None = None) -> Report:
+    """Deploy a package for a test and return the result.
 
     `trust=None` says openly that nobody's signature is asked for, which fails no check.
 
     Raises:
-        PackageError: it is damaged or contradicts itself, so there is nothing to try.
+        PackageError: it is damaged or contradicts itself, so there is nothing to test.
         UntrustedPackage: no trusted key signed it.
         StorageError: there is no room to install it.
     """
@@ -147,25 +147,25 @@ def _dependencies(package: Package) -> Iterator[Check]:
     yield Check("dependencies", not different or not exact, told)
 
 
-def _run(package: Package, limits: Limits) -> Outcome:
+def _run(package: Package, limits: Limits) -> WorkerResult:
     """Install the package into an empty folder and try it there, in a fresh process."""
     signer = Signer.generate()
-    # The trial's own key stands for whoever the target trusts: that was settled on opening.
+    # A key of the moment: whether a trusted key signed the package was settled on opening.
     own = signer.sign_package(package.digest, package.manifest.name, package.manifest.version)
-    with TemporaryDirectory(prefix="gnomon-trial-") as folder:
+    with TemporaryDirectory(prefix="gnomon-smoke-test-") as folder:
         slots = Slots(Path(folder))
         for digest, data in package.iter_blobs():
             slots.put(digest, data)
         slots.install(package.digest, (own,), TrustStore([signer.public_key]))
-        order = Order(folder, package.digest, (signer.public_key,), limits.runs)
+        request = WorkerRequest(folder, package.digest, (signer.public_key,), limits.runs)
         command = [sys.executable, "-I", "-m", "gnomon.delivery.smoke_test_worker"]
         try:
-            return run_worker(command, order, Outcome, seconds=limits.timeout_seconds)
+            return run_worker(command, request, WorkerResult, seconds=limits.timeout_seconds)
         except EngineError as error:
-            return Outcome(error=str(error))
+            return WorkerResult(error=str(error))
 
 
-def _judge(package: Package, outcome: Outcome, limits: Limits) -> Iterator[Check]:
+def _judge(package: Package, outcome: WorkerResult, limits: Limits) -> Iterator[Check]:
     samples = f"{len(package.golden.rows)} golden samples"
     yield Check(
         "load",

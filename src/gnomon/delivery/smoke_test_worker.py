@@ -1,4 +1,4 @@
-"""The process in which a package is tried: it loads the model and repeats its golden samples.
+"""The process of a smoke test: it loads the model and repeats its golden samples.
 
 Run by `gnomon.delivery.smoke_test`; one line of JSON in, one line out.
 """
@@ -18,14 +18,14 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
 
-__all__ = ["Order", "Outcome", "main"]
+__all__ = ["WorkerRequest", "WorkerResult", "main"]
 
 _MIB = 1 << 20
 _STATUS = Path("/proc/self/status")
 
 
-class Order(msgspec.Struct, frozen=True):
-    """What to try: an installed package, and how often its golden rows are predicted."""
+class WorkerRequest(msgspec.Struct, frozen=True):
+    """What to test: an installed package, and how often its golden rows are predicted."""
 
     slots: str
     digest: str
@@ -33,7 +33,7 @@ class Order(msgspec.Struct, frozen=True):
     runs: int
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     """How it went; `error` is empty where the model loaded and gave its golden answers."""
 
     error: str = ""
@@ -47,30 +47,30 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main() -> None:
-    """Try what standard input orders, and write the outcome to standard output."""
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    sys.stdout.buffer.write(msgspec.json.encode(_try(order)))
+    """Test what standard input asks for, and write the result to standard output."""
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerRequest)
+    sys.stdout.buffer.write(msgspec.json.encode(_try(request)))
 
 
-def _try(order: Order) -> Outcome:
-    package = Slots(Path(order.slots)).open(order.digest, TrustStore(order.trusted_keys))
+def _try(request: WorkerRequest) -> WorkerResult:
+    package = Slots(Path(request.slots)).open(request.digest, TrustStore(request.trusted_keys))
     process = psutil.Process()
     before, start = process.memory_info().rss, time.perf_counter()
     try:
         model = Model(package)
     except GnomonError as error:
-        return Outcome(error=str(error))
+        return WorkerResult(error=str(error))
     load_ms = (time.perf_counter() - start) * 1e3
     try:
         package.golden.check(model)
         model.warm_up()
-        nanoseconds = _measure(model, package, order.runs)
+        nanoseconds = _measure(model, package, request.runs)
     except GnomonError as error:
-        return Outcome(error=str(error), is_loaded=True, load_ms=load_ms)
+        return WorkerResult(error=str(error), is_loaded=True, load_ms=load_ms)
     grown = process.memory_info().rss - before
     model.close()
     p50, p99 = np.quantile(nanoseconds, [0.5, 0.99]) / 1e3
-    return Outcome(
+    return WorkerResult(
         is_loaded=True,
         load_ms=load_ms,
         p50_us=float(p50),

@@ -15,7 +15,7 @@ import tritonclient.grpc as triton
 from tritonclient.utils import triton_to_np_dtype
 
 from gnomon.demo.replay import Replay
-from gnomon.demo.worker import Answer, ask_for_all, serve_commands, share_of
+from gnomon.demo.worker import CallResult, ask_for_all, serve_commands, share_of
 
 MODEL = "eta"
 REFUSED = "StatusCode.INVALID_ARGUMENT"
@@ -33,7 +33,7 @@ def main() -> None:
     metadata = client.get_model_metadata(MODEL)
     datatypes = {tensor.name: tensor.datatype for tensor in metadata.inputs}
 
-    def call(row: Mapping[str, Any], request_id: str, at: float) -> Answer:
+    def call(row: Mapping[str, Any], request_id: str, at: float) -> CallResult:
         return infer(client, datatypes, row, request_id, at)
 
     serve_commands(
@@ -60,7 +60,7 @@ def infer(
     row: Mapping[str, Any],
     request_id: str,
     at: float,
-) -> Answer:
+) -> CallResult:
     """Send one row, a tensor for each field; a missing number goes as NaN."""
     inputs = [tensor(name, datatypes.get(name, "FP32"), value) for name, value in row.items()]
     moment = datetime.fromtimestamp(at, UTC).isoformat()
@@ -68,9 +68,9 @@ def infer(
         result = client.infer(MODEL, inputs, request_id=request_id, parameters={"at": moment})
     except triton.InferenceServerException as error:
         outcome = "refused" if error.status() == REFUSED else "failed"
-        return Answer(outcome, error=error.message() or "")
+        return CallResult(outcome, error=error.message() or "")
     response = result.get_response()
-    return Answer(
+    return CallResult(
         "answered",
         version=response.model_version,
         fallback="gnomon_fallback" in response.parameters,

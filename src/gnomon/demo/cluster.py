@@ -1,4 +1,4 @@
-"""The stage of the demo: hub, server, three devices and a caller, each a process of its own."""
+"""The cluster of the demo: hub, server, three devices and a caller, each a process of its own."""
 
 import shutil
 import socket
@@ -10,7 +10,7 @@ from typing import Any
 
 from gnomon.client.hub import HubClient
 from gnomon.client.registry import BuilderSettings, RegistryClient
-from gnomon.delivery.smoke_test import Limits, attest, try_package
+from gnomon.delivery.smoke_test import Limits, attest, smoke_test
 from gnomon.demo.processes import Process
 from gnomon.runtime.errors import HubUnavailable, NotReady
 from gnomon.runtime.packages.package import Package
@@ -33,7 +33,7 @@ class Token:
     fingerprint: str
 
 
-class Stage:
+class Cluster:
     """Starts and ends the processes; everything is said to them as users say it."""
 
     def __init__(self, folder: Path) -> None:
@@ -88,10 +88,10 @@ class Stage:
             )
         )
 
-    def try_out(self, package: Package) -> Package:
+    def smoke_test(self, package: Package) -> Package:
         """Give a package its test deployment, without which a hub promotes none; attest it."""
         trust = TrustStore([self.signer.public_key])
-        report = try_package(package.path, trust, Limits(runs=_TRIAL_RUNS))
+        report = smoke_test(package.path, trust, Limits(runs=_TRIAL_RUNS))
         attest(report, package.path, self.signer)
         return Package.open(package.path, trust)
 

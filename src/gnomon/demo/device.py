@@ -13,7 +13,7 @@ from typing import Any
 
 from gnomon import Agent
 from gnomon.demo.replay import Replay
-from gnomon.demo.worker import Answer, ask_for_all, serve_commands, share_of
+from gnomon.demo.worker import CallResult, ask_for_all, serve_commands, share_of
 from gnomon.logs.setup import set_up_logging
 from gnomon.runtime.errors import GnomonError, InvalidInput
 
@@ -64,15 +64,15 @@ def main() -> None:
         )
 
 
-def predict(agent: Agent, row: Mapping[str, Any], request_id: str, at: float) -> Answer:
+def predict(agent: Agent, row: Mapping[str, Any], request_id: str, at: float) -> CallResult:
     """Ask the embedded agent for one row."""
     try:
         prediction = agent.predict(row, model=MODEL, request_id=request_id, at=at)
     except InvalidInput as error:
-        return Answer("refused", error=str(error), details=list(error.details))
+        return CallResult("refused", error=str(error), details=list(error.details))
     except GnomonError as error:
-        return Answer("failed", error=str(error), details=list(error.details))
-    return Answer(
+        return CallResult("failed", error=str(error), details=list(error.details))
+    return CallResult(
         "answered",
         version=prediction.version,
         fallback=prediction.fallback is not None,

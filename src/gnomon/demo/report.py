@@ -1,4 +1,4 @@
-"""Tells the demo's story on the terminal, and keeps what was checked."""
+"""Prints the demo's steps on the terminal, and keeps what was checked."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from rich.table import Table
 class Check:
     """One thing that the demo promised, and whether it happened."""
 
-    act: str
+    step: str
     what: str
     passed: bool
 
 
-class Narrator:
-    """Prints acts, facts and checks; remembers the checks and how long each act took."""
+class Report:
+    """Prints steps, facts and checks; remembers the checks and how long each step took."""
 
     def __init__(self, console: Console) -> None:
         self.checks: list[Check] = []
@@ -31,8 +31,8 @@ class Narrator:
         self._status: Status | None = None
 
     @contextmanager
-    def act(self, number: int, title: str) -> Iterator[None]:
-        """Tell one act, with a spinner for what goes on."""
+    def step(self, number: int, title: str) -> Iterator[None]:
+        """Print one step, with a spinner for what is going on."""
         self._act = title
         self._console.print(f"\n[bold cyan]{number}[/] [bold]{title}[/]")
         start = time.monotonic()
@@ -44,7 +44,7 @@ class Narrator:
                 self._status = None
                 self.seconds[title] = time.monotonic() - start
 
-    def doing(self, what: str) -> None:
+    def show_progress(self, what: str) -> None:
         """Say what goes on now."""
         if self._status is not None:
             self._status.update(f"[dim]{escape(what)}…[/]")
@@ -79,17 +79,17 @@ class Narrator:
         return bool(self.checks) and all(check.passed for check in self.checks)
 
     def summarize(self) -> None:
-        """Print all checks by act, with the time that each act took."""
+        """Print all checks by step, with the time that each step took."""
         table = Table(title="What happened", title_justify="left", header_style="bold")
-        table.add_column("act")
+        table.add_column("step")
         table.add_column("s", justify="right")
         table.add_column("checked")
-        for act, seconds in self.seconds.items():
+        for step, seconds in self.seconds.items():
             marks = [
                 ("[green]✓[/] " if check.passed else "[bold red]✗[/] ") + escape(check.what)
                 for check in self.checks
-                if check.act == act
+                if check.step == step
             ]
-            table.add_row(act, f"{seconds:.0f}", "\n".join(marks))
+            table.add_row(step, f"{seconds:.0f}", "\n".join(marks))
         self._console.print()
         self._console.print(table)

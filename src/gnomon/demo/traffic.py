@@ -1,13 +1,13 @@
-"""The world of the demo: days pass, flights are predicted, and what they took is known later."""
+"""The demo's traffic: days pass, flights are predicted, and what they took is known later."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from gnomon.demo.cluster import DEVICES, SOURCES, Stage, wait_until
+from gnomon.demo.cluster import DEVICES, SOURCES, Cluster, wait_until
 from gnomon.demo.replay import DAY_SECONDS, Replay
-from gnomon.demo.report import Narrator
+from gnomon.demo.report import Report
 from gnomon.demo.tallies import Tallies
 
 MODEL = "eta"
@@ -15,15 +15,15 @@ MODEL = "eta"
 Label = tuple[str, float, float]
 
 
-class World:
-    """Lets days pass on a stage; `day` is the first that has not been replayed."""
+class Traffic:
+    """Lets days pass on a cluster; `day` is the first that has not been replayed."""
 
-    def __init__(self, stage: Stage, replay: Replay, start: date, narrator: Narrator) -> None:
+    def __init__(self, cluster: Cluster, replay: Replay, start: date, report: Report) -> None:
         self.day = start
         self.tallies = Tallies(SOURCES)
-        self._stage = stage
+        self._cluster = cluster
         self._replay = replay
-        self._narrator = narrator
+        self._report = report
         self._labelled = replay.flights.labelled()
         self._labels_sent = 0
 
@@ -37,7 +37,7 @@ class World:
         _, _, row = next(self._replay.flights.rows())
         return row
 
-    def pass_days(
+    def replay_days(
         self, days: int, *, broken: str | None = None, meanwhile: Callable[[], None] | None = None
     ) -> Counter[str]:
         """Predict the flights of some days at all nodes at once; return the counts by outcome.
@@ -48,8 +48,8 @@ class World:
         if days <= 0:
             return Counter()
         last = self.day + timedelta(days=days - 1)
-        self._narrator.doing(f"replaying {self.day} to {last}")
-        callers = self._stage.callers
+        self._report.show_progress(f"replaying {self.day} to {last}")
+        callers = self._cluster.callers
         for node, caller in callers.items():
             caller.tell(
                 {
@@ -67,9 +67,9 @@ class World:
             self.tallies.add(node, answer["tally"])
             total.update(answer["tally"])
             if answer["first_error"]:
-                self._narrator.quote(node, answer["first_error"])
+                self._report.quote(node, answer["first_error"])
         self.day = last + timedelta(days=1)
-        if self._stage["hub"].running:
+        if self._cluster["hub"].running:
             self._tell_labels()
         return total
 
@@ -82,7 +82,7 @@ class World:
         """Return the alerts of a kind that were raised by days from `since` on."""
         self.settle()
         start = datetime(since.year, since.month, since.day, tzinfo=UTC).timestamp() * 1000
-        found = self._stage.client.get("alerts", model=MODEL)
+        found = self._cluster.client.get("alerts", model=MODEL)
         return [
             alert
             for alert in found
@@ -91,7 +91,7 @@ class World:
 
     def _judged(self) -> date:
         """Return the last day that the monitor has judged."""
-        status = self._stage.client.get(f"models/{MODEL}/drift")["status"]
+        status = self._cluster.client.get(f"models/{MODEL}/drift")["status"]
         judged = status["judged_to"]
         if judged is None:
             return date.min
@@ -108,7 +108,7 @@ class World:
             by_source[source].append((request_id, value, at))
         for number, node in enumerate(SOURCES):
             if node in DEVICES:
-                self._stage[node].ask({"do": "label", "labels": by_source[number]})
+                self._cluster[node].ask({"do": "label", "labels": by_source[number]})
             else:
                 self._post(by_source[number])
 
@@ -120,4 +120,4 @@ class World:
                 for request_id, value, at in labels
             ],
         }
-        self._stage.client.post("labels", body)
+        self._cluster.client.post("labels", body)

@@ -16,13 +16,13 @@ from typing import Any
 from gnomon.demo.replay import DAY_SECONDS, Flights, Replay
 
 #: One call: a row of fields, its request id, the data's own time → version that answered.
-Call = Callable[[Mapping[str, Any], str, float], "Answer"]
+Call = Callable[[Mapping[str, Any], str, float], "CallResult"]
 
 KILOMETRES_A_MILE = 1.609344
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallResult:
     """How one call ended: `outcome` is answered, refused or failed."""
 
     outcome: str
@@ -74,4 +74,4 @@ def serve_commands(commands: Mapping[str, Callable[[dict[str, Any]], Any]], read
 
 def _plain(value: Any) -> Any:
     """Return an answer's fields for JSON, and other things as text."""
-    return asdict(value) if isinstance(value, Answer) else str(value)
+    return asdict(value) if isinstance(value, CallResult) else str(value)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.delivery.pipeline_watch import Watch
+from gnomon.delivery.pipeline_watch import PipelineWatch
 from gnomon.delivery.run_sender import PipelineSettings
 from tests.support.builds import BUILD, STEPS, write_build
 
@@ -96,7 +96,7 @@ def test_a_schedule_survives_a_run_that_fails(
     config = tmp_path / "settings.toml"
     config.write_text("[pipeline]\npoll_seconds = 5\n")
     said: list[str] = []
-    watch = Watch([path], settings, [], said.append, str(config))
+    watch = PipelineWatch([path], settings, [], said.append, str(config))
     assert watch.check() == 1
     assert "schedule" in said[0]
     assert "ended with -6" in said[1]

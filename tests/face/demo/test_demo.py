@@ -2,7 +2,7 @@
 
 from tests.support.demo import Played
 
-ACTS = 10
+STEPS = 10
 
 
 def test_everything_that_the_demo_promises_happens(played: Played) -> None:
@@ -12,5 +12,5 @@ def test_everything_that_the_demo_promises_happens(played: Played) -> None:
     assert played.code == 0
 
 
-def test_every_act_but_the_first_is_checked(played: Played) -> None:
-    assert len({check["act"] for check in played.report["checks"]}) == ACTS - 1
+def test_every_step_but_the_first_is_checked(played: Played) -> None:
+    assert len({check["step"] for check in played.report["checks"]}) == STEPS - 1

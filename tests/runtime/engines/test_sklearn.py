@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
-from gnomon.delivery.smoke_test import Limits, try_package
+from gnomon.delivery.smoke_test import Limits, smoke_test
 from gnomon.pipeline.build import ModelFile, build_package
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields
@@ -268,7 +268,7 @@ def test_a_package_of_a_pickle_is_built_opened_and_tried_only_with_trust(tmp_pat
     assert {one.name for one in package.manifest.dependencies} >= {"scikit-learn", "numpy"}
     with pytest.raises(UntrustedPackage, match="runs code"):
         Package.open(package.path, None)
-    report = try_package(package.path, trust, Limits(runs=5))
+    report = smoke_test(package.path, trust, Limits(runs=5))
     assert report.passed, report.checks
     with pytest.raises(UntrustedPackage, match="runs code"):
-        try_package(package.path, None)
+        smoke_test(package.path, None)

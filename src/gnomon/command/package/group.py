@@ -10,7 +10,7 @@ from gnomon.command.package.approval import approve
 from gnomon.command.package.build import build, import_command
 from gnomon.command.package.provenance import bom, rebuild
 from gnomon.command.package.push_pull import pull, push
-from gnomon.command.package.smoke_test import trial
+from gnomon.command.package.smoke_test import smoke_test_command
 from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.package_options import FOLDER, parse_keys
 from gnomon.runtime.errors import ConfigurationError
@@ -150,5 +150,5 @@ def _rules(field: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-for _command in (build, import_command, push, pull, trial, approve, rebuild, bom):
+for _command in (build, import_command, push, pull, smoke_test_command, approve, rebuild, bom):
     package.add_command(_command)

@@ -42,7 +42,7 @@ def rebuild(
 ) -> int:
     """Build the package at PATH again as folder OUT, from its record and the data in a folder.
 
-    Exits with 1 where the data are others, or a metric differs by more than a millionth.
+    Exits with 1 if the fingerprint of the data differs, or a metric by more than a millionth.
     """
     from gnomon.pipeline.rebuild import rebuild as build_again
 

@@ -19,7 +19,7 @@ from gnomon.runtime.packages.signing import Signer, TrustStore
 @click.option("--p99-us", type=float, help="Fail where the 99th percentile takes longer.")
 @click.option("--runs", default=500, show_default=True, help="Predictions to measure.")
 @json_option
-def trial(
+def smoke_test_command(
     path: Path,
     keys: tuple[str, ...],
     key_file: Path | None,
@@ -33,11 +33,11 @@ def trial(
     loaded by a fresh process, made to repeat its golden samples, and measured. With --key, the
     outcome is signed and lies among the package's attestations; its digest stays.
     """
-    from gnomon.delivery.smoke_test import Limits, attest, try_package
+    from gnomon.delivery.smoke_test import Limits, attest, smoke_test
 
     signer = Signer.load(key_file) if key_file else None
     trust = TrustStore(parse_keys(keys)) if keys else None
-    report = try_package(path, trust, Limits(p99_us=p99_us, runs=runs))
+    report = smoke_test(path, trust, Limits(p99_us=p99_us, runs=runs))
     payload = report.to_dict()
     if signer is not None:
         payload["attestation"] = str(attest(report, path, signer))

@@ -129,13 +129,15 @@ def watch(
 
     Each run is a process of its own; one that fails, or is killed, ends nothing but itself.
     """
-    from gnomon.delivery.pipeline_watch import Watch
+    from gnomon.delivery.pipeline_watch import PipelineWatch
 
     options = ["--publish"] if publish else []
     if key_file is not None:
         options += ["--key", str(key_file)]
     settings = load_settings("pipeline", config_file, flags)
-    watching = Watch(paths, settings, options, lambda text: click.echo(text, err=True), config_file)
+    watching = PipelineWatch(
+        paths, settings, options, lambda text: click.echo(text, err=True), config_file
+    )
     watching.check()
     while not once:
         time.sleep(watching.pause_seconds())

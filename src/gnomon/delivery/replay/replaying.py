@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from gnomon.delivery.replay.environment import Environment, rebuild
-from gnomon.delivery.replay.worker import Answer, Order, Outcome
+from gnomon.delivery.replay.worker import ReplayRequest, ReplayResult, RowResult
 from gnomon.delivery.worker_process import run_worker
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, EngineError
@@ -30,7 +30,15 @@ from gnomon.runtime.packages.signing import (
     TrustStore,
 )
 
-__all__ = ["Agreement", "Part", "Replayed", "Request", "attest_replay", "read_requests", "replay"]
+__all__ = [
+    "Agreement",
+    "Part",
+    "RecordedRequest",
+    "Replayed",
+    "attest_replay",
+    "read_requests",
+    "replay",
+]
 
 _SECONDS = 600
 _TOLD_CHARACTERS = 500
@@ -44,7 +52,7 @@ class Agreement(enum.StrEnum):
     DIFFERENT = "different"
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RecordedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that was kept: the row as it was sent, and the outputs of then."""
 
     row: dict[str, Any]
@@ -109,11 +117,11 @@ def replay(
     trust: TrustStore | None,
     keys: Sequence[bytes],
     *,
-    requests: Sequence[Request] = (),
+    requests: Sequence[RecordedRequest] = (),
     wheelhouse: Path | None = None,
     here: bool = False,
 ) -> Replayed:
-    """Answer a package's golden rows and these requests again; compare with what was recorded.
+    """RowResult a package's golden rows and these requests again; compare with what was recorded.
 
     With `here` the libraries of this process are taken as they are. `keys` are what `trust` trusts.
 
@@ -128,12 +136,12 @@ def replay(
         if not here:
             pinned = package.manifest.dependencies
             environment = rebuild(pinned, Path(folder) / "environment", wheelhouse)
-        order = Order(
+        request = ReplayRequest(
             package=str(path.resolve()),
             trusted_keys=tuple(keys),
             rows=tuple(one.row for one in requests),
         )
-        outcome = _run(environment.python, order)
+        outcome = _run(environment.python, request)
     golden = package.golden
     parts = [_compare("golden samples", golden, golden.outputs, outcome.golden)]
     if requests:
@@ -169,7 +177,7 @@ def attest_replay(replayed: Replayed, path: Path, signer: Signer) -> Path:
     )
 
 
-def read_requests(path: Path) -> list[Request]:
+def read_requests(path: Path) -> list[RecordedRequest]:
     """Read requests that were kept: a line of JSON each, with `row` and `outputs`.
 
     Raises:
@@ -180,16 +188,16 @@ def read_requests(path: Path) -> list[Request]:
         if not line.strip():
             continue
         try:
-            found.append(msgspec.json.decode(line, type=Request))
+            found.append(msgspec.json.decode(line, type=RecordedRequest))
         except UNDECODABLE as error:
             raise ConfigurationError(f"{path}, line {number}: {error}") from error
     return found
 
 
-def _run(python: Path, order: Order) -> Outcome:
+def _run(python: Path, request: ReplayRequest) -> ReplayResult:
     command = [str(python), "-I", "-m", "gnomon.delivery.replay.worker"]
     try:
-        outcome = run_worker(command, order, Outcome, seconds=_SECONDS)
+        outcome = run_worker(command, request, ReplayResult, seconds=_SECONDS)
     except EngineError as error:
         raise EngineError(f"the replay failed: {error}") from error
     if outcome.error:
@@ -198,7 +206,7 @@ def _run(python: Path, order: Order) -> Outcome:
 
 
 def _compare(
-    what: str, golden: Golden, expected: Sequence[Mapping[str, Any]], answers: Sequence[Answer]
+    what: str, golden: Golden, expected: Sequence[Mapping[str, Any]], answers: Sequence[RowResult]
 ) -> Part:
     exact = near = 0
     first = ""
@@ -211,28 +219,30 @@ def _compare(
     return Part(what, len(answers), exact, near, first)
 
 
-def _is_exact(expected: Mapping[str, Any], answer: Answer) -> bool:
+def _is_exact(expected: Mapping[str, Any], answer: RowResult) -> bool:
     """Whether every recorded output came out again, to the last digit."""
     return not answer.error and all(
         name in answer.outputs and answer.outputs[name] == value for name, value in expected.items()
     )
 
 
-def _told(number: int, expected: Mapping[str, Any], answer: Answer) -> str:
+def _told(number: int, expected: Mapping[str, Any], answer: RowResult) -> str:
     if _is_exact(expected, answer):
         return ""
     now = answer.error or repr(answer.outputs)
     return f"row {number}: recorded {dict(expected)!r}, now {now}"[:_TOLD_CHARACTERS]
 
 
-def _other_versions(package: Package, outcome: Outcome) -> Iterator[str]:
+def _other_versions(package: Package, outcome: ReplayResult) -> Iterator[str]:
     for one in package.manifest.dependencies:
         found = outcome.versions.get(one.name)
         if found != one.version:
             yield f"{one.name} {found or 'is not installed'}, built with {one.version}"
 
 
-def _other_machine(package: Package, trust: TrustStore | None, outcome: Outcome) -> Iterator[str]:
+def _other_machine(
+    package: Package, trust: TrustStore | None, outcome: ReplayResult
+) -> Iterator[str]:
     """Yield what differs from where the package was tested: Python's version, the processor."""
     if trust is None:
         return

@@ -17,10 +17,10 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
 
-__all__ = ["Answer", "Order", "Outcome", "main"]
+__all__ = ["ReplayRequest", "ReplayResult", "RowResult", "main"]
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to replay: a package, and rows beside its golden samples."""
 
     package: str
@@ -28,18 +28,18 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[dict[str, Any], ...] = ()
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the model says of one row now: outputs, or why there are none."""
 
     outputs: dict[str, Any] = {}
     error: str = ""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answers to golden rows and other rows, and what they were made with."""
 
-    golden: tuple[Answer, ...] = ()
-    rows: tuple[Answer, ...] = ()
+    golden: tuple[RowResult, ...] = ()
+    rows: tuple[RowResult, ...] = ()
     versions: dict[str, str] = {}
     python: str = ""
     machine: str = ""
@@ -47,15 +47,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main() -> None:
-    """Replay what standard input orders, and write the outcome to standard output."""
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    sys.stdout.buffer.write(msgspec.json.encode(_replay(order), enc_hook=_plain))
+    """Replay what standard input asks for, and write the result to standard output."""
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=ReplayRequest)
+    sys.stdout.buffer.write(msgspec.json.encode(_replay(request), enc_hook=_plain))
 
 
-def _replay(order: Order) -> Outcome:
-    trust = TrustStore(order.trusted_keys) if order.trusted_keys else None
-    package = Package.open(Path(order.package), trust)
-    outcome = Outcome(
+def _replay(request: ReplayRequest) -> ReplayResult:
+    trust = TrustStore(request.trusted_keys) if request.trusted_keys else None
+    package = Package.open(Path(request.package), trust)
+    outcome = ReplayResult(
         versions={one.name: _version(one.name) for one in package.manifest.dependencies},
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
@@ -68,17 +68,17 @@ def _replay(order: Order) -> Outcome:
         return msgspec.structs.replace(
             outcome,
             golden=tuple(_answer(model, row) for row in package.golden.rows),
-            rows=tuple(_answer(model, row) for row in order.rows),
+            rows=tuple(_answer(model, row) for row in request.rows),
         )
     finally:
         model.close()
 
 
-def _answer(model: Model, row: dict[str, Any]) -> Answer:
+def _answer(model: Model, row: dict[str, Any]) -> RowResult:
     try:
-        return Answer(outputs=dict(model.predict_row(row)))
+        return RowResult(outputs=dict(model.predict_row(row)))
     except GnomonError as error:
-        return Answer(error=str(error))
+        return RowResult(error=str(error))
 
 
 def _version(name: str) -> str:

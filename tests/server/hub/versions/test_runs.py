@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gnomon.client.hub import HubClient
-from gnomon.delivery.pipeline_watch import ask_hub
+from gnomon.delivery.pipeline_watch import fetch_facts
 from gnomon.delivery.run_sender import PipelineSettings, send_runs
 from gnomon.pipeline.steps.log import RunLog
 from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
@@ -119,12 +119,12 @@ def test_what_is_no_record_is_refused(caller: Any, changes: dict[str, Any]) -> N
 def test_what_a_pipeline_waits_for_is_asked(caller: Any, hub: Hub) -> None:
     when = When(labels=Labels(model="eta"), alerts=Alerts(model="eta"))
     with HubClient(caller.addresses.rest) as client:
-        assert ask_hub(client, when) == Facts()
+        assert fetch_facts(client, when) == Facts()
         with hub.services.database.write() as connection:
             for kind in ("all_moved", "source_moved"):
                 condition = alerts.Condition("eta", kind, "", "temp", "1", f"{kind}!", {})
                 alerts.raise_alert(connection, condition)
-        found = ask_hub(client, when)
+        found = fetch_facts(client, when)
     assert sorted(kind for _, kind in found.alerts) == ["all_moved", "source_moved"]
     assert list(found.alerts) == sorted(found.alerts)
 
