@@ -8,96 +8,9 @@ from gnomon.core.packing.loop cimport TensorPlan
 from gnomon.runtime.recording.direct_counter cimport DirectCounter
 from gnomon.runtime.engines.ort_session cimport Session
 from gnomon.runtime.engines.ort_values cimport TensorView
-
-cdef extern from "message.h":
-    enum:
-        TENSORS_LIMIT
-        OUTPUTS_LIMIT
-        ELEMENT_BAD
-        ELEMENT_BOOL
-        ELEMENT_SIGNED
-        ELEMENT_UNSIGNED
-        ELEMENT_DOUBLE
-        ELEMENT_TEXT
-        TYPE_FP32
-        TYPE_FP64
-        TYPE_INT32
-        TYPE_INT64
-        TYPE_BYTES
-
-    struct buffer:
-        uint8_t* data
-        size_t size
-        size_t room
-
-    struct slice:
-        const uint8_t* data
-        size_t size
-
-    struct tensor:
-        slice name
-        slice contents
-        int type
-        int64_t rows
-        int64_t width
-        int rank
-        int is_raw
-
-    struct request:
-        slice model
-        slice version
-        slice id
-        slice key
-        int has_key
-        int tensors
-        int outputs
-        int raw
-        tensor[512] tensor
-        slice[64] output
-
-    struct cursor:
-        const uint8_t* at
-        const uint8_t* end
-
-    struct element:
-        int kind
-        int64_t whole
-        uint64_t natural
-        double number
-        slice text
-
-    int buffer_reserve(buffer*, size_t) nogil
-    int buffer_append(buffer*, const void*, size_t) nogil
-    int request_read(const uint8_t*, size_t, request*) nogil
-    int cursor_start(const tensor*, cursor*) nogil
-    void cursor_next(cursor*, element*) nogil
-    int is_utf8(const uint8_t*, size_t) nogil
-    void write_bytes(buffer*, int, const void*, size_t) nogil
-
-cdef extern from "answer.h":
-    enum:
-        ONNX_FLOAT32
-        ONNX_INT32
-        ONNX_INT64
-        ONNX_FLOAT64
-
-    struct output:
-        slice name
-        slice head
-        const void* data
-        int element_type
-        int wire_type
-        size_t width
-        int rank
-        int tensor_rank
-        int64_t[8] shape
-        int64_t[8] tensor_shape
-        const slice* texts
-        size_t text_count
-        size_t text_longest
-
-    size_t answer_room(const output*, int, size_t) nogil
-    void answer_write(const output*, int, uint64_t, size_t, int, buffer*) nogil
+from gnomon.server.serving.native.answer cimport output
+from gnomon.server.serving.native.buffer cimport buffer, slice
+from gnomon.server.serving.native.message cimport request, tensor
 
 # What becomes of a request: taken, refused at a gate, or declined, so that Python answers it.
 cdef enum Declined:

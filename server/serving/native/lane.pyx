@@ -16,6 +16,15 @@ from gnomon.core.window.window cimport Window
 from gnomon.runtime.recording.direct_counter cimport Answered
 from gnomon.runtime.engines.ort_api cimport RELEASE_STATUS, Release
 from gnomon.runtime.engines.ort_values cimport API, element_size, release, wrap
+from gnomon.server.serving.native.answer cimport (
+    ONNX_FLOAT32, ONNX_INT32, ONNX_INT64, ONNX_FLOAT64, answer_room, answer_write, output,
+)
+from gnomon.server.serving.native.buffer cimport buffer, buffer_append, buffer_reserve, slice
+from gnomon.server.serving.native.message cimport (
+    OUTPUTS_LIMIT, ELEMENT_BOOL, ELEMENT_SIGNED, ELEMENT_UNSIGNED, ELEMENT_DOUBLE, ELEMENT_TEXT,
+    TYPE_FP32, TYPE_FP64, TYPE_INT32, TYPE_INT64, TYPE_BYTES, cursor, element, cursor_next,
+    cursor_start, is_utf8, request, tensor, write_bytes,
+)
 
 __all__ = ["Lane"]
 

@@ -4,111 +4,21 @@ cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
 
-from gnomon.server.serving.native.lane cimport buffer
-from gnomon.server.serving.native.table cimport Table, answer_function, table_answer
+from gnomon.server.serving.native.buffer cimport buffer, buffer_append, buffer_reserve
+from gnomon.server.serving.native.event_loop cimport (
+    SENT, SENT_NO_MEMORY, SENT_TOO_MUCH, TRAILERS_LIMIT, call, call_add_trailer, h2_load, limits,
+    loop, loop_drain, loop_free, loop_join, loop_new, loop_run, loop_use_tls,
+    monotonic_nanoseconds, queue, queue_destroy, queue_give_back, queue_init, queue_join,
+    queue_leave, queue_take, sent, servicer_claim, servicer_give_turn, servicer_is_over,
+    servicer_leave, servicer_send, tls_context, tls_context_free, tls_context_new,
+    tls_context_share, tls_load,
+)
+from gnomon.server.serving.native.exchange cimport answer_function
+from gnomon.server.serving.native.table cimport Table, table_answer
 
 import os
 
 __all__ = ["Call", "Loop", "Queue", "Tls", "missing_library", "missing_tls"]
-
-cdef extern from *:
-    """
-    #include "accept.h"
-    #include "call.h"
-    #include "call_queue.h"
-    #include "clock.h"
-    #include "connection.h"
-    #include "event_loop.h"
-    #include "servicer.h"
-    """
-    struct limits:
-        size_t message_bytes
-        size_t header_bytes
-        size_t connection_bytes
-        size_t total_bytes
-        unsigned int concurrent_streams
-        int connections
-        double header_seconds
-        double idle_seconds
-        double keepalive_seconds
-        double connection_age_seconds
-
-    struct counts:
-        uint64_t answered
-        uint64_t declined
-        uint64_t refused
-        uint64_t connections
-        uint64_t dropped_connections
-
-    struct streaming:
-        pass
-
-    struct call:
-        uint64_t queued
-        loop* loop
-        streaming* streaming
-        int encoding
-        size_t path_size
-        char* path
-        buffer authorization
-        buffer certificate
-        int position
-        buffer body
-        buffer response
-
-    struct queue:
-        pass
-
-    struct loop:
-        void* face
-        const char* unary
-        counts counts
-        int connection_count
-        size_t held
-
-    ctypedef struct tls_context:
-        pass
-
-    const char* h2_load() nogil
-    const char* tls_load() nogil
-    tls_context* tls_context_new(
-        const char*, const char*, const char*, char*, size_t
-    ) nogil
-    void tls_context_share(tls_context*) nogil
-    void tls_context_free(tls_context*) nogil
-    void loop_use_tls(loop*, tls_context*) nogil
-    loop* loop_new(
-        int, const limits*, queue*, const char*, answer_function, void*
-    ) nogil
-    void loop_join(loop*, loop*) nogil
-    void loop_free(loop*) nogil
-    void loop_run(loop*) nogil
-    uint64_t monotonic_nanoseconds() nogil
-    void loop_drain(loop*, uint64_t) nogil
-    int queue_init(queue*, int) nogil
-    void queue_destroy(queue*) nogil
-    call* queue_take(queue*) nogil
-    void queue_give_back(call*) nogil
-    void queue_join(queue*) nogil
-    void queue_leave(queue*) nogil
-    int call_add_trailer(call*, const char*, size_t, const char*, size_t) nogil
-    int buffer_reserve(buffer*, size_t) nogil
-    int buffer_append(buffer*, const void*, size_t) nogil
-
-    enum sent:
-        SENT
-        SENT_TO_NOBODY
-        SENT_TOO_MUCH
-        SENT_NO_MEMORY
-
-    enum:
-        TRAILERS_LIMIT
-
-    sent servicer_send(call*, const uint8_t*, size_t) nogil
-    int servicer_is_over(call*) nogil
-    void servicer_give_turn(call*) nogil
-    int servicer_claim(call*) nogil
-    void servicer_leave(call*, int) nogil
 
 ENCODINGS = ("identity", "gzip", "deflate", "other")
 

@@ -3,7 +3,7 @@
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
-from gnomon.server.serving.native.lane cimport slice
+from gnomon.server.serving.native.buffer cimport slice
 
 # The sum of a route's weights.
 cdef enum:

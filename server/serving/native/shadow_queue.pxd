@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from gnomon.server.serving.native.lane cimport slice
+from gnomon.server.serving.native.buffer cimport slice
 
 cdef extern from "shadow_calls.h":
     struct shadow_call:

@@ -4,36 +4,14 @@ cimport cython
 from libc.stdint cimport uint64_t
 
 from gnomon.core.text_table cimport TextTableView
-from gnomon.server.serving.admission.rate_limiter cimport Buckets
-from gnomon.server.serving.native.lane cimport (
-    DECLINED_REASONS, Declined, Passage, StageClock, buffer, request, slice,
-)
 from gnomon.server.serving.admission.credential_cache cimport Bearer, Passes
+from gnomon.server.serving.admission.rate_limiter cimport Buckets
+from gnomon.server.serving.native.buffer cimport slice
+from gnomon.server.serving.native.exchange cimport exchange, verdict
+from gnomon.server.serving.native.lane cimport DECLINED_REASONS, Declined, Passage, StageClock
+from gnomon.server.serving.native.message cimport request
 from gnomon.server.serving.native.route cimport RoutePlan
 from gnomon.server.serving.native.shadow_queue cimport ShadowQueue
-
-cdef extern from "exchange.h":
-    enum verdict:
-        VERDICT_ANSWERED
-        VERDICT_DECLINED
-        VERDICT_REFUSED
-
-    enum:
-        POSITION_NONE
-
-    struct refusal:
-        char[256] message
-        char[256] details
-
-    struct exchange:
-        slice message
-        slice authorization
-        slice certificate
-        buffer* out
-        int position
-        refusal refusal
-
-    ctypedef verdict (*answer_function)(void*, exchange*)
 
 
 cdef class Table:

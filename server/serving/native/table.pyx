@@ -13,11 +13,16 @@ from gnomon.server.serving.admission.rate_limiter cimport (
 from gnomon.server.serving.admission.client_counts cimport (
     CLIENT_ANSWERED, CLIENT_TURNED_AWAY, count_client,
 )
+from gnomon.server.serving.native.buffer cimport buffer, slice
+from gnomon.server.serving.native.exchange cimport (
+    POSITION_NONE, VERDICT_ANSWERED, VERDICT_DECLINED, VERDICT_REFUSED, exchange, refusal, verdict,
+)
 from gnomon.server.serving.native.lane cimport (
     NO_LANE, NO_PASS, NOT_FOR_LANE, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeLane, monotonic_ns,
-    request_read, serve_lane,
+    serve_lane,
 )
 from gnomon.server.serving.admission.credential_cache cimport SHOWN_PASS, Text
+from gnomon.server.serving.native.message cimport request, request_read
 from gnomon.server.serving.native.route cimport (
     WHOLE, NativeRoute, position_of, target_at, target_of,
 )

@@ -1,0 +1,16 @@
+# Bytes that grow, and bytes that lie elsewhere.
+
+from libc.stdint cimport uint8_t
+
+cdef extern from "buffer.h":
+    struct slice:
+        const uint8_t* data
+        size_t size
+
+    struct buffer:
+        uint8_t* data
+        size_t size
+        size_t room
+
+    int buffer_reserve(buffer*, size_t) nogil
+    int buffer_append(buffer*, const void*, size_t) nogil
