@@ -48,11 +48,13 @@ def extension(source: Path) -> Extension:
     return Extension(
         module,
         [str(source), *(str(source.parent / name) for name in names)],
-        depends=[str(header) for header in source.parent.glob("*.h")] if names else [],
+        # This file too, since what it says of C sources decides what they export.
+        depends=["setup.py", *map(str, source.parent.glob("*.h"))] if names else [],
         libraries=["dl", "pthread"] if names else [],
         # -g0: an extension with debug symbols weighs 1.1 MB instead of 0.2.
         # Never -ffast-math: it breaks NaN.
-        extra_compile_args=[*FLAGS, "-fno-math-errno"],
+        # Hidden: other libraries of the process see only a module's entry.
+        extra_compile_args=[*FLAGS, "-fno-math-errno", "-fvisibility=hidden"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
     )
 

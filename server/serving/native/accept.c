@@ -9,13 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void listen_again(struct loop *loop) {
+void gnomon_listen_again(struct loop *loop) {
     if (loop->is_listening || loop->listener < 0) return;
     poller_watch(loop, EPOLL_CTL_ADD, loop->listener, EPOLLIN, &loop->listener);
     loop->is_listening = 1;
 }
 
-void loop_join(struct loop *loop, struct loop *other) {
+void gnomon_loop_join(struct loop *loop, struct loop *other) {
     loop->sibling = other->sibling;
     other->sibling = loop;
 }
@@ -43,26 +43,26 @@ static struct loop *place(struct loop *loop, int socket) {
         struct arrival *arrival = malloc(sizeof *arrival);
         if (arrival) {
             arrival->socket = socket;
-            handover_add_arrival(best, arrival);
+            gnomon_handover_add_arrival(best, arrival);
         } else {
             best->load--;
             best = NULL;
         }
     }
     pthread_mutex_unlock(&loop->queue->lock);
-    if (best && best != loop) handover_signal(best);
+    if (best && best != loop) gnomon_handover_signal(best);
     return best;
 }
 
-void open_arrivals(struct loop *loop, struct arrival *first) {
+void gnomon_open_arrivals(struct loop *loop, struct arrival *first) {
     for (struct arrival *one = first, *next; one; one = next) {
         next = one->next;
-        connection_open(loop, one->socket);
+        gnomon_connection_open(loop, one->socket);
         free(one);
     }
 }
 
-void accept_all(struct loop *loop) {
+void gnomon_accept_all(struct loop *loop) {
     for (;;) {
         int socket = accept4(loop->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket < 0) {
@@ -79,22 +79,22 @@ void accept_all(struct loop *loop) {
             loop->counts.dropped_connections++;
             close(socket);
         } else if (owner == loop) {
-            connection_open(loop, socket);
+            gnomon_connection_open(loop, socket);
         }
     }
 }
 
-void stop_listening(struct loop *loop) {
+void gnomon_stop_listening(struct loop *loop) {
     if (loop->listener < 0) return;
     /* Who has connected already is answered. */
-    accept_all(loop);
+    gnomon_accept_all(loop);
     if (loop->is_listening) poller_watch(loop, EPOLL_CTL_DEL, loop->listener, 0, NULL);
     loop->is_listening = 0;
     close(loop->listener);
     loop->listener = -1;
 }
 
-void drop_arrivals(struct arrival *first) {
+void gnomon_drop_arrivals(struct arrival *first) {
     for (struct arrival *one = first, *next; one; one = next) {
         next = one->next;
         close(one->socket);

@@ -5,17 +5,17 @@
 #include "state.h"
 
 /* Before either runs: put a loop into another's ring. */
-void loop_join(struct loop *loop, struct loop *other);
+void gnomon_loop_join(struct loop *loop, struct loop *other);
 /* On the loop that listens, or before it runs; nothing for a loop without a listener. */
-void listen_again(struct loop *loop);
+void gnomon_listen_again(struct loop *loop);
 /* On the loop: take what has connected already, and close the listener. */
-void stop_listening(struct loop *loop);
+void gnomon_stop_listening(struct loop *loop);
 /* On the loop that listens: take all that have connected, and give each to the loop with the
  * fewest; close those that are too many. */
-void accept_all(struct loop *loop);
+void gnomon_accept_all(struct loop *loop);
 /* On the loop: serve what was handed over; frees the list. */
-void open_arrivals(struct loop *loop, struct arrival *first);
+void gnomon_open_arrivals(struct loop *loop, struct arrival *first);
 /* From whoever frees the loop: close what was handed over; frees the list. */
-void drop_arrivals(struct arrival *first);
+void gnomon_drop_arrivals(struct arrival *first);
 
 #endif

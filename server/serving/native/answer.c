@@ -1,6 +1,6 @@
 #include "answer.h"
 
-size_t answer_room(const struct output *outputs, int count, size_t rows) {
+size_t gnomon_answer_room(const struct output *outputs, int count, size_t rows) {
     size_t room = 0;
     for (int index = 0; index < count; index++)
         room += 256 + outputs[index].head.size +
@@ -49,18 +49,18 @@ static size_t text_bytes(const struct output *output, size_t count, int raw) {
     size_t size = 0;
     for (size_t index = 0; index < count; index++) {
         size_t length = text_at(output, index).size;
-        size += length + (raw ? 4 : 1 + varint_size(length));
+        size += length + (raw ? 4 : 1 + gnomon_varint_size(length));
     }
     return size;
 }
 
 static void write_raw(const struct output *output, size_t count, struct buffer *out) {
     if (output->wire_type != TYPE_BYTES) {
-        write_head(out, 6, count * element_bytes(output));
+        gnomon_write_head(out, 6, count * element_bytes(output));
         write_fixed(output, count, out);
         return;
     }
-    write_head(out, 6, text_bytes(output, count, 1));
+    gnomon_write_head(out, 6, text_bytes(output, count, 1));
     for (size_t index = 0; index < count; index++) {
         struct slice text = text_at(output, index);
         uint32_t length = (uint32_t)text.size;
@@ -76,7 +76,7 @@ static size_t typed_bytes(const struct output *output, size_t count) {
     if (output->wire_type == TYPE_FP32 || output->wire_type == TYPE_FP64)
         return count * element_bytes(output);
     for (size_t index = 0; index < count; index++)
-        size += varint_size((uint64_t)whole_at(output, index));
+        size += gnomon_varint_size((uint64_t)whole_at(output, index));
     return size;
 }
 
@@ -85,27 +85,27 @@ static void write_typed(const struct output *output, size_t count, size_t size,
     static const uint8_t fields[] = {
         [TYPE_INT32] = 2, [TYPE_INT64] = 3, [TYPE_FP32] = 6, [TYPE_FP64] = 7};
     if (output->wire_type == TYPE_BYTES) {
-        write_head(out, 5, size);
+        gnomon_write_head(out, 5, size);
         for (size_t index = 0; index < count; index++) {
             struct slice text = text_at(output, index);
-            write_bytes(out, 8, text.data, text.size);
+            gnomon_write_bytes(out, 8, text.data, text.size);
         }
         return;
     }
-    write_head(out, 5, 1 + varint_size(size) + size);
-    write_head(out, fields[output->wire_type], size);
+    gnomon_write_head(out, 5, 1 + gnomon_varint_size(size) + size);
+    gnomon_write_head(out, fields[output->wire_type], size);
     if (output->wire_type == TYPE_FP32 || output->wire_type == TYPE_FP64) {
         write_fixed(output, count, out);
         return;
     }
     for (size_t index = 0; index < count; index++)
-        write_varint(out, (uint64_t)whole_at(output, index));
+        gnomon_write_varint(out, (uint64_t)whole_at(output, index));
 }
 
 static size_t shape_bytes(const struct output *output, size_t rows) {
-    size_t size = varint_size(rows);
+    size_t size = gnomon_varint_size(rows);
     for (int axis = 0; axis < output->rank; axis++)
-        size += varint_size((uint64_t)output->shape[axis]);
+        size += gnomon_varint_size((uint64_t)output->shape[axis]);
     return size;
 }
 
@@ -113,20 +113,20 @@ static void write_tensor(const struct output *output, size_t rows, int raw, stru
     size_t count = rows * output->width;
     size_t shape = shape_bytes(output, rows);
     size_t list = raw ? 0 : typed_bytes(output, count);
-    size_t contents = output->wire_type == TYPE_BYTES ? list : 1 + varint_size(list) + list;
-    size_t size = output->head.size + 1 + varint_size(shape) + shape;
-    if (!raw) size += 1 + varint_size(contents) + contents;
-    write_head(out, 5, size);
+    size_t contents = output->wire_type == TYPE_BYTES ? list : 1 + gnomon_varint_size(list) + list;
+    size_t size = output->head.size + 1 + gnomon_varint_size(shape) + shape;
+    if (!raw) size += 1 + gnomon_varint_size(contents) + contents;
+    gnomon_write_head(out, 5, size);
     buffer_append(out, output->head.data, output->head.size);
-    write_head(out, 3, shape);
-    write_varint(out, rows);
+    gnomon_write_head(out, 3, shape);
+    gnomon_write_varint(out, rows);
     for (int axis = 0; axis < output->rank; axis++)
-        write_varint(out, (uint64_t)output->shape[axis]);
+        gnomon_write_varint(out, (uint64_t)output->shape[axis]);
     if (!raw) write_typed(output, count, list, out);
 }
 
-void answer_write(const struct output *outputs, int count, uint64_t wanted, size_t rows, int raw,
-                  struct buffer *out) {
+void gnomon_answer_write(const struct output *outputs, int count, uint64_t wanted, size_t rows,
+                         int raw, struct buffer *out) {
     for (int index = 0; index < count; index++)
         if (wanted >> index & 1) write_tensor(&outputs[index], rows, raw, out);
     for (int index = 0; raw && index < count; index++)

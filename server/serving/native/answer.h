@@ -22,9 +22,9 @@ struct output {
 };
 
 /* More bytes than the outputs of so many rows can take. */
-size_t answer_room(const struct output *outputs, int count, size_t rows);
+size_t gnomon_answer_room(const struct output *outputs, int count, size_t rows);
 /* Append the outputs whose bit is set in `wanted`; there must be room. */
-void answer_write(const struct output *outputs, int count, uint64_t wanted, size_t rows, int raw,
-                  struct buffer *out);
+void gnomon_answer_write(const struct output *outputs, int count, uint64_t wanted, size_t rows,
+                         int raw, struct buffer *out);
 
 #endif

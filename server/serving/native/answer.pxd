@@ -26,5 +26,7 @@ cdef extern from "answer.h":
         size_t text_count
         size_t text_longest
 
-    size_t answer_room(const output*, int, size_t) nogil
-    void answer_write(const output*, int, uint64_t, size_t, int, buffer*) nogil
+    size_t answer_room "gnomon_answer_room"(const output*, int, size_t) nogil
+    void answer_write "gnomon_answer_write"(
+        const output*, int, uint64_t, size_t, int, buffer*
+    ) nogil

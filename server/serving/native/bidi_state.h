@@ -4,15 +4,15 @@
 
 #include "state.h"
 
-void bidi_lock(struct call *call);
-void bidi_unlock(struct call *call);
+void gnomon_bidi_lock(struct call *call);
+void gnomon_bidi_unlock(struct call *call);
 
 /* From any thread, without the lock: whether the caller is the one who says how the call ends. */
-int bidi_claim(struct call *call);
+int gnomon_bidi_claim(struct call *call);
 /* From any thread, without the lock: whether no more is taken or sent. */
-int bidi_is_claimed(struct call *call);
+int gnomon_bidi_is_claimed(struct call *call);
 
 /* From any thread, with the lock held: take the call out of the queue, if it waits there. */
-void bidi_leave_queue(struct call *call);
+void gnomon_bidi_leave_queue(struct call *call);
 
 #endif

@@ -63,7 +63,7 @@ static void compress(struct blake2b *hash, int is_last) {
     for (int index = 0; index < 8; index++) hash->state[index] ^= v[index] ^ v[index + 8];
 }
 
-void blake2b_begin(struct blake2b *hash, size_t size, const void *key, size_t key_size) {
+void gnomon_blake2b_begin(struct blake2b *hash, size_t size, const void *key, size_t key_size) {
     memcpy(hash->state, START, sizeof START);
     hash->state[0] ^= 0x01010000 ^ key_size << 8 ^ size;
     hash->length = 0;
@@ -75,7 +75,7 @@ void blake2b_begin(struct blake2b *hash, size_t size, const void *key, size_t ke
     hash->held = BLAKE2B_BLOCK;
 }
 
-void blake2b_add(struct blake2b *hash, const void *data, size_t size) {
+void gnomon_blake2b_add(struct blake2b *hash, const void *data, size_t size) {
     const uint8_t *bytes = data;
     while (size) {
         /* The last block is compressed at the end, even where it is full. */
@@ -93,7 +93,7 @@ void blake2b_add(struct blake2b *hash, const void *data, size_t size) {
     }
 }
 
-void blake2b_end(struct blake2b *hash, uint8_t *digest) {
+void gnomon_blake2b_end(struct blake2b *hash, uint8_t *digest) {
     hash->length += hash->held;
     memset(hash->block + hash->held, 0, BLAKE2B_BLOCK - hash->held);
     compress(hash, 1);

@@ -16,8 +16,8 @@ struct blake2b {
 };
 
 /* `size`: 1 to 64 bytes of digest; `key_size`: 0 to 64. */
-void blake2b_begin(struct blake2b *hash, size_t size, const void *key, size_t key_size);
-void blake2b_add(struct blake2b *hash, const void *data, size_t size);
-void blake2b_end(struct blake2b *hash, uint8_t *digest);
+void gnomon_blake2b_begin(struct blake2b *hash, size_t size, const void *key, size_t key_size);
+void gnomon_blake2b_add(struct blake2b *hash, const void *data, size_t size);
+void gnomon_blake2b_end(struct blake2b *hash, uint8_t *digest);
 
 #endif

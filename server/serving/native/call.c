@@ -2,7 +2,7 @@
 
 enum { POOL_LIMIT = 256 };
 
-struct call *call_new(struct connection *connection, int32_t stream) {
+struct call *gnomon_call_new(struct connection *connection, int32_t stream) {
     struct loop *loop = connection->loop;
     struct call *call = loop->pool;
     if (call) {
@@ -25,17 +25,17 @@ struct call *call_new(struct connection *connection, int32_t stream) {
     return call;
 }
 
-void call_leave_connection(struct call *call) {
+void gnomon_call_leave_connection(struct call *call) {
     struct connection *connection = call->connection;
     if (call->older) call->older->newer = call->newer;
     else connection->calls = call->newer;
     if (call->newer) call->newer->older = call->older;
     connection->call_count--;
-    call_let_go(call, call->held);
+    gnomon_call_let_go(call, call->held);
     call->older = call->newer = NULL;
 }
 
-void call_release(struct call *call) {
+void gnomon_call_release(struct call *call) {
     free(call->authorization.data);
     free(call->certificate.data);
     free(call->body.data);
@@ -51,7 +51,7 @@ static void free_streaming(struct call *call) {
     call->streaming = NULL;
 }
 
-void call_free(struct loop *loop, struct call *call) {
+void gnomon_call_free(struct loop *loop, struct call *call) {
     for (int index = 0; index < call->trailer_count; index++) {
         free(call->trailers[index].name);
     }
@@ -59,7 +59,7 @@ void call_free(struct loop *loop, struct call *call) {
     call->trailers = NULL;
     free_streaming(call);
     if (loop->pooled >= POOL_LIMIT) {
-        call_release(call);
+        gnomon_call_release(call);
         return;
     }
     buffer_clear(&call->authorization, KEPT_BYTES);
@@ -78,20 +78,20 @@ void call_free(struct loop *loop, struct call *call) {
     loop->pooled++;
 }
 
-void call_hold(struct call *call, size_t bytes) {
+void gnomon_call_hold(struct call *call, size_t bytes) {
     call->held += bytes;
     call->connection->held += bytes;
     call->loop->held += bytes;
 }
 
-void call_let_go(struct call *call, size_t bytes) {
+void gnomon_call_let_go(struct call *call, size_t bytes) {
     call->held -= bytes;
     call->connection->held -= bytes;
     call->loop->held -= bytes;
 }
 
-int call_add_trailer(struct call *call, const char *name, size_t name_size, const char *value,
-                     size_t value_size) {
+int gnomon_call_add_trailer(struct call *call, const char *name, size_t name_size,
+                            const char *value, size_t value_size) {
     if (call->trailer_count == TRAILERS_LIMIT) return -1;
     if (!call->trailers && !(call->trailers = malloc(TRAILERS_LIMIT * sizeof *call->trailers)))
         return -1;

@@ -6,29 +6,29 @@
 #include "state.h"
 
 /* Before any loop runs: at most `limit` calls wait. 0, or -1 if the system refuses. */
-int queue_init(struct queue *queue, int limit);
+int gnomon_queue_init(struct queue *queue, int limit);
 /* After all loops and threads are done with it. */
-void queue_destroy(struct queue *queue);
+void gnomon_queue_destroy(struct queue *queue);
 
 /* From any thread, without the lock: one more loop is to run; one has ended or never will run.
- * `queue_take` returns NULL to all once as many have left as have joined. */
-void queue_join(struct queue *queue);
-void queue_leave(struct queue *queue);
+ * `gnomon_queue_take` returns NULL to all once as many have left as have joined. */
+void gnomon_queue_join(struct queue *queue);
+void gnomon_queue_leave(struct queue *queue);
 
 /* On the call's loop, without the lock: let the call wait for Python's threads. 0: the queue knows
  * the call; or its connection is marked as broken, if there is no memory. -1: too many wait already;
  * the call stays the loop's. */
-int queue_put(struct call *call);
+int gnomon_queue_put(struct call *call);
 
 /* From Python's threads, without the lock, waiting: the call that waits longest, in CALL_RUNNING and
  * owned by the caller; NULL once all loops have left. */
-struct call *queue_take(struct queue *queue);
+struct call *gnomon_queue_take(struct queue *queue);
 /* From the thread that took a unary call, without the lock: hand it back, to be answered with its
  * response or its trailers. The call is the loop's from then on. */
-void queue_give_back(struct call *call);
+void gnomon_queue_give_back(struct call *call);
 
 /* From any thread, with the lock held. */
-void queue_append(struct queue *queue, struct call *call);
-void queue_remove(struct queue *queue, struct call *call);
+void gnomon_queue_append(struct queue *queue, struct call *call);
+void gnomon_queue_remove(struct queue *queue, struct call *call);
 
 #endif

@@ -5,6 +5,6 @@
 #include <stdint.h>
 
 /* From any thread: nanoseconds of the monotonic clock. */
-uint64_t monotonic_nanoseconds(void);
+uint64_t gnomon_monotonic_nanoseconds(void);
 
 #endif

@@ -18,12 +18,12 @@ static void leave_load(struct loop *loop) {
     pthread_mutex_unlock(&loop->queue->lock);
 }
 
-void connection_close(struct connection *connection) {
+void gnomon_connection_close(struct connection *connection) {
     struct loop *loop = connection->loop;
-    while (connection->calls) http2_end_call(connection->calls);
-    if (connection->session) h2.session_del(connection->session);
+    while (connection->calls) gnomon_http2_end_call(connection->calls);
+    if (connection->session) gnomon_h2.session_del(connection->session);
     if (connection->tls)
-        tls_close(connection->tls, connection->is_broken || connection->is_shaking);
+        gnomon_tls_close(connection->tls, connection->is_broken || connection->is_shaking);
     close(connection->socket);
     if (connection->previous) connection->previous->next = connection->next;
     else loop->connections = connection->next;
@@ -36,12 +36,12 @@ void connection_close(struct connection *connection) {
     free(connection);
 }
 
-void loop_use_tls(struct loop *loop, tls_context *context) {
+void gnomon_loop_use_tls(struct loop *loop, tls_context *context) {
     pthread_mutex_lock(&loop->queue->lock);
     tls_context *old = loop->tls;
     loop->tls = context;
     pthread_mutex_unlock(&loop->queue->lock);
-    if (old) tls_context_free(old);
+    if (old) gnomon_tls_context_free(old);
 }
 
 /* Begin with TLS, where the loop has it; 0, or -1 where there is no memory. */
@@ -49,7 +49,7 @@ static int begin_tls(struct connection *connection) {
     struct loop *loop = connection->loop;
     pthread_mutex_lock(&loop->queue->lock);
     connection->is_shaking = loop->tls != NULL;
-    if (loop->tls) connection->tls = tls_open(loop->tls, connection->socket);
+    if (loop->tls) connection->tls = gnomon_tls_open(loop->tls, connection->socket);
     pthread_mutex_unlock(&loop->queue->lock);
     return connection->is_shaking && !connection->tls ? -1 : 0;
 }
@@ -64,7 +64,7 @@ static void set_age(struct connection *connection) {
     if (age) connection->ends = loop->now + age - age / 10 + loop->random % (age / 5 + 1);
 }
 
-void connection_open(struct loop *loop, int socket) {
+void gnomon_connection_open(struct loop *loop, int socket) {
     struct connection *connection = calloc(1, sizeof *connection);
     int yes = 1;
     if (!connection) {
@@ -82,13 +82,13 @@ void connection_open(struct loop *loop, int socket) {
     loop->connections = connection;
     loop->connection_count++;
     loop->counts.connections++;
-    connection->session = http2_open(connection);
+    connection->session = gnomon_http2_open(connection);
     if (!connection->session || begin_tls(connection)) {
-        connection_close(connection);
+        gnomon_connection_close(connection);
         return;
     }
     poller_watch(loop, EPOLL_CTL_ADD, socket, EPOLLIN, connection);
-    connection_flush(connection);
+    gnomon_connection_flush(connection);
 }
 
 /* What TLS has read ahead is no news to epoll. */
@@ -99,7 +99,7 @@ static void read_on(struct connection *connection) {
 static void wait_to_write(struct connection *connection, int waits) {
     if (connection->waits_to_write == waits) return;
     connection->waits_to_write = waits;
-    if (!waits && connection->tls && tls_has_unread(connection->tls)) read_on(connection);
+    if (!waits && connection->tls && gnomon_tls_has_unread(connection->tls)) read_on(connection);
     /* Who does not read is not read either: what it sends stays in its own buffers. */
     poller_watch(connection->loop, EPOLL_CTL_MOD, connection->socket, waits ? EPOLLOUT : EPOLLIN,
                  connection);
@@ -110,7 +110,7 @@ static ssize_t write_some(struct connection *connection, const uint8_t *data, si
     size_t sent = 0;
     while (sent < size) {
         ssize_t count = connection->tls
-                            ? tls_write(connection->tls, data + sent, size - sent)
+                            ? gnomon_tls_write(connection->tls, data + sent, size - sent)
                             : send(connection->socket, data + sent, size - sent, MSG_NOSIGNAL);
         if (count < 0) {
             if (errno == EINTR) continue;
@@ -144,7 +144,7 @@ static ssize_t gather(struct connection *connection) {
     size_t size = 0;
     while (size < READ_BYTES) {
         const uint8_t *data;
-        ssize_t count = h2.session_mem_send(connection->session, &data);
+        ssize_t count = gnomon_h2.session_mem_send(connection->session, &data);
         if (count < 0 || count > FRAME_BYTES + READ_BYTES - (ssize_t)size) return -1;
         if (!count) break;
         memcpy(out + size, data, (size_t)count);
@@ -153,7 +153,7 @@ static ssize_t gather(struct connection *connection) {
     return (ssize_t)size;
 }
 
-void connection_flush(struct connection *connection) {
+void gnomon_connection_flush(struct connection *connection) {
     struct loop *loop = connection->loop;
     if (connection->is_shaking && !connection->is_broken) return;
     while (!connection->is_broken) {
@@ -172,9 +172,9 @@ void connection_flush(struct connection *connection) {
             loop->held += (size_t)(size - sent);
         }
     }
-    if (connection->is_broken || (!h2.session_want_read(connection->session) &&
-                                  !h2.session_want_write(connection->session))) {
-        connection_close(connection);
+    if (connection->is_broken || (!gnomon_h2.session_want_read(connection->session) &&
+                                  !gnomon_h2.session_want_write(connection->session))) {
+        gnomon_connection_close(connection);
         return;
     }
     wait_to_write(connection, 0);
@@ -183,7 +183,7 @@ void connection_flush(struct connection *connection) {
 /* Whether there may be more to read now; it was the turn's read of that number. */
 static int has_more(struct connection *connection, ssize_t size, int turn) {
     if (!connection->tls) return size == READ_BYTES && turn < READS_PER_TURN;
-    if (!tls_has_unread(connection->tls)) return 0;
+    if (!gnomon_tls_has_unread(connection->tls)) return 0;
     if (turn < TLS_READS_PER_TURN) return 1;
     read_on(connection);
     return 0;
@@ -194,12 +194,12 @@ static void connection_read(struct connection *connection) {
     ssize_t size;
     int turn = 0;
     do {
-        size = connection->tls ? tls_read(connection->tls, loop->read_buffer, READ_BYTES)
+        size = connection->tls ? gnomon_tls_read(connection->tls, loop->read_buffer, READ_BYTES)
                                : recv(connection->socket, loop->read_buffer, READ_BYTES, 0);
         if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) break;
         if (size > 0) connection->received = loop->now;
-        if (size <= 0 ||
-            h2.session_mem_recv(connection->session, loop->read_buffer, (size_t)size) != size) {
+        if (size <= 0 || gnomon_h2.session_mem_recv(connection->session, loop->read_buffer,
+                                                    (size_t)size) != size) {
             connection->is_broken = 1;
             break;
         }
@@ -207,31 +207,31 @@ static void connection_read(struct connection *connection) {
             (connection->header_bytes += (uint64_t)size) > HEADER_FLOOD_BYTES)
             connection->is_broken = 1;
     } while (!connection->is_broken && has_more(connection, size, ++turn));
-    connection_flush(connection);
+    gnomon_connection_flush(connection);
 }
 
 /* Go on with the handshake; whether it is done. */
 static int shake(struct connection *connection) {
-    enum tls_progress progress = tls_shake(connection->tls);
-    if (progress == TLS_DONE && !tls_peer_name(connection->tls, &connection->peer)) {
+    enum tls_progress progress = gnomon_tls_shake(connection->tls);
+    if (progress == TLS_DONE && !gnomon_tls_peer_name(connection->tls, &connection->peer)) {
         connection->is_shaking = 0;
         wait_to_write(connection, 0);
         return 1;
     }
     connection->is_broken = progress == TLS_BROKEN || progress == TLS_DONE;
-    if (connection->is_broken) connection_flush(connection);
+    if (connection->is_broken) gnomon_connection_flush(connection);
     else wait_to_write(connection, progress == TLS_WAITS_TO_WRITE);
     return 0;
 }
 
-void connection_attend(struct connection *connection, int is_writable) {
+void gnomon_connection_attend(struct connection *connection, int is_writable) {
     int was_shaking = connection->is_shaking;
     if (was_shaking && !shake(connection)) return;
-    if (is_writable && !was_shaking) connection_flush(connection);
+    if (is_writable && !was_shaking) gnomon_connection_flush(connection);
     else connection_read(connection);
 }
 
-void connections_read_left(struct loop *loop) {
+void gnomon_connections_read_left(struct loop *loop) {
     loop->has_unread = 0;
     for (struct connection *one = loop->connections, *next; one; one = next) {
         next = one->next;

@@ -22,8 +22,8 @@ enum {
     SHORT_TICK_MS = 20,
 };
 
-struct loop *loop_new(int listener, const struct limits *limits, struct queue *queue,
-                      const char *streaming, answer_function answer, void *context) {
+struct loop *gnomon_loop_new(int listener, const struct limits *limits, struct queue *queue,
+                             const char *streaming, answer_function answer, void *context) {
     struct loop *loop = calloc(1, sizeof *loop);
     if (!loop) return NULL;
     loop->queue = queue;
@@ -33,15 +33,15 @@ struct loop *loop_new(int listener, const struct limits *limits, struct queue *q
     loop->listener = listener;
     loop->answer = answer;
     loop->context = context;
-    loop->now = loop->ticked = monotonic_nanoseconds();
+    loop->now = loop->ticked = gnomon_monotonic_nanoseconds();
     loop->random = loop->now | 1;
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->wake = -1;
-    if (loop->epoll < 0 || handover_open(loop) || http2_prepare(loop)) {
-        loop_free(loop);
+    if (loop->epoll < 0 || gnomon_handover_open(loop) || gnomon_http2_prepare(loop)) {
+        gnomon_loop_free(loop);
         return NULL;
     }
-    listen_again(loop);
+    gnomon_listen_again(loop);
     return loop;
 }
 
@@ -52,10 +52,10 @@ static void submit_done(struct loop *loop, struct call *first) {
         next = call->next;
         call->next = NULL;
         if (!connection) {
-            call_free(loop, call);
+            gnomon_call_free(loop, call);
         } else {
-            unary_submit(call);
-            connection_flush(connection);
+            gnomon_unary_submit(call);
+            gnomon_connection_flush(connection);
         }
     }
 }
@@ -65,26 +65,26 @@ static void attend_news(struct call *first) {
         struct connection *connection = call->connection;
         /* From when it is attended to on, it may be among the news again. */
         next = call->streaming->next_news;
-        bidi_attend(call);
-        if (connection) connection_flush(connection);
+        gnomon_bidi_attend(call);
+        if (connection) gnomon_connection_flush(connection);
     }
 }
 
 static void change_state(struct loop *loop, enum loop_state state) {
     loop->state = state;
     loop->state_since = loop->now;
-    if (state == LOOP_NOTICED) stop_listening(loop);
+    if (state == LOOP_NOTICED) gnomon_stop_listening(loop);
     for (struct connection *one = loop->connections, *next; one; one = next) {
         next = one->next;
         if (state == LOOP_NOTICED) {
-            h2.submit_shutdown_notice(one->session);
+            gnomon_h2.submit_shutdown_notice(one->session);
         } else if (state == LOOP_CLOSING) {
-            int32_t stream = h2.session_get_last_proc_stream_id(one->session);
-            h2.submit_goaway(one->session, 0, stream, H2_NO_ERROR, NULL, 0);
+            int32_t stream = gnomon_h2.session_get_last_proc_stream_id(one->session);
+            gnomon_h2.submit_goaway(one->session, 0, stream, H2_NO_ERROR, NULL, 0);
         } else {
             one->is_broken = 1;
         }
-        connection_flush(one);
+        gnomon_connection_flush(one);
     }
 }
 
@@ -99,8 +99,8 @@ static void step(struct loop *loop) {
 
 /* Look at what other threads have handed over. */
 static void receive(struct loop *loop) {
-    struct handed handed = handover_take(loop);
-    open_arrivals(loop, handed.arrivals);
+    struct handed handed = gnomon_handover_take(loop);
+    gnomon_open_arrivals(loop, handed.arrivals);
     submit_done(loop, handed.done);
     attend_news(handed.news);
     if (handed.drain_asked && loop->state == LOOP_OPEN) {
@@ -111,7 +111,7 @@ static void receive(struct loop *loop) {
 
 static void check_time(struct loop *loop) {
     /* A listener that is not watched ran out of descriptors; perhaps there are some now. */
-    if (timeouts_check(loop) && loop->state == LOOP_OPEN) listen_again(loop);
+    if (gnomon_timeouts_check(loop) && loop->state == LOOP_OPEN) gnomon_listen_again(loop);
 }
 
 static int is_waiting(struct loop *loop) {
@@ -121,7 +121,7 @@ static int is_waiting(struct loop *loop) {
     return count > 0;
 }
 
-void loop_run(struct loop *loop) {
+void gnomon_loop_run(struct loop *loop) {
     struct epoll_event events[EVENTS];
     while (loop->state != LOOP_ENDED) {
         int is_short = loop->state != LOOP_OPEN || is_waiting(loop);
@@ -129,49 +129,49 @@ void loop_run(struct loop *loop) {
         int count = epoll_wait(loop->epoll, events, EVENTS, pause);
         int is_signalled = 0;
         uint64_t before = loop->now;
-        loop->now = monotonic_nanoseconds();
+        loop->now = gnomon_monotonic_nanoseconds();
         for (int index = 0; index < count; index++) {
             void *what = events[index].data.ptr;
             if (what == &loop->listener) {
-                accept_all(loop);
+                gnomon_accept_all(loop);
             } else if (what == &loop->wake) {
                 is_signalled = 1;
             } else {
-                connection_attend(what, (events[index].events & EPOLLOUT) != 0);
+                gnomon_connection_attend(what, (events[index].events & EPOLLOUT) != 0);
             }
         }
-        if (loop->has_unread) connections_read_left(loop);
+        if (loop->has_unread) gnomon_connections_read_left(loop);
         if (is_signalled) receive(loop);
         if (loop->state != LOOP_OPEN) step(loop);
         if (loop->now - loop->ticked >= LONG_TICK ||
             (is_short && loop->now - before >= SHORT_TICK_MS * (SECOND / 2000)))
             check_time(loop);
     }
-    queue_leave(loop->queue);
+    gnomon_queue_leave(loop->queue);
 }
 
-void loop_drain(struct loop *loop, uint64_t grace_nanoseconds) {
+void gnomon_loop_drain(struct loop *loop, uint64_t grace_nanoseconds) {
     pthread_mutex_lock(&loop->queue->lock);
     loop->handed.drain_asked = 1;
     loop->handed.grace = grace_nanoseconds;
     pthread_mutex_unlock(&loop->queue->lock);
-    handover_signal(loop);
+    gnomon_handover_signal(loop);
 }
 
-void loop_free(struct loop *loop) {
-    while (loop->connections) connection_close(loop->connections);
-    struct handed handed = handover_take(loop);
-    drop_arrivals(handed.arrivals);
+void gnomon_loop_free(struct loop *loop) {
+    while (loop->connections) gnomon_connection_close(loop->connections);
+    struct handed handed = gnomon_handover_take(loop);
+    gnomon_drop_arrivals(handed.arrivals);
     submit_done(loop, handed.done);
     attend_news(handed.news);
     for (struct call *call = loop->pool, *next; call; call = next) {
         next = call->next;
-        call_release(call);
+        gnomon_call_release(call);
     }
-    if (loop->tls) tls_context_free(loop->tls);
+    if (loop->tls) gnomon_tls_context_free(loop->tls);
     if (loop->listener >= 0) close(loop->listener);
-    if (loop->callbacks) h2.session_callbacks_del(loop->callbacks);
-    if (loop->option) h2.option_del(loop->option);
+    if (loop->callbacks) gnomon_h2.session_callbacks_del(loop->callbacks);
+    if (loop->option) gnomon_h2.option_del(loop->option);
     if (loop->epoll >= 0) close(loop->epoll);
     if (loop->wake >= 0) close(loop->wake);
     free(loop);

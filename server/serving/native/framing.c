@@ -1,18 +1,18 @@
 /* gRPC's framing of messages, and the forms of its headers. */
 #include "framing.h"
 
-size_t message_size(const uint8_t *prefix) {
+size_t gnomon_message_size(const uint8_t *prefix) {
     return (size_t)prefix[1] << 24 | (size_t)prefix[2] << 16 | (size_t)prefix[3] << 8 | prefix[4];
 }
 
-int is_grpc(const uint8_t *type, size_t size) {
+int gnomon_is_grpc(const uint8_t *type, size_t size) {
     static const char grpc[] = "application/grpc";
     size_t length = sizeof grpc - 1;
     return size >= length && !memcmp(type, grpc, length) &&
            (size == length || type[length] == '+' || type[length] == ';');
 }
 
-uint64_t read_timeout(const uint8_t *text, size_t size) {
+uint64_t gnomon_read_timeout(const uint8_t *text, size_t size) {
     static const char units[] = "HMSmun";
     static const uint64_t lengths[] = {3600000000000, 60000000000, 1000000000, 1000000, 1000, 1};
     uint64_t number = 0;
@@ -27,7 +27,8 @@ uint64_t read_timeout(const uint8_t *text, size_t size) {
     return length ? length : 1;
 }
 
-const char *message_fault(const struct call *call, const uint8_t *prefix, enum status *status) {
+const char *gnomon_message_fault(const struct call *call, const uint8_t *prefix,
+                                 enum status *status) {
     *status = STATUS_INVALID_ARGUMENT;
     if (prefix[0] > 1) return "the message's first byte must be 0 or 1";
     if (prefix[0] == 0) return NULL;

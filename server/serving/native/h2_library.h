@@ -159,9 +159,9 @@ enum {
 struct h2_functions {
     H2_FUNCTIONS(H2_DECLARE)
 };
-extern struct h2_functions h2;
+extern struct h2_functions gnomon_h2;
 
 /* Resolve all functions; NULL, or what is missing. A second call does nothing. */
-const char *h2_load(void);
+const char *gnomon_h2_load(void);
 
 #endif

@@ -3,7 +3,7 @@
  * The rule that no kind may break: who hands over adds to a list under the queue's lock, and signals
  * afterwards; the loop clears the signal first, and takes the lists afterwards. If it took a list
  * first, what is added before the signal is cleared would wait, with no signal left, until something
- * else wakes the loop, which may be never. `handover_take` is the only place that takes. */
+ * else wakes the loop, which may be never. `gnomon_handover_take` is the only place that takes. */
 #include "handover.h"
 
 #include "poller.h"
@@ -11,31 +11,31 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-int handover_open(struct loop *loop) {
+int gnomon_handover_open(struct loop *loop) {
     loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake < 0) return -1;
     poller_watch(loop, EPOLL_CTL_ADD, loop->wake, EPOLLIN, &loop->wake);
     return 0;
 }
 
-void handover_add_arrival(struct loop *loop, struct arrival *arrival) {
+void gnomon_handover_add_arrival(struct loop *loop, struct arrival *arrival) {
     arrival->next = loop->handed.arrivals;
     loop->handed.arrivals = arrival;
 }
 
-void handover_add_done(struct loop *loop, struct call *call) {
+void gnomon_handover_add_done(struct loop *loop, struct call *call) {
     call->next = loop->handed.done;
     loop->handed.done = call;
 }
 
-void handover_add_news(struct loop *loop, struct call *call) {
+void gnomon_handover_add_news(struct loop *loop, struct call *call) {
     if (call->streaming->has_news) return;
     call->streaming->has_news = 1;
     call->streaming->next_news = loop->handed.news;
     loop->handed.news = call;
 }
 
-void handover_signal(struct loop *loop) {
+void gnomon_handover_signal(struct loop *loop) {
     uint64_t one = 1;
     /* A counter that is full wakes the loop as well. */
     ssize_t written = write(loop->wake, &one, sizeof one);
@@ -48,7 +48,7 @@ static void clear_signal(struct loop *loop) {
     (void)size;
 }
 
-struct handed handover_take(struct loop *loop) {
+struct handed gnomon_handover_take(struct loop *loop) {
     clear_signal(loop);
     pthread_mutex_lock(&loop->queue->lock);
     struct handed taken = loop->handed;

@@ -9,35 +9,35 @@
 static int on_begin_headers(h2_session *session, const h2_frame *frame, void *user) {
     struct connection *connection = user;
     int32_t stream = frame->head.stream_id;
-    if (h2.session_get_stream_user_data(session, stream)) return 0;
-    struct call *call = call_new(connection, stream);
+    if (gnomon_h2.session_get_stream_user_data(session, stream)) return 0;
+    struct call *call = gnomon_call_new(connection, stream);
     if (!call) return H2_CONNECTION_FAILED;
     connection->header_since = connection->loop->now;
     connection->header_bytes = 0;
-    return h2.session_set_stream_user_data(session, stream, call) ? H2_CONNECTION_FAILED : 0;
+    return gnomon_h2.session_set_stream_user_data(session, stream, call) ? H2_CONNECTION_FAILED : 0;
 }
 
 static int on_header(h2_session *session, const h2_frame *frame, const uint8_t *name,
                      size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
                      void *user) {
-    struct call *call = h2.session_get_stream_user_data(session, frame->head.stream_id);
+    struct call *call = gnomon_h2.session_get_stream_user_data(session, frame->head.stream_id);
     (void)flags, (void)user;
-    return call ? request_header_add(call, name, name_size, value, value_size) : 0;
+    return call ? gnomon_request_header_add(call, name, name_size, value, value_size) : 0;
 }
 
 static int on_data(h2_session *session, uint8_t flags, int32_t stream, const uint8_t *data,
                    size_t size, void *user) {
     struct connection *connection = user;
-    struct call *call = h2.session_get_stream_user_data(session, stream);
+    struct call *call = gnomon_h2.session_get_stream_user_data(session, stream);
     (void)flags;
     connection->heard = connection->loop->now;
     if (call && call->streaming) {
-        if (h2.session_consume_connection(session, size)) return H2_CONNECTION_FAILED;
-        bidi_data(call, data, size);
+        if (gnomon_h2.session_consume_connection(session, size)) return H2_CONNECTION_FAILED;
+        gnomon_bidi_data(call, data, size);
         return 0;
     }
-    if (h2.session_consume(session, stream, size)) return H2_CONNECTION_FAILED;
-    return call && unary_data(call, data, size) ? H2_CONNECTION_FAILED : 0;
+    if (gnomon_h2.session_consume(session, stream, size)) return H2_CONNECTION_FAILED;
+    return call && gnomon_unary_data(call, data, size) ? H2_CONNECTION_FAILED : 0;
 }
 
 /* The headers of a streaming call are whole; it does not wait for its request's end. */
@@ -46,12 +46,12 @@ static void on_streaming(struct call *call, int has_ended) {
     call->connection->heard = call->loop->now;
     call->connection->completed++;
     if (call->http_status) {
-        submit_trailers(call, has_ended);
+        gnomon_submit_trailers(call, has_ended);
     } else if (call->header_bytes > call->loop->limits.header_bytes) {
-        call_refuse(call, STATUS_RESOURCE_EXHAUSTED, "the request's metadata are too large",
-                    has_ended);
+        gnomon_call_refuse(call, STATUS_RESOURCE_EXHAUSTED, "the request's metadata are too large",
+                           has_ended);
     } else {
-        bidi_open(call, has_ended);
+        gnomon_bidi_open(call, has_ended);
     }
 }
 
@@ -68,9 +68,9 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
     connection->pings = 0;
     int has_ended = frame->head.flags & H2_END_STREAM;
     if (!has_ended && type == H2_DATA) return 0;
-    struct call *call = h2.session_get_stream_user_data(session, frame->head.stream_id);
+    struct call *call = gnomon_h2.session_get_stream_user_data(session, frame->head.stream_id);
     if (call && call->streaming) {
-        if (has_ended) bidi_no_more(call);
+        if (has_ended) gnomon_bidi_no_more(call);
         return 0;
     }
     if (!call || call->state != CALL_RECEIVING) return 0;
@@ -83,11 +83,11 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
     connection->heard = connection->loop->now;
     connection->completed++;
     if (!has_ended) {
-        call_refuse(call, STATUS_UNIMPLEMENTED, "Method not found!", 0);
+        gnomon_call_refuse(call, STATUS_UNIMPLEMENTED, "Method not found!", 0);
         return 0;
     }
     if (connection->control) connection->control--;
-    unary_complete(call);
+    gnomon_unary_complete(call);
     return 0;
 }
 
@@ -97,45 +97,46 @@ static int on_sent(h2_session *session, const h2_frame *frame, void *user) {
     /* Clients measure with pings how fast data come. */
     if (frame->head.type == H2_DATA) connection->pings = 0;
     if (frame->head.type != H2_HEADERS || !(frame->head.flags & H2_END_STREAM)) return 0;
-    struct call *call = h2.session_get_stream_user_data(session, frame->head.stream_id);
+    struct call *call = gnomon_h2.session_get_stream_user_data(session, frame->head.stream_id);
     if (!call || !call->is_cut) return 0;
     call->is_cut = 0;
-    return h2.submit_rst_stream(session, 0, frame->head.stream_id, H2_NO_ERROR);
+    return gnomon_h2.submit_rst_stream(session, 0, frame->head.stream_id, H2_NO_ERROR);
 }
 
-void http2_end_call(struct call *call) {
-    call_leave_connection(call);
-    if (call->streaming) bidi_end(call);
-    else unary_end(call);
+void gnomon_http2_end_call(struct call *call) {
+    gnomon_call_leave_connection(call);
+    if (call->streaming) gnomon_bidi_end(call);
+    else gnomon_unary_end(call);
 }
 
 static int on_close(h2_session *session, int32_t stream, uint32_t code, void *user) {
     struct connection *connection = user;
-    struct call *call = h2.session_get_stream_user_data(session, stream);
+    struct call *call = gnomon_h2.session_get_stream_user_data(session, stream);
     (void)code;
     if (!call) return 0;
-    h2.session_set_stream_user_data(session, stream, NULL);
+    gnomon_h2.session_set_stream_user_data(session, stream, NULL);
     /* A header that was cut short has ended as well. */
     connection->header_since = 0;
-    http2_end_call(call);
+    gnomon_http2_end_call(call);
     return 0;
 }
 
-int http2_prepare(struct loop *loop) {
-    if (h2.session_callbacks_new(&loop->callbacks) || h2.option_new(&loop->option)) return -1;
-    h2.session_callbacks_set_on_begin_headers_callback(loop->callbacks, on_begin_headers);
-    h2.session_callbacks_set_on_header_callback(loop->callbacks, on_header);
-    h2.session_callbacks_set_on_frame_recv_callback(loop->callbacks, on_frame);
-    h2.session_callbacks_set_on_data_chunk_recv_callback(loop->callbacks, on_data);
-    h2.session_callbacks_set_on_frame_send_callback(loop->callbacks, on_sent);
-    h2.session_callbacks_set_on_stream_close_callback(loop->callbacks, on_close);
-    h2.option_set_no_closed_streams(loop->option, 1);
-    h2.option_set_no_auto_window_update(loop->option, 1);
-    h2.option_set_max_outbound_ack(loop->option, 200);
+int gnomon_http2_prepare(struct loop *loop) {
+    if (gnomon_h2.session_callbacks_new(&loop->callbacks) || gnomon_h2.option_new(&loop->option))
+        return -1;
+    gnomon_h2.session_callbacks_set_on_begin_headers_callback(loop->callbacks, on_begin_headers);
+    gnomon_h2.session_callbacks_set_on_header_callback(loop->callbacks, on_header);
+    gnomon_h2.session_callbacks_set_on_frame_recv_callback(loop->callbacks, on_frame);
+    gnomon_h2.session_callbacks_set_on_data_chunk_recv_callback(loop->callbacks, on_data);
+    gnomon_h2.session_callbacks_set_on_frame_send_callback(loop->callbacks, on_sent);
+    gnomon_h2.session_callbacks_set_on_stream_close_callback(loop->callbacks, on_close);
+    gnomon_h2.option_set_no_closed_streams(loop->option, 1);
+    gnomon_h2.option_set_no_auto_window_update(loop->option, 1);
+    gnomon_h2.option_set_max_outbound_ack(loop->option, 200);
     return 0;
 }
 
-h2_session *http2_open(struct connection *connection) {
+h2_session *gnomon_http2_open(struct connection *connection) {
     struct loop *loop = connection->loop;
     h2_session *session = NULL;
     const h2_setting settings[] = {
@@ -144,10 +145,11 @@ h2_session *http2_open(struct connection *connection) {
         {H2_MAX_HEADER_LIST_SIZE, (uint32_t)loop->limits.header_bytes},
         {H2_NO_RFC7540_PRIORITIES, 1},
     };
-    if (h2.session_server_new2(&session, loop->callbacks, connection, loop->option)) return NULL;
-    if (h2.submit_settings(session, 0, settings, 4) ||
-        h2.session_set_local_window_size(session, 0, 0, 4 << 20)) {
-        h2.session_del(session);
+    if (gnomon_h2.session_server_new2(&session, loop->callbacks, connection, loop->option))
+        return NULL;
+    if (gnomon_h2.submit_settings(session, 0, settings, 4) ||
+        gnomon_h2.session_set_local_window_size(session, 0, 0, 4 << 20)) {
+        gnomon_h2.session_del(session);
         return NULL;
     }
     return session;

@@ -5,10 +5,10 @@
 #include "state.h"
 
 /* Before the loop runs: what all its sessions share. 0, or -1 if there is no memory. */
-int http2_prepare(struct loop *loop);
+int gnomon_http2_prepare(struct loop *loop);
 /* On the loop: a session for a connection, which owns it; NULL if there is no memory. */
-h2_session *http2_open(struct connection *connection);
+h2_session *gnomon_http2_open(struct connection *connection);
 /* On the loop: a call's stream has ended, or is to go on without it. */
-void http2_end_call(struct call *call);
+void gnomon_http2_end_call(struct call *call);
 
 #endif

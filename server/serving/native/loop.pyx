@@ -8,8 +8,8 @@ from gnomon.server.serving.native.buffer cimport buffer, buffer_append, buffer_r
 from gnomon.server.serving.native.event_loop cimport (
     SENT, SENT_NO_MEMORY, SENT_TOO_MUCH, TRAILERS_LIMIT, call, call_add_trailer, h2_load, limits,
     loop, loop_drain, loop_free, loop_join, loop_new, loop_run, loop_use_tls,
-    monotonic_nanoseconds, queue, queue_destroy, queue_give_back, queue_init, queue_join,
-    queue_leave, queue_take, sent, servicer_claim, servicer_give_turn, servicer_is_over,
+    monotonic_nanoseconds, queue as call_queue, queue_destroy, queue_give_back, queue_init,
+    queue_join, queue_leave, queue_take, sent, servicer_claim, servicer_give_turn, servicer_is_over,
     servicer_leave, servicer_send, tls_context, tls_context_free, tls_context_new,
     tls_context_share, tls_load,
 )
@@ -174,7 +174,7 @@ cdef class Call:
 cdef class Queue:
     """Calls of all loops that wait for Python's threads; at most `waiting_calls`."""
 
-    cdef queue _queue
+    cdef call_queue _queue
 
     def __cinit__(self, int waiting_calls):
         if queue_init(&self._queue, waiting_calls):

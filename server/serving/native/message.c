@@ -37,7 +37,7 @@ static int read_field(struct reader *reader, int *field, struct slice *bytes) {
     return 0;
 }
 
-int is_utf8(const uint8_t *text, size_t size) {
+int gnomon_is_utf8(const uint8_t *text, size_t size) {
     size_t at = 0;
     while (at < size) {
         if (size - at >= 8) {
@@ -152,10 +152,10 @@ static int read_parameter(struct slice bytes, struct request *request) {
     reader = (struct reader){choice.data, choice.data + choice.size};
     if (read_field(&reader, &field, &request->key) || field != 3) return -1;
     request->has_key = 1;
-    return reader.at == reader.end && is_utf8(request->key.data, request->key.size) ? 0 : -1;
+    return reader.at == reader.end && gnomon_is_utf8(request->key.data, request->key.size) ? 0 : -1;
 }
 
-int request_read(const uint8_t *data, size_t size, struct request *request) {
+int gnomon_request_read(const uint8_t *data, size_t size, struct request *request) {
     struct reader reader = {data, data + size};
     struct slice value;
     int field;
@@ -198,7 +198,7 @@ int request_read(const uint8_t *data, size_t size, struct request *request) {
 static const uint8_t SIZES[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8, 0};
 static const uint8_t FIELDS[] = {1, 4, 4, 4, 5, 2, 2, 2, 3, 0, 6, 7, 8};
 
-int cursor_start(const struct tensor *tensor, struct cursor *cursor) {
+int gnomon_cursor_start(const struct tensor *tensor, struct cursor *cursor) {
     size_t count = (size_t)(tensor->rows * tensor->width);
     size_t size = SIZES[tensor->type];
     cursor->type = tensor->type;
@@ -320,7 +320,7 @@ static void next_text(struct cursor *cursor, struct element *element) {
     cursor->at = reader.at;
 }
 
-void cursor_next(struct cursor *cursor, struct element *element) {
+void gnomon_cursor_next(struct cursor *cursor, struct element *element) {
     element->kind = ELEMENT_SIGNED;
     if (cursor->is_raw || cursor->type == TYPE_FP32 || cursor->type == TYPE_FP64)
         next_raw(cursor, element);
@@ -328,13 +328,13 @@ void cursor_next(struct cursor *cursor, struct element *element) {
     else next_varint(cursor, element);
 }
 
-size_t varint_size(uint64_t value) {
+size_t gnomon_varint_size(uint64_t value) {
     size_t size = 1;
     while (value >>= 7) size++;
     return size;
 }
 
-void write_varint(struct buffer *out, uint64_t value) {
+void gnomon_write_varint(struct buffer *out, uint64_t value) {
     uint8_t bytes[10];
     size_t size = 0;
     while (value >= 0x80) {
@@ -345,12 +345,12 @@ void write_varint(struct buffer *out, uint64_t value) {
     buffer_append(out, bytes, size);
 }
 
-void write_head(struct buffer *out, int field, size_t size) {
-    write_varint(out, (uint64_t)field << 3 | BYTES);
-    write_varint(out, size);
+void gnomon_write_head(struct buffer *out, int field, size_t size) {
+    gnomon_write_varint(out, (uint64_t)field << 3 | BYTES);
+    gnomon_write_varint(out, size);
 }
 
-void write_bytes(struct buffer *out, int field, const void *data, size_t size) {
-    write_head(out, field, size);
+void gnomon_write_bytes(struct buffer *out, int field, const void *data, size_t size) {
+    gnomon_write_head(out, field, size);
     buffer_append(out, data, size);
 }

@@ -1,7 +1,7 @@
 /* ModelInferRequest in the form that clients write it, and the parts of a ModelInferResponse.
  *
  * What is unusual but allowed (unknown fields, parameters, contents in pieces, …) is not read
- * here: `request_read` declines it, and protobuf's own decoder reads it instead. */
+ * here: `gnomon_request_read` declines it, and protobuf's own decoder reads it instead. */
 #ifndef GNOMON_MESSAGE_H
 #define GNOMON_MESSAGE_H
 
@@ -69,18 +69,18 @@ struct element {
 };
 
 /* 0, or -1 to decline. The request points into `data`. */
-int request_read(const uint8_t *data, size_t size, struct request *request);
+int gnomon_request_read(const uint8_t *data, size_t size, struct request *request);
 /* 0, or -1 where the contents have not as many elements as the shape says. */
-int cursor_start(const struct tensor *tensor, struct cursor *cursor);
+int gnomon_cursor_start(const struct tensor *tensor, struct cursor *cursor);
 /* The next element; ELEMENT_BAD where it is none. */
-void cursor_next(struct cursor *cursor, struct element *element);
-int is_utf8(const uint8_t *text, size_t size);
+void gnomon_cursor_next(struct cursor *cursor, struct element *element);
+int gnomon_is_utf8(const uint8_t *text, size_t size);
 
-void write_varint(struct buffer *out, uint64_t value);
-size_t varint_size(uint64_t value);
+void gnomon_write_varint(struct buffer *out, uint64_t value);
+size_t gnomon_varint_size(uint64_t value);
 /* A field with bytes. */
-void write_bytes(struct buffer *out, int field, const void *data, size_t size);
+void gnomon_write_bytes(struct buffer *out, int field, const void *data, size_t size);
 /* The head of a field with `size` bytes to follow. */
-void write_head(struct buffer *out, int field, size_t size);
+void gnomon_write_head(struct buffer *out, int field, size_t size);
 
 #endif

@@ -18,8 +18,8 @@ static void write_base64(const uint8_t *data, size_t size, char *out) {
     *out = 0;
 }
 
-void refusal_write(struct refusal *refusal, const char *model, const char *limit, double value,
-                   double wait_seconds) {
+void gnomon_refusal_write(struct refusal *refusal, const char *model, const char *limit,
+                          double value, double wait_seconds) {
     char details[sizeof refusal->details * 3 / 4 - 2];
     int size = snprintf(details, sizeof details,
                         "[{\"limit\":\"%s\",\"value\":%.17g,\"retry_after_seconds\":%.3f}]", limit,

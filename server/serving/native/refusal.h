@@ -5,7 +5,7 @@
 #include "exchange.h"
 
 /* `model` is percent-encoded; the texts are those of `throttling.Throttle`. */
-void refusal_write(struct refusal *refusal, const char *model, const char *limit, double value,
-                   double wait_seconds);
+void gnomon_refusal_write(struct refusal *refusal, const char *model, const char *limit,
+                          double value, double wait_seconds);
 
 #endif

@@ -27,8 +27,8 @@ static void read_path(struct call *call, const uint8_t *value, size_t size) {
                      (call->path_size && (!loop->unary || is_listed(loop->unary, value, size)));
 }
 
-int request_header_add(struct call *call, const uint8_t *name, size_t name_size,
-                       const uint8_t *value, size_t value_size) {
+int gnomon_request_header_add(struct call *call, const uint8_t *name, size_t name_size,
+                              const uint8_t *value, size_t value_size) {
     struct loop *loop = call->loop;
     call->header_bytes += name_size + value_size + 32;
     if (call->header_bytes > 4 * loop->limits.header_bytes) return H2_STREAM_FAILED;
@@ -43,10 +43,10 @@ int request_header_add(struct call *call, const uint8_t *name, size_t name_size,
             call->http_status = 405;
         break;
     case 12:
-        if (!memcmp(name, "content-type", 12) && !is_grpc(value, value_size))
+        if (!memcmp(name, "content-type", 12) && !gnomon_is_grpc(value, value_size))
             call->http_status = 415;
         else if (!memcmp(name, "grpc-timeout", 12)) {
-            uint64_t timeout = read_timeout(value, value_size);
+            uint64_t timeout = gnomon_read_timeout(value, value_size);
             if (timeout) call->deadline = loop->now + timeout;
         }
         break;
@@ -60,7 +60,7 @@ int request_header_add(struct call *call, const uint8_t *name, size_t name_size,
             if (value_size > loop->limits.header_bytes || loop->held > loop->limits.total_bytes)
                 return H2_STREAM_FAILED;
             call->authorization.size = 0;
-            call_hold(call, value_size);
+            gnomon_call_hold(call, value_size);
             if (buffer_append(&call->authorization, value, value_size)) return H2_CONNECTION_FAILED;
         }
         break;

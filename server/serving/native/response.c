@@ -8,10 +8,10 @@
 static const h2_header ANSWER[] = {H2_HEADER(":status", "200"),
                                    H2_HEADER("content-type", "application/grpc")};
 
-void submit_response(struct call *call, const h2_provider *provider) {
+void gnomon_submit_response(struct call *call, const h2_provider *provider) {
     struct connection *connection = call->connection;
     call->loop->counts.answered++;
-    if (h2.submit_response(connection->session, call->stream, ANSWER, 2, provider))
+    if (gnomon_h2.submit_response(connection->session, call->stream, ANSWER, 2, provider))
         connection->is_broken = 1;
 }
 
@@ -25,13 +25,13 @@ static size_t list_trailers(const struct call *call, h2_header *headers) {
     return (size_t)call->trailer_count;
 }
 
-int submit_end(struct call *call) {
+int gnomon_submit_end(struct call *call) {
     h2_header headers[TRAILERS_LIMIT];
     size_t count = list_trailers(call, headers);
-    return h2.submit_trailer(call->connection->session, call->stream, headers, count);
+    return gnomon_h2.submit_trailer(call->connection->session, call->stream, headers, count);
 }
 
-void submit_trailers(struct call *call, int is_complete) {
+void gnomon_submit_trailers(struct call *call, int is_complete) {
     struct connection *connection = call->connection;
     h2_header headers[2 + TRAILERS_LIMIT];
     char status[4];
@@ -44,17 +44,18 @@ void submit_trailers(struct call *call, int is_complete) {
     count += list_trailers(call, headers + count);
     call->state = CALL_ANSWERING;
     connection->loop->counts.refused++;
-    if (h2.submit_response(connection->session, call->stream, headers, count, NULL))
+    if (gnomon_h2.submit_response(connection->session, call->stream, headers, count, NULL))
         connection->is_broken = 1;
     call->is_cut = !is_complete;
 }
 
-void call_refuse(struct call *call, enum status status, const char *message, int is_complete) {
+void gnomon_call_refuse(struct call *call, enum status status, const char *message,
+                        int is_complete) {
     char number[4];
     int size = snprintf(number, sizeof number, "%d", status);
-    call_add_trailer(call, "grpc-status", 11, number, (size_t)size);
-    call_add_trailer(call, "grpc-message", 12, message, strlen(message));
+    gnomon_call_add_trailer(call, "grpc-status", 11, number, (size_t)size);
+    gnomon_call_add_trailer(call, "grpc-message", 12, message, strlen(message));
     if (status == STATUS_UNIMPLEMENTED)
-        call_add_trailer(call, "grpc-accept-encoding", 20, "identity,deflate,gzip", 21);
-    submit_trailers(call, is_complete);
+        gnomon_call_add_trailer(call, "grpc-accept-encoding", 20, "identity,deflate,gzip", 21);
+    gnomon_submit_trailers(call, is_complete);
 }

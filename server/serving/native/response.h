@@ -6,14 +6,15 @@
 
 #include "state.h"
 
-/* Submit the headers, and messages that `provider` reads; its last must call `submit_end`. */
-void submit_response(struct call *call, const h2_provider *provider);
+/* Submit the headers, and messages that `provider` reads; its last must call `gnomon_submit_end`. */
+void gnomon_submit_response(struct call *call, const h2_provider *provider);
 /* Submit headers and the call's trailers, with no message. `is_complete`: the client has sent its
  * whole request; else its stream is reset once the trailers are out. */
-void submit_trailers(struct call *call, int is_complete);
+void gnomon_submit_trailers(struct call *call, int is_complete);
 /* Submit the call's trailers behind its messages. 0, or nghttp2's error. */
-int submit_end(struct call *call);
-/* End a call with gRPC's status and message; `is_complete` as for `submit_trailers`. */
-void call_refuse(struct call *call, enum status status, const char *message, int is_complete);
+int gnomon_submit_end(struct call *call);
+/* End a call with gRPC's status and message; `is_complete` as for `gnomon_submit_trailers`. */
+void gnomon_call_refuse(struct call *call, enum status status, const char *message,
+                        int is_complete);
 
 #endif

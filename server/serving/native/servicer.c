@@ -4,12 +4,12 @@
 #include "bidi_state.h"
 #include "handover.h"
 
-enum sent servicer_send(struct call *call, const uint8_t *message, size_t size) {
+enum sent gnomon_servicer_send(struct call *call, const uint8_t *message, size_t size) {
     struct streaming *own = call->streaming;
     enum sent result = SENT;
     const uint8_t head[PREFIX_BYTES] = {0, (uint8_t)(size >> 24), (uint8_t)(size >> 16),
                                         (uint8_t)(size >> 8), (uint8_t)size};
-    bidi_lock(call);
+    gnomon_bidi_lock(call);
     size_t whole = size + PREFIX_BYTES;
     if (own->is_claimed) {
         result = SENT_TO_NOBODY;
@@ -21,15 +21,15 @@ enum sent servicer_send(struct call *call, const uint8_t *message, size_t size) 
         buffer_append(&own->outbox, head, sizeof head);
         buffer_append(&own->outbox, message, size);
         own->unsent += whole;
-        handover_add_news(call->loop, call);
+        gnomon_handover_add_news(call->loop, call);
     }
-    bidi_unlock(call);
-    if (result == SENT) handover_signal(call->loop);
+    gnomon_bidi_unlock(call);
+    if (result == SENT) gnomon_handover_signal(call->loop);
     return result;
 }
 
-int servicer_is_over(struct call *call) {
-    return bidi_is_claimed(call);
+int gnomon_servicer_is_over(struct call *call) {
+    return gnomon_bidi_is_claimed(call);
 }
 
 /* With the lock held. */
@@ -40,27 +40,27 @@ static void drop_turn(struct call *call) {
     call->loop->queue->running--;
 }
 
-void servicer_give_turn(struct call *call) {
-    bidi_lock(call);
+void gnomon_servicer_give_turn(struct call *call) {
+    gnomon_bidi_lock(call);
     drop_turn(call);
-    handover_add_news(call->loop, call);
-    bidi_unlock(call);
-    handover_signal(call->loop);
+    gnomon_handover_add_news(call->loop, call);
+    gnomon_bidi_unlock(call);
+    gnomon_handover_signal(call->loop);
 }
 
-int servicer_claim(struct call *call) {
-    return bidi_claim(call);
+int gnomon_servicer_claim(struct call *call) {
+    return gnomon_bidi_claim(call);
 }
 
-void servicer_leave(struct call *call, int is_finished) {
+void gnomon_servicer_leave(struct call *call, int is_finished) {
     struct streaming *own = call->streaming;
     struct loop *loop = call->loop;
-    bidi_lock(call);
+    gnomon_bidi_lock(call);
     if (is_finished) own->is_finished = 1;
-    bidi_leave_queue(call);
+    gnomon_bidi_leave_queue(call);
     drop_turn(call);
     own->has_owner = 0;
-    handover_add_news(call->loop, call);
-    bidi_unlock(call);
-    handover_signal(loop);
+    gnomon_handover_add_news(call->loop, call);
+    gnomon_bidi_unlock(call);
+    gnomon_handover_signal(loop);
 }

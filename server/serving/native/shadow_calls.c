@@ -2,12 +2,12 @@
 
 enum { CALLS_LIMIT = 1000, BYTES_LIMIT = 8 << 20 };
 
-int shadow_queue_init(struct shadow_queue *queue) {
+int gnomon_shadow_queue_init(struct shadow_queue *queue) {
     if (pthread_mutex_init(&queue->lock, NULL)) return -1;
     return pthread_cond_init(&queue->arrived, NULL) ? -1 : 0;
 }
 
-void shadow_queue_clear(struct shadow_queue *queue) {
+void gnomon_shadow_queue_clear(struct shadow_queue *queue) {
     while (queue->first) {
         struct shadow_call *call = queue->first;
         queue->first = call->next;
@@ -33,8 +33,8 @@ static struct shadow_call *copy(struct slice identity, struct slice message, dou
     return call;
 }
 
-void shadow_queue_put(struct shadow_queue *queue, struct slice identity, struct slice message,
-                      double moment) {
+void gnomon_shadow_queue_put(struct shadow_queue *queue, struct slice identity,
+                             struct slice message, double moment) {
     size_t bytes = identity.size + message.size;
     struct shadow_call *call = NULL;
     pthread_mutex_lock(&queue->lock);
@@ -52,7 +52,7 @@ void shadow_queue_put(struct shadow_queue *queue, struct slice identity, struct 
     pthread_mutex_unlock(&queue->lock);
 }
 
-struct shadow_call *shadow_queue_take(struct shadow_queue *queue) {
+struct shadow_call *gnomon_shadow_queue_take(struct shadow_queue *queue) {
     pthread_mutex_lock(&queue->lock);
     while (!queue->first && !queue->is_closed) pthread_cond_wait(&queue->arrived, &queue->lock);
     struct shadow_call *call = queue->is_closed ? NULL : queue->first;
@@ -66,7 +66,7 @@ struct shadow_call *shadow_queue_take(struct shadow_queue *queue) {
     return call;
 }
 
-void shadow_queue_close(struct shadow_queue *queue) {
+void gnomon_shadow_queue_close(struct shadow_queue *queue) {
     pthread_mutex_lock(&queue->lock);
     queue->is_closed = 1;
     pthread_cond_broadcast(&queue->arrived);

@@ -22,13 +22,13 @@ struct shadow_queue {
     uint64_t dropped;
 };
 
-int shadow_queue_init(struct shadow_queue *queue);
-void shadow_queue_clear(struct shadow_queue *queue);
+int gnomon_shadow_queue_init(struct shadow_queue *queue);
+void gnomon_shadow_queue_clear(struct shadow_queue *queue);
 /* Put a copy, or count what is dropped for want of room. */
-void shadow_queue_put(struct shadow_queue *queue, struct slice identity, struct slice message,
-                      double moment);
+void gnomon_shadow_queue_put(struct shadow_queue *queue, struct slice identity,
+                             struct slice message, double moment);
 /* Wait for a call, to be freed by the caller; NULL once the queue is closed. */
-struct shadow_call *shadow_queue_take(struct shadow_queue *queue);
-void shadow_queue_close(struct shadow_queue *queue);
+struct shadow_call *gnomon_shadow_queue_take(struct shadow_queue *queue);
+void gnomon_shadow_queue_close(struct shadow_queue *queue);
 
 #endif

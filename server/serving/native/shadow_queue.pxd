@@ -14,11 +14,11 @@ cdef extern from "shadow_calls.h":
     struct shadow_queue:
         uint64_t dropped
 
-    int shadow_queue_init(shadow_queue*) nogil
-    void shadow_queue_clear(shadow_queue*) nogil
-    void shadow_queue_put(shadow_queue*, slice, slice, double) nogil
-    shadow_call* shadow_queue_take(shadow_queue*) nogil
-    void shadow_queue_close(shadow_queue*) nogil
+    int shadow_queue_init "gnomon_shadow_queue_init"(shadow_queue*) nogil
+    void shadow_queue_clear "gnomon_shadow_queue_clear"(shadow_queue*) nogil
+    void shadow_queue_put "gnomon_shadow_queue_put"(shadow_queue*, slice, slice, double) nogil
+    shadow_call* shadow_queue_take "gnomon_shadow_queue_take"(shadow_queue*) nogil
+    void shadow_queue_close "gnomon_shadow_queue_close"(shadow_queue*) nogil
 
 
 cdef class ShadowQueue:

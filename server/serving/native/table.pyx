@@ -15,7 +15,7 @@ from gnomon.server.serving.admission.client_counts cimport (
 )
 from gnomon.server.serving.native.buffer cimport buffer, slice
 from gnomon.server.serving.native.exchange cimport (
-    POSITION_NONE, VERDICT_ANSWERED, VERDICT_DECLINED, VERDICT_REFUSED, exchange, refusal, verdict,
+    POSITION_NONE, VERDICT_ANSWERED, VERDICT_DECLINED, VERDICT_REFUSED,
 )
 from gnomon.server.serving.native.lane cimport (
     NO_LANE, NO_PASS, NOT_FOR_LANE, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeLane, monotonic_ns,
@@ -23,6 +23,7 @@ from gnomon.server.serving.native.lane cimport (
 )
 from gnomon.server.serving.admission.credential_cache cimport SHOWN_PASS, Text
 from gnomon.server.serving.native.message cimport request, request_read
+from gnomon.server.serving.native.refusal cimport refusal_write
 from gnomon.server.serving.native.route cimport (
     WHOLE, NativeRoute, position_of, target_at, target_of,
 )
@@ -30,9 +31,6 @@ from gnomon.server.serving.native.route cimport (
 import secrets
 
 __all__ = ["Table"]
-
-cdef extern from "refusal.h":
-    void refusal_write(refusal*, const char*, const char*, double, double) nogil
 
 # Lanes lie in C arrays; this is how they are called from there without the GIL.
 cdef ServeLane SERVE = <ServeLane><void*>serve_lane

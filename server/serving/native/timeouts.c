@@ -37,8 +37,8 @@ static int has_expired(struct connection *connection) {
     int is_arriving = 0, is_busy = 0;
     for (struct call *call = connection->calls; call; call = call->newer) {
         if (call->streaming) {
-            is_arriving |= bidi_is_arriving(call);
-            is_busy |= !bidi_is_unread(call);
+            is_arriving |= gnomon_bidi_is_arriving(call);
+            is_busy |= !gnomon_bidi_is_unread(call);
         } else {
             enum call_state state = state_of(call);
             is_arriving |= state == CALL_RECEIVING;
@@ -58,7 +58,7 @@ static int end_late_calls(struct connection *connection) {
         if (!call->deadline || call->deadline > loop->now) continue;
         if (call->streaming) {
             call->deadline = 0;
-            bidi_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
+            gnomon_bidi_refuse(call, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded");
             ended = 1;
             continue;
         }
@@ -67,11 +67,11 @@ static int end_late_calls(struct connection *connection) {
         struct connection *owner = call->connection;
         int32_t stream = call->stream;
         /* The stream gets a call of its own to end with; Python keeps the one that it has. */
-        struct call *last = call_new(owner, stream);
+        struct call *last = gnomon_call_new(owner, stream);
         if (!last) continue;
-        h2.session_set_stream_user_data(owner->session, stream, last);
-        http2_end_call(call);
-        call_refuse(last, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded", 1);
+        gnomon_h2.session_set_stream_user_data(owner->session, stream, last);
+        gnomon_http2_end_call(call);
+        gnomon_call_refuse(last, STATUS_DEADLINE_EXCEEDED, "Deadline Exceeded", 1);
         ended = 1;
     }
     return ended;
@@ -86,7 +86,7 @@ static int is_dead(struct connection *connection, int *has_news) {
     if (connection->pinged) return loop->now > connection->pinged + patience;
     if (!pause || connection->is_shaking || loop->now < connection->received + pause) return 0;
     connection->pinged = loop->now;
-    h2.submit_ping(connection->session, 0, NULL);
+    gnomon_h2.submit_ping(connection->session, 0, NULL);
     *has_news = 1;
     return 0;
 }
@@ -96,11 +96,11 @@ static int grow_old(struct connection *connection) {
     uint64_t now = connection->loop->now;
     if (!connection->ends || now < connection->ends || connection->is_shaking) return 0;
     if (!connection->is_old) {
-        h2.submit_shutdown_notice(connection->session);
+        gnomon_h2.submit_shutdown_notice(connection->session);
         connection->ends = now + NOTICE;
     } else {
-        int32_t stream = h2.session_get_last_proc_stream_id(connection->session);
-        h2.submit_goaway(connection->session, 0, stream, H2_NO_ERROR, NULL, 0);
+        int32_t stream = gnomon_h2.session_get_last_proc_stream_id(connection->session);
+        gnomon_h2.submit_goaway(connection->session, 0, stream, H2_NO_ERROR, NULL, 0);
         connection->ends = 0;
     }
     connection->is_old = 1;
@@ -117,11 +117,12 @@ static int calm(struct connection *connection, uint64_t span) {
     connection->pings -= connection->pings < PINGS_PER_TICK ? connection->pings : PINGS_PER_TICK;
     if (has_pinged) {
         /* By this text clients of gRPC know that they are to ping less often. */
-        int32_t stream = h2.session_get_last_proc_stream_id(connection->session);
-        h2.submit_goaway(connection->session, 0, stream, H2_ENHANCE_YOUR_CALM, why, sizeof why - 1);
+        int32_t stream = gnomon_h2.session_get_last_proc_stream_id(connection->session);
+        gnomon_h2.submit_goaway(connection->session, 0, stream, H2_ENHANCE_YOUR_CALM, why,
+                                sizeof why - 1);
     }
     if (is_flood || has_pinged)
-        h2.session_terminate_session(connection->session, H2_ENHANCE_YOUR_CALM);
+        gnomon_h2.session_terminate_session(connection->session, H2_ENHANCE_YOUR_CALM);
     return is_flood || has_pinged;
 }
 
@@ -132,13 +133,13 @@ static int look_at(struct connection *connection, uint64_t span) {
     } else if (has_expired(connection)) {
         /* Who merely had nothing to say is told so. */
         if (connection->calls || !connection->completed) connection->is_broken = 1;
-        h2.session_terminate_session(connection->session, H2_NO_ERROR);
+        gnomon_h2.session_terminate_session(connection->session, H2_NO_ERROR);
         has_news = 1;
     }
     return has_news;
 }
 
-int timeouts_check(struct loop *loop) {
+int gnomon_timeouts_check(struct loop *loop) {
     uint64_t span = loop->now - loop->ticked;
     int is_long = span >= LONG_TICK;
     if (is_long) loop->ticked = loop->now;
@@ -146,7 +147,7 @@ int timeouts_check(struct loop *loop) {
         next = one->next;
         int has_news = end_late_calls(one);
         if (is_long) has_news |= look_at(one, span);
-        if (has_news) connection_flush(one);
+        if (has_news) gnomon_connection_flush(one);
     }
     return is_long;
 }

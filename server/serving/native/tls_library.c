@@ -2,11 +2,11 @@
 
 #include <dlfcn.h>
 
-struct tls_functions tls;
+struct tls_functions gnomon_tls;
 
 static const char *const NAMES[] = {"libssl.so.3", "libssl.3.dylib"};
 
-const char *tls_load(void) {
+const char *gnomon_tls_load(void) {
     static void *library;
     if (library) return NULL;
     void *found = NULL;
@@ -15,8 +15,8 @@ const char *tls_load(void) {
     if (!found) return "libssl.so.3 was not found";
     /* What is libcrypto's is found through libssl, which depends on it. */
 #define TLS_RESOLVE(result, name, arguments)                                                       \
-    *(void **)&tls.name = dlsym(found, #name);                                                     \
-    if (!tls.name) return "libssl.so.3 has no function " #name;
+    *(void **)&gnomon_tls.name = dlsym(found, #name);                                              \
+    if (!gnomon_tls.name) return "libssl.so.3 has no function " #name;
     TLS_FUNCTIONS(TLS_RESOLVE)
     library = found;
     return NULL;

@@ -97,9 +97,9 @@ enum {
 struct tls_functions {
     TLS_FUNCTIONS(TLS_DECLARE)
 };
-extern struct tls_functions tls;
+extern struct tls_functions gnomon_tls;
 
 /* Resolve all functions; NULL, or what is missing. A second call does nothing. */
-const char *tls_load(void);
+const char *gnomon_tls_load(void);
 
 #endif

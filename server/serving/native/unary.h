@@ -5,12 +5,12 @@
 #include "state.h"
 
 /* More of the request has come; it may be refused by it. 0, or -1 if there is no memory. */
-int unary_data(struct call *call, const uint8_t *data, size_t size);
+int gnomon_unary_data(struct call *call, const uint8_t *data, size_t size);
 /* The request is complete: answer it here, let Python answer it, or refuse it. */
-void unary_complete(struct call *call);
+void gnomon_unary_complete(struct call *call);
 /* Python has handed the call back: submit its response or its trailers. */
-void unary_submit(struct call *call);
+void gnomon_unary_submit(struct call *call);
 /* Its stream has ended, and it has left its connection: free it, unless Python has it. */
-void unary_end(struct call *call);
+void gnomon_unary_end(struct call *call);
 
 #endif

@@ -42,40 +42,40 @@ static enum verdict answer(void *context, struct exchange *exchange) {
 
 static void turn_streaming(struct call *call) {
     count(&messages);
-    if (servicer_is_over(call)) {
-        servicer_leave(call, 0);
-    } else if (call->body.size && servicer_send(call, ANSWER + 5, 3) == SENT) {
-        servicer_give_turn(call);
+    if (gnomon_servicer_is_over(call)) {
+        gnomon_servicer_leave(call, 0);
+    } else if (call->body.size && gnomon_servicer_send(call, ANSWER + 5, 3) == SENT) {
+        gnomon_servicer_give_turn(call);
     } else {
-        int is_mine = servicer_claim(call);
-        if (is_mine) call_add_trailer(call, "grpc-status", 11, "0", 1);
-        servicer_leave(call, is_mine);
+        int is_mine = gnomon_servicer_claim(call);
+        if (is_mine) gnomon_call_add_trailer(call, "grpc-status", 11, "0", 1);
+        gnomon_servicer_leave(call, is_mine);
     }
 }
 
 static void *work(void *unused) {
     struct call *call;
     (void)unused;
-    while ((call = queue_take(&queue))) {
+    while ((call = gnomon_queue_take(&queue))) {
         if (call->streaming) {
             turn_streaming(call);
             continue;
         }
         if (call->body.size % 2) {
-            call_add_trailer(call, "grpc-status", 11, "3", 1);
+            gnomon_call_add_trailer(call, "grpc-status", 11, "3", 1);
             count(&refusals);
         } else {
             call->response.size = 0;
             buffer_append(&call->response, ANSWER, sizeof ANSWER);
             count(&answers);
         }
-        queue_give_back(call);
+        gnomon_queue_give_back(call);
     }
     return NULL;
 }
 
 static void *serve(void *loop) {
-    loop_run(loop);
+    gnomon_loop_run(loop);
     return NULL;
 }
 
@@ -149,11 +149,12 @@ static struct loop *open_loop(struct sockaddr_in *address) {
     socklen_t size = sizeof *address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    if (h2_load() || bind(listener, (struct sockaddr *)address, size) || listen(listener, 64) ||
-        getsockname(listener, (struct sockaddr *)address, &size) || queue_init(&queue, 32))
+    if (gnomon_h2_load() || bind(listener, (struct sockaddr *)address, size) ||
+        listen(listener, 64) || getsockname(listener, (struct sockaddr *)address, &size) ||
+        gnomon_queue_init(&queue, 32))
         fail("no loop can be opened");
     queue.loops = 1;
-    return loop_new(listener, &limits, &queue, "/fuzz/Stream\0", answer, NULL);
+    return gnomon_loop_new(listener, &limits, &queue, "/fuzz/Stream\0", answer, NULL);
 }
 
 int main(int given, char **arguments) {
@@ -176,12 +177,12 @@ int main(int given, char **arguments) {
         /* Sometimes as it was, so that calls get all the way through. */
         talk(&address, chance(8) ? &bytes : seed);
     } while (++turns % 16 || time(NULL) < until);
-    loop_drain(loop, 1000000000);
+    gnomon_loop_drain(loop, 1000000000);
     pthread_join(server, NULL);
     for (int index = 0; index < 2; index++) pthread_join(workers[index], NULL);
     if (loop->held || loop->connection_count) fail("bytes or connections are left over");
     printf("%lu connections, %lu answers, %lu refusals, %lu messages of streams, %lu in C\n", turns,
            answers, refusals, messages, (unsigned long)loop->counts.answered);
-    loop_free(loop);
+    gnomon_loop_free(loop);
     return 0;
 }

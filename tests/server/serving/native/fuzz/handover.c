@@ -73,35 +73,35 @@ static enum verdict answer(void *context, struct exchange *exchange) {
 }
 
 static void turn_streaming(struct call *call) {
-    if (servicer_is_over(call)) {
-        servicer_leave(call, 0);
+    if (gnomon_servicer_is_over(call)) {
+        gnomon_servicer_leave(call, 0);
     } else if (call->body.size) {
-        servicer_send(call, ANSWER + 5, 3);
-        servicer_give_turn(call);
+        gnomon_servicer_send(call, ANSWER + 5, 3);
+        gnomon_servicer_give_turn(call);
     } else {
-        int is_mine = servicer_claim(call);
-        if (is_mine) call_add_trailer(call, "grpc-status", 11, "0", 1);
-        servicer_leave(call, is_mine);
+        int is_mine = gnomon_servicer_claim(call);
+        if (is_mine) gnomon_call_add_trailer(call, "grpc-status", 11, "0", 1);
+        gnomon_servicer_leave(call, is_mine);
     }
 }
 
 static void *work(void *queue) {
     struct call *call;
-    while ((call = queue_take(queue))) {
+    while ((call = gnomon_queue_take(queue))) {
         if (call->streaming) {
             turn_streaming(call);
             continue;
         }
         call->response.size = 0;
         if (buffer_append(&call->response, ANSWER, sizeof ANSWER)) fail("no memory");
-        queue_give_back(call);
+        gnomon_queue_give_back(call);
     }
     return NULL;
 }
 
 static void *serve(void *loop) {
     is_loop = 1;
-    loop_run(loop);
+    gnomon_loop_run(loop);
     return NULL;
 }
 
@@ -109,8 +109,8 @@ static int listen_somewhere(struct sockaddr_in *address) {
     socklen_t size = sizeof *address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    if (h2_load() || bind(listener, (struct sockaddr *)address, size) || listen(listener, 128) ||
-        getsockname(listener, (struct sockaddr *)address, &size))
+    if (gnomon_h2_load() || bind(listener, (struct sockaddr *)address, size) ||
+        listen(listener, 128) || getsockname(listener, (struct sockaddr *)address, &size))
         fail("no socket");
     return listener;
 }
@@ -187,14 +187,14 @@ static void ring_open(struct ring *ring, struct sockaddr_in *address) {
                                          .header_seconds = 60,
                                          .idle_seconds = 60};
     int listener = listen_somewhere(address);
-    if (queue_init(&ring->queue, 4 * CLIENTS)) fail("no queue");
+    if (gnomon_queue_init(&ring->queue, 4 * CLIENTS)) fail("no queue");
     ring->queue.loops = LOOPS;
     for (int index = 0; index < LOOPS; index++) {
-        struct loop *loop =
-            loop_new(index ? -1 : listener, &limits, &ring->queue, "/fuzz/Stream\0", answer, NULL);
+        struct loop *loop = gnomon_loop_new(index ? -1 : listener, &limits, &ring->queue,
+                                            "/fuzz/Stream\0", answer, NULL);
         if (!loop) fail("no loop");
         ring->loops[index] = loop;
-        if (index) loop_join(loop, ring->loops[0]);
+        if (index) gnomon_loop_join(loop, ring->loops[0]);
     }
     for (int index = 0; index < LOOPS; index++)
         pthread_create(&ring->servers[index], NULL, serve, ring->loops[index]);
@@ -205,9 +205,9 @@ static void ring_open(struct ring *ring, struct sockaddr_in *address) {
 static void *drain(void *argument) {
     struct ring *ring = argument;
     delay(draw(8000));
-    loop_drain(ring->loops[0], 2000000000);
+    gnomon_loop_drain(ring->loops[0], 2000000000);
     delay(draw(2000));
-    loop_drain(ring->loops[1], 2000000000);
+    gnomon_loop_drain(ring->loops[1], 2000000000);
     for (int index = 0; index < 2; index++) pthread_join(ring->servers[index], NULL);
     return NULL;
 }
@@ -215,7 +215,7 @@ static void *drain(void *argument) {
 static void ring_close(struct ring *ring, const struct sockaddr_in *address) {
     pthread_t draining;
     /* A loop that has ended is handed nothing, though it has the fewest connections. */
-    loop_drain(ring->loops[2], 0);
+    gnomon_loop_drain(ring->loops[2], 0);
     pthread_join(ring->servers[2], NULL);
     burst(address, 0);
     pthread_create(&draining, NULL, drain, ring);
@@ -227,8 +227,8 @@ static void ring_close(struct ring *ring, const struct sockaddr_in *address) {
         if (loop->held || loop->connection_count) fail("bytes or connections are left over");
         if (loop->load) fail("connections were handed to a loop that had ended");
     }
-    for (int index = 0; index < LOOPS; index++) loop_free(ring->loops[index]);
-    queue_destroy(&ring->queue);
+    for (int index = 0; index < LOOPS; index++) gnomon_loop_free(ring->loops[index]);
+    gnomon_queue_destroy(&ring->queue);
     drained++;
 }
 

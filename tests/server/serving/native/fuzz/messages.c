@@ -59,7 +59,7 @@ static void mutate_fields(const uint8_t *at, const uint8_t *end, struct bytes *o
 
 static void decode(const uint8_t *data, size_t size) {
     static struct request request;
-    if (request_read(data, size, &request)) return;
+    if (gnomon_request_read(data, size, &request)) return;
     touch(request.model);
     touch(request.version);
     touch(request.id);
@@ -70,16 +70,16 @@ static void decode(const uint8_t *data, size_t size) {
         struct cursor cursor;
         struct element element;
         touch(tensor->name);
-        sum += (uint64_t)is_utf8(tensor->name.data, tensor->name.size);
-        if (cursor_start(tensor, &cursor)) continue;
+        sum += (uint64_t)gnomon_is_utf8(tensor->name.data, tensor->name.size);
+        if (gnomon_cursor_start(tensor, &cursor)) continue;
         int64_t count = tensor->rows * tensor->width;
         if (count <= 0 || count > 1 << 24) fail("a shape without sense was accepted");
         for (int64_t turn = 0; turn < count && turn < 4096; turn++) {
-            cursor_next(&cursor, &element);
+            gnomon_cursor_next(&cursor, &element);
             if (element.kind == ELEMENT_BAD) break;
             if (element.kind == ELEMENT_TEXT) {
                 touch(element.text);
-                sum += (uint64_t)is_utf8(element.text.data, element.text.size);
+                sum += (uint64_t)gnomon_is_utf8(element.text.data, element.text.size);
             }
             if (cursor.at > cursor.end) fail("the cursor is behind the end");
         }
@@ -107,9 +107,9 @@ static void encode(void) {
                             .text_count = 3,
                             .text_longest = 7};
     struct buffer out = {0};
-    size_t room = answer_room(&output, 1, rows);
+    size_t room = gnomon_answer_room(&output, 1, rows);
     if (buffer_reserve(&out, room)) fail("no memory");
-    answer_write(&output, 1, 1, rows, (int)chance(2), &out);
+    gnomon_answer_write(&output, 1, 1, rows, (int)chance(2), &out);
     if (out.size > room) fail("an answer is longer than its room");
     free(out.data);
 }
