@@ -42,8 +42,8 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.frontend import NativeDoor
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.native.frontend import NativeFrontend
+from gnomon.server.serving.settings import FrontendSettings
 
 class Nowhere:
     def put(self, record):
@@ -56,7 +56,7 @@ async def main():
     gathered = Deployment(batching=Batching(max_rows=64, max_delay_seconds=0.001))
     runtime.load(package, deployment=gathered if sys.argv[2] == "gathered" else None)
     runtime.apply([single("model", package.digest)])
-    door = NativeDoor(Handler(runtime), DoorSettings(port=0, threads=64, total_requests=0))
+    door = NativeFrontend(Handler(runtime), FrontendSettings(port=0, threads=64, total_requests=0))
     print(await door.open(), flush=True)
     await asyncio.sleep(3600)
 

@@ -28,7 +28,7 @@ from gnomon.server.serving.admission.key_file import create_key
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.native.table import Table
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 __all__ = ["main", "run"]
 
@@ -94,7 +94,7 @@ def _table(
         runtime.load(package)
     runtime.apply([route])
     handler = Handler(runtime)
-    admission = make_admission(DoorSettings(**settings), handler)
+    admission = make_admission(FrontendSettings(**settings), handler)
     admission.identify(header.decode() or None)
     routes = NativeRoutes(handler, admission)
     table = routes.new_table()
@@ -126,9 +126,9 @@ def _servers(folder: Path, package: Package) -> list[Result]:
     header = f"authorization: Bearer {key}"
     given = {"keys_file": str(folder / "server-keys.json"), "concurrent_requests": 1_000}
     kinds: dict[str, dict[str, Any]] = {
-        "native": {"door": "native", **given, "requests_per_second": 1e9},
-        "grpcio": {"door": "grpcio", **given, "requests_per_second": 1e9},
-        "above a limit": {"door": "native", **given, "requests_per_second": 0.001},
+        "native": {"frontend": "native", **given, "requests_per_second": 1e9},
+        "grpcio": {"frontend": "grpcio", **given, "requests_per_second": 1e9},
+        "above a limit": {"frontend": "native", **given, "requests_per_second": 0.001},
     }
     servers = {kind: start(package.path, settings) for kind, settings in kinds.items()}
     best: dict[tuple[str, int, int], float] = {}

@@ -14,7 +14,7 @@ from gnomon.runtime.engines.onnx import find_library
 
 __all__ = ["OURS", "Server", "start"]
 
-#: Doors of ours, as `gnomon serve --door` calls them.
+#: Front ends of ours, as `gnomon serve --frontend` calls them.
 OURS = ("native", "grpcio")
 READY_SECONDS = 30.0
 
@@ -44,7 +44,7 @@ if given["busy"]:
     threading.Thread(target=burn, daemon=True).start()
 settings = given["settings"]
 settings |= {name: Path(settings[name]) for name in settings if name.endswith("_file")}
-serve(ServeSettings(door=given["door"], **settings),
+serve(ServeSettings(frontend=given["frontend"], **settings),
       NodeSettings(packages=(Path(given["package"]),)),
       ready)
 """
@@ -105,7 +105,7 @@ def start(
     if kind in OURS:
         given = {
             "package": str(package),
-            "door": kind,
+            "frontend": kind,
             "busy": busy if busy in ("inside", "loading") else "",
             "settings": {"port": 0, "rest_port": -1, **settings},
         }

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from gnomon.bench.servers.swaps import Swapper
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.frontend import NativeDoor
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.native.frontend import NativeFrontend
+from gnomon.server.serving.settings import FrontendSettings
 
 __all__: list[str] = []
 
@@ -26,7 +26,7 @@ _LOAD_ENDS_SECONDS = 4.0
 async def _serve(folder: Path) -> None:
     folder.mkdir()
     swapper = Swapper(folder)
-    door = NativeDoor(Handler(swapper.runtime), DoorSettings(port=0))
+    door = NativeFrontend(Handler(swapper.runtime), FrontendSettings(port=0))
     print(await door.open(), flush=True)
     swaps, seconds = map(int, (await asyncio.to_thread(sys.stdin.readline)).split())
     started = time.monotonic()

@@ -1,1 +1,1 @@
-"""The doors through which predictions are asked for."""
+"""The frontends through which predictions are asked for."""

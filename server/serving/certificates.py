@@ -1,4 +1,4 @@
-"""A door's TLS files, followed as they change: a renewed certificate needs no restart.
+"""A frontend's TLS files, followed as they change: a renewed certificate needs no restart.
 
 What is renewed holds for connections to come; those that are open stay as they are. Files that do
 not fit each other (a new certificate whose key is still to be written) change nothing.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 _log = logging.getLogger(__name__)
 
@@ -22,9 +22,9 @@ _Stamps = tuple[tuple[int, int, int] | None, ...]
 
 
 class ChangedFiles:
-    """Tells whether any of a door's TLS files has changed since it was asked last."""
+    """Tells whether any of a frontend's TLS files has changed since it was asked last."""
 
-    def __init__(self, settings: DoorSettings) -> None:
+    def __init__(self, settings: FrontendSettings) -> None:
         self._files = tuple(file for file in settings.tls_files or () if file is not None)
         self._stamps = self._look()
 
@@ -43,7 +43,7 @@ class Follower:
     `renew` raises `ConfigurationError` where they are not to be used; the log says so.
     """
 
-    def __init__(self, settings: DoorSettings, renew: Callable[[], None]) -> None:
+    def __init__(self, settings: FrontendSettings, renew: Callable[[], None]) -> None:
         self._changed = ChangedFiles(settings)
         self._renew = renew
         self._stopped = threading.Event()

@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 _SMALL_BYTES = 4_096
 
 
-class Pacer:
+class ExecutorSelector:
     """Runs the calls of one event loop; those of routes that gather rows never on it."""
 
     def __init__(self, threads: int, runtime: Runtime) -> None:

@@ -1,4 +1,4 @@
-"""What all doors do: Open Inference Protocol messages in, Open Inference Protocol messages out.
+"""What all frontends do: Open Inference Protocol messages in, Open Inference Protocol messages out.
 
 What a request may say beside its tensors is in `parameters`. An answer names the version that gave
 it, and carries `gnomon_digest`; where one of the route's fallbacks answered, `gnomon_fallback`, the
@@ -21,8 +21,14 @@ from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.predicting.served_routes import Served
 from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.infer_execution import Answered, ask, ask_in_part
-from gnomon.server.serving.parameters import ID_CHARACTERS, Asked, check_id, read_parameters, wrong
+from gnomon.server.serving.infer_execution import InferResult, infer, infer_partial
+from gnomon.server.serving.parameters import (
+    ID_CHARACTERS,
+    RequestParameters,
+    check_id,
+    read_parameters,
+    wrong,
+)
 from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 from gnomon.server.serving.triton.model_config import config_of, platform_of
@@ -46,7 +52,7 @@ _MANIFESTS_KEPT = 1_024
 class Handler:
     """Answers for one runtime. Threads may share it.
 
-    Methods raise the typed errors of `gnomon.runtime.errors`, which the doors put on the wire.
+    Methods raise the typed errors of `gnomon.runtime.errors`, which the frontends put on the wire.
     """
 
     def __init__(self, runtime: Runtime, repository: Repository | None = None) -> None:
@@ -99,7 +105,7 @@ class Handler:
         Raises:
             UnknownModel: there is no such route, or it has no such version.
         """
-        manifests = self._asked(request)
+        manifests = self._manifests_for(request)
         manifest = next(iter(manifests.values()))
         return oip.ModelMetadataResponse(
             name=request.name,
@@ -117,7 +123,7 @@ class Handler:
         Raises:
             UnknownModel: there is no such route, or it has no such version.
         """
-        digest, manifest = next(iter(self._asked(request).items()))
+        digest, manifest = next(iter(self._manifests_for(request).items()))
         return oip.ModelConfigResponse(config=config_of(request.name, digest, manifest))
 
     def model_statistics(self, request: oip.ModelStatisticsRequest) -> oip.ModelStatisticsResponse:
@@ -131,7 +137,7 @@ class Handler:
         answer = oip.ModelStatisticsResponse()
         for name in wanted:
             asked = oip.ModelStatisticsRequest(name=name, version=request.version)
-            versions = {digest: one.version for digest, one in self._asked(asked).items()}
+            versions = {digest: one.version for digest, one in self._manifests_for(asked).items()}
             answer.model_stats.extend(statistics_of(name, versions, tallies))
         return answer
 
@@ -159,10 +165,10 @@ class Handler:
         asked, columns = self._read(request, options)
         if read_ns is not None:
             asked.check_wait(request.model_name, time.perf_counter_ns() - read_ns)
-        self._known(self._route(request.model_name).digests)
-        how = ask_in_part if asked.is_partial else ask
-        answered = how(self._runtime, request.model_name, columns, options)
-        (manifest,) = self._known([answered.answer.digest])
+        self._manifests_of(self._route(request.model_name).digests)
+        execute = infer_partial if asked.is_partial else infer
+        answered = execute(self._runtime, request.model_name, columns, options)
+        (manifest,) = self._manifests_of([answered.answer.digest])
         response = _response(request, answered)
         wanted = [output.name for output in request.outputs]
         specs = manifest.signature.outputs
@@ -173,7 +179,7 @@ class Handler:
 
     def _read(
         self, request: oip.ModelInferRequest, options: dict[str, Any]
-    ) -> tuple[Asked, Mapping[str, NDArray[Any]]]:
+    ) -> tuple[RequestParameters, Mapping[str, NDArray[Any]]]:
         """Return what a request asks for, with its columns; fills in the runtime's options."""
         try:
             check_id(request.id)
@@ -187,7 +193,7 @@ class Handler:
         return asked, columns
 
     def ask_shadows(self, message: bytes, request_id: str, at: float) -> None:
-        """Ask the shadows of a request that a door has answered by itself, at epoch seconds."""
+        """Ask the shadows of a request that a frontend has answered by itself, at epoch seconds."""
         request = oip.ModelInferRequest.FromString(message)
         columns = decode_inputs(request)
         self._runtime.ask_shadows(request.model_name, columns, request_id=request_id, at=at)
@@ -212,9 +218,9 @@ class Handler:
         route = self._route(name)
         shares = [target.digest for target in route.targets if target.weight]
         digests = list(dict.fromkeys([*shares, *route.versions]))
-        return dict(zip(digests, self._known(digests), strict=True))
+        return dict(zip(digests, self._manifests_of(digests), strict=True))
 
-    def _asked(self, request: Any) -> dict[str, Manifest]:
+    def _manifests_for(self, request: Any) -> dict[str, Manifest]:
         """Return as `_versions`, in the version asked for if one is.
 
         Raises:
@@ -237,7 +243,7 @@ class Handler:
         for digest in list(self._manifests)[:-_MANIFESTS_KEPT]:
             self._manifests.pop(digest, None)
 
-    def _known(self, digests: Sequence[str]) -> list[Manifest]:
+    def _manifests_of(self, digests: Sequence[str]) -> list[Manifest]:
         """Return manifests, kept for a while: a package that answers may be on its way out.
 
         Raises:
@@ -279,7 +285,7 @@ class Handler:
                 raise wrong(f"output {output.name[:128]!r}", "unknown", f"one of {sorted(known)}")
 
 
-def _response(request: oip.ModelInferRequest, answered: Answered) -> oip.ModelInferResponse:
+def _response(request: oip.ModelInferRequest, answered: InferResult) -> oip.ModelInferResponse:
     """Return the response but for its outputs."""
     answer = answered.answer
     response = oip.ModelInferResponse(

@@ -31,7 +31,7 @@ _BROKEN_LIMIT = 1_000
 _UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
-class Answered(NamedTuple):
+class InferResult(NamedTuple):
     """An answer with its outputs as columns.
 
     `refused` has an entry a broken rule of the rows that were refused, and `ids` what labels are
@@ -44,25 +44,27 @@ class Answered(NamedTuple):
     ids: list[str | None] | None = None
 
 
-def ask(runtime: Runtime, route: str, columns: Columns, options: Mapping[str, Any]) -> Answered:
+def infer(
+    runtime: Runtime, route: str, columns: Columns, options: Mapping[str, Any]
+) -> InferResult:
     """Answer all rows; one row by the way for rows, which is many times quicker.
 
     `options` are those of `Runtime.predict_columns`. Raises as it does.
     """
     if not columns or any(len(values) != 1 for values in columns.values()):
         answers = runtime.predict_columns(route, columns, **options)
-        return Answered(answers, answers.outputs)
+        return InferResult(answers, answers.outputs)
     row = {
         name: values.item() if values.ndim == 1 else values[0] for name, values in columns.items()
     }
     answer = runtime.predict(route, row, **options)
-    return Answered(answer, {name: _column(value) for name, value in answer.outputs.items()})
+    return InferResult(answer, {name: _column(value) for name, value in answer.outputs.items()})
 
 
-def ask_in_part(
+def infer_partial(
     runtime: Runtime, route: str, columns: Columns, options: Mapping[str, Any]
-) -> Answered:
-    """Answer the good rows and mark the bad ones; otherwise as `ask`."""
+) -> InferResult:
+    """Answer the good rows and mark the bad ones; otherwise as `infer`."""
     identity = options.get("request_id") or secrets.token_hex(8)
     # Both halves must be judged and answered by one version, so chance is not asked twice.
     key = options.get("key")
@@ -71,7 +73,7 @@ def ask_in_part(
     rows = len(next(iter(columns.values()), ()))
     violations = _judge(model, columns)
     if not rows or violations is None or not violations.rejected:
-        found = ask(runtime, route, columns, options)
+        found = infer(runtime, route, columns, options)
         return found._replace(refused=[], ids=[*row_ids(identity, rows)])
     bad = violations.rejected_rows(rows)
     refused = [describe(one) for one in violations.describe(_BROKEN_LIMIT) if bad[one.row]]
@@ -79,8 +81,8 @@ def ask_in_part(
         told = {**options, "request_id": f"{identity}/refused"}
         runtime.predict_columns(route, _rows(columns, bad), **told)
     if bad.all():
-        return Answered(_nothing(model, identity), _blank(model, rows), refused, [None] * rows)
-    good = ask(runtime, route, _rows(columns, ~bad), options)
+        return InferResult(_nothing(model, identity), _blank(model, rows), refused, [None] * rows)
+    good = infer(runtime, route, _rows(columns, ~bad), options)
     return _placed(good, np.flatnonzero(~bad).tolist(), rows, refused)
 
 
@@ -96,8 +98,8 @@ def _rows(columns: Columns, mask: NDArray[np.bool_]) -> Columns:
 
 
 def _placed(
-    good: Answered, places: Sequence[int], rows: int, refused: list[dict[str, Any]]
-) -> Answered:
+    good: InferResult, places: Sequence[int], rows: int, refused: list[dict[str, Any]]
+) -> InferResult:
     """Return the answers of the good rows in the places that they had in the request."""
     answer = msgspec.structs.replace(
         good.answer,
@@ -111,7 +113,7 @@ def _placed(
     identities = row_ids(answer.request_id, len(places))
     for place, identity in zip(places, identities, strict=True):
         ids[place] = identity
-    return Answered(answer, outputs, refused, ids)
+    return InferResult(answer, outputs, refused, ids)
 
 
 def _nothing(model: Model, identity: str) -> Predictions:

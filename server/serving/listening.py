@@ -1,4 +1,4 @@
-"""Where a gRPC door listens: an address of TCP, or a socket in the file system for its owner."""
+"""Where a gRPC frontend listens: a TCP address, or a Unix socket for its owner only."""
 
 import contextlib
 import os
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 _BACKLOG = 1_024
 _OWNER_ONLY = 0o600
 
 
-def address_of(settings: DoorSettings) -> str:
+def address_of(settings: FrontendSettings) -> str:
     """Return where gRPC opens as clients of gRPC write it; the port as it was set."""
     if settings.socket_path is not None:
         return f"unix:{settings.socket_path}"
@@ -23,17 +23,17 @@ def address_of(settings: DoorSettings) -> str:
 
 
 @contextlib.contextmanager
-def telling(settings: DoorSettings) -> Iterator[None]:
-    """Tell what keeps a door from opening as a `ConfigurationError` that names the address."""
+def telling(settings: FrontendSettings) -> Iterator[None]:
+    """Tell what keeps a frontend from opening as a `ConfigurationError` that names the address."""
     try:
         yield
     except (RuntimeError, OSError) as error:
-        raise ConfigurationError(f"the door cannot open on {address_of(settings)}: {error}") from (
-            error
-        )
+        raise ConfigurationError(
+            f"the frontend cannot open on {address_of(settings)}: {error}"
+        ) from (error)
 
 
-def listen(settings: DoorSettings) -> tuple[socket.socket, str]:
+def listen(settings: FrontendSettings) -> tuple[socket.socket, str]:
     """Return a listening socket, and its address as clients of gRPC write it.
 
     Raises:
@@ -80,7 +80,7 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def remove(path: Path, identity: tuple[int, int] | None) -> None:
-    """Remove the socket that a door has made, unless another has taken its path."""
+    """Remove the socket that a frontend has made, unless another has taken its path."""
     if identity is not None and identity_of(path) == identity:
         path.unlink(missing_ok=True)
 
@@ -95,7 +95,7 @@ def for_owner_only() -> Iterator[None]:
         os.umask(before)
 
 
-def _listen(settings: DoorSettings) -> socket.socket:
+def _listen(settings: FrontendSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     return socket.create_server(
         (settings.host, settings.port),

@@ -1,7 +1,7 @@
-"""What the gRPC doors share: how bytes become requests, and how errors become refusals.
+"""What the gRPC frontends share: how bytes become requests, and how errors become refusals.
 
-What is malformed gets a typed answer at every door alike. The text of an unexpected error stays in
-the server's log.
+What is malformed gets a typed answer at every frontend alike. The text of an unexpected error stays
+in the server's log.
 """
 
 import enum
@@ -101,7 +101,7 @@ def _refused(why: str) -> Answer:
     return answer
 
 
-#: Why calls are not served, at every door.
+#: Why calls are not served, at every frontend.
 NO_MEMORY = "memory that clients hand in is never read; send the tensors in the request itself"
 NO_SETTINGS = "log and trace settings are the operator's, made where the server is started"
 #: Triton's calls about shared memory and settings. No region is ever registered, so to list them

@@ -1,4 +1,4 @@
-"""The parameters that a request for a prediction may carry, read once for every door.
+"""The parameters that a request for a prediction may carry, read once for every frontend.
 
 `at`: the data's own time, ISO 8601 text or epoch seconds. `key`: a text whose answers stick to one
 version while traffic is split. `partial`: answer the good rows and mark the bad ones. `timeout`:
@@ -19,7 +19,7 @@ _PRIORITY_LIMIT = 1 << 32
 _TIMEOUT_LIMIT = 1 << 63
 
 
-class Asked(NamedTuple):
+class RequestParameters(NamedTuple):
     """How a request wants to be answered; `timeout_ns` 0: it waits as long as it takes."""
 
     at: datetime | float | None = None
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
             )
 
 
-def read_parameters(request: oip.ModelInferRequest) -> Asked:
+def read_parameters(request: oip.ModelInferRequest) -> RequestParameters:
     """Return what a request's parameters say; a parameter of another name is let be.
 
     Raises:
@@ -49,9 +49,9 @@ def read_parameters(request: oip.ModelInferRequest) -> Asked:
     """
     given = request.parameters
     if not given:
-        return Asked()
+        return RequestParameters()
     _whole(given, "priority", _PRIORITY_LIMIT)
-    return Asked(
+    return RequestParameters(
         read_time(_value(given["at"])) if "at" in given else None,
         _text(given, "key"),
         _flag(given, "partial"),

@@ -1,4 +1,4 @@
-"""A server process: a node and its doors, until SIGTERM. A server is an agent with doors."""
+"""A server process: a node and its frontends, until SIGTERM."""
 
 import asyncio
 import logging
@@ -14,12 +14,12 @@ from gnomon.edge.standalone.node import NodeProtocol, StandaloneNode, open_node
 from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.rest.address import listen_rest, url_of
-from gnomon.server.serving.select_frontend import make_door
+from gnomon.server.serving.select_frontend import make_frontend
 from gnomon.server.serving.settings import NO_PORT, ServeSettings
 from gnomon.server.serving.triton.repository import Repository
 
 if TYPE_CHECKING:
-    from gnomon.server.serving.rest.frontend import RestDoor
+    from gnomon.server.serving.rest.frontend import RestFrontend
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT; call `ready` with the addresses once both can be connected to.
 
-    With a hub, the doors open before a model is in service: `ServerReady` tells when one is. REST
-    takes a moment longer to answer. SIGHUP has the node look anew at what it is to serve.
+    With a hub, the frontends open before a model is in service: `ServerReady` tells when one is.
+    REST takes a moment longer to answer. SIGHUP has the node look anew at what it is to serve.
 
     Sets the interpreter's switch interval for the whole process.
 
@@ -68,10 +68,10 @@ async def _serve(
     listener = None
     if settings.rest_port != NO_PORT:
         listener = listen_rest(settings, settings.rest_port)
-    rest: RestDoor | None = None
+    rest: RestFrontend | None = None
     try:
-        door = make_door(settings.door, handler, settings, admission)
-        address = await door.open()
+        frontend = make_frontend(settings.frontend, handler, settings, admission)
+        address = await frontend.open()
         try:
             node.start()
             loop.add_signal_handler(signal.SIGHUP, _reload, node)
@@ -84,7 +84,7 @@ async def _serve(
             handler.drain()
             await asyncio.sleep(settings.notice_seconds)
         finally:
-            await door.close(settings.grace_seconds)
+            await frontend.close(settings.grace_seconds)
     finally:
         if rest is not None:
             await asyncio.to_thread(rest.close, settings.grace_seconds)
@@ -99,13 +99,13 @@ def _open(
     node: NodeProtocol,
     admission: Admission,
     listener: socket.socket,
-) -> "RestDoor":
-    """Return the REST door, open."""
-    from gnomon.server.serving.rest.frontend import RestDoor
+) -> "RestFrontend":
+    """Return the REST frontend, open."""
+    from gnomon.server.serving.rest.frontend import RestFrontend
 
-    door = RestDoor(handler, node.runtime, settings, listener, admission)
-    door.open(settings.grace_seconds)
-    return door
+    frontend = RestFrontend(handler, node.runtime, settings, listener, admission)
+    frontend.open(settings.grace_seconds)
+    return frontend
 
 
 def _reload(node: NodeProtocol) -> None:

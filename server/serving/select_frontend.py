@@ -1,4 +1,4 @@
-"""Which door serves gRPC: the native one wherever it can, else grpcio's."""
+"""Which frontend serves gRPC: the native one wherever it can, else grpcio's."""
 
 import logging
 from typing import Protocol
@@ -7,13 +7,13 @@ from gnomon.runtime.engines.onnx import find_library
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.frontend import NativeDoor, why_not
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.native.frontend import NativeFrontend, why_not
+from gnomon.server.serving.settings import FrontendSettings
 
 _log = logging.getLogger(__name__)
 
 
-class Door(Protocol):
+class Frontend(Protocol):
     """One listening port for gRPC."""
 
     async def open(self) -> str:
@@ -27,10 +27,10 @@ class Door(Protocol):
         """Take no new calls, let those under way end, then cut what is left after the grace."""
 
 
-def make_door(
-    choice: str, handler: Handler, settings: DoorSettings, admission: Admission | None = None
-) -> Door:
-    """Return the door of a choice, and say which it is and why in one line of the log.
+def make_frontend(
+    choice: str, handler: Handler, settings: FrontendSettings, admission: Admission | None = None
+) -> Frontend:
+    """Return the frontend of a choice, and say which it is and why in one line of the log.
 
     Raises:
         ConfigurationError: "native" was chosen, and it cannot serve these settings here.
@@ -39,12 +39,14 @@ def make_door(
     if choice == "auto" and why is None and find_library() is None:
         why = "ONNX Runtime's C interface was not found, and without it all answers are Python's"
     if choice == "native" and why is not None:
-        raise ConfigurationError(f"door 'native' cannot serve here: {why}; take 'auto' or 'grpcio'")
+        raise ConfigurationError(
+            f"frontend 'native' cannot serve here: {why}; take 'auto' or 'grpcio'"
+        )
     if why is None:
-        _log.info("gRPC is served by the native door")
-        return NativeDoor(handler, settings, admission)
+        _log.info("gRPC is served by the native frontend")
+        return NativeFrontend(handler, settings, admission)
     # Imported only where it serves: a server should be up at once.
-    from gnomon.server.serving.grpcio.frontend import GrpcDoor
+    from gnomon.server.serving.grpcio.frontend import GrpcFrontend
 
-    _log.info("gRPC is served by grpcio, not by the native door: %s", why)
-    return GrpcDoor(handler, settings, admission)
+    _log.info("gRPC is served by grpcio, not by the native frontend: %s", why)
+    return GrpcFrontend(handler, settings, admission)

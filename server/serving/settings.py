@@ -1,6 +1,8 @@
-"""How a server's doors open, what they bear, and how they close."""
+"""How a server's frontends open, what they bear, and how they close."""
 
 import ipaddress
+import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +10,13 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving.limits import Limits
 from gnomon.server.serving.token_settings import TokenSettings
 
-#: What may be chosen as the door for gRPC.
-DOORS = ("auto", "native", "grpcio")
+_log = logging.getLogger(__name__)
+
+#: What may be chosen as the frontend for gRPC.
+FRONTENDS = ("auto", "native", "grpcio")
 #: Whether clients may load and unload models: never, or those whom the operator names.
 MODEL_CONTROLS = ("none", "explicit")
-#: Where a port is set so, its door stays shut.
+#: Where a port is set so, its frontend stays shut.
 NO_PORT = -1
 #: The least and the longest switch interval: below, switching is all that a busy process does.
 _SWITCH_SECONDS = (0.000_01, 1.0)
@@ -29,14 +33,14 @@ _LIMITS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoorSettings:
-    """Where the door opens and what it bears. A port of 0 takes any that is free.
+class FrontendSettings:
+    """Where the frontend opens and what it bears. A port of 0 takes any that is free.
 
     With a `socket_path` gRPC opens there instead, for processes of the same user. A connection
     that is older than `connection_age_seconds`, a tenth more or less, is ended once its calls are;
     one that says nothing for `keepalive_seconds` is asked whether anyone is there; 0: neither.
 
-    Beyond loopback the doors open only for callers who say who they are: by a certificate of
+    Beyond loopback the frontends open only for callers who say who they are: by a certificate of
     `client_authority_file`, by a key of `keys_file` or a token whose issuer's keys are in
     `jwt_file`, or, where both kinds are given, by both. Limits of 0 are none; `burst` of 0 is one
     second's worth. `concurrent_requests` is for one caller and model, `total_requests` for all that
@@ -131,7 +135,7 @@ class DoorSettings:
 
     @property
     def is_grpc_local(self) -> bool:
-        """Whether only this machine can reach the door for gRPC."""
+        """Whether only this machine can reach the frontend for gRPC."""
         return self.socket_path is not None or self.is_local
 
     def check_reach(self) -> None:
@@ -143,14 +147,14 @@ class DoorSettings:
         if self.is_local or self.client_authority_file or self.keys_file or self.jwt_file:
             return
         raise ConfigurationError(
-            f"the door will not open on {self.host!r} for callers without a name: give keys_file "
-            "or jwt_file, or certificate_file, key_file and client_authority_file, or keep to "
+            f"the frontend does not open on {self.host!r} for callers without a name: give "
+            "keys_file or jwt_file, or certificate_file, key_file and client_authority_file, or use "
             "127.0.0.1 behind a proxy that authenticates"
         )
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach the door."""
+        """Whether only this machine can reach the frontend."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -158,20 +162,21 @@ class DoorSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeSettings(DoorSettings):
-    """The doors, and how they close.
+class ServeSettings(FrontendSettings):
+    """The frontends, and how they close.
 
-    `door` is the one for gRPC: "native", "grpcio", or "auto" for native wherever it can be. REST
-    opens on `rest_port`; -1: nowhere.
-    On SIGTERM or SIGINT the server says that it is not ready, takes calls for `notice_seconds` so
-    that balancers learn of it, then takes no more and lets those under way end for
-    `grace_seconds`.
-    `switch_interval_seconds` is `sys.setswitchinterval` of the process: for so long a Python thread
-    may keep the interpreter while a call that Python must answer waits for it. A shorter interval
-    answers such calls sooner beside busy threads, and costs more switches.
+    `frontend` is the one for gRPC: "native", "grpcio", or "auto" for native wherever it can be.
+    REST opens on `rest_port`; -1: nowhere. On SIGTERM or SIGINT the server says that it is not
+    ready, takes calls for `notice_seconds` so that balancers learn of it, then takes no more and
+    lets those under way end for `grace_seconds`. `switch_interval_seconds` is
+    `sys.setswitchinterval` of the process: for so long a Python thread may keep the interpreter
+    while a call that Python must answer waits for it. A shorter interval answers such calls sooner
+    beside busy threads, and costs more switches.
     """
 
-    door: str = "auto"
+    frontend: str = "auto"
+    #: Deprecated name of `frontend`.
+    door: str = ""
     rest_port: int = 8080
     switch_interval_seconds: float = 0.005
     notice_seconds: float = 1.0
@@ -181,8 +186,11 @@ class ServeSettings(DoorSettings):
         super().__post_init__()
         if not NO_PORT <= self.rest_port <= 65_535:
             raise ValueError(f"rest_port should be -1 (none) to 65535, got {self.rest_port}")
-        if self.door not in DOORS:
-            raise ValueError(f"door should be one of {', '.join(DOORS)}, got {self.door!r}")
+        self._take_door()
+        if self.frontend not in FRONTENDS:
+            raise ValueError(
+                f"frontend should be one of {', '.join(FRONTENDS)}, got {self.frontend!r}"
+            )
         if not _SWITCH_SECONDS[0] <= self.switch_interval_seconds <= _SWITCH_SECONDS[1]:
             raise ValueError(
                 f"switch_interval_seconds should be {_SWITCH_SECONDS[0]} to {_SWITCH_SECONDS[1]}, "
@@ -191,3 +199,18 @@ class ServeSettings(DoorSettings):
         for name in ("notice_seconds", "grace_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
+
+    def _take_door(self) -> None:
+        """Take what the deprecated `door` says for `frontend`."""
+        if not self.door:
+            return
+        warning = "the setting 'door' is deprecated; use 'frontend'"
+        _log.warning(warning)
+        warnings.warn(warning, DeprecationWarning, stacklevel=4)
+        if self.frontend not in ("auto", self.door):
+            raise ValueError(
+                f"door is the old name of frontend: give one of them, not {self.door!r} and "
+                f"{self.frontend!r}"
+            )
+        object.__setattr__(self, "frontend", self.door)
+        object.__setattr__(self, "door", "")

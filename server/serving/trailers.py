@@ -1,4 +1,4 @@
-"""Refusals as HTTP/2's trailers, as the native door sends them."""
+"""Refusals as HTTP/2's trailers, as the native frontend sends them."""
 
 import base64
 import urllib.parse

@@ -1,4 +1,4 @@
-"""The native door behind nginx, which opens a connection for each call."""
+"""The native frontend behind nginx, which opens a connection for each call."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.native.frontend import NativeDoor
+from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
 from tests.support.serving import Served, request
 
@@ -48,10 +48,10 @@ http {{
 
 
 class ManyLoops(Served):
-    """A handler behind a native door of three loops."""
+    """A handler behind a native frontend of three loops."""
 
     async def _make(self, settings: Any) -> Any:
-        return NativeDoor(self.handler, settings)
+        return NativeFrontend(self.handler, settings)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def served(package: Package) -> Iterator[ManyLoops]:
 
 @pytest.fixture
 def proxy(served: ManyLoops, tmp_path: Path) -> Iterator[str]:
-    """Start nginx in front of the door; gives its address."""
+    """Start nginx in front of the frontend; gives its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     text = CONFIGURATION.format(folder=tmp_path, port=port, upstream=served.address)
@@ -93,5 +93,5 @@ def test_every_call_through_nginx_is_answered(served: ManyLoops, proxy: str) -> 
         answers = list(threads.map(lambda _: infer(message, timeout=20), range(2_000)))
     assert all(answers)
     # One connection for each call: that is what nginx does unless it is told otherwise.
-    assert served.door.counts["connections"] >= 2_000
-    assert all(one["answered"] for one in served.door.counts_by_loop)
+    assert served.frontend.counts["connections"] >= 2_000
+    assert all(one["answered"] for one in served.frontend.counts_by_loop)

@@ -1,4 +1,4 @@
-"""A door over a real package on a real socket, in this process or in one of its own."""
+"""A frontend over a real package on a real socket, in this process or in one of its own."""
 
 import asyncio
 import json
@@ -21,22 +21,22 @@ from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.admission import make_admission
-from gnomon.server.serving.grpcio.frontend import GrpcDoor
+from gnomon.server.serving.grpcio.frontend import GrpcFrontend
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.frontend import NativeDoor
+from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.rest.frontend import RestDoor
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.rest.frontend import RestFrontend
+from gnomon.server.serving.settings import FrontendSettings
 
 #: A good call of the small package's model over REST.
 PREDICT = "/v1/models/eta:predict"
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
 
-#: The doors for gRPC that can serve here.
-GRPC_DOORS = [
-    GrpcDoor,
+#: The frontends for gRPC that can serve here.
+GRPC_FRONTENDS = [
+    GrpcFrontend,
     pytest.param(
-        NativeDoor,
+        NativeFrontend,
         marks=pytest.mark.skipif(missing_library() is not None, reason="libnghttp2 is missing"),
     ),
 ]
@@ -54,7 +54,7 @@ serve(ServeSettings(**settings), NodeSettings(packages=(Path(sys.argv[1]),)),
 
 
 class Served:
-    """A handler behind a door in this process, what it counted, and a client without checks."""
+    """A handler behind a frontend in this process, what it counted, and a client without checks."""
 
     def __init__(self, package: Package, **settings: Any) -> None:
         self.sink = MemorySink()
@@ -65,13 +65,13 @@ class Served:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.door = self.run(self._make(DoorSettings(**{"port": 0, **settings})))
-        self.address = self.run(self.door.open())
+        self.frontend = self.run(self._make(FrontendSettings(**{"port": 0, **settings})))
+        self.address = self.run(self.frontend.open())
         self.channel = grpc.insecure_channel(self.address)
         self.stub = inference_pb2_grpc.GRPCInferenceServiceStub(self.channel)
 
-    async def _make(self, settings: DoorSettings) -> GrpcDoor:
-        return GrpcDoor(self.handler, settings)
+    async def _make(self, settings: FrontendSettings) -> GrpcFrontend:
+        return GrpcFrontend(self.handler, settings)
 
     def run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
@@ -93,7 +93,7 @@ class Served:
 
     def close(self) -> None:
         self.channel.close()
-        self.run(self.door.close(1))
+        self.run(self.frontend.close(1))
         self.runtime.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -125,24 +125,24 @@ class ServerProcesses:
 @contextmanager
 def rest_client(served: Served) -> Iterator[httpx.Client]:
     """Open a REST frontend beside the gRPC one, over the same handler."""
-    settings = DoorSettings(port=0)
+    settings = FrontendSettings(port=0)
     admission = make_admission(settings, served.handler)
-    door = RestDoor(served.handler, served.runtime, settings, 0, admission)
-    door.open()
-    with httpx.Client(base_url=door.url, trust_env=False, timeout=10) as client:
+    frontend = RestFrontend(served.handler, served.runtime, settings, 0, admission)
+    frontend.open()
+    with httpx.Client(base_url=frontend.url, trust_env=False, timeout=10) as client:
         yield client
-    door.close(1)
+    frontend.close(1)
 
 
 class Doors:
-    """REST and a door for gRPC with credentials, over the handler of `served`."""
+    """REST and a frontend for gRPC with credentials, over the handler of `served`."""
 
     def __init__(self, served: Any, kind: Any, **changes: Any) -> None:
         self._served = served
         self._kind = kind
-        settings = DoorSettings(port=0, **changes)
+        settings = FrontendSettings(port=0, **changes)
         self.admission = make_admission(settings, served.handler)
-        self._rest = RestDoor(served.handler, served.runtime, settings, 0, self.admission)
+        self._rest = RestFrontend(served.handler, served.runtime, settings, 0, self.admission)
         self._rest.open()
         self.url = self._rest.url
         self._grpc = served.run(self._make(settings))
@@ -150,7 +150,7 @@ class Doors:
         self.stub = inference_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self.health = health_pb2_grpc.HealthStub(self._channel)
 
-    async def _make(self, settings: DoorSettings) -> Any:
+    async def _make(self, settings: FrontendSettings) -> Any:
         return self._kind(self._served.handler, settings, self.admission)
 
     def close(self) -> None:

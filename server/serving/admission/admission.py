@@ -1,4 +1,4 @@
-"""The gates in front of a prediction, in this order for every door: who asks, how much, what.
+"""The gates in front of a prediction, in this order for every frontend: who asks, how much, what.
 
 authentication → throttling → contract of the inputs → model → contract of the outputs. The last
 three are the runtime's. What was refused, failed or took long leaves one line in the log, without
@@ -21,7 +21,7 @@ from gnomon.server.serving.admission.throttling import Throttle
 from gnomon.server.serving.admission.tokens import Tokens
 from gnomon.server.serving.admission.tracing import Tracing, make_tracing
 from gnomon.server.serving.limits import Limits
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 _log = structlog.get_logger("gnomon.serving")
 
@@ -72,7 +72,7 @@ class Admission:
         """Return how many calls never reached the runtime, by the error's code."""
         with self._lock:
             turned_away = self._turned_away.copy()
-        # What the native door has refused by itself.
+        # What the native frontend has refused by itself.
         if self.throttle.buckets.refused:
             turned_away[Overloaded.code] += self.throttle.buckets.refused
         return dict(turned_away)
@@ -107,14 +107,14 @@ class Admission:
         self._turn_away(error)
         raise error
 
-    def admit(self, caller: Caller, call: Call) -> "Admitted":
+    def admit(self, caller: Caller, call: Call) -> "AdmissionContext":
         """Return the context of one call, to enter where it begins and to leave at its end.
 
         Entering raises:
             NotAllowed: the caller's key is not for this model.
             Overloaded: a limit is reached.
         """
-        return Admitted(self, caller, call)
+        return AdmissionContext(self, caller, call)
 
     def enter(self, caller: Caller, call: Call) -> str:
         """Let a call in; return what it is throttled by. Raises as `admit`."""
@@ -174,8 +174,8 @@ class Admission:
         _log.warning(event, caller=caller.name, **_facts(call), **_why(error), **facts)
 
 
-def make_admission(settings: DoorSettings, handler: KnowsRoutes) -> Admission:
-    """Return the gates that all doors of a server share.
+def make_admission(settings: FrontendSettings, handler: KnowsRoutes) -> Admission:
+    """Return the gates that all frontends of a server share.
 
     Raises:
         ConfigurationError: a file of keys cannot be read.
@@ -196,7 +196,7 @@ def make_admission(settings: DoorSettings, handler: KnowsRoutes) -> Admission:
 
 
 def _control_callers(
-    settings: DoorSettings, authentication: Authentication
+    settings: FrontendSettings, authentication: Authentication
 ) -> Collection[str] | None:
     """Return who may load and unload models; without names, whoever is on this machine."""
     if settings.model_control == "none":
@@ -208,7 +208,7 @@ def _control_callers(
     return (LOCAL.name,) if nameless else ()
 
 
-class Admitted:
+class AdmissionContext:
     """One call between the gates and its end; a class, since a generator costs as much again."""
 
     __slots__ = ("_admission", "_call", "_caller", "_throttled")
@@ -242,7 +242,9 @@ def _facts(call: Call) -> dict[str, object]:
     if call.answered_ns:
         stages.append(("predict_ms", call.read_ns, call.answered_ns))
     return {
-        "door": call.door,
+        # `door` is what this was called until 0.1; dashboards may still read it.
+        "door": call.frontend,
+        "frontend": call.frontend,
         "route": call.route[:80],
         "version": call.version,
         "request_id": call.request_id[:128],

@@ -1,4 +1,4 @@
-"""One call on its way through the gates, as far as its door and the log know it."""
+"""One call on its way through the gates, as far as its frontend and the log know it."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Call:
-    """One call as its door knows it, for the log; the door fills in what it learns."""
+    """One call as its frontend knows it, for the log; the frontend fills in what it learns."""
 
-    door: str
+    frontend: str
     route: str
     request_id: str = ""
     version: str = ""
-    #: The header of that name, where the door has read one.
+    #: The header of that name, where the frontend has read one.
     traceparent: str = ""
     digest: str = ""
     #: When the request was read, and when the runtime was done (`perf_counter_ns`).

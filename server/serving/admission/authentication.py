@@ -1,13 +1,13 @@
-"""Who asks, decided in one place for every door.
+"""Who asks, decided in one place for every frontend.
 
-Where no credentials are configured, a door is open only on loopback, or to those who show a client
-certificate in the TLS handshake; either is enough. With a file of keys or of an issuer's keys for
-tokens, everybody needs one, this machine too, since a proxy here may speak for anybody:
+Where no credentials are configured, a frontend is open only on loopback, or to those who show a
+client certificate in the TLS handshake; either is enough. With a file of keys or of an issuer's
+keys for tokens, everybody needs one, this machine too, since a proxy here may speak for anybody:
 `Authorization: Bearer <key or token>`. Both name who it is and which routes they may ask. What is
 revoked or added holds at once: files are looked at again when they change.
 
 Who was believed is remembered (`native.passes`), so that a key is hashed and a signature checked
-once, and the native door knows callers without Python.
+once, and the native frontend knows callers without Python.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ class Caller:
 LOCAL = Caller("local")
 
 
-class Believed(NamedTuple):
+class VerifiedCaller(NamedTuple):
     """A caller, and until when what they have shown holds, in epoch seconds."""
 
     caller: Caller
@@ -76,7 +76,7 @@ class Credentials(Protocol):
     def names(self) -> Sequence[str]:
         """Return the callers that are known beforehand."""
 
-    def believe(self, shown: str) -> Believed | None:
+    def believe(self, shown: str) -> VerifiedCaller | None:
         """Return who shows this, or None where it is of another kind or not known.
 
         Raises:
@@ -103,10 +103,10 @@ class Keys:
         """Return whose keys they are."""
         return [caller.name for caller in self._callers.values()]
 
-    def believe(self, shown: str) -> Believed | None:
+    def believe(self, shown: str) -> VerifiedCaller | None:
         """Return whose key this is, or None."""
         caller = self._callers.get(hash_key(shown))
-        return None if caller is None else Believed(caller)
+        return None if caller is None else VerifiedCaller(caller)
 
 
 class Authentication:
@@ -177,9 +177,9 @@ class Authentication:
                 raise Unauthenticated("no API key can be checked at the moment") from error
             self.passes.valid_until(now + LEASE_SECONDS)
 
-    def _believe(self, header: str, certificate_name: str | None) -> Believed:
+    def _believe(self, header: str, certificate_name: str | None) -> VerifiedCaller:
         if not self._credentials:
-            return Believed(Caller(certificate_name or ""))
+            return VerifiedCaller(Caller(certificate_name or ""))
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")

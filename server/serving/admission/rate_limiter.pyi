@@ -1,4 +1,4 @@
-"""How much each caller has asked of each model, counted without the GIL, for all doors."""
+"""How much each caller has asked of each model, counted without the GIL, for all frontends."""
 
 class Buckets:
     """Limits of a caller on a model, and of all together; 0: none. Threads may share it.

@@ -1,7 +1,8 @@
 """How much one caller may ask of one model, and how much all may ask at once.
 
 What is above a limit is refused at once and told when to come back, so that no queue grows. The
-counts are `rate_limiter`'s, which the native door asks without Python: one truth for all doors.
+counts are `rate_limiter`'s, which the native frontend asks without Python: one truth for all
+frontends.
 """
 
 import time

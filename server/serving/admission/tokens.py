@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gnomon.runtime.errors import ConfigurationError, Unauthenticated
-from gnomon.server.serving.admission.authentication import Believed, Caller
+from gnomon.server.serving.admission.authentication import Caller, VerifiedCaller
 from gnomon.server.serving.token_settings import ALGORITHMS, TokenSettings
 
 SCOPE = "predict:"
@@ -62,7 +62,7 @@ class Tokens:
         """Return nobody: an issuer's callers are known once they come."""
         return ()
 
-    def believe(self, shown: str) -> Believed | None:
+    def believe(self, shown: str) -> VerifiedCaller | None:
         """Return who shows a token, or None where it is none.
 
         Raises:
@@ -91,7 +91,7 @@ class Tokens:
             raise Unauthenticated(
                 f"the token's sub should be a text of 1 to {_NAME_CHARACTERS} characters"
             )
-        return Believed(Caller(name, _models(claims)), float(claims["exp"]) + LEEWAY_SECONDS)
+        return VerifiedCaller(Caller(name, _models(claims)), float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _read_set(self, data: str) -> dict[str, Any]:
         document = json.loads(data)

@@ -1,6 +1,6 @@
 """OpenTelemetry: a span for each request that passes the gates, with its stages below it.
 
-Spans are made when a request has ended, from the times that its door has noted anyway, so that
+Spans are made when a request has ended, from the times that its frontend has noted anyway, so that
 whoever does not ask for them pays nothing. Where they go, how many are taken and what the service
 is called is OpenTelemetry's own business: its standard environment (`OTEL_EXPORTER_OTLP_ENDPOINT`,
 `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, …) is read by its SDK. No value of a request is in them.
@@ -53,7 +53,9 @@ class OpenTelemetry:
             kind=self._trace.SpanKind.SERVER,
             start_time=since_epoch + call.started_ns,
             attributes={
-                "gnomon.door": call.door,
+                "gnomon.frontend": call.frontend,
+                # What this was called until 0.1.
+                "gnomon.door": call.frontend,
                 "gnomon.route": call.route[:80],
                 "gnomon.version": call.version,
                 "gnomon.request_id": call.request_id[:128],

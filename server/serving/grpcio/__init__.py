@@ -1,1 +1,1 @@
-"""The gRPC door on grpcio."""
+"""The gRPC frontend on grpcio."""

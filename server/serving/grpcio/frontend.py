@@ -1,7 +1,7 @@
-"""The grpcio door: the Open Inference Protocol over grpc.aio, over one `Handler`.
+"""The grpcio frontend: the Open Inference Protocol over grpc.aio, over one `Handler`.
 
-Requests are decoded behind the door (`gnomon.server.serving.methods`), so that what is malformed
-gets a typed answer. Every refusal carries its code and details in the trailing metadata
+Requests are decoded behind the frontend (`gnomon.server.serving.methods`), so that what is
+malformed gets a typed answer. Every refusal carries its code and details in the trailing metadata
 (`gnomon.runtime.wire`).
 """
 
@@ -23,7 +23,7 @@ from gnomon.server.serving.admission.admitted_call import Call
 from gnomon.server.serving.admission.authentication import Caller
 from gnomon.server.serving.admission.tracing import PARENT_HEADER
 from gnomon.server.serving.certificates import ChangedFiles
-from gnomon.server.serving.executor_selector import Pacer
+from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.grpcio.infer_stream import InferStream
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.listening import (
@@ -43,7 +43,7 @@ from gnomon.server.serving.methods import (
     methods,
     refusal_of,
 )
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 _log = logging.getLogger(__name__)
 
@@ -51,16 +51,16 @@ _log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 0.2
 
 
-class GrpcDoor:
+class GrpcFrontend:
     """One listening port; lives within a running event loop."""
 
     def __init__(
-        self, handler: Handler, settings: DoorSettings, admission: Admission | None = None
+        self, handler: Handler, settings: FrontendSettings, admission: Admission | None = None
     ) -> None:
         self._handler = handler
         self._settings = settings
         self._admission = admission or make_admission(settings, handler)
-        self._pacer = Pacer(settings.threads, handler.runtime)
+        self._pacer = ExecutorSelector(settings.threads, handler.runtime)
         self._stream = InferStream(self._caller, self._infer_in_turn)
         self._server = self._make_server()
         self._socket: tuple[int, int] | None = None
@@ -117,7 +117,7 @@ class GrpcDoor:
             except Exception as error:
                 if self._is_closing:
                     return
-                _log.error("grpcio has ended by itself (%r); the door opens again", error)
+                _log.error("grpcio has ended by itself (%r); the frontend opens again", error)
             await self._server.stop(None)
             self._server = self._make_server()
             await self._listen_again()
@@ -128,7 +128,7 @@ class GrpcDoor:
                 await self._listen()
                 return
             except ConfigurationError as error:
-                _log.error("the door is not open: %s", error)
+                _log.error("the frontend is not open: %s", error)
                 await asyncio.sleep(_AGAIN_SECONDS)
                 self._server = self._make_server()
 
@@ -242,7 +242,7 @@ class GrpcDoor:
         return response
 
 
-def _times(settings: DoorSettings) -> list[tuple[str, int]]:
+def _times(settings: FrontendSettings) -> list[tuple[str, int]]:
     """Return grpcio's options for the age and the silence of connections, in milliseconds."""
     times = {
         "grpc.max_connection_age_ms": settings.connection_age_seconds,

@@ -1,4 +1,4 @@
-"""Streams of predictions at the grpcio door: one request after the other, answered in order."""
+"""Streams of predictions at the grpcio frontend: one request after the other, answered in order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,11 +29,11 @@ class InferStream:
         self._closing.set()
 
     async def serve(self, _requests: Any, context: Any) -> None:
-        """Answer a stream until the client has no more to ask or the door closes.
+        """Answer a stream until the client has no more to ask or the frontend closes.
 
         Raises:
             Unauthenticated: a key is needed, and what was shown is none, or is none any more.
-            NotReady: the door closes.
+            NotReady: the frontend closes.
         """
         closing = asyncio.ensure_future(self._closing.wait())
         try:

@@ -1,1 +1,1 @@
-"""The native door: HTTP/2, the protocol and the hot path in C, without the interpreter's lock."""
+"""The native frontend: HTTP/2, protocol and hot path in C, without the interpreter's lock."""

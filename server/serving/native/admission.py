@@ -1,4 +1,4 @@
-"""The gates as the native door asks them without Python; all counts are those of `Admission`."""
+"""Admission for the native loops, without Python; all counts are those of `Admission`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from gnomon.server.serving.admission.rate_limiter import Buckets
 
 
 @dataclass(frozen=True, slots=True)
-class NativeGates:
+class NativeAdmission:
     """Who is known, how much was asked, and who asks where nobody is asked who they are."""
 
     passes: Passes
@@ -19,9 +19,9 @@ class NativeGates:
     anyone_client: int
 
 
-def native_gates(admission: Admission, *, asks_certificates: bool) -> NativeGates:
+def native_admission(admission: Admission, *, asks_certificates: bool) -> NativeAdmission:
     """Return the gates of an admission."""
-    return NativeGates(
+    return NativeAdmission(
         passes=admission.authentication.passes,
         buckets=admission.throttle.buckets,
         asks_who=asks_certificates or admission.authentication.needs_keys,

@@ -1,4 +1,4 @@
-"""What the native door asks Python for: every method, and each request that C declines."""
+"""What the native frontend asks Python for: every method, and each request that C declines."""
 
 import logging
 import time
@@ -23,8 +23,8 @@ from gnomon.server.serving.methods import (
     refusal_of,
 )
 from gnomon.server.serving.native.loop import Call
-from gnomon.server.serving.native.offload_pool import SlowCalls
-from gnomon.server.serving.native.streaming_calls import NativeStreams
+from gnomon.server.serving.native.offload_pool import OffloadPool
+from gnomon.server.serving.native.streaming_calls import StreamingCalls
 from gnomon.server.serving.trailers import trailers_of
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _HEALTH = "/grpc.health.v1.Health/Check"
 _UNKNOWN = Refusal("UNIMPLEMENTED", "Method not found!", ())
 
 
-class NativeCalls:
+class NativeCallHandler:
     """Answers calls one at a time. Threads may share it."""
 
     def __init__(
@@ -43,9 +43,9 @@ class NativeCalls:
         self._handler = handler
         self._admission = admission
         self._message_bytes = message_bytes
-        self._slow = SlowCalls(threads, CallTimer(handler.runtime.works_in_caller))
+        self._slow = OffloadPool(threads, CallTimer(handler.runtime.works_in_caller))
         self._methods = {f"/{SERVICE}/{name}": method for name, method in methods(handler).items()}
-        self._streams = NativeStreams(
+        self._streams = StreamingCalls(
             handler,
             self._message,
             self._caller,

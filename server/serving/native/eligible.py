@@ -1,7 +1,7 @@
 """Which routes are answered without the GIL: those whose model and contracts need no Python.
 
 All others (other engines, patterns, outputs whose size only a run tells, for any of the route's
-targets) are answered by the handler, through the same door.
+targets) are answered by the handler, through the same frontend.
 """
 
 import logging

@@ -1,9 +1,9 @@
-"""The native door: the Open Inference Protocol over gRPC, without the interpreter's lock.
+"""The native frontend: the Open Inference Protocol over gRPC, without the interpreter's lock.
 
 A loop in C serves HTTP/2 and answers what needs no Python; all else goes to the `Handler` in
-threads of the door's own, and never holds the loop up. The gates stand in front of both: C
-knows callers whom Python has believed before (`NativeGates`), and counts with Python's own counts.
-TLS is OpenSSL's, found at run time.
+threads of the frontend's own, and never holds the loop up. The gates stand in front of both: C
+knows callers whom Python has believed before (`NativeAdmission`), and counts with Python's own
+counts. TLS is OpenSSL's, found at run time.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.certificates import Follower
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.listening import identity_of, listen, remove
-from gnomon.server.serving.native.call_handler import NativeCalls
+from gnomon.server.serving.native.call_handler import NativeCallHandler
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
 from gnomon.server.serving.native.loops import Loops
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.route_path import RoutePath
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 _log = logging.getLogger(__name__)
 
-#: What the loop bears beside the door's settings; bytes, counts and seconds by their names.
+#: What the loop bears beside the frontend's settings; bytes, counts and seconds by their names.
 _LIMITS: Mapping[str, float] = {
     "header_bytes": 16 << 10,
     "total_bytes": 256 << 20,
@@ -37,14 +37,14 @@ _LIMITS: Mapping[str, float] = {
 }
 
 
-def why_not(settings: DoorSettings) -> str | None:
-    """Return why the native door cannot serve these settings here, or None."""
+def why_not(settings: FrontendSettings) -> str | None:
+    """Return why the native frontend cannot serve these settings here, or None."""
     if settings.traces:
         return "it makes no spans of what it answers"
     return missing_library() or (missing_tls() if settings.certificate_file else None)
 
 
-class NativeDoor:
+class NativeFrontend:
     """One listening port, its loops' threads and the threads that answer for Python.
 
     `limits` replace some of the loop's own, for tests.
@@ -56,19 +56,21 @@ class NativeDoor:
     def __init__(
         self,
         handler: Handler,
-        settings: DoorSettings,
+        settings: FrontendSettings,
         admission: Admission | None = None,
         *,
         limits: Mapping[str, float] = _LIMITS,
     ) -> None:
         why = why_not(settings)
         if why is not None:
-            raise ConfigurationError(f"the native door cannot open on {settings.host!r}: {why}")
+            raise ConfigurationError(f"the native frontend cannot open on {settings.host!r}: {why}")
         self._handler = handler
         self._settings = settings
         self._limits = {**_LIMITS, **limits}
         admission = admission or make_admission(settings, handler)
-        self._calls = NativeCalls(handler, admission, settings.message_bytes, settings.threads)
+        self._calls = NativeCallHandler(
+            handler, admission, settings.message_bytes, settings.threads
+        )
         asks_certificates = settings.client_authority_file is not None
         self._routes = NativeRoutes(handler, admission, asks_certificates=asks_certificates)
         tables = [self._routes.new_table() for _ in range(settings.loops or _usable_cores())]
@@ -96,7 +98,7 @@ class NativeDoor:
         if tls is not None:
             self._follower = Follower(self._settings, self._renew)
         for number in range(self._settings.threads):
-            name = f"native-door-{number}"
+            name = f"native-frontend-{number}"
             threading.Thread(target=self._answer, name=name, daemon=True).start()
         self._is_open = True
         return address

@@ -1,4 +1,4 @@
-"""The loops behind one door: a thread and a table for each, one queue for what Python answers."""
+"""The event loops of one frontend: a thread and a table each, one queue for Python's calls."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ from gnomon.server.serving.native.table import Table
 
 
 class Loops:
-    """A loop for each table. `bounds` are what each bears; those in bytes are of the whole door."""
+    """A loop for each table. `bounds` are its limits; limits in bytes are for all loops together."""
 
     def __init__(self, tables: Sequence[Table], bounds: Mapping[str, float]) -> None:
         self._bounds = {**bounds, "total_bytes": bounds["total_bytes"] / len(tables)}

@@ -11,7 +11,7 @@ from gnomon.server.serving.call_timer import CallTimer
 WAITING_LIMIT = 1_024
 
 
-class SlowCalls:
+class OffloadPool:
     """Learns which models are slow, and answers their calls apart. Threads may share it."""
 
     def __init__(self, threads: int, timer: CallTimer, waiting_limit: int = WAITING_LIMIT) -> None:

@@ -1,4 +1,4 @@
-"""The native door's streaming calls that are open, each with a lock of its own.
+"""The native frontend's streaming calls that are open, each with a lock of its own.
 
 The lock is held while a message is answered; whoever else has something to say to the call, or is
 to end it, waits for that. A call that was ended is let alone; one whose client has left is gone

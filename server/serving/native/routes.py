@@ -1,4 +1,4 @@
-"""What the loops of a native door answer from: the routes in service, the gates, the shadows."""
+"""What the native loops answer from: the routes in service, admission, and shadows."""
 
 import contextlib
 import logging
@@ -14,7 +14,7 @@ from gnomon.runtime.predicting.served_routes import Served
 from gnomon.server.serving.admission import authentication
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.admission import native_gates
+from gnomon.server.serving.native.admission import native_admission
 from gnomon.server.serving.native.eligible import BuiltRoute, build_route
 from gnomon.server.serving.native.path_selector import PathSelector
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 #: How often it is asked anew which routes are too slow for the loops.
 _REVIEW_SECONDS = 1.0
-#: Files of keys are looked at no more often than this, whatever the doors allow.
+#: Files of keys are looked at no more often than this, whatever the frontends allow.
 _LEAST_LOOK_SECONDS = 0.02
 
 
@@ -38,7 +38,7 @@ class NativeRoutes:
         self._handler = handler
         self._runtime = handler.runtime
         self._admission = admission
-        self._gates = native_gates(admission, asks_certificates=asks_certificates)
+        self._gates = native_admission(admission, asks_certificates=asks_certificates)
         self._shadows = ShadowQueue()
         self._tables: list[Table] = []
         # For each table, what it answers from, with the served routes that it was built from.
@@ -67,11 +67,11 @@ class NativeRoutes:
         """Put the routes in service, and begin to ask shadows and to look at files of keys."""
         self._runtime.watch(self._publish)
         jobs = [
-            ("native-door-shadows", self._ask_shadows),
-            ("native-door-paths", self._keep_reviewing),
+            ("native-frontend-shadows", self._ask_shadows),
+            ("native-frontend-paths", self._keep_reviewing),
         ]
         if self._admission.authentication.needs_keys:
-            jobs.append(("native-door-keys", self._look))
+            jobs.append(("native-frontend-keys", self._look))
         for name, job in jobs:
             threading.Thread(target=job, name=name, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""What the native door serves message by message: predictions, health to watch, reflection."""
+"""What the native frontend serves message by message: predictions, health to watch, reflection."""
 
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
@@ -25,7 +25,7 @@ _REFLECTION = f"/{reflection.SERVICE_NAME}/ServerReflectionInfo"
 _WATCH = "/grpc.health.v1.Health/Watch"
 
 
-class NativeStreams:
+class StreamingCalls:
     """Answers streaming calls. Threads may share it.
 
     `unpack` returns the bytes of a call's message, `identify` who asks; `infer` answers one request
@@ -120,7 +120,7 @@ class HealthWatch:
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._watch, name="native-door-health", daemon=True
+                    target=self._watch, name="native-frontend-health", daemon=True
                 )
                 self._thread.start()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gnomon.server.serving.native.admission import NativeGates
+from gnomon.server.serving.native.admission import NativeAdmission
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
 
@@ -15,7 +15,7 @@ class Table:
     def __init__(
         self,
         slow_seconds: float,
-        gates: NativeGates | None = None,
+        gates: NativeAdmission | None = None,
         shadows: ShadowQueue | None = None,
     ) -> None: ...
     def publish(self, routes: Mapping[str, NativeRoute]) -> None:

@@ -1,1 +1,1 @@
-"""Metrics and traces of what the doors answer."""
+"""Metrics and traces of what the frontends answer."""

@@ -1,8 +1,9 @@
 """Prometheus metrics, read from what the recorder counts anyway: a request pays nothing for them.
 
-Every door records into the same windows, so every door is covered. Latencies come from their
-log-linear buckets: a duration may be counted in a neighbouring bucket if it lies within 1/32 of the
-bound, and the sum is as exact. `nv_inference_*` are the names that dashboards for Triton know.
+Every frontend records into the same windows, so every frontend is covered. Latencies come from
+their log-linear buckets: a duration may be counted in a neighbouring bucket if it lies within 1/32
+of the bound, and the sum is as exact. `nv_inference_*` are the names that dashboards for Triton
+know.
 """
 
 from bisect import bisect_left

@@ -1,13 +1,13 @@
-"""Where a server's REST door is, known before the door is made: what makes it takes a while."""
+"""The address of the REST frontend, known before its slow imports."""
 
 import socket
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.rest.listening import listen
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 
-def listen_rest(settings: DoorSettings, port: int) -> socket.socket:
+def listen_rest(settings: FrontendSettings, port: int) -> socket.socket:
     """Return a socket that listens for REST.
 
     Raises:
@@ -20,7 +20,7 @@ def listen_rest(settings: DoorSettings, port: int) -> socket.socket:
         raise ConfigurationError(f"{error}; give rest_port (0: any, -1: no REST)") from error
 
 
-def url_of(settings: DoorSettings, listener: socket.socket) -> str:
+def url_of(settings: FrontendSettings, listener: socket.socket) -> str:
     """Return the address to ask at."""
     scheme = "https" if settings.certificate_file else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -1,4 +1,4 @@
-"""The REST door: the same handler over HTTP, on a port and a thread of its own."""
+"""The REST frontend: the same handler over HTTP, on a port and a thread of its own."""
 
 import socket
 from importlib.metadata import version
@@ -10,7 +10,7 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest import docs, problems
 from gnomon.server.rest.port import RestPort
 from gnomon.server.serving.admission.admission import Admission
-from gnomon.server.serving.executor_selector import Pacer
+from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.observing.metrics import metrics_router
 from gnomon.server.serving.rest.address import listen_rest, url_of
@@ -19,21 +19,21 @@ from gnomon.server.serving.rest.inference_calls import Calls, calls_router
 from gnomon.server.serving.rest.models import models_router
 from gnomon.server.serving.rest.schema import add_models
 from gnomon.server.serving.rest.tls import RestTls
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 #: Connections at once; one more is told 503.
 _CONNECTIONS = 1_024
 _STOP_SECONDS = 5.0
 
 
-class RestDoor:
+class RestFrontend:
     """One listening port. Bound when made, open from `open` to `close`."""
 
     def __init__(
         self,
         handler: Handler,
         runtime: Runtime,
-        settings: DoorSettings,
+        settings: FrontendSettings,
         port: int | socket.socket,
         admission: Admission,
     ) -> None:
@@ -44,7 +44,7 @@ class RestDoor:
         """
         listener = listen_rest(settings, port) if isinstance(port, int) else port
         self._tls = RestTls(settings)
-        self._pacer = Pacer(settings.threads, handler.runtime)
+        self._pacer = ExecutorSelector(settings.threads, handler.runtime)
         self.app = create_app(handler, runtime, admission, self._pacer, settings.message_bytes)
         self._guard = RestGuard(
             self.app,
@@ -73,7 +73,11 @@ class RestDoor:
 
 
 def create_app(
-    handler: Handler, runtime: Runtime, admission: Admission, pacer: Pacer, message_bytes: int
+    handler: Handler,
+    runtime: Runtime,
+    admission: Admission,
+    pacer: ExecutorSelector,
+    message_bytes: int,
 ) -> FastAPI:
     """Build the application: the protocol's calls, rows, metrics, and the pages about them."""
     # FastAPI's own page fetches its scripts from a CDN.

@@ -1,8 +1,8 @@
 """The guard in front of every REST call: all but health needs a caller, no body is endless.
 
-Where no keys are asked for, the door is for this machine, and the Host header must be one of its
-names: or else a stranger's page whose name was made to point here could speak with the server. Nor
-may a browser speak for a page from elsewhere, which the Origin header tells.
+Where no keys are asked for, the frontend is for this machine, and the Host header must be one of
+its names: or else a stranger's page whose name was made to point here could speak with the server.
+Nor may a browser speak for a page from elsewhere, which the Origin header tells.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -1,4 +1,4 @@
-"""The calls of the REST door: the Open Inference Protocol, and rows as JSON objects."""
+"""The calls of the REST frontend: the Open Inference Protocol, and rows as JSON objects."""
 
 import secrets
 import time
@@ -21,7 +21,7 @@ from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.admission.admitted_call import Call
 from gnomon.server.serving.admission.tracing import PARENT_HEADER
 from gnomon.server.serving.compression import pack, unpack
-from gnomon.server.serving.executor_selector import Pacer
+from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import digest_of
 from gnomon.server.serving.parameters import check_id, read_time
@@ -50,14 +50,14 @@ class _RowsBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Calls:
-    """Answers the calls of one door; a request may have `message_bytes`, packed or not."""
+    """Answers the calls of one frontend; a request may have `message_bytes`, packed or not."""
 
     def __init__(
         self,
         handler: Handler,
         runtime: Runtime,
         admission: Admission,
-        pacer: Pacer,
+        pacer: ExecutorSelector,
         message_bytes: int,
     ) -> None:
         self._message_bytes = message_bytes

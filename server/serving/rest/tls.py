@@ -1,4 +1,4 @@
-"""TLS of the REST door, renewed without a restart.
+"""TLS of the REST frontend, renewed without a restart.
 
 The web server keeps the context that it began with; at each handshake that context hands over to
 the present one, before any certificate is shown or asked for.
@@ -10,13 +10,13 @@ from typing import Any
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving.certificates import Follower
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 
 
 class RestTls:
     """The files' context, read again as they change; nothing where TLS is not wanted."""
 
-    def __init__(self, settings: DoorSettings) -> None:
+    def __init__(self, settings: FrontendSettings) -> None:
         self._settings = settings
         self._present: ssl.SSLContext | None = None
         self._follower: Follower | None = None

@@ -1,7 +1,7 @@
 """Triton's repository of models: what is in service, and what may be put in and out of it by name.
 
 Only what the operator named can be loaded: a client gives a name, never a path, a file or a
-configuration. Where a hub decides, nothing can. Who may ask is the doors' to say.
+configuration. Where a hub decides, nothing can. Who may ask is the frontends' to say.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class State(Protocol):
         """Why it is not."""
 
 
-class Shelf(Protocol):
+class ModelShelf(Protocol):
     """What a node can put in service by name."""
 
     def index(self) -> Sequence[State]:
@@ -71,7 +71,7 @@ class Served(NamedTuple):
 class Repository:
     """Answers for one runtime and its shelf, if it has one. Threads may share it."""
 
-    def __init__(self, runtime: Runtime, shelf: Shelf | None = None) -> None:
+    def __init__(self, runtime: Runtime, shelf: ModelShelf | None = None) -> None:
         self._runtime = runtime
         self._shelf = shelf
 
@@ -97,7 +97,7 @@ class Repository:
         Raises:
             Conflict: a hub decides what is in service.
             InvalidInput: the request brings a configuration or a file of its own.
-            GnomonError: as `Shelf.load`.
+            GnomonError: as `ModelShelf.load`.
         """
         shelf = self._changed(request)
         for name in request.parameters:
@@ -126,7 +126,7 @@ class Repository:
         shelf.unload(request.model_name)
         return oip.RepositoryModelUnloadResponse()
 
-    def _changed(self, request: Any) -> Shelf:
+    def _changed(self, request: Any) -> ModelShelf:
         """Return the shelf for a change."""
         _check_repository(request.repository_name)
         if self._shelf is None:

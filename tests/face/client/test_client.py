@@ -25,8 +25,8 @@ from gnomon.runtime.errors import (
     UnknownModel,
 )
 from gnomon.server.serving.admission.key_file import create_key
-from gnomon.server.serving.grpcio.frontend import GrpcDoor
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.grpcio.frontend import GrpcFrontend
+from gnomon.server.serving.settings import FrontendSettings
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 
@@ -150,18 +150,18 @@ def test_a_key_is_shown(served: Any, tmp_path: Path) -> None:
     keys_file = tmp_path / "keys.json"
     key = create_key(keys_file, "app", ["eta"])
 
-    async def make() -> tuple[GrpcDoor, str]:
-        door = GrpcDoor(served.handler, DoorSettings(port=0, keys_file=keys_file))
-        return door, await door.open()
+    async def make() -> tuple[GrpcFrontend, str]:
+        frontend = GrpcFrontend(served.handler, FrontendSettings(port=0, keys_file=keys_file))
+        return frontend, await frontend.open()
 
-    door, address = served.run(make())
+    frontend, address = served.run(make())
     try:
         with Client(address, api_key=key) as client:
             assert client.predict("eta", GOOD)
         with Client(address) as client, pytest.raises(Unauthenticated):
             client.predict("eta", GOOD)
     finally:
-        served.run(door.close(0))
+        served.run(frontend.close(0))
 
 
 def test_asyncio_has_the_same(served: Any) -> None:

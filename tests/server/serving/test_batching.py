@@ -1,4 +1,4 @@
-"""A batched route through every door: rows of different callers share runs of the engine."""
+"""A batched route through every frontend: rows of different callers share runs of the engine."""
 
 import asyncio
 import time
@@ -22,14 +22,14 @@ from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.admission import make_admission
-from gnomon.server.serving.grpcio.frontend import GrpcDoor
+from gnomon.server.serving.grpcio.frontend import GrpcFrontend
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.frontend import NativeDoor, why_not
-from gnomon.server.serving.rest.frontend import RestDoor
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.native.frontend import NativeFrontend, why_not
+from gnomon.server.serving.rest.frontend import RestFrontend
+from gnomon.server.serving.settings import FrontendSettings
 
 CALLERS = 8
-SETTINGS = DoorSettings(port=0, threads=CALLERS + 1)
+SETTINGS = FrontendSettings(port=0, threads=CALLERS + 1)
 
 
 class Seen:
@@ -117,35 +117,35 @@ def ask_through(address: str) -> tuple[grpc.Channel, Callable[[float], float]]:
 def test_the_native_door_gathers(runtime: Runtime) -> None:
     if why := why_not(SETTINGS):
         pytest.skip(why)
-    door = NativeDoor(Handler(runtime), SETTINGS)
-    channel, ask = ask_through(asyncio.run(door.open()))
+    frontend = NativeFrontend(Handler(runtime), SETTINGS)
+    channel, ask = ask_through(asyncio.run(frontend.open()))
     check(runtime, ask)
-    assert door.counts["no lane"] == CALLERS + 1
+    assert frontend.counts["no lane"] == CALLERS + 1
     channel.close()
-    asyncio.run(door.close(5))
+    asyncio.run(frontend.close(5))
 
 
 def test_the_grpcio_door_gathers(runtime: Runtime) -> None:
     async def serve() -> None:
-        door = GrpcDoor(Handler(runtime), SETTINGS)
-        channel, ask = ask_through(await door.open())
+        frontend = GrpcFrontend(Handler(runtime), SETTINGS)
+        channel, ask = ask_through(await frontend.open())
         await asyncio.to_thread(check, runtime, ask)
         channel.close()
-        await door.close(5)
+        await frontend.close(5)
 
     asyncio.run(serve())
 
 
 def test_rest_gathers(runtime: Runtime) -> None:
     handler = Handler(runtime)
-    door = RestDoor(handler, runtime, SETTINGS, 0, make_admission(SETTINGS, handler))
-    door.open()
+    frontend = RestFrontend(handler, runtime, SETTINGS, 0, make_admission(SETTINGS, handler))
+    frontend.open()
 
     def ask(distance: float) -> float:
         row = {"distance": distance, "wind": 10.0, "carrier": "AA"}
-        url = f"{door.url}/v1/models/eta:predict"
+        url = f"{frontend.url}/v1/models/eta:predict"
         answer = httpx.post(url, json={"instances": [row]}, trust_env=False, timeout=60)
         return float(answer.json()["predictions"][0]["air_time"])
 
     check(runtime, ask)
-    door.close(5)
+    frontend.close(5)

@@ -1,4 +1,4 @@
-"""Certificates that are renewed while a door is open, at the grpcio and the REST door."""
+"""Certificates that are renewed while a frontend is open, at the grpcio and the REST frontend."""
 
 import socket
 import ssl
@@ -14,9 +14,9 @@ import pytest
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import certificates
 from gnomon.server.serving.admission.admission import make_admission
-from gnomon.server.serving.grpcio.frontend import GrpcDoor
-from gnomon.server.serving.rest.frontend import RestDoor
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.grpcio.frontend import GrpcFrontend
+from gnomon.server.serving.rest.frontend import RestFrontend
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support.tls_files import TlsFiles
 
 
@@ -32,22 +32,22 @@ def _looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["grpcio", "rest"])
 def open_door(served: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
-    """Open a door with TLS; gives its address."""
+    """Open a frontend with TLS; gives its address."""
     closers: list[Callable[[], object]] = []
 
     def open_door(**settings: Any) -> str:
-        given = DoorSettings(port=0, **settings)
+        given = FrontendSettings(port=0, **settings)
         if request.param == "grpcio":
 
-            async def opened() -> tuple[GrpcDoor, str]:
-                door = GrpcDoor(served.handler, given)
-                return door, await door.open()
+            async def opened() -> tuple[GrpcFrontend, str]:
+                frontend = GrpcFrontend(served.handler, given)
+                return frontend, await frontend.open()
 
-            grpc_door, address = served.run(opened())
-            closers.append(lambda: served.run(grpc_door.close(0)))
+            grpc_frontend, address = served.run(opened())
+            closers.append(lambda: served.run(grpc_frontend.close(0)))
             return str(address)
         admission = make_admission(given, served.handler)
-        rest_door = RestDoor(served.handler, served.runtime, given, 0, admission)
+        rest_door = RestFrontend(served.handler, served.runtime, given, 0, admission)
         closers.append(lambda: rest_door.close(0))
         rest_door.open()
         return rest_door.url.removeprefix("https://")
@@ -58,7 +58,7 @@ def open_door(served: Any, request: pytest.FixtureRequest) -> Iterator[Callable[
 
 
 def shown(address: str, context: ssl.SSLContext) -> str:
-    """Return the certificate that a door shows."""
+    """Return the certificate that a frontend shows."""
     host, _, port = address.rpartition(":")
     with (
         socket.create_connection((host, int(port)), timeout=10) as raw,
@@ -100,10 +100,10 @@ def test_files_that_do_not_fit_are_not_used(open_door: Callable[..., str], files
 def test_another_authority_of_clients_holds_for_new_connections(
     served: Any, files: TlsFiles
 ) -> None:
-    settings = DoorSettings(port=0, **files.settings(asks_clients=True))
+    settings = FrontendSettings(port=0, **files.settings(asks_clients=True))
     admission = make_admission(settings, served.handler)
-    door = RestDoor(served.handler, served.runtime, settings, 0, admission)
-    door.open()
+    frontend = RestFrontend(served.handler, served.runtime, settings, 0, admission)
+    frontend.open()
     try:
         root = files.context(name="pilot")
         other = files.context()
@@ -111,7 +111,7 @@ def test_another_authority_of_clients_holds_for_new_connections(
 
         def is_let_in(context: ssl.SSLContext) -> bool:
             try:
-                url = f"{door.url}/v2/health/live"
+                url = f"{frontend.url}/v2/health/live"
                 return httpx.get(url, verify=context, trust_env=False).status_code == 200
             except httpx.TransportError:
                 return False
@@ -122,30 +122,30 @@ def test_another_authority_of_clients_holds_for_new_connections(
         wait_until(lambda: is_let_in(other))
         assert not is_let_in(root)
     finally:
-        door.close(0)
+        frontend.close(0)
 
 
 def test_the_rest_door_tells_which_files_are_not_to_be_used(served: Any, files: TlsFiles) -> None:
     files.key.write_text("nonsense")
-    settings = DoorSettings(port=0, **files.settings())
-    door = RestDoor(
+    settings = FrontendSettings(port=0, **files.settings())
+    frontend = RestFrontend(
         served.handler, served.runtime, settings, 0, make_admission(settings, served.handler)
     )
     with pytest.raises(ConfigurationError, match="TLS cannot begin"):
-        door.open()
-    door.close(0)
+        frontend.open()
+    frontend.close(0)
 
 
 def test_calls_go_on_while_a_certificate_is_renewed(served: Any, files: TlsFiles) -> None:
-    async def opened() -> tuple[GrpcDoor, str]:
-        door = GrpcDoor(served.handler, DoorSettings(port=0, **files.settings()))
-        return door, await door.open()
+    async def opened() -> tuple[GrpcFrontend, str]:
+        frontend = GrpcFrontend(served.handler, FrontendSettings(port=0, **files.settings()))
+        return frontend, await frontend.open()
 
-    door, address = served.run(opened())
+    frontend, address = served.run(opened())
     with grpc.secure_channel(address, files.credentials()) as channel:
         live = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
         assert live(b"", timeout=10) == b"\x08\x01"
         files.renew()
         time.sleep(0.2)
         assert live(b"", timeout=10) == b"\x08\x01"
-    served.run(door.close(0))
+    served.run(frontend.close(0))

@@ -14,7 +14,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import Route, single
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.infer_execution import ask, ask_in_part
+from gnomon.server.serving.infer_execution import infer, infer_partial
 from tests.support.packages import linear_onnx, make_package
 
 ROWS = st.lists(
@@ -68,7 +68,9 @@ def test_each_row_is_answered_as_if_it_had_come_alone(
     runtime: Runtime, rows: list[tuple[float, float, str | None]]
 ) -> None:
     before = counted(runtime)
-    found = ask_in_part(runtime, "eta", columns(rows), {"request_id": "q", "key": None, "at": None})
+    found = infer_partial(
+        runtime, "eta", columns(rows), {"request_id": "q", "key": None, "at": None}
+    )
     expected = [alone(runtime, row) for row in rows]
     bad = {number for number, value in enumerate(expected) if value is None}
     values = found.outputs["air_time"].ravel().tolist()
@@ -95,11 +97,11 @@ def test_what_is_no_columns_is_refused_as_ever(runtime: Runtime) -> None:
     options = {"request_id": "q"}
     for wrong in ({}, columns([(800.0, 1.0, "UA")]) | {"wind": np.array([1.0, 2.0])}):
         with pytest.raises(InvalidInput):
-            ask_in_part(runtime, "eta", wrong, options)
+            infer_partial(runtime, "eta", wrong, options)
         with pytest.raises(InvalidInput):
-            ask(runtime, "eta", wrong, options)
+            infer(runtime, "eta", wrong, options)
     with pytest.raises(UnknownModel):
-        ask_in_part(runtime, "nothing", columns([(800.0, 1.0, "UA")]), options)
+        infer_partial(runtime, "nothing", columns([(800.0, 1.0, "UA")]), options)
 
 
 def test_the_version_asked_for_judges_and_answers(package: Package, tmp_path: Any) -> None:
@@ -115,7 +117,7 @@ def test_the_version_asked_for_judges_and_answers(package: Package, tmp_path: An
         asked = columns([(80.0, 0.0, "AA"), (-1.0, 0.0, "AA")])
         for version, value in (("", 10.0), ("1", 10.0), ("2", 80.0)):
             options = {"request_id": "q", "version": version}
-            found = ask_in_part(runtime, "eta", asked, options)
+            found = infer_partial(runtime, "eta", asked, options)
             assert found.answer.version == (version or "1")
             assert found.outputs["air_time"].ravel()[0] == pytest.approx(value)
     finally:

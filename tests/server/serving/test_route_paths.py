@@ -22,13 +22,13 @@ from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.admission import make_admission
-from gnomon.server.serving.executor_selector import Pacer
+from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native import path_selector
-from gnomon.server.serving.native.frontend import NativeDoor, why_not
+from gnomon.server.serving.native.frontend import NativeFrontend, why_not
 from gnomon.server.serving.native.path_selector import PathSelector
 from gnomon.server.serving.observing.metrics import ServingCollector
-from gnomon.server.serving.settings import DoorSettings, ServeSettings
+from gnomon.server.serving.settings import FrontendSettings, ServeSettings
 from tests.busy_interpreter import BusyInterpreter, GivesWay
 
 WIDE = (4, 4096, 4096, 1)
@@ -69,23 +69,23 @@ def runtime() -> Iterator[Runtime]:
 
 @pytest.fixture
 def open_door(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
-    """Open a native door that reviews its paths only when it is told to; gives door and stub."""
-    if why := why_not(DoorSettings(port=0)):
+    """Open a native frontend that reviews its paths only if told to; gives it and a stub."""
+    if why := why_not(FrontendSettings(port=0)):
         pytest.skip(why)
     monkeypatch.setattr("gnomon.server.serving.native.routes._REVIEW_SECONDS", 3_600.0)
     monkeypatch.setattr(path_selector, "FIRST_PAUSE_SECONDS", 0.0)
-    opened: list[tuple[NativeDoor, grpc.Channel]] = []
+    opened: list[tuple[NativeFrontend, grpc.Channel]] = []
 
     def open_one() -> Any:
-        door = NativeDoor(Handler(runtime), DoorSettings(port=0, threads=2, loops=1))
-        channel = grpc.insecure_channel(asyncio.run(door.open()))
-        opened.append((door, channel))
-        return door, inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        frontend = NativeFrontend(Handler(runtime), FrontendSettings(port=0, threads=2, loops=1))
+        channel = grpc.insecure_channel(asyncio.run(frontend.open()))
+        opened.append((frontend, channel))
+        return frontend, inference_pb2_grpc.GRPCInferenceServiceStub(channel)
 
     yield open_one
-    for door, channel in opened:
+    for frontend, channel in opened:
         channel.close()
-        asyncio.run(door.close(5))
+        asyncio.run(frontend.close(5))
 
 
 def test_what_is_loaded_beside_a_busy_thread_is_answered_by_the_loops(
@@ -93,14 +93,14 @@ def test_what_is_loaded_beside_a_busy_thread_is_answered_by_the_loops(
 ) -> None:
     runtime.load(package)
     runtime.apply([single("eta", package.digest)])
-    door, stub = open_door()
-    assert door.paths["eta"].is_native
+    frontend, stub = open_door()
+    assert frontend.paths["eta"].is_native
     stub.ModelInfer(request(), timeout=60)
     busy.stop()
     stub.ModelInfer(request(), timeout=60)
-    assert door.counts["taken"] == 2
-    door.review_paths()
-    assert door.paths["eta"].is_native
+    assert frontend.counts["taken"] == 2
+    frontend.review_paths()
+    assert frontend.paths["eta"].is_native
 
 
 def wrongly_slow(model: Model) -> None:
@@ -112,16 +112,16 @@ def test_a_quick_model_that_was_found_slow_returns_to_the_loops(
 ) -> None:
     wrongly_slow(runtime.load(package))
     runtime.apply([single("eta", package.digest)])
-    door, stub = open_door()
-    assert not door.paths["eta"].is_native
-    assert door.paths["eta"].reason == "slow"
-    assert "1000.0 ms for a row of eta@1" in door.paths["eta"].detail
+    frontend, stub = open_door()
+    assert not frontend.paths["eta"].is_native
+    assert frontend.paths["eta"].reason == "slow"
+    assert "1000.0 ms for a row of eta@1" in frontend.paths["eta"].detail
     stub.ModelInfer(request(), timeout=60)
-    assert door.counts["taken"] == 0
-    door.review_paths()
-    assert door.paths["eta"].is_native
+    assert frontend.counts["taken"] == 0
+    frontend.review_paths()
+    assert frontend.paths["eta"].is_native
     stub.ModelInfer(request(), timeout=60)
-    assert door.counts["taken"] == 1
+    assert frontend.counts["taken"] == 1
 
 
 def test_a_slow_model_that_was_found_quick_leaves_the_loops(
@@ -133,19 +133,19 @@ def test_a_slow_model_that_was_found_quick_leaves_the_loops(
     assert model.row_latency.is_slow
     model.row_latency.replace(0.0)
     runtime.apply([single("wide", wide.digest)])
-    door, stub = open_door()
-    assert door.paths["wide"].is_native
+    frontend, stub = open_door()
+    assert frontend.paths["wide"].is_native
     for _ in range(20):
         stub.ModelInfer(wide_request(), timeout=60)
-    assert door.counts["too slow"] > 0
-    door.review_paths()
-    assert door.paths["wide"].reason == "slow"
-    taken = door.counts["taken"]
+    assert frontend.counts["too slow"] > 0
+    frontend.review_paths()
+    assert frontend.paths["wide"].reason == "slow"
+    taken = frontend.counts["taken"]
     stub.ModelInfer(wide_request(), timeout=60)
-    assert door.counts["taken"] == taken
+    assert frontend.counts["taken"] == taken
     # Tried again, it is found as slow as it is.
-    door.review_paths()
-    assert door.paths["wide"].reason == "slow"
+    frontend.review_paths()
+    assert frontend.paths["wide"].reason == "slow"
 
 
 def test_routes_that_did_not_move_keep_their_lanes(
@@ -155,10 +155,10 @@ def test_routes_that_did_not_move_keep_their_lanes(
     runtime.load(package)
     wrongly_slow(runtime.load(other))
     runtime.apply([single("eta", package.digest), single("other", other.digest)])
-    door, _ = open_door()
-    (before,) = (dict(built) for built in door._routes._built)
-    door.review_paths()
-    (after,) = door._routes._built
+    frontend, _ = open_door()
+    (before,) = (dict(built) for built in frontend._routes._built)
+    frontend.review_paths()
+    (after,) = frontend._routes._built
     assert before.keys() == {"eta"}
     assert after.keys() == {"eta", "other"}
     assert after["eta"] is before["eta"]
@@ -194,7 +194,7 @@ def test_calls_of_a_quick_model_stay_on_the_event_loop_beside_a_busy_thread(
     model = runtime.load(package)
     model.engine = GivesWay(model.engine, busy, works_in_caller=True)
     runtime.apply([single("eta", package.digest)])
-    pacer = Pacer(2, runtime)
+    pacer = ExecutorSelector(2, runtime)
 
     async def call() -> str:
         def predict() -> str:
@@ -227,7 +227,7 @@ def test_an_agent_beside_a_busy_thread_knows_that_its_model_is_quick(
 
 
 def samples(handler: Handler) -> set[tuple[str, str, str]]:
-    collector = ServingCollector(handler, make_admission(DoorSettings(port=0), handler))
+    collector = ServingCollector(handler, make_admission(FrontendSettings(port=0), handler))
     (family,) = (one for one in collector.collect() if one.name == "gnomon_route_path")
     labels = ("route", "path", "reason")
     return {tuple(one.labels[name] for name in labels) for one in family.samples}  # type: ignore[misc]
@@ -243,12 +243,12 @@ def test_metrics_and_log_say_which_path_and_why(
     runtime.apply([single("eta", package.digest)])
     assert samples(Handler(runtime)) == {("eta", "python", "frontend")}
     with caplog.at_level("INFO", "gnomon.server.serving.native.routes"):
-        door, _ = open_door()
-        assert samples(door._handler) == {("eta", "native", "")}
+        frontend, _ = open_door()
+        assert samples(frontend._handler) == {("eta", "native", "")}
         model.batching = Batching(max_rows=8)
         runtime.apply([single("eta", package.digest)])
         runtime.apply([single("eta", package.digest)])
-        assert samples(door._handler) == {("eta", "python", "batching")}
+        assert samples(frontend._handler) == {("eta", "python", "batching")}
     assert caplog.messages == [
         "route eta is answered by the native loops",
         "route eta is answered by Python: its rows are gathered with those of other calls",
@@ -259,3 +259,20 @@ def test_metrics_and_log_say_which_path_and_why(
 def test_a_switch_interval_has_bounds(seconds: float) -> None:
     with pytest.raises(ValueError, match=r"switch_interval_seconds should be 1e-05 to 1.0, got"):
         ServeSettings(switch_interval_seconds=seconds)
+
+
+def test_the_setting_door_still_works_and_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="'door' is deprecated; use 'frontend'"):
+        settings = ServeSettings(door="grpcio")
+    assert (settings.frontend, settings.door) == ("grpcio", "")
+    assert ServeSettings(frontend="native").frontend == "native"
+    with (
+        pytest.warns(DeprecationWarning),
+        pytest.raises(ValueError, match="give one of them, not 'grpcio' and 'native'"),
+    ):
+        ServeSettings(door="grpcio", frontend="native")
+    with (
+        pytest.warns(DeprecationWarning),
+        pytest.raises(ValueError, match="frontend should be one of"),
+    ):
+        ServeSettings(door="other")

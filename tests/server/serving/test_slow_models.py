@@ -1,4 +1,4 @@
-"""A slow model beside a fast one, through every door: the fast one's callers do not wait for it."""
+"""A slow model beside a fast one, at every frontend: the fast one's callers do not wait."""
 
 import asyncio
 import threading
@@ -25,9 +25,9 @@ from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.call_timer import CallTimer
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.frontend import NativeDoor, why_not
-from gnomon.server.serving.native.offload_pool import SlowCalls
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.native.frontend import NativeFrontend, why_not
+from gnomon.server.serving.native.offload_pool import OffloadPool
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support.packages import make_package
 
 #: Layers wide enough that a row takes many milliseconds on any machine.
@@ -81,24 +81,24 @@ def hold(runtime: Runtime, fast: Package, folder: Path) -> Held:
 
 @pytest.fixture
 def native(package: Package) -> Iterator[Any]:
-    """Open a native door with two threads for Python; gives runtime, stub and door."""
-    if why := why_not(DoorSettings(port=0)):
+    """Open a native frontend with two threads for Python; gives runtime, stub and frontend."""
+    if why := why_not(FrontendSettings(port=0)):
         pytest.skip(why)
     runtime = Runtime(MemorySink())
     runtime.load(package)
-    door = NativeDoor(Handler(runtime), DoorSettings(port=0, threads=2))
-    address = asyncio.run(door.open())
+    frontend = NativeFrontend(Handler(runtime), FrontendSettings(port=0, threads=2))
+    address = asyncio.run(frontend.open())
     channel = grpc.insecure_channel(address)
-    yield runtime, inference_pb2_grpc.GRPCInferenceServiceStub(channel), door
+    yield runtime, inference_pb2_grpc.GRPCInferenceServiceStub(channel), frontend
     channel.close()
-    asyncio.run(door.close(5))
+    asyncio.run(frontend.close(5))
     runtime.close()
 
 
 def test_the_native_door_answers_the_fast_one_meanwhile(
     native: Any, package: Package, tmp_path: Path
 ) -> None:
-    runtime, stub, door = native
+    runtime, stub, frontend = native
     held = hold(runtime, package, tmp_path)
     stub.ModelInfer(request("slow"), timeout=60)
     held.free.clear()
@@ -112,7 +112,7 @@ def test_the_native_door_answers_the_fast_one_meanwhile(
         assert not any(one.done() for one in slow)
         held.free.set()
         assert {one.result(60).model_version for one in slow} == {"9"}
-    assert door.counts["taken"] == 1
+    assert frontend.counts["taken"] == 1
 
 
 def test_rest_answers_the_fast_one_meanwhile(
@@ -141,7 +141,7 @@ def test_rest_answers_the_fast_one_meanwhile(
 def test_a_model_that_was_slow_at_its_warm_up_never_runs_on_the_loop(
     native: Any, tmp_path: Path
 ) -> None:
-    runtime, stub, door = native
+    runtime, stub, frontend = native
     (tmp_path / "wide.onnx").write_bytes(dense_network(WIDE, "score"))
     wide = write_bare(tmp_path / "wide.onnx", tmp_path / "wide", "wide", "1")
     assert runtime.load(wide).row_latency.is_slow
@@ -152,7 +152,7 @@ def test_a_model_that_was_slow_at_its_warm_up_never_runs_on_the_loop(
         tensor.contents.fp32_contents.append(1.0)
     for _ in range(3):
         stub.ModelInfer(message, timeout=60)
-    assert (door.counts["taken"], door.counts["no lane"]) == (0, 3)
+    assert (frontend.counts["taken"], frontend.counts["no lane"]) == (0, 3)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -164,7 +164,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_slow_calls_are_bounded() -> None:
     held = threading.Event()
-    calls = SlowCalls(1, CallTimer(lambda route: False), waiting_limit=1)
+    calls = OffloadPool(1, CallTimer(lambda route: False), waiting_limit=1)
     calls.timed("m", lambda: time.sleep(0.02))
     assert calls.is_slow("m")
     assert not calls.is_slow("other")

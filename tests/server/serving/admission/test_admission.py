@@ -41,7 +41,7 @@ def test_a_refusal_names_rules_and_no_values() -> None:
     assert line["event"] == "call_refused"
     assert (line["code"], line["fault"]) == ("invalid_input", "caller")
     assert line["rules"] == [{"row": 2, "field": "age", "rule": "maximum"}]
-    assert (line["door"], line["route"], line["version"]) == ("rest", "eta", "3")
+    assert (line["frontend"], line["route"], line["version"]) == ("rest", "eta", "3")
     assert (line["caller"], line["request_id"]) == ("local", "r1")
     assert (line["read_ms"], line["predict_ms"]) == (1.0, 2.0)
     assert line["total_ms"] >= 0

@@ -31,12 +31,12 @@ from gnomon.server.serving.admission import authentication
 from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.admission.authentication import LOCAL, Authentication
 from gnomon.server.serving.admission.key_file import create_key, read_keys, revoke_key
-from gnomon.server.serving.grpcio.frontend import GrpcDoor
-from gnomon.server.serving.native.frontend import NativeDoor, why_not
+from gnomon.server.serving.grpcio.frontend import GrpcFrontend
+from gnomon.server.serving.native.frontend import NativeFrontend, why_not
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.rest.frontend import RestDoor
-from gnomon.server.serving.settings import DoorSettings
-from tests.support.serving import BODY, GRPC_DOORS, PREDICT, Doors
+from gnomon.server.serving.rest.frontend import RestFrontend
+from gnomon.server.serving.settings import FrontendSettings
+from tests.support.serving import BODY, GRPC_FRONTENDS, PREDICT, Doors
 
 
 @pytest.fixture(autouse=True)
@@ -103,30 +103,32 @@ def test_a_hash_is_no_key(keys_file: Path) -> None:
 
 def test_keys_come_and_go_while_the_server_runs(keys_file: Path) -> None:
     old = create_key(keys_file, "app")
-    door = Authentication(keys_file)
+    frontend = Authentication(keys_file)
     new = create_key(keys_file, "app")
-    assert door.identify(f"Bearer {old}").name == door.identify(f"Bearer {new}").name == "app"
+    assert (
+        frontend.identify(f"Bearer {old}").name == frontend.identify(f"Bearer {new}").name == "app"
+    )
     revoke_key(keys_file, read_keys(keys_file)[0].id)
     with pytest.raises(Unauthenticated):
-        door.identify(f"Bearer {old}")
-    assert door.identify(f"Bearer {new}").name == "app"
+        frontend.identify(f"Bearer {old}")
+    assert frontend.identify(f"Bearer {new}").name == "app"
     with pytest.raises(UnknownModel, match="has no key"):
         revoke_key(keys_file, "nobody")
 
 
 def test_a_broken_file_lets_nobody_in(keys_file: Path) -> None:
     key = create_key(keys_file, "app")
-    door = Authentication(keys_file)
+    frontend = Authentication(keys_file)
     good = keys_file.read_bytes()
     for bad in (b"{", b"[]", b'{"keys": [{}]}', None):
         keys_file.unlink()
         if bad is not None:
             keys_file.write_bytes(bad)
         with pytest.raises(Unauthenticated):
-            door.identify(f"Bearer {key}")
+            frontend.identify(f"Bearer {key}")
         keys_file.write_bytes(good)
         os.utime(keys_file, ns=(time.time_ns(), time.time_ns()))
-        assert door.identify(f"Bearer {key}").name == "app"
+        assert frontend.identify(f"Bearer {key}").name == "app"
     with pytest.raises(ConfigurationError, match="gnomon key create"):
         Authentication(keys_file.with_name("absent.json"))
 
@@ -136,17 +138,17 @@ def test_without_keys_a_certificate_or_this_machine_is_enough() -> None:
     assert Authentication(None).identify(None, "pilot").name == "pilot"
 
 
-@pytest.fixture(params=GRPC_DOORS)
-def doors(served: Any, keys_file: Path, request: Any) -> Iterator[tuple[Doors, str]]:
+@pytest.fixture(params=GRPC_FRONTENDS)
+def frontends(served: Any, keys_file: Path, request: Any) -> Iterator[tuple[Doors, str]]:
     key = create_key(keys_file, "app", ["eta"])
-    doors = Doors(served, request.param, keys_file=keys_file)
-    yield doors, key
-    doors.close()
+    frontends = Doors(served, request.param, keys_file=keys_file)
+    yield frontends, key
+    frontends.close()
 
 
-def test_rest_asks_for_a_key(served: Any, doors: tuple[Doors, str]) -> None:
-    door, key = doors
-    with httpx.Client(base_url=door.url, trust_env=False) as http:
+def test_rest_asks_for_a_key(served: Any, frontends: tuple[Doors, str]) -> None:
+    frontend, key = frontends
+    with httpx.Client(base_url=frontend.url, trust_env=False) as http:
         for path in ("/v2", "/v2/models/eta", "/v1/models", "/metrics", "/docs", "/openapi.json"):
             answer = http.get(path)
             assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), path
@@ -168,12 +170,12 @@ def test_rest_asks_for_a_key(served: Any, doors: tuple[Doors, str]) -> None:
     assert served.counted() == {"answered": 2}
 
 
-def test_grpc_asks_for_a_key(served: Any, doors: tuple[Doors, str]) -> None:
-    door, key = doors
-    stub = door.stub
+def test_grpc_asks_for_a_key(served: Any, frontends: tuple[Doors, str]) -> None:
+    frontend, key = frontends
+    stub = frontend.stub
     assert stub.ServerLive(oip.ServerLiveRequest(), timeout=5).live
     assert stub.ServerReady(oip.ServerReadyRequest(), timeout=5).ready
-    assert door.health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == 1
+    assert frontend.health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == 1
     calls = (
         (stub.ModelInfer, oip.ModelInferRequest(model_name="eta")),
         (stub.ModelMetadata, oip.ModelMetadataRequest(name="eta")),
@@ -215,27 +217,29 @@ def test_health_follows_the_handler(served: Any) -> None:
 
 
 def test_beyond_loopback_no_door_opens_without_names(served: Any, keys_file: Path) -> None:
-    nameless = DoorSettings(host="0.0.0.0", port=0)
+    nameless = FrontendSettings(host="0.0.0.0", port=0)
     admission = make_admission(nameless, served.handler)
     with pytest.raises(ConfigurationError, match="keys_file"):
-        RestDoor(served.handler, served.runtime, nameless, 0, admission)
+        RestFrontend(served.handler, served.runtime, nameless, 0, admission)
     create_key(keys_file, "app")
-    named = DoorSettings(host="0.0.0.0", port=0, keys_file=keys_file)
-    door = RestDoor(served.handler, served.runtime, named, 0, make_admission(named, served.handler))
-    door.open()
+    named = FrontendSettings(host="0.0.0.0", port=0, keys_file=keys_file)
+    frontend = RestFrontend(
+        served.handler, served.runtime, named, 0, make_admission(named, served.handler)
+    )
+    frontend.open()
     try:
-        url = door.url.replace("0.0.0.0", "127.0.0.1") + PREDICT
+        url = frontend.url.replace("0.0.0.0", "127.0.0.1") + PREDICT
         assert httpx.post(url, json=BODY, trust_env=False).status_code == 401
     finally:
-        door.close(0)
+        frontend.close(0)
 
-    async def opened(kind: Any, settings: DoorSettings) -> None:
-        grpc_door = kind(served.handler, settings)
-        await grpc_door.open()
+    async def opened(kind: Any, settings: FrontendSettings) -> None:
+        grpc_frontend = kind(served.handler, settings)
+        await grpc_frontend.open()
         await asyncio.sleep(0)
-        await grpc_door.close(0)
+        await grpc_frontend.close(0)
 
-    for kind in (GrpcDoor, NativeDoor) if missing_library() is None else (GrpcDoor,):
+    for kind in (GrpcFrontend, NativeFrontend) if missing_library() is None else (GrpcFrontend,):
         with pytest.raises(ConfigurationError, match="keys_file"):
             served.run(opened(kind, nameless))
         served.run(opened(kind, named))
@@ -244,13 +248,13 @@ def test_beyond_loopback_no_door_opens_without_names(served: Any, keys_file: Pat
 def test_rest_asks_for_a_certificate(served: Any, tmp_path: Path) -> None:
     authority = Authority.in_folder(tmp_path)
     key, chain = authority.issue_server()
-    (tmp_path / "door.key").write_bytes(key)
-    (tmp_path / "door.pem").write_bytes(chain)
-    named = DoorSettings(
+    (tmp_path / "frontend.key").write_bytes(key)
+    (tmp_path / "frontend.pem").write_bytes(chain)
+    named = FrontendSettings(
         host="0.0.0.0",
         port=0,
-        key_file=tmp_path / "door.key",
-        certificate_file=tmp_path / "door.pem",
+        key_file=tmp_path / "frontend.key",
+        certificate_file=tmp_path / "frontend.pem",
         client_authority_file=tmp_path / "authority.pem",
     )
     client = IdentityFolder(tmp_path / "client")
@@ -260,9 +264,11 @@ def test_rest_asks_for_a_certificate(served: Any, tmp_path: Path) -> None:
     trusting = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
     shown = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
     shown.load_cert_chain(tmp_path / "client.pem", tmp_path / "client.key")
-    door = RestDoor(served.handler, served.runtime, named, 0, make_admission(named, served.handler))
-    door.open()
-    url = door.url.replace("0.0.0.0", "127.0.0.1") + PREDICT
+    frontend = RestFrontend(
+        served.handler, served.runtime, named, 0, make_admission(named, served.handler)
+    )
+    frontend.open()
+    url = frontend.url.replace("0.0.0.0", "127.0.0.1") + PREDICT
     assert url.startswith("https://")
     try:
         with capture_logs() as lines:
@@ -275,14 +281,16 @@ def test_rest_asks_for_a_certificate(served: Any, tmp_path: Path) -> None:
         with pytest.raises(httpx.TransportError):
             httpx.post(url.replace("https", "http"), json=BODY, trust_env=False)
     finally:
-        door.close(0)
+        frontend.close(0)
     assert served.counted() == {"answered": 1, "refused": 1}
 
 
 def test_settings_that_contradict_themselves_are_refused(keys_file: Path) -> None:
-    assert why_not(DoorSettings(keys_file=keys_file, host="0.0.0.0")) == missing_library()
-    assert why_not(DoorSettings(requests_per_second=1, concurrent_requests=1)) == missing_library()
+    assert why_not(FrontendSettings(keys_file=keys_file, host="0.0.0.0")) == missing_library()
+    assert (
+        why_not(FrontendSettings(requests_per_second=1, concurrent_requests=1)) == missing_library()
+    )
     with pytest.raises(ValueError, match="burst should be 0 or above"):
-        DoorSettings(burst=-1)
+        FrontendSettings(burst=-1)
     with pytest.raises(ValueError, match="belongs to certificate_file"):
-        DoorSettings(client_authority_file=keys_file)
+        FrontendSettings(client_authority_file=keys_file)

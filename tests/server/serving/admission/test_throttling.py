@@ -1,4 +1,4 @@
-"""How much may be asked: exact rates on a clock of our own, and doors that shed early."""
+"""How much may be asked: exact rates on a clock of our own, and frontends that shed early."""
 
 import threading
 from typing import Any
@@ -16,9 +16,9 @@ from gnomon.runtime.wire import read_error
 from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.admission.throttling import Throttle
 from gnomon.server.serving.limits import Limits
-from gnomon.server.serving.rest.frontend import RestDoor
-from gnomon.server.serving.settings import DoorSettings
-from tests.support.serving import GRPC_DOORS
+from gnomon.server.serving.rest.frontend import RestFrontend
+from gnomon.server.serving.settings import FrontendSettings
+from tests.support.serving import GRPC_FRONTENDS
 
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
 PREDICT = "/v1/models/eta:predict"
@@ -154,18 +154,18 @@ def test_a_pair_with_calls_under_way_is_never_forgotten() -> None:
     assert admitted(throttle, "a")
 
 
-@pytest.mark.parametrize("kind", GRPC_DOORS)
+@pytest.mark.parametrize("kind", GRPC_FRONTENDS)
 def test_all_doors_share_one_throttle(served: Any, kind: Any) -> None:
-    settings = DoorSettings(port=0, requests_per_second=0.001, burst=3)
+    settings = FrontendSettings(port=0, requests_per_second=0.001, burst=3)
     admission = make_admission(settings, served.handler)
-    rest = RestDoor(served.handler, served.runtime, settings, 0, admission)
+    rest = RestFrontend(served.handler, served.runtime, settings, 0, admission)
     rest.open()
 
     async def make() -> tuple[Any, str]:
-        door = kind(served.handler, settings, admission)
-        return door, await door.open()
+        frontend = kind(served.handler, settings, admission)
+        return frontend, await frontend.open()
 
-    door, address = served.run(make())
+    frontend, address = served.run(make())
     try:
         with httpx.Client(base_url=rest.url, trust_env=False) as http:
             for _ in range(3):
@@ -185,7 +185,7 @@ def test_all_doors_share_one_throttle(served: Any, kind: Any) -> None:
         assert isinstance(told, Overloaded)
         assert told.details[0]["retry_after_seconds"] > 900
     finally:
-        served.run(door.close(0))
+        served.run(frontend.close(0))
         rest.close(0)
     assert served.counted() == {"answered": 3}
 
@@ -193,10 +193,10 @@ def test_all_doors_share_one_throttle(served: Any, kind: Any) -> None:
 def test_overload_is_shed_at_once_and_those_under_way_are_answered(
     served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = DoorSettings(port=0, total_requests=2, threads=2)
+    settings = FrontendSettings(port=0, total_requests=2, threads=2)
     admission = make_admission(settings, served.handler)
-    door = RestDoor(served.handler, served.runtime, settings, 0, admission)
-    door.open()
+    frontend = RestFrontend(served.handler, served.runtime, settings, 0, admission)
+    frontend.open()
     holding, release = threading.Semaphore(0), threading.Event()
     predict = served.runtime.predict
 
@@ -210,7 +210,7 @@ def test_overload_is_shed_at_once_and_those_under_way_are_answered(
 
     def ask() -> None:
         statuses.append(
-            httpx.post(door.url + PREDICT, json=BODY, trust_env=False, timeout=20).status_code
+            httpx.post(frontend.url + PREDICT, json=BODY, trust_env=False, timeout=20).status_code
         )
 
     threads = [threading.Thread(target=ask) for _ in range(2)]
@@ -219,14 +219,14 @@ def test_overload_is_shed_at_once_and_those_under_way_are_answered(
             thread.start()
         for _ in threads:
             assert holding.acquire(timeout=20)
-        answer = httpx.post(door.url + PREDICT, json=BODY, trust_env=False)
+        answer = httpx.post(frontend.url + PREDICT, json=BODY, trust_env=False)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
-        assert httpx.get(door.url + "/v2/health/live", trust_env=False).status_code == 200
+        assert httpx.get(frontend.url + "/v2/health/live", trust_env=False).status_code == 200
         assert admission.throttle.under_way == 2
     finally:
         release.set()
         for thread in threads:
             thread.join(20)
-        door.close(1)
+        frontend.close(1)
     assert statuses == [200, 200]
     assert admission.throttle.under_way == 0

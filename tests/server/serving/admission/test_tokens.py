@@ -22,9 +22,9 @@ from gnomon.server.serving.admission.authentication import Authentication
 from gnomon.server.serving.admission.key_file import create_key
 from gnomon.server.serving.admission.tokens import Tokens
 from gnomon.server.serving.native.routes import NativeRoutes
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 from gnomon.server.serving.token_settings import TokenSettings
-from tests.support.serving import BODY, GRPC_DOORS, PREDICT, Doors, request
+from tests.support.serving import BODY, GRPC_FRONTENDS, PREDICT, Doors, request
 
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -68,28 +68,28 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def door(file: Path) -> Authentication:
+def frontend(file: Path) -> Authentication:
     return Authentication(None, Tokens(settings(file)))
 
 
-def identified(door: Authentication, shown: str) -> Any:
-    return door.identify(f"Bearer {shown}")
+def identified(frontend: Authentication, shown: str) -> Any:
+    return frontend.identify(f"Bearer {shown}")
 
 
-def test_a_token_names_its_caller_and_models(door: Authentication) -> None:
-    found = identified(door, token())
+def test_a_token_names_its_caller_and_models(frontend: Authentication) -> None:
+    found = identified(frontend, token())
     assert (found.name, found.models) == ("ann", ("eta",))
     found.check("eta")
     with pytest.raises(NotAllowed, match="not for model 'delay'"):
         found.check("delay")
-    assert identified(door, token(scope="predict:*")).models == ("*",)
-    several = identified(door, token(scope=None, scp=["predict:a", "predict:b", 3, "admin"]))
+    assert identified(frontend, token(scope="predict:*")).models == ("*",)
+    several = identified(frontend, token(scope=None, scp=["predict:a", "predict:b", 3, "admin"]))
     assert several.models == ("a", "b")
 
 
 @pytest.mark.parametrize("scope", [None, "", "openid", "eta", 7, {"predict:eta": 1}])
-def test_without_a_scope_no_model_may_be_asked(door: Authentication, scope: Any) -> None:
-    found = identified(door, token(scope=scope))
+def test_without_a_scope_no_model_may_be_asked(frontend: Authentication, scope: Any) -> None:
+    found = identified(frontend, token(scope=scope))
     with pytest.raises(NotAllowed, match="it is for none"):
         found.check("eta")
 
@@ -137,42 +137,42 @@ def confused() -> str:
     ],
 )
 def test_what_is_not_to_be_believed(
-    door: Authentication, make: Callable[[], str], why: str
+    frontend: Authentication, make: Callable[[], str], why: str
 ) -> None:
     for _ in range(2):
         with pytest.raises(Unauthenticated, match=why):
-            identified(door, make())
+            identified(frontend, make())
 
 
 def test_a_token_is_checked_once_and_known_until_it_expires(
-    door: Authentication, monkeypatch: pytest.MonkeyPatch
+    frontend: Authentication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = token(exp=time.time() + 1_000)
-    first = identified(door, shown)
+    first = identified(frontend, shown)
 
     def nobody(*_given: Any) -> Any:
         raise Unauthenticated("checked again")
 
     monkeypatch.setattr(Tokens, "believe", nobody)
-    assert identified(door, shown) is first
+    assert identified(frontend, shown) is first
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() + 1_000 + tokens.LEEWAY_SECONDS + 1)
     with pytest.raises(Unauthenticated, match="checked again"):
-        identified(door, shown)
+        identified(frontend, shown)
 
 
-def test_a_key_that_is_replaced_holds_no_more(door: Authentication, file: Path) -> None:
+def test_a_key_that_is_replaced_holds_no_more(frontend: Authentication, file: Path) -> None:
     other = ec.generate_private_key(ec.SECP256R1())
     shown = token()
-    identified(door, shown)
+    identified(frontend, shown)
     file.write_bytes(pem(other) + b"\n")
     with pytest.raises(Unauthenticated, match=r"[Ss]ignature"):
-        identified(door, shown)
-    assert identified(door, token(other)).name == "ann"
+        identified(frontend, shown)
+    assert identified(frontend, token(other)).name == "ann"
     file.write_text("nothing")
     for one in (shown, token(other)):
         with pytest.raises(Unauthenticated, match="at the moment"):
-            identified(door, one)
+            identified(frontend, one)
 
 
 def test_a_set_has_a_key_for_each_id(tmp_path: Path) -> None:
@@ -183,13 +183,13 @@ def test_a_set_has_a_key_for_each_id(tmp_path: Path) -> None:
         as_json = jwt.get_algorithm_by_name(name).to_jwk(key.public_key(), as_dict=True)
         keys.append(as_json | {"kid": kid, "alg": name})
     file.write_text(json.dumps({"keys": keys}))
-    door = Authentication(None, Tokens(settings(file, algorithms=("ES256", "RS256", "EdDSA"))))
+    frontend = Authentication(None, Tokens(settings(file, algorithms=("ES256", "RS256", "EdDSA"))))
     for kid, (key, name) in algorithms.items():
-        assert identified(door, token(key, name, kid)).name == "ann"
+        assert identified(frontend, token(key, name, kid)).name == "ann"
     with pytest.raises(Unauthenticated, match="none of id 'four'"):
-        identified(door, token(kid="four"))
+        identified(frontend, token(kid="four"))
     with pytest.raises(Unauthenticated):
-        identified(door, token(RSA_KEY, "RS256", "one"))
+        identified(frontend, token(RSA_KEY, "RS256", "one"))
     keys[1]["kid"] = "one"
     file.write_text(json.dumps({"keys": keys}))
     with pytest.raises(ConfigurationError, match="ids of their own"):
@@ -221,24 +221,24 @@ def test_only_public_keys_are_taken(tmp_path: Path) -> None:
 
 def test_settings_are_whole_and_pin_algorithms(file: Path) -> None:
     whole: dict[str, Any] = {"jwt_file": file, "jwt_issuer": "idp", "jwt_audience": "gnomon"}
-    assert DoorSettings(**whole).tokens is not None
-    DoorSettings(**whole, host="0.0.0.0").check_reach()
+    assert FrontendSettings(**whole).tokens is not None
+    FrontendSettings(**whole, host="0.0.0.0").check_reach()
     for broken in ({"jwt_issuer": ""}, {"jwt_audience": ""}, {"jwt_algorithms": ()}):
         with pytest.raises(ConfigurationError):
-            DoorSettings(**(whole | broken))
+            FrontendSettings(**(whole | broken))
     for name in ("none", "HS256", "hs256"):
         with pytest.raises(ConfigurationError, match="jwt_algorithms"):
-            DoorSettings(**whole, jwt_algorithms=("ES256", name))
+            FrontendSettings(**whole, jwt_algorithms=("ES256", name))
     with pytest.raises(ValueError, match="belong to jwt_file"):
-        DoorSettings(jwt_issuer="idp")
+        FrontendSettings(jwt_issuer="idp")
 
 
-@pytest.mark.parametrize("kind", GRPC_DOORS)
+@pytest.mark.parametrize("kind", GRPC_FRONTENDS)
 def test_every_door_takes_keys_and_tokens(
     served: Any, kind: Any, file: Path, tmp_path: Path
 ) -> None:
     key = create_key(tmp_path / "keys.json", "app", ["eta"])
-    doors = Doors(
+    frontends = Doors(
         served,
         kind,
         keys_file=tmp_path / "keys.json",
@@ -249,30 +249,32 @@ def test_every_door_takes_keys_and_tokens(
     try:
         for shown in (token(), key):
             headers = {"authorization": f"Bearer {shown}"}
-            answer = httpx.post(doors.url + PREDICT, json=BODY, headers=headers, trust_env=False)
+            answer = httpx.post(
+                frontends.url + PREDICT, json=BODY, headers=headers, trust_env=False
+            )
             assert answer.status_code == 200
             for _ in range(3):
-                doors.stub.ModelInfer(request(), timeout=10, metadata=tuple(headers.items()))
+                frontends.stub.ModelInfer(request(), timeout=10, metadata=tuple(headers.items()))
         for shown, code in (
             (token(exp=time.time() - 60), grpc.StatusCode.UNAUTHENTICATED),
             (token(scope="predict:delay"), grpc.StatusCode.PERMISSION_DENIED),
         ):
             for _ in range(3):
                 with pytest.raises(grpc.RpcError) as caught:
-                    doors.stub.ModelInfer(
+                    frontends.stub.ModelInfer(
                         request(), timeout=10, metadata=(("authorization", f"Bearer {shown}"),)
                     )
                 error: Any = caught.value
                 assert error.code() is code
     finally:
-        doors.close()
+        frontends.close()
     assert served.counted() == {"answered": 8}
 
 
 def test_the_native_door_knows_a_token_until_it_expires(
     served: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = DoorSettings(jwt_file=file, jwt_issuer="idp", jwt_audience="gnomon")
+    given = FrontendSettings(jwt_file=file, jwt_issuer="idp", jwt_audience="gnomon")
     admission = make_admission(given, served.handler)
     routes = NativeRoutes(served.handler, admission)
     table = routes.new_table()

@@ -23,7 +23,7 @@ from gnomon.server.serving.admission.admitted_call import Call
 from gnomon.server.serving.admission.authentication import LOCAL, Authentication
 from gnomon.server.serving.limits import Limits
 from gnomon.server.serving.native.frontend import why_not
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support.serving import request
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
@@ -142,7 +142,7 @@ def test_calls_of_both_doors_leave_spans_below_their_parents(
     wait_for(lambda: len(collector.named("predict eta")) == 3)
     wait_for(lambda: len(collector.named("predict")) == 2)
     spans = {
-        attributes(one)["gnomon.door"]: one
+        attributes(one)["gnomon.frontend"]: one
         for one in collector.named("predict eta")
         if one.parent_span_id
     }
@@ -229,4 +229,4 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_native_door_says_that_it_makes_no_spans() -> None:
-    assert "span" in str(why_not(DoorSettings(traces=True)))
+    assert "span" in str(why_not(FrontendSettings(traces=True)))

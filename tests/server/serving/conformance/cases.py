@@ -1,4 +1,4 @@
-"""What every door must do, whoever asks: one line a behaviour.
+"""What every frontend must do, whoever asks: one line a behaviour.
 
 The model `eta` says 0.125·distance + 0.1·wind + 10·(carrier is UA). `kinds` gives its inputs back
 in many datatypes, `wide` its whole numbers.

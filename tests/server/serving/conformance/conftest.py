@@ -1,4 +1,4 @@
-"""The doors under test, over one runtime with three models, and tritonclient beside them."""
+"""The frontends under test, over one runtime with three models, and tritonclient beside them."""
 
 from collections.abc import Iterator
 

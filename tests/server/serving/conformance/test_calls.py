@@ -1,4 +1,4 @@
-"""The calls beside predictions, at every door: what a model is, what was counted, what is there."""
+"""The calls beside predictions, at every frontend: metadata, statistics, repository."""
 
 import json
 from pathlib import Path
@@ -15,21 +15,23 @@ from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.admission.key_file import create_key
 from tests.server.serving.conformance.asking import HERE, Worker
 from tests.server.serving.conformance.cases import eta
-from tests.server.serving.conformance.house import GRPC_DOORS, House
+from tests.server.serving.conformance.house import GRPC_FRONTENDS, House
 
-DOORS = (*GRPC_DOORS, "rest")
+FRONTENDS = (*GRPC_FRONTENDS, "rest")
 
 
-def call(worker: Worker, house: House, door: str, name: str, *arguments: Any, **more: Any) -> Any:
+def call(
+    worker: Worker, house: House, frontend: str, name: str, *arguments: Any, **more: Any
+) -> Any:
     """Make a call by the name that tritonclient gives it; return the answer or the refusal."""
-    over = "http" if door == "rest" else "grpc"
+    over = "http" if frontend == "rest" else "grpc"
     ask = {"over": over, "call": name, "arguments": arguments, **more}
-    found = worker.ask("call", house.address(door), ask)
+    found = worker.ask("call", house.address(frontend), ask)
     return found["answer"] if found["ok"] else found
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_state_and_metadata(house: House, worker: Worker, door: str) -> None:
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_state_and_metadata(house: House, worker: Worker, frontend: str) -> None:
     for name, arguments, expected in (
         ("is_server_live", (), True),
         ("is_server_ready", (), True),
@@ -38,20 +40,20 @@ def test_state_and_metadata(house: House, worker: Worker, door: str) -> None:
         ("is_model_ready", ("eta", "2"), False),
         ("is_model_ready", ("nothing",), False),
     ):
-        assert call(worker, house, door, name, *arguments, as_json=False) is expected, name
-    metadata = call(worker, house, door, "get_server_metadata")
+        assert call(worker, house, frontend, name, *arguments, as_json=False) is expected, name
+    metadata = call(worker, house, frontend, "get_server_metadata")
     assert metadata["name"] == "gnomon"
     assert {"model_configuration", "model_repository", "statistics"} <= {*metadata["extensions"]}
-    model = call(worker, house, door, "get_model_metadata", "kinds")
+    model = call(worker, house, frontend, "get_model_metadata", "kinds")
     assert [one["name"] for one in model["inputs"]] == ["number", "count", "flag", "place"]
     assert model["versions"] == ["1"]
-    refused = call(worker, house, door, "get_model_metadata", "nothing")
+    refused = call(worker, house, frontend, "get_model_metadata", "nothing")
     assert refused["code"] in ("NOT_FOUND", "404")
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_model_tells_its_configuration(house: House, worker: Worker, door: str) -> None:
-    config = call(worker, house, door, "get_model_config", "kinds", "1")
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_a_model_tells_its_configuration(house: House, worker: Worker, frontend: str) -> None:
+    config = call(worker, house, frontend, "get_model_config", "kinds", "1")
     config = config.get("config", config)
     assert (config["name"], config["platform"], config["backend"]) == (
         "kinds",
@@ -68,16 +70,16 @@ def test_a_model_tells_its_configuration(house: House, worker: Worker, door: str
     }
     kinds = {one["name"]: one["data_type"] for one in config["output"]}
     assert (kinds["name"], kinds["positive"]) == ("TYPE_STRING", "TYPE_BOOL")
-    assert call(worker, house, door, "get_model_config", "kinds", "9")["code"] in (
+    assert call(worker, house, frontend, "get_model_config", "kinds", "9")["code"] in (
         "NOT_FOUND",
         "404",
     )
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_statistics_are_what_was_counted(house: House, worker: Worker, door: str) -> None:
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_statistics_are_what_was_counted(house: House, worker: Worker, frontend: str) -> None:
     def counted() -> tuple[int, ...]:
-        found = call(worker, house, door, "get_inference_statistics", "eta")
+        found = call(worker, house, frontend, "get_inference_statistics", "eta")
         (one,) = found["model_stats"]
         assert (one["name"], one["version"]) == ("eta", "1")
         statistics = one["inference_stats"]
@@ -88,21 +90,21 @@ def test_statistics_are_what_was_counted(house: House, worker: Worker, door: str
         return tuple(map(int, parts))
 
     before = counted()
-    way = "json_httpx" if door == "rest" else "grpcio_raw"
-    assert HERE[way](house.address(door), eta(3))["ok"]
-    assert not HERE[way](house.address(door), eta(1, id="x" * 129))["ok"]
+    way = "json_httpx" if frontend == "rest" else "grpcio_raw"
+    assert HERE[way](house.address(frontend), eta(3))["ok"]
+    assert not HERE[way](house.address(frontend), eta(1, id="x" * 129))["ok"]
     after = counted()
     assert [a - b for a, b in zip(after, before, strict=True)][:6] == [3, 1, 1, 1, 1, 1]
     assert after[6] > before[6]
-    every = call(worker, house, door, "get_inference_statistics")["model_stats"]
+    every = call(worker, house, frontend, "get_inference_statistics")["model_stats"]
     assert {one["name"] for one in every} == {"eta", "kinds", "wide"}
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("frontend", FRONTENDS)
 def test_clients_load_and_unload_nothing_unless_they_may(
-    house: House, worker: Worker, door: str
+    house: House, worker: Worker, frontend: str
 ) -> None:
-    index = call(worker, house, door, "get_model_repository_index")
+    index = call(worker, house, frontend, "get_model_repository_index")
     index = index if isinstance(index, list) else index["models"]
     assert [(one["name"], one["version"], one["state"]) for one in index] == [
         ("eta", "1", "READY"),
@@ -112,9 +114,9 @@ def test_clients_load_and_unload_nothing_unless_they_may(
     for name in ("load_model", "unload_model"):
         refused = worker.ask(
             "call",
-            house.address(door),
+            house.address(frontend),
             {
-                "over": "http" if door == "rest" else "grpc",
+                "over": "http" if frontend == "rest" else "grpc",
                 "call": name,
                 "arguments": ["eta"],
                 "as_json": False,
@@ -124,20 +126,20 @@ def test_clients_load_and_unload_nothing_unless_they_may(
         assert "model_control" in refused["message"]
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_memory_of_clients_is_never_read(house: House, worker: Worker, door: str) -> None:
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_memory_of_clients_is_never_read(house: House, worker: Worker, frontend: str) -> None:
     for kind in ("system", "cuda"):
-        status = call(worker, house, door, f"get_{kind}_shared_memory_status")
+        status = call(worker, house, frontend, f"get_{kind}_shared_memory_status")
         assert status in ([], {}), status
-        done = call(worker, house, door, f"unregister_{kind}_shared_memory", as_json=False)
+        done = call(worker, house, frontend, f"unregister_{kind}_shared_memory", as_json=False)
         assert done is None
     refused = call(
-        worker, house, door, "register_system_shared_memory", "a", "/a", 64, as_json=False
+        worker, house, frontend, "register_system_shared_memory", "a", "/a", 64, as_json=False
     )
     assert refused["code"] in ("UNIMPLEMENTED", "501")
     assert "never read" in refused["message"]
     for name in ("get_log_settings", "get_trace_settings"):
-        assert call(worker, house, door, name)["code"] in ("UNIMPLEMENTED", "501")
+        assert call(worker, house, frontend, name)["code"] in ("UNIMPLEMENTED", "501")
 
 
 class Controlled:
@@ -154,31 +156,36 @@ class Controlled:
         self.house.close()
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_models_are_put_in_and_out_of_service(package: Package, worker: Worker, door: str) -> None:
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_models_are_put_in_and_out_of_service(
+    package: Package, worker: Worker, frontend: str
+) -> None:
     with Controlled(package.path) as house:
 
         def change(name: str, model: str, **more: Any) -> Any:
-            return call(worker, house, door, name, model, as_json=False, **more)
+            return call(worker, house, frontend, name, model, as_json=False, **more)
 
-        way = "json_httpx" if door == "rest" else "grpcio_raw"
-        assert HERE[way](house.address(door), eta())["ok"]
+        way = "json_httpx" if frontend == "rest" else "grpcio_raw"
+        assert HERE[way](house.address(frontend), eta())["ok"]
         assert change("unload_model", "eta") is None
-        assert HERE[way](house.address(door), eta())["gnomon_code"] == "unknown_model"
-        index = call(worker, house, door, "get_model_repository_index")
+        assert HERE[way](house.address(frontend), eta())["gnomon_code"] == "unknown_model"
+        index = call(worker, house, frontend, "get_model_repository_index")
         (one,) = index if isinstance(index, list) else index["models"]
         assert (one["name"], one["state"], one["reason"]) == ("eta", "UNAVAILABLE", "unloaded")
         assert change("unload_model", "eta") is None
         assert change("load_model", "eta") is None
-        assert HERE[way](house.address(door), eta())["ok"]
+        assert HERE[way](house.address(frontend), eta())["ok"]
         assert change("load_model", "eta") is None
         for model in ("nothing", "../eta", str(package.path)):
             assert change("load_model", model)["code"] in ("NOT_FOUND", "404")
 
 
-@pytest.mark.parametrize("door", GRPC_DOORS)
-def test_what_a_client_brings_of_its_own_is_refused(package: Package, door: str) -> None:
-    with Controlled(package.path) as house, grpc.insecure_channel(house.address(door)) as channel:
+@pytest.mark.parametrize("frontend", GRPC_FRONTENDS)
+def test_what_a_client_brings_of_its_own_is_refused(package: Package, frontend: str) -> None:
+    with (
+        Controlled(package.path) as house,
+        grpc.insecure_channel(house.address(frontend)) as channel,
+    ):
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
         for name in ("config", "file:1/model.onnx"):
             request = oip.RepositoryModelLoadRequest(model_name="eta")

@@ -1,4 +1,4 @@
-"""Every behaviour in the table of cases, at every door, by every client that can ask it."""
+"""Every behaviour in the table of cases, at every frontend, by every client that can ask it."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from tests.server.serving.conformance.asking import (
     why_not,
 )
 from tests.server.serving.conformance.cases import CASES, Case
-from tests.server.serving.conformance.house import GRPC_DOORS, House
+from tests.server.serving.conformance.house import GRPC_FRONTENDS, House
 
 WAYS = [
-    *((door, client) for door in GRPC_DOORS for client in GRPC_CLIENTS),
+    *((frontend, client) for frontend in GRPC_FRONTENDS for client in GRPC_CLIENTS),
     *(("rest", client) for client in REST_CLIENTS),
 ]
 
 
-@pytest.mark.parametrize(("door", "client"), WAYS, ids=["-".join(way) for way in WAYS])
-def test_every_case(house: House, worker: Worker, door: str, client: str) -> None:
+@pytest.mark.parametrize(("frontend", "client"), WAYS, ids=["-".join(way) for way in WAYS])
+def test_every_case(house: House, worker: Worker, frontend: str, client: str) -> None:
     reason = why_not(client)
     if reason is not None:
         pytest.skip(reason)
@@ -31,7 +31,7 @@ def test_every_case(house: House, worker: Worker, door: str, client: str) -> Non
     for case in CASES:
         if client in case.unable:
             continue
-        found = outcome(worker, client, house.address(door), case)
+        found = outcome(worker, client, house.address(frontend), case)
         wrong += [f"{case.name}: {told}" for told in differences(case, found)]
     assert not wrong, "\n".join(wrong)
 

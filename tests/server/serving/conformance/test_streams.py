@@ -1,4 +1,4 @@
-"""Streams at both gRPC doors: in order, with errors inside, and ended well."""
+"""Streams at both gRPC frontends: in order, with errors inside, and ended well."""
 
 import gc
 import itertools
@@ -20,20 +20,20 @@ from gnomon.runtime.wire import CODE_KEY
 from gnomon.server.serving.admission.key_file import create_key, read_keys, revoke_key
 from gnomon.server.serving.native.frontend import why_not
 from gnomon.server.serving.native.loop import Call
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 from tests.server.serving.conformance.asking import Worker, message_of
 from tests.server.serving.conformance.cases import eta, tensor
-from tests.server.serving.conformance.house import GRPC_DOORS, House
+from tests.server.serving.conformance.house import GRPC_FRONTENDS, House
 
 METHOD = "/inference.GRPCInferenceService/ModelStreamInfer"
 
-pytestmark = pytest.mark.parametrize("door", GRPC_DOORS)
+pytestmark = pytest.mark.parametrize("frontend", GRPC_FRONTENDS)
 
 
 def ask(
-    house: House, door: str, messages: Iterator[bytes], **options: Any
+    house: House, frontend: str, messages: Iterator[bytes], **options: Any
 ) -> list[oip.ModelStreamInferResponse]:
-    with grpc.insecure_channel(house.address(door), **options) as channel:
+    with grpc.insecure_channel(house.address(frontend), **options) as channel:
         call = channel.stream_stream(METHOD)
         return [
             oip.ModelStreamInferResponse.FromString(data) for data in call(messages, timeout=30)
@@ -45,7 +45,7 @@ def encoded(asks: Any) -> Iterator[bytes]:
 
 
 def test_answers_come_in_order_with_errors_among_them(
-    house: House, worker: Worker, door: str
+    house: House, worker: Worker, frontend: str
 ) -> None:
     asks = [
         eta(1, id=f"r{number}", distance=tensor("FP64", [float(number) if number % 3 else -1.0]))
@@ -53,7 +53,7 @@ def test_answers_come_in_order_with_errors_among_them(
     ]
     for empty_final in (False, True):
         sent = [one | {"empty_final": empty_final} for one in asks]
-        found = worker.ask("stream", house.address(door), {"asks": sent})["answers"]
+        found = worker.ask("stream", house.address(frontend), {"asks": sent})["answers"]
         for number, outcome in enumerate(found):
             assert outcome["ok"] == bool(number % 3), outcome
             if outcome["ok"]:
@@ -65,9 +65,9 @@ def test_answers_come_in_order_with_errors_among_them(
                 assert "'distance': -1.0 breaks 'minimum'" in outcome["message"]
 
 
-def test_a_refusal_in_a_stream_says_which_and_why(house: House, door: str) -> None:
+def test_a_refusal_in_a_stream_says_which_and_why(house: House, frontend: str) -> None:
     asks = [eta(id="bad", distance=tensor("FP64", [-1.0])), eta(id="good")]
-    refused, answered = ask(house, door, encoded(asks))
+    refused, answered = ask(house, frontend, encoded(asks))
     assert refused.error_message
     parameters = refused.infer_response.parameters
     assert refused.infer_response.id == "bad"
@@ -78,39 +78,39 @@ def test_a_refusal_in_a_stream_says_which_and_why(house: House, door: str) -> No
     assert answered.infer_response.id == "good"
 
 
-def test_what_is_no_message_does_not_end_a_stream(house: House, door: str) -> None:
+def test_what_is_no_message_does_not_end_a_stream(house: House, frontend: str) -> None:
     good = message_of(eta(), raw=True).SerializeToString()
-    found = ask(house, door, iter([b"\xff\xff", good, b"\x0a\x05ab", good]))
+    found = ask(house, frontend, iter([b"\xff\xff", good, b"\x0a\x05ab", good]))
     assert [bool(one.error_message) for one in found] == [True, False, True, False]
     assert "inference.ModelInferRequest" in found[0].error_message
 
 
-def test_streams_without_a_message_and_with_large_ones(house: House, door: str) -> None:
-    assert ask(house, door, iter([])) == []
+def test_streams_without_a_message_and_with_large_ones(house: House, frontend: str) -> None:
+    assert ask(house, frontend, iter([])) == []
     options = {"options": (("grpc.max_receive_message_length", 64 << 20),)}
-    found = ask(house, door, encoded([eta(50_000)] * 3), **options)
+    found = ask(house, frontend, encoded([eta(50_000)] * 3), **options)
     for one in found:
         assert not one.error_message
         (raw,) = one.infer_response.raw_output_contents
         assert len(raw) == 4 * 50_000
-    packed = ask(house, door, encoded([eta(64)] * 3), compression=grpc.Compression.Gzip)
+    packed = ask(house, frontend, encoded([eta(64)] * 3), compression=grpc.Compression.Gzip)
     assert [list(one.infer_response.outputs[0].shape) for one in packed] == [[64, 1]] * 3
 
 
-def test_many_streams_at_once(house: House, door: str) -> None:
+def test_many_streams_at_once(house: House, frontend: str) -> None:
     def one(number: int) -> bool:
         asks = [eta(1 + number, id=f"{number}-{place}") for place in range(10)]
-        found = ask(house, door, encoded(asks))
+        found = ask(house, frontend, encoded(asks))
         return [each.infer_response.id for each in found] == [each["id"] for each in asks]
 
     with ThreadPoolExecutor(12) as pool:
         assert all(pool.map(one, range(12)))
 
 
-def test_a_stream_that_is_cut_leaves_the_door_well(house: House, door: str) -> None:
+def test_a_stream_that_is_cut_leaves_the_door_well(house: House, frontend: str) -> None:
     good = message_of(eta(), raw=True).SerializeToString()
     for _ in range(5):
-        with grpc.insecure_channel(house.address(door)) as channel:
+        with grpc.insecure_channel(house.address(frontend)) as channel:
             call = channel.stream_stream(METHOD)(itertools.repeat(good), timeout=30)
             for _ in range(3):
                 next(call)
@@ -118,13 +118,13 @@ def test_a_stream_that_is_cut_leaves_the_door_well(house: House, door: str) -> N
             with pytest.raises(grpc.RpcError):
                 list(call)
             assert call.code() is grpc.StatusCode.CANCELLED
-    assert len(ask(house, door, encoded([eta()]))) == 1
+    assert len(ask(house, frontend, encoded([eta()]))) == 1
 
 
-def test_calls_whose_client_has_left_are_kept_nowhere(house: House, door: str) -> None:
-    if door != "native":
+def test_calls_whose_client_has_left_are_kept_nowhere(house: House, frontend: str) -> None:
+    if frontend != "native":
         pytest.skip("calls are grpcio's own there")
-    house.address(door)
+    house.address(frontend)
 
     def kept() -> int:
         gc.collect()
@@ -132,7 +132,7 @@ def test_calls_whose_client_has_left_are_kept_nowhere(house: House, door: str) -
 
     good = message_of(eta(), raw=True).SerializeToString()
     for _ in range(20):
-        with grpc.insecure_channel(house.address(door)) as channel:
+        with grpc.insecure_channel(house.address(frontend)) as channel:
             call = channel.stream_stream(METHOD)(_Waiting([good]), timeout=30)
             next(call)
             watch = health_pb2_grpc.HealthStub(channel).Watch(
@@ -146,23 +146,23 @@ def test_calls_whose_client_has_left_are_kept_nowhere(house: House, door: str) -
     assert kept() <= house.settings.threads
 
 
-def test_a_closing_door_ends_idle_streams_at_once(package: Package, door: str) -> None:
-    house = House([package], only=(door,))
+def test_a_closing_door_ends_idle_streams_at_once(package: Package, frontend: str) -> None:
+    house = House([package], only=(frontend,))
     try:
         good = message_of(eta(), raw=True).SerializeToString()
         waiting = _Waiting([good])
-        with grpc.insecure_channel(house.address(door)) as channel:
+        with grpc.insecure_channel(house.address(frontend)) as channel:
             call = channel.stream_stream(METHOD)(waiting, timeout=60)
             assert not oip.ModelStreamInferResponse.FromString(next(call)).error_message
             started = time.monotonic()
-            house.run(house.doors[door].close(20))
+            house.run(house.frontends[frontend].close(20))
             with pytest.raises(grpc.RpcError):
                 next(call)
             assert call.code() is grpc.StatusCode.UNAVAILABLE
             assert dict(call.trailing_metadata())[CODE_KEY] == "not_ready"
             assert time.monotonic() - started < 15
     finally:
-        house.doors.clear()
+        house.frontends.clear()
         house.close()
 
 
@@ -183,17 +183,17 @@ class _Waiting:
 
 
 def test_a_key_that_is_revoked_ends_an_open_stream(
-    package: Package, tmp_path: Path, door: str
+    package: Package, tmp_path: Path, frontend: str
 ) -> None:
     file = tmp_path / "keys.json"
     header = f"Bearer {create_key(file, 'one')}"
-    settings = DoorSettings(port=0, keys_file=file)
-    if door == "native" and why_not(settings) is not None:
-        pytest.skip(f"the native door has no keys here: {why_not(settings)}")
-    house = House([package], only=(door,), keys_file=file)
+    settings = FrontendSettings(port=0, keys_file=file)
+    if frontend == "native" and why_not(settings) is not None:
+        pytest.skip(f"the native frontend has no keys here: {why_not(settings)}")
+    house = House([package], only=(frontend,), keys_file=file)
     try:
         good = message_of(eta(), raw=True).SerializeToString()
-        with grpc.insecure_channel(house.address(door)) as channel:
+        with grpc.insecure_channel(house.address(frontend)) as channel:
             method = channel.stream_stream(METHOD)
             with pytest.raises(grpc.RpcError) as caught:
                 list(method(iter([good]), timeout=20))
@@ -210,10 +210,10 @@ def test_a_key_that_is_revoked_ends_an_open_stream(
         house.close()
 
 
-def test_health_can_be_watched(package: Package, door: str) -> None:
-    house = House([package], only=(door,))
+def test_health_can_be_watched(package: Package, frontend: str) -> None:
+    house = House([package], only=(frontend,))
     try:
-        with grpc.insecure_channel(house.address(door)) as channel:
+        with grpc.insecure_channel(house.address(frontend)) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             kind = health_pb2.HealthCheckResponse
             watches = [
@@ -231,8 +231,8 @@ def test_health_can_be_watched(package: Package, door: str) -> None:
         house.close()
 
 
-def test_reflection_tells_what_can_be_asked(house: House, door: str) -> None:
-    with grpc.insecure_channel(house.address(door)) as channel:
+def test_reflection_tells_what_can_be_asked(house: House, frontend: str) -> None:
+    with grpc.insecure_channel(house.address(frontend)) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         asked = (
             reflection_pb2.ServerReflectionRequest(list_services=""),
@@ -253,8 +253,8 @@ def test_reflection_tells_what_can_be_asked(house: House, door: str) -> None:
         assert nothing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-def test_a_stub_asks_as_well(house: House, door: str) -> None:
-    with grpc.insecure_channel(house.address(door)) as channel:
+def test_a_stub_asks_as_well(house: House, frontend: str) -> None:
+    with grpc.insecure_channel(house.address(frontend)) as channel:
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
         (one,) = stub.ModelStreamInfer(iter([message_of(eta(), raw=False)]), timeout=10)
         assert one.infer_response.outputs[0].contents.fp32_contents[0] == pytest.approx(111.0)

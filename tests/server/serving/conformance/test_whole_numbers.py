@@ -15,7 +15,7 @@ from gnomon.core.kinds import LARGEST_WHOLE
 from gnomon.runtime.errors import GnomonError
 from tests.server.serving.conformance.asking import HERE
 from tests.server.serving.conformance.cases import wide
-from tests.server.serving.conformance.house import GRPC_DOORS, House
+from tests.server.serving.conformance.house import GRPC_FRONTENDS, House
 
 EDGES = [
     sign * (2**power + step)
@@ -29,8 +29,8 @@ FEW = settings(
 )
 REFUSED = ("overflow", "range", "type")
 
-#: Takes the door's address, a number and the number of rows; gives the numbers that came back, or
-#: None if the request was refused as it should be.
+#: Takes the frontend's address, a number and the number of rows; gives the numbers that came back,
+#: or None if the request was refused as it should be.
 Way = Callable[[str, int, int], list[int] | None]
 
 
@@ -99,12 +99,12 @@ def by_rows_of_client(address: str, number: int, rows: int) -> list[int] | None:
 
 WAYS: list[tuple[str, str, Way]] = [
     *(
-        (door, f"{client}-{datatype}", by_client_of_tensors(client, datatype))
-        for door in GRPC_DOORS
+        (frontend, f"{client}-{datatype}", by_client_of_tensors(client, datatype))
+        for frontend in GRPC_FRONTENDS
         for client in ("grpcio_typed", "grpcio_raw")
         for datatype in ("INT64", "UINT64")
     ),
-    *((door, "client", by_rows_of_client) for door in GRPC_DOORS),
+    *((frontend, "client", by_rows_of_client) for frontend in GRPC_FRONTENDS),
     *(
         ("rest", f"json-{kind}", by_client_of_tensors("json_httpx", kind))
         for kind in ("INT64", "UINT64", "FP64")
@@ -114,9 +114,11 @@ WAYS: list[tuple[str, str, Way]] = [
 ]
 
 
-@pytest.mark.parametrize(("door", "name", "way"), WAYS, ids=[f"{d}-{n}" for d, n, _ in WAYS])
-def test_a_whole_number_is_exact_or_refused(house: House, door: str, name: str, way: Way) -> None:
-    address = house.address(door)
+@pytest.mark.parametrize(("frontend", "name", "way"), WAYS, ids=[f"{d}-{n}" for d, n, _ in WAYS])
+def test_a_whole_number_is_exact_or_refused(
+    house: House, frontend: str, name: str, way: Way
+) -> None:
+    address = house.address(frontend)
 
     @FEW
     @given(number=NUMBERS, rows=st.sampled_from([1, 2]))

@@ -22,12 +22,12 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.wire import CODE_KEY, DETAILS_KEY
 from tests.server.serving.conformance.asking import HERE, Worker, message_of
 from tests.server.serving.conformance.cases import eta, tensor
-from tests.server.serving.conformance.house import GRPC_DOORS, House
+from tests.server.serving.conformance.house import GRPC_FRONTENDS, House
 from tests.server.serving.conformance.slow_package import make_slow_package
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
-both_doors = pytest.mark.parametrize("door", GRPC_DOORS)
+both_doors = pytest.mark.parametrize("frontend", GRPC_FRONTENDS)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def refused(call: Callable[[], Any]) -> Any:
 
 
 @both_doors
-def test_bytes_that_are_no_message(house: House, door: str) -> None:
-    with grpc.insecure_channel(house.address(door)) as channel:
+def test_bytes_that_are_no_message(house: House, frontend: str) -> None:
+    with grpc.insecure_channel(house.address(frontend)) as channel:
         for path in ("ModelInfer", "ModelConfig", "RepositoryModelLoad", "ServerLive"):
             call = channel.unary_unary(f"/inference.GRPCInferenceService/{path}")
             for data in (b"\xff\xff", b"\x0a\x05ab", b"\x0a\x01\xff"):
@@ -65,9 +65,9 @@ def test_bytes_that_are_no_message(house: House, door: str) -> None:
 
 
 @both_doors
-def test_a_refusal_is_told_in_the_metadata(house: House, door: str) -> None:
+def test_a_refusal_is_told_in_the_metadata(house: House, frontend: str) -> None:
     message = message_of(eta(distance=tensor("FP64", [-1.0])), raw=True)
-    with grpc.insecure_channel(house.address(door)) as channel:
+    with grpc.insecure_channel(house.address(frontend)) as channel:
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
         metadata = (("x-own", "1"), ("x-own-bin", b"\xff\0"), ("user-agent", "somebody"))
         error = refused(lambda: stub.ModelInfer(message, timeout=10, metadata=metadata))
@@ -78,10 +78,12 @@ def test_a_refusal_is_told_in_the_metadata(house: House, door: str) -> None:
 
 
 @both_doors
-def test_a_deadline_and_a_cancellation_leave_the_others_alone(slow_house: House, door: str) -> None:
+def test_a_deadline_and_a_cancellation_leave_the_others_alone(
+    slow_house: House, frontend: str
+) -> None:
     slow = message_of(eta(model="slow"), raw=True)
     good = message_of(eta(), raw=True)
-    with grpc.insecure_channel(slow_house.address(door)) as channel:
+    with grpc.insecure_channel(slow_house.address(frontend)) as channel:
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
         assert stub.ModelInfer(slow, timeout=60).outputs
         error = refused(lambda: stub.ModelInfer(slow, timeout=0.02))
@@ -95,12 +97,12 @@ def test_a_deadline_and_a_cancellation_leave_the_others_alone(slow_house: House,
 
 @both_doors
 def test_a_request_that_waits_longer_than_it_wants_to_is_refused(
-    slow_house: House, door: str
+    slow_house: House, frontend: str
 ) -> None:
     threads = slow_house.settings.threads
     slow = message_of(eta(model="slow"), raw=True)
     late = message_of(eta(model="slow", parameters={"timeout": 1000}), raw=True)
-    with grpc.insecure_channel(slow_house.address(door)) as channel:
+    with grpc.insecure_channel(slow_house.address(frontend)) as channel:
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
         # One connection keeps their order, so the last one finds every thread taken.
         under_way = [stub.ModelInfer.future(slow, timeout=60) for _ in range(2 * threads)]
@@ -112,9 +114,9 @@ def test_a_request_that_waits_longer_than_it_wants_to_is_refused(
 
 
 @both_doors
-def test_messages_have_a_limit_packed_or_not(house: House, door: str) -> None:
+def test_messages_have_a_limit_packed_or_not(house: House, frontend: str) -> None:
     limit = house.settings.message_bytes
-    with grpc.insecure_channel(house.address(door)) as channel:
+    with grpc.insecure_channel(house.address(frontend)) as channel:
         call = channel.unary_unary(INFER)
         for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip):
             data = bytes(limit + 1)
@@ -170,14 +172,14 @@ def test_a_packed_body_cannot_grow_without_end(house: House) -> None:
 
 @both_doors
 @pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load is not installed")
-def test_h2load_is_answered(house: House, door: str, tmp_path: Path) -> None:
+def test_h2load_is_answered(house: House, frontend: str, tmp_path: Path) -> None:
     message = message_of(eta(), raw=True).SerializeToString()
     body = write_body(tmp_path / "body", message)
     done = subprocess.run(
         [
             *("h2load", "-n", "400", "-c", "4", "-m", "10", "-d", str(body)),
             *("-H", "content-type: application/grpc", "-H", "te: trailers"),
-            f"http://{house.address(door)}{INFER}",
+            f"http://{house.address(frontend)}{INFER}",
         ],
         capture_output=True,
         text=True,
@@ -189,7 +191,7 @@ def test_h2load_is_answered(house: House, door: str, tmp_path: Path) -> None:
 
 @both_doors
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_speaks_grpc(house: House, door: str, tmp_path: Path) -> None:
+def test_curl_speaks_grpc(house: House, frontend: str, tmp_path: Path) -> None:
     message = message_of(eta(), raw=True).SerializeToString()
     body = write_body(tmp_path / "body", message)
     done = subprocess.run(
@@ -197,7 +199,7 @@ def test_curl_speaks_grpc(house: House, door: str, tmp_path: Path) -> None:
             *("curl", "-sS", "--noproxy", "*", "--http2-prior-knowledge", "-D", "-"),
             *("-H", "content-type: application/grpc", "-H", "te: trailers"),
             *("--data-binary", f"@{body}", "-o", str(tmp_path / "answer")),
-            f"http://{house.address(door)}{INFER}",
+            f"http://{house.address(frontend)}{INFER}",
         ],
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""One path that is no UTF-8 ends any server of grpc.aio; the door opens again by itself."""
+"""One path that is no UTF-8 ends any server of grpc.aio; the frontend opens again by itself."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The gRPC door: answers, refusals by name, and nothing that ends in UNKNOWN or INTERNAL."""
+"""The gRPC frontend: answers, refusals by name, and nothing that ends in UNKNOWN or INTERNAL."""
 
 import json
 import math
@@ -14,8 +14,8 @@ from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.wire import CODE_KEY, DETAILS_KEY, read_error
 from gnomon.server.hub.access.authority import Authority, read_request
-from gnomon.server.serving.grpcio.frontend import GrpcDoor
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.grpcio.frontend import GrpcFrontend
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support.serving import request
 
 
@@ -196,32 +196,32 @@ def test_details_are_bounded(served: Any) -> None:
 
 def test_the_door_stays_local_without_authentication(served: Any) -> None:
     async def open_door() -> None:
-        await GrpcDoor(served.handler, DoorSettings(host="0.0.0.0", port=0)).open()
+        await GrpcFrontend(served.handler, FrontendSettings(host="0.0.0.0", port=0)).open()
 
     with pytest.raises(ConfigurationError, match="client_authority_file"):
         served.run(open_door())
     with pytest.raises(ValueError, match="belong together"):
-        DoorSettings(certificate_file="x")  # type: ignore[arg-type]
+        FrontendSettings(certificate_file="x")  # type: ignore[arg-type]
 
 
 def test_the_door_opens_to_others_who_show_a_certificate(served: Any, tmp_path: Path) -> None:
     authority = Authority.in_folder(tmp_path)
     key, chain = authority.issue_server()
-    (tmp_path / "door.key").write_bytes(key)
-    (tmp_path / "door.pem").write_bytes(chain)
-    settings = DoorSettings(
+    (tmp_path / "frontend.key").write_bytes(key)
+    (tmp_path / "frontend.pem").write_bytes(chain)
+    settings = FrontendSettings(
         host="0.0.0.0",
         port=0,
-        key_file=tmp_path / "door.key",
-        certificate_file=tmp_path / "door.pem",
+        key_file=tmp_path / "frontend.key",
+        certificate_file=tmp_path / "frontend.pem",
         client_authority_file=tmp_path / "authority.pem",
     )
 
-    async def open_door() -> tuple[GrpcDoor, str]:
-        door = GrpcDoor(served.handler, settings)
-        return door, (await door.open()).replace("0.0.0.0", "127.0.0.1")
+    async def open_door() -> tuple[GrpcFrontend, str]:
+        frontend = GrpcFrontend(served.handler, settings)
+        return frontend, (await frontend.open()).replace("0.0.0.0", "127.0.0.1")
 
-    door, address = served.run(open_door())
+    frontend, address = served.run(open_door())
     client = IdentityFolder(tmp_path / "client")
     certificate, _ = authority.issue_client(read_request(client.request("pilot")), "node", 1)
     root = authority.certificate_pem
@@ -237,4 +237,4 @@ def test_the_door_opens_to_others_who_show_a_certificate(served: Any, tmp_path: 
                 assert not is_let_in, error
             else:
                 assert is_let_in
-    served.run(door.close(0))
+    served.run(frontend.close(0))

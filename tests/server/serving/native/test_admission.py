@@ -23,10 +23,10 @@ from gnomon.server.serving.admission.authentication import Caller
 from gnomon.server.serving.admission.credential_cache import Passes
 from gnomon.server.serving.admission.key_file import create_key, read_keys, revoke_key
 from gnomon.server.serving.admission.throttling import Throttle
-from gnomon.server.serving.native.frontend import NativeDoor
+from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.native.routes import NativeRoutes
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support.serving import Served, request
 
 DEADLINE_SECONDS = 20
@@ -47,7 +47,7 @@ class Gated:
     """A table behind the gates of some settings, over the handler of `served`; no network."""
 
     def __init__(self, served: Any, **changes: Any) -> None:
-        self.admission = make_admission(DoorSettings(**changes), served.handler)
+        self.admission = make_admission(FrontendSettings(**changes), served.handler)
         self.routes = NativeRoutes(served.handler, self.admission)
         self.table = self.routes.new_table()
         self.routes.open()
@@ -108,7 +108,7 @@ def test_a_revoked_key_is_unknown_at_once(gated: Callable[..., Gated], keys_file
     gates.admission.identify(shown)
     assert gates.ask(shown)[0]
     revoke_key(keys_file, read_keys(keys_file)[0].id)
-    # Nobody asks Python meanwhile: the door looks at the file by itself.
+    # Nobody asks Python meanwhile: the frontend looks at the file by itself.
     until(lambda: gates.ask(shown)[0] is None)
 
 
@@ -231,18 +231,18 @@ def test_what_was_learnt_before_everybody_was_forgotten_is_not_kept() -> None:
     assert passes.find(*token.shown, 0.0, 0.0) is None
 
 
-class Door(Served):
-    """As `Served`, behind a native door."""
+class Frontend(Served):
+    """As `Served`, behind a native frontend."""
 
     async def _make(self, settings: Any) -> Any:
         self.admission = make_admission(settings, self.handler)
-        return NativeDoor(self.handler, settings, self.admission)
+        return NativeFrontend(self.handler, settings, self.admission)
 
 
 @pytest.mark.skipif(missing_library() is not None, reason="libnghttp2 is not installed")
 def test_a_known_key_needs_no_python_and_others_no_entry(package: Package, keys_file: Path) -> None:
     key = create_key(keys_file, "app", ["eta"])
-    served = Door(package, keys_file=keys_file, host="0.0.0.0")
+    served = Frontend(package, keys_file=keys_file, host="0.0.0.0")
     try:
         address = served.address.replace("0.0.0.0", "127.0.0.1")
         metadata = (("authorization", f"Bearer {key}"),)
@@ -259,7 +259,7 @@ def test_a_known_key_needs_no_python_and_others_no_entry(package: Package, keys_
                 assert error.code() is grpc.StatusCode.UNAUTHENTICATED
             for _ in range(10):
                 infer(request(), timeout=10, metadata=metadata)
-        counts = served.door.counts
+        counts = served.frontend.counts
         assert counts["taken"] == 9
         assert counts["no pass"] == 3
         assert served.admission.turned_away == {"unauthenticated": 2}
@@ -271,7 +271,7 @@ def test_a_known_key_needs_no_python_and_others_no_entry(package: Package, keys_
 
 @pytest.mark.skipif(missing_library() is not None, reason="libnghttp2 is not installed")
 def test_overload_is_refused_on_the_wire_with_details(package: Package) -> None:
-    served = Door(package, requests_per_second=0.001, burst=2)
+    served = Frontend(package, requests_per_second=0.001, burst=2)
     try:
         codes = []
         for _ in range(6):
@@ -284,7 +284,7 @@ def test_overload_is_refused_on_the_wire_with_details(package: Package) -> None:
                 assert told.details[0]["retry_after_seconds"] > 100
                 codes.append(error.code())
         assert codes == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 4
-        assert served.door.counts["refused"] >= 1
+        assert served.frontend.counts["refused"] >= 1
         assert served.admission.turned_away == {"overloaded": 4}
     finally:
         served.close()
@@ -300,24 +300,24 @@ def _read(admission: Any) -> Any:
 
 
 def test_metrics_name_clients(served: Any, keys_file: Path, rest: httpx.Client) -> None:
-    from gnomon.server.serving.rest.frontend import RestDoor
+    from gnomon.server.serving.rest.frontend import RestFrontend
 
     key = create_key(keys_file, "app", ["eta"])
-    settings = DoorSettings(port=0, keys_file=keys_file)
+    settings = FrontendSettings(port=0, keys_file=keys_file)
     admission = make_admission(settings, served.handler)
-    door = RestDoor(served.handler, served.runtime, settings, 0, admission)
-    door.open()
+    frontend = RestFrontend(served.handler, served.runtime, settings, 0, admission)
+    frontend.open()
     good = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
     try:
         headers = {"authorization": f"Bearer {key}"}
-        with httpx.Client(base_url=door.url, trust_env=False, headers=headers) as http:
+        with httpx.Client(base_url=frontend.url, trust_env=False, headers=headers) as http:
             assert http.post("/v1/models/eta:predict", json=good).status_code == 200
             bad = {"instances": [{"distance": -1.0}]}
             assert http.post("/v1/models/eta:predict", json=bad).status_code == 422
             assert http.post("/v1/models/delay:predict", json=good).status_code == 403
             text = http.get("/metrics").text
     finally:
-        door.close(0)
+        frontend.close(0)
     answered = 'client="app",model="eta",outcome="answered",route="eta",version="1"'
     assert f"gnomon_client_requests_total{{{answered}}} 1.0" in text
     refused = 'client="app",model="",outcome="refused",route="eta",version=""'

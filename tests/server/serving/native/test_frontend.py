@@ -1,4 +1,4 @@
-"""The suite of the gRPC door, word for word, through the native door."""
+"""The suite of the gRPC frontend, word for word, through the native frontend."""
 
 import itertools
 from collections import Counter
@@ -12,7 +12,7 @@ import pytest
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime import raw_tensors
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.native.frontend import NativeDoor
+from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
 from tests.server.serving import test_process
 from tests.server.serving.grpcio import test_frontend as test_grpc_door
@@ -39,10 +39,10 @@ CONTENTS = {
 
 
 class NativelyServed(Served):
-    """As `Served`, behind the native door."""
+    """As `Served`, behind the native frontend."""
 
     async def _make(self, settings: Any) -> Any:
-        return NativeDoor(self.handler, settings)
+        return NativeFrontend(self.handler, settings)
 
 
 @pytest.fixture
@@ -54,16 +54,16 @@ def served(package: Package) -> Iterator[NativelyServed]:
 
 @pytest.fixture
 def server(server: Callable[..., Any]) -> Callable[..., Any]:
-    """Start servers that say aloud that their door is the native one."""
+    """Start servers that say aloud that their frontend is the native one."""
 
     def start(**settings: Any) -> Any:
-        return server(**{"door": "native", **settings})
+        return server(**{"frontend": "native", **settings})
 
     return start
 
 
-#: Those about addresses and TLS open doors of their own, grpcio's; and one breaks what Python does
-#: for a request that this door answers without it: see below.
+#: Those about addresses and TLS open frontends of their own, grpcio's; and one breaks what Python
+#: does for a request that this frontend answers without it: see below.
 ELSEWHERE = ("test_the_door_", "test_an_unexpected_error_")
 
 globals().update(
@@ -190,7 +190,7 @@ def test_both_doors_say_the_same_word_for_word(package: Package, served: Any) ->
     try:
         for message in (*good, *others):
             assert outcome(served, message) == outcome(grpcio, message), message
-        counts = served.door.counts
+        counts = served.frontend.counts
         # Where it can be, it is: all that is plain and good took the way without Python.
         assert (counts["taken"], counts["declined"]) == (len(good), len(others))
         assert windows(served) == windows(grpcio)

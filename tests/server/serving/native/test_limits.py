@@ -1,4 +1,4 @@
-"""What the native door bears: bad frames, bad bytes, clients that stall, and its own end."""
+"""What the native frontend bears: bad frames, bad bytes, clients that stall, and its own end."""
 
 import asyncio
 import random
@@ -21,14 +21,14 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.routing.routes import single
 from gnomon.server.serving.admission.clients import Clients
-from gnomon.server.serving.grpcio.frontend import GrpcDoor
-from gnomon.server.serving.native import door as native_door
+from gnomon.server.serving.grpcio.frontend import GrpcFrontend
+from gnomon.server.serving.native import frontend as native_frontend
 from gnomon.server.serving.native.eligible import native_routes
-from gnomon.server.serving.native.frontend import NativeDoor
+from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.native.table import Table
-from gnomon.server.serving.select_frontend import make_door
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.select_frontend import make_frontend
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support import http2_frames as http2
 from tests.support.packages import make_package
 from tests.support.serving import Served, request
@@ -41,10 +41,10 @@ LIMITS = {"header_seconds": 1.0, "idle_seconds": 30.0, "connections": 40}
 
 
 class Bounded(Served):
-    """As `Served`, behind a native door with short limits."""
+    """As `Served`, behind a native frontend with short limits."""
 
     async def _make(self, settings: Any) -> Any:
-        return NativeDoor(self.handler, settings, limits=LIMITS)
+        return NativeFrontend(self.handler, settings, limits=LIMITS)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_large_tensors_go_both_ways(served: Bounded) -> None:
         values = np.frombuffer(answer.result().raw_output_contents[0], np.float32)
         assert values == pytest.approx(np.full(rows, 111.0))
     assert served.counted() == {"answered": 4 * rows}
-    assert served.door.counts["held_bytes"] == 0
+    assert served.frontend.counts["held_bytes"] == 0
 
 
 def test_compressed_requests_are_answered(served: Bounded) -> None:
@@ -182,7 +182,7 @@ def test_a_request_that_stalls_is_cut_off(
     raw.send(http2.frame(http2.HEADERS, 4, 3, http2.block(http2.request_headers())))
     raw.send(http2.frame(http2.DATA, 0, 3, b"\0\0\0\1\0" + b"x" * 100))
     assert raw.is_closed(5)
-    assert served.door.counts["held_bytes"] == 0
+    assert served.frontend.counts["held_bytes"] == 0
 
 
 def test_h2load_is_answered(served: Bounded) -> None:
@@ -204,7 +204,7 @@ def test_h2load_is_answered(served: Bounded) -> None:
         )
     assert "4000 succeeded, 0 failed, 0 errored" in done.stdout
     assert served.counted() == {"answered": 4_000}
-    assert served.door.counts["taken"] == 4_000
+    assert served.frontend.counts["taken"] == 4_000
 
 
 def test_rapid_resets_end_the_connection_that_sends_them(
@@ -237,7 +237,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(
             raw.send(http2.frame(http2.DATA, last, stream, framed[at : at + 16_000]))
     for _ in range(20):
         assert is_well(served)
-    assert served.door.counts["held_bytes"] < 8 << 20
+    assert served.frontend.counts["held_bytes"] < 8 << 20
 
 
 def test_too_many_connections_are_not_borne(served: Bounded) -> None:
@@ -245,15 +245,15 @@ def test_too_many_connections_are_not_borne(served: Bounded) -> None:
     many = [http2.Connection(served.address, greets=False) for _ in range(45)]
     assert is_well(served)
     deadline = time.monotonic() + 5
-    while served.door.counts["dropped_connections"] == 0 and time.monotonic() < deadline:
+    while served.frontend.counts["dropped_connections"] == 0 and time.monotonic() < deadline:
         time.sleep(0.01)
-    counts = served.door.counts
+    counts = served.frontend.counts
     assert counts["dropped_connections"] >= 5
     assert counts["open_connections"] <= 40
     # Those that never asked for anything are closed after their time.
-    while served.door.counts["open_connections"] > 1 and time.monotonic() < deadline:
+    while served.frontend.counts["open_connections"] > 1 and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert served.door.counts["open_connections"] == 1
+    assert served.frontend.counts["open_connections"] == 1
     for one in many:
         one.close()
 
@@ -375,10 +375,10 @@ def test_changed_frames_harm_nobody(served: Bounded) -> None:
         raw.close()
     assert is_well(served)
     deadline = time.monotonic() + 5
-    while served.door.counts["open_connections"] > 1 and time.monotonic() < deadline:
+    while served.frontend.counts["open_connections"] > 1 and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert served.door.counts["open_connections"] == 1
-    assert served.door.counts["held_bytes"] == 0
+    assert served.frontend.counts["open_connections"] == 1
+    assert served.frontend.counts["held_bytes"] == 0
 
 
 def test_swaps_under_load_fail_no_call_and_lose_no_count(
@@ -415,7 +415,7 @@ def test_swaps_under_load_fail_no_call_and_lose_no_count(
     assert not failures
     assert set(versions) == {"1", "2"}
     assert served.counted() == {"answered": len(versions)}
-    counts = served.door.counts
+    counts = served.frontend.counts
     assert counts["taken"] > 0.9 * len(versions)
 
 
@@ -423,18 +423,18 @@ def test_doors_are_chosen_by_what_they_can_do(
     served: Bounded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def choose(choice: str, **settings: Any) -> Any:
-        return type(make_door(choice, served.handler, DoorSettings(port=0, **settings)))
+        return type(make_frontend(choice, served.handler, FrontendSettings(port=0, **settings)))
 
     def chosen(choice: str, **settings: Any) -> Any:
         return asyncio.run(choose(choice, **settings))
 
-    assert chosen("auto") is NativeDoor
-    assert chosen("native") is NativeDoor
-    assert chosen("grpcio") is GrpcDoor
-    assert chosen("auto", requests_per_second=5.0, host="0.0.0.0") is NativeDoor
-    monkeypatch.setattr(native_door, "missing_library", lambda: "libnghttp2 is gone")
+    assert chosen("auto") is NativeFrontend
+    assert chosen("native") is NativeFrontend
+    assert chosen("grpcio") is GrpcFrontend
+    assert chosen("auto", requests_per_second=5.0, host="0.0.0.0") is NativeFrontend
+    monkeypatch.setattr(native_frontend, "missing_library", lambda: "libnghttp2 is gone")
     with pytest.raises(ConfigurationError, match="libnghttp2 is gone"):
         chosen("native")
     with caplog.at_level("INFO"):
-        assert chosen("auto") is GrpcDoor
+        assert chosen("auto") is GrpcFrontend
     assert "libnghttp2 is gone" in caplog.text

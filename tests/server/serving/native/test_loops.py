@@ -1,4 +1,4 @@
-"""Several loops behind one door: connections are shared out, and all end together."""
+"""Several loops behind one frontend: connections are shared out, and all end together."""
 
 import threading
 import time
@@ -10,9 +10,9 @@ import pytest
 
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.native.frontend import NativeDoor
+from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support import http2_frames as http2
 from tests.support.serving import Served, request
 
@@ -24,14 +24,14 @@ LOOPS = 3
 
 
 class ManyLoops(Served):
-    """As `Served`, behind a native door of three loops."""
+    """As `Served`, behind a native frontend of three loops."""
 
     async def _make(self, settings: Any) -> Any:
-        return NativeDoor(self.handler, settings, limits={"connections": 12})
+        return NativeFrontend(self.handler, settings, limits={"connections": 12})
 
     def shares(self) -> list[int]:
         """Return how many connections each loop has."""
-        return [one["open_connections"] for one in self.door.counts_by_loop]
+        return [one["open_connections"] for one in self.frontend.counts_by_loop]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_connections_go_to_the_loop_that_has_the_fewest(served: ManyLoops) -> No
     # The bound is for all together.
     one_too_many = http2.Connection(served.address)
     assert one_too_many.is_closed()
-    assert served.door.counts["dropped_connections"] == 1
+    assert served.frontend.counts["dropped_connections"] == 1
     for one in (*many, *more, one_too_many):
         one.close()
     wait_until(lambda: sum(served.shares()) == 0)
@@ -93,9 +93,9 @@ def test_every_loop_answers_and_all_are_counted_as_one(served: ManyLoops) -> Non
         thread.join(60)
     assert not failures
     assert served.counted() == {"answered": 6 * 50}
-    counts = served.door.counts
+    counts = served.frontend.counts
     assert (counts["taken"], counts["declined"]) == (6 * 45, 6 * 5)
-    assert all(one["answered"] for one in served.door.counts_by_loop)
+    assert all(one["answered"] for one in served.frontend.counts_by_loop)
 
 
 def test_each_of_many_new_connections_is_answered(served: ManyLoops) -> None:
@@ -108,7 +108,7 @@ def test_each_of_many_new_connections_is_answered(served: ManyLoops) -> None:
             assert one.ends(1, 5).kind == http2.HEADERS
             one.close()
         wait_until(lambda: sum(served.shares()) == 0)
-    assert all(one["answered"] for one in served.door.counts_by_loop)
+    assert all(one["answered"] for one in served.frontend.counts_by_loop)
 
 
 def test_all_loops_end_in_two_steps(package: Package) -> None:
@@ -130,14 +130,14 @@ def test_all_loops_end_in_two_steps(package: Package) -> None:
 
 def test_the_number_of_loops_is_a_setting() -> None:
     with pytest.raises(ValueError, match="loops should be 0 or above, got -1"):
-        DoorSettings(loops=-1)
+        FrontendSettings(loops=-1)
 
 
 def test_a_stream_that_comes_while_the_door_closes_is_refused(served: ManyLoops) -> None:
     stream = served.channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
     message = request().SerializeToString()
     assert len(list(stream(iter([message]), timeout=10))) == 1
-    served.door._calls.close()
+    served.frontend._calls.close()
     with pytest.raises(grpc.RpcError) as told:
         list(stream(iter([message]), timeout=10))
     assert told.value.code() is grpc.StatusCode.UNAVAILABLE

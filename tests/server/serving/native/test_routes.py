@@ -25,7 +25,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.routes import NativeRoutes
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support.packages import linear_onnx, make_package
 from tests.support.serving import request
 
@@ -40,14 +40,14 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Split:
-    """Two versions on one route, a third that is no native model, and the door's table."""
+    """Two versions on one route, a third that is no native model, and the frontend's table."""
 
     def __init__(self, folder: Path) -> None:
         self.runtime = Runtime(MemorySink())
         self.one = self._load(folder / "eta-1", version="1")
         self.two = self._load(folder / "eta-2", version="2", model=linear_onnx([0.0] * 5, 7.0))
         self.handler = Handler(self.runtime)
-        self.admission = make_admission(DoorSettings(), self.handler)
+        self.admission = make_admission(FrontendSettings(), self.handler)
         self.routes = NativeRoutes(self.handler, self.admission)
         self.table = self.routes.new_table()
         self.runtime.apply([single("eta", self.one.digest)])

@@ -1,4 +1,4 @@
-"""Connections of the native door as time goes by: keepalive, pings of clients, and age."""
+"""Connections of the native frontend as time goes by: keepalive, pings of clients, and age."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving.native.frontend import NativeDoor
+from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
 from tests.support import http2_frames as http2
 from tests.support.serving import Served, request
@@ -26,7 +26,9 @@ def serve(package: Package) -> Iterator[Callable[..., Any]]:
     def serve(**limits: float) -> Any:
         class Opened(Served):
             async def _make(self, settings: Any) -> Any:
-                return NativeDoor(self.handler, settings, limits={"header_seconds": 1.0, **limits})
+                return NativeFrontend(
+                    self.handler, settings, limits={"header_seconds": 1.0, **limits}
+                )
 
         made.append(Opened(package))
         return made[-1]
@@ -64,9 +66,9 @@ def test_who_says_nothing_is_asked_and_cut_if_there_is_no_answer(
     # A client of gRPC answers by itself.
     served.infer(request())
     time.sleep(2)
-    opened = served.door.counts["connections"]
+    opened = served.frontend.counts["connections"]
     served.infer(request())
-    assert served.door.counts["connections"] == opened
+    assert served.frontend.counts["connections"] == opened
     for raw in (silent, alive):
         raw.close()
 
@@ -116,4 +118,4 @@ def test_a_connection_of_age_ends_in_two_steps_and_no_call_with_it(
             failures.append(error)
     assert not failures
     assert asked
-    assert served.door.counts["connections"] >= 3
+    assert served.frontend.counts["connections"] >= 3

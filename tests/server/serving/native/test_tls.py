@@ -1,4 +1,4 @@
-"""TLS at the native door: who is let in, under which name, and certificates that change."""
+"""TLS at the native frontend: who is let in, under which name, and certificates that change."""
 
 import contextlib
 import socket
@@ -19,12 +19,12 @@ from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving import certificates
-from gnomon.server.serving.grpcio.frontend import GrpcDoor
-from gnomon.server.serving.native import frontend as native_door
-from gnomon.server.serving.native.frontend import NativeDoor
+from gnomon.server.serving.grpcio.frontend import GrpcFrontend
+from gnomon.server.serving.native import frontend as native_frontend
+from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library, missing_tls
-from gnomon.server.serving.select_frontend import make_door
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.select_frontend import make_frontend
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support import http2_frames as http2
 from tests.support.serving import Served, request
 from tests.support.tls_files import TlsFiles
@@ -38,10 +38,10 @@ LIMITS = {"header_seconds": 1.0, "idle_seconds": 30.0, "connections": 40}
 
 
 class TlsServed(Served):
-    """As `Served`, behind a native door with short limits."""
+    """As `Served`, behind a native frontend with short limits."""
 
     async def _make(self, settings: Any) -> Any:
-        return NativeDoor(self.handler, settings, limits=LIMITS)
+        return NativeFrontend(self.handler, settings, limits=LIMITS)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_predictions_go_through_tls(serve: Callable[..., TlsServed], files: TlsF
     with pytest.raises(grpc.RpcError):
         served.stub.ModelInfer(request(), timeout=1)  # in clear text
     assert served.counted() == {"answered": 1}
-    assert served.door.counts["taken"] == 1
+    assert served.frontend.counts["taken"] == 1
 
 
 def test_a_certificate_that_was_believed_needs_no_python(
@@ -100,7 +100,7 @@ def test_a_certificate_that_was_believed_needs_no_python(
         error: Any = caught.value
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     # The first of each, and one refusal or both of them, which the log tells of.
-    counts = served.door.counts
+    counts = served.frontend.counts
     assert counts["taken"] == 6
     assert counts["no pass"] in (3, 4)
     assert served.counted() == {"answered": 8}
@@ -120,7 +120,7 @@ def test_large_tensors_go_both_ways(serve: Callable[..., TlsServed], files: TlsF
         for answer in [stub.ModelInfer.future(message, timeout=60) for _ in range(3)]:
             values = np.frombuffer(answer.result().raw_output_contents[0], np.float32)
             assert values == pytest.approx(np.full(rows, 111.0))
-    assert served.door.counts["held_bytes"] == 0
+    assert served.frontend.counts["held_bytes"] == 0
 
 
 @pytest.mark.parametrize("protocols", [(), ("http/1.1",), ("h2x", "h"), ("http/1.1", "h2")])
@@ -177,9 +177,9 @@ def test_a_handshake_that_stalls_is_cut_off(
         cut.send((b"\x16\x03\x01\x00\xf0" + bytes(range(256)))[:size])
         cut.close()
     until = time.monotonic() + 10
-    while served.door.counts["open_connections"] and time.monotonic() < until:
+    while served.frontend.counts["open_connections"] and time.monotonic() < until:
         time.sleep(0.05)
-    assert served.door.counts["open_connections"] == 0
+    assert served.frontend.counts["open_connections"] == 0
 
 
 def test_clients_must_show_a_certificate_where_an_authority_is_named(
@@ -233,9 +233,9 @@ def test_a_renewed_certificate_needs_no_restart(
         while shown() not in second and time.monotonic() < until:
             time.sleep(0.05)
         assert shown() in second
-        opened = served.door.counts["connections"]
+        opened = served.frontend.counts["connections"]
         stub.ModelInfer(request(), timeout=10)
-        assert served.door.counts["connections"] == opened
+        assert served.frontend.counts["connections"] == opened
 
 
 def test_files_that_are_not_to_be_used_are_told(served: Any, files: TlsFiles) -> None:
@@ -249,10 +249,10 @@ def test_files_that_are_not_to_be_used_are_told(served: Any, files: TlsFiles) ->
         ({"key_file": other.key}, "key_file: .*mismatch"),
         ({"client_authority_file": nonsense}, "client_authority_file"),
     ):
-        settings = DoorSettings(port=0, **(files.settings(asks_clients=True) | wrong))
-        door = NativeDoor(served.handler, settings)
+        settings = FrontendSettings(port=0, **(files.settings(asks_clients=True) | wrong))
+        frontend = NativeFrontend(served.handler, settings)
         with pytest.raises(ConfigurationError, match=f"TLS cannot begin: {told}"):
-            served.run(door.open())
+            served.run(frontend.open())
 
 
 def test_many_handshakes_at_once_hold_up_no_one(
@@ -274,18 +274,18 @@ def test_many_handshakes_at_once_hold_up_no_one(
     for thread in threads:
         thread.join(60)
     assert not failures
-    assert served.door.counts["taken"] == 40
+    assert served.frontend.counts["taken"] == 40
 
 
 def test_the_door_for_tls_is_the_native_one_where_openssl_is(
     served: Any, files: TlsFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def choose(**settings: Any) -> Any:
-        return type(make_door("auto", served.handler, DoorSettings(port=0, **settings)))
+        return type(make_frontend("auto", served.handler, FrontendSettings(port=0, **settings)))
 
     beyond = {"host": "0.0.0.0", **files.settings(asks_clients=True)}
-    assert served.run(choose(**files.settings())) is NativeDoor
-    assert served.run(choose(**beyond)) is NativeDoor
-    monkeypatch.setattr(native_door, "missing_tls", lambda: "libssl is gone")
-    assert served.run(choose(**files.settings())) is GrpcDoor
-    assert served.run(choose()) is NativeDoor
+    assert served.run(choose(**files.settings())) is NativeFrontend
+    assert served.run(choose(**beyond)) is NativeFrontend
+    monkeypatch.setattr(native_frontend, "missing_tls", lambda: "libssl is gone")
+    assert served.run(choose(**files.settings())) is GrpcFrontend
+    assert served.run(choose()) is NativeFrontend

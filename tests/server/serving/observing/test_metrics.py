@@ -1,4 +1,4 @@
-"""Metrics: exactly what the recorder counted, over all doors, and never less than before."""
+"""Metrics: exactly what the recorder counted, over all frontends, and never less than before."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from gnomon import Client
 from gnomon.core.cells import latency
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.recording.tally import Tally
-from gnomon.server.serving.native.frontend import NativeDoor, why_not
+from gnomon.server.serving.native.frontend import NativeFrontend, why_not
 from gnomon.server.serving.observing.metrics import BOUNDS, _buckets, _seconds
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.settings import FrontendSettings
 from tests.support.packages import make_package
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
@@ -75,15 +75,15 @@ def test_every_door_is_counted_once(served: Any, rest: httpx.Client) -> None:
 
 
 def test_the_native_door_is_counted_too(served: Any, rest: httpx.Client) -> None:
-    settings = DoorSettings(port=0)
+    settings = FrontendSettings(port=0)
     if why_not(settings):
-        pytest.skip(f"the native door cannot serve here: {why_not(settings)}")
+        pytest.skip(f"the native frontend cannot serve here: {why_not(settings)}")
 
-    async def make() -> tuple[NativeDoor, str]:
-        door = NativeDoor(served.handler, settings)
-        return door, await door.open()
+    async def make() -> tuple[NativeFrontend, str]:
+        frontend = NativeFrontend(served.handler, settings)
+        return frontend, await frontend.open()
 
-    door, address = served.run(make())
+    frontend, address = served.run(make())
     try:
         with Client(address) as client:
             for count in (1, 2):
@@ -100,7 +100,7 @@ def test_the_native_door_is_counted_too(served: Any, rest: httpx.Client) -> None
                     assert value(samples, durations, **LABELS) == 5 * count
                     served.runtime.flush()
     finally:
-        served.run(door.close(0))
+        served.run(frontend.close(0))
 
 
 def test_a_package_that_left_keeps_its_counts(

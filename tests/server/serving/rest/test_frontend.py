@@ -1,4 +1,4 @@
-"""The REST door: the same answers and refusals as over gRPC, and pages from the contract."""
+"""The REST frontend: the same answers and refusals as over gRPC, and pages from the contract."""
 
 import json
 import subprocess
@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from gnomon.runtime.errors import WIRE
 from gnomon.server.serving.admission.admission import make_admission
-from gnomon.server.serving.rest.frontend import RestDoor
-from gnomon.server.serving.settings import DoorSettings
+from gnomon.server.serving.rest.frontend import RestFrontend
+from gnomon.server.serving.settings import FrontendSettings
 
 INFER = "/v2/models/eta/infer"
 PREDICT = "/v1/models/eta:predict"
@@ -305,17 +305,17 @@ def test_strangers_are_not_answered(served: Any, rest: httpx.Client) -> None:
 
 
 def test_bodies_are_bounded(served: Any) -> None:
-    settings = DoorSettings(port=0, message_bytes=1_000)
+    settings = FrontendSettings(port=0, message_bytes=1_000)
     admission = make_admission(settings, served.handler)
-    door = RestDoor(served.handler, served.runtime, settings, 0, admission)
-    door.open()
+    frontend = RestFrontend(served.handler, served.runtime, settings, 0, admission)
+    frontend.open()
     try:
         for content in (b" " * 1_001, iter([b" " * 600] * 2)):
-            answer = httpx.post(door.url + PREDICT, content=content, trust_env=False)
+            answer = httpx.post(frontend.url + PREDICT, content=content, trust_env=False)
             assert problem(answer) == (422, "invalid_input")
             assert "at most 1000 bytes" in answer.text
     finally:
-        door.close(1)
+        frontend.close(1)
 
 
 def test_an_unexpected_error_keeps_its_text_to_itself(

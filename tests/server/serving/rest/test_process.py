@@ -1,4 +1,4 @@
-"""A whole server by command: both doors, its log, and a drain that is told before it begins."""
+"""A whole server by command: both frontends, its log, and a drain that is told before it begins."""
 
 import json
 import signal
@@ -31,7 +31,7 @@ def test_one_command_opens_both_doors(package: Package) -> None:
             process.kill()
     events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     (refused,) = [event for event in events if event["event"] == "call_refused"]
-    assert (refused["door"], refused["request_id"], refused["code"]) == (
+    assert (refused["frontend"], refused["request_id"], refused["code"]) == (
         "rest",
         "bad-1",
         "invalid_input",
@@ -40,7 +40,7 @@ def test_one_command_opens_both_doors(package: Package) -> None:
 
 
 def ask(addresses: dict[str, str], process: "subprocess.Popen[str]") -> str:
-    """Ask both doors, drain the server, and return its log."""
+    """Ask both frontends, drain the server, and return its log."""
     with httpx.Client(base_url=addresses["rest"], trust_env=False, timeout=10) as http:
         rows: dict[str, Any] = {"instances": [GOOD]}
         answer = http.post("/v1/models/eta:predict", json=rows)
