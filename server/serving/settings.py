@@ -148,8 +148,8 @@ class FrontendSettings:
             return
         raise ConfigurationError(
             f"the frontend does not open on {self.host!r} for callers without a name: give "
-            "keys_file or jwt_file, or certificate_file, key_file and client_authority_file, or use "
-            "127.0.0.1 behind a proxy that authenticates"
+            "keys_file or jwt_file, or certificate_file, key_file and client_authority_file, or "
+            "use 127.0.0.1 behind a proxy that authenticates"
         )
 
     @property

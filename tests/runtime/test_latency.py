@@ -14,7 +14,7 @@ from gnomon.runtime.packages.manifest import Batching
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
-from tests.busy_interpreter import BusyInterpreter, GivesWay
+from tests.support.busy_interpreter import BusyInterpreter, GivesWay
 
 SECONDS = st.floats(0.0, 10.0)
 

@@ -10,7 +10,7 @@ from gnomon.server.serving.native.table import Table
 
 
 class Loops:
-    """A loop for each table. `bounds` are its limits; limits in bytes are for all loops together."""
+    """A loop for each table. `bounds` limit each loop; those in bytes limit all together."""
 
     def __init__(self, tables: Sequence[Table], bounds: Mapping[str, float]) -> None:
         self._bounds = {**bounds, "total_bytes": bounds["total_bytes"] / len(tables)}

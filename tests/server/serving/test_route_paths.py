@@ -29,7 +29,8 @@ from gnomon.server.serving.native.frontend import NativeFrontend, why_not
 from gnomon.server.serving.native.path_selector import PathSelector
 from gnomon.server.serving.observing.metrics import ServingCollector
 from gnomon.server.serving.settings import FrontendSettings, ServeSettings
-from tests.busy_interpreter import BusyInterpreter, GivesWay
+from tests.support.busy_interpreter import BusyInterpreter, GivesWay
+from tests.support.packages import make_package
 
 WIDE = (4, 4096, 4096, 1)
 ROW = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
@@ -149,9 +150,9 @@ def test_a_slow_model_that_was_found_quick_leaves_the_loops(
 
 
 def test_routes_that_did_not_move_keep_their_lanes(
-    runtime: Runtime, package: Package, builder: Any, tmp_path: Path, open_door: Callable[[], Any]
+    runtime: Runtime, package: Package, tmp_path: Path, open_door: Callable[[], Any]
 ) -> None:
-    other = builder.make_package(tmp_path / "other", None, version="2")
+    other = make_package(tmp_path / "other", None, version="2")
     runtime.load(package)
     wrongly_slow(runtime.load(other))
     runtime.apply([single("eta", package.digest), single("other", other.digest)])
