@@ -23,6 +23,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.predicting.batch_execution import Answer, Ask, ask_rows
 from gnomon.runtime.predicting.batching import Batcher
 from gnomon.runtime.predicting.execution import ask_columns, ask_row, shadow_columns
+from gnomon.runtime.predicting.fallback_chain import check_declared
 from gnomon.runtime.predicting.served_routes import Lane, Served, lane_of, make_ready
 from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.prediction import Prediction, Predictions
@@ -92,7 +93,7 @@ class Runtime:
             self._check_open()
             if package.digest in self.models and self._store.wake([package.digest]):
                 self._serve_anew()
-            return self._store.load(package, check_golden, deployment)
+            return self._store.load(package, check_golden, deployment, check_declared)
 
     def unload(self, digest: str) -> None:
         """Close a package that no route names; what it counted goes to the sink.

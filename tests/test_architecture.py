@@ -31,6 +31,20 @@ ORDER: dict[str, tuple[str, ...]] = {
         "bench configuration demo",
         "command",
     ),
+    "gnomon.runtime": (
+        "errors extras ids latency",
+        "clock decoding files lock raw_tensors webhooks wire",
+        "audit_chain prediction",
+        "packages",
+        "routing",
+        "engines",
+        "models",
+        "recording",
+        "raw_models",
+        "predicting",
+        "sleeping",
+        "runtime",
+    ),
     "gnomon.server": ("rest", "serving hub streams"),
     "gnomon.server.hub": (
         "store settings",
@@ -63,11 +77,7 @@ ALLOWED = {
 }
 
 #: Cycles that are still there, by package. This list only shrinks; the aim is that it is empty.
-CYCLES: dict[str, set[frozenset[str]]] = {
-    "gnomon.runtime": {
-        frozenset({"engines", "models", "packages", "predicting", "recording"}),
-    },
-}
+CYCLES: dict[str, set[frozenset[str]]] = {}
 
 
 @pytest.mark.parametrize("folder", ALLOWED)

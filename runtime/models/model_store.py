@@ -5,23 +5,16 @@ wake it is to load its file again, verified as ever.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import psutil
 
-from gnomon.runtime.errors import (
-    ConfigurationError,
-    MemoryExceeded,
-    PackageError,
-    UnknownModel,
-)
+from gnomon.runtime.errors import MemoryExceeded, UnknownModel
 from gnomon.runtime.models import batching_benefit
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
-from gnomon.runtime.predicting.fallback_chain import bind
-from gnomon.runtime.routing.fallbacks import declared
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -49,8 +42,17 @@ class ModelStore:
         self.upkeep: Mapping[str, Upkeep] = {}
         self._budget_bytes = budget_bytes
 
-    def load(self, package: Package, check_golden: bool, deployment: Deployment | None) -> Model:
-        """Make a package ready; raises as `Runtime.load`."""
+    def load(
+        self,
+        package: Package,
+        check_golden: bool,
+        deployment: Deployment | None,
+        check: Callable[[Model], None],
+    ) -> Model:
+        """Make a package ready; `check` may refuse it before it is warmed up.
+
+        Raises as `Runtime.load`.
+        """
         model = self.models.get(package.digest)
         if model is not None:
             if check_golden:
@@ -61,7 +63,7 @@ class ModelStore:
         before = _resident_bytes(package)
         model = Model(package, deployment)
         try:
-            _check_declared(model)
+            check(model)
             model.warm_up()
             batching_benefit.decide(model)
             if check_golden:
@@ -141,14 +143,6 @@ class ModelStore:
                     }
                 ],
             )
-
-
-def _check_declared(model: Model) -> None:
-    """Raise PackageError where the fallbacks that a package brings along do not fit itself."""
-    try:
-        bind(declared(model.deployment), model, {})
-    except ConfigurationError as error:
-        raise PackageError(str(error)) from error
 
 
 def _expected(package: Package) -> int:

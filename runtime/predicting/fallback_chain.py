@@ -12,7 +12,7 @@ from gnomon.core.expression import ExpressionError, Formula
 from gnomon.core.fields import Field
 from gnomon.core.row import Columns, Row
 from gnomon.core.window import ANSWERED_CODE
-from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.outputs import repair_columns, repair_row
 from gnomon.runtime.routing.fallbacks import (
@@ -20,6 +20,7 @@ from gnomon.runtime.routing.fallbacks import (
     Fallback,
     PackageFallback,
     RuleFallback,
+    declared,
 )
 
 
@@ -63,6 +64,18 @@ def bind(chain: tuple[Fallback, ...], target: Model, models: Mapping[str, Model]
         else:
             bound.append(_Constant(target, fallback))
     return bound
+
+
+def check_declared(model: Model) -> None:
+    """Check the fallbacks that a package brings along for itself.
+
+    Raises:
+        PackageError: one does not fit the package's contracts.
+    """
+    try:
+        bind(declared(model.deployment), model, {})
+    except ConfigurationError as error:
+        raise PackageError(str(error)) from error
 
 
 class _Package:
