@@ -24,15 +24,20 @@ from gnomon.runtime.predicting.batch_execution import Answer, Ask, ask_rows
 from gnomon.runtime.predicting.batching import Batcher
 from gnomon.runtime.predicting.execution import ask_columns, ask_row, shadow_columns
 from gnomon.runtime.predicting.fallback_chain import check_declared
-from gnomon.runtime.predicting.served_routes import Lane, Served, lane_of, make_ready
+from gnomon.runtime.predicting.served_routes import (
+    RouteTarget,
+    ServedRoute,
+    find_target,
+    serve_route,
+)
 from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.recording.recorder import Recorder
 from gnomon.runtime.recording.series import SeriesKey
+from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.runtime.recording.sink import TelemetrySink
-from gnomon.runtime.recording.tally import Tally
 from gnomon.runtime.recording.transcripts import Transcripts, TranscriptSink
-from gnomon.runtime.routing.routes import WHOLE, Route
+from gnomon.runtime.routing.routes import WEIGHT_TOTAL, Route
 from gnomon.runtime.sleeping import Sleeper
 
 #: How long `flush` waits for shadows, in seconds.
@@ -64,9 +69,9 @@ class Runtime:
         self._control = threading.Lock()
         self._store = ModelStore(memory_budget_bytes)
         # Replaced as a whole, never changed: who reads it needs no lock.
-        self._served: Mapping[str, Served] = {}
+        self._served: Mapping[str, ServedRoute] = {}
         self._batchers: Mapping[str, Batcher] = {}
-        self._watchers: tuple[Callable[[Mapping[str, Served]], None], ...] = ()
+        self._watchers: tuple[Callable[[Mapping[str, ServedRoute]], None], ...] = ()
         self._closed = False
         self._prefix = secrets.token_hex(6)
         self._counter = itertools.count(1)
@@ -120,7 +125,7 @@ class Runtime:
             self._check_open()
             self._serve({route.name: self._ready(route) for route in routes})
 
-    def watch(self, changed: Callable[[Mapping[str, Served]], None]) -> None:
+    def watch(self, changed: Callable[[Mapping[str, ServedRoute]], None]) -> None:
         """Call `changed` with the routes as they are served: now, and whenever they are replaced.
 
         It is called under the control lock, before `apply` returns; it must not change routes.
@@ -129,7 +134,7 @@ class Runtime:
             self._watchers = (*self._watchers, changed)
             changed(self._served)
 
-    def unwatch(self, changed: Callable[[Mapping[str, Served]], None]) -> None:
+    def unwatch(self, changed: Callable[[Mapping[str, ServedRoute]], None]) -> None:
         """Call it no more."""
         with self._control:
             self._watchers = tuple(one for one in self._watchers if one != changed)
@@ -149,7 +154,7 @@ class Runtime:
         Raises:
             UnknownModel: there is no such route, or no such version on it.
         """
-        return self._lane(self._served, route, key, version).model
+        return self._target(self._served, route, key, version).model
 
     def gathers(self, name: str) -> bool:
         """Whether calls on a route wait for others, to share a run of the engine."""
@@ -173,9 +178,9 @@ class Runtime:
         """Return what each loaded model has cost, by digest."""
         return self._store.upkeep
 
-    def tallies(self) -> Mapping[SeriesKey, Tally]:
+    def series_totals(self) -> Mapping[SeriesKey, SeriesTotals]:
         """Return what each package on each route, asked or as a shadow, has counted so far."""
-        return self._recorder.tallies()
+        return self._recorder.series_totals()
 
     @property
     def dropped(self) -> int:
@@ -245,9 +250,9 @@ class Runtime:
         request_id = self._identity() if request_id is None else str(request_id)
         while True:
             served = self._served
-            lane = self._lane(served, route, key, version, drawn)
+            target = self._target(served, route, key, version, drawn)
             try:
-                answer = ask_columns(lane, self._shadows, columns, request_id, at, started)
+                answer = ask_columns(target, self._shadows, columns, request_id, at, started)
                 break
             except EngineClosed:
                 if served is self._served and not self._wake(route, served):
@@ -269,7 +274,7 @@ class Runtime:
         served = self._served
 
         # Chance puts each row once: who is asked alone stays where it was when rows were grouped.
-        drawn = [random.randrange(WHOLE) for _ in asks]  # noqa: S311
+        drawn = [random.randrange(WEIGHT_TOTAL) for _ in asks]  # noqa: S311
 
         def alone(place: int) -> Answer:
             try:
@@ -277,11 +282,11 @@ class Runtime:
             except GnomonError as error:
                 return error
 
-        def lane_of(place: int) -> Lane:
-            return self._lane(served, route, asks[place].key, "", drawn[place])
+        def find_target(place: int) -> RouteTarget:
+            return self._target(served, route, asks[place].key, "", drawn[place])
 
         told = partial(self._write_down, route)
-        return ask_rows(asks, lane_of, self._shadows, alone, told)
+        return ask_rows(asks, find_target, self._shadows, alone, told)
 
     def ask_shadows(
         self, route: str, columns: Mapping[str, Any], *, request_id: str, at: float
@@ -292,7 +297,7 @@ class Runtime:
         """
         served = self._served.get(route)
         if served is not None:
-            shadow_columns(next(iter(served.lanes.values())), columns, at, request_id)
+            shadow_columns(next(iter(served.targets.values())), columns, at, request_id)
 
     def count_dropped_shadows(self, calls: int) -> None:
         """Count shadow calls that a door had no room for."""
@@ -334,8 +339,8 @@ class Runtime:
             needless = {one for name, s in served if name in idle for one in s.route.digests} - busy
             self._store.sleep(needless)
 
-    def _wake(self, route: str, seen: Mapping[str, Served]) -> bool:
-        """Load what a route needs and has given back; return whether it is worth asking again."""
+    def _wake(self, route: str, seen: Mapping[str, ServedRoute]) -> bool:
+        """Load what a route needs and has given back; return whether it is benefit asking again."""
         with self._control:
             if self._served is not seen or route not in seen:
                 return True
@@ -344,9 +349,9 @@ class Runtime:
                 self._serve_anew()
             return woken
 
-    def _ready(self, route: Route) -> Served:
+    def _ready(self, route: Route) -> ServedRoute:
         keeps = self._transcripts is not None
-        return make_ready(route, self.models, self._recorder, keeps_transcripts=keeps)
+        return serve_route(route, self.models, self._recorder, keeps_transcripts=keeps)
 
     def _serve_anew(self) -> None:
         """Serve the same routes: doors that keep engines of their own learn of new ones."""
@@ -360,9 +365,9 @@ class Runtime:
         started = ask.started or perf_counter_ns()
         while True:
             served = self._served
-            lane = self._lane(served, route, ask.key, version, drawn)
+            target = self._target(served, route, ask.key, version, drawn)
             try:
-                answer = ask_row(lane, self._shadows, ask.row, ask.request_id, ask.at, started)
+                answer = ask_row(target, self._shadows, ask.row, ask.request_id, ask.at, started)
                 break
             except EngineClosed:
                 # Unloaded between look-up and call: there are new routes to look at.
@@ -377,7 +382,7 @@ class Runtime:
         if self._transcripts is not None and model is not None:
             self._transcripts.row(model, route, ask.row, ask.at, answer)
 
-    def _serve(self, served: Mapping[str, Served]) -> None:
+    def _serve(self, served: Mapping[str, ServedRoute]) -> None:
         self._served = served
         # Who waits in one of the old ones is answered by its own thread, on the new routes.
         self._batchers = {
@@ -391,17 +396,17 @@ class Runtime:
     def _identity(self) -> str:
         return f"{self._prefix}-{next(self._counter):x}"
 
-    def _lane(
+    def _target(
         self,
-        served: Mapping[str, Served],
+        served: Mapping[str, ServedRoute],
         route: str,
         key: str | None,
         version: str = "",
         drawn: int | None = None,
-    ) -> Lane:
+    ) -> RouteTarget:
         if route not in served:
             self._check_open()
-        return lane_of(served, route, key, version, drawn)
+        return find_target(served, route, key, version, drawn)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gnomon.runtime.models.idleness import Idleness
 from gnomon.runtime.recording.series import SeriesKey
-from gnomon.runtime.recording.tally import Tally
+from gnomon.runtime.recording.series_totals import SeriesTotals
 
 _LONGEST_PAUSE_SECONDS = 1.0
 
@@ -16,7 +16,7 @@ _LONGEST_PAUSE_SECONDS = 1.0
 class Idling(Protocol):
     """What is watched: a runtime."""
 
-    def tallies(self) -> Mapping[SeriesKey, Tally]:
+    def series_totals(self) -> Mapping[SeriesKey, SeriesTotals]:
         """Return what was counted so far."""
 
     def sleep(self, idle: Collection[str]) -> None:
@@ -42,8 +42,8 @@ class Sleeper:
     def _work(self) -> None:
         while not self._stopped.wait(self._pause):
             calls: Counter[str] = Counter()
-            for key, tally in self._runtime.tallies().items():
-                calls[key.route] += sum(tally.calls.values())
+            for key, totals in self._runtime.series_totals().items():
+                calls[key.route] += sum(totals.calls.values())
             idle = self._idleness.idle(calls, time.monotonic())
             if idle:
                 self._runtime.sleep(idle)

@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def _ways(runtime: Runtime, model: Model, row: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    work = model.borrow()
+    work = model.acquire()
     window = model.package.profile.new_window()
     runner = work.runner
     assert runner is not None  # noqa: S101

@@ -24,7 +24,7 @@ from gnomon.bench.servers import h2load
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.raw_models.raw_model import write_bare
+from gnomon.runtime.raw_models.raw_model import write_raw_model
 
 __all__ = ["main", "run"]
 
@@ -121,7 +121,7 @@ def _wide(folder: Path) -> Package:
 
 def _bare(folder: Path, name: str, content: bytes) -> Package:
     (folder / f"{name}.onnx").write_bytes(content)
-    return write_bare(folder / f"{name}.onnx", folder / name, name, "1")
+    return write_raw_model(folder / f"{name}.onnx", folder / name, name, "1")
 
 
 def _request(folder: Path, package: Package) -> Path:

@@ -85,7 +85,7 @@ class Swapper:
     def counts(self) -> dict[str, int]:
         """Return how many calls became what."""
         total: Counter[str] = Counter()
-        for tally in self.runtime.tallies().values():
+        for tally in self.runtime.series_totals().values():
             total.update(tally.calls)
         return dict(total)
 

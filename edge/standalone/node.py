@@ -23,7 +23,7 @@ from gnomon.runtime.errors import ConfigurationError, GnomonError, UnknownModel
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
 from gnomon.runtime.recording.transcripts import TranscriptSink
-from gnomon.runtime.routing.routes import WHOLE, Route, Target
+from gnomon.runtime.routing.routes import WEIGHT_TOTAL, Route, Target
 from gnomon.runtime.runtime import Runtime
 
 __all__ = ["ModelState", "NodeProtocol", "StandaloneNode", "open_node"]
@@ -224,7 +224,7 @@ class StandaloneNode:
                 versions = self._policy.choose(self._repository.versions(name))
                 further = ",".join(versions)
                 entries[name] = RouteEntry(
-                    targets={f"{name}@{versions[-1]}": WHOLE}, versions=f"specific:{further}"
+                    targets={f"{name}@{versions[-1]}": WEIGHT_TOTAL}, versions=f"specific:{further}"
                 )
         return {name: one for name, one in entries.items() if name not in self._unloaded}
 

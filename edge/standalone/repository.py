@@ -11,8 +11,8 @@ from gnomon.runtime.errors import ConfigurationError, Conflict, UntrustedPackage
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import age
-from gnomon.runtime.raw_models.finding import Found, find
-from gnomon.runtime.raw_models.raw_model import write_bare
+from gnomon.runtime.raw_models.finding import FoundModel, find
+from gnomon.runtime.raw_models.raw_model import write_raw_model
 
 
 class PackageRepository:
@@ -27,7 +27,7 @@ class PackageRepository:
         """
         self._paths = tuple(paths)
         self._trust = trust
-        self._found: dict[str, dict[str, Found]] = {}
+        self._found: dict[str, dict[str, FoundModel]] = {}
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._made = 0
         self._bare: dict[Path, tuple[tuple[int, int], Package]] = {}
@@ -35,7 +35,7 @@ class PackageRepository:
 
     def refresh(self) -> None:
         """Look again; what was found before stays where that fails. Raises as the constructor."""
-        found: dict[str, dict[str, Found]] = {}
+        found: dict[str, dict[str, FoundModel]] = {}
         for path in self._paths:
             for one in find(path):
                 versions = found.setdefault(one.name, {})
@@ -70,7 +70,7 @@ class PackageRepository:
             raise ConfigurationError(
                 f"there is no {name}@{version} here; there are {', '.join(known)}"
             )
-        if not found.is_bare:
+        if not found.is_raw:
             return Package.open(found.path, self._trust)
         if self._trust is not None:
             raise UntrustedPackage(
@@ -84,7 +84,7 @@ class PackageRepository:
         if self._scratch is not None:
             self._scratch.cleanup()
 
-    def _open_found(self, found: Found) -> Package:
+    def _open_found(self, found: FoundModel) -> Package:
         """Return a bare file as a package: made once, and again when the file has changed."""
         try:
             state = found.path.stat()
@@ -98,6 +98,6 @@ class PackageRepository:
             self._scratch = tempfile.TemporaryDirectory(prefix="gnomon-")
         self._made += 1
         folder = Path(self._scratch.name) / f"{found.name}-{found.version}-{self._made}"
-        package = write_bare(found.path, folder, found.name, found.version)
+        package = write_raw_model(found.path, folder, found.name, found.version)
         self._bare[found.path] = (stamp, package)
         return package

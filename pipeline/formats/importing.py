@@ -18,7 +18,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
-from gnomon.runtime.raw_models.raw_model import FORMATS, derive, origin
+from gnomon.runtime.raw_models.raw_model import FORMATS, derive_model, origin
 
 __all__ = ["Source", "import_model", "mlflow_file", "read_source"]
 
@@ -86,7 +86,9 @@ def import_model(
             the rows.
         Conflict: the folder exists and holds something else.
     """
-    found = derive(source.format, source.content, source.name, tuple(columns) or source.columns)
+    found = derive_model(
+        source.format, source.content, source.name, tuple(columns) or source.columns
+    )
     misplaced = first_misplaced(columns, source.columns)
     if misplaced is not None and len(found.packing.tensors) == 1:
         raise ConfigurationError(

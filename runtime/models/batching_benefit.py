@@ -13,7 +13,7 @@ logger = logging.getLogger("gnomon.runtime")
 GATHERING_NS = 300_000
 
 
-class Worth(NamedTuple):
+class BatchingBenefit(NamedTuple):
     """Nanoseconds of the engine for a row alone, and for each of many together."""
 
     alone_ns: float
@@ -25,27 +25,27 @@ class Worth(NamedTuple):
         return self.alone_ns > self.together_ns + GATHERING_NS
 
 
-def decide(model: Model) -> None:
+def decide_batching(model: Model) -> None:
     """Measure a model that is to be batched; switch it off where it does not pay, and say so."""
     batching = model.batching
     if batching is None or not model.package.golden.rows:
         return
-    worth = _measure(model, batching.max_rows)
-    if worth.pays:
+    benefit = _measure(model, batching.max_rows)
+    if benefit.pays:
         return
     model.batching = None
     logger.info(
         "%s is not batched: the engine takes %.0f µs for a row alone and %.0f µs for each of %d, "
         "but gathering them costs about %.0f µs each",
         model.reference,
-        worth.alone_ns / 1e3,
-        worth.together_ns / 1e3,
+        benefit.alone_ns / 1e3,
+        benefit.together_ns / 1e3,
         batching.max_rows,
         GATHERING_NS / 1e3,
     )
 
 
-def _measure(model: Model, rows: int) -> Worth:
+def _measure(model: Model, rows: int) -> BatchingBenefit:
     """Return the quickest of some runs, alone and together, by the engine's own time."""
     golden = model.package.golden.rows
     many = columns_of([golden[number % len(golden)] for number in range(rows)])
@@ -58,5 +58,5 @@ def _measure(model: Model, rows: int) -> Worth:
         together_ns = quickest_ns(lambda: engine.run(packed[1]), engine.works_in_caller)
     except Exception:
         # A model whose batch is fixed at one row; its calls go alone, as ever.
-        return Worth(0.0, 0.0)
-    return Worth(alone_ns, together_ns / rows)
+        return BatchingBenefit(0.0, 0.0)
+    return BatchingBenefit(alone_ns, together_ns / rows)

@@ -36,7 +36,7 @@ _CHECKED_ROWS = 16
 UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
-class Workspace:
+class RowScratch:
     """One call's buffers and what became of it, reused call by call by one thread at a time.
 
     `code` is the outcome in a window; `error` is set unless it is `ANSWERED_CODE`; `has_outputs`
@@ -73,8 +73,8 @@ class Workspace:
         self.output_violations: Violations | None = None
 
 
-class Batch:
-    """What became of a request of many rows; as `Workspace`, with columns."""
+class BatchResult:
+    """What became of a request of many rows; as `RowScratch`, with columns."""
 
     __slots__ = (
         "code",
@@ -126,7 +126,7 @@ class Model:
         self._output_tensors = manifest.output_tensors
         self._reader = OutputReader(self.reference, profile.outputs)
         self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
-        self._idle: list[Workspace] = []
+        self._idle: list[RowScratch] = []
         self.row_latency = LatencyEstimate()
         self._is_row_by_row = False
         self.engine: Engine = self._load()
@@ -186,8 +186,8 @@ class Model:
         empty = self.packing.pack_row(self.inputs.new_row())
         return {name: np.zeros_like(array) for name, array in empty.items()}
 
-    def borrow(self) -> Workspace:
-        """Return a workspace for one thread; give it back with `give_back`."""
+    def acquire(self) -> RowScratch:
+        """Return a workspace for one thread; give it back with `release`."""
         engine = self.engine
         while self._idle:
             try:
@@ -196,13 +196,13 @@ class Model:
                 break
             if work.engine is engine:
                 return work
-        return Workspace(self.inputs, self.outputs, engine, engine.row_runner(self.packing))
+        return RowScratch(self.inputs, self.outputs, engine, engine.row_runner(self.packing))
 
-    def give_back(self, work: Workspace) -> None:
+    def release(self, work: RowScratch) -> None:
         """Take a workspace back for the next call."""
         self._idle.append(work)
 
-    def answer_row(self, row: Mapping[str, Any], work: Workspace) -> None:
+    def answer_row(self, row: Mapping[str, Any], work: RowScratch) -> None:
         """Answer one row into a workspace; only `EngineClosed` is raised."""
         work.is_read = work.has_outputs = False
         work.error = work.violations = work.output_violations = None
@@ -232,14 +232,14 @@ class Model:
         if wrong is not None:
             self._judge_outputs(work, wrong)
 
-    def _run_row(self, work: Workspace) -> list[Any]:
+    def _run_row(self, work: RowScratch) -> list[Any]:
         """Return the engine's answer to the row in a workspace."""
         if work.runner is not None:
             return work.runner.run(work.inputs)
         tensors = work.engine.run(self.packing.pack_row(work.inputs))
         return [tensors[name] for name in self._output_tensors]
 
-    def _judge_outputs(self, work: Workspace, wrong: Violations) -> None:
+    def _judge_outputs(self, work: RowScratch, wrong: Violations) -> None:
         """Refuse an answer that breaks its contract, or repair it as the policies say."""
         work.output_violations = wrong
         if wrong.rejected:
@@ -248,9 +248,9 @@ class Model:
         else:
             repair_row(work.outputs, self.outputs.fields, work.output_row)
 
-    def answer_columns(self, columns: Mapping[str, Any]) -> Batch:
+    def answer_columns(self, columns: Mapping[str, Any]) -> BatchResult:
         """Answer many rows; one that is refused refuses them all; raises only `EngineClosed`."""
-        batch = Batch()
+        batch = BatchResult()
         columns = {
             name: column[:, 0] if self._is_upright(name, column) else column
             for name, column in columns.items()
@@ -281,7 +281,7 @@ class Model:
             and name not in self._vectors
         )
 
-    def _answer(self, batch: Batch, inputs: Columns) -> None:
+    def _answer(self, batch: BatchResult, inputs: Columns) -> None:
         try:
             tensors = self.engine.run(self.packing.pack_columns(inputs))
             answers = [tensors[name] for name in self._output_tensors]
@@ -321,9 +321,9 @@ class Model:
         """
         for _ in range(self.deployment.warm_up_runs):
             for row in self.package.golden.rows:
-                work = self.borrow()
+                work = self.acquire()
                 self.answer_row(row, work)
-                self.give_back(work)
+                self.release(work)
                 if isinstance(work.error, EngineError):
                     raise work.error
         if self.deployment.warm_up_runs:
@@ -335,7 +335,7 @@ class Model:
         Of the engine alone, by `gnomon.runtime.latency.clock_of`: what else the process or the
         machine does meanwhile changes little. Without a golden row that runs, nothing changes.
         """
-        work = self.borrow()
+        work = self.acquire()
         try:
             for row in self.package.golden.rows[:1]:
                 self.answer_row(row, work)
@@ -343,7 +343,7 @@ class Model:
                     took = quickest_ns(lambda: self._run_row(work), work.engine.works_in_caller)
                     self.row_latency.replace(took / 1e9)
         finally:
-            self.give_back(work)
+            self.release(work)
 
     def predict_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the outputs of one row by name, unrecorded.
@@ -353,14 +353,14 @@ class Model:
             InvalidOutput: the answer breaks the contract of the outputs.
             EngineError: the engine failed.
         """
-        work = self.borrow()
+        work = self.acquire()
         try:
             self.answer_row(row, work)
             if work.error is not None:
                 raise work.error
             return work.outputs
         finally:
-            self.give_back(work)
+            self.release(work)
 
     def predict_columns(self, columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the outputs of many rows by name, unrecorded; raises as `predict_row`."""

@@ -65,7 +65,7 @@ class ModelStore:
         try:
             check(model)
             model.warm_up()
-            batching_benefit.decide(model)
+            batching_benefit.decide_batching(model)
             if check_golden:
                 package.golden.check(model)
             upkeep = Upkeep(max(expected, _resident_bytes(package) - before))

@@ -16,13 +16,13 @@ from gnomon.runtime import clock
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.models.columns import columns_of
-from gnomon.runtime.models.model import UNREADABLE, Batch, Model
+from gnomon.runtime.models.model import UNREADABLE, BatchResult, Model
 from gnomon.runtime.predicting.execution import ask_shadows, shadow_row
-from gnomon.runtime.predicting.served_routes import Lane
+from gnomon.runtime.predicting.served_routes import RouteTarget
 from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.prediction import Prediction
 from gnomon.runtime.recording import counting
-from gnomon.runtime.recording.series import Outcome
+from gnomon.runtime.recording.series import CallOutcome
 
 #: What becomes of each row: its answer, or why it has none.
 Answer = Prediction | GnomonError
@@ -42,41 +42,41 @@ class Ask:
 
 def ask_rows(
     asks: Sequence[Ask],
-    lane_of: Callable[[int], Lane],
+    find_target: Callable[[int], RouteTarget],
     shadows: ShadowQueue,
     alone: Callable[[int], Answer],
     told: Callable[[Ask, Prediction], None],
 ) -> list[Answer]:
     """Return what became of each row, in order.
 
-    `lane_of` says which lane the row at a place goes along; `alone` answers and counts the one at a
-    place by itself; `told` is shown those that were answered together.
+    `find_target` says which target answers the row at a place; `alone` answers and counts the one
+    at a place by itself; `told` is shown those that were answered together.
     """
     answers: dict[int, Prediction] = {}
-    for lane, places in _groups(asks, lane_of):
+    for target, places in _groups(asks, find_target):
         if len(places) > 1:
-            answers.update(_answer(lane, asks, places, shadows))
+            answers.update(_answer(target, asks, places, shadows))
     for place, answer in answers.items():
         told(asks[place], answer)
     return [answers.get(place) or alone(place) for place in range(len(asks))]
 
 
 def _groups(
-    asks: Sequence[Ask], lane_of: Callable[[int], Lane]
-) -> Iterator[tuple[Lane, dict[int, float]]]:
+    asks: Sequence[Ask], find_target: Callable[[int], RouteTarget]
+) -> Iterator[tuple[RouteTarget, dict[int, float]]]:
     """Yield rows that go together, by place with their time: one model, one interval of windows."""
-    groups: dict[tuple[str, int], tuple[Lane, dict[int, float]]] = {}
+    groups: dict[tuple[str, int], tuple[RouteTarget, dict[int, float]]] = {}
     for place, ask in enumerate(asks):
-        lane = lane_of(place)
-        if len(ask.request_id) > counting.REQUEST_ID_LIMIT or not _is_clean(lane.model, ask.row):
+        target = find_target(place)
+        if len(ask.request_id) > counting.REQUEST_ID_LIMIT or not _is_clean(target.model, ask.row):
             continue
         try:
-            moment = clock.seconds(ask.at)
+            timestamp = clock.seconds(ask.at)
         except GnomonError:
             continue
-        length = lane.model.package.manifest.deployment.window_seconds
-        group = (lane.model.digest, clock.interval(moment, length))
-        groups.setdefault(group, (lane, {}))[1][place] = moment
+        length = target.model.package.manifest.deployment.window_seconds
+        group = (target.model.digest, clock.interval(timestamp, length))
+        groups.setdefault(group, (target, {}))[1][place] = timestamp
     yield from groups.values()
 
 
@@ -89,14 +89,14 @@ def _is_clean(model: Model, row: Mapping[str, Any]) -> bool:
 
 
 def _answer(
-    lane: Lane, asks: Sequence[Ask], places: Mapping[int, float], shadows: ShadowQueue
+    target: RouteTarget, asks: Sequence[Ask], places: Mapping[int, float], shadows: ShadowQueue
 ) -> dict[int, Prediction]:
     """Return the answers by place, counted; none of them where the run is not wholly good."""
     started = perf_counter_ns()
     gathered = [asks[place] for place in places]
     columns = columns_of([ask.row for ask in gathered])
     try:
-        batch = lane.model.answer_columns(columns)
+        batch = target.model.answer_columns(columns)
     except EngineClosed:
         return {}
     broken = batch.violations is not None or batch.output_violations is not None
@@ -104,21 +104,21 @@ def _answer(
         return {}
     now = perf_counter_ns()
     latencies = [now - (ask.started or started) for ask in gathered]
-    moments = list(places.values())
-    outcome = Outcome(ANSWERED_CODE, latencies[0], moments[0], gathered[0].request_id)
+    timestamps = list(places.values())
+    outcome = CallOutcome(ANSWERED_CODE, latencies[0], timestamps[0], gathered[0].request_id)
     ids = [ask.request_id for ask in gathered]
-    apart = counting.Apart(ids, latencies)
-    counting.count_columns(lane.model, lane.series, columns, batch, outcome, apart)
-    if lane.shadows:
-        for ask, moment in zip(gathered, moments, strict=True):
-            job = partial(shadow_row, dict(ask.row), moment, ask.request_id)
-            ask_shadows(lane, shadows, ask.request_id, job)
-    predictions = _predictions(lane.model, batch, ids, latencies)
+    per_row = counting.PerRowIdentity(ids, latencies)
+    counting.count_columns(target.model, target.series, columns, batch, outcome, per_row)
+    if target.shadows:
+        for ask, timestamp in zip(gathered, timestamps, strict=True):
+            job = partial(shadow_row, dict(ask.row), timestamp, ask.request_id)
+            ask_shadows(target, shadows, ask.request_id, job)
+    predictions = _predictions(target.model, batch, ids, latencies)
     return dict(zip(places, predictions, strict=True))
 
 
 def _predictions(
-    model: Model, batch: Batch, ids: Sequence[str], latencies: Sequence[int]
+    model: Model, batch: BatchResult, ids: Sequence[str], latencies: Sequence[int]
 ) -> Iterator[Prediction]:
     names = list(batch.outputs)
     rows = zip(*(batch.outputs[name].tolist() for name in names), strict=True)

@@ -1,4 +1,4 @@
-"""One call along one lane: answer, fall back, count, ask the shadows.
+"""One call along one target: answer, fall back, count, ask the shadows.
 
 Nothing is counted where `EngineClosed` is raised, since the call is then made again.
 """
@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, FALLBACK_CODE
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import GnomonError
-from gnomon.runtime.models.model import Batch, Model, Workspace
-from gnomon.runtime.predicting.fallback_chain import StoodIn
-from gnomon.runtime.predicting.served_routes import Lane
+from gnomon.runtime.models.model import BatchResult, Model, RowScratch
+from gnomon.runtime.predicting.fallback_chain import FallbackResult
+from gnomon.runtime.predicting.served_routes import RouteTarget
 from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.prediction import Prediction, Predictions
 from gnomon.runtime.recording import counting
-from gnomon.runtime.recording.series import Outcome, Series
+from gnomon.runtime.recording.series import CallOutcome, WindowSeries
 from gnomon.runtime.routing import routes
 
 #: What a caller is told: one answer, or those of many rows.
@@ -26,7 +26,7 @@ Told = TypeVar("Told", Prediction, Predictions)
 
 
 def ask_row(
-    lane: Lane,
+    target: RouteTarget,
     shadows: ShadowQueue,
     row: Mapping[str, Any],
     request_id: str,
@@ -37,30 +37,32 @@ def ask_row(
 
     `started` is the `perf_counter_ns` of the call.
     """
-    model, series = lane.model, lane.series
-    moment = counting.moment_of(series, at, request_id, started)
-    work = model.borrow()
+    model, series = target.model, target.series
+    timestamp = counting.timestamp_of(series, at, request_id, started)
+    work = model.acquire()
     try:
         model.answer_row(row, work)
         prediction = _prediction(model, work, request_id, started)
         code = work.code
-        if prediction is None and code == FAILED_CODE and lane.fallbacks:
-            prediction = _fall_back(lane, row, work, request_id, started)
+        if prediction is None and code == FAILED_CODE and target.fallbacks:
+            prediction = _fall_back(target, row, work, request_id, started)
             code = FALLBACK_CODE if prediction is not None else code
         latency = prediction.latency_ns if prediction is not None else perf_counter_ns() - started
-        counting.count_row(model, series, work, Outcome(code, latency, moment, request_id))
+        counting.count_row(model, series, work, CallOutcome(code, latency, timestamp, request_id))
         error = work.error
     finally:
-        model.give_back(work)
-    if lane.shadows:
-        ask_shadows(lane, shadows, request_id, partial(shadow_row, dict(row), moment, request_id))
+        model.release(work)
+    if target.shadows:
+        ask_shadows(
+            target, shadows, request_id, partial(shadow_row, dict(row), timestamp, request_id)
+        )
     if prediction is None:
         raise _raised(error)
     return prediction
 
 
 def ask_columns(
-    lane: Lane,
+    target: RouteTarget,
     shadows: ShadowQueue,
     columns: Mapping[str, Any],
     request_id: str,
@@ -69,25 +71,25 @@ def ask_columns(
 ) -> Predictions:
     """Answer and count many rows; arguments and errors as `Runtime.predict_columns`."""
     rows = counting.rows_of(columns)
-    moment = counting.moment_of(lane.series, at, request_id, started, max(rows, 1))
-    batch = lane.model.answer_columns(columns)
-    stood_in = _stand_in(lane, columns, batch)
-    code = batch.code if stood_in is None else FALLBACK_CODE
+    timestamp = counting.timestamp_of(target.series, at, request_id, started, max(rows, 1))
+    batch = target.model.answer_columns(columns)
+    fallback_result = _stand_in(target, columns, batch)
+    code = batch.code if fallback_result is None else FALLBACK_CODE
     latency = perf_counter_ns() - started
-    outcome = Outcome(code, latency, moment, request_id)
-    counting.count_columns(lane.model, lane.series, columns, batch, outcome)
-    if lane.shadows:
+    outcome = CallOutcome(code, latency, timestamp, request_id)
+    counting.count_columns(target.model, target.series, columns, batch, outcome)
+    if target.shadows:
         ask_shadows(
-            lane, shadows, request_id, partial(_shadow_columns, columns, moment, request_id)
+            target, shadows, request_id, partial(_shadow_columns, columns, timestamp, request_id)
         )
-    if stood_in is not None:
-        return _told(Predictions, stood_in, batch.error, request_id, latency, rows=rows)
+    if fallback_result is not None:
+        return _told(Predictions, fallback_result, batch.error, request_id, latency, rows=rows)
     if batch.error is not None:
         raise _raised(batch.error)
-    return _predictions(lane.model, batch, request_id, latency, rows)
+    return _predictions(target.model, batch, request_id, latency, rows)
 
 
-def _prediction(model: Model, work: Workspace, request_id: str, started: int) -> Prediction | None:
+def _prediction(model: Model, work: RowScratch, request_id: str, started: int) -> Prediction | None:
     """Return the answer in a workspace, or None where there is none."""
     if work.code != ANSWERED_CODE:
         return None
@@ -106,7 +108,7 @@ def _prediction(model: Model, work: Workspace, request_id: str, started: int) ->
 
 
 def _predictions(
-    model: Model, batch: Batch, request_id: str, latency: int, rows: int
+    model: Model, batch: BatchResult, request_id: str, latency: int, rows: int
 ) -> Predictions:
     return Predictions(
         batch.outputs,
@@ -122,45 +124,47 @@ def _predictions(
 
 
 def _fall_back(
-    lane: Lane, row: Mapping[str, Any], work: Workspace, request_id: str, started: int
+    target: RouteTarget, row: Mapping[str, Any], work: RowScratch, request_id: str, started: int
 ) -> Prediction | None:
     """Return the answer of the first fallback that has one, or None."""
-    found = (one.row(row, work.inputs) for one in lane.fallbacks)
-    stood_in = next((one for one in found if one is not None), None)
-    if stood_in is None:
+    found = (one.row(row, work.inputs) for one in target.fallbacks)
+    fallback_result = next((one for one in found if one is not None), None)
+    if fallback_result is None:
         return None
-    return _told(Prediction, stood_in, work.error, request_id, perf_counter_ns() - started)
+    return _told(Prediction, fallback_result, work.error, request_id, perf_counter_ns() - started)
 
 
-def _stand_in(lane: Lane, columns: Mapping[str, Any], batch: Batch) -> StoodIn | None:
+def _stand_in(
+    target: RouteTarget, columns: Mapping[str, Any], batch: BatchResult
+) -> FallbackResult | None:
     """Return the answers of the first fallback that has them, where the target has failed."""
     inputs = batch.input_columns
     if batch.code != FAILED_CODE or inputs is None:
         return None
-    found = (one.columns(columns, inputs) for one in lane.fallbacks)
+    found = (one.columns(columns, inputs) for one in target.fallbacks)
     return next((one for one in found if one is not None), None)
 
 
 def _told(
     kind: type[Told],
-    stood_in: StoodIn,
+    fallback_result: FallbackResult,
     error: GnomonError | None,
     request_id: str,
     latency: int,
     **more: Any,
 ) -> Told:
     """Return a fallback's answer for the caller, with who gave it and why."""
-    model = stood_in.model
+    model = fallback_result.model
     return kind(
-        outputs=stood_in.outputs,
+        outputs=fallback_result.outputs,
         model=model.name,
         version=model.version,
         digest=model.digest,
         request_id=request_id,
-        violations=stood_in.violations,
+        violations=fallback_result.violations,
         fallback=str(error),
         latency_ns=latency,
-        fallback_by=stood_in.by,
+        fallback_by=fallback_result.by,
         **more,
     )
 
@@ -171,43 +175,52 @@ def _raised(error: GnomonError | None) -> GnomonError:
 
 
 def ask_shadows(
-    lane: Lane, shadows: ShadowQueue, request_id: str, ask: Callable[[Model, Series], None]
+    target: RouteTarget,
+    shadows: ShadowQueue,
+    request_id: str,
+    ask: Callable[[Model, WindowSeries], None],
 ) -> None:
-    """Let those of the lane's shadows that a request is chosen for be asked too."""
-    for digest in routes.choose_shadows(lane.route, request_id):
-        model, series = lane.shadows[digest]
+    """Let those of the target's shadows that a request is chosen for be asked too."""
+    for digest in routes.choose_shadows(target.route, request_id):
+        model, series = target.shadows[digest]
         shadows.submit(partial(ask, model, series))
 
 
 def shadow_row(
-    row: Mapping[str, Any], moment: float, request_id: str, model: Model, series: Series
+    row: Mapping[str, Any], timestamp: float, request_id: str, model: Model, series: WindowSeries
 ) -> None:
     """Ask a shadow for one row, and count what became of it."""
     started = perf_counter_ns()
-    work = model.borrow()
+    work = model.acquire()
     try:
         model.answer_row(row, work)
-        outcome = Outcome(work.code, perf_counter_ns() - started, moment, request_id)
+        outcome = CallOutcome(work.code, perf_counter_ns() - started, timestamp, request_id)
         counting.count_row(model, series, work, outcome)
     except EngineClosed:
         return
     finally:
-        model.give_back(work)
+        model.release(work)
 
 
-def shadow_columns(lane: Lane, columns: Mapping[str, Any], moment: float, request_id: str) -> None:
-    """Ask those of the lane's shadows that a request is chosen for, at once."""
-    for digest in routes.choose_shadows(lane.route, request_id):
-        _shadow_columns(columns, moment, request_id, *lane.shadows[digest])
+def shadow_columns(
+    target: RouteTarget, columns: Mapping[str, Any], timestamp: float, request_id: str
+) -> None:
+    """Ask those of the target's shadows that a request is chosen for, at once."""
+    for digest in routes.choose_shadows(target.route, request_id):
+        _shadow_columns(columns, timestamp, request_id, *target.shadows[digest])
 
 
 def _shadow_columns(
-    columns: Mapping[str, Any], moment: float, request_id: str, model: Model, series: Series
+    columns: Mapping[str, Any],
+    timestamp: float,
+    request_id: str,
+    model: Model,
+    series: WindowSeries,
 ) -> None:
     started = perf_counter_ns()
     try:
         batch = model.answer_columns(columns)
     except EngineClosed:
         return
-    outcome = Outcome(batch.code, perf_counter_ns() - started, moment, request_id)
+    outcome = CallOutcome(batch.code, perf_counter_ns() - started, timestamp, request_id)
     counting.count_columns(model, series, columns, batch, outcome)

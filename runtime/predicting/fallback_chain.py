@@ -20,12 +20,12 @@ from gnomon.runtime.routing.fallbacks import (
     Fallback,
     PackageFallback,
     RuleFallback,
-    declared,
+    declared_fallbacks,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class StoodIn:
+class FallbackResult:
     """An answer in a target's stead: values, or arrays, by output; what was corrected in it.
 
     `model` is the package whose outputs these are; `by` is who answered: `name@version` of another
@@ -38,31 +38,33 @@ class StoodIn:
     violations: tuple[Violation, ...] = ()
 
 
-class StandIn(Protocol):
+class FallbackHandler(Protocol):
     """One link of a chain, bound to the target that it answers for. Threads may share it."""
 
-    def row(self, row: Mapping[str, Any], inputs: Row) -> StoodIn | None:
+    def row(self, row: Mapping[str, Any], inputs: Row) -> FallbackResult | None:
         """Answer one row, as given and as the target checked it; None: it has no answer either."""
 
-    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> StoodIn | None:
+    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> FallbackResult | None:
         """Answer many rows; None where it has no answer to one of them."""
 
 
-def bind(chain: tuple[Fallback, ...], target: Model, models: Mapping[str, Model]) -> list[StandIn]:
+def bind_fallbacks(
+    chain: tuple[Fallback, ...], target: Model, models: Mapping[str, Model]
+) -> list[FallbackHandler]:
     """Return the chain at work for one target; a link that is the target itself falls away.
 
     Raises:
         ConfigurationError: a rule or constants do not fit the target's contract.
     """
-    bound: list[StandIn] = []
+    bound: list[FallbackHandler] = []
     for fallback in chain:
         if isinstance(fallback, PackageFallback):
             if fallback.digest != target.digest:
-                bound.append(_Package(models[fallback.digest]))
+                bound.append(_PackageHandler(models[fallback.digest]))
         elif isinstance(fallback, RuleFallback):
-            bound.append(_Rule(target, fallback))
+            bound.append(_RuleHandler(target, fallback))
         else:
-            bound.append(_Constant(target, fallback))
+            bound.append(_ConstantHandler(target, fallback))
     return bound
 
 
@@ -73,35 +75,35 @@ def check_declared(model: Model) -> None:
         PackageError: one does not fit the package's contracts.
     """
     try:
-        bind(declared(model.deployment), model, {})
+        bind_fallbacks(declared_fallbacks(model.deployment), model, {})
     except ConfigurationError as error:
         raise PackageError(str(error)) from error
 
 
-class _Package:
+class _PackageHandler:
     def __init__(self, model: Model) -> None:
         self._model = model
 
-    def row(self, row: Mapping[str, Any], inputs: Row) -> StoodIn | None:
-        work = self._model.borrow()
+    def row(self, row: Mapping[str, Any], inputs: Row) -> FallbackResult | None:
+        work = self._model.acquire()
         try:
             self._model.answer_row(row, work)
             if work.code != ANSWERED_CODE:
                 return None
             found = (*_described(work.violations), *_described(work.output_violations))
-            return StoodIn(self._model.reference, self._model, work.outputs, found)
+            return FallbackResult(self._model.reference, self._model, work.outputs, found)
         finally:
-            self._model.give_back(work)
+            self._model.release(work)
 
-    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> StoodIn | None:
+    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> FallbackResult | None:
         batch = self._model.answer_columns(columns)
         if batch.code != ANSWERED_CODE:
             return None
         found = (*_described(batch.violations), *_described(batch.output_violations))
-        return StoodIn(self._model.reference, self._model, batch.outputs, found)
+        return FallbackResult(self._model.reference, self._model, batch.outputs, found)
 
 
-class _Judged:
+class _CheckedHandler:
     """Answers that were not made by a model go through the target's contract all the same."""
 
     def __init__(self, by: str, target: Model) -> None:
@@ -117,25 +119,25 @@ class _Judged:
                 f"each of its outputs: {', '.join(names)}"
             )
 
-    def _judge_row(self, outputs: dict[str, Any]) -> StoodIn | None:
+    def _judge_row(self, outputs: dict[str, Any]) -> FallbackResult | None:
         checked = self._target.outputs.new_row()
         wrong = self._target.outputs.check_row(outputs, checked)
         if wrong is not None:
             if wrong.rejected:
                 return None
             repair_row(outputs, self._fields, checked)
-        return StoodIn(self._by, self._target, outputs, _described(wrong))
+        return FallbackResult(self._by, self._target, outputs, _described(wrong))
 
-    def _judge_columns(self, outputs: dict[str, NDArray[Any]]) -> StoodIn | None:
+    def _judge_columns(self, outputs: dict[str, NDArray[Any]]) -> FallbackResult | None:
         checked, wrong = self._target.outputs.check_columns(outputs)
         if wrong is not None:
             if wrong.rejected:
                 return None
             repair_columns(outputs, self._fields, checked)
-        return StoodIn(self._by, self._target, outputs, _described(wrong))
+        return FallbackResult(self._by, self._target, outputs, _described(wrong))
 
 
-class _Rule(_Judged):
+class _RuleHandler(_CheckedHandler):
     def __init__(self, target: Model, rule: RuleFallback) -> None:
         super().__init__("rule", target)
         self._check_names(rule.outputs)
@@ -147,7 +149,7 @@ class _Rule(_Judged):
         except ExpressionError as error:
             raise ConfigurationError(f"the rule behind {target.reference}: {error}") from error
 
-    def row(self, row: Mapping[str, Any], inputs: Row) -> StoodIn | None:
+    def row(self, row: Mapping[str, Any], inputs: Row) -> FallbackResult | None:
         outputs: dict[str, Any] = {}
         for field, program in self._programs:
             number = float(program.evaluate_row(inputs.values))
@@ -156,7 +158,7 @@ class _Rule(_Judged):
             outputs[field.name] = round(number) if field.kind.is_integer else number
         return self._judge_row(outputs)
 
-    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> StoodIn | None:
+    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> FallbackResult | None:
         outputs: dict[str, NDArray[Any]] = {}
         for field, program in self._programs:
             numbers = program.evaluate_columns(inputs)
@@ -170,7 +172,7 @@ class _Rule(_Judged):
         return self._judge_columns(outputs)
 
 
-class _Constant(_Judged):
+class _ConstantHandler(_CheckedHandler):
     def __init__(self, target: Model, constant: ConstantFallback) -> None:
         super().__init__("constant", target)
         self._check_names(constant.outputs)
@@ -182,10 +184,10 @@ class _Constant(_Judged):
                 f"{'; '.join(map(str, wrong.describe(3)))}"
             )
 
-    def row(self, row: Mapping[str, Any], inputs: Row) -> StoodIn | None:
+    def row(self, row: Mapping[str, Any], inputs: Row) -> FallbackResult | None:
         return self._judge_row(dict(self._outputs))
 
-    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> StoodIn | None:
+    def columns(self, columns: Mapping[str, Any], inputs: Columns) -> FallbackResult | None:
         return self._judge_columns(
             {
                 field.name: _repeated(field, self._outputs[field.name], len(inputs))

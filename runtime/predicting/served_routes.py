@@ -6,75 +6,77 @@ from dataclasses import dataclass
 from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import Batching
-from gnomon.runtime.predicting.fallback_chain import StandIn, bind
+from gnomon.runtime.predicting.fallback_chain import FallbackHandler, bind_fallbacks
 from gnomon.runtime.recording.recorder import Recorder
-from gnomon.runtime.recording.series import Series
+from gnomon.runtime.recording.series import WindowSeries
 from gnomon.runtime.recording.transcripts import share_of
 from gnomon.runtime.routing import routes
-from gnomon.runtime.routing.fallbacks import declared
+from gnomon.runtime.routing.fallbacks import declared_fallbacks
 from gnomon.runtime.routing.routes import Route
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class RouteTarget:
     """What answers one call: a model, where it is counted, and what stands behind it."""
 
     route: Route
     model: Model
-    series: Series
-    fallbacks: Sequence[StandIn]
-    shadows: Mapping[str, tuple[Model, Series]]
+    series: WindowSeries
+    fallbacks: Sequence[FallbackHandler]
+    shadows: Mapping[str, tuple[Model, WindowSeries]]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """A route in service: the lane of each target; `only` where there is but one.
+class ServedRoute:
+    """A route in service: the target of each target; `only` where there is but one.
 
-    `versions` has the lanes that callers may ask for by version.
+    `versions` has the targets that callers may ask for by version.
     """
 
     route: Route
-    lanes: Mapping[str, Lane]
-    only: Lane | None
-    versions: Mapping[str, Lane]
+    targets: Mapping[str, RouteTarget]
+    only: RouteTarget | None
+    versions: Mapping[str, RouteTarget]
     #: Whether transcripts are made of its calls.
     is_written_down: bool = False
 
     @property
     def batching(self) -> Batching | None:
         """Return how the route's rows are gathered, if they are: as the first target that says."""
-        found = (lane.model.batching for lane in self.lanes.values())
+        found = (target.model.batching for target in self.targets.values())
         return next((one for one in found if one is not None), None)
 
     @property
     def instances(self) -> int:
         """Return how many runs of the engine can be under way at once."""
-        return max(lane.model.instances for lane in self.lanes.values())
+        return max(target.model.instances for target in self.targets.values())
 
     @property
     def works_in_caller(self) -> bool:
         """Whether the calling thread does all the work of a call: no other thread or process."""
         return self.batching is None and all(
-            lane.model.engine.works_in_caller for lane in self.lanes.values()
+            target.model.engine.works_in_caller for target in self.targets.values()
         )
 
-    def lane(self, key: str | None, version: str = "", drawn: int | None = None) -> Lane | None:
-        """Return the lane that a call takes; None where it asks for a version that is not here.
+    def target(
+        self, key: str | None, version: str = "", bucket: int | None = None
+    ) -> RouteTarget | None:
+        """Return the target that a call takes; None where it asks for a version that is not here.
 
-        `drawn` is where chance has put the call already, in [0, 1000).
+        `bucket` is where chance has put the call already, in [0, 1000).
         """
         if version:
             return self.versions.get(version)
-        return self.only or self.lanes[routes.choose(self.route, key, drawn)]
+        return self.only or self.targets[routes.choose_target(self.route, key, bucket)]
 
 
-def make_ready(
+def serve_route(
     route: Route,
     models: Mapping[str, Model],
     recorder: Recorder,
     *,
     keeps_transcripts: bool = False,
-) -> Served:
+) -> ServedRoute:
     """Return the route with its models.
 
     Raises:
@@ -96,27 +98,27 @@ def make_ready(
         for digest, _ in route.shadows
     }
 
-    def lane(digest: str) -> Lane:
+    def serve_target(digest: str) -> RouteTarget:
         model = models[digest]
         series = recorder.series(model.package, route.name)
-        chain = (*route.fallbacks, *declared(model.deployment))
-        return Lane(route, model, series, bind(chain, model, models), shadows)
+        chain = (*route.fallbacks, *declared_fallbacks(model.deployment))
+        return RouteTarget(route, model, series, bind_fallbacks(chain, model, models), shadows)
 
-    lanes = {digest: lane(digest) for digest, _ in route.targets}
-    named = [lanes[target.digest] for target in route.targets if target.weight]
-    named += [lanes.get(digest) or lane(digest) for digest in route.versions]
+    targets = {digest: serve_target(digest) for digest, _ in route.targets}
+    named = [targets[target.digest] for target in route.targets if target.weight]
+    named += [targets.get(digest) or serve_target(digest) for digest in route.versions]
     # Two formats of one version answer alike; the first of them is asked.
     versions = {one.model.version: one for one in reversed(named)}
-    only = next(iter(lanes.values())) if len(lanes) == 1 else None
-    models_asked = [one.model for one in (*lanes.values(), *versions.values())]
+    only = next(iter(targets.values())) if len(targets) == 1 else None
+    models_asked = [one.model for one in (*targets.values(), *versions.values())]
     is_written_down = keeps_transcripts and any(map(share_of, models_asked))
-    return Served(route, lanes, only, versions, is_written_down)
+    return ServedRoute(route, targets, only, versions, is_written_down)
 
 
-def lane_of(
-    served: Mapping[str, Served], route: str, key: str | None, version: str, drawn: int | None
-) -> Lane:
-    """Return the lane that a call on a route takes; arguments as `Served.lane`.
+def find_target(
+    served: Mapping[str, ServedRoute], route: str, key: str | None, version: str, bucket: int | None
+) -> RouteTarget:
+    """Return the target that a call on a route takes; arguments as `ServedRoute.target`.
 
     Raises:
         UnknownModel: there is no such route, or it has no such version.
@@ -127,10 +129,10 @@ def lane_of(
             f"no route is named {str(route)[:80]!r}; in service are {', '.join(served) or 'none'}",
             details=[{"route": str(route)[:80]}],
         )
-    lane = found.lane(key, version, drawn)
-    if lane is None:
+    target = found.target(key, version, bucket)
+    if target is None:
         raise UnknownModel(
             f"model {route!r} has no version {version[:80]!r} in service; there are "
             f"{', '.join(found.versions)}; leave the version empty to take what the route does"
         )
-    return lane
+    return target

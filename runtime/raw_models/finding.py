@@ -23,7 +23,7 @@ _VERSION_FOLDER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundModel:
     """A model on disk: a package's folder, or a bare model file."""
 
     name: str
@@ -31,7 +31,7 @@ class Found:
     path: Path
 
     @property
-    def is_bare(self) -> bool:
+    def is_raw(self) -> bool:
         """Whether it is a model file and nothing else."""
         return self.path.suffix.lstrip(".") in FORMATS
 
@@ -41,7 +41,7 @@ class Found:
         return f"{self.name}@{self.version}"
 
 
-def find(path: Path) -> list[Found]:
+def find(path: Path) -> list[FoundModel]:
     """Return all models under a path that an operator named; none is opened.
 
     Raises:
@@ -58,12 +58,12 @@ def find(path: Path) -> list[Found]:
     return found
 
 
-def _look(path: Path, depth: int) -> Iterator[Found]:
+def _look(path: Path, depth: int) -> Iterator[FoundModel]:
     if not path.exists():
         raise ConfigurationError(f"{path} does not exist")
     if not path.is_dir():
         if path.suffix.lstrip(".") in FORMATS:
-            yield Found(_name_of(path.stem), _FIRST, path)
+            yield FoundModel(_name_of(path.stem), _FIRST, path)
         return
     if (path / layout.MANIFEST).exists():
         yield _package(path)
@@ -79,12 +79,12 @@ def _look(path: Path, depth: int) -> Iterator[Found]:
             yield from _look(child, depth + 1)
 
 
-def _package(path: Path) -> Found:
+def _package(path: Path) -> FoundModel:
     manifest = decode_manifest(layout.read_limited(path, layout.MANIFEST, layout.MANIFEST_LIMIT))
-    return Found(manifest.name, manifest.version, path)
+    return FoundModel(manifest.name, manifest.version, path)
 
 
-def _version(name: str, folder: Path) -> Found:
+def _version(name: str, folder: Path) -> FoundModel:
     """Return what a folder of one version holds."""
     if (folder / layout.MANIFEST).exists():
         found = _package(folder)
@@ -100,7 +100,7 @@ def _version(name: str, folder: Path) -> Found:
             f"{folder} holds {len(files)} model files; a version is one file that ends in "
             f"{' or '.join('.' + one for one in FORMATS)}, or a package"
         )
-    return Found(name, folder.name, files[0])
+    return FoundModel(name, folder.name, files[0])
 
 
 def _name_of(text: str) -> str:

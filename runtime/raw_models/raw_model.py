@@ -30,7 +30,7 @@ from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.writing import write_package
 from gnomon.runtime.raw_models.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 
-__all__ = ["FORMATS", "BareModel", "derive", "origin", "signature", "write_bare"]
+__all__ = ["FORMATS", "RawModel", "derive_model", "origin", "signature", "write_raw_model"]
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -57,7 +57,7 @@ _DATATYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class BareModel:
+class RawModel:
     """What a model's own tensors say: how fields become them, a profile, rows that it answers."""
 
     format: str
@@ -68,7 +68,7 @@ class BareModel:
     rows: tuple[dict[str, Any], ...]
 
 
-def derive(format: str, content: bytes, name: str, columns: Sequence[str] = ()) -> BareModel:
+def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] = ()) -> RawModel:
     """Return what a model file by itself tells; `name` is what errors call it.
 
     `columns` names the columns of the model's only tensor, in order; without them they are called
@@ -106,23 +106,23 @@ def derive(format: str, content: bytes, name: str, columns: Sequence[str] = ()) 
     )
     good = tuple(_good_rows(rows, answers, outputs, name))
     profile = Profile(inputs, (), outputs, _no_reference(inputs), _no_reference(outputs))
-    return BareModel(format, content, packing, output_tensors, profile, good)
+    return RawModel(format, content, packing, output_tensors, profile, good)
 
 
-def write_bare(path: Path, folder: Path, name: str, version: str) -> Package:
+def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Package:
     """Write an unsigned package of a `.onnx` or `.tflite` file as `folder`; say so in the log.
 
     Its golden rows warm it up; they hold no outputs, since nothing but this file could know them.
 
     Raises:
         ConfigurationError: the file cannot be read.
-        PackageError, EngineError: as `derive`.
+        PackageError, EngineError: as `derive_model`.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    bare = derive(path.suffix.lstrip("."), content, path.name)
+    bare = derive_model(path.suffix.lstrip("."), content, path.name)
     model_file = f"model.{bare.format}"
     manifest = {
         "name": name,

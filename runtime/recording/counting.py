@@ -12,23 +12,23 @@ from gnomon.core.contract.violations import Violation, Violations
 from gnomon.core.window import ANSWERED_CODE, REFUSED_CODE
 from gnomon.runtime import clock
 from gnomon.runtime.errors import GnomonError, InvalidInput
-from gnomon.runtime.models.model import Batch, Model, Workspace
+from gnomon.runtime.models.model import BatchResult, Model, RowScratch
 from gnomon.runtime.prediction import row_ids
-from gnomon.runtime.recording.series import Broken, Example, Outcome, Series
+from gnomon.runtime.recording.series import BrokenRules, CallOutcome, Example, WindowSeries
 
 #: Longer identities of requests are refused: they are kept, sampled, and joined to labels.
 REQUEST_ID_LIMIT = 256
 
 
-class Apart(NamedTuple):
+class PerRowIdentity(NamedTuple):
     """Calls that one run answered: whose each row is, and the nanoseconds that it took."""
 
     ids: Sequence[str]
     latencies: Sequence[int]
 
 
-def moment_of(
-    series: Series, at: datetime | float | None, request_id: str, started: int, rows: int = 1
+def timestamp_of(
+    series: WindowSeries, at: datetime | float | None, request_id: str, started: int, rows: int = 1
 ) -> float:
     """Return epoch seconds; a call whose time or identity is none is counted now, as refused.
 
@@ -47,12 +47,12 @@ def moment_of(
         return clock.seconds(at)
     except InvalidInput as error:
         latency = perf_counter_ns() - started
-        outcome = Outcome(REFUSED_CODE, latency, time.time(), request_id[:REQUEST_ID_LIMIT])
+        outcome = CallOutcome(REFUSED_CODE, latency, time.time(), request_id[:REQUEST_ID_LIMIT])
         series.count_unread(outcome, rows, _unread(outcome, error))
         raise
 
 
-def count_row(model: Model, series: Series, work: Workspace, outcome: Outcome) -> None:
+def count_row(model: Model, series: WindowSeries, work: RowScratch, outcome: CallOutcome) -> None:
     """Count one row."""
     if not work.is_read:
         series.count_unread(outcome, 1, _unread(outcome, work.error))
@@ -61,7 +61,7 @@ def count_row(model: Model, series: Series, work: Workspace, outcome: Outcome) -
     if outcome.code == ANSWERED_CODE:
         number = float(work.output_row.values[0])
         value = number if number == number else None
-    broken: Sequence[Broken] = ()
+    broken: Sequence[BrokenRules] = ()
     if work.violations is not None or work.output_violations is not None:
         broken = _broken(model, work.violations, work.output_violations)
     outputs = work.output_row if work.has_outputs else None
@@ -70,15 +70,15 @@ def count_row(model: Model, series: Series, work: Workspace, outcome: Outcome) -
 
 def count_columns(
     model: Model,
-    series: Series,
+    series: WindowSeries,
     columns: Mapping[str, Any],
-    batch: Batch,
-    outcome: Outcome,
-    apart: Apart | None = None,
+    batch: BatchResult,
+    outcome: CallOutcome,
+    per_row: PerRowIdentity | None = None,
 ) -> None:
     """Count the rows of one request; a request without rows counts as one.
 
-    `apart` where each row is a call of its own.
+    `per_row` where each row is a call of its own.
     """
     inputs = batch.input_columns
     if inputs is None or len(inputs) == 0:
@@ -87,11 +87,11 @@ def count_columns(
     values: list[tuple[str, float]] = []
     if outcome.code == ANSWERED_CODE and batch.output_columns is not None:
         numbers = batch.output_columns.values(0).tolist()
-        identities = apart.ids if apart else row_ids(outcome.request_id, len(numbers))
+        identities = per_row.ids if per_row else row_ids(outcome.request_id, len(numbers))
         pairs = zip(identities, numbers, strict=True)
         values = [(identity, number) for identity, number in pairs if number == number]
     broken = _broken(model, batch.violations, batch.output_violations)
-    latencies = apart.latencies if apart else None
+    latencies = per_row.latencies if per_row else None
     series.count_columns(outcome, inputs, batch.output_columns, values, broken, latencies)
 
 
@@ -109,20 +109,22 @@ def described(*violations: Violations | None) -> tuple[Violation, ...]:
 
 def _broken(
     model: Model, violations: Violations | None, output_violations: Violations | None
-) -> list[Broken]:
+) -> list[BrokenRules]:
     broken = []
     if violations is not None:
-        broken.append(Broken(violations, violations.rules.astype(np.int64)))
+        broken.append(BrokenRules(violations, violations.rules.astype(np.int64)))
     if output_violations is not None:
         offset = model.package.profile.output_rules_start
-        broken.append(Broken(output_violations, output_violations.rules.astype(np.int64) + offset))
+        broken.append(
+            BrokenRules(output_violations, output_violations.rules.astype(np.int64) + offset)
+        )
     return broken
 
 
-def _unread(outcome: Outcome, error: GnomonError | None) -> Example:
+def _unread(outcome: CallOutcome, error: GnomonError | None) -> Example:
     return Example(
         request_id=outcome.request_id,
-        moment=outcome.moment,
+        timestamp=outcome.timestamp,
         field="",
         rule="request",
         value="",

@@ -1,4 +1,4 @@
-"""Counts what a native door answers, without the GIL; a `Series` gathers it."""
+"""Counts what a native door answers, without the GIL; a `WindowSeries` gathers it."""
 
 from collections.abc import Callable
 

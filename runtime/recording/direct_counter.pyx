@@ -1,4 +1,4 @@
-"""Counts what a native door answers, without the GIL; a `Series` gathers it."""
+"""Counts what a native door answers, without the GIL; a `WindowSeries` gathers it."""
 
 from libc.math cimport isnan
 from libc.stdint cimport int64_t, uint32_t
@@ -22,7 +22,7 @@ cdef uint32_t[256] CHECKS
 
 
 cdef void _prepare() noexcept:
-    """Fill the table of zlib's CRC-32, by which `Series` samples too."""
+    """Fill the table of zlib's CRC-32, by which `WindowSeries` samples too."""
     cdef uint32_t number, value
     cdef int _bit
     for number in range(256):

@@ -12,9 +12,9 @@ from collections import deque
 from gnomon.proto import hub_pb2
 from gnomon.runtime import clock
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.recording.series import ClosedWindow, Example, Samples, Series, SeriesKey
+from gnomon.runtime.recording.series import ClosedWindow, Example, Samples, SeriesKey, WindowSeries
+from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.runtime.recording.sink import TelemetrySink
-from gnomon.runtime.recording.tally import Tally
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -33,7 +33,7 @@ class Recorder:
     def __init__(self, sink: TelemetrySink, checkpoint_seconds: float) -> None:
         self._sink = sink
         self._checkpoint_seconds = checkpoint_seconds
-        self._series: dict[SeriesKey, Series] = {}
+        self._series: dict[SeriesKey, WindowSeries] = {}
         self._lengths: dict[SeriesKey, int] = {}
         self._retired: dict[SeriesKey, float] = {}
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class Recorder:
         self._thread = threading.Thread(target=self._work, name="gnomon-recorder", daemon=True)
         self._thread.start()
 
-    def series(self, package: Package, route: str, *, shadow: bool = False) -> Series:
+    def series(self, package: Package, route: str, *, shadow: bool = False) -> WindowSeries:
         """Return the series of a package on a route."""
         key = SeriesKey(package.digest, route, shadow)
         with self._lock:
@@ -55,14 +55,14 @@ class Recorder:
             if key not in self._series:
                 deployment = package.manifest.deployment
                 self._lengths[key] = deployment.window_seconds
-                self._series[key] = Series(key, package.profile, deployment, self._wake.set)
+                self._series[key] = WindowSeries(key, package.profile, deployment, self._wake.set)
             return self._series[key]
 
-    def tallies(self) -> dict[SeriesKey, Tally]:
+    def series_totals(self) -> dict[SeriesKey, SeriesTotals]:
         """Return what each series has counted since it began."""
         with self._lock:
             series = dict(self._series)
-        return {key: one.tally() for key, one in series.items()}
+        return {key: one.totals() for key, one in series.items()}
 
     def retire(self, digest: str) -> None:
         """Record what is open for a package, and forget its series some time after."""
@@ -85,7 +85,7 @@ class Recorder:
         self._thread.join(timeout=10)
         self.flush()
 
-    def _all(self) -> list[Series]:
+    def _all(self) -> list[WindowSeries]:
         with self._lock:
             return list(self._series.values())
 
@@ -131,16 +131,16 @@ class Recorder:
                     self._sink.put(make(*queue[0]))
                     queue.popleft()
 
-    def _collect(self, series: Series) -> None:
-        leaving = series.take()
-        for closed in leaving.windows:
+    def _collect(self, series: WindowSeries) -> None:
+        pending = series.take()
+        for closed in pending.windows:
             waiting = self._windows.setdefault((closed.key, closed.started_at), closed)
             if waiting is not closed:
                 waiting.window.merge(closed.window)
         digest = series.key.digest
-        self.dropped_samples += leaving.dropped_samples
-        self._samples.extend((digest, samples) for samples in leaving.samples)
-        self._examples.extend((digest, example) for example in leaving.examples)
+        self.dropped_samples += pending.dropped_samples
+        self._samples.extend((digest, samples) for samples in pending.samples)
+        self._examples.extend((digest, example) for example in pending.examples)
         while len(self._samples) > WAITING_LIMIT:
             self.dropped_samples += len(self._samples.popleft()[1].values)
         while len(self._examples) > WAITING_LIMIT:
@@ -174,7 +174,7 @@ def _samples_record(digest: str, samples: Samples) -> hub_pb2.Record:
     predictions = hub_pb2.Predictions(
         digest=digest,
         request_ids=[_text(request_id) for request_id in samples.request_ids],
-        at_unix_ms=[clock.milliseconds(moment) for moment in samples.moments],
+        at_unix_ms=[clock.milliseconds(timestamp) for timestamp in samples.timestamps],
         values=samples.values,
     )
     return hub_pb2.Record(recorded_at_unix_ms=_now(), predictions=predictions)
@@ -184,7 +184,7 @@ def _refusal_record(digest: str, example: Example) -> hub_pb2.Record:
     refusal = hub_pb2.Refusal(
         digest=digest,
         request_id=_text(example.request_id),
-        at_unix_ms=clock.milliseconds(example.moment),
+        at_unix_ms=clock.milliseconds(example.timestamp),
         field=_text(example.field),
         rule=_text(example.rule),
         value=_text(example.value),

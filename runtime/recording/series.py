@@ -18,9 +18,9 @@ from gnomon.runtime import clock
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.profile import Profile
 from gnomon.runtime.recording.direct_counter import DirectCounter
-from gnomon.runtime.recording.tally import Tally
+from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.runtime.recording.window_row import count_row
-from gnomon.runtime.routing.routes import WHOLE
+from gnomon.runtime.routing.routes import WEIGHT_TOTAL
 
 #: Sampled predictions go out in batches of this many.
 BATCH_ROWS = 512
@@ -53,7 +53,7 @@ class Samples:
     """Sampled predictions: parallel lists of request, epoch seconds and first output."""
 
     request_ids: list[str] = field(default_factory=list)
-    moments: list[float] = field(default_factory=list)
+    timestamps: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
 
 
@@ -62,7 +62,7 @@ class Example:
     """One broken rule of a refused or corrected row, with texts that a record can hold."""
 
     request_id: str
-    moment: float
+    timestamp: float
     field: str
     rule: str
     value: str
@@ -70,7 +70,7 @@ class Example:
 
 
 @dataclass(slots=True)
-class Leaving:
+class PendingRecords:
     """What a series gives away to be recorded."""
 
     windows: list[ClosedWindow] = field(default_factory=list)
@@ -83,23 +83,23 @@ class Leaving:
         return bool(self.windows or self.samples or self.examples)
 
 
-class Broken(NamedTuple):
+class BrokenRules(NamedTuple):
     """Rules that were broken, and their codes in a window."""
 
     violations: Violations
     codes: NDArray[np.int64]
 
 
-class Outcome(NamedTuple):
+class CallOutcome(NamedTuple):
     """What became of a call: its code in a window, nanoseconds, epoch seconds, and who asked."""
 
     code: int
     latency_ns: int
-    moment: float
+    timestamp: float
     request_id: str
 
 
-class Series:
+class WindowSeries:
     """Counts calls into the window of their own interval. Threads may share it.
 
     When a row of a later interval comes, all earlier windows are closed. A row that comes late
@@ -129,8 +129,8 @@ class Series:
         self._since = time.monotonic()
         self._samples = Samples()
         self._examples = 0
-        self._leaving = Leaving()
-        self._taken = Tally(len(profile.rule_names))
+        self._leaving = PendingRecords()
+        self._taken = SeriesTotals(len(profile.rule_names))
         self._direct: DirectCounter | None = None
 
     def direct(self) -> DirectCounter:
@@ -141,18 +141,18 @@ class Series:
         self._direct.arm(time.time())
         return self._direct
 
-    def arm(self, moment: float) -> None:
-        """Let what counts without the GIL do so in the interval of a moment from now on."""
+    def arm(self, timestamp: float) -> None:
+        """Let what counts without the GIL do so in the interval of a timestamp from now on."""
         if self._direct is not None:
-            self._direct.arm(moment)
+            self._direct.arm(timestamp)
 
     def count_row(
         self,
-        outcome: Outcome,
+        outcome: CallOutcome,
         inputs: Row,
         outputs: Row | None,
         value: float | None,
-        broken: Sequence[Broken] = (),
+        broken: Sequence[BrokenRules] = (),
     ) -> None:
         """Count one row.
 
@@ -160,23 +160,23 @@ class Series:
         inputs and of the outputs.
         """
         with self._lock:
-            code, latency_ns, moment, request_id = outcome
+            code, latency_ns, timestamp, request_id = outcome
             window = self._newest_window
-            if window is None or not self._starts <= moment < self._ends:
-                window = self._window(moment)
+            if window is None or not self._starts <= timestamp < self._ends:
+                window = self._window(timestamp)
             count_row(window, inputs, outputs, code, latency_ns)
             if value is not None and self._permille and self._is_sampled(request_id):
-                self._sample(request_id, moment, value)
+                self._sample(request_id, timestamp, value)
             for one in broken:
                 self._count_broken(window, outcome, one)
 
     def count_columns(
         self,
-        outcome: Outcome,
+        outcome: CallOutcome,
         inputs: Columns,
         outputs: Columns | None,
         values: Sequence[tuple[str, float]],
-        broken: Sequence[Broken] = (),
+        broken: Sequence[BrokenRules] = (),
         latencies: Sequence[int] | None = None,
     ) -> None:
         """Count the rows of one request; `values` are the request and first output of each row.
@@ -184,7 +184,7 @@ class Series:
         `latencies` where each row is a request of its own.
         """
         with self._lock:
-            window = self._window(outcome.moment)
+            window = self._window(outcome.timestamp)
             window.update_columns(inputs)
             if outputs is not None:
                 window.update_output_columns(outputs)
@@ -195,14 +195,14 @@ class Series:
                     window.observe(outcome.code, latency_ns, 1)
             for request_id, value in values:
                 if self._is_sampled(request_id):
-                    self._sample(request_id, outcome.moment, value)
+                    self._sample(request_id, outcome.timestamp, value)
             for one in broken:
                 self._count_broken(window, outcome, one)
 
-    def count_unread(self, outcome: Outcome, rows: int, example: Example) -> None:
+    def count_unread(self, outcome: CallOutcome, rows: int, example: Example) -> None:
         """Count rows whose fields cannot be told, as of a request without rows."""
         with self._lock:
-            self._window(outcome.moment).observe(outcome.code, outcome.latency_ns, rows)
+            self._window(outcome.timestamp).observe(outcome.code, outcome.latency_ns, rows)
             self._keep_examples([example])
 
     def close(self, *, opened_before: float = math.inf) -> None:
@@ -214,26 +214,26 @@ class Series:
             if direct is not None and (direct.since or math.inf) < opened_before:
                 self._gather(direct)
 
-    def take(self) -> Leaving:
+    def take(self) -> PendingRecords:
         """Return what is ready to be recorded, and forget it."""
         with self._lock:
             if self._direct is not None:
                 self._gather_samples(self._direct, partial=False)
-            leaving, self._leaving = self._leaving, Leaving()
-            for closed in leaving.windows:
+            pending, self._leaving = self._leaving, PendingRecords()
+            for closed in pending.windows:
                 self._taken.add(closed.window)
-            return leaving
+            return pending
 
-    def tally(self) -> Tally:
+    def totals(self) -> SeriesTotals:
         """Return what was counted since the series began; it never goes down."""
         with self._lock:
-            tally = self._taken.copy()
+            totals = self._taken.copy()
             for window in (*self._open.values(), *(one.window for one in self._leaving.windows)):
-                tally.add(window)
+                totals.add(window)
             if self._direct is not None:
                 for window in self._direct.peek_windows():
-                    tally.add(window)
-            return tally
+                    totals.add(window)
+            return totals
 
     @property
     def is_empty(self) -> bool:
@@ -242,8 +242,8 @@ class Series:
             is_open = self._open or self._samples.values or self._leaving.any()
             return not is_open and (self._direct is None or self._direct.since is None)
 
-    def _window(self, moment: float) -> Window:
-        number = clock.interval(moment, self._length)
+    def _window(self, timestamp: float) -> Window:
+        number = clock.interval(timestamp, self._length)
         window = self._open.get(number)
         return window if window is not None else self._open_window(number)
 
@@ -284,14 +284,14 @@ class Series:
 
     def _is_sampled(self, request_id: str) -> bool:
         permille = self._permille
-        if permille >= WHOLE:
+        if permille >= WEIGHT_TOTAL:
             return True
-        return zlib.crc32(request_id.encode(errors="surrogatepass")) % WHOLE < permille
+        return zlib.crc32(request_id.encode(errors="surrogatepass")) % WEIGHT_TOTAL < permille
 
-    def _sample(self, request_id: str, moment: float, value: float) -> None:
+    def _sample(self, request_id: str, timestamp: float, value: float) -> None:
         samples = self._samples
         samples.request_ids.append(request_id)
-        samples.moments.append(moment)
+        samples.timestamps.append(timestamp)
         samples.values.append(value)
         if len(samples.values) >= BATCH_ROWS:
             self._close_samples()
@@ -302,13 +302,13 @@ class Series:
             self._leaving.samples.append(self._samples)
             self._samples = Samples()
 
-    def _count_broken(self, window: Window, outcome: Outcome, broken: Broken) -> None:
+    def _count_broken(self, window: Window, outcome: CallOutcome, broken: BrokenRules) -> None:
         window.count_violations(broken.codes)
         self._keep_examples(
             [
                 Example(
                     request_id=outcome.request_id,
-                    moment=outcome.moment,
+                    timestamp=outcome.timestamp,
                     field=one.field or "",
                     rule=one.rule,
                     value=repr(one.value)[:200],

@@ -20,7 +20,7 @@ from gnomon.core.fields import Field
 from gnomon.runtime import clock
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.prediction import Prediction, Predictions, row_ids
-from gnomon.runtime.routing.routes import WHOLE
+from gnomon.runtime.routing.routes import WEIGHT_TOTAL
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -144,9 +144,9 @@ class Transcripts:
         outputs: dict[str, Any],
         answer: Prediction | Predictions,
     ) -> None:
-        moment = clock.seconds(at)
+        timestamp = clock.seconds(at)
         one = Transcript(
-            moment,
+            timestamp,
             route,
             answer.model,
             answer.version,
@@ -184,8 +184,8 @@ def share_of(model: Model) -> int:
 def _is_chosen(model: Model, request_id: str) -> bool:
     """Whether a request is of the share: by its identity, so that all nodes choose alike."""
     share = share_of(model)
-    number = zlib.crc32(request_id.encode(errors="surrogatepass")) % WHOLE
-    return share >= WHOLE or number < share
+    number = zlib.crc32(request_id.encode(errors="surrogatepass")) % WEIGHT_TOTAL
+    return share >= WEIGHT_TOTAL or number < share
 
 
 def _line(model: Model, one: Transcript) -> bytes:

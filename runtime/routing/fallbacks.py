@@ -45,7 +45,7 @@ def digests_of(chain: Iterable[Fallback]) -> list[str]:
     return [one.digest for one in chain if isinstance(one, PackageFallback)]
 
 
-def declared(deployment: Deployment) -> tuple[Fallback, ...]:
+def declared_fallbacks(deployment: Deployment) -> tuple[Fallback, ...]:
     """Return the chain that a package brings along for itself."""
     return tuple(
         RuleFallback(one.rule) if one.rule else ConstantFallback(one.constant or {})

@@ -1,6 +1,6 @@
 """Routes: which package answers for a public model name. Pure functions, no state.
 
-A key (a customer, a device) sticks to a position in [0, 1000) of its route; targets lie side by
+A key (a customer, a device) sticks to a bucket_of in [0, 1000) of its route; targets lie side by
 side in the order given. So while the weight of the last target grows, keys only move to it.
 """
 
@@ -15,7 +15,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.routing.fallbacks import Fallback, digests_of, from_route, write_into
 
 #: The sum of a route's weights.
-WHOLE = 1_000
+WEIGHT_TOTAL = 1_000
 
 
 class Target(NamedTuple):
@@ -49,10 +49,11 @@ class Route:
         object.__setattr__(self, "shadows", tuple(Target(*one) for one in self.shadows))
         total = sum(target.weight for target in self.targets)
         weights = [target.weight for target in (*self.targets, *self.shadows)]
-        if total != WHOLE or min(weights) < 0 or max(weights) > WHOLE:
+        if total != WEIGHT_TOTAL or min(weights) < 0 or max(weights) > WEIGHT_TOTAL:
             raise ConfigurationError(
                 f"route {self.name!r}: the targets' weights {[t.weight for t in self.targets]} add "
-                f"up to {total}, expected {WHOLE}; each weight lies between 0 and {WHOLE}"
+                f"up to {total}, expected {WEIGHT_TOTAL}; each weight lies between 0 and "
+                f"{WEIGHT_TOTAL}"
             )
 
     @property
@@ -64,26 +65,26 @@ class Route:
 
 def single(name: str, digest: str) -> Route:
     """Return the route on which one package answers everything."""
-    return Route(name, (Target(digest, WHOLE),))
+    return Route(name, (Target(digest, WEIGHT_TOTAL),))
 
 
-def position(route: str, key: str) -> int:
+def bucket_of(route: str, key: str) -> int:
     """Return where a key sticks on a route, in [0, 1000): the same in every process, for ever."""
     data = f"{route}\0{key}".encode(errors="surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()) % WHOLE
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()) % WEIGHT_TOTAL
 
 
-def choose(route: Route, key: str | None = None, drawn: int | None = None) -> str:
+def choose_target(route: Route, key: str | None = None, bucket: int | None = None) -> str:
     """Return the digest of the target that answers: by the key if there is one, else by chance.
 
-    `drawn` is where chance has put the call already, in [0, 1000).
+    `bucket` is where chance has put the call already, in [0, 1000).
     """
     if len(route.targets) == 1:
         return route.targets[0].digest
     if key is not None:
-        left = position(route.name, key)
+        left = bucket_of(route.name, key)
     else:
-        left = random.randrange(WHOLE) if drawn is None else drawn  # noqa: S311
+        left = random.randrange(WEIGHT_TOTAL) if bucket is None else bucket  # noqa: S311
     for target in route.targets:
         left -= target.weight
         if left < 0:
@@ -95,7 +96,7 @@ def choose_shadows(route: Route, request_id: str) -> tuple[str, ...]:
     """Return the digests of the shadows that are asked too, by the request's identity."""
     if not route.shadows:
         return ()
-    sampled = position(f"{route.name}\0shadow", request_id)
+    sampled = bucket_of(f"{route.name}\0shadow", request_id)
     return tuple(shadow.digest for shadow in route.shadows if sampled < shadow.weight)
 
 

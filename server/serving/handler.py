@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
 from gnomon.runtime.packages.manifest import Manifest
-from gnomon.runtime.predicting.served_routes import Served
+from gnomon.runtime.predicting.served_routes import ServedRoute
 from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.infer_execution import InferResult, infer, infer_partial
@@ -133,12 +133,12 @@ class Handler:
             UnknownModel: there is no such route, or it has no such version.
         """
         wanted = [request.name] if request.name else sorted(self._runtime.routes)
-        tallies = self._runtime.tallies()
+        series_totals = self._runtime.series_totals()
         answer = oip.ModelStatisticsResponse()
         for name in wanted:
             asked = oip.ModelStatisticsRequest(name=name, version=request.version)
             versions = {digest: one.version for digest, one in self._manifests_for(asked).items()}
-            answer.model_stats.extend(statistics_of(name, versions, tallies))
+            answer.model_stats.extend(statistics_of(name, versions, series_totals))
         return answer
 
     def infer(
@@ -233,7 +233,7 @@ class Handler:
             raise UnknownModel(f"model {request.name!r} has no version {request.version[:80]!r}")
         return manifests
 
-    def _remember(self, served: Mapping[str, Served]) -> None:
+    def _remember(self, served: Mapping[str, ServedRoute]) -> None:
         """Keep the manifests of what is in service, and of as much of the past as may be needed."""
         models = self._runtime.models
         for one in served.values():

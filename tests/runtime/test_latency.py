@@ -98,7 +98,7 @@ def test_whether_gathering_pays_is_decided_by_the_engine_alone(
     model = runtime.load(package)
     model.engine = GivesWay(model.engine, busy, works_in_caller=True)
     model.batching = Batching(max_rows=8)
-    batching_benefit.decide(model)
+    batching_benefit.decide_batching(model)
     assert model.batching is None
     runtime.close()
 

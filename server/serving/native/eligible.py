@@ -15,8 +15,7 @@ from gnomon.core.fields import Field
 from gnomon.runtime.engines.onnx import NativeOnnxEngine
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import TensorSpec
-from gnomon.runtime.predicting import served_routes
-from gnomon.runtime.predicting.served_routes import Served
+from gnomon.runtime.predicting.served_routes import RouteTarget, ServedRoute
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.lane import Lane
 from gnomon.server.serving.native.route import NativeRoute
@@ -49,13 +48,13 @@ class BuiltRoute(NamedTuple):
         return max(lane.usual_ns for lane in self.lanes) / 1e9
 
 
-def native_routes(served: Mapping[str, Served], clients: Clients) -> dict[str, NativeRoute]:
+def native_routes(served: Mapping[str, ServedRoute], clients: Clients) -> dict[str, NativeRoute]:
     """Return the routes that need no Python, by name, with lanes of their own."""
     found = {name: build_route(name, one, clients) for name, one in served.items()}
     return {name: one.route for name, one in found.items() if isinstance(one, BuiltRoute)}
 
 
-def build_route(name: str, served: Served, clients: Clients) -> BuiltRoute | RoutePath:
+def build_route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute | RoutePath:
     """Return a route for one loop, with lanes of its own, or why Python has to answer it."""
     try:
         return _route(name, served, clients)
@@ -69,7 +68,7 @@ def build_route(name: str, served: Served, clients: Clients) -> BuiltRoute | Rou
         return RoutePath(False, "failed", "it could not be built; see the log")
 
 
-def _route(name: str, served: Served, clients: Clients) -> BuiltRoute:
+def _route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute:
     """Return a route; raises `ValueError`, which says why it needs Python.
 
     Traffic is not split between C and Python: what C would not answer, Python would draw again.
@@ -79,7 +78,9 @@ def _route(name: str, served: Served, clients: Clients) -> BuiltRoute:
         raise NeedsPython("transcripts", "transcripts are made of its calls")
     if served.batching is not None:
         raise NeedsPython("batching", "its rows are gathered with those of other calls")
-    laid = {digest: _lane(name, served.lanes[digest]) for digest, weight in route.targets if weight}
+    laid = {
+        digest: _lane(name, served.targets[digest]) for digest, weight in route.targets if weight
+    }
     native = NativeRoute(
         name,
         [
@@ -93,7 +94,7 @@ def _route(name: str, served: Served, clients: Clients) -> BuiltRoute:
     return BuiltRoute(native, tuple(laid.values()))
 
 
-def _lane(name: str, lane: served_routes.Lane) -> Lane:
+def _lane(name: str, lane: RouteTarget) -> Lane:
     """Return what answers for a target; raises `ValueError`, which says why it needs Python."""
     model = lane.model
     if not isinstance(model.engine, NativeOnnxEngine):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gnomon.runtime.latency import SLOW_SECONDS
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.predicting.served_routes import Served
+from gnomon.runtime.predicting.served_routes import ServedRoute
 from gnomon.server.serving.route_path import RoutePath
 
 #: From the decision against a route to its first trial, and the longest such pause.
@@ -59,12 +59,12 @@ class PathSelector:
         self._clock = clock
         self._candidates: dict[str, _Candidate] = {}
 
-    def follow(self, served: Mapping[str, Served]) -> None:
+    def follow(self, served: Mapping[str, ServedRoute]) -> None:
         """Take over the routes in service; a route with other models begins anew."""
         now = self._clock()
         candidates: dict[str, _Candidate] = {}
         for name, one in served.items():
-            models = [lane.model for lane in one.lanes.values()]
+            models = [lane.model for lane in one.targets.values()]
             known = self._candidates.get(name)
             if known is None or known.models != models:
                 known = _Candidate(models)

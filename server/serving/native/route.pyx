@@ -76,7 +76,7 @@ cdef class NativeRoute:
 
 
 cdef int position_of(slice before, slice key) noexcept nogil:
-    """Return where a key sticks, as `gnomon.runtime.routing.routes.position` does."""
+    """Return the bucket of a key, as `gnomon.runtime.routing.routes.position` does."""
     cdef blake2b hash
     cdef uint8_t[8] digest
     cdef uint64_t number = 0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from gnomon.runtime.errors import GnomonError, Unauthenticated
 from gnomon.runtime.latency import SLOW_SECONDS
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.predicting.served_routes import Served
+from gnomon.runtime.predicting.served_routes import ServedRoute
 from gnomon.server.serving.admission import authentication
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
@@ -42,10 +42,10 @@ class NativeRoutes:
         self._shadows = ShadowQueue()
         self._tables: list[Table] = []
         # For each table, what it answers from, with the served routes that it was built from.
-        self._built: list[dict[str, tuple[Served, BuiltRoute]]] = []
+        self._built: list[dict[str, tuple[ServedRoute, BuiltRoute]]] = []
         self._lock = threading.Lock()
         self._selector = PathSelector()
-        self._served: Mapping[str, Served] = {}
+        self._served: Mapping[str, ServedRoute] = {}
         self._closed = threading.Event()
 
     def new_table(self) -> Table:
@@ -79,7 +79,7 @@ class NativeRoutes:
         """Let counters whose interval has ended count on in the present one."""
         now = time.time()
         for served in self._served.values():
-            for lane in served.lanes.values():
+            for lane in served.targets.values():
                 lane.series.arm(now)
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class NativeRoutes:
             except Exception:
                 _log.exception("could not review which routes the loops answer")
 
-    def _publish(self, served: Mapping[str, Served]) -> None:
+    def _publish(self, served: Mapping[str, ServedRoute]) -> None:
         with self._lock:
             self._served = served
             self._selector.follow(served)

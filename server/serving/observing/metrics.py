@@ -24,7 +24,7 @@ from starlette.responses import Response
 
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.recording.series import SeriesKey
-from gnomon.runtime.recording.tally import MIDDLES_NS, Tally
+from gnomon.runtime.recording.series_totals import MIDDLES_NS, SeriesTotals
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.observing.model_metrics import model_metrics, path_metrics
@@ -40,11 +40,11 @@ _PLACES = np.array([bisect_left(BOUNDS, middle / 1e9) for middle in MIDDLES_NS])
 _LABELS = ("model", "version", "route", "shadow")
 _TRITON_LABELS = ("model", "version")
 
-Labelled = list[tuple[tuple[str, ...], Model, Tally]]
+Labelled = list[tuple[tuple[str, ...], Model, SeriesTotals]]
 
 
 class ServingCollector(Collector):
-    """Turns tallies into metrics at each scrape."""
+    """Turns series_totals into metrics at each scrape."""
 
     def __init__(self, handler: Handler, admission: Admission) -> None:
         self._handler = handler
@@ -55,10 +55,10 @@ class ServingCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return all metrics."""
         counted = self._admission.clients.digests()
-        tallies = self._labelled(self._runtime.tallies())
+        series_totals = self._labelled(self._runtime.series_totals())
         self._admission.clients.retire(counted - set(self._known))
-        yield from _requests(tallies)
-        yield from _triton(tallies)
+        yield from _requests(series_totals)
+        yield from _triton(series_totals)
         yield from model_metrics(self._runtime)
         yield path_metrics(self._runtime, self._handler.paths)
         turned_away = CounterMetricFamily(
@@ -95,22 +95,22 @@ class ServingCollector(Collector):
             requests.add_metric(labels, one.requests)
         return requests
 
-    def _labelled(self, tallies: Mapping[SeriesKey, Tally]) -> Labelled:
-        """Return the tallies with their labels; a model that was unloaded keeps its own."""
+    def _labelled(self, series_totals: Mapping[SeriesKey, SeriesTotals]) -> Labelled:
+        """Return the series_totals with their labels; a model that was unloaded keeps its own."""
         self._known |= self._runtime.models
-        self._known = {key.digest: self._known[key.digest] for key in tallies}
+        self._known = {key.digest: self._known[key.digest] for key in series_totals}
         return [
             (
                 (model.name, model.version, key.route, str(key.shadow).lower()),
                 model,
-                tally,
+                totals,
             )
-            for key, tally in tallies.items()
+            for key, totals in series_totals.items()
             for model in (self._known[key.digest],)
         ]
 
 
-def _requests(tallies: Labelled) -> Iterator[Metric]:
+def _requests(series_totals: Labelled) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "gnomon_requests", "Requests by outcome.", labels=(*_LABELS, "outcome")
     )
@@ -125,31 +125,31 @@ def _requests(tallies: Labelled) -> Iterator[Metric]:
         "From call to answer, of answered requests; within 1/32.",
         labels=_LABELS,
     )
-    for labels, model, tally in tallies:
-        for outcome, count in tally.calls.items():
+    for labels, model, totals in series_totals:
+        for outcome, count in totals.calls.items():
             requests.add_metric((*labels, outcome), count)
-        for outcome, count in tally.rows.items():
+        for outcome, count in totals.rows.items():
             rows.add_metric((*labels, outcome), count)
         names = model.package.profile.rule_names
-        for name, count in zip(names, tally.violations.tolist(), strict=True):
+        for name, count in zip(names, totals.violations.tolist(), strict=True):
             if count:
                 side, _, rule = name.partition(".")
                 violations.add_metric((*labels, side, rule), count)
-        durations.add_metric(labels, _buckets(tally), _seconds(tally))
+        durations.add_metric(labels, _buckets(totals), _seconds(totals))
     yield from (requests, rows, violations, durations)
 
 
-def _buckets(tally: Tally) -> list[tuple[str, float]]:
-    counts = np.bincount(_PLACES, tally.latency_counts, len(BOUNDS) + 1).cumsum()
+def _buckets(totals: SeriesTotals) -> list[tuple[str, float]]:
+    counts = np.bincount(_PLACES, totals.latency_counts, len(BOUNDS) + 1).cumsum()
     names = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
     return list(zip(names, counts.tolist(), strict=True))
 
 
-def _seconds(tally: Tally) -> float:
-    return tally.latency_ns / 1e9
+def _seconds(totals: SeriesTotals) -> float:
+    return totals.latency_ns / 1e9
 
 
-def _triton(tallies: Labelled) -> Iterator[Metric]:
+def _triton(series_totals: Labelled) -> Iterator[Metric]:
     """Return Triton's names; a model here is a route's package, whatever route it was asked by."""
     success = CounterMetricFamily(
         "nv_inference_request_success", "Requests that were answered.", labels=_TRITON_LABELS
@@ -167,7 +167,7 @@ def _triton(tallies: Labelled) -> Iterator[Metric]:
         "Microseconds of answered requests.",
         labels=_TRITON_LABELS,
     )
-    for labels, (calls, rows, seconds) in _by_package(tallies).items():
+    for labels, (calls, rows, seconds) in _by_package(series_totals).items():
         success.add_metric(labels, calls["answered"] + calls["fallback"])
         failure.add_metric((*labels, "REJECTED"), calls["refused"])
         failure.add_metric((*labels, "BACKEND"), calls["failed"])
@@ -183,18 +183,18 @@ def _triton(tallies: Labelled) -> Iterator[Metric]:
 
 
 def _by_package(
-    tallies: Labelled,
+    series_totals: Labelled,
 ) -> dict[tuple[str, str], tuple[dict[str, int], dict[str, int], float]]:
     """Return calls and rows by outcome, and seconds, of each package; shadows are nobody's."""
     found: dict[tuple[str, str], tuple[dict[str, int], dict[str, int], float]] = {}
-    for (model, version, _, shadow), _model, tally in tallies:
+    for (model, version, _, shadow), _model, totals in series_totals:
         if shadow == "true":
             continue
         calls, rows, seconds = found.get((model, version), ({}, {}, 0.0))
         found[model, version] = (
-            {name: calls.get(name, 0) + more for name, more in tally.calls.items()},
-            {name: rows.get(name, 0) + more for name, more in tally.rows.items()},
-            seconds + _seconds(tally),
+            {name: calls.get(name, 0) + more for name, more in totals.calls.items()},
+            {name: rows.get(name, 0) + more for name, more in totals.rows.items()},
+            seconds + _seconds(totals),
         )
     return found
 

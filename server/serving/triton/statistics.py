@@ -9,30 +9,32 @@ from collections.abc import Iterable, Mapping
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.recording.series import SeriesKey
-from gnomon.runtime.recording.tally import Tally
+from gnomon.runtime.recording.series_totals import SeriesTotals
 
 
 def statistics_of(
-    route: str, versions: Mapping[str, str], tallies: Mapping[SeriesKey, Tally]
+    route: str, versions: Mapping[str, str], series_totals: Mapping[SeriesKey, SeriesTotals]
 ) -> list[oip.ModelStatistics]:
     """Return the statistics of a route's packages, one for each version.
 
     `versions` has the version of each digest; what a shadow counted is nobody's request.
     """
-    found: dict[str, list[Tally]] = {version: [] for version in versions.values()}
-    for key, tally in tallies.items():
+    found: dict[str, list[SeriesTotals]] = {version: [] for version in versions.values()}
+    for key, totals in series_totals.items():
         if key.route == route and not key.shadow and key.digest in versions:
-            found[versions[key.digest]].append(tally)
+            found[versions[key.digest]].append(totals)
     return [_statistics(route, version, found[version]) for version in sorted(found)]
 
 
-def _statistics(route: str, version: str, tallies: Iterable[Tally]) -> oip.ModelStatistics:
+def _statistics(
+    route: str, version: str, series_totals: Iterable[SeriesTotals]
+) -> oip.ModelStatistics:
     succeeded = failed = rows = nanoseconds = 0
-    for tally in tallies:
-        succeeded += tally.calls["answered"] + tally.calls["fallback"]
-        failed += tally.calls["refused"] + tally.calls["failed"]
-        rows += tally.rows["answered"] + tally.rows["fallback"]
-        nanoseconds += tally.latency_ns
+    for totals in series_totals:
+        succeeded += totals.calls["answered"] + totals.calls["fallback"]
+        failed += totals.calls["refused"] + totals.calls["failed"]
+        rows += totals.rows["answered"] + totals.rows["fallback"]
+        nanoseconds += totals.latency_ns
     unmeasured = oip.StatisticDuration(count=succeeded)
     return oip.ModelStatistics(
         name=route,

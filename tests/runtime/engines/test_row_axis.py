@@ -22,7 +22,7 @@ from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
-from gnomon.runtime.raw_models.raw_model import derive
+from gnomon.runtime.raw_models.raw_model import derive_model
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import Route, Target
 from gnomon.runtime.runtime import Runtime
@@ -129,7 +129,7 @@ SCRAMBLED = r"output 'y' has shape \(5, 1\) for 1 row.*\(1, …\).*first axis"
 
 def test_a_bare_model_with_rows_in_another_axis_is_refused() -> None:
     with pytest.raises(EngineError, match=SCRAMBLED):
-        derive("onnx", transposed_onnx(), "scrambled.onnx")
+        derive_model("onnx", transposed_onnx(), "scrambled.onnx")
 
 
 def test_an_import_with_rows_in_another_axis_is_refused(tmp_path: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from gnomon.bench.core.dense_network import dense_network
 from gnomon.runtime.errors import InvalidOutput, MemoryExceeded, PackageError
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.raw_models.raw_model import write_bare
+from gnomon.runtime.raw_models.raw_model import write_raw_model
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.fallbacks import PackageFallback
 from gnomon.runtime.routing.routes import Route, Target, single
@@ -55,9 +55,9 @@ def test_an_idle_model_sleeps_and_the_next_calls_wake_it(
         assert runtime.upkeep[package.digest].wakes >= turn + 1
     wait_for(lambda: not model.is_awake)
     assert runtime.predict_columns("eta", COLUMNS).outputs["air_time"].tolist() == [111.0] * 2
-    (tally,) = runtime.tallies().values()
-    assert tally.calls["answered"] == 3 * 16 + 1
-    assert tally.calls["failed"] == 0
+    (totals,) = runtime.series_totals().values()
+    assert totals.calls["answered"] == 3 * 16 + 1
+    assert totals.calls["failed"] == 0
 
 
 def test_no_call_fails_however_often_models_sleep(
@@ -82,7 +82,7 @@ def test_no_call_fails_however_often_models_sleep(
     with pytest.raises(InvalidOutput, match="eta@1 gave an answer"):
         runtime.predict("eta", far)
     assert runtime.models[other.digest].is_awake
-    assert sum(one.calls["answered"] for one in runtime.tallies().values()) == asked
+    assert sum(one.calls["answered"] for one in runtime.series_totals().values()) == asked
 
 
 def test_a_route_that_is_asked_keeps_what_it_shares_awake(
@@ -128,7 +128,7 @@ def test_a_load_beyond_the_budget_is_refused_and_nothing_changes(
         for number in range(5):
             file = tmp_path / f"wide_{number}.onnx"
             file.write_bytes(dense_network((4 + number, 1536, 4096, 1), "score"))
-            wide = write_bare(file, tmp_path / str(number), f"wide_{number}", "1")
+            wide = write_raw_model(file, tmp_path / str(number), f"wide_{number}", "1")
             runtime.load(wide)
             loaded.append(wide)
     reference = f"wide_{len(loaded)}@1"

@@ -20,7 +20,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.predicting.batch_execution import Answer, Ask
 from gnomon.runtime.predicting.batching import Batcher
 from gnomon.runtime.prediction import Prediction
-from gnomon.runtime.raw_models.raw_model import write_bare
+from gnomon.runtime.raw_models.raw_model import write_raw_model
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
@@ -56,8 +56,8 @@ def told(answer: Answer) -> Any:
 
 
 def counted(runtime: Runtime) -> Any:
-    (tally,) = runtime.tallies().values()
-    return tally.calls, tally.rows, tally.violations.tolist(), int(tally.latency_counts.sum())
+    (totals,) = runtime.series_totals().values()
+    return totals.calls, totals.rows, totals.violations.tolist(), int(totals.latency_counts.sum())
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -163,7 +163,7 @@ def test_a_model_is_batched_only_where_it_pays(
     assert small.batching is None
     assert "eta@1 is not batched: the engine takes" in caplog.text
     (tmp_path / "wide.onnx").write_bytes(dense_network((64, 2048, 2048, 1), "score"))
-    wide = write_bare(tmp_path / "wide.onnx", tmp_path / "wide", "wide", "1")
+    wide = write_raw_model(tmp_path / "wide.onnx", tmp_path / "wide", "wide", "1")
     serve(runtime, wide, deployment=wanted)
     assert runtime.models[wide.digest].batching == wanted.batching
     names = [field.name for field in wide.profile.inputs]
@@ -178,8 +178,8 @@ def test_a_model_is_batched_only_where_it_pays(
     np.testing.assert_allclose(
         [one.outputs["score"] for one in together], [one["score"] for one in alone], rtol=1e-4
     )
-    (tally,) = runtime.tallies().values()
-    assert tally.calls["answered"] == 40
+    (totals,) = runtime.series_totals().values()
+    assert totals.calls["answered"] == 40
 
 
 def test_older_manifests_keep_their_bytes_and_new_settings_are_read(package: Package) -> None:

@@ -46,7 +46,7 @@ def test_a_rule_answers_in_the_name_of_what_failed(runtime: Runtime, package: Pa
     assert told(answer) == ("eta", "1", "rule")
     assert answer.fallback is not None
     assert "eta@1 gave an answer that breaks its contract" in answer.fallback
-    assert sum(t.calls["fallback"] for t in runtime.tallies().values()) == 1
+    assert sum(t.calls["fallback"] for t in runtime.series_totals().values()) == 1
 
 
 @pytest.mark.parametrize("wind", [None, 0.0])

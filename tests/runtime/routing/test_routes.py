@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.routing import routes
 from gnomon.runtime.routing.fallbacks import ConstantFallback, PackageFallback, RuleFallback
-from gnomon.runtime.routing.routes import Route, Target, choose, choose_shadows
+from gnomon.runtime.routing.routes import Route, Target, choose_shadows, choose_target
 
 
 def canary(weight: int) -> Route:
@@ -19,27 +19,29 @@ def canary(weight: int) -> Route:
 @given(st.text(), st.integers(0, 1000), st.integers(0, 1000))
 def test_keys_stick_and_only_move_to_the_growing_target(key: str, one: int, other: int) -> None:
     low, high = sorted((one, other))
-    assert choose(canary(low), key) == choose(canary(low), key)
-    if choose(canary(low), key) == "new":
-        assert choose(canary(high), key) == "new"
+    assert choose_target(canary(low), key) == choose_target(canary(low), key)
+    if choose_target(canary(low), key) == "new":
+        assert choose_target(canary(high), key) == "new"
 
 
 @pytest.mark.parametrize("keyed", [True, False])
 def test_shares_are_those_of_the_weights(keyed: bool) -> None:
     route = canary(100)
     asked = 20_000
-    answers = Counter(choose(route, f"customer-{i}" if keyed else None) for i in range(asked))
+    answers = Counter(
+        choose_target(route, f"customer-{i}" if keyed else None) for i in range(asked)
+    )
     # Six standard deviations of a binomial share of 0.1.
     assert abs(answers["new"] / asked - 0.1) < 6 * (0.1 * 0.9 / asked) ** 0.5
 
 
 def test_position_is_the_same_for_ever() -> None:
-    assert [routes.position("eta", key) for key in ("", "a", "b", "é")] == [288, 77, 186, 966]
+    assert [routes.bucket_of("eta", key) for key in ("", "a", "b", "é")] == [288, 77, 186, 966]
 
 
 def test_weightless_target_gets_nothing() -> None:
-    assert {choose(canary(0), str(i)) for i in range(2000)} == {"old"}
-    assert {choose(canary(1000), str(i)) for i in range(2000)} == {"new"}
+    assert {choose_target(canary(0), str(i)) for i in range(2000)} == {"old"}
+    assert {choose_target(canary(1000), str(i)) for i in range(2000)} == {"new"}
 
 
 def test_shadows_get_their_share() -> None:

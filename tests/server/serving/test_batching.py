@@ -92,8 +92,8 @@ def check(runtime: Runtime, ask: Callable[[float], float]) -> None:
         answers = [one.result(60) for one in [first, *rest]]
     np.testing.assert_allclose(answers, [one / 8 + 1 for one in distances], rtol=1e-6)
     assert seen.rows == [1, CALLERS]
-    (tally,) = runtime.tallies().values()
-    assert tally.calls["answered"] == tally.rows["answered"] == CALLERS + 1
+    (totals,) = runtime.series_totals().values()
+    assert totals.calls["answered"] == totals.rows["answered"] == CALLERS + 1
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -58,8 +58,8 @@ def alone(runtime: Runtime, row: tuple[float, float, str | None]) -> float | Non
 
 
 def counted(runtime: Runtime) -> dict[str, int]:
-    (tally,) = runtime.tallies().values()
-    return dict(tally.rows)
+    (totals,) = runtime.series_totals().values()
+    return dict(totals.rows)
 
 
 @settings(max_examples=80, deadline=None)

@@ -17,7 +17,7 @@ from gnomon.runtime.latency import SLOW_SECONDS
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import Batching
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.raw_models.raw_model import write_bare
+from gnomon.runtime.raw_models.raw_model import write_raw_model
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
@@ -129,7 +129,7 @@ def test_a_slow_model_that_was_found_quick_leaves_the_loops(
     runtime: Runtime, tmp_path: Path, open_door: Callable[[], Any]
 ) -> None:
     (tmp_path / "wide.onnx").write_bytes(dense_network(WIDE, "score"))
-    wide = write_bare(tmp_path / "wide.onnx", tmp_path / "wide", "wide", "1")
+    wide = write_raw_model(tmp_path / "wide.onnx", tmp_path / "wide", "wide", "1")
     model = runtime.load(wide)
     assert model.row_latency.is_slow
     model.row_latency.replace(0.0)

@@ -19,7 +19,7 @@ from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.engines import Engine
 from gnomon.runtime.errors import Overloaded
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.raw_models.raw_model import write_bare
+from gnomon.runtime.raw_models.raw_model import write_raw_model
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
@@ -143,7 +143,7 @@ def test_a_model_that_was_slow_at_its_warm_up_never_runs_on_the_loop(
 ) -> None:
     runtime, stub, frontend = native
     (tmp_path / "wide.onnx").write_bytes(dense_network(WIDE, "score"))
-    wide = write_bare(tmp_path / "wide.onnx", tmp_path / "wide", "wide", "1")
+    wide = write_raw_model(tmp_path / "wide.onnx", tmp_path / "wide", "wide", "1")
     assert runtime.load(wide).row_latency.is_slow
     runtime.apply([single("wide", wide.digest)])
     message = oip.ModelInferRequest(model_name="wide")

@@ -75,10 +75,10 @@ class Split:
         return None if answer is None else oip.ModelInferResponse.FromString(answer)
 
     def rows(self, digest: str, *, shadow: bool = False) -> int:
-        tallies = self.runtime.tallies()
+        series_totals = self.runtime.series_totals()
         return sum(
-            sum(tally.rows.values())
-            for key, tally in tallies.items()
+            sum(totals.rows.values())
+            for key, totals in series_totals.items()
             if (key.digest, key.shadow) == (digest, shadow)
         )
 
@@ -101,7 +101,7 @@ def laid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     served = split.runtime._served
     from gnomon.server.serving.native.eligible import _lane
 
-    yield _lane("eta", served["eta"].lanes[split.one.digest])
+    yield _lane("eta", served["eta"].targets[split.one.digest])
     split.close()
 
 
@@ -122,7 +122,7 @@ def test_keys_and_identities_lie_where_the_runtime_says(
     counts = ClientCounts()
     native = NativeRoute(name, [(laid, weight, counts) for weight in weights], counts, share)
     if len(weights) > 1:
-        assert str(native.choose(key)) == routes.choose(route, key)
+        assert str(native.choose(key)) == routes.choose_target(route, key)
     assert native.is_shadowed(key) == bool(routes.choose_shadows(route, key))
 
 
@@ -132,7 +132,7 @@ def test_a_key_sticks_and_the_answer_names_its_version(split: Split) -> None:
     for number in range(200):
         answer = split.ask(key=f"customer-{number}")
         assert answer is not None
-        expected = routes.choose(route, f"customer-{number}")
+        expected = routes.choose_target(route, f"customer-{number}")
         assert answer.parameters["gnomon_digest"].string_param == expected
         assert answer.model_version == ("1" if expected == split.one.digest else "2")
         value = answer.outputs[0].contents.fp32_contents[0]
@@ -184,7 +184,7 @@ def test_what_is_declined_keeps_its_place(split: Split) -> None:
         assert answer is None
         assert position is not None
         served = split.runtime._served["eta"]
-        lane = served.lane(None, "", position)
+        lane = served.target(None, "", position)
         assert lane is not None
         drawn[lane.model.version] += 1
         with pytest.raises(Exception, match="distance"):
@@ -197,7 +197,7 @@ def test_a_target_that_needs_python_takes_the_route_with_it(split: Split) -> Non
     served = split.runtime._served
     assert set(native_routes(served, Clients())) == {"eta"}
     split.serve(500)
-    lanes = split.runtime._served["eta"].lanes
+    lanes = split.runtime._served["eta"].targets
     engine = lanes[split.two.digest].model.engine
     try:
         lanes[split.two.digest].model.engine = object()

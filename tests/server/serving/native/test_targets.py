@@ -239,7 +239,7 @@ def test_an_interval_that_has_ended_is_left_to_python(laid: Laid, kinds: Package
 
 
 def test_a_route_in_a_cycle_is_collected(laid: Laid, kinds: Package) -> None:
-    (lane,) = laid.runtime._served["kinds"].lanes.values()
+    (lane,) = laid.runtime._served["kinds"].targets.values()
     counts = ClientCounts()
     for _ in range(20):
         targets: list[Any] = [(_lane("kinds", lane), 1_000, counts)]

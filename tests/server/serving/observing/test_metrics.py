@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gnomon import Client
 from gnomon.core.cells import latency
 from gnomon.runtime.errors import InvalidInput
-from gnomon.runtime.recording.tally import Tally
+from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.server.serving.native.frontend import NativeFrontend, why_not
 from gnomon.server.serving.observing.metrics import BOUNDS, _buckets, _seconds
 from gnomon.server.serving.settings import FrontendSettings
@@ -123,17 +123,17 @@ def test_a_package_that_left_keeps_its_counts(
 
 
 def test_buckets_are_cumulative_and_within_the_promised_error() -> None:
-    tally = Tally(0)
+    totals = SeriesTotals(0)
     seconds = np.random.default_rng(1).lognormal(-7, 1.5, 2_000)
     for one in seconds:
-        tally.latency_counts[latency.bucket_of(int(one * 1e9))] += 1
-    buckets = _buckets(tally)
+        totals.latency_counts[latency.bucket_of(int(one * 1e9))] += 1
+    buckets = _buckets(totals)
     assert [name for name, _ in buckets] == [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
     assert buckets[-1][1] == len(seconds)
     for bound, (_, count) in zip(BOUNDS, buckets, strict=False):
         assert (seconds <= bound * (1 - 1 / 16)).sum() <= count
         assert count <= (seconds <= bound * (1 + 1 / 16)).sum()
-    assert _seconds(tally) == pytest.approx(seconds.sum(), rel=1 / 32)
+    assert _seconds(totals) == pytest.approx(seconds.sum(), rel=1 / 32)
 
 
 def test_names_pass_prometheus_own_advice(rest: httpx.Client) -> None:

@@ -14,7 +14,7 @@ MIDDLES_NS = np.array([latency.middle_of(bucket) for bucket in range(latency.BUC
 
 
 @dataclass(slots=True)
-class Tally:
+class SeriesTotals:
     """Calls and rows by outcome, violations by rule code, answers by latency bucket."""
 
     rules: int
@@ -42,9 +42,9 @@ class Tally:
         """Return how long the answered calls took together, within 1/32."""
         return round(float(MIDDLES_NS @ self.latency_counts))
 
-    def copy(self) -> "Tally":
-        """Return a tally with the same counts."""
-        other = Tally(self.rules, dict(self.calls), dict(self.rows))
+    def copy(self) -> "SeriesTotals":
+        """Return totals with the same counts."""
+        other = SeriesTotals(self.rules, dict(self.calls), dict(self.rows))
         other.violations += self.violations
         other.latency_counts += self.latency_counts
         return other
