@@ -4,7 +4,7 @@ import click
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gnomon.command.hub.group import read_steps
+from gnomon.command.hub.rollouts import read_steps
 from gnomon.command.predict import read_row
 from gnomon.command.shared.output import readable
 from gnomon.runtime.errors import InvalidInput

@@ -1,24 +1,24 @@
-"""`gnomon hub environments` and `move`: places to roll out in, and which nodes are where."""
+"""`gnomon hub environments`, `policy` and `move`: places to roll out in, and their nodes."""
+
+from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.client.hub import HubClient
-from gnomon.command.shared.hub_options import client_options
-from gnomon.command.shared.output import emit, render_list, show
+from gnomon.command.shared.hub_command import Answer, as_line, as_list, hub_command
 from gnomon.runtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
 
 
 @click.command()
 @click.option("--add", metavar="NAME", help="Add one of your own first.")
-@client_options
-def environments(add: str | None, url: str, api_key: str | None, as_json: bool) -> None:
+@hub_command
+def environments(client: "HubClient", add: str | None) -> Answer:
     """List the environments, each with its nodes and the models in service."""
-    with HubClient(url, api_key=api_key) as client:
-        if add is None:
-            payload = client.get("environments")
-        else:
-            payload = client.post("environments", {"name": add})
-    emit(payload, as_json=as_json, render=lambda: render_list("Environments", payload))
+    if add is None:
+        return as_list(client.get("environments"), "Environments")
+    return as_list(client.post("environments", {"name": add}), "Environments")
 
 
 @click.command()
@@ -27,34 +27,22 @@ def environments(add: str | None, url: str, api_key: str | None, as_json: bool) 
     "--exempt", multiple=True, help="A risk tier that needs no approval; may be repeated."
 )
 @click.option("--no-approvals", is_flag=True, help="No tier needs an approval.")
-@client_options
+@hub_command
 def policy(
-    environment: str,
-    exempt: tuple[str, ...],
-    no_approvals: bool,
-    url: str,
-    api_key: str | None,
-    as_json: bool,
-) -> None:
+    client: "HubClient", environment: str, exempt: tuple[str, ...], no_approvals: bool
+) -> Answer:
     """Say which risk tiers need an approval in ENVIRONMENT: all but those that are exempt."""
     if bool(exempt) == no_approvals:
         raise ConfigurationError("give either --exempt TIER or --no-approvals")
     body = {"exempt_tiers": None if no_approvals else list(exempt)}
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.post(f"environments/{environment}/policy", body)
-    emit(payload, as_json=as_json, render=lambda: render_list("Environments", payload))
+    return as_list(client.post(f"environments/{environment}/policy", body), "Environments")
 
 
 @click.command()
 @click.argument("node")
 @click.option("--env", "environment", required=True, help="Where it should belong.")
-@client_options
-def move(node: str, environment: str, url: str, api_key: str | None, as_json: bool) -> None:
+@hub_command
+def move(client: "HubClient", node: str, environment: str) -> Answer:
     """Move NODE to another environment: it gets what is in service there."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.post(f"nodes/{node}/environment", {"environment": environment})
-    emit(
-        payload,
-        as_json=as_json,
-        render=lambda: show(f"{node}: {payload['previous']} → {environment}"),
-    )
+    payload = client.post(f"nodes/{node}/environment", {"environment": environment})
+    return as_line(payload, f"{node}: {payload['previous']} → {environment}")

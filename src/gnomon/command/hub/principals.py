@@ -1,15 +1,16 @@
 """`gnomon hub principal`: who may use the hub from other machines, and what they may do."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.client.hub import HubClient
-from gnomon.command.shared.hub_options import client_options
-from gnomon.command.shared.output import emit, show, table
+from gnomon.command.shared.hub_command import Answer, as_line, as_table, hub_command
 
-#: As in gnomon.server.hub.store.rights, which a client need not have.
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
+
+#: As in gnomon.server.hub.access.rights, which a client need not have.
 _ROLES = ("viewer", "builder", "approver", "operator", "admin")
 
 
@@ -29,62 +30,50 @@ def _grant_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @principal.command("list")
-@client_options
-def list_principals(url: str, api_key: str | None, as_json: bool) -> None:
+@hub_command
+def list_principals(client: "HubClient") -> Answer:
     """List the principals and what was granted to each."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.get("principals")
+    payload = client.get("principals")
     rows = [
         [one["name"], "revoked" if one["revoked_at"] else "", *grant.values()]
         for one in payload
         for grant in one["grants"] or [{"role": "nothing"}]
     ]
-    columns = ["name", "", "role", "models", "environments"]
-    emit(
-        payload,
-        as_json=as_json,
-        render=lambda: show(table("Principals", columns, rows)),
-    )
+    return as_table(payload, "Principals", ["name", "", "role", "models", "environments"], rows)
 
 
 @principal.command()
 @click.argument("name")
 @_grant_options
-@client_options
-def create(name: str, url: str, api_key: str | None, as_json: bool, **grant: str) -> None:
+@hub_command
+def create(client: "HubClient", name: str, **grant: str) -> Answer:
     """Make an API key for NAME with a first role; the key is shown only now."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.post("principals", {"name": name, **grant})
-    emit(payload, as_json=as_json, render=lambda: show(f"key of {name}: {payload['key']}"))
+    payload = client.post("principals", {"name": name, **grant})
+    return as_line(payload, f"key of {name}: {payload['key']}")
 
 
-@principal.command()
+@principal.command("grant")
 @click.argument("name")
 @_grant_options
-@client_options
-def grant(name: str, url: str, api_key: str | None, as_json: bool, **grant: str) -> None:
+@hub_command
+def grant_role(client: "HubClient", name: str, **grant: str) -> Answer:
     """Give NAME one more role."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.post(f"principals/{name}/grants", grant)
-    emit(payload, as_json=as_json, render=lambda: show(f"{name} is {grant['role']}"))
+    return as_line(client.post(f"principals/{name}/grants", grant), f"{name} is {grant['role']}")
 
 
-@principal.command()
+@principal.command("take")
 @click.argument("name")
 @_grant_options
-@client_options
-def take(name: str, url: str, api_key: str | None, as_json: bool, **grant: str) -> None:
+@hub_command
+def take_role(client: "HubClient", name: str, **grant: str) -> Answer:
     """Take a role away from NAME; its scope as it was granted."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.post(f"principals/{name}/grants/take", grant)
-    emit(payload, as_json=as_json, render=lambda: show(f"{name} is no {grant['role']}"))
+    payload = client.post(f"principals/{name}/grants/take", grant)
+    return as_line(payload, f"{name} is no {grant['role']}")
 
 
 @principal.command()
 @click.argument("name")
-@client_options
-def revoke(name: str, url: str, api_key: str | None, as_json: bool) -> None:
+@hub_command
+def revoke(client: "HubClient", name: str) -> Answer:
     """Make the key of NAME worthless."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.delete(f"principals/{name}")
-    emit(payload, as_json=as_json, render=lambda: show(f"revoked {name}"))
+    return as_line(client.delete(f"principals/{name}"), f"revoked {name}")

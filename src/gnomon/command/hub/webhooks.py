@@ -1,10 +1,13 @@
 """`gnomon hub webhook`: whom the hub tells what happens."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from gnomon.client.hub import HubClient
-from gnomon.command.shared.hub_options import client_options, given
-from gnomon.command.shared.output import emit, render_list, show
+from gnomon.command.shared.hub_command import Answer, as_line, as_list, hub_command, without_none
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
 
 
 @click.group()
@@ -17,59 +20,46 @@ def webhook() -> None:
 @click.argument("target")
 @click.option("--event", "events", multiple=True, help="A name or pattern; default: all.")
 @click.option("--models", default="*", show_default=True, help="Pattern of the models.")
-@client_options
+@hub_command
 def add(
-    name: str,
-    target: str,
-    events: tuple[str, ...],
-    models: str,
-    url: str,
-    api_key: str | None,
-    as_json: bool,
-) -> None:
+    client: "HubClient", name: str, target: str, events: tuple[str, ...], models: str
+) -> Answer:
     """Tell the URL TARGET, as NAME, what happens from now on; its secret is shown only now."""
     body = {"name": name, "url": target, "events": list(events), "models": models}
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.post("webhooks", body)
-    emit(payload, as_json=as_json, render=lambda: show(f"secret: {payload['secret']}"))
+    payload = client.post("webhooks", body)
+    return as_line(payload, f"secret: {payload['secret']}")
 
 
 @webhook.command("list")
-@client_options
-def list_webhooks(url: str, api_key: str | None, as_json: bool) -> None:
+@hub_command
+def list_webhooks(client: "HubClient") -> Answer:
     """List the webhooks, and how many deliveries wait or are dead."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.get("webhooks")
-    emit(payload, as_json=as_json, render=lambda: render_list("Webhooks", payload))
+    return as_list(client.get("webhooks"), "Webhooks")
 
 
 @webhook.command()
 @click.argument("name")
-@client_options
-def remove(name: str, url: str, api_key: str | None, as_json: bool) -> None:
+@hub_command
+def remove(client: "HubClient", name: str) -> Answer:
     """Tell NAME nothing any more."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.delete(f"webhooks/{name}")
-    emit(payload, as_json=as_json, render=lambda: show(f"removed {name}"))
+    return as_line(client.delete(f"webhooks/{name}"), f"removed {name}")
 
 
 @webhook.command()
 @click.argument("name")
 @click.option("--state", type=click.Choice(["waiting", "delivered", "dead"]))
-@client_options
-def deliveries(name: str, state: str | None, url: str, api_key: str | None, as_json: bool) -> None:
+@hub_command
+def deliveries(client: "HubClient", name: str, state: str | None) -> Answer:
     """List what NAME was or is to be told, newest first."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.get(f"webhooks/{name}/deliveries", **given({"state": state}))
-    emit(payload, as_json=as_json, render=lambda: render_list("Deliveries", payload))
+    payload = client.get(f"webhooks/{name}/deliveries", **without_none({"state": state}))
+    return as_list(payload, "Deliveries")
 
 
 @webhook.command()
 @click.argument("name")
 @click.argument("delivery")
-@client_options
-def retry(name: str, delivery: str, url: str, api_key: str | None, as_json: bool) -> None:
+@hub_command
+def retry(client: "HubClient", name: str, delivery: str) -> Answer:
     """Try the dead DELIVERY of NAME again."""
-    with HubClient(url, api_key=api_key) as client:
-        payload = client.post(f"webhooks/{name}/deliveries/{delivery}/retry")
-    emit(payload, as_json=as_json, render=lambda: show(f"waiting again: {delivery}"))
+    payload = client.post(f"webhooks/{name}/deliveries/{delivery}/retry")
+    return as_line(payload, f"waiting again: {delivery}")

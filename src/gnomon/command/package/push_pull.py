@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.shared.hub_options import client_options
+from gnomon.command.shared.hub_command import client_options
 from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FOLDER
 from gnomon.command.shared.references import split_reference

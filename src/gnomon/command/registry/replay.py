@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gnomon.client.hub import HubClient
-from gnomon.command.shared.hub_options import client_options
+from gnomon.command.shared.hub_command import client_options
 from gnomon.command.shared.output import emit, show, styled, table
 from gnomon.command.shared.package_options import FILE, FOLDER, parse_keys, signing_key_option
 from gnomon.command.shared.references import split_reference

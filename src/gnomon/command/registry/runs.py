@@ -1,12 +1,14 @@
-"""`gnomon registry runs`: the runs of builds that a hub has heard of."""
+"""`gnomon registry runs`: the runs of builds that a hub knows."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.client.hub import HubClient
-from gnomon.command.shared.hub_options import client_options, given
-from gnomon.command.shared.output import emit, readable, show, table
+from gnomon.command.shared.hub_command import Answer, hub_command, without_none
+from gnomon.command.shared.output import readable, show, table
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
 
 
 @click.command()
@@ -17,14 +19,14 @@ from gnomon.command.shared.output import emit, readable, show, table
 )
 @click.option("--before", metavar="RUN", help="Where the page before ended.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
-@client_options
-def runs(run: str | None, url: str, api_key: str | None, as_json: bool, **filters: Any) -> None:
+@hub_command
+def runs(client: "HubClient", run: str | None, **filters: Any) -> Answer:
     """List the runs of builds, newest first; with RUN, an id, show all that is known of it."""
-    with HubClient(url, api_key=api_key) as client:
-        path = "runs" if run is None else f"runs/{run}"
-        payload = client.get(path, **(given(filters) if run is None else {}))
-    show = _render_list if run is None else _render
-    emit(payload, as_json=as_json, render=lambda: show(payload))
+    if run is None:
+        listed = client.get("runs", **without_none(filters))
+        return Answer(listed, lambda: _render_list(listed))
+    found = client.get(f"runs/{run}")
+    return Answer(found, lambda: _render(found))
 
 
 def _render_list(payload: list[dict[str, Any]]) -> None:

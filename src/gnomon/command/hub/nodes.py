@@ -1,0 +1,33 @@
+"""`gnomon hub nodes`, `revoke` and `counts`: the nodes, their certificates and their rows."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gnomon.command.shared.hub_command import Answer, as_line, as_list, hub_command, without_none
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
+
+
+@click.command()
+@hub_command
+def nodes(client: "HubClient") -> Answer:
+    """List the nodes and what each last said of itself."""
+    return as_list(client.get("nodes"), "Nodes")
+
+
+@click.command()
+@click.argument("name")
+@hub_command
+def revoke(client: "HubClient", name: str) -> Answer:
+    """Make all certificates issued so far to the node or builder NAME worthless."""
+    return as_line(client.post(f"nodes/{name}/revoke"), f"revoked {name}")
+
+
+@click.command()
+@click.option("--model", help="Only this model's.")
+@hub_command
+def counts(client: "HubClient", model: str | None) -> Answer:
+    """Count the rows that were asked for, by version, node and outcome."""
+    return as_list(client.get("counts", **without_none({"model": model})), "Rows")

@@ -1,0 +1,81 @@
+"""`gnomon hub place`, `rollout`, `rollouts` and `abort`: which version is in service."""
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from gnomon.command.shared.hub_command import (
+    Answer,
+    as_line,
+    as_list,
+    environment_option,
+    hub_command,
+    reason_option,
+    without_none,
+)
+from gnomon.command.shared.references import split_reference
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
+
+
+@click.command()
+@click.argument("reference", metavar="NAME@VERSION")
+@environment_option
+@hub_command
+def place(client: "HubClient", reference: str, environment: str) -> Answer:
+    """Put NAME@VERSION straight into service on all nodes of an environment, without a rollout."""
+    model, version = split_reference(reference)
+    body = {"model": model, "version": version, "environment": environment}
+    return as_line(client.post("placements", body), f"in service in {environment}: {reference}")
+
+
+def read_steps(_context: click.Context, _option: click.Parameter, value: str) -> list[int]:
+    """Return the steps of a rollout.
+
+    Raises:
+        click.BadParameter: one is no number from 1 to 1000, such as `10%`.
+    """
+    steps = [step.strip() for step in value.split(",")]
+    if not all(re.fullmatch("[0-9]{1,4}", step) and 1 <= int(step) <= 1000 for step in steps):
+        raise click.BadParameter(f"{value!r} should be parts in 1,000, such as 100,500,1000")
+    return [int(step) for step in steps]
+
+
+@click.command()
+@click.argument("reference", metavar="NAME@VERSION")
+@click.option(
+    "--steps",
+    default="100,500,1000",
+    show_default=True,
+    callback=read_steps,
+    help="Parts in 1,000.",
+)
+@environment_option
+@hub_command
+def rollout(client: "HubClient", reference: str, steps: list[int], environment: str) -> Answer:
+    """Move traffic to NAME@VERSION step by step, each step behind its gate."""
+    model, version = split_reference(reference)
+    body = {"model": model, "version": version, "environment": environment, "steps": steps}
+    payload = client.post("rollouts", body)
+    return as_line(payload, f"rollout {payload['id']} of {reference} has begun")
+
+
+@click.command()
+@click.option("--model", help="Only this model's.")
+@click.option("--env", "environment", help="Only this environment's.")
+@hub_command
+def rollouts(client: "HubClient", **filters: str | None) -> Answer:
+    """List the rollouts, newest first; with --json also what each gate says now."""
+    return as_list(client.get("rollouts", **without_none(filters)), "Rollouts")
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT")
+@reason_option
+@hub_command
+def abort(client: "HubClient", rollout: str, reason: str) -> Answer:
+    """Give all traffic of ROLLOUT back to the version in service."""
+    payload = client.post(f"rollouts/{rollout}/abort", {"reason": reason})
+    return as_line(payload, f"aborted {rollout}")

@@ -1,0 +1,54 @@
+"""`gnomon hub token`, `trust` and `untrust`: who may enrol, and whose signatures count."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gnomon.command.shared.hub_command import (
+    Answer,
+    as_line,
+    as_table,
+    environment_option,
+    hub_command,
+)
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
+
+
+@click.command()
+@click.option("--role", type=click.Choice(["node", "builder"]), default="node", show_default=True)
+@click.option("--name", help="The only name that may use the token; default: any that is free.")
+@environment_option
+@click.option("--models", default="*", help="Pattern of the models that a builder may publish.")
+@hub_command
+def token(client: "HubClient", **body: str | None) -> Answer:
+    """Make a one-time token with which a node or a builder can enrol."""
+    payload = client.post("tokens", body)
+    rows = [[name, payload[name]] for name in ("token", "fingerprint", "enrolment", "sync")]
+    return as_table(payload, "Shown only now", ["what", "value"], rows)
+
+
+@click.command()
+@click.argument("key")
+@click.option("--name", default="builder", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["builder", "approver"]),
+    default="builder",
+    show_default=True,
+    help="What its signatures vouch for: packages, or approvals.",
+)
+@hub_command
+def trust(client: "HubClient", key: str, name: str, role: str) -> Answer:
+    """Trust what is signed with the public KEY (hex), from now on."""
+    payload = client.post("keys", {"key": key, "name": name, "role": role})
+    return as_line(payload, f"trusted {payload['key']}")
+
+
+@click.command()
+@click.argument("key")
+@hub_command
+def untrust(client: "HubClient", key: str) -> Answer:
+    """Trust the public KEY (hex) no longer, and never again."""
+    return as_line(client.delete(f"keys/{key}"), f"no longer trusted: {key}")

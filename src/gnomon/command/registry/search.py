@@ -1,0 +1,81 @@
+"""`gnomon registry models`, `versions` and `at`: what there is, and what ran when."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gnomon.command.shared.hub_command import Answer, as_table, hub_command, without_none
+from gnomon.command.shared.output import readable, render_list, show, styled, table
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
+
+
+@click.command()
+@hub_command
+def models(client: "HubClient") -> Answer:
+    """List the models, how many versions each has, and the one in service."""
+    payload = client.get("models")
+    rows = [[one["name"], one["version_count"], one["in_service"]] for one in payload]
+    return as_table(payload, "Models", ["name", "versions", "in service"], rows)
+
+
+@click.command()
+@click.option("--model", help="Only this model's.")
+@click.option("--text", help="Stands in name, version, publisher or owner.")
+@click.option("--alias", help="Only what is called so; also champion and challenger.")
+@click.option("--tag", help="KEY, with any value, or KEY=VALUE.")
+@click.option("--format", help="onnx, tflite, …")
+@click.option("--publisher")
+@click.option("--owner")
+@click.option("--risk-tier")
+@click.option("--dataset", help="Fingerprint of the training data.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@click.option("--cursor", help="Where the page before ended.")
+@hub_command
+def versions(client: "HubClient", **filters: Any) -> Answer:
+    """Search versions, newest first; every filter given must hold."""
+    payload = client.get("versions", **without_none(filters))
+    return Answer(payload, lambda: _render_versions(payload))
+
+
+@click.command()
+@click.argument("when")
+@click.option("--model", help="Only this model.")
+@click.option("--env", "environment", help="Only this environment.")
+@hub_command
+def at(client: "HubClient", when: str, **filters: str | None) -> Answer:
+    """Tell what ran at WHEN: a day (2026-03-01) or an instant (2026-03-01T12:00+01:00)."""
+    payload = client.get("registry/at", when=when, **without_none(filters))
+    return Answer(payload, lambda: _render_at(when, payload))
+
+
+def _render_versions(payload: dict[str, Any]) -> None:
+    rows = [
+        [
+            f"{one['name']}@{one['version']}",
+            one["format"],
+            readable("published_at", one["published_at"]),
+            one["publisher"],
+            one["owner"],
+            ", ".join(one["aliases"]),
+            ", ".join(f"{key}={value}" for key, value in one["tags"].items()),
+            one["digest"][:16],
+        ]
+        for one in payload["packages"]
+    ]
+    columns = ["version", "format", "published", "by", "owner", "aliases", "tags", "digest"]
+    show(table("Versions", columns, rows))
+    if payload["next"]:
+        show(f"more: --cursor {payload['next']}")
+
+
+def _render_at(when: str, payload: list[dict[str, Any]]) -> None:
+    if not payload:
+        show(f"{when}: nothing was in service")
+    for model in payload:
+        show(styled(model["model"], "bold"), f" at {when}")
+        render_list("In service", model["placements"])
+        if model["rollouts"]:
+            render_list("Rolled out", model["rollouts"])
+        render_list("Rows that nodes counted", model["counted"])

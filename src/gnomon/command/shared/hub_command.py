@@ -1,0 +1,95 @@
+"""Commands that call a hub: what finds the hub, and what shows its answer."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate
+
+import click
+
+from gnomon.command.shared.output import emit, json_option, render_list, show, table
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
+
+DEFAULT_URL = "http://127.0.0.1:8600"
+
+environment_option = click.option(
+    "--env", "environment", default="production", show_default=True, help="The environment."
+)
+reason_option = click.option("--reason", default="", help="Why; it is written to the audit record.")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command prints, and its exit code.
+
+    Attributes:
+        payload: what `--json` prints.
+        render: shows it to a person.
+        exit_code: 0, or 1 if the answer is no.
+    """
+
+    payload: Any
+    render: Callable[[], None]
+    exit_code: int = 0
+
+
+def as_list(payload: Sequence[Mapping[str, Any]], title: str) -> Answer:
+    """Return an answer that is shown as a table of records."""
+    return Answer(payload, lambda: render_list(title, payload))
+
+
+def as_line(payload: Any, *parts: object) -> Answer:
+    """Return an answer that is shown as one line of these parts."""
+    return Answer(payload, lambda: show(*parts))
+
+
+def as_table(
+    payload: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> Answer:
+    """Return an answer that is shown as a table.
+
+    Args:
+        payload: what `--json` prints.
+        title: above the table.
+        columns: their headings.
+        rows: one value a column.
+    """
+    return Answer(payload, lambda: show(table(title, columns, rows)))
+
+
+def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags by which a hub is found, and `--json`."""
+    for option in (
+        click.option("--url", envvar="GNOMON_HUB_URL", default=DEFAULT_URL, show_default=True),
+        click.option("--api-key", envvar="GNOMON_HUB_API_KEY", help="Needed from other machines."),
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+def hub_command(
+    function: "Callable[Concatenate[HubClient, ...], Answer]",
+) -> Callable[..., Any]:
+    """Call a function with a client of the hub that the flags name, and print its answer.
+
+    The client is the first argument and is closed afterwards. Its import waits for the call.
+    """
+
+    @functools.wraps(function)
+    def command(url: str, api_key: str | None, as_json: bool, **arguments: Any) -> int:
+        from gnomon.client.hub import HubClient
+
+        with HubClient(url, api_key=api_key) as client:
+            answer = function(client, **arguments)
+        emit(answer.payload, as_json=as_json, render=answer.render)
+        return answer.exit_code
+
+    return client_options(command)
+
+
+def without_none(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that were given: all that are not None."""
+    return {name: value for name, value in parameters.items() if value is not None}
