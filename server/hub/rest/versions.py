@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from gnomon.server.hub.rest.bodies import AliasBody, TagsBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 from gnomon.server.hub.versions import aliases, catalogue, compare, history, search, tags
-from gnomon.server.hub.versions.records import Lineage, ModelState
+from gnomon.server.hub.versions.records import Lineage, ModelHistory
 
 versions_router = APIRouter(tags=["registry"])
 
@@ -79,7 +79,7 @@ def ran_at(
     when: str,
     model: str | None = None,
     environment: str | None = None,
-) -> list[ModelState]:
+) -> list[ModelHistory]:
     """Tell what was in service, rolled out and counted on a day or at an instant (ISO 8601)."""
     with database.read() as connection:
         return history.ran_at(connection, history.Span.parse(when), model, environment)

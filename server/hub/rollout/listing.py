@@ -16,7 +16,7 @@ _STEP = schema.rollout_step.c
 
 
 @dataclass(frozen=True, slots=True)
-class StepRecord:
+class RolloutStepRecord:
     """A step of a rollout, with what its gate saw when it was left; Unix milliseconds."""
 
     position: int
@@ -49,7 +49,7 @@ class RolloutRecord:
     ended_at: int | None
     actor: str
     reason: str
-    steps: list[StepRecord]
+    steps: list[RolloutStepRecord]
     gate: Verdict | None
 
 
@@ -88,7 +88,7 @@ def _describe(connection: Connection, row: Row[Any]) -> RolloutRecord:
     active = row.state in ACTIVE
     return RolloutRecord(
         **row._mapping,
-        steps=[StepRecord(**{key: step[key] for key in kept}) for step in steps],
+        steps=[RolloutStepRecord(**{key: step[key] for key in kept}) for step in steps],
         # What ended is told by its steps; only what is under way has a gate to ask.
         gate=verdict(connection, row) if active else None,
     )

@@ -19,13 +19,13 @@ from gnomon.server.hub.versions.records import (
     DatasetUse,
     EnteredStep,
     Lineage,
-    ModelState,
+    ModelHistory,
     NodeUse,
     PackageSummary,
     PlacedVersion,
     RolloutSpan,
     RolloutSummary,
-    Service,
+    ServicePeriod,
 )
 
 _DATE_CHARACTERS = len("2026-03-01")
@@ -81,7 +81,7 @@ class Span:
 
 def ran_at(
     connection: Connection, span: Span, model: str | None, environment: str | None = None
-) -> list[ModelState]:
+) -> list[ModelHistory]:
     """Return by model what was in service and rolled out in a span, and what nodes counted.
 
     Without an environment, all of them. What was counted is told by version with the number of
@@ -89,10 +89,10 @@ def ran_at(
     What is wanted goes by the hub's clock; what nodes counted by the data's own time, whole days.
     """
     where = (model, environment)
-    found: dict[str, ModelState] = {}
+    found: dict[str, ModelHistory] = {}
 
-    def state_of(name: str) -> ModelState:
-        return found.setdefault(name, ModelState(name, [], [], []))
+    def state_of(name: str) -> ModelHistory:
+        return found.setdefault(name, ModelHistory(name, [], [], []))
 
     for row in _met(connection, schema.placement, _PLACEMENT.started_at, span, where):
         entry = PlacedVersion(**{name: row[name] for name in _PLACED})
@@ -227,13 +227,13 @@ def _siblings(connection: Connection, dataset: str, pair: tuple[str, str]) -> li
     return [f"{row.name}@{row.version}" for row in rows if (row.name, row.version) != pair]
 
 
-def _placements(connection: Connection, pair: tuple[str, str]) -> list[Service]:
+def _placements(connection: Connection, pair: tuple[str, str]) -> list[ServicePeriod]:
     rows = connection.execute(
         select(_PLACEMENT.environment, _PLACEMENT.started_at, _PLACEMENT.ended_at, _PLACEMENT.actor)
         .where(_PLACEMENT.model == pair[0], _PLACEMENT.version == pair[1])
         .order_by(_PLACEMENT.started_at)
     )
-    return [Service(**row) for row in rows.mappings()]
+    return [ServicePeriod(**row) for row in rows.mappings()]
 
 
 def _rollouts(connection: Connection, pair: tuple[str, str]) -> list[RolloutSummary]:

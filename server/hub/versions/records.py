@@ -67,7 +67,7 @@ class CountedByNode:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelState:
+class ModelHistory:
     """What was in service, rolled out and counted of a model in a span."""
 
     model: str
@@ -96,7 +96,7 @@ class PackageSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServicePeriod:
     """A time that a version was in service in an environment."""
 
     environment: str
@@ -140,6 +140,6 @@ class Lineage:
     run: dict[str, Any]
     runs: list[RunSummary]
     packages: list[PackageSummary]
-    placements: list[Service]
+    placements: list[ServicePeriod]
     rollouts: list[RolloutSummary]
     nodes: list[NodeUse]
