@@ -31,6 +31,7 @@ C_SOURCES = {
         "bidi_state.c",
         "servicer.c",
         "unary.c",
+        "bidi_inbox.c",
         "bidi.c",
         "http2.c",
         "connection.c",
@@ -55,7 +56,10 @@ def extension(source: Path) -> Extension:
         # Never -ffast-math: it breaks NaN.
         # Hidden: other libraries of the process see only a module's entry.
         extra_compile_args=[*FLAGS, "-fno-math-errno", "-fvisibility=hidden"],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        define_macros=[
+            ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
+            *([("GNOMON_DEBUG", "1")] if DEBUG else []),
+        ],
     )
 
 

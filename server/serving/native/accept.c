@@ -4,12 +4,14 @@
 #include "connection.h"
 #include "handover.h"
 #include "poller.h"
+#include "queue_lock.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 void gnomon_listen_again(struct loop *loop) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     if (loop->is_listening || loop->listener < 0) return;
     poller_watch(loop, EPOLL_CTL_ADD, loop->listener, EPOLLIN, &loop->listener);
     loop->is_listening = 1;
@@ -36,7 +38,7 @@ static struct loop *choose(struct loop *loop) {
 
 /* Count a connection at a loop, and hand it over if that is another; NULL if there is no place. */
 static struct loop *place(struct loop *loop, int socket) {
-    pthread_mutex_lock(&loop->queue->lock);
+    queue_lock(loop->queue);
     struct loop *best = choose(loop);
     if (best) best->load++;
     if (best && best != loop) {
@@ -49,12 +51,13 @@ static struct loop *place(struct loop *loop, int socket) {
             best = NULL;
         }
     }
-    pthread_mutex_unlock(&loop->queue->lock);
+    queue_unlock(loop->queue);
     if (best && best != loop) gnomon_handover_signal(best);
     return best;
 }
 
 void gnomon_open_arrivals(struct loop *loop, struct arrival *first) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     for (struct arrival *one = first, *next; one; one = next) {
         next = one->next;
         gnomon_connection_open(loop, one->socket);
@@ -63,6 +66,7 @@ void gnomon_open_arrivals(struct loop *loop, struct arrival *first) {
 }
 
 void gnomon_accept_all(struct loop *loop) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     for (;;) {
         int socket = accept4(loop->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket < 0) {
@@ -85,6 +89,7 @@ void gnomon_accept_all(struct loop *loop) {
 }
 
 void gnomon_stop_listening(struct loop *loop) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     if (loop->listener < 0) return;
     /* Who has connected already is answered. */
     gnomon_accept_all(loop);

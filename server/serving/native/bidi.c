@@ -2,10 +2,11 @@
  * has sent before waits for the client; so neither side can fill this process with bytes. */
 #include "bidi.h"
 
+#include "bidi_inbox.h"
 #include "bidi_state.h"
 #include "call.h"
 #include "call_queue.h"
-#include "framing.h"
+#include "queue_lock.h"
 #include "response.h"
 
 #include <stdio.h>
@@ -17,21 +18,15 @@ static const char TOO_MUCH[] = "too many bytes are under way; try later";
 /* With the lock held, and its stream ended: whether nobody knows it any more. */
 static int settle(struct call *call) {
     struct streaming *own = call->streaming;
-    if (own->has_owner) {
+    if (gnomon_bidi_is_owned(call)) {
+        if (own->turn == TURN_RETURNED) gnomon_bidi_set_turn(call, TURN_IDLE);
         /* Its owner learns of the end from the queue. */
-        if (!own->has_turn && call->state != CALL_WAITING)
+        if (own->turn == TURN_IDLE && call->state != CALL_WAITING)
             gnomon_queue_append(call->loop->queue, call);
         return 0;
     }
-    gnomon_bidi_leave_queue(call);
+    gnomon_queue_withdraw(call);
     return !own->has_news;
-}
-
-static void forget_inbox(struct call *call) {
-    struct streaming *own = call->streaming;
-    gnomon_call_let_go(call, own->inbox.size - own->taken);
-    buffer_clear(&own->inbox, 0);
-    own->taken = 0;
 }
 
 static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size_t room,
@@ -42,87 +37,35 @@ static void push(struct call *call) {
     struct streaming *own = call->streaming;
     struct connection *connection = call->connection;
     h2_provider provider = {{.pointer = call}, read_sent};
-    gnomon_bidi_lock(call);
+    queue_lock(call->loop->queue);
     int has_bytes = own->outbox.size > 0;
-    int is_finished = own->is_finished;
-    gnomon_bidi_unlock(call);
+    int is_finished = own->ending == ENDING_READY;
+    queue_unlock(call->loop->queue);
     if (!has_bytes && !is_finished) return;
-    if (!own->has_begun) {
-        own->has_begun = 1;
+    if (own->response == RESPONSE_UNSENT) {
+        gnomon_bidi_set_response(call, RESPONSE_SENDING);
         if (has_bytes) gnomon_submit_response(call, &provider);
-        else gnomon_submit_trailers(call, own->has_ended);
-    } else if (own->is_resting) {
-        own->is_resting = 0;
+        else gnomon_submit_trailers(call, own->request != REQUEST_OPEN);
+    } else if (own->response == RESPONSE_RESTING) {
+        gnomon_bidi_set_response(call, RESPONSE_SENDING);
         if (gnomon_h2.session_resume_data(connection->session, call->stream))
             connection->is_broken = 1;
     }
 }
 
 void gnomon_bidi_refuse(struct call *call, enum status status, const char *message) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     char number[4];
     int size = snprintf(number, sizeof number, "%d", status);
     if (!gnomon_bidi_claim(call)) return;
     gnomon_call_add_trailer(call, "grpc-status", 11, number, (size_t)size);
     gnomon_call_add_trailer(call, "grpc-message", 12, message, strlen(message));
-    gnomon_bidi_lock(call);
-    call->streaming->is_finished = 1;
-    if (!call->streaming->has_owner) gnomon_bidi_leave_queue(call);
-    gnomon_bidi_unlock(call);
-    forget_inbox(call);
+    queue_lock(call->loop->queue);
+    gnomon_bidi_set_ending(call, ENDING_READY);
+    if (!gnomon_bidi_is_owned(call)) gnomon_queue_withdraw(call);
+    queue_unlock(call->loop->queue);
+    gnomon_inbox_forget(call);
     push(call);
-}
-
-/* Open the client's window again for what was taken. */
-static void open_window(struct call *call) {
-    struct streaming *own = call->streaming;
-    if (!own->unopened || own->has_ended) return;
-    if (gnomon_h2.session_consume_stream(call->connection->session, call->stream, own->unopened))
-        call->connection->is_broken = 1;
-    own->unopened = 0;
-}
-
-/* Move the next whole message to where Python reads it: 1; 0 where there is none or it is bad. */
-static int take_message(struct call *call) {
-    struct streaming *own = call->streaming;
-    size_t limit = call->loop->limits.message_bytes;
-    size_t left = own->inbox.size - own->taken;
-    const uint8_t *head = own->inbox.data + own->taken;
-    if (left < PREFIX_BYTES) return 0;
-    size_t size = gnomon_message_size(head);
-    enum status status = STATUS_RESOURCE_EXHAUSTED;
-    const char *fault;
-    char text[96];
-    if (size > limit) {
-        snprintf(text, sizeof text, "Received message larger than max (%zu vs. %zu)", size, limit);
-        fault = text;
-    } else {
-        fault = gnomon_message_fault(call, head, &status);
-    }
-    if (fault) {
-        gnomon_bidi_refuse(call, status, fault);
-        return 0;
-    }
-    size += PREFIX_BYTES;
-    if (left < size) return 0;
-    if (left == size && !own->taken) {
-        struct buffer empty = call->body;
-        call->body = own->inbox;
-        own->inbox = empty;
-        return 1;
-    }
-    if (buffer_append(&call->body, head, size)) {
-        call->connection->is_broken = 1;
-        return 0;
-    }
-    own->taken += size;
-    if (own->taken > own->inbox.size / 2) {
-        left -= size;
-        memmove(own->inbox.data, own->inbox.data + own->taken, left);
-        own->inbox.size = left;
-        own->taken = 0;
-        if (!left) buffer_clear(&own->inbox, KEPT_BYTES);
-    }
-    return 1;
 }
 
 static void put(struct call *call) {
@@ -133,25 +76,32 @@ static void put(struct call *call) {
 /* Hand the next message to Python, where there is one and Python may have it. */
 static void next(struct call *call) {
     struct streaming *own = call->streaming;
-    gnomon_bidi_lock(call);
-    int is_open = call->state == CALL_RECEIVING && !own->is_claimed;
+    queue_lock(call->loop->queue);
+    int is_open = call->state == CALL_RECEIVING && own->ending == ENDING_OPEN;
     int is_choked = own->unsent > UNSENT_BYTES;
-    gnomon_bidi_unlock(call);
+    queue_unlock(call->loop->queue);
     if (!is_open || is_choked) return;
-    if (take_message(call)) {
+    enum status status;
+    char fault[INBOX_FAULT_BYTES];
+    int taken = gnomon_inbox_take(call, &status, fault);
+    if (taken > 0) {
         call->connection->completed++;
         put(call);
-    } else if (!own->has_ended || gnomon_bidi_is_claimed(call)) {
-        open_window(call);
+    } else if (taken < 0) {
+        gnomon_bidi_refuse(call, status, fault);
+        gnomon_inbox_open_window(call);
+    } else if (own->request == REQUEST_OPEN || gnomon_bidi_is_claimed(call)) {
+        gnomon_inbox_open_window(call);
     } else if (own->inbox.size > own->taken) {
         gnomon_bidi_refuse(call, STATUS_INVALID_ARGUMENT, "the request ends within a message");
-    } else if (!own->is_end_told) {
-        own->is_end_told = 1;
+    } else if (own->request == REQUEST_ENDED) {
+        gnomon_bidi_set_request(call, REQUEST_END_TOLD);
         put(call);
     }
 }
 
 void gnomon_bidi_open(struct call *call, int has_ended) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     call->streaming = calloc(1, sizeof *call->streaming);
     if (!call->streaming) {
         call->connection->is_broken = 1;
@@ -161,11 +111,12 @@ void gnomon_bidi_open(struct call *call, int has_ended) {
 }
 
 void gnomon_bidi_data(struct call *call, const uint8_t *data, size_t size) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     struct streaming *own = call->streaming;
     struct limits *limits = &call->loop->limits;
     own->unopened += size;
     if (gnomon_bidi_is_claimed(call)) {
-        open_window(call);
+        gnomon_inbox_open_window(call);
         return;
     }
     if (buffer_append(&own->inbox, data, size)) {
@@ -179,7 +130,8 @@ void gnomon_bidi_data(struct call *call, const uint8_t *data, size_t size) {
 }
 
 void gnomon_bidi_no_more(struct call *call) {
-    call->streaming->has_ended = 1;
+    GNOMON_ASSERT_ON_LOOP(call->loop);
+    gnomon_bidi_set_request(call, REQUEST_ENDED);
     next(call);
 }
 
@@ -189,12 +141,12 @@ static int has_refill(struct call *call) {
     gnomon_call_let_go(call, call->response.size);
     buffer_clear(&call->response, KEPT_BYTES);
     call->sent = 0;
-    gnomon_bidi_lock(call);
+    queue_lock(call->loop->queue);
     struct buffer empty = call->response;
     call->response = own->outbox;
     own->outbox = empty;
     own->unsent = call->response.size;
-    gnomon_bidi_unlock(call);
+    queue_unlock(call->loop->queue);
     gnomon_call_hold(call, call->response.size);
     return call->response.size > 0;
 }
@@ -207,17 +159,17 @@ static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size
     if (call->sent == call->response.size && !has_refill(call)) {
         /* All is sent: Python may have the next message, and send more. */
         next(call);
-        gnomon_bidi_lock(call);
-        int is_finished = own->is_finished && !own->outbox.size;
+        queue_lock(call->loop->queue);
+        int is_finished = own->ending == ENDING_READY && !own->outbox.size;
         int has_more = own->outbox.size > 0;
-        gnomon_bidi_unlock(call);
+        queue_unlock(call->loop->queue);
         if (is_finished) {
             *flags |= H2_DATA_EOF | H2_DATA_NO_END_STREAM;
-            call->is_cut = !own->has_ended;
+            call->is_cut = own->request == REQUEST_OPEN;
             return gnomon_submit_end(call) ? H2_STREAM_FAILED : 0;
         }
         if (!has_more || !has_refill(call)) {
-            own->is_resting = 1;
+            gnomon_bidi_set_response(call, RESPONSE_RESTING);
             return H2_DEFERRED;
         }
     }
@@ -232,32 +184,35 @@ static ssize_t read_sent(h2_session *session, int32_t stream, uint8_t *out, size
 static void end_flood(struct call *call) {
     const struct limits *limits = &call->loop->limits;
     struct streaming *own = call->streaming;
-    gnomon_bidi_lock(call);
+    queue_lock(call->loop->queue);
     size_t more = own->outbox.size;
-    gnomon_bidi_unlock(call);
+    queue_unlock(call->loop->queue);
     if (call->connection->held + more <= limits->connection_bytes &&
         call->loop->held + more <= limits->total_bytes)
         return;
     gnomon_bidi_refuse(call, STATUS_RESOURCE_EXHAUSTED, TOO_MUCH);
-    gnomon_bidi_lock(call);
+    queue_lock(call->loop->queue);
     buffer_clear(&own->outbox, 0);
-    gnomon_bidi_unlock(call);
+    queue_unlock(call->loop->queue);
 }
 
 void gnomon_bidi_attend(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     struct streaming *own = call->streaming;
-    gnomon_bidi_lock(call);
+    queue_lock(call->loop->queue);
     own->has_news = 0;
     if (!call->connection) {
         int is_free = settle(call);
-        gnomon_bidi_unlock(call);
+        queue_unlock(call->loop->queue);
         if (is_free) gnomon_call_free(call->loop, call);
         return;
     }
-    int has_turn_back = own->gives_turn;
-    own->gives_turn = 0;
-    if (has_turn_back) call->state = CALL_RECEIVING;
-    gnomon_bidi_unlock(call);
+    int has_turn_back = own->turn == TURN_RETURNED || own->turn == TURN_LEFT;
+    if (has_turn_back) {
+        gnomon_bidi_set_turn(call, own->turn == TURN_LEFT ? TURN_GONE : TURN_IDLE);
+        call->state = CALL_RECEIVING;
+    }
+    queue_unlock(call->loop->queue);
     if (has_turn_back) {
         gnomon_call_let_go(call, call->body.size);
         buffer_clear(&call->body, KEPT_BYTES);
@@ -268,22 +223,24 @@ void gnomon_bidi_attend(struct call *call) {
 }
 
 void gnomon_bidi_end(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     struct streaming *own = call->streaming;
     buffer_clear(&own->inbox, 0);
-    gnomon_bidi_lock(call);
+    queue_lock(call->loop->queue);
     call->connection = NULL;
-    own->is_claimed = 1;
+    if (own->ending == ENDING_OPEN) gnomon_bidi_set_ending(call, ENDING_CLAIMED);
     buffer_clear(&own->outbox, 0);
     int is_free = settle(call);
-    gnomon_bidi_unlock(call);
+    queue_unlock(call->loop->queue);
     if (is_free) gnomon_call_free(call->loop, call);
 }
 
 int gnomon_bidi_is_arriving(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     const struct streaming *own = call->streaming;
-    gnomon_bidi_lock(call);
+    queue_lock(call->loop->queue);
     int is_wanted = call->state == CALL_RECEIVING && own->unsent <= UNSENT_BYTES;
-    gnomon_bidi_unlock(call);
+    queue_unlock(call->loop->queue);
     return is_wanted && own->inbox.size > own->taken;
 }
 

@@ -3,6 +3,7 @@
 enum { POOL_LIMIT = 256 };
 
 struct call *gnomon_call_new(struct connection *connection, int32_t stream) {
+    GNOMON_ASSERT_ON_LOOP(connection->loop);
     struct loop *loop = connection->loop;
     struct call *call = loop->pool;
     if (call) {
@@ -26,6 +27,7 @@ struct call *gnomon_call_new(struct connection *connection, int32_t stream) {
 }
 
 void gnomon_call_leave_connection(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     struct connection *connection = call->connection;
     if (call->older) call->older->newer = call->newer;
     else connection->calls = call->newer;
@@ -52,6 +54,7 @@ static void free_streaming(struct call *call) {
 }
 
 void gnomon_call_free(struct loop *loop, struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     for (int index = 0; index < call->trailer_count; index++) {
         free(call->trailers[index].name);
     }
@@ -79,12 +82,15 @@ void gnomon_call_free(struct loop *loop, struct call *call) {
 }
 
 void gnomon_call_hold(struct call *call, size_t bytes) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     call->held += bytes;
     call->connection->held += bytes;
     call->loop->held += bytes;
 }
 
 void gnomon_call_let_go(struct call *call, size_t bytes) {
+    GNOMON_ASSERT(bytes <= call->held);
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     call->held -= bytes;
     call->connection->held -= bytes;
     call->loop->held -= bytes;

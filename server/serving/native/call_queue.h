@@ -30,5 +30,7 @@ void gnomon_queue_give_back(struct call *call);
 /* From any thread, with the lock held. */
 void gnomon_queue_append(struct queue *queue, struct call *call);
 void gnomon_queue_remove(struct queue *queue, struct call *call);
+/* Back to CALL_RECEIVING, if it waits. */
+void gnomon_queue_withdraw(struct call *call);
 
 #endif

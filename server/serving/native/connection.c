@@ -3,6 +3,7 @@
 
 #include "http2.h"
 #include "poller.h"
+#include "queue_lock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,12 +14,13 @@
 enum { READS_PER_TURN = 4, TLS_READS_PER_TURN = 64, HEADER_FLOOD_BYTES = 1 << 18 };
 
 static void leave_load(struct loop *loop) {
-    pthread_mutex_lock(&loop->queue->lock);
+    queue_lock(loop->queue);
     loop->load--;
-    pthread_mutex_unlock(&loop->queue->lock);
+    queue_unlock(loop->queue);
 }
 
 void gnomon_connection_close(struct connection *connection) {
+    GNOMON_ASSERT_ON_LOOP(connection->loop);
     struct loop *loop = connection->loop;
     while (connection->calls) gnomon_http2_end_call(connection->calls);
     if (connection->session) gnomon_h2.session_del(connection->session);
@@ -37,20 +39,20 @@ void gnomon_connection_close(struct connection *connection) {
 }
 
 void gnomon_loop_use_tls(struct loop *loop, tls_context *context) {
-    pthread_mutex_lock(&loop->queue->lock);
+    queue_lock(loop->queue);
     tls_context *old = loop->tls;
     loop->tls = context;
-    pthread_mutex_unlock(&loop->queue->lock);
+    queue_unlock(loop->queue);
     if (old) gnomon_tls_context_free(old);
 }
 
 /* Begin with TLS, where the loop has it; 0, or -1 where there is no memory. */
 static int begin_tls(struct connection *connection) {
     struct loop *loop = connection->loop;
-    pthread_mutex_lock(&loop->queue->lock);
+    queue_lock(loop->queue);
     connection->is_shaking = loop->tls != NULL;
     if (loop->tls) connection->tls = gnomon_tls_open(loop->tls, connection->socket);
-    pthread_mutex_unlock(&loop->queue->lock);
+    queue_unlock(loop->queue);
     return connection->is_shaking && !connection->tls ? -1 : 0;
 }
 
@@ -65,6 +67,7 @@ static void set_age(struct connection *connection) {
 }
 
 void gnomon_connection_open(struct loop *loop, int socket) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     struct connection *connection = calloc(1, sizeof *connection);
     int yes = 1;
     if (!connection) {
@@ -154,6 +157,7 @@ static ssize_t gather(struct connection *connection) {
 }
 
 void gnomon_connection_flush(struct connection *connection) {
+    GNOMON_ASSERT_ON_LOOP(connection->loop);
     struct loop *loop = connection->loop;
     if (connection->is_shaking && !connection->is_broken) return;
     while (!connection->is_broken) {
@@ -225,6 +229,7 @@ static int shake(struct connection *connection) {
 }
 
 void gnomon_connection_attend(struct connection *connection, int is_writable) {
+    GNOMON_ASSERT_ON_LOOP(connection->loop);
     int was_shaking = connection->is_shaking;
     if (was_shaking && !shake(connection)) return;
     if (is_writable && !was_shaking) gnomon_connection_flush(connection);
@@ -232,6 +237,7 @@ void gnomon_connection_attend(struct connection *connection, int is_writable) {
 }
 
 void gnomon_connections_read_left(struct loop *loop) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     loop->has_unread = 0;
     for (struct connection *one = loop->connections, *next; one; one = next) {
         next = one->next;

@@ -10,6 +10,7 @@
 #include "handover.h"
 #include "http2.h"
 #include "poller.h"
+#include "queue_lock.h"
 #include "timeouts.h"
 #include "unary.h"
 
@@ -115,14 +116,18 @@ static void check_time(struct loop *loop) {
 }
 
 static int is_waiting(struct loop *loop) {
-    pthread_mutex_lock(&loop->queue->lock);
+    queue_lock(loop->queue);
     int count = loop->queue->waiting + loop->queue->running;
-    pthread_mutex_unlock(&loop->queue->lock);
+    queue_unlock(loop->queue);
     return count > 0;
 }
 
 void gnomon_loop_run(struct loop *loop) {
     struct epoll_event events[EVENTS];
+#ifdef GNOMON_DEBUG
+    loop->thread = pthread_self();
+    loop->is_running = 1;
+#endif
     while (loop->state != LOOP_ENDED) {
         int is_short = loop->state != LOOP_OPEN || is_waiting(loop);
         int pause = loop->has_unread ? 0 : is_short ? SHORT_TICK_MS : TICK_MS;
@@ -147,14 +152,17 @@ void gnomon_loop_run(struct loop *loop) {
             (is_short && loop->now - before >= SHORT_TICK_MS * (SECOND / 2000)))
             check_time(loop);
     }
+#ifdef GNOMON_DEBUG
+    loop->is_running = 0;
+#endif
     gnomon_queue_leave(loop->queue);
 }
 
 void gnomon_loop_drain(struct loop *loop, uint64_t grace_nanoseconds) {
-    pthread_mutex_lock(&loop->queue->lock);
+    queue_lock(loop->queue);
     loop->handed.drain_asked = 1;
     loop->handed.grace = grace_nanoseconds;
-    pthread_mutex_unlock(&loop->queue->lock);
+    queue_unlock(loop->queue);
     gnomon_handover_signal(loop);
 }
 

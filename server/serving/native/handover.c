@@ -7,6 +7,7 @@
 #include "handover.h"
 
 #include "poller.h"
+#include "queue_lock.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -19,16 +20,19 @@ int gnomon_handover_open(struct loop *loop) {
 }
 
 void gnomon_handover_add_arrival(struct loop *loop, struct arrival *arrival) {
+    GNOMON_ASSERT_LOCKED(loop->queue);
     arrival->next = loop->handed.arrivals;
     loop->handed.arrivals = arrival;
 }
 
 void gnomon_handover_add_done(struct loop *loop, struct call *call) {
+    GNOMON_ASSERT_LOCKED(loop->queue);
     call->next = loop->handed.done;
     loop->handed.done = call;
 }
 
 void gnomon_handover_add_news(struct loop *loop, struct call *call) {
+    GNOMON_ASSERT_LOCKED(loop->queue);
     if (call->streaming->has_news) return;
     call->streaming->has_news = 1;
     call->streaming->next_news = loop->handed.news;
@@ -49,11 +53,12 @@ static void clear_signal(struct loop *loop) {
 }
 
 struct handed gnomon_handover_take(struct loop *loop) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     clear_signal(loop);
-    pthread_mutex_lock(&loop->queue->lock);
+    queue_lock(loop->queue);
     struct handed taken = loop->handed;
     loop->handed.arrivals = NULL;
     loop->handed.done = loop->handed.news = NULL;
-    pthread_mutex_unlock(&loop->queue->lock);
+    queue_unlock(loop->queue);
     return taken;
 }

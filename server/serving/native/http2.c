@@ -104,6 +104,7 @@ static int on_sent(h2_session *session, const h2_frame *frame, void *user) {
 }
 
 void gnomon_http2_end_call(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     gnomon_call_leave_connection(call);
     if (call->streaming) gnomon_bidi_end(call);
     else gnomon_unary_end(call);
@@ -137,6 +138,7 @@ int gnomon_http2_prepare(struct loop *loop) {
 }
 
 h2_session *gnomon_http2_open(struct connection *connection) {
+    GNOMON_ASSERT_ON_LOOP(connection->loop);
     struct loop *loop = connection->loop;
     h2_session *session = NULL;
     const h2_setting settings[] = {

@@ -159,13 +159,15 @@ cdef class Call:
         servicer_leave(mine, is_finished)
 
     def __dealloc__(self):
+        cdef int is_mine
         # A call that no one answered must not hold its stream for ever.
         if self._call == NULL:
             return
         if self.is_streaming:
-            if servicer_claim(self._call):
+            is_mine = servicer_claim(self._call)
+            if is_mine:
                 call_add_trailer(self._call, b"grpc-status", 11, b"13", 2)
-            servicer_leave(self._call, 1)
+            servicer_leave(self._call, is_mine)
         else:
             call_add_trailer(self._call, b"grpc-status", 11, b"13", 2)
             queue_give_back(self._call)

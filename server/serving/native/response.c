@@ -2,6 +2,7 @@
 #include "response.h"
 
 #include "call.h"
+#include "queue_lock.h"
 
 #include <stdio.h>
 
@@ -9,6 +10,7 @@ static const h2_header ANSWER[] = {H2_HEADER(":status", "200"),
                                    H2_HEADER("content-type", "application/grpc")};
 
 void gnomon_submit_response(struct call *call, const h2_provider *provider) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     struct connection *connection = call->connection;
     call->loop->counts.answered++;
     if (gnomon_h2.submit_response(connection->session, call->stream, ANSWER, 2, provider))
@@ -26,12 +28,14 @@ static size_t list_trailers(const struct call *call, h2_header *headers) {
 }
 
 int gnomon_submit_end(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     h2_header headers[TRAILERS_LIMIT];
     size_t count = list_trailers(call, headers);
     return gnomon_h2.submit_trailer(call->connection->session, call->stream, headers, count);
 }
 
 void gnomon_submit_trailers(struct call *call, int is_complete) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
     struct connection *connection = call->connection;
     h2_header headers[2 + TRAILERS_LIMIT];
     char status[4];
@@ -42,7 +46,10 @@ void gnomon_submit_trailers(struct call *call, int is_complete) {
         headers[0] = (h2_header){(uint8_t *)":status", (uint8_t *)status, 7, 3, 0};
     }
     count += list_trailers(call, headers + count);
+    /* Python's threads look at the state of a call of many messages. */
+    queue_lock(call->loop->queue);
     call->state = CALL_ANSWERING;
+    queue_unlock(call->loop->queue);
     connection->loop->counts.refused++;
     if (gnomon_h2.submit_response(connection->session, call->stream, headers, count, NULL))
         connection->is_broken = 1;

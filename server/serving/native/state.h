@@ -10,15 +10,15 @@
  * gRPC keep few connections for long, and the kernel's choice by port numbers spreads those badly.
  *
  * Files, bottom first. Each calls only those above it in this list:
- *   buffer, exchange, clock, h2_library, tls_library: no state
+ *   buffer, clock, debug, exchange, h2_library, tls_library: no state
  *   tls: a TLS session
  *   state: the structures below
- *   poller, handover: what epoll watches; what other threads give to a loop
- *   call: one call and its pool
+ *   queue_lock, poller, handover: the lock, what epoll watches, what other threads give to a loop
+ *   call, bidi_state: one call and its pool; the states of a call of many messages
  *   call_queue: calls that wait for Python's threads
  *   framing, request_headers, response: gRPC's messages, headers and trailers
- *   bidi_state, servicer: calls of many messages between loop and Python's threads
- *   unary, bidi: calls of one message each way, and of many, on the loop
+ *   servicer: what Python's threads do to a call of many messages
+ *   bidi_inbox, unary, bidi: calls of one message each way, and of many, on the loop
  *   http2: nghttp2's callbacks
  *   connection: a socket, read and written
  *   accept, timeouts: new connections; limits of time
@@ -29,6 +29,7 @@
 
 #include <pthread.h>
 
+#include "debug.h"
 #include "exchange.h"
 #include "h2_library.h"
 #include "tls.h"
@@ -83,26 +84,52 @@ struct trailer {
 struct connection;
 struct loop;
 
+/* A call of many messages: four states that change apart from each other. Which may follow which
+ * stands at the top of bidi_state.c.
+ *
+ * Of what the client sends; the loop's alone. */
+enum bidi_request {
+    REQUEST_OPEN,
+    REQUEST_ENDED,    /* the client sends no more */
+    REQUEST_END_TOLD, /* and the call went to Python's queue to say so */
+};
+/* Of what nghttp2 sends; the loop's alone. */
+enum bidi_response {
+    RESPONSE_UNSENT,
+    RESPONSE_SENDING, /* headers, or trailers alone, are submitted */
+    RESPONSE_RESTING, /* nghttp2 waits to be told that there is more */
+};
+/* Of the object of Python's that stands for the call; under the queue's lock. */
+enum bidi_turn {
+    TURN_UNSEEN,   /* there is none yet */
+    TURN_TAKEN,    /* Python is at the message in `body`, or at the end */
+    TURN_RETURNED, /* Python is done with it; the loop does not know yet */
+    TURN_IDLE,     /* the loop knows; the next message may come */
+    TURN_LEFT,     /* the object has let go of the call; the loop does not know yet */
+    TURN_GONE,     /* the loop knows */
+};
+/* Of who decides how the call ends; under the queue's lock. */
+enum bidi_ending {
+    ENDING_OPEN,
+    ENDING_CLAIMED, /* someone is about to say how, or the stream has ended: no more is taken */
+    ENDING_READY,   /* its trailers are whole */
+};
+
 /* What a call of many messages has beside its headers. `body` is the message that Python is shown,
  * `response` what is being sent. */
 struct streaming {
     struct buffer inbox; /* what came behind that message, read up to `taken` */
     size_t taken;
     size_t unopened; /* bytes for which the client's window was not opened again */
-    int has_ended;   /* the client sends no more */
-    int is_end_told; /* and Python was told */
-    int has_begun;   /* the answer's headers are submitted */
-    int is_resting;  /* nghttp2 waits to be told that there is more */
+    enum bidi_request request;
+    enum bidi_response response;
 
     /* Under the queue's lock. */
     struct buffer outbox;
-    size_t unsent;   /* not yet with nghttp2; coarse */
-    int has_owner;   /* an object of Python's stands for it */
-    int has_turn;    /* Python is at its message */
-    int gives_turn;  /* Python was; the loop does not know yet */
-    int is_claimed;  /* someone is about to say how it ends: no more is taken or sent */
-    int is_finished; /* its trailers are whole */
-    int has_news;    /* it is among the loop's `news` */
+    size_t unsent; /* not yet with nghttp2; coarse */
+    enum bidi_turn turn;
+    enum bidi_ending ending;
+    int has_news; /* it is among what was handed to the loop */
     struct call *next_news;
 };
 
@@ -203,10 +230,18 @@ struct queue {
     struct call *first, *last;
     int waiting, running, limit;
     int loops; /* that still run, or are to */
+#ifdef GNOMON_DEBUG
+    pthread_t holder; /* of the lock */
+    int is_held;
+#endif
 };
 
 struct loop {
     enum loop_state state;
+#ifdef GNOMON_DEBUG
+    pthread_t thread;
+    int is_running;
+#endif
     int epoll, listener, wake;
     int is_listening;
     void *face;            /* Python's object for it */

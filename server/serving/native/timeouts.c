@@ -4,6 +4,7 @@
 #include "call.h"
 #include "connection.h"
 #include "http2.h"
+#include "queue_lock.h"
 #include "response.h"
 
 enum {
@@ -19,9 +20,9 @@ static uint64_t nanoseconds(double seconds) {
 
 /* Python's threads change it too. */
 static enum call_state state_of(const struct call *call) {
-    pthread_mutex_lock(&call->loop->queue->lock);
+    queue_lock(call->loop->queue);
     enum call_state state = call->state;
-    pthread_mutex_unlock(&call->loop->queue->lock);
+    queue_unlock(call->loop->queue);
     return state;
 }
 
@@ -140,6 +141,7 @@ static int look_at(struct connection *connection, uint64_t span) {
 }
 
 int gnomon_timeouts_check(struct loop *loop) {
+    GNOMON_ASSERT_ON_LOOP(loop);
     uint64_t span = loop->now - loop->ticked;
     int is_long = span >= LONG_TICK;
     if (is_long) loop->ticked = loop->now;

@@ -4,6 +4,7 @@
 #include "call.h"
 #include "call_queue.h"
 #include "framing.h"
+#include "queue_lock.h"
 #include "response.h"
 
 #include <stdio.h>
@@ -33,11 +34,15 @@ static void answer(struct call *call) {
 }
 
 void gnomon_unary_submit(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
+    GNOMON_ASSERT(!call->streaming);
     if (call->trailer_count) gnomon_submit_trailers(call, 1);
     else answer(call);
 }
 
 int gnomon_unary_data(struct call *call, const uint8_t *data, size_t size) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
+    GNOMON_ASSERT(!call->streaming);
     struct connection *connection = call->connection;
     const struct limits *limits = &call->loop->limits;
     if (call->state != CALL_RECEIVING) return 0;
@@ -87,6 +92,8 @@ static int end_here(struct call *call) {
 }
 
 void gnomon_unary_complete(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
+    GNOMON_ASSERT(!call->streaming);
     struct loop *loop = call->loop;
     enum status status;
     const char *fault;
@@ -114,14 +121,16 @@ void gnomon_unary_complete(struct call *call) {
 }
 
 void gnomon_unary_end(struct call *call) {
+    GNOMON_ASSERT_ON_LOOP(call->loop);
+    GNOMON_ASSERT(!call->streaming);
     struct queue *queue = call->loop->queue;
-    pthread_mutex_lock(&queue->lock);
+    queue_lock(queue);
     call->connection = NULL;
     if (call->state == CALL_WAITING) {
         gnomon_queue_remove(queue, call);
         call->state = CALL_ANSWERING;
     }
     int is_free = call->state != CALL_RUNNING && call->state != CALL_DONE;
-    pthread_mutex_unlock(&queue->lock);
+    queue_unlock(queue);
     if (is_free) gnomon_call_free(call->loop, call);
 }

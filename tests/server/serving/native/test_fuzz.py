@@ -42,6 +42,8 @@ def build(
     if compiler is None:
         pytest.skip("there is no C compiler (package gcc)")
     flags = ["-g", "-O1", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
+    # The sources' own assertions: threads, locks, and which state may follow which.
+    flags.append("-DGNOMON_DEBUG")
     probe = folder / "probe.c"
     probe.write_text("int main(void) { return 0; }\n")
     command = [compiler, *flags, "-o", str(folder / "probe"), str(probe)]

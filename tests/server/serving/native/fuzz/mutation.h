@@ -46,7 +46,7 @@ static void read_seed(const char *path) {
 }
 
 /* A few places changed, taken out, doubled, or cut off. */
-static void mutate_blindly(struct bytes *bytes) {
+__attribute__((unused)) static void mutate_blindly(struct bytes *bytes) {
     static const uint8_t hard[] = {0, 1, 0x7F, 0x80, 0xFF};
     static struct bytes made;
     for (uint64_t turn = 1 + chance(3); turn; turn--) {
