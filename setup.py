@@ -43,7 +43,7 @@ C_SOURCES = {
 
 
 def extension(source: Path) -> Extension:
-    """Describe one extension; `core/a/b.pyx` becomes `gnomon.core.a.b`."""
+    """Describe one extension; `core/window/codec.pyx` becomes `gnomon.core.window.codec`."""
     module = ".".join(source.with_suffix("").parts[1:])
     names = C_SOURCES.get("/".join(source.parts[-3:]), ())
     return Extension(

@@ -15,7 +15,7 @@ from gnomon.core.expression.evaluation cimport MAXIMUM_DEPTH, ProgramView, evalu
 from gnomon.core.row cimport INVALID, MISSING, OK, UNSEEN, ColumnType, Row
 from gnomon.core.text_table cimport NOT_FOUND, TextTableView, text_code
 
-# What a field broke; `gnomon.core.contract.violations.RULE_NAMES` has the names in this order.
+# What a field broke; `gnomon.core.contract.layout.FIELD_RULES` names them in this order.
 cdef enum RuleCode:
     CLEAN = 0
     BROKE_UNKNOWN_FIELD = 1

@@ -13,7 +13,7 @@ class ExpressionError(ContractError):
 
 
 class Operation(IntEnum):
-    """The interpreter's operations; the numbers are those of `expression_eval.pxd`."""
+    """The interpreter's operations; the numbers are those of `evaluation.pxd`."""
 
     PUSH_FIELD = 0
     PUSH_CONSTANT = 1

@@ -15,7 +15,7 @@ from gnomon.core.row import Columns, Row
 
 __all__ = ["Feature", "Packing", "Tensor"]
 
-# The Open Inference Protocol's names, in the order of `packing_loop.pxd`.
+# The Open Inference Protocol's names, in the order of `loop.pxd`.
 DTYPES: dict[str, type[np.generic]] = {
     "FP32": np.float32,
     "FP64": np.float64,

@@ -118,8 +118,6 @@ class Handler:
     def model_config(self, request: oip.ModelConfigRequest) -> oip.ModelConfigResponse:
         """Return the configuration of the model behind a route, its first target's.
 
-        `drawn` is where chance has put the request on its route already, in [0, 1000).
-
         Raises:
             UnknownModel: there is no such route, or it has no such version.
         """

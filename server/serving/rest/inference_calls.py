@@ -179,7 +179,7 @@ def calls_router(calls: Calls) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
     # First and without FastAPI's own reading of requests, which costs more than a small model.
-    # `rest_schema` describes them, with the fields of the models in service.
+    # `add_models` describes them, with the fields of the models in service.
     for path, predict in (
         (PREDICT_PATH, calls.predict),
         (INFER_PATH, calls.infer),

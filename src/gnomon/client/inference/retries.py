@@ -42,7 +42,7 @@ class RetryBudget:
 
 
 class Attempts:
-    """One call's attempts, from `started` until `deadline` (seconds of one clock)."""
+    """One call's attempts, from `started` for `timeout_seconds`; both by one clock."""
 
     def __init__(self, budget: RetryBudget, started: float, timeout_seconds: float) -> None:
         self._budget = budget
