@@ -67,14 +67,18 @@ def problem_of(mention: Mention) -> str | None:
 
 
 def _problem_of_command(words: list[str]) -> str | None:
-    found, known = "", options(commands()[""])
+    found, known, takes_value = "", options(commands()[""]), False
     for index, word in enumerate(words):
         if word == "--":
             return None
+        if takes_value:
+            takes_value = False
+            continue
         if word.startswith("-"):
             option = word.partition("=")[0]
             if option not in known:
                 return f"`gnomon {found}` has no option {option}"
+            takes_value = known[option] and "=" not in word
             continue
         choices = word.split("|")
         inner = [f"{found} {choice}".strip() for choice in choices]

@@ -298,11 +298,15 @@ def commands() -> dict[str, click.Command]:
     return found
 
 
-def options(command: click.Command) -> set[str]:
-    """Return the options of a command, without those of its groups."""
+def options(command: click.Command) -> dict[str, bool]:
+    """Return the options of a command, without its groups', and whether each takes a value."""
     with click.Context(command) as context:
         parameters = command.get_params(context)
-    return {text for one in parameters for text in (*one.opts, *one.secondary_opts)}
+    return {
+        text: not getattr(one, "is_flag", False)
+        for one in parameters
+        for text in (*one.opts, *one.secondary_opts)
+    }
 
 
 @functools.cache

@@ -4,7 +4,7 @@ Both sides are measured since the step began, so that they saw the same traffic:
 world moves both. Three answers are possible: advance, hold, roll back.
 
 A gate is asked at every tick, so what it calls *worse* is worse by bounds that hold at all looks at
-once (`gate_bounds`). They share out one budget: a candidate within all limits is rolled back by
+once (`bounds`). They share out one budget: a candidate within all limits is rolled back by
 chance with probability at most 1 − `confidence`, over all steps, checks and looks together.
 
 - failed share: lower bound of the candidate's share over the limit.
