@@ -1,0 +1,98 @@
+"""Documents and docstrings keep to plain words and short sentences; what is left only shrinks."""
+
+import re
+import statistics
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support.names import PYTHON, ROOT, docstrings, is_source, parsed, tracked
+
+#: Word → how often prose may still use it. These numbers only go down.
+CAPS = {
+    "anew": 18,
+    "bears?": 14,
+    "doors?": 144,
+    "drawn": 9,
+    "is none": 53,
+    "judged?": 19,
+    "lanes?": 16,
+    "lies?": 96,
+    "nobody": 53,
+    "not to be had": 5,
+    "rooms?": 18,
+    "so long": 10,
+    "so many": 22,
+    "stands? in": 9,
+    "strangers?": 9,
+    "told": 56,
+    "turned away": 0,
+    "whoever": 33,
+}
+
+#: Most words of a sentence: of the median one, and of nine in ten.
+MEDIAN, NINE_IN_TEN = 16, 30
+
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"')*]*\s+|\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.) )")
+
+
+def prose() -> dict[Path, str]:
+    """Return the text of every document and of every docstring of the program, without code."""
+    found = {}
+    for path in tracked(".md", *PYTHON):
+        if path.suffix == ".md":
+            text = re.sub(r"^```.*?^```", "\n", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+            found[path] = re.sub(r"^\|.*$", "\n", text, flags=re.M)
+        elif is_source(path):
+            said = [str(one.value) for _, one in docstrings(parsed(path))]
+            found[path] = "\n\n".join(
+                re.sub(r"^\s*(>>>|\.\.\.) .*$", "", one, flags=re.M) for one in said
+            )
+    return {path: re.sub(r"`[^`]*`", "NAME", text) for path, text in found.items()}
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text, items of lists by themselves."""
+    return [" ".join(part.split()) for part in SENTENCE_END.split(text) if part.strip()]
+
+
+def length(sentence: str) -> int:
+    """Count words; signs and figures alone are none."""
+    return len(re.findall(r"[^\W\d_][\w'’-]*", sentence))
+
+
+def percentile(kind: str) -> tuple[float, float]:
+    lengths = [
+        count
+        for path, text in prose().items()
+        if (path.suffix == ".md") == (kind == "documents")
+        for one in sentences(text)
+        if (count := length(one)) > 2
+    ]
+    return statistics.median(lengths), statistics.quantiles(lengths, n=10)[-1]
+
+
+@pytest.mark.parametrize("kind", ["documents", "docstrings"])
+def test_sentences_are_short(kind: str) -> None:
+    median, nine_in_ten = percentile(kind)
+    assert median <= MEDIAN
+    assert nine_in_ten <= NINE_IN_TEN
+
+
+def count_words() -> Counter[str]:
+    text = "\n".join(prose().values()).lower()
+    return Counter({word: len(re.findall(rf"\b{word}\b", text)) for word in CAPS})
+
+
+def test_words_of_our_own_get_fewer() -> None:
+    counts = count_words()
+    over = {word: (counts[word], cap) for word, cap in CAPS.items() if counts[word] > cap}
+    places = [
+        f"{path.relative_to(ROOT)}: {one}"
+        for path, text in prose().items()
+        for one in sentences(text)
+        for word in over
+        if re.search(rf"\b{word}\b", one.lower())
+    ]
+    assert not over, f"word: (found, allowed) {over}\n" + "\n".join(places)
