@@ -84,8 +84,7 @@ def _functions(path: Path, body: list[ast.stmt], prefix: str) -> Iterator[Docume
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from _functions(path, node.body, f"{prefix}{node.name}.")
         elif isinstance(node, Function) and not node.name.startswith("_"):
-            if not any("overload" in ast.unparse(one) for one in node.decorator_list):
-                yield Documented(path, prefix + node.name, node)
+            yield Documented(path, prefix + node.name, node)
 
 
 def described(text: str) -> list[str]:
