@@ -2,14 +2,15 @@
 
 import logging
 
-from gnomon.edge.hub_channel import HubChannel
-from gnomon.edge.slots import Slots
 from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.download import fetch_blobs
+from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import EngineError, GnomonError, HubError, PackageError
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.packages.requirements import this_machine, unmet
 from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.routing.routes import Route, from_message
 from gnomon.runtime.runtime import Runtime
 
@@ -119,34 +120,17 @@ class Installer:
                 self._slots.discard(package.digest)
         manifest = self._slots.manifest(package.digest)
         if manifest is None:
-            fetch(self._slots, [package.digest], channel)
+            fetch_blobs(self._slots, [package.digest], channel)
             manifest = self._slots.manifest(package.digest)
         if manifest is None:
             raise PackageError(f"the manifest of package {package.digest[:16]} did not come whole")
         _check_manifest(manifest, package)
-        fetch(self._slots, self._slots.missing(manifest), channel)
+        fetch_blobs(self._slots, self._slots.missing(manifest), channel)
 
     def _warm(self, desired: hub_pb2.DesiredState) -> None:
         for package in desired.packages:
             # Loaded already; one that sleeps is woken.
             self._runtime.load(self._runtime.models[package.digest].package, check_golden=True)
-
-
-def fetch(slots: Slots, digests: list[str], channel: HubChannel) -> None:
-    """Fetch blobs from the hub into the slots.
-
-    Raises:
-        HubUnavailable: the hub went away; what came is kept.
-        HubError: the hub sent something else, or does not have one of them.
-    """
-    wanted = set(digests)
-    for digest, data in channel.blobs(digests):
-        if digest not in wanted:
-            raise HubError(f"the hub sent blob {digest[:80]!r}, which nobody asked for")
-        slots.put(digest, data)
-        wanted.discard(digest)
-    if wanted:
-        raise HubError(f"the hub does not have blobs {sorted(wanted)[:3]} of a desired package")
 
 
 def routes_of(state: hub_pb2.DesiredState) -> list[Route]:

@@ -17,11 +17,8 @@ from typing import Self
 import psutil
 
 from gnomon.edge.backoff import Backoff
-from gnomon.edge.enrolment import Enrolment, hub_time
-from gnomon.edge.hub_channel import HubChannel
 from gnomon.edge.installer import Installer
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.slots import Slots
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncMachine, SyncState
 from gnomon.edge.telemetry.spool import Spool
@@ -30,9 +27,12 @@ from gnomon.edge.telemetry.uploader import SpoolSink, upload_all
 from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
+from gnomon.runtime.enrolment.enrolment import Enrolment, hub_time
+from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.files import write_durably
 from gnomon.runtime.lock import FolderLock
+from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)

@@ -1,10 +1,9 @@
 """How one node runs."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnomon.runtime.packages.manifest import NAME_PATTERN
+from gnomon.runtime.enrolment.settings import check_hub_address, check_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +58,13 @@ class NodeSettings:
     longest_pause_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        if not re.match(NAME_PATTERN, self.name):
-            raise ValueError(f"name {self.name[:80]!r} should match {NAME_PATTERN}")
+        check_name(self.name)
         if bool(self.hub) == bool(self.packages):
             raise ValueError("give either hub, or packages to serve without one")
         if self.hub and self.routes_file:
             raise ValueError("routes_file is for a node without a hub; a hub sends its routes")
-        if self.hub and not self.hub.rpartition(":")[2].isdecimal():
-            raise ValueError(f"hub should be host:port, got {self.hub!r}")
+        if self.hub:
+            check_hub_address(self.hub)
         for name in ("sync_seconds", "upload_seconds", "checkpoint_seconds", "stop_seconds"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
@@ -82,9 +80,3 @@ class NodeSettings:
             )
         if self.spool_bytes < 1 << 16:
             raise ValueError(f"spool_bytes should be at least 65536, got {self.spool_bytes}")
-
-    @property
-    def enrolment_address(self) -> str:
-        """Return where the node enrols."""
-        host, _, port = self.hub.rpartition(":")
-        return self.enrolment or f"{host}:{int(port) - 1}"

@@ -24,9 +24,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon": (
         "core proto",
         "runtime",
-        "edge pipeline",
+        "client edge",
+        "pipeline",
         "server",
-        "client logs",
+        "logs",
         "delivery",
         "bench configuration demo",
         "command",
@@ -69,6 +70,9 @@ ALLOWED = {
     "edge": {"core", "proto", "runtime"},
     "server": {"core", "proto", "runtime", "edge"},
     "pipeline": {"core", "proto", "runtime"},
+    "client": {"core", "proto", "runtime"},
+    # A builder is no node: what both need to call a hub lies in the runtime.
+    "delivery": {"core", "proto", "runtime", "pipeline", "client"},
     # What is measured as users meet it is requested through the clients that users have.
     "bench": {
         *("core", "proto", "runtime", "edge", "server", "pipeline"),

@@ -2,9 +2,9 @@
 
 import time
 
-from gnomon.edge.hub_channel import CALL_SECONDS, HubChannel
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.hub_channel import CALL_SECONDS, HubChannel
 from gnomon.runtime.errors import HubError
 
 #: Bytes of records in one call; a single record may be larger.

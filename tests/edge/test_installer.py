@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from gnomon.edge.installer import Installer
-from gnomon.edge.slots import Slots
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.uploader import SpoolSink
 from gnomon.proto import hub_pb2
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
+from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from tests.support.packages import make_package

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gnomon.edge.agent import Agent
-from gnomon.edge.identity import fetch_authority
+from gnomon.runtime.enrolment.identity import fetch_authority
 from gnomon.runtime.errors import (
     ConfigurationError,
     HubError,

@@ -8,13 +8,18 @@ import pytest
 
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile
-from gnomon.runtime.packages.signing import Signer
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from tests.support.packages import linear_onnx, make_package, make_profile
 
 
 @pytest.fixture
 def signer() -> Signer:
     return Signer.generate()
+
+
+@pytest.fixture
+def trust(signer: Signer) -> TrustStore:
+    return TrustStore([signer.public_key])
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ from typing import Any
 import grpc
 import httpx
 
-from gnomon.edge.hub_channel import enrol
-from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.runtime.enrolment.hub_channel import enrol
+from gnomon.runtime.enrolment.identity import IdentityFolder, key_pem
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 
 HUB = """
 import json, sys
+from pathlib import Path
 import structlog
 from gnomon.server.hub.process import run_hub
 from gnomon.server.hub.settings import HubSettings

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from gnomon.edge.identity import IdentityFolder, key_pem
+from gnomon.runtime.enrolment.identity import IdentityFolder, key_pem
 from gnomon.server.hub.access.authority import Authority, read_request
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from gnomon.edge.enrolment import Enrolment
-from gnomon.edge.hub_channel import call, open_channel
-from gnomon.edge.identity import IdentityFolder, key_pem
-from gnomon.edge.installer import fetch
-from gnomon.edge.settings import NodeSettings
-from gnomon.edge.slots import Slots
 from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.runtime.enrolment.download import fetch_blobs
+from gnomon.runtime.enrolment.enrolment import Enrolment
+from gnomon.runtime.enrolment.hub_channel import call, open_channel
+from gnomon.runtime.enrolment.identity import IdentityFolder, key_pem
+from gnomon.runtime.enrolment.settings import check_hub_address, check_name
 from gnomon.runtime.errors import (
     Conflict,
     HubError,
@@ -28,6 +27,7 @@ from gnomon.runtime.files import sync_folder
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.packages.slots import Slots
 
 _Result = TypeVar("_Result")
 
@@ -58,13 +58,8 @@ class BuilderSettings:
     authority_fingerprint: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what a node's settings would."""
-        _ = self.as_node
-
-    @property
-    def as_node(self) -> NodeSettings:
-        """Return the same as the settings under which whoever calls a hub enrols."""
-        return NodeSettings(**{name: getattr(self, name) for name in self.__dataclass_fields__})
+        check_name(self.name)
+        check_hub_address(self.hub)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +122,7 @@ class RegistryClient:
             NotAllowed: the hub refuses the token.
         """
         self._slots_folder = settings.data_folder / "slots"
-        self._enrolment = Enrolment(settings.as_node, {"kind": "builder"})
+        self._enrolment = Enrolment(settings, {"kind": "builder"})
         self._enrolment.connect()
         folder = IdentityFolder(settings.data_folder / "identity")
         identity = folder.load()
@@ -192,7 +187,7 @@ class RegistryClient:
         trust = self._enrolment.trust
         slots = Slots(self._slots_folder)
         manifest = self._fetch_manifest(slots, published)
-        fetch(slots, slots.missing(manifest), self._enrolment.connect())
+        fetch_blobs(slots, slots.missing(manifest), self._enrolment.connect())
         package = slots.install(published.digest, published.envelopes, trust)
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = folder.with_name(f".{folder.name}.{uuid4().hex}.new")
@@ -219,7 +214,7 @@ class RegistryClient:
     def _fetch_manifest(self, slots: Slots, published: Published) -> Manifest:
         manifest = slots.manifest(published.digest)
         if manifest is None:
-            fetch(slots, [published.digest], self._enrolment.connect())
+            fetch_blobs(slots, [published.digest], self._enrolment.connect())
             manifest = slots.manifest(published.digest)
         if manifest is None:
             raise PackageError(f"the manifest of {published.digest[:16]} did not come whole")

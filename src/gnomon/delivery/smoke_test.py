@@ -17,13 +17,13 @@ import msgspec
 
 from gnomon.delivery.smoke_test_worker import WorkerRequest, WorkerResult
 from gnomon.delivery.worker_process import run_worker
-from gnomon.edge.slots import Slots
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.packages import attesting
 from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
 from gnomon.runtime.packages.requirements import other_versions, this_machine, unmet
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
+from gnomon.runtime.packages.slots import Slots
 
 __all__ = ["Check", "Limits", "Report", "attest", "smoke_test"]
 

@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 import psutil
 
-from gnomon.edge.slots import Slots
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.packages.slots import Slots
 
 __all__ = ["WorkerRequest", "WorkerResult", "main"]
 

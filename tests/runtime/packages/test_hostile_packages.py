@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from gnomon.edge.installer import Installer
-from gnomon.edge.slots import Slots
 from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.engines import available_engines
@@ -30,6 +29,7 @@ from gnomon.runtime.packages.chunks import sha256, split
 from gnomon.runtime.packages.manifest import CHUNK_BYTES
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
+from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.runtime import Runtime
 

@@ -17,8 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from gnomon.command import root as command
-from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.enrolment.identity import IdentityFolder, key_pem
 from gnomon.runtime.errors import (
     ConfigurationError,
     NotAllowed,

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
-from gnomon.edge.identity import IdentityFolder, key_pem
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
+from gnomon.runtime.enrolment.identity import IdentityFolder, key_pem
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.wire import CODE_KEY, DETAILS_KEY, read_error
 from gnomon.server.hub.access.authority import Authority, read_request

@@ -5,8 +5,8 @@ from typing import Any
 
 import grpc
 
-from gnomon.edge.identity import Identity
 from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.runtime.enrolment.identity import Identity
 from gnomon.runtime.errors import HubError, HubUnavailable
 from gnomon.runtime.wire import read_error
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gnomon.edge.backoff import Backoff
-from gnomon.edge.enrolment import Enrolment
 from gnomon.edge.settings import NodeSettings
 from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.enrolment import Enrolment
 from gnomon.runtime.errors import ConfigurationError, HubUnavailable, NotAllowed
 
 

@@ -5,16 +5,16 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from gnomon.edge.hub_channel import HubChannel, enrol
-from gnomon.edge.identity import (
+from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.hub_channel import HubChannel, enrol
+from gnomon.runtime.enrolment.identity import (
     Identity,
     IdentityFolder,
     fetch_authority,
     key_pem,
     read_authority,
 )
-from gnomon.edge.settings import NodeSettings
-from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.settings import EnrolmentSettings, enrolment_address
 from gnomon.runtime.errors import ConfigurationError, GnomonError, StorageError
 from gnomon.runtime.packages.signing import TrustStore
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class Enrolment:
     """Holds identity and connection. Neither an expired nor a failed one stops a prediction."""
 
-    def __init__(self, settings: NodeSettings, facts: Mapping[str, str]) -> None:
+    def __init__(self, settings: EnrolmentSettings, facts: Mapping[str, str]) -> None:
         self._settings = settings
         self._facts = dict(facts)
         self._folder = IdentityFolder(settings.data_folder / "identity")
@@ -96,7 +96,7 @@ class Enrolment:
 
     def _enrol(self) -> Identity:
         settings = self._settings
-        address = settings.enrolment_address
+        address = enrolment_address(settings)
         if not settings.token:
             raise ConfigurationError(
                 f"node {settings.name!r} has not enrolled at {address} yet; give it a token"

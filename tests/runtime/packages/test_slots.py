@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnomon.edge.slots import Slots
 from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
+from gnomon.runtime.packages.slots import Slots
 from tests.support.packages import linear_onnx, make_package, package_files
 
 

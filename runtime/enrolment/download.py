@@ -1,0 +1,24 @@
+"""Fetches packages' blobs from the hub."""
+
+from gnomon.runtime.enrolment.hub_channel import HubChannel
+from gnomon.runtime.errors import HubError
+from gnomon.runtime.packages.slots import Slots
+
+__all__ = ["fetch_blobs"]
+
+
+def fetch_blobs(slots: Slots, digests: list[str], channel: HubChannel) -> None:
+    """Fetch blobs from the hub into the slots.
+
+    Raises:
+        HubUnavailable: the hub went away; what came is kept.
+        HubError: the hub sent something else, or does not have one of them.
+    """
+    wanted = set(digests)
+    for digest, data in channel.blobs(digests):
+        if digest not in wanted:
+            raise HubError(f"the hub sent blob {digest[:80]!r}, which nobody asked for")
+        slots.put(digest, data)
+        wanted.discard(digest)
+    if wanted:
+        raise HubError(f"the hub does not have blobs {sorted(wanted)[:3]} of a desired package")
