@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from gnomon.core.cells.layout import SideLayout, lay_out
-from gnomon.core.cells.tally import Plan
+from gnomon.core.cells.side_counter import Plan
 from gnomon.core.field_reference import PAIR_CELLS, FieldReference, PairReference, fingerprint
 
 __all__ = ["PAIR_CELLS", "FieldReference", "PairReference", "Reference", "ReferenceMismatch"]

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.bench.core.contract_twin import naive_row
+from gnomon.bench.core.contract_oracle import naive_row
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gnomon.bench.core.contract_twin import naive_row
+from gnomon.bench.core.contract_oracle import naive_row
 from gnomon.core.contract import Contract
 from gnomon.core.contract.layout import layout_of
 from gnomon.core.contract.violations import Violations

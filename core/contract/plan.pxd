@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from gnomon.core.expression.evaluation cimport MAXIMUM_DEPTH, ProgramView, evaluate
 from gnomon.core.row cimport INVALID, MISSING, OK, UNSEEN, ColumnType, Row
-from gnomon.core.text_table cimport NOT_FOUND, TextTableView, text_code
+from gnomon.core.string_index cimport NOT_FOUND, TextTableView, text_code
 
 # What a field broke; `gnomon.core.contract.layout.FIELD_RULES` names them in this order.
 cdef enum RuleCode:

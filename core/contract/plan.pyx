@@ -6,7 +6,7 @@ from libc.stdint cimport uintptr_t
 import numpy as np
 
 from gnomon.core.expression.evaluation cimport CompiledProgram
-from gnomon.core.text_table cimport TextTable
+from gnomon.core.string_index cimport TextTable
 
 __all__ = ["CompiledContract"]
 

@@ -9,7 +9,7 @@ from gnomon.core.detectors.model import ModelDetector
 from gnomon.core.detectors.pair import PairDetector
 from gnomon.core.detectors.performance import ConfidenceCalibration, EstimatedAccuracy
 from gnomon.core.detectors.season import SeasonDetector
-from gnomon.core.detectors.watch import StateMismatch
+from gnomon.core.detectors.tilt_detector import StateMismatch
 
 __all__ = [
     "Alarm",

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from gnomon.core.detectors.alarm import Alarm, Change
 from gnomon.core.detectors.build import build_library
 from gnomon.core.detectors.describe import describe, describe_unit
+from gnomon.core.detectors.tilt_detector import Watch, log_threshold
 from gnomon.core.detectors.unit_fit import fit_unit
-from gnomon.core.detectors.watch import Watch, log_threshold
 from gnomon.core.reference import FieldReference
 
 

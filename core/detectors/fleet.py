@@ -48,7 +48,7 @@ from gnomon.core.detectors.model import PAIRS
 from gnomon.core.detectors.pair import PairDetector
 from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField, PeerPair, Pool
 from gnomon.core.detectors.state_reader import LENGTH, StateReader
-from gnomon.core.detectors.watch import StateMismatch
+from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.core.reference import PAIR_CELLS, FieldReference, PairReference
 
 _MAGIC = b"GFL1"

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnomon.core.detectors.alarm import Alarm, Change
-from gnomon.core.detectors.watch import StateMismatch, log_threshold
+from gnomon.core.detectors.tilt_detector import StateMismatch, log_threshold
 
 _BETS = 0.5 ** np.arange(1, 10)  # parts of the largest bet
 _STATE = struct.Struct(f"<4s{3 * len(_BETS)}d2d")

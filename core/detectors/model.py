@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.field import FieldDetector
 from gnomon.core.detectors.pair import PairDetector
-from gnomon.core.detectors.watch import StateMismatch
+from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.core.reference import Reference
 
 FIELDS, PAIRS, OUTPUTS = 0.7, 0.1, 0.2  # shares of the budget

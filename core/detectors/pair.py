@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, Change
 from gnomon.core.detectors.build import Group, build_groups
+from gnomon.core.detectors.tilt_detector import Watch, log_threshold
 from gnomon.core.detectors.tilts import Library
-from gnomon.core.detectors.watch import Watch, log_threshold
 from gnomon.core.reference import PairReference
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.model import ModelDetector
-from gnomon.core.detectors.watch import StateMismatch
+from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.core.reference import Reference
 
 _LENGTH = struct.Struct("<I")

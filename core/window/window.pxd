@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t
 
 from gnomon.core.row cimport Columns
-from gnomon.core.cells.tally cimport Tally
+from gnomon.core.cells.side_counter cimport Tally
 
 cdef enum Outcome:
     ANSWERED = 0

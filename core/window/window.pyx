@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from gnomon.core.cells.latency cimport LATENCY_BUCKETS, latency_bucket
 from gnomon.core.row cimport Columns, Row
-from gnomon.core.cells.tally cimport Tally
+from gnomon.core.cells.side_counter cimport Tally
 
 import numpy as np
 

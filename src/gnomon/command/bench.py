@@ -18,7 +18,7 @@ COMPARISONS = {
 
 #: Evaluations with flags and tables of their own.
 EVALUATIONS = {
-    "drift": "gnomon.bench.drifting.drift",
+    "drift": "gnomon.bench.drift_detection.drift",
     "datasets": "gnomon.bench.data.datasets",
     "registry": "gnomon.bench.hub.registry",
     "kills": "gnomon.bench.hub.kills",

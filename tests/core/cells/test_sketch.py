@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.core.cells import sketch
-from gnomon.core.cells.tally import bucket_of
+from gnomon.core.cells.side_counter import bucket_of
 
 values = st.one_of(
     st.floats(allow_nan=False),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gnomon.bench.core.contract_fuzz import check_round, draw_contract
 from gnomon.core.contract import Contract
 from gnomon.core.fields import ContractError, Field, Kind, Policy, Rule
-from gnomon.core.text_table import TextTable
+from gnomon.core.string_index import TextTable
 
 
 def _flights(**changes: Any) -> Contract:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.core.cells.tally import can_run_wide
+from gnomon.core.cells.side_counter import can_run_wide
 from gnomon.core.reference import FieldReference, PairReference, Reference, ReferenceMismatch
 from gnomon.core.row import Columns, Row
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, FALLBACK_CODE, REFUSED_CODE, Window

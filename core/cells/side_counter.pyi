@@ -1,4 +1,4 @@
-"""The counts of one side of a window: fixed-size buffers around the loops of window_side.h."""
+"""The counts of one side of a window: fixed-size buffers around the loops of side_counter.h."""
 
 from collections.abc import Sequence
 

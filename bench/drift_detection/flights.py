@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.bench.drifting.detectors import count, profile
-from gnomon.bench.drifting.streams import REFERENCE_ROWS, Stream, Table
+from gnomon.bench.drift_detection.detectors import count, profile
+from gnomon.bench.drift_detection.streams import REFERENCE_ROWS, Stream, Table
 from gnomon.core.detectors import FleetDetector, FleetVerdict
 
 CATEGORIES = ("carrier", "origin", "dest")

@@ -1,5 +1,5 @@
-# distutils: depends = src/gnomon/core/cells/block.h src/gnomon/core/cells/load.h
-"""The counts of one side of a window: fixed-size buffers around the loops of window_side.h."""
+# distutils: depends = src/gnomon/core/cells/block_kernels.h src/gnomon/core/cells/load_kernels.h
+"""The counts of one side of a window: fixed-size buffers around the loops of side_counter.h."""
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free
@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-cdef extern from "side.h":
+cdef extern from "side_counter.h":
     ctypedef struct NumericField:
         int32_t kind, bins, zero_cell, slot
         int64_t cells, moments

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.bench.drifting.streams import Table, Values
+from gnomon.bench.drift_detection.streams import Table, Values
 from gnomon.core.detectors import SeasonDetector
 from gnomon.core.fields import Field, Kind
 from gnomon.core.profiling import build_reference

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from gnomon.core.detectors._tilting import Tilting
+from gnomon.core.detectors._tilt_evidence import Tilting
 from gnomon.core.detectors.alarm import Change
 from gnomon.core.detectors.tilts import Library
 

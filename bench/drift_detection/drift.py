@@ -1,6 +1,6 @@
 """How often does a drift detector cry wolf, and how long does it take when the wolf is there?
 
-`python -m gnomon.bench.drifting.drift` prints one table: Gnomon's detectors beside KS, PSI and
+`python -m gnomon.bench.drift_detection.drift` prints one table: Gnomon's detectors beside KS, PSI and
 river's, on streams whose truth is known, and on real flights. Every number follows from the seed.
 Your own detector: give `run` a dictionary with a function that makes one (`DriftDetector`); your
 own data: `--data file.parquet`, whose rows are shuffled, so that every alarm is a false one.
@@ -16,9 +16,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.bench.drifting.detectors import DriftDetector, Gnomon, baselines
-from gnomon.bench.drifting.flights import fleet_of_flights, flights_table, shuffled, table_of_file
-from gnomon.bench.drifting.streams import ROWS, Stream, changes, quiet
+from gnomon.bench.drift_detection.detectors import DriftDetector, Gnomon, baselines
+from gnomon.bench.drift_detection.flights import (
+    fleet_of_flights,
+    flights_table,
+    shuffled,
+    table_of_file,
+)
+from gnomon.bench.drift_detection.streams import ROWS, Stream, changes, quiet
 
 PATIENCE = 100  # windows after a change in which it can be found
 QUIET_BEFORE = 20  # windows without a change before it

@@ -1,6 +1,6 @@
 /* One side (inputs or outputs) of a window: its layout, its counts, and their update. */
-#ifndef GNOMON_WINDOW_SIDE_H
-#define GNOMON_WINDOW_SIDE_H
+#ifndef GNOMON_SIDE_COUNTER_H
+#define GNOMON_SIDE_COUNTER_H
 
 #include <math.h>
 #include <stdint.h>
@@ -95,7 +95,7 @@ static inline int category_cell(int known, double code, uint8_t status) {
 #define NAME(f) f##_base
 #define TARGET
 #define VECTOR_BYTES 16
-#include "block.h"
+#include "block_kernels.h"
 #undef NAME
 #undef TARGET
 #undef VECTOR_BYTES
@@ -104,7 +104,7 @@ static inline int category_cell(int known, double code, uint8_t status) {
 #define NAME(f) f##_wide
 #define TARGET __attribute__((target("avx2")))
 #define VECTOR_BYTES 32
-#include "block.h"
+#include "block_kernels.h"
 #undef NAME
 #undef TARGET
 #undef VECTOR_BYTES
@@ -205,7 +205,7 @@ static void side_row(Side *side, const double *values, const uint8_t *status) {
     if (++side->pending == WAITING) side_flush(side);
 }
 
-#include "load.h"
+#include "load_kernels.h"
 
 static void category_block(const NumericField *f, const void *data, const uint8_t *status, int type,
                            int64_t start, int rows, int64_t *cells) {
