@@ -6,25 +6,25 @@ from libc.string cimport memcmp, memcpy
 cdef enum:
     NOT_FOUND = -2
 
-ctypedef struct TextSlot:
+ctypedef struct StringSlot:
     uint64_t hash
     const char* text
     uint32_t length
     int32_t code
 
-ctypedef struct TextTableView:
-    const TextSlot* slots
+ctypedef struct StringIndexView:
+    const StringSlot* slots
     uint64_t mask
 
 
-cdef class TextTable:
-    cdef TextTableView view
-    cdef TextSlot* _slots
+cdef class StringIndex:
+    cdef StringIndexView view
+    cdef StringSlot* _slots
     cdef list _texts
     cdef _insert(self, bytes text, int32_t code)
 
 
-cdef inline uint64_t text_hash(const char* text, Py_ssize_t length) noexcept nogil:
+cdef inline uint64_t string_hash(const char* text, Py_ssize_t length) noexcept nogil:
     """Multiply and fold, eight bytes at a time."""
     cdef uint64_t state = <uint64_t>length * 0x9E3779B97F4A7C15u
     cdef uint64_t word
@@ -47,13 +47,13 @@ cdef inline uint64_t text_hash(const char* text, Py_ssize_t length) noexcept nog
     return state ^ (state >> 32)
 
 
-cdef inline int32_t text_code(
-    const TextTableView* table, const char* text, Py_ssize_t length
+cdef inline int32_t string_code(
+    const StringIndexView* table, const char* text, Py_ssize_t length
 ) noexcept nogil:
     """Return the code of a text, or NOT_FOUND."""
-    cdef uint64_t wanted = text_hash(text, length)
+    cdef uint64_t wanted = string_hash(text, length)
     cdef uint64_t index = wanted & table.mask
-    cdef const TextSlot* slot
+    cdef const StringSlot* slot
     while True:
         slot = &table.slots[index]
         if slot.text == NULL:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-__all__ = ["TextTable"]
+__all__ = ["StringIndex"]
 
-class TextTable:
+class StringIndex:
     """The code of a text is its position in `texts`. Raises `ValueError` if one is there twice."""
 
     def __init__(self, texts: Iterable[str]) -> None: ...

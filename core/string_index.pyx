@@ -4,16 +4,16 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-__all__ = ["TextTable"]
+__all__ = ["StringIndex"]
 
 
-cdef class TextTable:
+cdef class StringIndex:
     def __cinit__(self, texts):
         self._texts = [text.encode() for text in texts]
         cdef uint64_t capacity = 8
         while capacity < 2 * <uint64_t>len(self._texts):
             capacity *= 2
-        self._slots = <TextSlot*>PyMem_Calloc(capacity, sizeof(TextSlot))
+        self._slots = <StringSlot*>PyMem_Calloc(capacity, sizeof(StringSlot))
         if self._slots == NULL:
             raise MemoryError
         self.view.slots = self._slots
@@ -27,17 +27,17 @@ cdef class TextTable:
     cdef _insert(self, bytes text, int32_t code):
         cdef const char* characters = PyBytes_AS_STRING(text)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(text)
-        cdef uint64_t hash = text_hash(characters, length)
+        cdef uint64_t hash = string_hash(characters, length)
         cdef uint64_t index = hash & self.view.mask
-        if text_code(&self.view, characters, length) != NOT_FOUND:
+        if string_code(&self.view, characters, length) != NOT_FOUND:
             raise ValueError(f"{text.decode()!r} is in the list twice")
         while self._slots[index].text != NULL:
             index = (index + 1) & self.view.mask
-        self._slots[index] = TextSlot(hash, characters, <uint32_t>length, code)
+        self._slots[index] = StringSlot(hash, characters, <uint32_t>length, code)
 
     def code(self, str text not None):
         cdef bytes encoded = text.encode()
-        cdef int32_t code = text_code(
+        cdef int32_t code = string_code(
             &self.view, PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded)
         )
         return None if code == NOT_FOUND else code

@@ -46,6 +46,16 @@ ORDER: dict[str, tuple[str, ...]] = {
         "sleeping",
         "runtime",
     ),
+    "gnomon.core": (
+        "field_reference kinds row row_hash string_index",
+        "cells field_settings",
+        "field_checks reference",
+        "fields distances",
+        "expression",
+        "contract window",
+        "packing profiling",
+        "detectors",
+    ),
     "gnomon.server": ("rest", "serving hub streams"),
     "gnomon.server.hub": (
         "store settings",

@@ -27,6 +27,7 @@ from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorS
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.writing import write_package
+from gnomon.runtime.recording.sink import NullSink
 from gnomon.runtime.recording.window_row import count_row
 from gnomon.runtime.routing import routes
 from gnomon.runtime.runtime import Runtime
@@ -41,13 +42,6 @@ CARRIERS = ("UA", "AA", "DL")
 ORIGINS = ("JFK", "LGA", "EWR")
 NUMBERS = 10
 LAYERS = (NUMBERS + len(CARRIERS) + len(ORIGINS), 32, 16, 1)
-
-
-class _Nowhere:
-    """A sink that keeps nothing, so that memory does not grow while measuring."""
-
-    def put(self, record: Any) -> None:
-        """Forget the record."""
 
 
 def run(rounds: int = ROUNDS) -> list[Result]:
@@ -141,7 +135,7 @@ def _least(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
 
 @contextmanager
 def _serving(folder: Path) -> Iterator[tuple[Runtime, Model]]:
-    runtime = Runtime(_Nowhere())
+    runtime = Runtime(NullSink())
     try:
         loaded = {
             name: runtime.load(_package(folder / name, sample_permille))

@@ -1,7 +1,8 @@
 """How often does a drift detector cry wolf, and how long does it take when the wolf is there?
 
-`python -m gnomon.bench.drift_detection.drift` prints one table: Gnomon's detectors beside KS, PSI and
-river's, on streams whose truth is known, and on real flights. Every number follows from the seed.
+`python -m gnomon.bench.drift_detection.drift` prints one table: Gnomon's detectors beside KS, PSI
+and river's, on streams whose truth is known, and on real flights. Every number follows from the
+seed.
 Your own detector: give `run` a dictionary with a function that makes one (`DriftDetector`); your
 own data: `--data file.parquet`, whose rows are shuffled, so that every alarm is a false one.
 """

@@ -188,10 +188,10 @@ def fleet_of_flights(fault_day: int = 78) -> str:
     ):
         seen: dict[tuple[str, str, str], str] = {}
         for today, verdict in replay(fault):
-            for source, alarm in verdict.alone:
+            for source, alarm in verdict.outliers:
                 key = (source, alarm.field, "")
                 seen.setdefault(key, f"  {today} alone {source}: {alarm.description}")
-            for alarm in verdict.world:
+            for alarm in verdict.fleet_wide:
                 seen.setdefault(("", alarm.field, ""), f"  {today} world: {alarm.description}")
         began = "" if fault is None else f", from {date(2013, 1, 1) + timedelta(days=fault.day)}"
         lines += [f"{title}{began}; first alarms:", *seen.values()]

@@ -22,6 +22,7 @@ from gnomon.bench.servers import h2load
 from gnomon.bench.servers.processes import OURS, Server, start
 from gnomon.bench.servers.serving_package import make_package, make_request
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.recording.sink import NullSink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.clients import Clients
@@ -53,13 +54,6 @@ Loads = tuple[tuple[int, int], ...]
 Stages = Mapping[str, float]
 #: By server, connections and streams: ns of CPU and of time a request.
 Figures = dict[tuple[str, int, int], tuple[float, float]]
-
-
-class _Nowhere:
-    """A sink that keeps nothing."""
-
-    def put(self, record: Any) -> None:
-        """Forget the record."""
 
 
 def run(rounds: int = ROUNDS) -> list[Result]:
@@ -179,7 +173,7 @@ def _stages(package: Package, request: bytes) -> list[Result]:
 
     One request of 61 is timed stage by stage; reading the clock is in the figures.
     """
-    runtime = Runtime(_Nowhere())
+    runtime = Runtime(NullSink())
     try:
         runtime.load(package)
         runtime.apply([single("bench", package.digest)])

@@ -26,6 +26,7 @@ from gnomon.bench.servers.serving_package import LAYERS, make_package, make_requ
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.recording.sink import NullSink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 
@@ -43,13 +44,6 @@ _CONNECTIONS = 16
 _SETTLE_SECONDS = 2
 
 
-class _Nowhere:
-    """A sink that keeps nothing."""
-
-    def put(self, record: Any) -> None:
-        """Forget the record."""
-
-
 class Swapper:
     """A runtime that serves one of two versions, and swaps them as a node does."""
 
@@ -58,7 +52,7 @@ class Swapper:
         self._turn = 0
         self._leak = leak
         self._kept: list[Model] = []
-        self.runtime = Runtime(_Nowhere(), checkpoint_seconds=1)
+        self.runtime = Runtime(NullSink(), checkpoint_seconds=1)
         self._serve(self._packages[0])
 
     def swap(self) -> None:

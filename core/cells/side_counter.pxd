@@ -10,7 +10,7 @@ cdef class Plan:
     cdef object _records, _slots, _pairs, _edges, _keys
 
 
-cdef class Tally:
+cdef class SideCounter:
     cdef void* side
     cdef readonly object reference
     cdef readonly object layout

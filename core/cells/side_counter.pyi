@@ -20,7 +20,7 @@ class Plan:
     def nbytes(self) -> int:
         """Memory of all buffers, in bytes."""
 
-class Tally:
+class SideCounter:
     """The counts of one side, which the window updates under its lock."""
 
     reference: Reference

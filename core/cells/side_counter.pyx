@@ -115,7 +115,7 @@ cdef class Plan:
         return sum(array.nbytes for array in arrays)
 
 
-cdef class Tally:
+cdef class SideCounter:
     def __cinit__(self, reference, version="auto"):
         self.reference = reference
         self._plan = reference.window_plan

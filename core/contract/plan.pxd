@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from gnomon.core.expression.evaluation cimport MAXIMUM_DEPTH, ProgramView, evaluate
 from gnomon.core.row cimport INVALID, MISSING, OK, UNSEEN, ColumnType, Row
-from gnomon.core.string_index cimport NOT_FOUND, TextTableView, text_code
+from gnomon.core.string_index cimport NOT_FOUND, StringIndexView, string_code
 
 # What a field broke; `gnomon.core.contract.layout.FIELD_RULES` names them in this order.
 cdef enum RuleCode:
@@ -74,7 +74,7 @@ ctypedef struct FieldPlan:
     int64_t kind_highest
     const double* allowed
     Py_ssize_t allowed_count
-    TextTableView texts
+    StringIndexView texts
     int64_t minimum_length
     int64_t maximum_length
     double impute
@@ -92,7 +92,7 @@ ctypedef struct ContractPlan:
     Py_ssize_t condition_count
     Py_ssize_t vector_size
     # From a field's name to its index.
-    TextTableView names
+    StringIndexView names
     # What a row looks like before its values are put.
     const double* blank_values
     const uint8_t* blank_status
@@ -149,7 +149,7 @@ cdef inline Py_ssize_t contract_field(
     const ContractPlan* plan, const char* name, Py_ssize_t length
 ) noexcept nogil:
     """Return the index of a field by its name, or a negative number."""
-    return text_code(&plan.names, name, length)
+    return string_code(&plan.names, name, length)
 
 
 cdef inline void contract_begin(const ContractPlan* plan, const RowBuffers* row) noexcept nogil:
@@ -310,7 +310,7 @@ cdef inline void contract_put_text(
     cdef int32_t code
     cdef Py_ssize_t characters
     if rules.kind == VALUE_CATEGORY:
-        code = text_code(&rules.texts, text, length)
+        code = string_code(&rules.texts, text, length)
         put(row, field, code, CLEAN)
         if code == NOT_FOUND:
             row.rules[field] = BROKE_ALLOWED

@@ -6,7 +6,7 @@ from libc.stdint cimport uintptr_t
 import numpy as np
 
 from gnomon.core.expression.evaluation cimport CompiledProgram
-from gnomon.core.string_index cimport TextTable
+from gnomon.core.string_index cimport StringIndex
 
 __all__ = ["CompiledContract"]
 
@@ -35,7 +35,7 @@ cdef class CompiledContract:
             self._kept.append(program)
             self._conditions[index] = ConditionPlan(program.view, <Severity><int>policy)
         self._names = tuple([layout["name"] for layout in layouts])
-        cdef TextTable names = TextTable(self._names)
+        cdef StringIndex names = StringIndex(self._names)
         self._kept.append(names)
         self.plan.names = names.view
         required = [BROKE_REQUIRED if layout["required"] else CLEAN for layout in layouts]
@@ -65,7 +65,7 @@ cdef class CompiledContract:
 
     cdef _plan_field(self, Py_ssize_t index, dict layout):
         cdef FieldPlan* field = &self._fields[index]
-        cdef TextTable texts
+        cdef StringIndex texts
         field.kind = <ValueKind><int>layout["kind"]
         field.column_type = <ColumnType><int>layout["column_type"]
         field.policy = <Severity><int>layout["policy"]
@@ -79,7 +79,7 @@ cdef class CompiledContract:
         field.maximum_length = layout["maximum_length"]
         field.impute, field.size = layout["impute"], layout["size"]
         if field.kind == VALUE_CATEGORY:
-            texts = TextTable(layout["texts"])
+            texts = StringIndex(layout["texts"])
             self._kept.append(texts)
             field.texts = texts.view
         field.allowed = self._keep_doubles(layout["allowed"])

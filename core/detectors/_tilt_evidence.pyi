@@ -3,16 +3,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-class _Library(Protocol):
+class _TiltSet(Protocol):
     @property
     def dense(self) -> NDArray[np.float64]: ...
     @property
     def weight(self) -> NDArray[np.float64]: ...
 
-class Tilting:
+class TiltEvidence:
     evidence: float
     def __init__(
-        self, library: _Library, design_effect: float, block_rows: float, threshold: float
+        self, tilt_set: _TiltSet, design_effect: float, block_rows: float, threshold: float
     ) -> None: ...
     def get_state(self) -> NDArray[np.float64]: ...
     def set_state(self, state: NDArray[np.float64], evidence: float) -> None: ...

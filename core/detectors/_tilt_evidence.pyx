@@ -1,4 +1,4 @@
-"""Shiryaev-Roberts over a library of tilts of cell counts: the loop behind `FieldDetector`."""
+"""Shiryaev-Roberts over a set of tilts of cell counts: the loop behind `FieldDetector`."""
 
 from libc.math cimport exp, log, log1p
 import numpy as np
@@ -16,7 +16,7 @@ cdef double MOST_BURST = 1000.0  # rows of a burst beyond which other tilts do b
 cdef double NOTHING = -25.0  # log evidence whose exponential no sum notices
 
 
-cdef class Tilting:
+cdef class TiltEvidence:
     """State and constants of one field; see `gnomon.core.detectors.field` for the formula."""
 
     cdef const double[:, ::1] dense
@@ -28,21 +28,21 @@ cdef class Tilting:
     cdef readonly double evidence
     cdef Py_ssize_t cells, tilts, tilted, groups
 
-    def __init__(self, library, double design_effect, double block_rows, double threshold):
-        self.dense = np.ascontiguousarray(library.dense.T)
-        self.cell_group = library.cell_group
-        self.group = library.group
-        self.theta = library.theta
-        self.linear = library.linear
-        self.quadratic = library.quadratic
-        self.reach = library.reach
-        self.weight = library.weight
-        self.log_weight = np.log(library.weight)
-        self.preference = library.preference
-        self.tilted = library.dense.shape[0]
+    def __init__(self, tilt_set, double design_effect, double block_rows, double threshold):
+        self.dense = np.ascontiguousarray(tilt_set.dense.T)
+        self.cell_group = tilt_set.cell_group
+        self.group = tilt_set.group
+        self.theta = tilt_set.theta
+        self.linear = tilt_set.linear
+        self.quadratic = tilt_set.quadratic
+        self.reach = tilt_set.reach
+        self.weight = tilt_set.weight
+        self.log_weight = np.log(tilt_set.weight)
+        self.preference = tilt_set.preference
+        self.tilted = tilt_set.dense.shape[0]
         self.cells = self.cell_group.shape[0]
         self.tilts = self.weight.shape[0]
-        self.groups = library.groups
+        self.groups = tilt_set.groups
         self.state = np.zeros((COLUMNS, self.tilts))
         self.gain = np.zeros(self.tilts)
         self.seen = np.zeros(self.tilts)

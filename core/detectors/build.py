@@ -22,8 +22,8 @@ from gnomon.core.detectors.tilts import (
     UNIT_MARGIN,
     UNIT_TWINS,
     Floats,
-    Library,
     Tilt,
+    TiltSet,
     moved_shares,
     normal_cuts,
     normal_shares,
@@ -33,7 +33,7 @@ from gnomon.core.detectors.tilts import (
 from gnomon.core.detectors.units import slips
 from gnomon.core.reference import FieldReference
 
-Price = tuple[float, float, float]  # linear, quadratic, reach: see `Library`
+Price = tuple[float, float, float]  # linear, quadratic, reach: see `TiltSet`
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Group:
 
 
 @dataclass(slots=True)
-class Draft:
+class TiltSetBuilder:
     """Tilts in the making."""
 
     tilts: list[Tilt] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Pricing:
+class PriceModel:
     """What prices have in common: effective rows of the reference, tolerance, log threshold."""
 
     rows: float
@@ -109,13 +109,13 @@ class Pricing:
         return share * self.rows, self.rows, -1.0
 
 
-def build_library(
+def build_tilt_set(
     reference: FieldReference,
     *,
     tolerance: float,
     design_effect: float,
     threshold: float,
-) -> Library:
+) -> TiltSet:
     """Build the tilts of one field.
 
     Args:
@@ -126,26 +126,26 @@ def build_library(
     """
     counts = np.asarray(reference.counts, dtype=np.float64) / design_effect
     shares = posterior_shares(counts, outside=reference.kind == "numeric")
-    pricing = Pricing(max(float(counts.sum()), 1.0), tolerance, threshold)
-    draft = Draft()
+    price_model = PriceModel(max(float(counts.sum()), 1.0), tolerance, threshold)
+    builder = TiltSetBuilder()
     groups = list(_groups(reference, shares))
     if reference.kind == "numeric" and reference.bins >= 2:
-        _add_shapes(draft, reference, shares, pricing)
+        _add_shapes(builder, reference, shares, price_model)
     for index, group in enumerate(groups):
-        _add_group(draft, group, index, float(shares[list(group.cells)].sum()), pricing)
-    return _freeze(draft, groups, shares)
+        _add_group(builder, group, index, float(shares[list(group.cells)].sum()), price_model)
+    return _freeze(builder, groups, shares)
 
 
 def build_groups(
     counts: Floats, groups: Sequence[Group], *, tolerance: float, threshold: float
-) -> Library:
+) -> TiltSet:
     """Build tilts of groups of cells only, from effective counts of the reference."""
     shares = posterior_shares(counts, outside=False)
-    pricing = Pricing(max(float(counts.sum()), 1.0), tolerance, threshold)
-    draft = Draft()
+    price_model = PriceModel(max(float(counts.sum()), 1.0), tolerance, threshold)
+    builder = TiltSetBuilder()
     for index, group in enumerate(groups):
-        _add_group(draft, group, index, float(shares[list(group.cells)].sum()), pricing)
-    return _freeze(draft, groups, shares)
+        _add_group(builder, group, index, float(shares[list(group.cells)].sum()), price_model)
+    return _freeze(builder, groups, shares)
 
 
 def _groups(reference: FieldReference, shares: Floats) -> Iterator[Group]:
@@ -193,7 +193,9 @@ def _split(cells: NDArray[np.intp], parts: int) -> list[tuple[int, ...]]:
     return [tuple(int(cell) for cell in part) for part in np.array_split(cells, parts)]
 
 
-def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing: Pricing) -> None:
+def _add_shapes(
+    builder: TiltSetBuilder, reference: FieldReference, shares: Floats, price_model: PriceModel
+) -> None:
     last = reference.bins + 2
     present = shares[:last] / shares[:last].sum()
     cuts = normal_cuts(present)
@@ -213,9 +215,13 @@ def _add_shapes(draft: Draft, reference: FieldReference, shares: Floats, pricing
         theta = np.zeros(len(shares))
         ratio = np.log(np.maximum(moved, 1e-300) / present)
         theta[:last] = np.clip(ratio, -STEEPEST, STEEPEST)
-        draft.dense.append(theta)
-        draft.add(
-            tilt, 0, 0.0, pricing.tilt(shares, theta, SHAPE_PATIENCE), budget / number[tilt.kind]
+        builder.dense.append(theta)
+        builder.add(
+            tilt,
+            0,
+            0.0,
+            price_model.tilt(shares, theta, SHAPE_PATIENCE),
+            budget / number[tilt.kind],
         )
 
 
@@ -245,38 +251,40 @@ def _variation(one: Floats, other: Floats) -> float:
     return 0.5 * float(np.abs(one - other).sum())
 
 
-def _add_group(draft: Draft, group: Group, index: int, share: float, pricing: Pricing) -> None:
+def _add_group(
+    builder: TiltSetBuilder, group: Group, index: int, share: float, price_model: PriceModel
+) -> None:
     entries: list[tuple[float, float, Price]] = []
-    if share * pricing.rows < FEW:
-        entries.append((0.0, 3.0, pricing.burst(share)))
-        entries += [(np.log(r), 1.0, pricing.rare(share, np.log(r))) for r in RATIOS]
+    if share * price_model.rows < FEW:
+        entries.append((0.0, 3.0, price_model.burst(share)))
+        entries += [(np.log(r), 1.0, price_model.rare(share, np.log(r))) for r in RATIOS]
     else:
         for step in STEPS if group.fine else COARSE_STEPS:
             theta = solve_step(share, step)
             if theta is not None:
                 cells = np.array([share, 1 - share])
                 entries.append(
-                    (theta, 1.0, pricing.tilt(cells, np.array([theta, 0.0]), GROUP_PATIENCE))
+                    (theta, 1.0, price_model.tilt(cells, np.array([theta, 0.0]), GROUP_PATIENCE))
                 )
     total = sum(weight for _, weight, _ in entries)
     for theta, weight, price in entries:
         tilt = Tilt(group.kind, theta, group.label)
-        draft.add(tilt, index, theta, price, group.budget * weight / total)
+        builder.add(tilt, index, theta, price, group.budget * weight / total)
 
 
-def _freeze(draft: Draft, groups: Sequence[Group], shares: Floats) -> Library:
+def _freeze(builder: TiltSetBuilder, groups: Sequence[Group], shares: Floats) -> TiltSet:
     cell_group: NDArray[np.int32] = np.full(len(shares), len(groups), dtype=np.int32)
     for index, group in enumerate(groups):
         cell_group[list(group.cells)] = index
-    prices = np.ascontiguousarray(np.array(draft.prices).T)
-    weight = np.array(draft.weight) / sum(draft.weight)
-    margin = [UNIT_MARGIN * (tilt.kind is Change.UNIT) for tilt in draft.tilts]
-    return Library(
-        tilts=tuple(draft.tilts),
-        dense=np.array(draft.dense).reshape(len(draft.dense), len(shares)),
+    prices = np.ascontiguousarray(np.array(builder.prices).T)
+    weight = np.array(builder.weight) / sum(builder.weight)
+    margin = [UNIT_MARGIN * (tilt.kind is Change.UNIT) for tilt in builder.tilts]
+    return TiltSet(
+        tilts=tuple(builder.tilts),
+        dense=np.array(builder.dense).reshape(len(builder.dense), len(shares)),
         cell_group=cell_group,
-        group=np.array(draft.group, dtype=np.int32),
-        theta=np.array(draft.theta),
+        group=np.array(builder.group, dtype=np.int32),
+        theta=np.array(builder.theta),
         linear=prices[0],
         quadratic=prices[1],
         reach=prices[2],

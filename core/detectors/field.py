@@ -1,6 +1,6 @@
 """One field, watched window after window with a stated rate of false alarms.
 
-Meaning: has this field left its reference, and how? For each tilt θ of a library (location,
+Meaning: has this field left its reference, and how? For each tilt θ of a set (location,
 scale, unit, single cells, missing, …) a window with counts c gives the evidence
 
     log e(θ) = θ·c/d − price(θ, n/d)
@@ -9,7 +9,7 @@ where d is the design effect (how many rows count as one, because rows of a bloc
 other) and the price makes the mean of e(θ) at most 1 for every distribution within the tolerance
 of the reference, the reference's own error included (`gnomon.core.detectors.tilts`). Over time
 each tilt runs a Shiryaev-Roberts statistic, M ← (1 + M)·e, and the alarm is raised when the
-weighted mean of M over the library reaches `windows_per_false_alarm / share`; then it restarts.
+weighted mean of M over the set reaches `windows_per_false_alarm / share`; then it restarts.
 
 Guarantee: without a change, M less the number of windows is a supermartingale, so the mean number
 of windows to a false alarm is at least the threshold, however long one watches. It holds on
@@ -23,14 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, Change
-from gnomon.core.detectors.build import build_library
+from gnomon.core.detectors.build import build_tilt_set
 from gnomon.core.detectors.describe import describe, describe_unit
-from gnomon.core.detectors.tilt_detector import Watch, log_threshold
+from gnomon.core.detectors.tilt_detector import TiltDetector, log_threshold
 from gnomon.core.detectors.unit_fit import fit_unit
 from gnomon.core.reference import FieldReference
 
 
-class FieldDetector(Watch):
+class FieldDetector(TiltDetector):
     """Watches the cell counts of one field.
 
     Args:
@@ -74,10 +74,10 @@ class FieldDetector(Watch):
         effect = reference.design_effect if design_effect is None else design_effect
         threshold = log_threshold(windows_per_false_alarm, share, tolerance, effect)
         self.reference = reference
-        library = build_library(
+        tilt_set = build_tilt_set(
             reference, tolerance=tolerance, design_effect=effect, threshold=threshold
         )
-        super().__init__(reference.name, library, effect, block_rows, threshold)
+        super().__init__(reference.name, tilt_set, effect, block_rows, threshold)
 
     def update(self, counts: NDArray[np.int64]) -> Alarm | None:
         """Take the counts of one window, in the layout of the reference; return an alarm or None.
@@ -88,15 +88,15 @@ class FieldDetector(Watch):
         return None if winner < 0 else self._alarm(winner, counts)
 
     def _alarm(self, winner: int, counts: NDArray[np.int64]) -> Alarm:
-        kind = self._library.tilts[winner].kind
-        shares, window = self._library.shares, counts.astype(np.float64)
+        kind = self._tilt_set.tilts[winner].kind
+        shares, window = self._tilt_set.shares, counts.astype(np.float64)
         change = fit_unit(self.reference, kind, shares, window)
         if change is None and kind is Change.UNIT:
             winner = self._simpler()
         score, since, evidence = self._explain(winner)
         if change is None:
-            kind = self._library.tilts[winner].kind
-            distance, unit, text = describe(self.reference, self._library, winner, score)
+            kind = self._tilt_set.tilts[winner].kind
+            distance, unit, text = describe(self.reference, self._tilt_set, winner, score)
         else:
             kind = Change.UNIT
             distance, unit, text = describe_unit(self.name, change)

@@ -55,7 +55,7 @@ _MAGIC = b"GFL1"
 Counts = NDArray[np.int64]
 
 
-class _Promise(TypedDict):
+class _FleetSettings(TypedDict):
     windows_per_false_alarm: float
     tolerance: float
     block_rows: float
@@ -66,14 +66,14 @@ class FleetVerdict:
     """What one interval says of the fleet.
 
     Attributes:
-        alone: sources that have left their peers, each with its alarm.
-        world: changes of the whole fleet against the profile's reference.
-        suspects: sources kept out of the pool, by field.
+        outliers: sources that have left their peers, each with its alarm.
+        fleet_wide: changes of the whole fleet against the profile's reference.
+        excluded: sources kept out of the pool, by field.
     """
 
-    alone: list[tuple[str, Alarm]] = field(default_factory=list)
-    world: list[Alarm] = field(default_factory=list)
-    suspects: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    outliers: list[tuple[str, Alarm]] = field(default_factory=list)
+    fleet_wide: list[Alarm] = field(default_factory=list)
+    excluded: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class FleetDetector:
@@ -97,7 +97,7 @@ class FleetDetector:
     >>> fleet = FleetDetector([colour], windows_per_false_alarm=1000)
     >>> moved, broken = np.array([400, 100, 0, 0, 0]), np.array([200, 300, 0, 0, 0])
     >>> verdict = fleet.update({"a": [moved], "b": [moved], "c": [moved], "d": [broken]})
-    >>> [source for source, _ in verdict.alone], [alarm.field for alarm in verdict.world]
+    >>> [source for source, _ in verdict.outliers], [alarm.field for alarm in verdict.fleet_wide]
     (['d'], ['colour'])
     """
 
@@ -120,23 +120,23 @@ class FleetDetector:
         shares = [0.5 * (1 - paired) / len(references)] * len(references)
         shares += [0.5 * paired / max(len(pairs), 1)] * len(pairs)
         self._budgets = [windows_per_false_alarm / share for share in shares]
-        self._world: list[FieldDetector | PairDetector] = []
+        self._fleet_wide: list[FieldDetector | PairDetector] = []
         self._peers: list[PeerField] = []
-        world: _Promise = {
+        settings: _FleetSettings = {
             "windows_per_false_alarm": windows_per_false_alarm,
             "tolerance": tolerance,
             "block_rows": block_rows,
         }
         peer = (peer_tolerance, peer_design_effect)
         for field_reference in references:
-            self._world.append(FieldDetector(field_reference, share=shares[0], **world))
+            self._fleet_wide.append(FieldDetector(field_reference, share=shares[0], **settings))
             self._peers.append(PeerField(field_reference, *peer, math.log(self._budgets[0])))
         for pair in pairs:
-            self._world.append(PairDetector(pair, share=shares[-1], **world))
+            self._fleet_wide.append(PairDetector(pair, share=shares[-1], **settings))
             self._peers.append(PeerPair(pair, *peer, math.log(self._budgets[-1])))
         self._sources: dict[str, int] = {}
         self._state = [np.zeros((0, len(peer.tilts), COLUMNS)) for peer in self._peers]
-        self._suspect = np.zeros((len(self._peers), 0), dtype=np.bool_)
+        self._excluded = np.zeros((len(self._peers), 0), dtype=np.bool_)
 
     @property
     def threshold(self) -> float:
@@ -185,9 +185,9 @@ class FleetDetector:
                         f"source {source!r}, field {name!r}: {len(counts)} cells, expected {cells}"
                     )
             self._sources.setdefault(source, len(self._sources))
-        new = len(self._sources) - self._suspect.shape[1]
+        new = len(self._sources) - self._excluded.shape[1]
         if new:
-            self._suspect = np.pad(self._suspect, ((0, 0), (0, new)))
+            self._excluded = np.pad(self._excluded, ((0, 0), (0, new)))
             self._state = [np.pad(one, ((0, new), (0, 0), (0, 0))) for one in self._state]
 
     def _judge(
@@ -200,43 +200,43 @@ class FleetDetector:
     ) -> None:
         used = 2 if self._members[index] else None  # a pair's incomplete rows say nothing
         integers = np.array([counts_by_source[name][index][:used] for name in names])
-        suspect = self._suspect[index, rows]
+        excluded = self._excluded[index, rows]
         explained = self._explained(index, rows)
         if len(names) >= 3:
             counts = integers.astype(np.float64)
-            after, suspect, pool = self._compare(index, rows, counts)
+            after, excluded, pool = self._compare(index, rows, counts)
             self._alarm(index, names, rows, after, (counts, pool), verdict)
-            self._suspect[index, rows] = suspect
-        suspect = np.logical_or(suspect, explained)
-        if suspect.any():
-            accused = tuple(name for name, one in zip(names, suspect, strict=True) if one)
-            verdict.suspects[self._peers[index].name] = accused
-        trusted = integers[~suspect] if not suspect.all() else integers
-        alarm = self._world[index].update(np.ascontiguousarray(trusted.sum(axis=0)))
+            self._excluded[index, rows] = excluded
+        excluded = np.logical_or(excluded, explained)
+        if excluded.any():
+            accused = tuple(name for name, one in zip(names, excluded, strict=True) if one)
+            verdict.excluded[self._peers[index].name] = accused
+        trusted = integers[~excluded] if not excluded.all() else integers
+        alarm = self._fleet_wide[index].update(np.ascontiguousarray(trusted.sum(axis=0)))
         if alarm is not None and not self._field_moved(index, verdict):
-            verdict.world.append(alarm)
+            verdict.fleet_wide.append(alarm)
 
     def _explained(self, index: int, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return whose pair is told by a field of it that has left the peers by itself."""
         members = self._members[index]
-        return np.asarray(self._suspect[list(members)][:, rows].any(axis=0), dtype=np.bool_)
+        return np.asarray(self._excluded[list(members)][:, rows].any(axis=0), dtype=np.bool_)
 
     def _field_moved(self, index: int, verdict: FleetVerdict) -> bool:
         """Return whether a pair's alarm only repeats what one of its fields says, or is about to.
 
         A field that moves across its median changes how its pairs lie, whatever they depend on.
         """
-        members = [self._world[member] for member in self._members[index]]
-        alarmed = {alarm.field for alarm in verdict.world}
+        members = [self._fleet_wide[member] for member in self._members[index]]
+        alarmed = {alarm.field for alarm in verdict.fleet_wide}
         return any(one.name in alarmed or 2 * one.evidence >= one.threshold for one in members)
 
     def _compare(
         self, index: int, rows: NDArray[np.intp], counts: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Pool]:
-        """Return the sources' states after this interval, who is suspect, and the pool."""
+        """Return the sources' states after this interval, who is excluded, and the pool."""
         peer, before = self._peers[index], self._state[index][rows]
         level = self._threshold(index) / 2
-        out = np.logical_or(self._suspect[index, rows], self._explained(index, rows))
+        out = np.logical_or(self._excluded[index, rows], self._explained(index, rows))
         while True:
             pool = peer.pool(counts, ~out)
             after = peer.advance(before, counts, peer.gains(counts, pool), pool)
@@ -268,7 +268,7 @@ class FleetDetector:
                 peers[position],
             )
             if not explained[position]:
-                verdict.alone.append((names[position], alarm))
+                verdict.outliers.append((names[position], alarm))
             after[position, :, EVIDENCE] = 0.0  # restart; what keeps it out of the pool stays
         self._state[index][rows] = after
 
@@ -277,8 +277,8 @@ class FleetDetector:
         names = [name.encode() for name in self._sources]
         parts = [_MAGIC, LENGTH.pack(len(names))]
         parts += [LENGTH.pack(len(name)) + name for name in names]
-        parts.append(np.packbits(self._suspect).tobytes())
-        for detector in self._world:
+        parts.append(np.packbits(self._excluded).tobytes())
+        for detector in self._fleet_wide:
             data = detector.state()
             parts.append(LENGTH.pack(len(data)) + data)
         parts += [one.astype("<f8").tobytes() for one in self._state]
@@ -293,18 +293,18 @@ class FleetDetector:
             names = [reader.sized().decode() for _ in range(reader.length())]
             fields, sources = len(self._peers), len(names)
             bits = np.frombuffer(reader.take((fields * sources + 7) // 8), np.uint8)
-            suspect = np.unpackbits(bits, count=fields * sources).reshape(fields, sources)
-            worlds = [reader.sized() for _ in self._world]
+            excluded = np.unpackbits(bits, count=fields * sources).reshape(fields, sources)
+            fleet_wide = [reader.sized() for _ in self._fleet_wide]
             state = [reader.floats(sources, len(peer.tilts), COLUMNS) for peer in self._peers]
             reader.finish()
         except (zlib.error, ValueError) as error:
             raise StateMismatch(
                 f"state of a fleet of {len(self.references)} fields: {error}"
             ) from error
-        for detector, world in zip(self._world, worlds, strict=True):
-            detector.restore(world)
+        for detector, state_bytes in zip(self._fleet_wide, fleet_wide, strict=True):
+            detector.restore(state_bytes)
         self._sources = {name: index for index, name in enumerate(names)}
-        self._suspect, self._state = suspect.astype(np.bool_), state
+        self._excluded, self._state = excluded.astype(np.bool_), state
 
 
 def _members(

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, Change
 from gnomon.core.detectors.build import Group, build_groups
-from gnomon.core.detectors.tilt_detector import Watch, log_threshold
-from gnomon.core.detectors.tilts import Library
+from gnomon.core.detectors.tilt_detector import TiltDetector, log_threshold
+from gnomon.core.detectors.tilts import TiltSet
 from gnomon.core.reference import PairReference
 
 
-def pair_library(
+def build_pair_tilt_set(
     reference: PairReference, design_effect: float, tolerance: float, threshold: float
-) -> Library:
+) -> TiltSet:
     """Build the tilts of a pair's share of concordant rows; see `FieldDetector`."""
     return build_groups(
         np.array(reference.counts[:2], dtype=np.float64) / design_effect,
@@ -45,7 +45,7 @@ def describe_pair(now: float, before: float, where: str) -> str:
     )
 
 
-class PairDetector(Watch):
+class PairDetector(TiltDetector):
     """Watches the concordance of one pair of fields.
 
     Args:
@@ -83,9 +83,9 @@ class PairDetector(Watch):
     ) -> None:
         effect = reference.design_effect if design_effect is None else design_effect
         threshold = log_threshold(windows_per_false_alarm, share, tolerance, effect)
-        library = pair_library(reference, effect, tolerance, threshold)
+        tilt_set = build_pair_tilt_set(reference, effect, tolerance, threshold)
         self.reference = reference
-        super().__init__(reference.name, library, effect, block_rows, threshold)
+        super().__init__(reference.name, tilt_set, effect, block_rows, threshold)
 
     def update(self, counts: NDArray[np.int64]) -> Alarm | None:
         """Take the concordant, discordant and incomplete rows of one window."""
@@ -93,7 +93,7 @@ class PairDetector(Watch):
         if winner < 0:
             return None
         now, since, evidence = self._explain(winner)
-        before = float(self._library.shares[0])
+        before = float(self._tilt_set.shares[0])
         text = f"{self.name}: {describe_pair(now, before, 'in the reference')}"
         kind = Change.CORRELATION
         return Alarm(self.name, kind, evidence, self.threshold, since, now - before, "share", text)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, Change
-from gnomon.core.detectors.build import build_library
-from gnomon.core.detectors.pair import describe_pair, pair_library
-from gnomon.core.detectors.tilts import PSEUDO, Floats, Library, Tilt
+from gnomon.core.detectors.build import build_tilt_set
+from gnomon.core.detectors.pair import build_pair_tilt_set, describe_pair
+from gnomon.core.detectors.tilts import PSEUDO, Floats, Tilt, TiltSet
 from gnomon.core.detectors.unit_fit import UnitChange, fit_unit
 from gnomon.core.reference import FieldReference, PairReference
 
@@ -41,29 +41,29 @@ class PeerField:
     def __init__(
         self, reference: FieldReference, tolerance: float, design_effect: float, threshold: float
     ) -> None:
-        library = build_library(reference, tolerance=0.0, design_effect=1.0, threshold=threshold)
+        tilt_set = build_tilt_set(reference, tolerance=0.0, design_effect=1.0, threshold=threshold)
         self.reference = reference
-        self._take(reference.name, library, tolerance, design_effect)
+        self._take(reference.name, tilt_set, tolerance, design_effect)
 
-    def _take(self, name: str, library: Library, tolerance: float, design_effect: float) -> None:
-        keep = library.reach >= 0  # a burst is priced by the reference, which has no say here
-        tilted = len(library.dense)
-        scores = np.zeros((len(library.tilts), len(library.shares)))
-        scores[:tilted] = library.dense
-        member = library.group[tilted:, None] == library.cell_group[None, :]
-        scores[tilted:] = member * library.theta[tilted:, None]
+    def _take(self, name: str, tilt_set: TiltSet, tolerance: float, design_effect: float) -> None:
+        keep = tilt_set.reach >= 0  # a burst is priced by the reference, which has no say here
+        tilted = len(tilt_set.dense)
+        scores = np.zeros((len(tilt_set.tilts), len(tilt_set.shares)))
+        scores[:tilted] = tilt_set.dense
+        member = tilt_set.group[tilted:, None] == tilt_set.cell_group[None, :]
+        scores[tilted:] = member * tilt_set.theta[tilted:, None]
         self.name = name
         self.tilts: list[Tilt] = [
-            tilt for tilt, kept in zip(library.tilts, keep, strict=True) if kept
+            tilt for tilt, kept in zip(tilt_set.tilts, keep, strict=True) if kept
         ]
         self.scores = scores[keep]
         self.steep, self.fall = np.exp(self.scores), np.exp(-self.scores)
         self.single = (np.arange(len(keep)) >= tilted)[keep]
-        self.theta = library.theta[keep]
-        weight = library.weight[keep]
+        self.theta = tilt_set.theta[keep]
+        weight = tilt_set.weight[keep]
         self.weight = weight / weight.sum()
         self.log_weight = np.log(self.weight)
-        self.preference = library.preference[keep]
+        self.preference = tilt_set.preference[keep]
         self.tolerance = tolerance
         self.design_effect = design_effect
 
@@ -209,8 +209,8 @@ class PeerPair(PeerField):
     def __init__(
         self, reference: PairReference, tolerance: float, design_effect: float, threshold: float
     ) -> None:
-        library = pair_library(reference, 1.0, 0.0, threshold)
-        self._take(reference.name, library, tolerance, design_effect)
+        tilt_set = build_pair_tilt_set(reference, 1.0, 0.0, threshold)
+        self._take(reference.name, tilt_set, tolerance, design_effect)
 
     def _unit(self, kind: Change, counts: Floats, peers: Floats) -> UnitChange | None:
         return None

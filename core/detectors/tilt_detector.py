@@ -1,28 +1,28 @@
-"""What detectors over a library of tilts share: threshold, evidence, and state as bytes."""
+"""What detectors over a set of tilts share: threshold, evidence, and state as bytes."""
 
 import math
 import struct
 
 import numpy as np
 
-from gnomon.core.detectors._tilt_evidence import Tilting
+from gnomon.core.detectors._tilt_evidence import TiltEvidence
 from gnomon.core.detectors.alarm import Change
-from gnomon.core.detectors.tilts import Library
+from gnomon.core.detectors.tilts import TiltSet
 
 _HEADER = struct.Struct("<4sIId")
 _MAGIC = b"GFD1"
 
 
 class StateMismatch(ValueError):
-    """The state was written by a detector with another library."""
+    """The state was written by a detector with another set of tilts."""
 
 
-class Watch:
-    """A library of tilts and what it has gathered.
+class TiltDetector:
+    """A set of tilts and what it has gathered.
 
     Args:
         name: field or pair, for messages.
-        library: the tilts.
+        tilt_set: the tilts.
         design_effect: how many rows count as one.
         block_rows: rows of the blocks on which it was measured; 0 takes it as it is.
         threshold: natural logarithm of the evidence that raises an alarm.
@@ -31,15 +31,15 @@ class Watch:
     def __init__(
         self,
         name: str,
-        library: Library,
+        tilt_set: TiltSet,
         design_effect: float,
         block_rows: float,
         threshold: float,
     ) -> None:
         self.name = name
         self.threshold = threshold
-        self._library = library
-        self._kernel = Tilting(library, design_effect, block_rows, threshold)
+        self._tilt_set = tilt_set
+        self._kernel = TiltEvidence(tilt_set, design_effect, block_rows, threshold)
 
     @property
     def evidence(self) -> float:
@@ -55,8 +55,8 @@ class Watch:
 
     def _simpler(self) -> int:
         """Return the tilt that explains best what was gathered, changes of unit left out."""
-        lead = self._kernel.get_state()[1] + self._library.preference
-        lead[[tilt.kind is Change.UNIT for tilt in self._library.tilts]] = -np.inf
+        lead = self._kernel.get_state()[1] + self._tilt_set.preference
+        lead[[tilt.kind is Change.UNIT for tilt in self._tilt_set.tilts]] = -np.inf
         return int(lead.argmax())
 
     def state(self) -> bytes:
@@ -67,7 +67,7 @@ class Watch:
 
     def restore(self, data: bytes) -> None:
         """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
-        tilts = len(self._library.tilts)
+        tilts = len(self._tilt_set.tilts)
         expected = _HEADER.size + 8 * tilts * 5
         if len(data) != expected or data[:4] != _MAGIC:
             raise StateMismatch(

@@ -1,8 +1,8 @@
-"""The library of tilts: the changes that a detector looks for, as weights of cells.
+"""The set of tilts: the changes that a detector looks for, as weights of cells.
 
 A tilt θ gives each cell a score. If the rows fall into the cells with shares p, then
 `exp(θ·c)` of a window with counts c has the mean `Z(θ)^n`, `Z(θ) = Σ p exp(θ)`; dividing by it
-makes evidence against p. The library holds tilts along location and scale on normal scores of
+makes evidence against p. The set holds tilts along location and scale on normal scores of
 the bins, along changes of unit, and along single cells.
 
 What evidence costs, for n effective rows of a reference of T effective rows:
@@ -22,7 +22,7 @@ What evidence costs, for n effective rows of a reference of T effective rows:
   are all new.
 
 Reference: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential
-change detection" (2022), for the statistic; the pricing of the reference is derived above.
+change detection" (2022), for the statistic; the price_model of the reference is derived above.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Tilt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Library:
+class TiltSet:
     """Tilts of one field as flat arrays; the first `len(dense)` are dense, the rest one group.
 
     Attributes:

@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t
 
 from gnomon.core.row cimport Columns
-from gnomon.core.cells.side_counter cimport Tally
+from gnomon.core.cells.side_counter cimport SideCounter
 
 cdef enum Outcome:
     ANSWERED = 0
@@ -14,7 +14,7 @@ cdef enum Outcome:
     OUTCOMES = 4
 
 
-cdef class Still:
+cdef class WindowSnapshot:
     cdef int64_t* service_counts
     cdef int64_t* input_counts
     cdef int64_t* output_counts
@@ -26,9 +26,9 @@ cdef class Still:
 
 cdef class Window:
     cdef cython.pymutex lock
-    cdef Tally _inputs
+    cdef SideCounter _inputs
     # None where the package has no reference of its outputs.
-    cdef Tally _outputs
+    cdef SideCounter _outputs
     cdef bint _has_outputs
     # Calls by outcome, rows by outcome, then the latency's buckets, then violations by rule.
     cdef int64_t* _service_counts
@@ -36,9 +36,9 @@ cdef class Window:
     cdef size_t _service_bytes
     cdef readonly Py_ssize_t rules
 
-    cdef Still _still(self, bint wipe)
-    cdef Window _twin(self, Still still)
-    cdef void _add(self, Still still) noexcept nogil
+    cdef WindowSnapshot _snapshot(self, bint wipe)
+    cdef Window _window_of(self, WindowSnapshot snapshot)
+    cdef void _add(self, WindowSnapshot snapshot) noexcept nogil
     cdef void _wipe(self) noexcept nogil
 
 

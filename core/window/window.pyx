@@ -5,7 +5,7 @@ from libc.string cimport memcpy, memset
 
 from gnomon.core.cells.latency cimport LATENCY_BUCKETS, latency_bucket
 from gnomon.core.row cimport Columns, Row
-from gnomon.core.cells.side_counter cimport Tally
+from gnomon.core.cells.side_counter cimport SideCounter
 
 import numpy as np
 
@@ -25,15 +25,15 @@ cdef enum:
     RULES_START = 2 * OUTCOMES + LATENCY_BUCKETS
 
 
-cdef class Still:
+cdef class WindowSnapshot:
     """All numbers of a window, at rest."""
 
     def __init__(self, Window window):
         sides = []
-        for tally in (window._inputs, window._outputs):
-            if tally is not None:
-                counts, extremes = np.empty_like(tally.counts), np.empty_like(tally.extremes)
-                sides.append(SideCounts(tally.reference, counts, extremes))
+        for counter in (window._inputs, window._outputs):
+            if counter is not None:
+                counts, extremes = np.empty_like(counter.counts), np.empty_like(counter.extremes)
+                sides.append(SideCounts(counter.reference, counts, extremes))
         self.sides = sides
         self.service = np.empty_like(window._service)
         self.service_counts = <int64_t*><uintptr_t>self.service.ctypes.data
@@ -48,9 +48,9 @@ cdef class Window:
     def __init__(self, inputs, outputs=None, Py_ssize_t rules=0, *, version="auto"):
         if rules < 0:
             raise ValueError(f"a window has 0 or more rules, not {rules}")
-        self._inputs = Tally(inputs, version)
+        self._inputs = SideCounter(inputs, version)
         self._has_outputs = outputs is not None
-        self._outputs = Tally(outputs, version) if outputs is not None else None
+        self._outputs = SideCounter(outputs, version) if outputs is not None else None
         self.rules = rules
         self._service = np.zeros(RULES_START + rules, dtype=np.int64)
         self._service_counts = <int64_t*><uintptr_t>self._service.ctypes.data
@@ -117,26 +117,26 @@ cdef class Window:
             )
         return codes.astype(np.int64)
 
-    cdef Still _still(self, bint wipe):
+    cdef WindowSnapshot _snapshot(self, bint wipe):
         """Copy all numbers in one step, and start anew from zero if `wipe`."""
-        cdef Still still = Still(self)
+        cdef WindowSnapshot snapshot = WindowSnapshot(self)
         with nogil, self.lock:
-            self._inputs.copy_to(still.input_counts, still.input_extremes)
+            self._inputs.copy_to(snapshot.input_counts, snapshot.input_extremes)
             if self._has_outputs:
-                self._outputs.copy_to(still.output_counts, still.output_extremes)
-            memcpy(still.service_counts, self._service_counts, self._service_bytes)
+                self._outputs.copy_to(snapshot.output_counts, snapshot.output_extremes)
+            memcpy(snapshot.service_counts, self._service_counts, self._service_bytes)
             if wipe:
                 self._wipe()
-        return still
+        return snapshot
 
-    cdef void _add(self, Still still) noexcept nogil:
+    cdef void _add(self, WindowSnapshot snapshot) noexcept nogil:
         cdef Py_ssize_t index
         with self.lock:
-            self._inputs.absorb(still.input_counts, still.input_extremes)
+            self._inputs.absorb(snapshot.input_counts, snapshot.input_extremes)
             if self._has_outputs:
-                self._outputs.absorb(still.output_counts, still.output_extremes)
+                self._outputs.absorb(snapshot.output_counts, snapshot.output_extremes)
             for index in range(RULES_START + self.rules):
-                self._service_counts[index] += still.service_counts[index]
+                self._service_counts[index] += snapshot.service_counts[index]
 
     cdef void _wipe(self) noexcept nogil:
         self._inputs.wipe()
@@ -144,17 +144,17 @@ cdef class Window:
             self._outputs.wipe()
         memset(self._service_counts, 0, self._service_bytes)
 
-    cdef Window _twin(self, Still still):
-        cdef Window twin = Window(self.inputs, self.outputs, self.rules)
+    cdef Window _window_of(self, WindowSnapshot snapshot):
+        cdef Window copied = Window(self.inputs, self.outputs, self.rules)
         with nogil:
-            twin._add(still)
-        return twin
+            copied._add(snapshot)
+        return copied
 
     def copy(self):
-        return self._twin(self._still(False))
+        return self._window_of(self._snapshot(False))
 
     def take(self):
-        return self._twin(self._still(True))
+        return self._window_of(self._snapshot(True))
 
     def reset(self):
         with nogil, self.lock:
@@ -163,9 +163,9 @@ cdef class Window:
     def merge(self, Window other not None):
         self._check_mergeable(other)
         # A copy first: never two locks at once, and a window may merge with itself.
-        cdef Still still = other._still(False)
+        cdef WindowSnapshot snapshot = other._snapshot(False)
         with nogil:
-            self._add(still)
+            self._add(snapshot)
 
     def _check_mergeable(self, Window other):
         if self.rules != other.rules:
@@ -178,10 +178,10 @@ cdef class Window:
                 raise ReferenceMismatch(f"the windows' {side} were counted in different cells")
 
     def to_bytes(self):
-        cdef Still still = self._still(False)
-        groups = [still.service[:OUTCOMES], still.service[OUTCOMES:LATENCY_START],
-                  still.service[LATENCY_START:RULES_START], still.service[RULES_START:]]
-        return encode(groups, still.sides)
+        cdef WindowSnapshot snapshot = self._snapshot(False)
+        groups = [snapshot.service[:OUTCOMES], snapshot.service[OUTCOMES:LATENCY_START],
+                  snapshot.service[LATENCY_START:RULES_START], snapshot.service[RULES_START:]]
+        return encode(groups, snapshot.sides)
 
     @staticmethod
     def from_bytes(inputs, outputs, data, Py_ssize_t rules=0):
@@ -190,9 +190,9 @@ cdef class Window:
         sizes = [OUTCOMES, OUTCOMES, LATENCY_BUCKETS, rules]
         groups, sides = decode(bytes(data), sizes, references)
         window._service[:] = np.concatenate(groups)
-        for tally, read in zip((window._inputs, window._outputs), sides, strict=False):
-            tally.counts[:] = read.counts
-            tally.extremes[:] = read.extremes
+        for counter, read in zip((window._inputs, window._outputs), sides, strict=False):
+            counter.counts[:] = read.counts
+            counter.extremes[:] = read.extremes
         return window
 
     @property
@@ -212,10 +212,10 @@ cdef class Window:
         """Give the numbers of one side, as they are now."""
         if outputs and not self._has_outputs:
             raise ValueError("the window has no reference of outputs")
-        return self._still(False).sides[1 if outputs else 0]
+        return self._snapshot(False).sides[1 if outputs else 0]
 
     def _read_service(self):
-        return self._still(False).service
+        return self._snapshot(False).service
 
     @property
     def rows(self):
@@ -245,7 +245,7 @@ cdef class Window:
         return window_reading.latency(self.latency_counts, share)
 
     def read_cells(self):
-        return window_reading.all_cells(self._still(False).sides)
+        return window_reading.all_cells(self._snapshot(False).sides)
 
     def cells(self, field):
         return window_reading.cells(self._read(), field)
@@ -272,14 +272,14 @@ cdef class Window:
         return window_reading.quantile(self._read(), field, share)
 
     def snapshot(self):
-        cdef Still still = self._still(False)
+        cdef WindowSnapshot snapshot = self._snapshot(False)
         service = {
-            "outcomes": still.service[:OUTCOMES],
-            "outcome_rows": still.service[OUTCOMES:LATENCY_START],
-            "latency": still.service[LATENCY_START:RULES_START],
-            "violations": still.service[RULES_START:],
+            "outcomes": snapshot.service[:OUTCOMES],
+            "outcome_rows": snapshot.service[OUTCOMES:LATENCY_START],
+            "latency": snapshot.service[LATENCY_START:RULES_START],
+            "violations": snapshot.service[RULES_START:],
         }
-        return window_reading.snapshot(service, still.sides)
+        return window_reading.snapshot(service, snapshot.sides)
 
     def __eq__(self, other):
         if not isinstance(other, Window):

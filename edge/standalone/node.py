@@ -18,10 +18,10 @@ from gnomon.edge.standalone.repository import PackageRepository
 from gnomon.edge.standalone.route_file import ModelEntry, RouteEntry, RouteFile, read_routes
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.telemetry.transcript_folder import open_transcripts
-from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, GnomonError, UnknownModel
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
+from gnomon.runtime.recording.sink import NullSink
 from gnomon.runtime.recording.transcripts import TranscriptSink
 from gnomon.runtime.routing.routes import WEIGHT_TOTAL, Route, Target
 from gnomon.runtime.runtime import Runtime
@@ -38,13 +38,6 @@ class ModelState(NamedTuple):
     version: str
     is_ready: bool
     reason: str
-
-
-class _NullSink:
-    """The sink of telemetry that nobody will ask for."""
-
-    def put(self, record: hub_pb2.Record) -> None:
-        """Let the record go."""
 
 
 class StandaloneNode:
@@ -72,7 +65,7 @@ class StandaloneNode:
             ConfigurationError: nothing is there, or the route file makes no sense.
         """
         self.runtime = Runtime(
-            _NullSink(),
+            NullSink(),
             idle_unload_seconds=idle_unload_seconds,
             memory_budget_bytes=memory_budget_bytes,
             transcripts=transcripts,

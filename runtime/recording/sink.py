@@ -25,3 +25,10 @@ class MemorySink:
     def put(self, record: hub_pb2.Record) -> None:
         """Append the record."""
         self.records.append(record)
+
+
+class NullSink:
+    """Keeps no record, for measurements and for nodes whose telemetry has no reader."""
+
+    def put(self, record: hub_pb2.Record) -> None:
+        """Drop the record."""

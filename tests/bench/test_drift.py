@@ -74,8 +74,8 @@ def test_the_device_that_turns_to_kilometres_is_named_and_spring_is_the_worlds()
 
     alone, world = [], []
     for today, verdict in replay(Fault(3, 78, "distance", 1.609344), last_day=125):
-        alone += [(today, source, alarm) for source, alarm in verdict.alone]
-        world += [(today, alarm.field) for alarm in verdict.world]
+        alone += [(today, source, alarm) for source, alarm in verdict.outliers]
+        world += [(today, alarm.field) for alarm in verdict.fleet_wide]
     today, source, alarm = alone[0]
     assert (today, source, alarm.field) == (date(2013, 3, 20), "device-3", "distance")
     assert alarm.description.endswith("miles to kilometres")

@@ -79,10 +79,10 @@ class Evaluator:
         if len(totals) <= MOST_SOURCES:
             for source, of_source in totals.items():
                 result.distances.extend(self._distances(interval, source, of_source.fields))
-        suspects = {name: list(sources) for name, sources in found.suspects.items()}
-        for source, alarm in found.alone:
+        suspects = {name: list(sources) for name, sources in found.excluded.items()}
+        for source, alarm in found.outliers:
             result.conditions.append(self._outlier(interval, source, alarm, totals, suspects))
-        for alarm in found.world:
+        for alarm in found.fleet_wide:
             result.conditions.append(self._fleet_wide(interval, alarm, together.fields, suspects))
         result.conditions.extend(
             missing_conditions(

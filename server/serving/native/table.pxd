@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
-from gnomon.core.string_index cimport TextTableView
+from gnomon.core.string_index cimport StringIndexView
 from gnomon.server.serving.admission.credential_cache cimport Bearer, Passes
 from gnomon.server.serving.admission.rate_limiter cimport Buckets
 from gnomon.server.serving.native.buffer cimport slice
@@ -18,7 +18,7 @@ cdef class Table:
     cdef cython.pymutex guard
     # In the order of the names' codes.
     cdef const RoutePlan** routes
-    cdef TextTableView names
+    cdef StringIndexView names
     cdef object _kept
     cdef request* asked
     cdef bytes _prefix

@@ -6,7 +6,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport free
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
-from gnomon.core.string_index cimport TextTable, text_code
+from gnomon.core.string_index cimport StringIndex, string_code
 from gnomon.server.serving.admission.rate_limiter cimport (
     REACHED_CONCURRENT, REACHED_NONE, REACHED_RATE, Reached,
 )
@@ -59,11 +59,11 @@ cdef class Table:
         PyMem_Free(self.asked)
 
     def publish(self, routes):
-        cdef TextTable names = TextTable(tuple(routes))
+        cdef StringIndex names = StringIndex(tuple(routes))
         cdef tuple listed = tuple(routes.values())
         cdef bytearray memory = bytearray(len(listed) * sizeof(void*) + sizeof(void*))
         cdef const RoutePlan** pointers = <const RoutePlan**><char*>memory
-        cdef TextTableView view = names.view
+        cdef StringIndexView view = names.view
         cdef Py_ssize_t index
         cdef NativeRoute route
         for index in range(len(listed)):
@@ -122,7 +122,7 @@ cdef class Table:
             self.clock.is_timed = self.clock.seen % TIMED_OF == 0
             self.clock.last_ns = passage.started
             if request_read(exchange.message.data, exchange.message.size, self.asked) == 0:
-                code = text_code(
+                code = string_code(
                     &self.names, <const char*>self.asked.model.data, self.asked.model.size
                 )
                 if code < 0:

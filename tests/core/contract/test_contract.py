@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gnomon.bench.core.contract_fuzz import check_round, draw_contract
 from gnomon.core.contract import Contract
 from gnomon.core.fields import ContractError, Field, Kind, Policy, Rule
-from gnomon.core.string_index import TextTable
+from gnomon.core.string_index import StringIndex
 
 
 def _flights(**changes: Any) -> Contract:
@@ -364,14 +364,14 @@ def test_threads_with_rows_of_their_own_agree() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True), st.text("ab\0é"))
-def test_text_table_equals_a_dict(texts: list[str], other: str) -> None:
-    table = TextTable(texts)
+def test_string_index_equals_a_dict(texts: list[str], other: str) -> None:
+    table = StringIndex(texts)
     positions = {text: code for code, text in enumerate(texts)}
     assert len(table) == len(texts)
     for text in [*texts, other, *(text[:-1] for text in texts)]:
         assert table.code(text) == positions.get(text)
 
 
-def test_text_table_refuses_doubles() -> None:
+def test_string_index_refuses_doubles() -> None:
     with pytest.raises(ValueError, match="twice"):
-        TextTable(["a", "b", "a"])
+        StringIndex(["a", "b", "a"])

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.core.detectors import Alarm, Change, FieldDetector, StateMismatch
-from gnomon.core.detectors.build import build_library
+from gnomon.core.detectors.build import build_tilt_set
 from gnomon.core.reference import FieldReference
 
 BUDGET = 10_000 * 13
@@ -138,21 +138,21 @@ def test_wrong_cells_and_wrong_parameters_are_refused(speed):
             detector_of(speed, **wrong)
 
 
-def naive(library, windows):
+def naive(tilt_set, windows):
     """Shiryaev-Roberts over the dense and the group tilts, in plain Python."""
-    evidence = np.zeros(len(library.weight))
+    evidence = np.zeros(len(tilt_set.weight))
     for counts in windows:
         rows = counts.sum()
         for index, tilt in enumerate(evidence):
-            if library.reach[index] < 0:
+            if tilt_set.reach[index] < 0:
                 continue
-            if index < len(library.dense):
-                score = float(library.dense[index] @ counts)
+            if index < len(tilt_set.dense):
+                score = float(tilt_set.dense[index] @ counts)
             else:
-                inside = library.cell_group == library.group[index]
-                score = float(library.theta[index] * counts[inside].sum())
-            span = max(rows, library.reach[index])
-            cost = rows * (library.linear[index] + span * library.quadratic[index])
+                inside = tilt_set.cell_group == tilt_set.group[index]
+                score = float(tilt_set.theta[index] * counts[inside].sum())
+            span = max(rows, tilt_set.reach[index])
+            cost = rows * (tilt_set.linear[index] + span * tilt_set.quadratic[index])
             evidence[index] = (1 + tilt) * np.exp(score - cost) if score - cost > -25 else 0.0
     return evidence
 
@@ -174,12 +174,12 @@ def test_the_kernel_equals_the_naive_loop(windows):
     arrays = [np.array(counts, dtype=np.int64) for counts in windows]
     for counts in arrays:
         detector.update(counts)
-    library = build_library(
+    tilt_set = build_tilt_set(
         reference, tolerance=0.0, design_effect=1.0, threshold=detector.threshold
     )
     kernel = detector._kernel.get_state()[0]
-    usual = library.reach >= 0
-    np.testing.assert_allclose(kernel[usual], naive(library, arrays)[usual], rtol=1e-9)
+    usual = tilt_set.reach >= 0
+    np.testing.assert_allclose(kernel[usual], naive(tilt_set, arrays)[usual], rtol=1e-9)
 
 
 @settings(max_examples=30, deadline=None)

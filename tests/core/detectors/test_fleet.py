@@ -24,8 +24,8 @@ def test_a_storm_that_moves_all_accuses_the_world_and_nobody_alone():
     for number in range(60):
         storm = np.sin(number) if number >= 20 else 0.0
         verdict = fleet.update({f"d{k}": draw(generator, storm) for k in range(4)})
-        accused += verdict.alone
-        worlds += [number] * bool(verdict.world)
+        accused += verdict.outliers
+        worlds += [number] * bool(verdict.fleet_wide)
     assert accused == []
     assert worlds
     assert worlds[0] >= 20
@@ -39,7 +39,7 @@ def test_one_broken_source_is_named_and_its_peers_are_not(sources):
     for number in range(60):
         broken = 0.5 if number >= 30 else 0.0
         verdict = fleet.update({name: draw(generator, broken * (name == "d1")) for name in names})
-        seen += [(number, source, alarm) for source, alarm in verdict.alone]
+        seen += [(number, source, alarm) for source, alarm in verdict.outliers]
     assert {source for _, source, _ in seen} == {"d1"}
     number, _, alarm = seen[0]
     assert 30 <= number <= 34
@@ -55,8 +55,8 @@ def test_a_broken_source_does_not_move_the_world():
         sources = {f"d{k}": draw(generator) for k in range(4)}
         sources["d9"] = draw(generator, shift=3.0)
         verdict = fleet.update(sources)
-        assert verdict.world == []
-        assert verdict.suspects == {"speed": ("d9",)}
+        assert verdict.fleet_wide == []
+        assert verdict.excluded == {"speed": ("d9",)}
 
 
 def test_a_repaired_source_is_trusted_again():
@@ -65,7 +65,7 @@ def test_a_repaired_source_is_trusted_again():
         broken = 1.0 if 10 <= number < 15 else 0.0
         names = ("a", "b", "c", "d")
         verdict = fleet.update({n: draw(generator, broken * (n == "a")) for n in names})
-    assert verdict.suspects == {}
+    assert verdict.excluded == {}
 
 
 def test_sources_of_unequal_size_that_come_and_go():
@@ -80,14 +80,14 @@ def test_sources_of_unequal_size_that_come_and_go():
             sources["big"] = draw(generator, shift=0.5, rows=20_000)
         if number % 10 == 0:
             sources["small"] = [np.zeros(SPEED.cells, np.int64), np.zeros(COLOUR.cells, np.int64)]
-        accused += [source for source, _ in fleet.update(sources).alone]
+        accused += [source for source, _ in fleet.update(sources).outliers]
     assert set(accused) == {"big"}
 
 
 def test_two_sources_cannot_be_told_apart():
     generator, fleet = np.random.default_rng(10), make()
     for _ in range(20):
-        assert not fleet.update({"a": draw(generator), "b": draw(generator, 1.0)}).alone
+        assert not fleet.update({"a": draw(generator), "b": draw(generator, 1.0)}).outliers
 
 
 def test_a_missing_rate_of_one_source_is_found():
@@ -97,14 +97,14 @@ def test_a_missing_rate_of_one_source_is_found():
     sources = {f"d{k}": draw(generator) for k in range(4)}
     sources["d2"][1] = np.array([90, 90, 0, 20, 0])
     verdict = fleet.update(sources)
-    assert [(source, alarm.kind) for source, alarm in verdict.alone] == [("d2", Change.MISSING)]
+    assert [(source, alarm.kind) for source, alarm in verdict.outliers] == [("d2", Change.MISSING)]
 
 
 def test_peers_that_differ_within_the_tolerance_are_left_alone():
     generator, fleet = np.random.default_rng(12), make(peer_tolerance=0.3)
     for _ in range(60):
         verdict = fleet.update({f"d{k}": draw(generator, 0.1 * k - 0.15) for k in range(4)})
-        assert not verdict.alone
+        assert not verdict.outliers
 
 
 def test_under_no_difference_the_mean_evidence_is_at_most_one():

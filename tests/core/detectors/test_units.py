@@ -103,7 +103,7 @@ def test_a_device_in_kilometres_is_named_beside_its_peers():
             for source, factor in factors.items()
         }
     )
-    (alone,) = found.alone
+    (alone,) = found.outliers
     assert alone[0] == "d"
     assert alone[1].kind is Change.UNIT and alone[1].description.endswith("miles to kilometres")
 
