@@ -57,6 +57,23 @@ ORDER: dict[str, tuple[str, ...]] = {
         "detectors",
     ),
     "gnomon.server": ("rest", "serving hub streams"),
+    "gnomon.server.rest": ("bounded_http hosts listening problems docs", "port"),
+    "gnomon.server.serving": (
+        "rate_limits token_settings compression parameters route_path",
+        "settings infer_execution tensors call_timer triton",
+        "admission certificates grpc_listener executor_selector handler",
+        "health methods observing",
+        "stream_messages grpc_trailers",
+        "native grpcio rest",
+        "select_frontend",
+        "process",
+    ),
+    "gnomon.server.streams": (
+        "connectors lines file_progress settings",
+        "files kafka nats scoring",
+        "addresses consumer",
+        "process",
+    ),
     "gnomon.server.hub": (
         "store settings",
         "placements doctor webhooks",

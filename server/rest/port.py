@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gnomon.runtime.errors import NotReady
-from gnomon.server.rest.protocol import BoundedHttp
+from gnomon.server.rest.bounded_http import BoundedHttp
 
 _START_SECONDS = 30.0
 

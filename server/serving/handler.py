@@ -32,7 +32,7 @@ from gnomon.server.serving.parameters import (
 from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 from gnomon.server.serving.triton.model_config import config_of, platform_of
-from gnomon.server.serving.triton.repository import Repository
+from gnomon.server.serving.triton.repository import ModelRepository
 from gnomon.server.serving.triton.statistics import statistics_of
 
 #: What a client may look for before it makes a call.
@@ -55,9 +55,9 @@ class Handler:
     Methods raise the typed errors of `gnomon.runtime.errors`, which the frontends put on the wire.
     """
 
-    def __init__(self, runtime: Runtime, repository: Repository | None = None) -> None:
+    def __init__(self, runtime: Runtime, repository: ModelRepository | None = None) -> None:
         self._runtime = runtime
-        self.repository = repository or Repository(runtime)
+        self.repository = repository or ModelRepository(runtime)
         #: The path of each route's gRPC calls, as the front end for gRPC has decided. Replaced as a
         #: whole, never changed: who reads it needs no lock.
         self.paths: Mapping[str, RoutePath] = {}

@@ -16,7 +16,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.rest.address import listen_rest, url_of
 from gnomon.server.serving.select_frontend import make_frontend
 from gnomon.server.serving.settings import NO_PORT, ServeSettings
-from gnomon.server.serving.triton.repository import Repository
+from gnomon.server.serving.triton.repository import ModelRepository
 
 if TYPE_CHECKING:
     from gnomon.server.serving.rest.frontend import RestFrontend
@@ -63,7 +63,7 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
     shelf = node if isinstance(node, StandaloneNode) else None
-    handler = Handler(node.runtime, Repository(node.runtime, shelf))
+    handler = Handler(node.runtime, ModelRepository(node.runtime, shelf))
     admission = make_admission(settings, handler)
     listener = None
     if settings.rest_port != NO_PORT:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.serving.limits import Limits
+from gnomon.server.serving.rate_limits import RateLimits
 from gnomon.server.serving.token_settings import TokenSettings
 
 _log = logging.getLogger(__name__)
@@ -101,9 +101,9 @@ class FrontendSettings:
         self.tokens  # noqa: B018
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RateLimits:
         """Return how much may be asked."""
-        return Limits(
+        return RateLimits(
             requests_per_second=self.requests_per_second,
             burst=self.burst,
             concurrent_requests=self.concurrent_requests,

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.extras import missing_extra
-from gnomon.server.streams.connectors import BrokerAddress, Sink, Source
+from gnomon.server.streams.connectors import AnswerSink, BrokerAddress, RecordSource
+from gnomon.server.streams.file_progress import FileProgress
 from gnomon.server.streams.files import FileSink, FileSource, PipeSink, PipeSource
-from gnomon.server.streams.progress import Progress
 from gnomon.server.streams.settings import StreamSettings
 
 #: Where standard input and output are meant.
@@ -24,16 +24,16 @@ class _Client(Protocol):
 
     def open_source(
         self, address: BrokerAddress, settings: StreamSettings, options: dict[str, Any]
-    ) -> Source:
+    ) -> RecordSource:
         """Connect, and return the source."""
 
     def open_sink(
         self, address: BrokerAddress, settings: StreamSettings, options: dict[str, Any]
-    ) -> Sink:
+    ) -> AnswerSink:
         """Connect, and return the sink."""
 
 
-def open_source(settings: StreamSettings) -> Source:
+def open_source(settings: StreamSettings) -> RecordSource:
     """Open the source.
 
     Raises:
@@ -50,10 +50,10 @@ def open_source(settings: StreamSettings) -> Source:
         # Opened for writing too, so that it does not end with each of those who write into it.
         return PipeSource(os.open(path, os.O_RDWR), settings.record_bytes, path.name)
     progress = settings.progress_file or path.with_name(f"{path.name}.progress")
-    return FileSource(path, Progress(progress), settings.record_bytes, settings.follow)
+    return FileSource(path, FileProgress(progress), settings.record_bytes, settings.follow)
 
 
-def open_sink(address: str, settings: StreamSettings) -> Sink:
+def open_sink(address: str, settings: StreamSettings) -> AnswerSink:
     """Open a sink; raises as `open_source`."""
     broker = broker_of(address)
     if broker is not None:

@@ -36,7 +36,7 @@ class Record:
     is_whole: bool = True
 
 
-class Source(Protocol):
+class RecordSource(Protocol):
     """Where records come from. One thread uses it."""
 
     name: str
@@ -63,7 +63,7 @@ class Source(Protocol):
         """End; what was not committed is read again by the next."""
 
 
-class Sink(Protocol):
+class AnswerSink(Protocol):
     """Where answers go. One thread uses it."""
 
     def write(self, answers: Sequence[tuple[str, bytes]]) -> None:

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from gnomon.edge.backoff import Backoff
 from gnomon.runtime.errors import NotReady, UnknownModel
-from gnomon.server.streams.connectors import Record, Sink, Source, Unavailable
-from gnomon.server.streams.scoring import Answered, Scorer
+from gnomon.server.streams.connectors import AnswerSink, Record, RecordSource, Unavailable
+from gnomon.server.streams.scoring import RecordAnswer, Scorer
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 
 @dataclass
-class Tally:
+class StreamCounts:
     """What a consumer has done so far: records by what became of them, and micro-batches."""
 
     answered: int = 0
@@ -40,10 +40,10 @@ class Consumer:
 
     def __init__(
         self,
-        source: Source,
+        source: RecordSource,
         scorer: Scorer,
-        answers: Sink,
-        refusals: Sink,
+        answers: AnswerSink,
+        refusals: AnswerSink,
         *,
         max_rows: int,
         max_delay_seconds: float,
@@ -57,13 +57,13 @@ class Consumer:
         # No event: a signal handler that sets one can meet its own thread holding its lock.
         self._is_stopped = False
         self._backoff = Backoff(*_PAUSES_SECONDS)
-        self.tally = Tally()
+        self.counts = StreamCounts()
 
     def stop(self) -> None:
         """End after the micro-batch under way."""
         self._is_stopped = True
 
-    def run(self) -> Tally:
+    def run(self) -> StreamCounts:
         """Consume.
 
         Raises:
@@ -73,7 +73,7 @@ class Consumer:
             records = self._insist(self._gather) or []
             if records:
                 self._consume(records)
-        return self.tally
+        return self.counts
 
     def _gather(self) -> list[Record]:
         """Return a micro-batch: full, or as much as came within the delay after the first."""
@@ -98,12 +98,12 @@ class Consumer:
             self._source.commit()
         except Unavailable as error:
             _log.warning("records may come again: they could not be committed (%s)", error)
-        self.tally.batches += 1
+        self.counts.batches += 1
         for one in answered:
-            self.tally.refused += one.is_refused
-            self.tally.answered += not one.is_refused
+            self.counts.refused += one.is_refused
+            self.counts.answered += not one.is_refused
 
-    def _write(self, answered: list[Answered]) -> bool:
+    def _write(self, answered: list[RecordAnswer]) -> bool:
         """Write all answers and return True, or False where a stop came first."""
         good: list[tuple[str, bytes]] = []
         bad: list[tuple[str, bytes]] = []
@@ -139,6 +139,6 @@ class Consumer:
             time.sleep(min(left, _READ_SECONDS))
 
 
-def _written(sink: Sink, answers: Sequence[tuple[str, bytes]]) -> bool:
+def _written(sink: AnswerSink, answers: Sequence[tuple[str, bytes]]) -> bool:
     sink.write(answers)
     return True

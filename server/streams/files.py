@@ -10,8 +10,8 @@ from pathlib import Path
 from gnomon.runtime.errors import StorageError
 from gnomon.runtime.files import sync_folder
 from gnomon.server.streams.connectors import Record
+from gnomon.server.streams.file_progress import FileProgress
 from gnomon.server.streams.lines import Line, LineSplitter
-from gnomon.server.streams.progress import Progress
 
 _PIECE_BYTES = 1 << 18
 #: How often a file that is followed is looked at.
@@ -71,7 +71,7 @@ class FileSource:
     With `follow`, the file goes on growing; a last line without an end is then waited for.
     """
 
-    def __init__(self, path: Path, progress: Progress, record_bytes: int, follow: bool) -> None:
+    def __init__(self, path: Path, progress: FileProgress, record_bytes: int, follow: bool) -> None:
         """Open the file.
 
         Raises:

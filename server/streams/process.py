@@ -8,12 +8,12 @@ from gnomon.edge.settings import NodeSettings
 from gnomon.edge.standalone.node import NodeProtocol, open_node
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.server.streams.addresses import open_sink, open_source
-from gnomon.server.streams.consumer import Consumer, Tally
+from gnomon.server.streams.consumer import Consumer, StreamCounts
 from gnomon.server.streams.scoring import Scorer
 from gnomon.server.streams.settings import StreamSettings
 
 
-def consume(settings: StreamSettings, node_settings: NodeSettings) -> Tally:
+def consume(settings: StreamSettings, node_settings: NodeSettings) -> StreamCounts:
     """Consume until the source ends, or SIGTERM or SIGINT.
 
     Raises:

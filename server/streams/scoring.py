@@ -21,7 +21,7 @@ _ID_CHARACTERS = 128
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
-class Answered(NamedTuple):
+class RecordAnswer(NamedTuple):
     """A record's identity, its answer as JSON, and whether it was refused."""
 
     identity: str
@@ -37,7 +37,7 @@ class Scorer:
         self._route = route
         self._settings = settings
 
-    def answer(self, source: str, records: Sequence[Record]) -> list[Answered]:
+    def answer(self, source: str, records: Sequence[Record]) -> list[RecordAnswer]:
         """Return what became of each record, in order.
 
         Raises:
@@ -99,11 +99,11 @@ def _identity(source: str, record: Record) -> str:
     return f"{source[-80:]}:{record.position}"
 
 
-def _answered(record: Record, identity: str, answer: Prediction | GnomonError) -> Answered:
+def _answered(record: Record, identity: str, answer: Prediction | GnomonError) -> RecordAnswer:
     document: dict[str, Any] = {"id": identity, "position": record.position}
     if isinstance(answer, GnomonError):
         document |= {"error": answer.code, "message": str(answer), "details": answer.details}
-        return Answered(identity, _encode(document), True)
+        return RecordAnswer(identity, _encode(document), True)
     document |= {
         "outputs": answer.outputs,
         "model": answer.model,
@@ -114,7 +114,7 @@ def _answered(record: Record, identity: str, answer: Prediction | GnomonError) -
         document["fallback"] = answer.fallback
     if answer.violations:
         document["violations"] = [asdict(one) for one in answer.violations]
-    return Answered(identity, _encode(document), False)
+    return RecordAnswer(identity, _encode(document), False)
 
 
 def _encode(document: dict[str, Any]) -> bytes:

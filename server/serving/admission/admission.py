@@ -14,13 +14,13 @@ from typing import Protocol
 import structlog
 
 from gnomon.runtime.errors import Fault, GnomonError, NotAllowed, Overloaded
-from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import LOCAL, Authentication, Caller
 from gnomon.server.serving.admission.clients import ANSWERED, FAILED, REFUSED, TURNED_AWAY, Clients
 from gnomon.server.serving.admission.throttling import Throttle
 from gnomon.server.serving.admission.tokens import Tokens
 from gnomon.server.serving.admission.tracing import Tracing, make_tracing
-from gnomon.server.serving.limits import Limits
+from gnomon.server.serving.rate_limits import RateLimits
 from gnomon.server.serving.settings import FrontendSettings
 
 _log = structlog.get_logger("gnomon.serving")
@@ -47,7 +47,7 @@ class Admission:
     def __init__(
         self,
         authentication: Authentication,
-        limits: Limits,
+        limits: RateLimits,
         *,
         is_known: Callable[[str], bool],
         slow_seconds: float = 1.0,
@@ -64,7 +64,7 @@ class Admission:
         self._slow_ns = round(slow_seconds * 1e9)
         self._lock = threading.Lock()
         self._turned_away: Counter[str] = Counter()
-        self._lines = Throttle(Limits(requests_per_second=_LINES_PER_SECOND))
+        self._lines = Throttle(RateLimits(requests_per_second=_LINES_PER_SECOND))
         self._silent = 0
 
     @property
@@ -107,7 +107,7 @@ class Admission:
         self._turn_away(error)
         raise error
 
-    def admit(self, caller: Caller, call: Call) -> "AdmissionContext":
+    def admit(self, caller: Caller, call: AdmittedCall) -> "AdmissionContext":
         """Return the context of one call, to enter where it begins and to leave at its end.
 
         Entering raises:
@@ -116,7 +116,7 @@ class Admission:
         """
         return AdmissionContext(self, caller, call)
 
-    def enter(self, caller: Caller, call: Call) -> str:
+    def enter(self, caller: Caller, call: AdmittedCall) -> str:
         """Let a call in; return what it is throttled by. Raises as `admit`."""
         throttled = call.route if self._is_known(call.route) else ""
         try:
@@ -137,7 +137,7 @@ class Admission:
             self._tracing.close()
 
     def leave(
-        self, caller: Caller, call: Call, throttled: str, error: BaseException | None
+        self, caller: Caller, call: AdmittedCall, throttled: str, error: BaseException | None
     ) -> None:
         """Count a call out, and tell how it ended where that is worth telling."""
         self.throttle.leave(caller.name, throttled)
@@ -161,7 +161,7 @@ class Admission:
             self._turned_away[error.code] += 1
 
     def _tell(
-        self, event: str, caller: Caller, call: Call, error: GnomonError | None = None
+        self, event: str, caller: Caller, call: AdmittedCall, error: GnomonError | None = None
     ) -> None:
         try:
             self._lines.enter("", "")
@@ -213,13 +213,13 @@ class AdmissionContext:
 
     __slots__ = ("_admission", "_call", "_caller", "_throttled")
 
-    def __init__(self, admission: Admission, caller: Caller, call: Call) -> None:
+    def __init__(self, admission: Admission, caller: Caller, call: AdmittedCall) -> None:
         self._admission = admission
         self._caller = caller
         self._call = call
         self._throttled = ""
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> AdmittedCall:
         self._throttled = self._admission.enter(self._caller, self._call)
         return self._call
 
@@ -234,7 +234,7 @@ def _outcome(error: Exception | None) -> int:
     return REFUSED if is_theirs else FAILED
 
 
-def _facts(call: Call) -> dict[str, object]:
+def _facts(call: AdmittedCall) -> dict[str, object]:
     ended = time.perf_counter_ns()
     stages = [("total_ms", call.started_ns, ended)]
     if call.read_ns:

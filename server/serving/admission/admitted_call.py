@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Call:
+class AdmittedCall:
     """One call as its frontend knows it, for the log; the frontend fills in what it learns."""
 
     frontend: str

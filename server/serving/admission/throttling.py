@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from gnomon.runtime.errors import Overloaded
 from gnomon.server.serving.admission.rate_limiter import Buckets
-from gnomon.server.serving.limits import Limits
+from gnomon.server.serving.rate_limits import RateLimits
 
 #: More pairs of caller and model than this are never let in at once; those that are idle are none.
 PAIRS = 100_000
@@ -21,7 +21,7 @@ class Throttle:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: RateLimits,
         clock: Callable[[], float] = time.monotonic,
         *,
         pairs: int = PAIRS,

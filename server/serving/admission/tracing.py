@@ -13,7 +13,7 @@ from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
 from gnomon.runtime.extras import missing_extra
 
 if TYPE_CHECKING:
-    from gnomon.server.serving.admission.admitted_call import Call
+    from gnomon.server.serving.admission.admitted_call import AdmittedCall
 
 _SERVICE = "gnomon"
 #: The header that says whose span is above (W3C Trace Context).
@@ -23,7 +23,7 @@ PARENT_HEADER = "traceparent"
 class Tracing(Protocol):
     """Takes requests that have ended."""
 
-    def record(self, caller: str, call: "Call", error: BaseException | None) -> None:
+    def record(self, caller: str, call: "AdmittedCall", error: BaseException | None) -> None:
         """Make the spans of a request; never raises."""
 
     def close(self) -> None:
@@ -42,7 +42,7 @@ class OpenTelemetry:
         self._tracer = provider.get_tracer(_SERVICE)
         self._propagator = TraceContextTextMapPropagator()
 
-    def record(self, caller: str, call: "Call", error: BaseException | None) -> None:
+    def record(self, caller: str, call: "AdmittedCall", error: BaseException | None) -> None:
         """Make the spans of a request that ends now."""
         ended = time.perf_counter_ns()
         since_epoch = time.time_ns() - ended
@@ -76,7 +76,7 @@ class OpenTelemetry:
         if known.fault is not Fault.CALLER:
             span.set_status(self._trace.StatusCode.ERROR)
 
-    def _add_stages(self, span: Any, call: "Call", ended: int, since_epoch: int) -> None:
+    def _add_stages(self, span: Any, call: "AdmittedCall", ended: int, since_epoch: int) -> None:
         times = [call.started_ns, call.read_ns, call.answered_ns, ended]
         below = self._trace.set_span_in_context(span)
         for name, begin, end in zip(("read", "predict", "write"), times, times[1:], strict=False):

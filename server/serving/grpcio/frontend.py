@@ -19,14 +19,12 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving import health
 from gnomon.server.serving.admission.admission import Admission, make_admission
-from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import Caller
 from gnomon.server.serving.admission.tracing import PARENT_HEADER
 from gnomon.server.serving.certificates import ChangedFiles
 from gnomon.server.serving.executor_selector import ExecutorSelector
-from gnomon.server.serving.grpcio.infer_stream import InferStream
-from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.listening import (
+from gnomon.server.serving.grpc_listener import (
     address_of,
     for_owner_only,
     identity_of,
@@ -34,6 +32,8 @@ from gnomon.server.serving.listening import (
     remove,
     telling,
 )
+from gnomon.server.serving.grpcio.infer_stream import InferStream
+from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import (
     SERVICE,
     Access,
@@ -229,14 +229,16 @@ class GrpcFrontend:
         self, caller: Caller, request: oip.ModelInferRequest, size: int, parent: str = ""
     ) -> oip.ModelInferResponse:
         """Predict: at once where the model is known to be quick, else beside the event loop."""
-        call = Call("grpc", request.model_name, request.id, traceparent=parent)
+        call = AdmittedCall("grpc", request.model_name, request.id, traceparent=parent)
         with self._admission.admit(caller, call):
             call.read_ns = time.perf_counter_ns()
             return await self._pacer.run(
                 request.model_name, size, lambda: self._predict(request, call)
             )
 
-    def _predict(self, request: oip.ModelInferRequest, call: Call) -> oip.ModelInferResponse:
+    def _predict(
+        self, request: oip.ModelInferRequest, call: AdmittedCall
+    ) -> oip.ModelInferResponse:
         response = self._handler.infer(request, call.read_ns)
         call.answered(response.model_version, digest_of(response))
         return response

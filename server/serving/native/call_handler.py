@@ -8,10 +8,11 @@ from grpc_health.v1 import health_pb2
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.server.serving.admission.admission import Admission
-from gnomon.server.serving.admission.admitted_call import Call as AdmittedCall
+from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import Caller
 from gnomon.server.serving.call_timer import CallTimer
 from gnomon.server.serving.compression import unpack
+from gnomon.server.serving.grpc_trailers import trailers_of
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import (
     SERVICE,
@@ -25,7 +26,6 @@ from gnomon.server.serving.methods import (
 from gnomon.server.serving.native.loop import Call
 from gnomon.server.serving.native.offload_pool import OffloadPool
 from gnomon.server.serving.native.streaming_calls import StreamingCalls
-from gnomon.server.serving.trailers import trailers_of
 
 _log = logging.getLogger(__name__)
 

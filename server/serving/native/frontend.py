@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.certificates import Follower
+from gnomon.server.serving.grpc_listener import identity_of, listen, remove
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.listening import identity_of, listen, remove
 from gnomon.server.serving.native.call_handler import NativeCallHandler
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
 from gnomon.server.serving.native.loops import Loops

@@ -11,9 +11,9 @@ from collections.abc import Callable, MutableMapping
 from weakref import WeakKeyDictionary
 
 from gnomon.runtime.errors import GnomonError
+from gnomon.server.serving.grpc_trailers import trailers_of
 from gnomon.server.serving.methods import refusal_of
 from gnomon.server.serving.native.loop import Call
-from gnomon.server.serving.trailers import trailers_of
 
 #: Answers one message of a call, or its end; returns whether the call goes on.
 Turn = Callable[[Call], bool]

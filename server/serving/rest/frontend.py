@@ -15,7 +15,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.observing.metrics import metrics_router
 from gnomon.server.serving.rest.address import listen_rest, url_of
 from gnomon.server.serving.rest.guard import RestGuard
-from gnomon.server.serving.rest.inference_calls import Calls, calls_router
+from gnomon.server.serving.rest.inference_calls import InferenceCalls, calls_router
 from gnomon.server.serving.rest.models import models_router
 from gnomon.server.serving.rest.schema import add_models
 from gnomon.server.serving.rest.tls import RestTls
@@ -85,7 +85,9 @@ def create_app(
     problems.install(app)
     # Before the calls of one model: "stats" is no model's name there.
     app.include_router(models_router(handler, admission))
-    app.include_router(calls_router(Calls(handler, runtime, admission, pacer, message_bytes)))
+    app.include_router(
+        calls_router(InferenceCalls(handler, runtime, admission, pacer, message_bytes))
+    )
     app.include_router(metrics_router(handler, admission))
     general = app.openapi
 

@@ -8,9 +8,9 @@ Nor may a browser speak for a page from elsewhere, which the Origin header tells
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
+from gnomon.server.rest.bounded_http import CERTIFICATE_NAME
 from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of
-from gnomon.server.rest.protocol import CERTIFICATE_NAME
 from gnomon.server.serving.admission.admission import Admission
 
 #: Open to all: they say nothing but how the server is.

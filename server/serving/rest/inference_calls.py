@@ -18,20 +18,20 @@ from gnomon.runtime.errors import InvalidInput, NotReady
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problems import problem_of
 from gnomon.server.serving.admission.admission import Admission
-from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.tracing import PARENT_HEADER
 from gnomon.server.serving.compression import pack, unpack
 from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.methods import digest_of
 from gnomon.server.serving.parameters import check_id, read_time
-from gnomon.server.serving.rest.rows import predict_rows
-from gnomon.server.serving.rest.tensors import (
+from gnomon.server.serving.rest.json_tensors import (
     LENGTH_HEADER,
     RestRequest,
     read_request,
     write_response,
 )
+from gnomon.server.serving.rest.rows import predict_rows
 
 PREDICT_PATH = "/v1/models/{model}:predict"
 INFER_PATH = "/v2/models/{model}/infer"
@@ -49,7 +49,7 @@ class _RowsBody(msgspec.Struct, forbid_unknown_fields=True):
     partial: bool = False
 
 
-class Calls:
+class InferenceCalls:
     """Answers the calls of one frontend; a request may have `message_bytes`, packed or not."""
 
     def __init__(
@@ -102,12 +102,12 @@ class Calls:
         version = request.path_params.get("version", "")
         length = request.headers.get(LENGTH_HEADER)
 
-        def read(data: bytes, call: Call) -> RestRequest:
+        def read(data: bytes, call: AdmittedCall) -> RestRequest:
             wanted = read_request(model, version, data, length)
             call.request_id = wanted.message.id
             return wanted
 
-        def answer(wanted: RestRequest, call: Call, came_ns: int) -> Response:
+        def answer(wanted: RestRequest, call: AdmittedCall, came_ns: int) -> Response:
             found = self._handler.infer(wanted.message, came_ns)
             call.answered(found.model_version, digest_of(found))
             body, json_length = write_response(wanted, found)
@@ -121,12 +121,12 @@ class Calls:
         """Predict: rows in, rows out."""
         model = request.path_params["model"]
 
-        def read(data: bytes, call: Call) -> _RowsBody:
+        def read(data: bytes, call: AdmittedCall) -> _RowsBody:
             body = _read_rows(data)
             call.request_id = body.id or secrets.token_hex(8)
             return body
 
-        def answer(body: _RowsBody, call: Call, _came_ns: int) -> Response:
+        def answer(body: _RowsBody, call: AdmittedCall, _came_ns: int) -> Response:
             found = predict_rows(
                 self._runtime,
                 model,
@@ -145,11 +145,11 @@ class Calls:
         self,
         request: Request,
         model: str,
-        read: Callable[[bytes, Call], _Wanted],
-        answer: Callable[[_Wanted, Call, int], Response],
+        read: Callable[[bytes, AdmittedCall], _Wanted],
+        answer: Callable[[_Wanted, AdmittedCall, int], Response],
     ) -> Response:
         """Read a call, let it in, and answer it where it is quickest."""
-        call = Call("rest", model, traceparent=request.headers.get(PARENT_HEADER, ""))
+        call = AdmittedCall("rest", model, traceparent=request.headers.get(PARENT_HEADER, ""))
         headers = request.headers
         encoding = headers.get("content-encoding", "").strip().lower()
         try:
@@ -175,7 +175,7 @@ class Calls:
             return await self._pacer.run(model, size, respond)
 
 
-def calls_router(calls: Calls) -> APIRouter:
+def calls_router(calls: InferenceCalls) -> APIRouter:
     """Return the routes."""
     router = APIRouter()
     # First and without FastAPI's own reading of requests, which costs more than a small model.

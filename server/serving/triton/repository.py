@@ -17,7 +17,7 @@ READY, UNAVAILABLE = "READY", "UNAVAILABLE"
 _KNOWN_PARAMETERS = ("unload_dependents",)
 
 
-class State(Protocol):
+class ModelState(Protocol):
     """A version of a model that is there, whether it is in service, and if not, why."""
 
     @property
@@ -40,7 +40,7 @@ class State(Protocol):
 class ModelShelf(Protocol):
     """What a node can put in service by name."""
 
-    def index(self) -> Sequence[State]:
+    def index(self) -> Sequence[ModelState]:
         """Return all versions that are there."""
 
     def load(self, model: str) -> None:
@@ -59,7 +59,7 @@ class ModelShelf(Protocol):
         """
 
 
-class Served(NamedTuple):
+class _ServedVersion(NamedTuple):
     """A version in service."""
 
     name: str
@@ -68,7 +68,7 @@ class Served(NamedTuple):
     reason: str = ""
 
 
-class Repository:
+class ModelRepository:
     """Answers for one runtime and its shelf, if it has one. Threads may share it."""
 
     def __init__(self, runtime: Runtime, shelf: ModelShelf | None = None) -> None:
@@ -133,11 +133,11 @@ class Repository:
             raise Conflict("the hub decides which models are in service here; ask it instead")
         return self._shelf
 
-    def _served(self) -> list[Served]:
+    def _served(self) -> list[_ServedVersion]:
         """Return what is in service, where that is all that is known."""
         models = self._runtime.models
         return [
-            Served(name, version)
+            _ServedVersion(name, version)
             for name, route in sorted(self._runtime.routes.items())
             for version in sorted({models[d].version for d in _answering(route) if d in models})
         ]

@@ -22,10 +22,10 @@ def stream(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
     """
     from gnomon.server.streams.process import consume
 
-    tally = consume(
+    counts = consume(
         load_settings("stream", config_file, flags), load_settings("node", config_file, flags)
     )
-    figures = asdict(tally)
+    figures = asdict(counts)
     text = ", ".join(f"{count} {name}" for name, count in figures.items())
     # Standard output is for answers.
     click.echo(json.dumps(figures) if as_json else text, err=True)

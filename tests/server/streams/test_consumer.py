@@ -74,9 +74,9 @@ def consumer(runtime: Runtime, broker: Broker, refusals: Broker | None = None) -
 
 def test_micro_batches_are_filled_and_refusals_counted(runtime: Runtime) -> None:
     broker = Broker(25)
-    tally = consumer(runtime, broker).run()
+    counts = consumer(runtime, broker).run()
     assert broker.sizes == [10, 10, 5]
-    assert (tally.answered, tally.refused, tally.batches) == (22, 3, 3)
+    assert (counts.answered, counts.refused, counts.batches) == (22, 3, 3)
     assert broker.committed == 25
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.server.streams.addresses import open_sink, open_source
+from gnomon.server.streams.file_progress import FileProgress
 from gnomon.server.streams.files import FileSink, FileSource, PipeSource
-from gnomon.server.streams.progress import Progress
 from gnomon.server.streams.settings import StreamSettings
 
 
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def open_file(path: Path, *, follow: bool = False) -> FileSource:
-    progress = Progress(path.with_name("progress"))
+    progress = FileProgress(path.with_name("progress"))
     return FileSource(path, progress, record_bytes=100, follow=follow)
 
 

@@ -7,21 +7,24 @@ from structlog.testing import capture_logs
 
 from gnomon.runtime.errors import EngineError, InvalidInput
 from gnomon.server.serving.admission.admission import Admission
-from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import LOCAL, Authentication
-from gnomon.server.serving.limits import Limits
+from gnomon.server.serving.rate_limits import RateLimits
 
 SECRET = "4711-secret"
 
 
 def admission(slow_seconds: float = 1.0, **limits: Any) -> Admission:
     return Admission(
-        Authentication(None), Limits(**limits), is_known=lambda _: True, slow_seconds=slow_seconds
+        Authentication(None),
+        RateLimits(**limits),
+        is_known=lambda _: True,
+        slow_seconds=slow_seconds,
     )
 
 
 def ask(gates: Admission, error: Exception | None = None) -> None:
-    with gates.admit(LOCAL, Call("rest", "eta", request_id="r1")) as call:
+    with gates.admit(LOCAL, AdmittedCall("rest", "eta", request_id="r1")) as call:
         call.version = "3"
         call.read_ns = call.started_ns + 1_000_000
         call.answered_ns = call.started_ns + 3_000_000

@@ -15,7 +15,7 @@ from gnomon.runtime.errors import Overloaded
 from gnomon.runtime.wire import read_error
 from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.admission.throttling import Throttle
-from gnomon.server.serving.limits import Limits
+from gnomon.server.serving.rate_limits import RateLimits
 from gnomon.server.serving.rest.frontend import RestFrontend
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.serving import GRPC_FRONTENDS
@@ -43,7 +43,7 @@ def admitted(throttle: Throttle, caller: str = "a", model: str = "m") -> bool:
 
 def test_a_burst_then_the_rate() -> None:
     clock = Clock()
-    throttle = Throttle(Limits(requests_per_second=10, burst=5), clock)
+    throttle = Throttle(RateLimits(requests_per_second=10, burst=5), clock)
     assert [admitted(throttle) for _ in range(7)] == [True] * 5 + [False] * 2
     clock.now += 0.1
     assert [admitted(throttle) for _ in range(2)] == [True, False]
@@ -52,7 +52,7 @@ def test_a_burst_then_the_rate() -> None:
 
 
 def test_each_caller_and_model_has_its_own() -> None:
-    throttle = Throttle(Limits(requests_per_second=1), Clock())
+    throttle = Throttle(RateLimits(requests_per_second=1), Clock())
     pairs = [("a", "m"), ("a", "n"), ("b", "m")]
     assert [admitted(throttle, *pair) for pair in pairs * 2] == [True] * 3 + [False] * 3
 
@@ -66,7 +66,7 @@ def test_each_caller_and_model_has_its_own() -> None:
 def test_it_is_a_bucket_of_tokens(rate: float, burst: int, gaps: list[int]) -> None:
     """The naive twin: `burst` tokens, `rate` new ones a second, one taken by each request."""
     clock = Clock()
-    throttle = Throttle(Limits(requests_per_second=rate, burst=burst), clock)
+    throttle = Throttle(RateLimits(requests_per_second=rate, burst=burst), clock)
     tokens = float(burst)
     for gap in gaps:
         # Binary fractions, so that neither way rounds.
@@ -79,7 +79,7 @@ def test_it_is_a_bucket_of_tokens(rate: float, burst: int, gaps: list[int]) -> N
 
 def test_who_is_refused_is_told_when_to_come_back() -> None:
     clock = Clock()
-    throttle = Throttle(Limits(requests_per_second=0.5), clock)
+    throttle = Throttle(RateLimits(requests_per_second=0.5), clock)
     assert admitted(throttle)
     with pytest.raises(Overloaded) as caught:
         throttle.enter("a", "m")
@@ -93,7 +93,7 @@ def test_who_is_refused_is_told_when_to_come_back() -> None:
 
 
 def test_concurrency_is_counted_in_and_out() -> None:
-    throttle = Throttle(Limits(concurrent_requests=2, total_requests=3))
+    throttle = Throttle(RateLimits(concurrent_requests=2, total_requests=3))
     throttle.enter("a", "m")
     throttle.enter("a", "m")
     assert not admitted(throttle)
@@ -109,7 +109,7 @@ def test_concurrency_is_counted_in_and_out() -> None:
 
 
 def test_threads_never_exceed_a_limit() -> None:
-    throttle = Throttle(Limits(requests_per_second=1e-6, burst=100))
+    throttle = Throttle(RateLimits(requests_per_second=1e-6, burst=100))
     let_in: list[int] = []
 
     def ask() -> None:
@@ -125,7 +125,7 @@ def test_threads_never_exceed_a_limit() -> None:
 
 def test_idle_pairs_are_forgotten() -> None:
     clock = Clock()
-    throttle = Throttle(Limits(requests_per_second=1), clock)
+    throttle = Throttle(RateLimits(requests_per_second=1), clock)
     for number in range(10_000):
         clock.now += 1
         assert admitted(throttle, f"caller-{number}")
@@ -133,7 +133,7 @@ def test_idle_pairs_are_forgotten() -> None:
 
 
 def test_pairs_that_are_not_idle_are_bounded_and_exact() -> None:
-    throttle = Throttle(Limits(requests_per_second=1), Clock(), pairs=1_000)
+    throttle = Throttle(RateLimits(requests_per_second=1), Clock(), pairs=1_000)
     names = [f"caller-{number}" for number in range(3_000)]
     let_in = [name for name in names if admitted(throttle, name)]
     assert 1_000 <= len(let_in) <= 2_048
@@ -144,7 +144,7 @@ def test_pairs_that_are_not_idle_are_bounded_and_exact() -> None:
 
 def test_a_pair_with_calls_under_way_is_never_forgotten() -> None:
     clock = Clock()
-    throttle = Throttle(Limits(concurrent_requests=1), clock)
+    throttle = Throttle(RateLimits(concurrent_requests=1), clock)
     throttle.enter("a", "m")
     for number in range(1_000):
         clock.now += 1

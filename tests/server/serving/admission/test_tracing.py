@@ -19,10 +19,10 @@ from gnomon.runtime.errors import ConfigurationError, EngineError, InvalidInput
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.admission import tracing
 from gnomon.server.serving.admission.admission import Admission
-from gnomon.server.serving.admission.admitted_call import Call
+from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import LOCAL, Authentication
-from gnomon.server.serving.limits import Limits
 from gnomon.server.serving.native.frontend import why_not
+from gnomon.server.serving.rate_limits import RateLimits
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.serving import request
 
@@ -176,7 +176,7 @@ def traced() -> tuple[Admission, Any]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     gates = Admission(
         Authentication(None),
-        Limits(),
+        RateLimits(),
         is_known=lambda _: True,
         tracing=tracing.OpenTelemetry(provider),
     )
@@ -193,7 +193,7 @@ def traced() -> tuple[Admission, Any]:
 )
 def test_only_faults_of_ours_are_errors(error: Exception, code: str, is_error: bool) -> None:
     gates, exporter = traced()
-    with pytest.raises(type(error)), gates.admit(LOCAL, Call("rest", "eta")):
+    with pytest.raises(type(error)), gates.admit(LOCAL, AdmittedCall("rest", "eta")):
         raise error
     (span,) = exporter.get_finished_spans()
     assert span.attributes["gnomon.code"] == code
@@ -204,7 +204,7 @@ def test_only_faults_of_ours_are_errors(error: Exception, code: str, is_error: b
 @pytest.mark.parametrize("parent", ["", "nonsense", "00-0-0-00", "ff" + PARENT[2:], "é" * 3_000])
 def test_a_parent_that_is_none_begins_a_trace(parent: str) -> None:
     gates, exporter = traced()
-    with gates.admit(LOCAL, Call("rest", "eta", traceparent=parent)):
+    with gates.admit(LOCAL, AdmittedCall("rest", "eta", traceparent=parent)):
         pass
     (span,) = exporter.get_finished_spans()
     assert span.parent is None

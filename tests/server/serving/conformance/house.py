@@ -17,7 +17,7 @@ from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.rest.frontend import RestFrontend
 from gnomon.server.serving.select_frontend import make_frontend
 from gnomon.server.serving.settings import FrontendSettings
-from gnomon.server.serving.triton.repository import Repository
+from gnomon.server.serving.triton.repository import ModelRepository
 
 GRPC_FRONTENDS = ("native", "grpcio")
 
@@ -42,7 +42,7 @@ class House:
             self.runtime.apply(
                 [single(package.manifest.name, package.digest) for package in packages]
             )
-        self.handler = Handler(self.runtime, Repository(self.runtime, shelf))
+        self.handler = Handler(self.runtime, ModelRepository(self.runtime, shelf))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()

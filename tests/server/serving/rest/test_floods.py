@@ -7,7 +7,7 @@ import httpx
 import psutil
 import pytest
 
-from gnomon.server.rest import protocol
+from gnomon.server.rest import bounded_http
 
 PREDICT = "/v1/models/eta:predict"
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
@@ -63,7 +63,7 @@ def test_heads_without_end(rest: httpx.Client, first: bytes, again: bytes) -> No
 
 def test_a_long_head_is_told_so(rest: httpx.Client) -> None:
     with connect(rest) as wire:
-        wire.sendall(HEAD + b"X-Long: " + b"x" * (protocol.HEAD_BYTES + 1))
+        wire.sendall(HEAD + b"X-Long: " + b"x" * (bounded_http.HEAD_BYTES + 1))
         assert b" 431 " in wire.recv(1_000)
         assert wire.recv(1_000) == b""
 
@@ -90,7 +90,7 @@ def test_many_requests_on_one_connection_are_no_long_head(rest: httpx.Client) ->
 def test_requests_that_never_come_are_let_go(
     rest: httpx.Client, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
-    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(bounded_http, "REQUEST_SECONDS", 0.2)
     with connect(rest) as wire:
         wire.sendall(data)
         assert wire.recv(1_000) in (b"", b"\r\n") or not wire.recv(1_000)

@@ -16,7 +16,7 @@ from gnomon.runtime.lock import FileLock
 _HEAD_BYTES = 4_096
 
 
-class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _ProgressState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All before `offset` is done; `head_crc` is of the first `head_bytes` of the file."""
 
     offset: int
@@ -24,7 +24,7 @@ class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     head_crc: int
 
 
-class Progress:
+class FileProgress:
     """The offset in one file before which all is done."""
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class Progress:
         self._path = path
         self._lock = FileLock(path.with_name(f".{path.name}.lock"))
         self._file: BinaryIO | None = None
-        self._state = _State(0, 0, 0)
+        self._state = _ProgressState(0, 0, 0)
 
     def begin(self, file: BinaryIO) -> int:
         """Return where to begin in a file.
@@ -47,7 +47,7 @@ class Progress:
         self._file = file
         if self._path.exists():
             try:
-                self._state = msgspec.json.decode(self._path.read_bytes(), type=_State)
+                self._state = msgspec.json.decode(self._path.read_bytes(), type=_ProgressState)
             except (OSError, *UNDECODABLE) as error:
                 raise ConfigurationError(
                     f"{self._path} does not say how far the stream came ({error}); remove it to "
@@ -73,7 +73,7 @@ class Progress:
         if head_bytes < _HEAD_BYTES:
             head_bytes = min(offset, _HEAD_BYTES)
             head_crc = self._crc(head_bytes)
-        state = _State(offset, head_bytes, head_crc)
+        state = _ProgressState(offset, head_bytes, head_crc)
         try:
             write_durably(self._path, msgspec.json.encode(state), mode=0o600)
         except OSError as error:

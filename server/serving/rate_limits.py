@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class RateLimits:
     """Limits of one caller on one model, and of everybody together; 0: none.
 
     `requests_per_second` holds over time, `burst` requests may come at once (0: one second's).

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, pack, unpack
-from gnomon.server.serving.rest.tensors import RestRequest, read_request, write_response
+from gnomon.server.serving.rest.json_tensors import RestRequest, read_request, write_response
 from gnomon.server.serving.tensors import decode_inputs
 
 JSON = st.recursive(
