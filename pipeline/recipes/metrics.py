@@ -14,6 +14,8 @@ __all__ = ["SEGMENTS", "measure", "measure_segments"]
 _RUNS = 1_000
 #: So many values of a column are measured apart, each with at least so many labels.
 SEGMENTS, _ENOUGH_ROWS = 20, 30
+#: So many classes of each side an error names.
+_SHOWN = 3
 
 
 def measure(
@@ -27,8 +29,34 @@ def measure(
     Each has its interval; see `gnomon.pipeline.metrics`. Classes are compared as texts.
 
     Raises:
-        ValueError: no row has a label.
+        ValueError: no row has a label, or none of the labels is a class that was predicted.
     """
+    if kind == "classification":
+        _check_classes(labels, predictions)
+    return _measure(kind, labels, predictions, blocks)
+
+
+def _check_classes(labels: NDArray[Any], predictions: NDArray[Any]) -> None:
+    """Refuse labels and predictions without a class in common: one of them is something else."""
+    truth = {name for label in labels.tolist() if (name := _class(label)) is not None}
+    given = {str(_class(prediction)) for prediction in predictions.tolist()}
+    if truth and not truth & given:
+        raise ValueError(
+            f"no label is a class of the predictions: {_shown(truth)}, but predicted are "
+            f"{_shown(given)}; measure an output that gives the class (test.output)"
+        )
+
+
+def _shown(classes: set[str]) -> str:
+    return ", ".join(sorted(classes)[:_SHOWN])
+
+
+def _measure(
+    kind: Literal["regression", "classification"],
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    blocks: NDArray[np.int64] | None,
+) -> dict[str, float]:
     rows = len(labels)
     if blocks is None and rows > _RUNS:
         blocks = np.arange(rows, dtype=np.int64) * _RUNS // rows
@@ -64,7 +92,7 @@ def measure_segments(
         for name in sorted(names[order[counts[order] >= _ENOUGH_ROWS]].tolist()):
             rows = texts == name
             part = None if blocks is None else blocks[rows]
-            found[f"{column}={name}"] = measure(kind, labels[rows], predictions[rows], part)
+            found[f"{column}={name}"] = _measure(kind, labels[rows], predictions[rows], part)
     return found
 
 

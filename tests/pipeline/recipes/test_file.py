@@ -18,7 +18,7 @@ from gnomon.pipeline.formats import litert
 from gnomon.pipeline.recipes.build import build_recipe
 from gnomon.pipeline.recipes.example import EXAMPLE
 from gnomon.pipeline.recipes.file import read_recipe
-from gnomon.pipeline.recipes.metrics import measure
+from gnomon.pipeline.recipes.metrics import measure, measure_segments
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.signing import Signer
@@ -267,6 +267,29 @@ def test_an_output_of_no_tensors_name_is_refused_where_there_are_several(tmp_pat
     message = r"outputs\.sum: none of the model's outputs has this name; .*tensor = .*gap"
     with pytest.raises(ConfigurationError, match=message):
         two_outputs(tmp_path, "sum = {}, gap = {}", ["total", "gap"])
+
+
+@pytest.mark.parametrize(
+    ("predictions", "shown"),
+    [
+        (np.array([[0.9, 0.1], [0.2, 0.8]]), r"\[0\.2, 0\.8\]"),
+        (np.array([0, 1]), "0, 1"),
+        (np.array([0.9, 0.2]), r"0\.2, 0\.9"),
+    ],
+    ids=["probabilities", "codes", "probability"],
+)
+def test_labels_that_are_no_class_of_the_model_are_no_error_rate(predictions, shown):
+    labels = np.array(["no", None], dtype=object)
+    with pytest.raises(ValueError, match=f"no label is a class of the predictions: no, .*{shown}"):
+        measure("classification", labels, predictions, None)
+
+
+def test_a_segment_may_be_predicted_wrongly_throughout():
+    labels = np.array(["a"] * 40 + ["b"] * 40, dtype=object)
+    predictions = np.array(["a"] * 80, dtype=object)
+    side = np.array(["left"] * 40 + ["right"] * 40, dtype=object)
+    found = measure_segments("classification", labels, predictions, None, {"side": side})
+    assert (found["side=left"]["error_rate"], found["side=right"]["error_rate"]) == (0, 1)
 
 
 def test_error_rate_ignores_rows_without_a_label():
