@@ -9,26 +9,22 @@ versioned, and it repeats its golden samples, which are recorded on made-up rows
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from gnomon.pipeline.build import About, ModelFile, build_package
+from gnomon.pipeline.formats.mlflow import mlflow_file, signature_columns
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.raw_models.raw_model import FORMATS, derive_model, origin
 
-__all__ = ["Source", "import_model", "mlflow_file", "read_source"]
+__all__ = ["Source", "import_model", "read_source"]
 
 NOTE = (
     "Imported without data: the contract comes from the shapes and types of the model's tensors "
     "alone, the golden samples were recorded on made-up rows, and there is no reference to judge "
     "drift by."
 )
-
-_MLFLOW_FILE = "MLmodel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,48 +110,6 @@ def import_model(
     )
 
 
-def mlflow_file(folder: Path, flavour: str, key: str, usual: str) -> Path:
-    """Return the file of one flavour in the folder of an MLflow model.
-
-    Raises:
-        ConfigurationError: the folder is no such model, has not the flavour, or names a file that
-            lies elsewhere.
-    """
-    flavours = _read_mlmodel(folder).get("flavors") or {}
-    if flavour not in flavours:
-        raise ConfigurationError(
-            f"{folder} holds the flavours {', '.join(flavours) or 'none'}, not {flavour}; onnx can "
-            "be imported, and with --unpickle sklearn: the others are code, which an import does "
-            "not run"
-        )
-    file = str(flavours[flavour].get(key, usual))
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise ConfigurationError(f"{folder / _MLFLOW_FILE}: {file!r} lies outside of the folder")
-    return path
-
-
-def _read_mlmodel(folder: Path) -> dict[str, Any]:
-    try:
-        text = (folder / _MLFLOW_FILE).read_bytes()
-        return msgspec.yaml.decode(text, type=dict[str, Any])
-    except (OSError, ImportError, msgspec.DecodeError) as error:
-        raise ConfigurationError(
-            f"{folder / _MLFLOW_FILE}, which makes a folder an MLflow model, cannot be read: "
-            f"{error}"
-        ) from error
-
-
 def _read_mlflow(folder: Path) -> Source:
     path = mlflow_file(folder, "onnx", "data", "model.onnx")
-    return replace(read_source(path), columns=_mlflow_columns(_read_mlmodel(folder)))
-
-
-def _mlflow_columns(document: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names of the columns in the model's signature; none where it is of tensors."""
-    signature = (document.get("signature") or {}).get("inputs") or "[]"
-    try:
-        inputs = msgspec.json.decode(signature)
-        return tuple(str(one["name"]) for one in inputs if one.get("type") != "tensor")
-    except (msgspec.DecodeError, KeyError, AttributeError, TypeError):
-        return ()
+    return replace(read_source(path), columns=signature_columns(folder))

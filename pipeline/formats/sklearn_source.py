@@ -11,7 +11,8 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import is_classifier
 
-from gnomon.pipeline.formats.importing import Source, mlflow_file
+from gnomon.pipeline.formats.importing import Source
+from gnomon.pipeline.formats.mlflow import mlflow_file
 from gnomon.pipeline.formats.onnx_export import INPUT, TOLERANCE, check_parity, export_onnx
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.raw_models.probe import answer

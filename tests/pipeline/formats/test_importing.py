@@ -200,6 +200,28 @@ def test_columns_that_are_not_the_inputs_of_the_model_are_refused(tmp_path, colu
         bring(tmp_path, read_source(write_mlflow(tmp_path / "m", content, columns)))
 
 
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("flavors: onnx", "Expected `object | null`, got `str`"),
+        ("flavors: {onnx: model.onnx}", "Expected `object`, got `str`"),
+        ("flavors: {onnx: {}}\nsignature: named", "Expected `object | null`, got `str`"),
+        ("flavors: {onnx: {}}\nsignature: {inputs: [a, b]}", "Expected `str | null`, got `array`"),
+        ("flavors: {onnx: {}}\nsignature: {inputs: 'a, b'}", "should be a list of named columns"),
+        ("flavors: {onnx: {}}\nsignature: {inputs: '[1]'}", "should be a list of named columns"),
+        ("[" * 100_000, "cannot be read"),
+        ("\udcff", "cannot be read"),
+    ],
+    ids=range(8),
+)
+def test_an_mlflow_document_of_another_shape_is_refused(tmp_path, document, message):
+    folder = write_mlflow(tmp_path / "m", linear_onnx([1.0, 2.0]), ["a", "b"])
+    (folder / "MLmodel").write_bytes(document.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        read_source(folder)
+    assert str(folder / "MLmodel") in str(caught.value)
+
+
 def test_columns_may_be_renamed_but_not_change_places(tmp_path):
     folder = write_mlflow(tmp_path / "m", linear_onnx([1.0, 2.0], 0.0), ["a", "b"])
     with pytest.raises(ConfigurationError, match="columns a, b; 'b' is at another place in b, a"):
