@@ -15,6 +15,7 @@ from gnomon.core.window import ANSWERED_CODE
 from gnomon.runtime import clock
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.limits import REQUEST_ID_CHARACTERS
 from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import UNREADABLE, BatchResult, Model
 from gnomon.runtime.predicting.execution import ask_shadows, shadow_row
@@ -68,7 +69,7 @@ def _groups(
     groups: dict[tuple[str, int], tuple[RouteTarget, dict[int, float]]] = {}
     for place, ask in enumerate(asks):
         target = find_target(place)
-        if len(ask.request_id) > counting.REQUEST_ID_LIMIT or not _is_clean(target.model, ask.row):
+        if len(ask.request_id) > REQUEST_ID_CHARACTERS or not _is_clean(target.model, ask.row):
             continue
         try:
             timestamp = clock.seconds(ask.at)

@@ -12,12 +12,10 @@ from gnomon.core.contract.violations import Violation, Violations
 from gnomon.core.window import ANSWERED_CODE, REFUSED_CODE
 from gnomon.runtime import clock
 from gnomon.runtime.errors import GnomonError, InvalidInput
+from gnomon.runtime.limits import REQUEST_ID_CHARACTERS
 from gnomon.runtime.models.model import BatchResult, Model, RowScratch
 from gnomon.runtime.prediction import row_ids
 from gnomon.runtime.recording.series import BrokenRules, CallOutcome, Example, WindowSeries
-
-#: Longer identities of requests are refused: they are kept, sampled, and joined to labels.
-REQUEST_ID_LIMIT = 256
 
 
 class PerRowIdentity(NamedTuple):
@@ -35,19 +33,21 @@ def timestamp_of(
     Raises:
         InvalidInput: `at` is no time, or `request_id` is too long to be kept.
     """
-    if at is None and len(request_id) <= REQUEST_ID_LIMIT:
+    if at is None and len(request_id) <= REQUEST_ID_CHARACTERS:
         return time.time()
     try:
-        if len(request_id) > REQUEST_ID_LIMIT:
+        if len(request_id) > REQUEST_ID_CHARACTERS:
             raise InvalidInput(
-                f"the request's id has {len(request_id)} characters; at most {REQUEST_ID_LIMIT} "
-                f"are allowed",
+                f"the request's id has {len(request_id)} characters; at most "
+                f"{REQUEST_ID_CHARACTERS} are allowed",
                 details=[{"field": "request_id", "value": request_id[:80]}],
             )
         return clock.seconds(at)
     except InvalidInput as error:
         latency = perf_counter_ns() - started
-        outcome = CallOutcome(REFUSED_CODE, latency, time.time(), request_id[:REQUEST_ID_LIMIT])
+        outcome = CallOutcome(
+            REFUSED_CODE, latency, time.time(), request_id[:REQUEST_ID_CHARACTERS]
+        )
         series.count_unread(outcome, rows, _unread(outcome, error))
         raise
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.hub.ingest.numbering import NumberedRecord
 from gnomon.server.hub.monitoring import labels, windows
 from gnomon.server.hub.store.limits import MAXIMUM_ROWS, is_time
@@ -19,7 +20,7 @@ MAXIMUM_WINDOW_BYTES = 1024 * 1024
 REFUSED_RECORD = "refused_record"
 
 _NAME = 64
-_TEXT = 128
+_TEXT = STORED_ID_CHARACTERS
 _LONG_TEXT = 4_096
 
 

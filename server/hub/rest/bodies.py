@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.store.limits import MAXIMUM_VALUE, TimeMs
 from gnomon.server.hub.store.rights import ANY, Grant, parse_grant
@@ -28,7 +29,7 @@ class TokenBody(_Body):
 class KeyBody(_Body):
     """A builder's or an approver's Ed25519 public key, 32 bytes in hexadecimal."""
 
-    key: Annotated[str, Field(max_length=128)]
+    key: Annotated[str, Field(max_length=STORED_ID_CHARACTERS)]
     name: _Name = "builder"
     role: _Name = "builder"
 
@@ -121,7 +122,7 @@ class TagsBody(_Body):
 class LabelBody(_Body):
     """What turned out to be true for one request; `at` is the data's own time, Unix ms."""
 
-    request_id: Annotated[str, Field(min_length=1, max_length=128)]
+    request_id: Annotated[str, Field(min_length=1, max_length=STORED_ID_CHARACTERS)]
     value: Annotated[float, Field(ge=-MAXIMUM_VALUE, le=MAXIMUM_VALUE)]
     at: TimeMs
 

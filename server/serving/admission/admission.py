@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 
 from gnomon.runtime.errors import Fault, GnomonError, NotAllowed, Overloaded
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import LOCAL, Authentication, Caller
 from gnomon.server.serving.admission.clients import ANSWERED, FAILED, REFUSED, TURNED_AWAY, Clients
@@ -247,7 +248,7 @@ def _facts(call: AdmittedCall) -> dict[str, object]:
         "frontend": call.frontend,
         "route": call.route[:80],
         "version": call.version,
-        "request_id": call.request_id[:128],
+        "request_id": call.request_id[:STORED_ID_CHARACTERS],
         **{name: round((after - before) / 1e6, 3) for name, before, after in stages},
     }
 

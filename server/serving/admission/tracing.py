@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
 from gnomon.runtime.extras import missing_extra
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 
 if TYPE_CHECKING:
     from gnomon.server.serving.admission.admitted_call import AdmittedCall
@@ -58,7 +59,7 @@ class OpenTelemetry:
                 "gnomon.door": call.frontend,
                 "gnomon.route": call.route[:80],
                 "gnomon.version": call.version,
-                "gnomon.request_id": call.request_id[:128],
+                "gnomon.request_id": call.request_id[:STORED_ID_CHARACTERS],
                 "gnomon.caller": caller,
             },
         )

@@ -12,6 +12,7 @@ from sqlalchemy import (
     text,
 )
 
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.hub.store.tables import columns
 from gnomon.server.hub.store.text import StorableText
 
@@ -124,7 +125,7 @@ refusal = Table(
     columns.name("node"),
     columns.digest(),
     columns.name("model"),
-    Column("request_id", StorableText(128), nullable=False),
+    Column("request_id", StorableText(STORED_ID_CHARACTERS), nullable=False),
     columns.time("at"),
     Column("field", StorableText(128), nullable=False),
     Column("rule", StorableText(128), nullable=False),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     text,
 )
 
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.hub.store.tables import columns
 from gnomon.server.hub.store.text import StorableText
 
@@ -22,7 +23,7 @@ prediction = Table(
     "prediction",
     columns.metadata,
     columns.position(),
-    Column("request_id", StorableText(128), nullable=False),
+    Column("request_id", StorableText(STORED_ID_CHARACTERS), nullable=False),
     columns.name("node"),
     columns.digest(),
     columns.name("model"),
@@ -41,7 +42,7 @@ label = Table(
     columns.metadata,
     columns.position(),
     columns.name("model"),
-    Column("request_id", StorableText(128), nullable=False),
+    Column("request_id", StorableText(STORED_ID_CHARACTERS), nullable=False),
     columns.time("at"),
     Column("value", Double, nullable=False),
     columns.time("received_at"),

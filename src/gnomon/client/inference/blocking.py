@@ -3,60 +3,30 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Self
 
 import grpc
 
 from gnomon.client.inference import channel
 from gnomon.client.inference.codec import Answer, Row, decode, encode, error_of
-from gnomon.client.inference.retries import Attempts, RetryBudget
 from gnomon.proto.private import inference_messages
 
 
-class Client:
+class Client(channel.Connection):
     """Asks one server, over one connection that threads may share.
 
-    `timeout_seconds` are the longest that a call takes, retries included. With `authority_file` the
-    connection is encrypted; `certificate_file` and `key_file` are the client's own certificate.
+    The arguments are those of `gnomon.client.inference.channel.Connection`.
 
     with Client("127.0.0.1:8500") as client:
         (answer,) = client.predict("eta", {"distance": 1400, "carrier": "UA"})
         print(answer.outputs, answer.version)
     """
 
-    def __init__(
-        self,
-        address: str,
-        *,
-        api_key: str | None = None,
-        authority_file: str | Path | None = None,
-        certificate_file: str | Path | None = None,
-        key_file: str | Path | None = None,
-        timeout_seconds: float = 5.0,
-        retries: int = 10,
-    ) -> None:
-        self.address = address
-        self._timeout_seconds = timeout_seconds
-        self._metadata = channel.metadata(api_key)
-        self._budget = RetryBudget(retries)
-        secured = channel.credentials(authority_file, certificate_file, key_file)
-        self._channel = (
-            grpc.insecure_channel(address, channel.OPTIONS)
-            if secured is None
-            else grpc.secure_channel(address, secured, channel.OPTIONS)
-        )
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def retried(self) -> int:
-        """How often it has asked again so far."""
-        return self._budget.taken
 
     def close(self) -> None:
         """Close the connection."""
@@ -88,8 +58,16 @@ class Client:
             GnomonError: any other error that the server answered with, by its class.
         """
         request = encode(model, rows, request_id=request_id, key=key, at=at)
-        response = self._call(channel.INFER, request, "ModelInferResponse", timeout_seconds)
-        return decode(response)
+        attempts = self._attempts(timeout_seconds)
+        while True:
+            try:
+                left = attempts.left(time.monotonic())
+                response = self._infer(request, timeout=left, metadata=self._metadata)
+            except grpc.RpcError as error:
+                time.sleep(channel.pause_after(self.address, attempts, error))
+            else:
+                self._budget.refund()
+                return decode(response)
 
     def is_ready(self, model: str, version: str = "") -> bool:
         """Return whether a model is in service; False too where the server is not reached."""
@@ -102,25 +80,3 @@ class Client:
             if failed.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                 return False
             raise error_of(self.address, error) from error
-
-    def _call(self, path: str, request: Any, kind: str, timeout_seconds: float | None) -> Any:
-        """Ask until there is an answer, or no reason to ask again."""
-        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
-        attempts = Attempts(self._budget, time.monotonic(), seconds)
-        call = self._method(path, kind)
-        while True:
-            try:
-                left = attempts.left(time.monotonic())
-                response = call(request, timeout=left, metadata=self._metadata)
-            except grpc.RpcError as error:
-                time.sleep(channel.pause_after(self.address, attempts, error))
-            else:
-                self._budget.refund()
-                return response
-
-    def _method(self, path: str, kind: str) -> Any:
-        return self._channel.unary_unary(
-            path,
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=inference_messages()[kind].FromString,
-        )

@@ -2,13 +2,13 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
 
 from gnomon.client.inference.codec import error_of
-from gnomon.client.inference.retries import Attempts
-from gnomon.proto.private import SERVICE
+from gnomon.client.inference.retries import Attempts, RetryBudget
+from gnomon.proto.private import SERVICE, inference_messages
 
 INFER = f"/{SERVICE}/ModelInfer"
 READY = f"/{SERVICE}/ModelReady"
@@ -24,14 +24,71 @@ OPTIONS = (
 )
 
 
-def credentials(
-    authority_file: str | Path | None,
-    certificate_file: str | Path | None,
-    key_file: str | Path | None,
+class Connection:
+    """What the clients share: the channel, the key that is sent, time limits and retries."""
+
+    #: The library that opens the channel: `grpc` or `grpc.aio`.
+    _library: ClassVar[Any] = grpc
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        api_key: str | None = None,
+        authority_file: str | Path | None = None,
+        certificate_file: str | Path | None = None,
+        key_file: str | Path | None = None,
+        timeout_seconds: float = 5.0,
+        retries: int = 10,
+    ) -> None:
+        """Connect when the first call is made.
+
+        Args:
+            address: `host:port` of the server.
+            api_key: sent with every call.
+            authority_file: PEM of who signed the server's certificate; with it the connection is
+                encrypted.
+            certificate_file: PEM of the client's own certificate.
+            key_file: PEM of the client's own private key.
+            timeout_seconds: the longest that a call takes, retries included.
+            retries: how many retries in a row; ten answers allow one more.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        self.address = address
+        self._timeout_seconds = timeout_seconds
+        self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
+        self._budget = RetryBudget(retries)
+        if authority_file is None:
+            self._channel = self._library.insecure_channel(address, OPTIONS)
+        else:
+            secured = _credentials(authority_file, certificate_file, key_file)
+            self._channel = self._library.secure_channel(address, secured, OPTIONS)
+        self._infer = self._method(INFER, "ModelInferResponse")
+
+    @property
+    def retried(self) -> int:
+        """How many retries there were so far."""
+        return self._budget.taken
+
+    def _attempts(self, timeout_seconds: float | None) -> Attempts:
+        """Return the attempts of a call that begins now."""
+        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        return Attempts(self._budget, time.monotonic(), seconds)
+
+    def _method(self, path: str, response: str) -> Any:
+        """Return the method at `path`, which answers with the message `response`."""
+        return self._channel.unary_unary(
+            path,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=inference_messages()[response].FromString,
+        )
+
+
+def _credentials(
+    authority_file: str | Path, certificate_file: str | Path | None, key_file: str | Path | None
 ) -> Any:
-    """Return TLS credentials, or None for clear text, where no authority is given."""
-    if authority_file is None:
-        return None
     files = (authority_file, key_file, certificate_file)
     return grpc.ssl_channel_credentials(*(Path(one).read_bytes() if one else None for one in files))
 
@@ -42,14 +99,9 @@ def pause_after(address: str, attempts: Attempts, error: Any) -> float:
     Raises:
         GnomonError: the call's own error, where there is no reason or no time to ask again.
     """
-    told = error_of(address, error)
+    failure = error_of(address, error)
     unavailable = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-    pause = attempts.pause(told, is_unavailable=unavailable, now=time.monotonic())
+    pause = attempts.pause(failure, is_unavailable=unavailable, now=time.monotonic())
     if pause is None:
-        raise told from error
+        raise failure from error
     return pause
-
-
-def metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
-    """Return what goes with every call."""
-    return (("authorization", f"Bearer {api_key}"),) if api_key else ()

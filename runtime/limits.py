@@ -1,0 +1,8 @@
+"""The longest ids, in one place: what a node takes, and what a hub keeps."""
+
+#: Characters of a request's id. Longer ones are refused: ids are kept, sampled, joined to labels.
+REQUEST_ID_CHARACTERS = 256
+
+#: Characters of an id or another short text in the hub's tables, in logs and in traces. A hub
+#: counts a record with a longer id as refused; labels for it cannot be sent.
+STORED_ID_CHARACTERS = 128
