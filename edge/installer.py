@@ -36,7 +36,7 @@ class Installer:
         """
         match step:
             case Step.CHECK:
-                self._check(desired, trust)
+                self._check_packages(desired, trust)
             case Step.DOWNLOAD:
                 for package in desired.packages:
                     self._download(package, channel, trust)
@@ -45,12 +45,12 @@ class Installer:
                     self._slots.install(package.digest, package.envelopes, trust)
             case Step.STAGE:
                 for package in desired.packages:
-                    self._load(package, trust)
+                    self._load_package(package, trust)
             case Step.WARM:
-                self._warm(desired)
+                self._warm_up(desired)
             case Step.TRIAL:
-                self._runtime.apply(routes_of(desired))
-                self._warm(desired)
+                self._runtime.apply(decode_routes(desired))
+                self._warm_up(desired)
 
     def restore(self, state: hub_pb2.DesiredState, trust: TrustStore) -> list[str]:
         """Put back into service what a state wants, with no hub; return what stood in the way.
@@ -60,12 +60,12 @@ class Installer:
         failures: list[str] = []
         for package in state.packages:
             try:
-                self._load(package, trust)
+                self._load_package(package, trust)
             except GnomonError as error:
                 failures.append(str(error))
         loaded = self._runtime.models
         self._runtime.apply(
-            route for route in routes_of(state) if all(one in loaded for one in route.digests)
+            route for route in decode_routes(state) if all(one in loaded for one in route.digests)
         )
         return failures
 
@@ -91,11 +91,11 @@ class Installer:
         for digest in self._slots.collect(keep):
             _log.info("package %s was removed", digest[:16])
 
-    def _load(self, package: hub_pb2.PackageRef, trust: TrustStore) -> None:
+    def _load_package(self, package: hub_pb2.PackageRef, trust: TrustStore) -> None:
         if package.digest not in self._runtime.models:
             self._runtime.load(self._slots.open(package.digest, trust))
 
-    def _check(self, desired: hub_pb2.DesiredState, trust: TrustStore) -> None:
+    def _check_packages(self, desired: hub_pb2.DesiredState, trust: TrustStore) -> None:
         for package in desired.packages:
             trust.verify(package.digest, package.envelopes)
             if package.format not in self._engines:
@@ -104,7 +104,7 @@ class Installer:
                     f"runs {', '.join(self._engines) or 'none'}"
                 )
         given = {package.digest for package in desired.packages}
-        for route in routes_of(desired):
+        for route in decode_routes(desired):
             if missing := set(route.digests) - given:
                 raise HubError(f"route {route.name!r} needs {sorted(missing)}, which is not given")
 
@@ -127,13 +127,13 @@ class Installer:
         _check_manifest(manifest, package)
         fetch_blobs(self._slots, self._slots.missing(manifest), channel)
 
-    def _warm(self, desired: hub_pb2.DesiredState) -> None:
+    def _warm_up(self, desired: hub_pb2.DesiredState) -> None:
         for package in desired.packages:
             # Loaded already; one that sleeps is woken.
             self._runtime.load(self._runtime.models[package.digest].package, check_golden=True)
 
 
-def routes_of(state: hub_pb2.DesiredState) -> list[Route]:
+def decode_routes(state: hub_pb2.DesiredState) -> list[Route]:
     """Return the state's routes.
 
     Raises:

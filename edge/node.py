@@ -27,7 +27,7 @@ from gnomon.edge.telemetry.uploader import SpoolSink, upload_all
 from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
-from gnomon.runtime.enrolment.enrolment import Enrolment, hub_time
+from gnomon.runtime.enrolment.enrolment import Enrolment, read_hub_time
 from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.files import write_durably
@@ -53,7 +53,7 @@ class Node:
         self._settings = settings
         self._calls = 0
         self._is_hub_reachable = False
-        self._has_told_dropped = False
+        self._has_reported_drops = False
         self._last_error = ""
         self._ready = threading.Event()
         self._stop = threading.Event()
@@ -68,7 +68,7 @@ class Node:
     def _open(self, settings: NodeSettings) -> None:
         folder = settings.data_folder
         engines = settings.engines or available_engines()
-        self._facts = _facts(engines)
+        self._facts = describe_machine(engines)
         self._state_path = folder / "sync.json"
         self._machine = SyncMachine(self._read_state())
         self._enrolment = Enrolment(settings, self._facts)
@@ -95,11 +95,11 @@ class Node:
     def start(self) -> None:
         """Put into service what was there before, then begin to call the hub."""
         self._restore()
-        self._event("started", version("gnomon"))
+        self._record_event("started", version("gnomon"))
         loops = {"node-sync": self._sync_once, "node-upload": self._upload_once}
         for name, iteration in loops.items():
             thread = threading.Thread(
-                target=self._repeat, args=(iteration,), name=name, daemon=True
+                target=self._run_repeatedly, args=(iteration,), name=name, daemon=True
             )
             self._threads.append(thread)
             thread.start()
@@ -155,15 +155,15 @@ class Node:
         if self._stop.is_set():
             return
         self._stop.set()
-        self._join(self._settings.stop_seconds)
+        self._join_threads(self._settings.stop_seconds)
         if any(thread.is_alive() for thread in self._threads):
             self._enrolment.close()  # ends the call that a thread waits for
-            self._join(_JOIN_SECONDS)
+            self._join_threads(_JOIN_SECONDS)
         try:
             self.runtime.close()
         except StorageError as error:
             _log.error("telemetry is lost, for the spool cannot take it: %s", error)
-        self._event("stopped", "")
+        self._record_event("stopped", "")
         deadline = time.monotonic() + self._settings.stop_seconds
         try:
             if self._enrolment.channel is not None:
@@ -177,7 +177,7 @@ class Node:
     def _merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
         return self._installer.merge_windows(digest, one, other)
 
-    def _join(self, timeout_seconds: float) -> None:
+    def _join_threads(self, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -190,7 +190,7 @@ class Node:
         except OSError as error:
             raise StorageError(f"{self._state_path} cannot be read: {error}") from error
 
-    def _save(self) -> None:
+    def _save_state(self) -> None:
         try:
             write_durably(self._state_path, self._machine.state.encode())
         except OSError as error:
@@ -203,11 +203,11 @@ class Node:
         if failures:
             _log.error("not all that was in service is back: %s", "; ".join(failures))
             self._machine.mark_incomplete("; ".join(failures))
-            self._event("restore_failed", "; ".join(failures))
+            self._record_event("restore_failed", "; ".join(failures))
         if self.runtime.routes:
             self._ready.set()
 
-    def _repeat(self, iteration: Callable[[], float]) -> None:
+    def _run_repeatedly(self, iteration: Callable[[], float]) -> None:
         """Run until the node stops; pause longer after each failure in a row."""
         settings = self._settings
         backoff = Backoff(settings.upload_seconds, settings.longest_pause_seconds)
@@ -234,14 +234,14 @@ class Node:
         channel = self._enrolment.connect()
         if self._machine.step in (Step.COMMIT, Step.ROLLBACK):
             self._install(channel)  # what a crash or a full disk left half done
-        response = channel.exchange(self._report())
+        response = channel.exchange(self._make_report())
         self._is_hub_reachable = True
         if self._machine.step is Step.REPORT:
             self._machine.advance()
-            self._save()
-        self._enrolment.renew_if_due(hub_time(response))
+            self._save_state()
+        self._enrolment.renew_if_due(read_hub_time(response))
         if self._machine.propose(response.desired):
-            self._save()
+            self._save_state()
             self._install(channel)
             return 0.0
         return response.call_again_ms / 1000 or self._settings.sync_seconds
@@ -251,19 +251,19 @@ class Node:
         while machine.step not in (Step.IDLE, Step.REPORT):
             if self._stop.is_set() and machine.step not in (Step.COMMIT, Step.ROLLBACK):
                 machine.hold("the node was stopped")
-                self._save()
+                self._save_state()
                 return
             try:
                 self._execute_step(machine.step, channel)
             except (HubUnavailable, StorageError) as error:
                 machine.hold(str(error))
-                self._save()
+                self._save_state()
                 raise
             except Exception as error:
-                self._refuse(error)
+                self._reject_generation(error)
                 continue
             machine.advance()
-            self._save()
+            self._save_state()
         if machine.step is Step.REPORT:
             self._installer.remove_unused(machine.in_service)
 
@@ -272,23 +272,23 @@ class Node:
             self._installer.restore(self._machine.in_service, self._enrolment.trust)
         elif step is Step.COMMIT:
             self._ready.set()
-            self._event("installed", f"generation {self._machine.desired.generation}")
+            self._record_event("installed", f"generation {self._machine.desired.generation}")
         else:
             self._installer.execute_step(
                 step, self._machine.desired, channel, self._enrolment.trust
             )
 
-    def _refuse(self, error: Exception) -> None:
+    def _reject_generation(self, error: Exception) -> None:
         if not isinstance(error, GnomonError):
             _log.error("%s failed", self._machine.step.name, exc_info=error)
         where, generation = self._machine.step.name, self._machine.desired.generation
         reason = f"{where}: {error if isinstance(error, GnomonError) else type(error).__name__}"
         _log.warning("generation %d is refused: %s", generation, reason)
         self._machine.fail(reason)
-        self._save()
-        self._event("rolled_back", f"generation {generation}: {reason}")
+        self._save_state()
+        self._record_event("rolled_back", f"generation {generation}: {reason}")
 
-    def _report(self) -> hub_pb2.ExchangeRequest:
+    def _make_report(self) -> hub_pb2.ExchangeRequest:
         self._calls += 1
         figures = self._spool.figures()
         reported = self._machine.reported()
@@ -311,22 +311,24 @@ class Node:
         """Make durable what was put, and hand it over; return how many seconds to wait."""
         self._spool.flush()
         dropped = self._spool.figures().dropped
-        if dropped and not self._has_told_dropped:
-            self._has_told_dropped = True
-            self._event("spool_full", f"{dropped} samples were dropped so far; all are counted")
+        if dropped and not self._has_reported_drops:
+            self._has_reported_drops = True
+            self._record_event(
+                "spool_full", f"{dropped} samples were dropped so far; all are counted"
+            )
         channel = self._enrolment.channel
         if channel is not None and self._is_hub_reachable:
             upload_all(self._spool, channel)
         return self._settings.upload_seconds
 
-    def _event(self, kind: str, detail: str) -> None:
+    def _record_event(self, kind: str, detail: str) -> None:
         try:
             self._spool.put(hub_pb2.Record(event=hub_pb2.Event(kind=kind, detail=detail[:2000])))
         except StorageError as error:
             _log.warning("the event %s is not kept: %s", kind, error)
 
 
-def _facts(engines: Sequence[str]) -> dict[str, str]:
+def describe_machine(engines: Sequence[str]) -> dict[str, str]:
     """Return what the hub may need to know of this machine; formats most wanted first."""
     return {
         "engines": ",".join(engines),

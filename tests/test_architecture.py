@@ -33,7 +33,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "command",
     ),
     "gnomon.runtime": (
-        "errors extras ids latency",
+        "errors extras ids latency limits",
         "clock decoding files lock raw_tensors webhooks wire",
         "audit_chain prediction",
         "packages",

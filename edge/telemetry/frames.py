@@ -38,7 +38,7 @@ class Frame:
 
 
 @dataclass(slots=True)
-class Scan:
+class ScanResult:
     """What a segment's bytes hold: whole frames, damaged places, and where the sound part ends."""
 
     frames: list[Frame] = field(default_factory=list)
@@ -68,13 +68,13 @@ def _whole_frames(data: bytes) -> Iterator[tuple[int, Frame]]:
         offset = data.find(_MAGIC, offset + (frame.size if frame else 1))
 
 
-def scan(data: bytes) -> Scan:
+def scan_frames(data: bytes) -> ScanResult:
     """Read all whole frames of a segment, stepping over what is damaged.
 
-    >>> scan(Frame(1, False, b"a").encode() + b"torn").frames
+    >>> scan_frames(Frame(1, False, b"a").encode() + b"torn").frames
     [Frame(sequence=1, sample=False, payload=b'a')]
     """
-    found = Scan()
+    found = ScanResult()
     for offset, frame in _whole_frames(data):
         found.damaged += offset != found.sound_bytes
         found.frames.append(frame)

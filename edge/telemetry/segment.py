@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gnomon.edge.telemetry.frames import Frame, scan
+from gnomon.edge.telemetry.frames import Frame, scan_frames
 from gnomon.runtime.files import write_durably
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Segment:
     sequences: "array[int]" = field(default_factory=lambda: array("Q"))
 
     def add(self, frame: Frame) -> None:
-        """Take note of a frame that was appended to the file."""
+        """Count a frame that was appended to the file."""
         self.size += frame.size
         self.samples += frame.sample
         self.sequences.append(frame.sequence)
@@ -39,7 +39,7 @@ class Segment:
 
     def read(self) -> list[Frame]:
         """Return its whole frames."""
-        return scan(self.path.read_bytes()[: self.size]).frames
+        return scan_frames(self.path.read_bytes()[: self.size]).frames
 
     def replace(self, frames: Sequence[Frame]) -> None:
         """Make the file hold these frames instead: after a crash, the old ones or the new ones.
@@ -48,10 +48,10 @@ class Segment:
             OSError: the disk did not take them.
         """
         write_durably(self.path, b"".join(frame.encode() for frame in frames), mode=0o600)
-        self.note(frames)
+        self.set_frames(frames)
 
-    def note(self, frames: Sequence[Frame]) -> None:
-        """Take note that the file holds these frames, and no others."""
+    def set_frames(self, frames: Sequence[Frame]) -> None:
+        """Count that the file holds these frames, and no others."""
         self.size = self.samples = 0
         self.sequences = array("Q")
         for frame in frames:
@@ -106,7 +106,7 @@ def _load(path: Path, boot_id: str, last: int) -> tuple[Segment | None, int]:
     except OSError as error:
         _log.warning("the spool's segment %s cannot be read and is left out: %s", path, error)
         return None, 1
-    found = scan(data)
+    found = scan_frames(data)
     if found.damaged:
         _log.warning("%d damaged places in the spool's segment %s", found.damaged, path)
     frames = [frame for frame in found.frames if frame.sequence > last]
@@ -119,6 +119,6 @@ def _load(path: Path, boot_id: str, last: int) -> tuple[Segment | None, int]:
         return segment, found.damaged
     if found.sound_bytes < len(data):
         os.truncate(path, found.sound_bytes)
-    segment.note(frames)
+    segment.set_frames(frames)
     segment.size = found.sound_bytes
     return segment, found.damaged

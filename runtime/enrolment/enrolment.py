@@ -67,17 +67,17 @@ class Enrolment:
                 self._channel = HubChannel(self._settings.hub, self._identity, key)
             return self._channel
 
-    def renew_if_due(self, hub_time: datetime) -> None:
+    def renew_if_due(self, now: datetime) -> None:
         """Get a younger certificate where two thirds of this one's life have passed.
 
         Time is the hub's, since a device's own clock may say anything. A failure is logged, and
         tried again at the next call.
         """
         identity, channel = self._identity, self._channel
-        if identity is None or channel is None or not identity.is_due_for_renewal(hub_time):
+        if identity is None or channel is None or not identity.is_due_for_renewal(now):
             return
         try:
-            self._identity = self._folder.save(channel.renew(self._request("")))
+            self._identity = self._folder.save(channel.renew(self._make_request("")))
         except GnomonError as error:
             _log.warning("the certificate could not be renewed: %s", error)
             return
@@ -101,11 +101,11 @@ class Enrolment:
             raise ConfigurationError(
                 f"node {settings.name!r} has not enrolled at {address} yet; give it a token"
             )
-        response = enrol(address, self._authority(address), self._request(settings.token))
+        response = enrol(address, self._read_authority(address), self._make_request(settings.token))
         _log.info("node %s enrolled at %s", settings.name, address)
         return self._folder.save(response)
 
-    def _authority(self, address: str) -> bytes:
+    def _read_authority(self, address: str) -> bytes:
         settings = self._settings
         if settings.authority_file is not None:
             return read_authority(settings.authority_file)
@@ -115,11 +115,11 @@ class Enrolment:
             "to know the hub by, give authority_file (its authority.pem) or authority_fingerprint"
         )
 
-    def _request(self, token: str) -> hub_pb2.EnrollRequest:
+    def _make_request(self, token: str) -> hub_pb2.EnrollRequest:
         request = self._folder.request(self._settings.name)
         return hub_pb2.EnrollRequest(token=token, certificate_request=request, facts=self._facts)
 
 
-def hub_time(response: hub_pb2.ExchangeResponse) -> datetime:
+def read_hub_time(response: hub_pb2.ExchangeResponse) -> datetime:
     """Return the hub's time as it said it."""
     return datetime.fromtimestamp(response.hub_time_unix_ms / 1000, UTC)

@@ -160,7 +160,7 @@ def fetch_authority(address: str, fingerprint: str, timeout_seconds: float = 10.
             socket.create_connection((host.strip("[]"), int(port)), timeout_seconds) as plain,
             context.wrap_socket(plain, server_hostname=host.strip("[]")) as secure,
         ):
-            chain = _chain(secure)
+            chain = _certificate_chain(secure)
     except (OSError, ValueError) as error:
         raise HubUnavailable(f"no hub answers at {address}: {error}") from error
     expected = fingerprint.replace(":", "").lower()
@@ -173,7 +173,7 @@ def fetch_authority(address: str, fingerprint: str, timeout_seconds: float = 10.
     )
 
 
-def _chain(secure: ssl.SSLSocket) -> list[bytes]:
+def _certificate_chain(secure: ssl.SSLSocket) -> list[bytes]:
     """Return the certificates (DER) that the server sent; public in `ssl` from Python 3.13 on."""
     connection: Any = secure
     if hasattr(connection, "get_unverified_chain"):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.edge.telemetry.frames import OVERHEAD, Frame, scan
+from gnomon.edge.telemetry.frames import OVERHEAD, Frame, scan_frames
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
@@ -93,7 +93,7 @@ def test_a_torn_tail_costs_only_the_frames_it_touches(payloads: list[bytes], cut
         end += frame.size
         if end <= cut:
             whole.append(frame)
-    found = scan(data[:cut])
+    found = scan_frames(data[:cut])
     assert found.frames == whole
     assert found.sound_bytes == sum(frame.size for frame in whole)
     assert found.damaged == 0
@@ -110,7 +110,7 @@ def test_damage_costs_at_most_the_frame_it_hits(data: st.DataObject) -> None:
     while end <= place:
         end += frames[hit].size
         hit += 1
-    found = scan(bytes(raw))
+    found = scan_frames(bytes(raw))
     assert found.frames == frames[: hit - 1] + frames[hit:]
     assert found.damaged == (hit < len(frames))
 

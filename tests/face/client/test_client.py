@@ -276,15 +276,15 @@ def test_retries_have_a_budget_and_a_deadline() -> None:
     budget = RetryBudget(3)
     unavailable = NotReady("gone")
     attempts = Attempts(budget, 0.0, 100.0)
-    pauses = [attempts.pause(unavailable, is_unavailable=True, now=1.0) for _ in range(5)]
+    pauses = [attempts.next_pause(unavailable, is_unavailable=True, now=1.0) for _ in range(5)]
     assert [pause is None for pause in pauses] == [False] * 3 + [True] * 2
     assert all(0 <= pause <= 1 for pause in pauses if pause is not None)
     for _ in range(10):
         budget.refund()
     late = Attempts(budget, 0.0, 1.0)
-    assert late.pause(unavailable, is_unavailable=True, now=1.0) is None
-    assert late.left(5.0) > 0
+    assert late.next_pause(unavailable, is_unavailable=True, now=1.0) is None
+    assert late.seconds_left(5.0) > 0
     fresh = Attempts(budget, 0.0, 100.0)
-    assert fresh.pause(InvalidInput("bad"), is_unavailable=False, now=0) is None
-    assert fresh.pause(unavailable, is_unavailable=False, now=0) is None
-    assert fresh.pause(unavailable, is_unavailable=True, now=0) is not None
+    assert fresh.next_pause(InvalidInput("bad"), is_unavailable=False, now=0) is None
+    assert fresh.next_pause(unavailable, is_unavailable=False, now=0) is None
+    assert fresh.next_pause(unavailable, is_unavailable=True, now=0) is not None

@@ -42,8 +42,8 @@ class AsyncClient(channel.Connection):
         attempts = self._attempts(timeout_seconds)
         while True:
             try:
-                left = attempts.left(time.monotonic())
-                response = await self._infer(request, timeout=left, metadata=self._metadata)
+                timeout = attempts.seconds_left(time.monotonic())
+                response = await self._infer(request, timeout=timeout, metadata=self._metadata)
             except grpc.RpcError as error:
                 await asyncio.sleep(channel.pause_after(self.address, attempts, error))
             else:

@@ -61,8 +61,8 @@ class Client(channel.Connection):
         attempts = self._attempts(timeout_seconds)
         while True:
             try:
-                left = attempts.left(time.monotonic())
-                response = self._infer(request, timeout=left, metadata=self._metadata)
+                timeout = attempts.seconds_left(time.monotonic())
+                response = self._infer(request, timeout=timeout, metadata=self._metadata)
             except grpc.RpcError as error:
                 time.sleep(channel.pause_after(self.address, attempts, error))
             else:

@@ -70,7 +70,7 @@ class Connection:
     @property
     def retried(self) -> int:
         """How many retries there were so far."""
-        return self._budget.taken
+        return self._budget.spent
 
     def _attempts(self, timeout_seconds: float | None) -> Attempts:
         """Return the attempts of a call that begins now."""
@@ -101,7 +101,7 @@ def pause_after(address: str, attempts: Attempts, error: Any) -> float:
     """
     failure = error_of(address, error)
     unavailable = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-    pause = attempts.pause(failure, is_unavailable=unavailable, now=time.monotonic())
+    pause = attempts.next_pause(failure, is_unavailable=unavailable, now=time.monotonic())
     if pause is None:
         raise failure from error
     return pause

@@ -123,9 +123,9 @@ def decode(response: Any) -> list[Answer]:
 def error_of(address: str, error: Any) -> GnomonError:
     """Return the typed error of a call that failed."""
     message, status = str(error.details() or ""), error.code()
-    told = read_error(message, error.trailing_metadata() or ())
-    if told is not None:
-        return told
+    failure = read_error(message, error.trailing_metadata() or ())
+    if failure is not None:
+        return failure
     kind = _BY_STATUS.get(status, GnomonError)
     return kind(f"{address}: {status.name}: {message[:500] or 'no more was said'}")
 
@@ -147,11 +147,13 @@ def _column(name: str, values: list[Any]) -> tuple[str, NDArray[Any]]:
         if kinds <= {list, tuple, np.ndarray}:
             return "FP32", np.array(values, np.float32)
     except (ValueError, TypeError, OverflowError) as error:
-        raise _no_column(name, kinds, str(error)) from error
-    raise _no_column(name, kinds, "numbers, texts, bools or lists of numbers, one kind a field")
+        raise _unusable_column(name, kinds, str(error)) from error
+    raise _unusable_column(
+        name, kinds, "numbers, texts, bools or lists of numbers, one kind a field"
+    )
 
 
-def _no_column(name: str, kinds: set[type], expected: str) -> InvalidInput:
+def _unusable_column(name: str, kinds: set[type], expected: str) -> InvalidInput:
     found = " and ".join(sorted(kind.__name__ for kind in kinds))
     return InvalidInput(
         f"field {name!r} has values of {found}; right would be {expected}",

@@ -22,8 +22,8 @@ class RetryBudget:
     def __init__(self, retries: int = 10) -> None:
         self._size = retries * _ANSWERS_A_RETRY
         self._left = self._size
-        #: How many retries were taken so far.
-        self.taken = 0
+        #: How many retries were spent so far.
+        self.spent = 0
         self._lock = threading.Lock()
 
     def refund(self) -> None:
@@ -31,13 +31,13 @@ class RetryBudget:
         with self._lock:
             self._left = min(self._size, self._left + 1)
 
-    def take(self) -> bool:
-        """Return whether there is a retry left, and take it."""
+    def spend(self) -> bool:
+        """Return whether there is a retry left, and spend it."""
         with self._lock:
             if self._left < _ANSWERS_A_RETRY:
                 return False
             self._left -= _ANSWERS_A_RETRY
-            self.taken += 1
+            self.spent += 1
             return True
 
 
@@ -49,17 +49,17 @@ class Attempts:
         self._deadline = started + timeout_seconds
         self._failures = 0
 
-    def left(self, now: float) -> float:
+    def seconds_left(self, now: float) -> float:
         """Return how many seconds the next attempt may take."""
         return max(self._deadline - now, 0.001)
 
-    def pause(self, error: GnomonError, *, is_unavailable: bool, now: float) -> float | None:
+    def next_pause(self, error: GnomonError, *, is_unavailable: bool, now: float) -> float | None:
         """Return how many seconds to wait before asking again; None: give up."""
         if not (is_unavailable and isinstance(error, NotReady)):
             return None
         longest = min(_FIRST_SECONDS * 2**self._failures, _LONGEST_SECONDS)
         self._failures += 1
         seconds = random.uniform(0, longest)  # noqa: S311
-        if now + seconds >= self._deadline or not self._budget.take():
+        if now + seconds >= self._deadline or not self._budget.spend():
             return None
         return seconds
