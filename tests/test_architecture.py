@@ -56,6 +56,21 @@ ORDER: dict[str, tuple[str, ...]] = {
         "packing profiling",
         "detectors",
     ),
+    "gnomon.edge": (
+        "backoff settings sync",
+        "telemetry",
+        "status",
+        "installer node_protocol",
+        "node",
+        "standalone",
+        "agent",
+    ),
+    "gnomon.client": ("hub inference registry",),
+    "gnomon.command": (
+        "failures shared",
+        "agent bench config dataset demo hub key package pipeline predict registry serve stream",
+        "root",
+    ),
     "gnomon.server": ("rest", "serving hub streams"),
     "gnomon.server.rest": ("bounded_http hosts listening problems docs", "port"),
     "gnomon.server.serving": (

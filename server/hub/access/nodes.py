@@ -182,13 +182,14 @@ class NodeRecord:
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """What a node said has happened; `at` is its clock, Unix milliseconds."""
+    """What a node said has happened: `at` by its clock, `received_at` by the hub's, in Unix ms."""
 
     position: int
     node: str
     boot: str
     sequence: int
     at: int
+    received_at: int
     kind: str
     detail: str
 
