@@ -12,11 +12,10 @@ FLAGS = ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
 
 #: C sources that belong to an extension, by its file and from its folder.
 C_SOURCES = {
-    "serving/native/lane.pyx": ("message.c", "answer.c"),
-    "serving/admission/credential_cache.pyx": ("../native/blake2b.c",),
-    "serving/native/route.pyx": ("blake2b.c",),
+    "gnomon/core/blake2b.pyx": ("blake2b_stream.c",),
+    "serving/native/lane.pyx": ("protobuf.c", "message.c", "elements.c", "answer.c"),
     "serving/native/shadow_queue.pyx": ("shadow_calls.c",),
-    "serving/native/table.pyx": ("message.c", "refusal.c"),
+    "serving/native/table.pyx": ("refusal.c",),
     "serving/native/loop.pyx": (
         "h2_library.c",
         "tls_library.c",

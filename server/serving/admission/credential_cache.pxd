@@ -3,16 +3,10 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint64_t
 
+from gnomon.core.blake2b cimport blake2b
+
 cdef enum:
     TAG_BYTES = 16
-
-cdef extern from "../native/blake2b.h":
-    struct blake2b:
-        pass
-
-    void blake2b_begin "gnomon_blake2b_begin"(blake2b*, size_t, const void*, size_t) nogil
-    void blake2b_add "gnomon_blake2b_add"(blake2b*, const void*, size_t) nogil
-    void blake2b_end "gnomon_blake2b_end"(blake2b*, uint8_t*) nogil
 
 # Bytes of somebody else.
 ctypedef struct Text:

@@ -10,6 +10,8 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from gnomon.core.blake2b cimport blake2b, blake2b_add, blake2b_begin, blake2b_end
+
 import math
 import secrets
 

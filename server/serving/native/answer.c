@@ -1,5 +1,7 @@
 #include "answer.h"
 
+#include "protobuf.h"
+
 size_t gnomon_answer_room(const struct output *outputs, int count, size_t rows) {
     size_t room = 0;
     for (int index = 0; index < count; index++)

@@ -114,6 +114,7 @@ cdef class Lane:
 # How a table calls a lane that it holds as a pointer.
 ctypedef Declined (*ServeLane)(PyObject*, Passage*) noexcept nogil
 
+cdef int read_request(const uint8_t* data, size_t size, request* asked) noexcept nogil
 cdef Declined serve_lane(Lane lane, Passage* passage) noexcept nogil
 cdef void stage_ended(StageClock* clock, Stage stage) noexcept nogil
 cdef int64_t monotonic_ns() noexcept nogil

@@ -21,10 +21,11 @@ from gnomon.server.serving.native.answer cimport (
 )
 from gnomon.server.serving.native.buffer cimport buffer, buffer_append, buffer_reserve, slice
 from gnomon.server.serving.native.message cimport (
-    OUTPUTS_LIMIT, ELEMENT_BOOL, ELEMENT_SIGNED, ELEMENT_UNSIGNED, ELEMENT_DOUBLE, ELEMENT_TEXT,
-    TYPE_FP32, TYPE_FP64, TYPE_INT32, TYPE_INT64, TYPE_BYTES, cursor, element, cursor_next,
-    cursor_start, is_utf8, request, tensor, write_bytes,
+    ELEMENT_BOOL, ELEMENT_DOUBLE, ELEMENT_SIGNED, ELEMENT_TEXT, ELEMENT_UNSIGNED, OUTPUTS_LIMIT,
+    TYPE_BYTES, TYPE_FP32, TYPE_FP64, TYPE_INT32, TYPE_INT64, cursor, cursor_next, cursor_start,
+    element, request, request_read, tensor,
 )
+from gnomon.server.serving.native.protobuf cimport is_utf8, write_bytes
 
 __all__ = ["Lane"]
 
@@ -372,6 +373,11 @@ cdef class Lane:
         answered.identity = <const char*>identity.data
         answered.identity_size = identity.size
         return self.counter.count(&answered)
+
+
+cdef int read_request(const uint8_t* data, size_t size, request* asked) noexcept nogil:
+    """Decode a request for others than lanes: 0, or -1 to decline."""
+    return request_read(data, size, asked)
 
 
 cdef Declined serve_lane(Lane lane, Passage* passage) noexcept nogil:

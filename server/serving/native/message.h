@@ -74,13 +74,5 @@ int gnomon_request_read(const uint8_t *data, size_t size, struct request *reques
 int gnomon_cursor_start(const struct tensor *tensor, struct cursor *cursor);
 /* The next element; ELEMENT_BAD where it is none. */
 void gnomon_cursor_next(struct cursor *cursor, struct element *element);
-int gnomon_is_utf8(const uint8_t *text, size_t size);
-
-void gnomon_write_varint(struct buffer *out, uint64_t value);
-size_t gnomon_varint_size(uint64_t value);
-/* A field with bytes. */
-void gnomon_write_bytes(struct buffer *out, int field, const void *data, size_t size);
-/* The head of a field with `size` bytes to follow. */
-void gnomon_write_head(struct buffer *out, int field, size_t size);
 
 #endif

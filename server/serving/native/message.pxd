@@ -55,5 +55,3 @@ cdef extern from "message.h":
     int request_read "gnomon_request_read"(const uint8_t*, size_t, request*) nogil
     int cursor_start "gnomon_cursor_start"(const tensor*, cursor*) nogil
     void cursor_next "gnomon_cursor_next"(cursor*, element*) nogil
-    int is_utf8 "gnomon_is_utf8"(const uint8_t*, size_t) nogil
-    void write_bytes "gnomon_write_bytes"(buffer*, int, const void*, size_t) nogil

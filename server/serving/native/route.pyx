@@ -4,20 +4,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcmp
 
+from gnomon.core.blake2b cimport blake2b, blake2b_add, blake2b_begin, blake2b_end
 from gnomon.server.serving.admission.client_counts cimport ClientCounts
 from gnomon.server.serving.native.lane cimport Lane
 
 import urllib.parse
 
 __all__ = ["NativeRoute"]
-
-cdef extern from "blake2b.h":
-    struct blake2b:
-        pass
-
-    void blake2b_begin "gnomon_blake2b_begin"(blake2b*, size_t, const void*, size_t) nogil
-    void blake2b_add "gnomon_blake2b_add"(blake2b*, const void*, size_t) nogil
-    void blake2b_end "gnomon_blake2b_end"(blake2b*, uint8_t*) nogil
 
 #: How much of a name a refusal says.
 TOLD_CHARACTERS = 80

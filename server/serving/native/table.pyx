@@ -19,10 +19,10 @@ from gnomon.server.serving.native.exchange cimport (
 )
 from gnomon.server.serving.native.lane cimport (
     NO_LANE, NO_PASS, NOT_FOR_LANE, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeLane, monotonic_ns,
-    serve_lane,
+    read_request, serve_lane,
 )
 from gnomon.server.serving.admission.credential_cache cimport SHOWN_PASS, Text
-from gnomon.server.serving.native.message cimport request, request_read
+from gnomon.server.serving.native.message cimport request
 from gnomon.server.serving.native.refusal cimport refusal_write
 from gnomon.server.serving.native.route cimport (
     WHOLE, NativeRoute, position_of, target_at, target_of,
@@ -121,7 +121,7 @@ cdef class Table:
             self.clock.seen += 1
             self.clock.is_timed = self.clock.seen % TIMED_OF == 0
             self.clock.last_ns = passage.started
-            if request_read(exchange.message.data, exchange.message.size, self.asked) == 0:
+            if read_request(exchange.message.data, exchange.message.size, self.asked) == 0:
                 code = string_code(
                     &self.names, <const char*>self.asked.model.data, self.asked.model.size
                 )

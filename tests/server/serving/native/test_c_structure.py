@@ -30,7 +30,7 @@ def test_files_include_only_what_is_below_them() -> None:
 
 def test_every_file_of_the_loop_has_its_place() -> None:
     # What requests and answers look like as bytes is no part of the loop.
-    apart = {"answer", "message", "refusal", "shadow_calls", "blake2b", "elements", "protobuf"}
+    apart = {"answer", "message", "refusal", "shadow_calls", "elements", "protobuf"}
     stems = {path.stem for path in NATIVE.glob("*.[ch]")}
     assert stems - apart == set(ranks())
 

@@ -22,7 +22,7 @@ from tests.support.serving import request
 HERE = Path(__file__).parent / "fuzz"
 NATIVE = Path(__file__).parents[4] / "server" / "serving" / "native"
 #: Sources of the decoder and the encoder; all others belong to the loop.
-MESSAGES = ("answer.c", "message.c")
+MESSAGES = ("answer.c", "elements.c", "message.c", "protobuf.c")
 SECONDS = int(os.environ.get("GNOMON_FUZZ_SECONDS") or (30 if os.environ.get("CI") else 4))
 SEED = int(os.environ.get("GNOMON_FUZZ_SEED") or random.randrange(1, 2**32))
 STREAM = "/fuzz/Stream"

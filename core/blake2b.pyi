@@ -1,0 +1,1 @@
+"""BLAKE2b for other extensions, compiled once; Python has `hashlib`'s."""
