@@ -13,9 +13,9 @@ FLAGS = ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
 #: C sources that belong to an extension, by its file and from its folder.
 C_SOURCES = {
     "gnomon/core/blake2b.pyx": ("blake2b_stream.c",),
-    "serving/native/lane.pyx": ("protobuf.c", "message.c", "elements.c", "answer.c"),
+    "serving/native/target.pyx": ("protobuf.c", "message.c", "elements.c", "answer.c"),
     "serving/native/shadow_queue.pyx": ("shadow_calls.c",),
-    "serving/native/table.pyx": ("refusal.c",),
+    "serving/native/route_table.pyx": ("refusal.c",),
     "serving/native/loop.pyx": (
         "h2_library.c",
         "tls_library.c",

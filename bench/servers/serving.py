@@ -27,7 +27,7 @@ from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes
-from gnomon.server.serving.native.table import Table
+from gnomon.server.serving.native.route_table import Table
 
 __all__ = ["main", "run"]
 

@@ -17,8 +17,8 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.predicting.served_routes import RouteTarget, ServedRoute
 from gnomon.server.serving.admission.clients import Clients
-from gnomon.server.serving.native.lane import Lane
 from gnomon.server.serving.native.route import NativeRoute
+from gnomon.server.serving.native.target import Lane
 from gnomon.server.serving.route_path import RoutePath
 
 _log = logging.getLogger(__name__)

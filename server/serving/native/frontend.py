@@ -18,8 +18,8 @@ from gnomon.server.serving.certificates import Follower
 from gnomon.server.serving.grpc_listener import identity_of, listen, remove
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.call_handler import NativeCallHandler
+from gnomon.server.serving.native.event_loop_group import Loops
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
-from gnomon.server.serving.native.loops import Loops
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.settings import FrontendSettings

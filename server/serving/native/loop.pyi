@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gnomon.server.serving.native.table import Table
+from gnomon.server.serving.native.route_table import Table
 
 def missing_library() -> str | None:
     """Return what keeps the loop from running here, or None."""

@@ -14,7 +14,7 @@ from gnomon.server.serving.native.event_loop cimport (
     tls_context_share, tls_load,
 )
 from gnomon.server.serving.native.exchange cimport answer_function
-from gnomon.server.serving.native.table cimport Table, table_answer
+from gnomon.server.serving.native.route_table cimport Table, table_answer
 
 import os
 

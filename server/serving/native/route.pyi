@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gnomon.server.serving.admission.client_counts import ClientCounts
-from gnomon.server.serving.native.lane import Lane
+from gnomon.server.serving.native.target import Lane
 
 class NativeRoute:
     """Targets in the route's order: lane, weight in 1,000, and where its clients are counted.

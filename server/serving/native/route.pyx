@@ -6,7 +6,7 @@ from libc.string cimport memcmp
 
 from gnomon.core.blake2b cimport blake2b, blake2b_add, blake2b_begin, blake2b_end
 from gnomon.server.serving.admission.client_counts cimport ClientCounts
-from gnomon.server.serving.native.lane cimport Lane
+from gnomon.server.serving.native.target cimport Lane
 
 import urllib.parse
 

@@ -17,8 +17,8 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.admission import native_admission
 from gnomon.server.serving.native.eligible import BuiltRoute, build_route
 from gnomon.server.serving.native.path_selector import PathSelector
+from gnomon.server.serving.native.route_table import Table
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
-from gnomon.server.serving.native.table import Table
 from gnomon.server.serving.route_path import RoutePath
 
 _log = logging.getLogger(__name__)

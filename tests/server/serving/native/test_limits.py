@@ -26,7 +26,7 @@ from gnomon.server.serving.native import frontend as native_frontend
 from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native.table import Table
+from gnomon.server.serving.native.route_table import Table
 from gnomon.server.serving.select_frontend import make_frontend
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support import http2_frames as http2

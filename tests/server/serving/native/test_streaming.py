@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from gnomon.server.serving.native.loop import Call, Loop, Queue, missing_library
-from gnomon.server.serving.native.table import Table
+from gnomon.server.serving.native.route_table import Table
 from tests.support import http2_frames as http2
 
 pytestmark = pytest.mark.skipif(

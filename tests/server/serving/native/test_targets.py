@@ -24,7 +24,7 @@ from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.eligible import _lane, native_routes
 from gnomon.server.serving.native.route import NativeRoute
-from gnomon.server.serving.native.table import Table
+from gnomon.server.serving.native.route_table import Table
 from tests.support.packages import make_package
 
 KINDS = ("cargo", "mail", "people")

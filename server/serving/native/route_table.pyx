@@ -17,7 +17,7 @@ from gnomon.server.serving.native.buffer cimport buffer, slice
 from gnomon.server.serving.native.exchange cimport (
     POSITION_NONE, VERDICT_ANSWERED, VERDICT_DECLINED, VERDICT_REFUSED,
 )
-from gnomon.server.serving.native.lane cimport (
+from gnomon.server.serving.native.target cimport (
     NO_LANE, NO_PASS, NOT_FOR_LANE, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeLane, monotonic_ns,
     read_request, serve_lane,
 )

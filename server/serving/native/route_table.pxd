@@ -8,7 +8,7 @@ from gnomon.server.serving.admission.credential_cache cimport Bearer, Passes
 from gnomon.server.serving.admission.rate_limiter cimport Buckets
 from gnomon.server.serving.native.buffer cimport slice
 from gnomon.server.serving.native.exchange cimport exchange, verdict
-from gnomon.server.serving.native.lane cimport DECLINED_REASONS, Declined, Passage, StageClock
+from gnomon.server.serving.native.target cimport DECLINED_REASONS, Declined, Passage, StageClock
 from gnomon.server.serving.native.message cimport request
 from gnomon.server.serving.native.route cimport RoutePlan
 from gnomon.server.serving.native.shadow_queue cimport ShadowQueue

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gnomon.server.serving.native.loop import Call, Loop, Queue, Tls
-from gnomon.server.serving.native.table import Table
+from gnomon.server.serving.native.route_table import Table
 
 
 class Loops:
