@@ -26,7 +26,7 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.admission.key_file import create_key
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.route_table import Table
+from gnomon.server.serving.native.route_table import RouteTable
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import FrontendSettings
 
@@ -88,7 +88,7 @@ def _within(folder: Path, packages: list[Package]) -> list[Result]:
 @contextmanager
 def _table(
     packages: list[Package], route: Route, settings: dict[str, Any], header: bytes
-) -> Iterator[Table]:
+) -> Iterator[RouteTable]:
     runtime = Runtime(MemorySink())
     for package in packages:
         runtime.load(package)
@@ -106,7 +106,7 @@ def _table(
         runtime.close()
 
 
-def _least(table: Table, message: bytes, header: bytes) -> float:
+def _least(table: RouteTable, message: bytes, header: bytes) -> float:
     """Return ns a call; raises `RuntimeError` where Python would have been asked."""
     took = []
     for _ in range(5):

@@ -27,7 +27,7 @@ from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes
-from gnomon.server.serving.native.route_table import Table
+from gnomon.server.serving.native.route_table import RouteTable
 
 __all__ = ["main", "run"]
 
@@ -191,7 +191,7 @@ def _stages(package: Package, request: bytes) -> list[Result]:
 
 
 def _stage_round(runtime: Runtime, request: bytes) -> Stages:
-    table = Table(1.0)
+    table = RouteTable(1.0)
     runtime.watch(follow := lambda served: table.publish(native_routes(served, Clients())))
     for _ in range(CALLS):
         if table.try_message(request) is None:

@@ -18,7 +18,14 @@ from gnomon.server.serving.settings import FrontendSettings
 __all__: list[str] = []
 
 #: Why the loops left a request to Python.
-DECLINED = ("no lane", "no window", "not for the lane", "broken rule", "engine failed", "too slow")
+DECLINED = (
+    "no target",
+    "no window",
+    "not for the target",
+    "broken rule",
+    "engine failed",
+    "too slow",
+)
 #: The rest of a load that was asked for at the same time must have ended.
 _LOAD_ENDS_SECONDS = 4.0
 

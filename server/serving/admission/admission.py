@@ -74,8 +74,8 @@ class Admission:
         with self._lock:
             turned_away = self._turned_away.copy()
         # What the native frontend has refused by itself.
-        if self.throttle.buckets.refused:
-            turned_away[Overloaded.code] += self.throttle.buckets.refused
+        if self.throttle.limiter.refused:
+            turned_away[Overloaded.code] += self.throttle.limiter.refused
         return dict(turned_away)
 
     def identify(self, authorization: str | None, certificate_name: str | None = None) -> Caller:

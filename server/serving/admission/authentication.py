@@ -6,7 +6,7 @@ keys for tokens, everybody needs one, this machine too, since a proxy here may s
 `Authorization: Bearer <key or token>`. Both name who it is and which routes they may ask. What is
 revoked or added holds at once: files are looked at again when they change.
 
-Who was believed is remembered (`native.passes`), so that a key is hashed and a signature checked
+Who was believed is remembered (`CredentialCache`), so that a key is hashed and a signature checked
 once, and the native frontend knows callers without Python.
 """
 
@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 
 from gnomon.runtime.errors import ConfigurationError, NotAllowed, Unauthenticated
 from gnomon.server.serving.admission.clients import Clients
-from gnomon.server.serving.admission.credential_cache import Passes
+from gnomon.server.serving.admission.credential_cache import CredentialCache
 from gnomon.server.serving.admission.key_file import ALL_MODELS, hash_key, read_keys
 
 #: Files are looked at no more often.
@@ -126,7 +126,7 @@ class Authentication:
         self._lock = threading.Lock()
         self._stamps: list[tuple[int, int, int]] | None = None
         self._looked = float("-inf")
-        self.passes = Passes()
+        self.credentials = CredentialCache()
         if self._credentials:
             self._load()
 
@@ -148,13 +148,13 @@ class Authentication:
         if not header.isascii():
             raise Unauthenticated("an API key has no other characters than those of ASCII")
         shown = header.encode(), (certificate_name or "").encode(errors="surrogateescape")
-        generation = self.passes.generation
-        known = self.passes.find(*shown, time.time(), time.monotonic())
+        generation = self.credentials.generation
+        known = self.credentials.find(*shown, time.time(), time.monotonic())
         if known is not None:
             return known
         believed = self._believe(header, certificate_name)
         place = self._clients.place(believed.caller.name)
-        self.passes.learn(*shown, believed.caller, place, believed.expires, generation)
+        self.credentials.learn(*shown, believed.caller, place, believed.expires, generation)
         return believed.caller
 
     def look(self) -> None:
@@ -173,9 +173,9 @@ class Authentication:
                     self._load()
             except (OSError, ConfigurationError) as error:
                 self._stamps = None
-                self.passes.forget()
+                self.credentials.forget()
                 raise Unauthenticated("no API key can be checked at the moment") from error
-            self.passes.valid_until(now + LEASE_SECONDS)
+            self.credentials.valid_until(now + LEASE_SECONDS)
 
     def _believe(self, header: str, certificate_name: str | None) -> VerifiedCaller:
         if not self._credentials:
@@ -198,7 +198,7 @@ class Authentication:
         for one in self._credentials:
             one.load()
         self._stamps = stamps
-        self.passes.forget()
+        self.credentials.forget()
         for one in self._credentials:
             for name in one.names():
                 self._clients.place(name)

@@ -16,27 +16,27 @@ ctypedef struct Text:
 cdef enum Shown:
     # Nobody who is known here: whoever it is, Python is to find out.
     SHOWN_NOTHING = 0
-    SHOWN_PASS = 1
+    SHOWN_CREDENTIAL = 1
     SHOWN_OTHER_MODELS = 2
 
-# What a lane needs of a caller: the hash of the name, and the place among the clients counted.
-ctypedef struct Bearer:
+# What a target needs of a caller: the hash of the name, and the place among the clients counted.
+ctypedef struct Principal:
     uint64_t caller
     int client
 
-ctypedef struct Pass:
+ctypedef struct CachedCredential:
     uint8_t[TAG_BYTES] tag
     double expires
-    Bearer bearer
+    Principal principal
     # The hashes of the models that may be asked; NULL: all.
     const uint64_t* models
     int model_count
 
 
-cdef class Passes:
+cdef class CredentialCache:
     cdef cython.pymutex guard
     cdef blake2b _keyed
-    cdef Pass* _passes
+    cdef CachedCredential* _credentials
     cdef list _kept
     cdef double _valid_until
     cdef int _turn
@@ -45,7 +45,7 @@ cdef class Passes:
     # `moment` in epoch seconds, `now` in seconds of the monotonic clock.
     cdef Shown look(
         self, Text authorization, Text certificate, uint64_t model, double moment, double now,
-        Bearer* bearer
+        Principal* principal
     ) noexcept nogil
     cdef void _tag(self, Text authorization, Text certificate, uint8_t* tag) noexcept nogil
-    cdef Pass* _find(self, const uint8_t* tag, double moment) noexcept nogil
+    cdef CachedCredential* _find(self, const uint8_t* tag, double moment) noexcept nogil

@@ -2,7 +2,7 @@
 
 from gnomon.server.serving.admission.authentication import Caller
 
-class Passes:
+class CredentialCache:
     """Up to 4,096 callers by a tag of what they have shown. Threads may share it."""
 
     #: How often everybody was forgotten.

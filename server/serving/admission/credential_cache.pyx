@@ -15,33 +15,33 @@ from gnomon.core.blake2b cimport blake2b, blake2b_add, blake2b_begin, blake2b_en
 import math
 import secrets
 
-__all__ = ["Passes"]
+__all__ = ["CredentialCache"]
 
 cdef enum:
     SETS = 1024
     WAYS = 4
 
 
-cdef class Passes:
+cdef class CredentialCache:
     def __cinit__(self):
         secret = secrets.token_bytes(64)
         blake2b_begin(&self._keyed, TAG_BYTES, <const char*>secret, 64)
         # One byte more than a block, so that the key's block is compressed once and for all.
         blake2b_add(&self._keyed, b"\0", 1)
-        self._passes = <Pass*>calloc(SETS * WAYS, sizeof(Pass))
-        if self._passes == NULL:
+        self._credentials = <CachedCredential*>calloc(SETS * WAYS, sizeof(CachedCredential))
+        if self._credentials == NULL:
             raise MemoryError
         self._kept = [None] * (SETS * WAYS)
         self._valid_until = math.inf
 
     def __dealloc__(self):
-        free(self._passes)
+        free(self._credentials)
 
     def learn(self, authorization, certificate, caller, int client, double expires,
               uint64_t generation):
         """Remember who showed this, unless everybody was forgotten since the generation."""
         cdef uint8_t[TAG_BYTES] tag
-        cdef Pass* place
+        cdef CachedCredential* place
         cdef bytearray memory
         cdef Py_ssize_t index
         cdef const uint64_t* models = NULL
@@ -58,18 +58,18 @@ cdef class Passes:
             self._turn = (self._turn + 1) % WAYS
             place = self._find(tag, -math.inf)
             if place == NULL:
-                place = self._passes + set_of(tag) * WAYS + self._turn
+                place = self._credentials + set_of(tag) * WAYS + self._turn
             memcpy(place.tag, tag, TAG_BYTES)
             place.expires = expires
-            place.bearer.caller = <uint64_t><Py_hash_t>hash(caller.name)
-            place.bearer.client = client
+            place.principal.caller = <uint64_t><Py_hash_t>hash(caller.name)
+            place.principal.client = client
             place.models, place.model_count = models, <int>len(caller.models)
-            self._kept[place - self._passes] = (caller, memory)
+            self._kept[place - self._credentials] = (caller, memory)
 
     def find(self, authorization, certificate, double moment, double now):
         """Return the caller who showed this before, or None."""
         cdef uint8_t[TAG_BYTES] tag
-        cdef Pass* found
+        cdef CachedCredential* found
         self._tag(text_of(authorization), text_of(certificate), tag)
         with self.guard:
             if now > self._valid_until:
@@ -77,7 +77,7 @@ cdef class Passes:
             found = self._find(tag, moment)
             if found == NULL:
                 return None
-            caller = self._kept[found - self._passes][0]
+            caller = self._kept[found - self._credentials][0]
         return caller
 
     def forget(self):
@@ -86,32 +86,32 @@ cdef class Passes:
         with self.guard:
             self.generation += 1
             for index in range(SETS * WAYS):
-                self._passes[index].expires = -math.inf
+                self._credentials[index].expires = -math.inf
                 self._kept[index] = None
 
     def valid_until(self, double moment):
-        """Set how long passes hold unless this is said again, in seconds of the monotonic clock."""
+        """Set until when credentials hold, in seconds of the monotonic clock."""
         with self.guard:
             self._valid_until = moment
 
     cdef Shown look(
         self, Text authorization, Text certificate, uint64_t model, double moment, double now,
-        Bearer* bearer
+        Principal* principal
     ) noexcept nogil:
         cdef uint8_t[TAG_BYTES] tag
-        cdef Pass* found
+        cdef CachedCredential* found
         cdef Shown shown = SHOWN_NOTHING
         cdef int index
         self._tag(authorization, certificate, tag)
         with self.guard:
             found = self._find(tag, moment)
             if found != NULL and now <= self._valid_until:
-                bearer[0] = found.bearer
-                shown = SHOWN_PASS if found.models == NULL else SHOWN_OTHER_MODELS
+                principal[0] = found.principal
+                shown = SHOWN_CREDENTIAL if found.models == NULL else SHOWN_OTHER_MODELS
                 if found.models != NULL:
                     for index in range(found.model_count):
                         if found.models[index] == model:
-                            shown = SHOWN_PASS
+                            shown = SHOWN_CREDENTIAL
         return shown
 
     cdef void _tag(self, Text authorization, Text certificate, uint8_t* tag) noexcept nogil:
@@ -122,9 +122,9 @@ cdef class Passes:
         blake2b_add(&hash, certificate.data, certificate.size)
         blake2b_end(&hash, tag)
 
-    cdef Pass* _find(self, const uint8_t* tag, double moment) noexcept nogil:
+    cdef CachedCredential* _find(self, const uint8_t* tag, double moment) noexcept nogil:
         """Return the pass of a tag that has not expired, or NULL."""
-        cdef Pass* first = self._passes + set_of(tag) * WAYS
+        cdef CachedCredential* first = self._credentials + set_of(tag) * WAYS
         cdef Py_ssize_t way
         for way in range(WAYS):
             if is_same_tag(first[way].tag, tag) and first[way].expires > moment:

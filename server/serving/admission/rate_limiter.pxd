@@ -18,7 +18,7 @@ ctypedef struct Bucket:
     bint is_used
 
 
-cdef class Buckets:
+cdef class RateLimiter:
     cdef cython.pymutex guard
     cdef readonly double rate
     cdef readonly int burst

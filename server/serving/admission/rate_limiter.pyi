@@ -1,6 +1,6 @@
 """How much each caller has asked of each model, counted without the GIL, for all frontends."""
 
-class Buckets:
+class RateLimiter:
     """Limits of a caller on a model, and of all together; 0: none. Threads may share it.
 
     `burst` 0 is one second's worth. At most `pairs` pairs of caller and model are remembered

@@ -7,7 +7,7 @@ would grow.
 
 from libc.stdlib cimport calloc, free
 
-__all__ = ["Buckets"]
+__all__ = ["RateLimiter"]
 
 cdef enum:
     FIRST_ROOM = 256
@@ -17,7 +17,7 @@ cdef double SOON_SECONDS = 0.1
 LIMITS = (None, "requests_per_second", "concurrent_requests", "total_requests")
 
 
-cdef class Buckets:
+cdef class RateLimiter:
     def __cinit__(self, double rate, int burst, int concurrent, int total, size_t pairs):
         self.rate, self.concurrent, self.total = rate, concurrent, total
         self.burst = burst or max(1, <int>min(rate, 1e9))

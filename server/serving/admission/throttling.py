@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from gnomon.runtime.errors import Overloaded
-from gnomon.server.serving.admission.rate_limiter import Buckets
+from gnomon.server.serving.admission.rate_limiter import RateLimiter
 from gnomon.server.serving.rate_limits import RateLimits
 
 #: More pairs of caller and model than this are never let in at once; those that are idle are none.
@@ -28,7 +28,7 @@ class Throttle:
     ) -> None:
         self._limits = limits
         self._clock = clock
-        self.buckets = Buckets(
+        self.limiter = RateLimiter(
             limits.requests_per_second,
             limits.burst,
             limits.concurrent_requests,
@@ -39,7 +39,7 @@ class Throttle:
     @property
     def under_way(self) -> int:
         """Return how many calls are under way."""
-        return self.buckets.under_way
+        return self.limiter.under_way
 
     def enter(self, caller: str, model: str) -> None:
         """Let a call in; `leave` must follow.
@@ -47,14 +47,14 @@ class Throttle:
         Raises:
             Overloaded: a limit is reached; `details` has `limit` and `retry_after_seconds`.
         """
-        reached = self.buckets.let_in(caller, model, self._clock())
+        reached = self.limiter.let_in(caller, model, self._clock())
         if reached is not None:
             limit, wait = reached
             raise _refusal(limit, getattr(self._limits, limit), model, wait)
 
     def leave(self, caller: str, model: str) -> None:
         """Count a call out that was let in."""
-        self.buckets.let_out(caller, model)
+        self.limiter.let_out(caller, model)
 
 
 def _refusal(limit: str, value: float, model: str, retry_after_seconds: float) -> Overloaded:

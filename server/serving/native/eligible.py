@@ -18,7 +18,7 @@ from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.predicting.served_routes import RouteTarget, ServedRoute
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.route import NativeRoute
-from gnomon.server.serving.native.target import Lane
+from gnomon.server.serving.native.target import NativeTarget
 from gnomon.server.serving.route_path import RoutePath
 
 _log = logging.getLogger(__name__)
@@ -37,25 +37,25 @@ class NeedsPython(ValueError):
 
 
 class BuiltRoute(NamedTuple):
-    """A route for one loop, and the lanes of its targets."""
+    """A route for one loop, and the targets of its targets."""
 
     route: NativeRoute
-    lanes: Sequence[Lane]
+    targets: Sequence[NativeTarget]
 
     @property
     def usual_seconds(self) -> float:
         """Return how long calls of its slowest target usually take, 0 before the first."""
-        return max(lane.usual_ns for lane in self.lanes) / 1e9
+        return max(target.usual_ns for target in self.targets) / 1e9
 
 
 def native_routes(served: Mapping[str, ServedRoute], clients: Clients) -> dict[str, NativeRoute]:
-    """Return the routes that need no Python, by name, with lanes of their own."""
+    """Return the routes that need no Python, by name, with targets of their own."""
     found = {name: build_route(name, one, clients) for name, one in served.items()}
     return {name: one.route for name, one in found.items() if isinstance(one, BuiltRoute)}
 
 
 def build_route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute | RoutePath:
-    """Return a route for one loop, with lanes of its own, or why Python has to answer it."""
+    """Return a route for one loop, with targets of its own, or why Python has to answer it."""
     try:
         return _route(name, served, clients)
     except NeedsPython as why:
@@ -79,7 +79,9 @@ def _route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute:
     if served.batching is not None:
         raise NeedsPython("batching", "its rows are gathered with those of other calls")
     laid = {
-        digest: _lane(name, served.targets[digest]) for digest, weight in route.targets if weight
+        digest: _build_target(name, served.targets[digest])
+        for digest, weight in route.targets
+        if weight
     }
     native = NativeRoute(
         name,
@@ -94,19 +96,19 @@ def _route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute:
     return BuiltRoute(native, tuple(laid.values()))
 
 
-def _lane(name: str, lane: RouteTarget) -> Lane:
+def _build_target(name: str, target: RouteTarget) -> NativeTarget:
     """Return what answers for a target; raises `ValueError`, which says why it needs Python."""
-    model = lane.model
+    model = target.model
     if not isinstance(model.engine, NativeOnnxEngine):
         raise NeedsPython("engine", "its engine is not ONNX Runtime's C interface")
     packing = model.packing
     names = [tensor.name for tensor in packing.tensors]
-    return Lane(
+    return NativeTarget(
         model.inputs,
         model.outputs,
         dict(zip(names, packing.packers, strict=True)),
         model.engine.session,
-        lane.series.direct(),
+        target.series.direct(),
         _outputs(model, model.engine),
         [len(field.shape) <= 1 for field in model.inputs.fields],
         name,

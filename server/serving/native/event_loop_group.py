@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gnomon.server.serving.native.loop import Call, Loop, Queue, Tls
-from gnomon.server.serving.native.route_table import Table
+from gnomon.server.serving.native.route_table import RouteTable
 
 
-class Loops:
+class EventLoopGroup:
     """A loop for each table. `bounds` limit each loop; those in bytes limit all together."""
 
-    def __init__(self, tables: Sequence[Table], bounds: Mapping[str, float]) -> None:
+    def __init__(self, tables: Sequence[RouteTable], bounds: Mapping[str, float]) -> None:
         self._bounds = {**bounds, "total_bytes": bounds["total_bytes"] / len(tables)}
         self._tables = tables
         self._queue = Queue(round(bounds["waiting_calls"]))

@@ -18,7 +18,7 @@ from gnomon.server.serving.certificates import Follower
 from gnomon.server.serving.grpc_listener import identity_of, listen, remove
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.call_handler import NativeCallHandler
-from gnomon.server.serving.native.event_loop_group import Loops
+from gnomon.server.serving.native.event_loop_group import EventLoopGroup
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.route_path import RoutePath
@@ -74,7 +74,7 @@ class NativeFrontend:
         asks_certificates = settings.client_authority_file is not None
         self._routes = NativeRoutes(handler, admission, asks_certificates=asks_certificates)
         tables = [self._routes.new_table() for _ in range(settings.loops or _usable_cores())]
-        self._loops = Loops(tables, self._bounds())
+        self._loops = EventLoopGroup(tables, self._bounds())
         self._follower: Follower | None = None
         self._socket: tuple[int, int] | None = None
         self._is_open = False

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gnomon.server.serving.native.route_table import Table
+from gnomon.server.serving.native.route_table import RouteTable
 
 def missing_library() -> str | None:
     """Return what keeps the loop from running here, or None."""
@@ -85,7 +85,7 @@ class Loop:
     def __init__(
         self,
         listener: socket.socket | None,
-        table: Table,
+        table: RouteTable,
         queue: Queue,
         settings: Mapping[str, float],
         streaming: Iterable[str] = (),

@@ -14,7 +14,7 @@ from gnomon.server.serving.native.event_loop cimport (
     tls_context_share, tls_load,
 )
 from gnomon.server.serving.native.exchange cimport answer_function
-from gnomon.server.serving.native.route_table cimport Table, table_answer
+from gnomon.server.serving.native.route_table cimport RouteTable, table_answer
 
 import os
 
@@ -227,7 +227,7 @@ cdef class Tls:
 @cython.no_gc_clear
 cdef class Loop:
     cdef loop* _loop
-    cdef Table _table
+    cdef RouteTable _table
     cdef Queue _queue
     cdef bytes _paths
     cdef bytes _unary
@@ -235,7 +235,7 @@ cdef class Loop:
     cdef dict _streaming
     cdef bint _has_run
 
-    def __cinit__(self, listener, Table table not None, Queue queue not None,
+    def __cinit__(self, listener, RouteTable table not None, Queue queue not None,
                   dict settings not None, streaming=(), unary=None):
         cdef limits bounds
         bounds.message_bytes = settings["message_bytes"]

@@ -64,7 +64,7 @@ class PathSelector:
         now = self._clock()
         candidates: dict[str, _Candidate] = {}
         for name, one in served.items():
-            models = [lane.model for lane in one.targets.values()]
+            models = [target.model for target in one.targets.values()]
             known = self._candidates.get(name)
             if known is None or known.models != models:
                 known = _Candidate(models)

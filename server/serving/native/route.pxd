@@ -1,4 +1,4 @@
-# A route's targets with their lanes, and what decides between them.
+# A route's targets, and what decides between them.
 
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
@@ -10,8 +10,8 @@ cdef enum:
     WHOLE = 1000
 
 ctypedef struct RoutePlan:
-    int targets
-    PyObject** lanes
+    int count
+    PyObject** targets
     # By target: its version, the position below which its share ends, its clients' counts.
     slice* versions
     int* until

@@ -1,12 +1,12 @@
-"""A route that is answered without the GIL: its targets' lanes, and what decides between them."""
+"""A route that is answered without the GIL: its targets, and what decides between them."""
 
 from collections.abc import Sequence
 
 from gnomon.server.serving.admission.client_counts import ClientCounts
-from gnomon.server.serving.native.target import Lane
+from gnomon.server.serving.native.target import NativeTarget
 
 class NativeRoute:
-    """Targets in the route's order: lane, weight in 1,000, and where its clients are counted.
+    """Targets in the route's order: target, weight in 1,000, and where its clients are counted.
 
     `turned_away` counts whom the gates refuse; `shadow_share` is the largest share of any shadow.
     Raises `ValueError` where the weights do not add up to 1,000.
@@ -15,7 +15,7 @@ class NativeRoute:
     def __init__(
         self,
         name: str,
-        targets: Sequence[tuple[Lane, int, ClientCounts]],
+        targets: Sequence[tuple[NativeTarget, int, ClientCounts]],
         turned_away: ClientCounts,
         shadow_share: int,
     ) -> None: ...

@@ -1,4 +1,4 @@
-"""A route that is answered without the GIL: its targets' lanes, and what decides between them."""
+"""A route that is answered without the GIL: its targets, and what decides between them."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
@@ -6,7 +6,7 @@ from libc.string cimport memcmp
 
 from gnomon.core.blake2b cimport blake2b, blake2b_add, blake2b_begin, blake2b_end
 from gnomon.server.serving.admission.client_counts cimport ClientCounts
-from gnomon.server.serving.native.target cimport Lane
+from gnomon.server.serving.native.target cimport NativeTarget
 
 import urllib.parse
 
@@ -19,19 +19,19 @@ TOLD_CHARACTERS = 80
 cdef class NativeRoute:
     def __cinit__(self, name, targets, turned_away, int shadow_share):
         cdef ClientCounts counts
-        cdef Lane lane
+        cdef NativeTarget target
         cdef Py_ssize_t index
         cdef int until = 0
         self._kept = [targets, turned_away]
-        self.plan.targets = len(targets)
-        self.plan.lanes = <PyObject**>self._room(len(targets), sizeof(PyObject*))
+        self.plan.count = len(targets)
+        self.plan.targets = <PyObject**>self._room(len(targets), sizeof(PyObject*))
         self.plan.versions = <slice*>self._room(len(targets), sizeof(slice))
         self.plan.until = <int*>self._room(len(targets), sizeof(int))
         self.plan.counts = <uint64_t**>self._room(len(targets), sizeof(uint64_t*))
-        for index, (lane, weight, counts) in enumerate(targets):
+        for index, (target, weight, counts) in enumerate(targets):
             until += weight
-            self.plan.lanes[index] = <PyObject*>lane
-            self.plan.versions[index] = lane.version
+            self.plan.targets[index] = <PyObject*>target
+            self.plan.versions[index] = target.version
             self.plan.until[index] = until
             self.plan.counts[index] = &counts.counts[0]
         if not targets or until != WHOLE:
@@ -92,7 +92,7 @@ cdef int target_at(const RoutePlan* plan, int position) noexcept nogil:
 
 cdef int target_of(const RoutePlan* plan, slice version) noexcept nogil:
     cdef int index
-    for index in range(plan.targets):
+    for index in range(plan.count):
         if plan.versions[index].size == version.size and (
             memcmp(plan.versions[index].data, version.data, version.size) == 0
         ):

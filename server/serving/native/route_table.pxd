@@ -4,17 +4,19 @@ cimport cython
 from libc.stdint cimport uint64_t
 
 from gnomon.core.string_index cimport StringIndexView
-from gnomon.server.serving.admission.credential_cache cimport Bearer, Passes
-from gnomon.server.serving.admission.rate_limiter cimport Buckets
+from gnomon.server.serving.admission.credential_cache cimport CredentialCache, Principal
+from gnomon.server.serving.admission.rate_limiter cimport RateLimiter
 from gnomon.server.serving.native.buffer cimport slice
 from gnomon.server.serving.native.exchange cimport exchange, verdict
-from gnomon.server.serving.native.target cimport DECLINED_REASONS, Declined, Passage, StageClock
+from gnomon.server.serving.native.target cimport (
+    DECLINED_REASONS, Declined, RequestContext, StageClock,
+)
 from gnomon.server.serving.native.message cimport request
 from gnomon.server.serving.native.route cimport RoutePlan
 from gnomon.server.serving.native.shadow_queue cimport ShadowQueue
 
 
-cdef class Table:
+cdef class RouteTable:
     cdef cython.pymutex guard
     # In the order of the names' codes.
     cdef const RoutePlan** routes
@@ -28,28 +30,29 @@ cdef class Table:
     cdef double slow_ns
     cdef uint64_t[DECLINED_REASONS] counts
     cdef StageClock clock
-    cdef Passes passes
-    cdef Buckets buckets
+    cdef CredentialCache credentials
+    cdef RateLimiter limiter
     cdef bint _asks_who
     cdef bint _has_limits
     # Who asks where nobody is asked who they are.
-    cdef Bearer _anyone
+    cdef Principal _anyone
     cdef double _next_told
     cdef ShadowQueue shadows
 
     cdef slice identity(self, char* room, size_t size) noexcept nogil
     cdef verdict answer(self, exchange* exchange) noexcept nogil
     cdef Declined pass_gates(
-        self, const RoutePlan* route, Passage* passage, exchange* exchange
+        self, const RoutePlan* route, RequestContext* context, exchange* exchange
     ) noexcept nogil
     cdef Declined refuse(
-        self, const RoutePlan* route, const Bearer* bearer, int reached, double wait, double now,
-        exchange* exchange
+        self, const RoutePlan* route, const Principal* principal, int reached, double wait,
+        double now, exchange* exchange
     ) noexcept nogil
     cdef Declined along(
-        self, const RoutePlan* route, const Bearer* bearer, Passage* passage, exchange* exchange
+        self, const RoutePlan* route, const Principal* principal, RequestContext* context,
+        exchange* exchange
     ) noexcept nogil
 
 
-# An `answer_function` for a loop; its context is a Table.
-cdef verdict table_answer(Table table, exchange* exchange) noexcept nogil
+# An `answer_function` for a loop; its context is a RouteTable.
+cdef verdict table_answer(RouteTable table, exchange* exchange) noexcept nogil

@@ -6,8 +6,8 @@ from gnomon.server.serving.native.admission import NativeAdmission
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
 
-class Table:
-    """The routes by name. A lane that usually runs longer than `slow_seconds` declines.
+class RouteTable:
+    """The routes by name. A target that usually runs longer than `slow_seconds` declines.
 
     Without `gates` anyone may ask anything. Requests that shadows are to be asked go to `shadows`.
     """

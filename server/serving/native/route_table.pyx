@@ -18,10 +18,10 @@ from gnomon.server.serving.native.exchange cimport (
     POSITION_NONE, VERDICT_ANSWERED, VERDICT_DECLINED, VERDICT_REFUSED,
 )
 from gnomon.server.serving.native.target cimport (
-    NO_LANE, NO_PASS, NOT_FOR_LANE, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeLane, monotonic_ns,
-    read_request, serve_lane,
+    NO_CREDENTIAL, NO_TARGET, NOT_FOR_TARGET, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeTarget,
+    monotonic_ns, read_request, serve_target,
 )
-from gnomon.server.serving.admission.credential_cache cimport SHOWN_PASS, Text
+from gnomon.server.serving.admission.credential_cache cimport SHOWN_CREDENTIAL, Text
 from gnomon.server.serving.native.message cimport request
 from gnomon.server.serving.native.refusal cimport refusal_write
 from gnomon.server.serving.native.route cimport (
@@ -30,15 +30,15 @@ from gnomon.server.serving.native.route cimport (
 
 import secrets
 
-__all__ = ["Table"]
+__all__ = ["RouteTable"]
 
-# Lanes lie in C arrays; this is how they are called from there without the GIL.
-cdef ServeLane SERVE = <ServeLane><void*>serve_lane
+# Targets lie in C arrays; this is how they are called from there without the GIL.
+cdef ServeTarget SERVE = <ServeTarget><void*>serve_target
 # One refusal in so many seconds goes to Python, which writes it to the log; more are only counted.
 cdef double TOLD_SECONDS = 0.05
 
 
-cdef class Table:
+cdef class RouteTable:
     def __cinit__(self, double slow_seconds, gates=None, ShadowQueue shadows=None):
         self.slow_ns = slow_seconds * 1e9
         self._prefix = secrets.token_hex(6).encode()
@@ -46,7 +46,7 @@ cdef class Table:
         self.chance = <uint64_t>secrets.randbits(64)
         self.shadows = ShadowQueue() if shadows is None else shadows
         if gates is not None:
-            self.passes, self.buckets = gates.passes, gates.buckets
+            self.credentials, self.limiter = gates.credentials, gates.limiter
             self._asks_who, self._has_limits = gates.asks_who, True
             self._anyone.caller = <uint64_t><Py_hash_t>hash(gates.anyone)
             self._anyone.client = gates.anyone_client
@@ -72,13 +72,15 @@ cdef class Table:
         with nogil, self.guard:
             self.routes = pointers
             self.names = view
-        # No call is on the old lanes any more.
+        # No call is on the old targets any more.
         self._kept = (names, listed, memory)
 
     @property
     def reasons(self):
-        names = ("taken", "not usual", "no lane", "no window", "not for the lane", "broken rule",
-                 "engine failed", "too slow", "no pass", "refused")
+        names = (
+            "taken", "not usual", "no target", "no window", "not for the target", "broken rule",
+            "engine failed", "too slow", "no credential", "refused",
+        )
         return {name: self.counts[index] for index, name in enumerate(names)}
 
     @property
@@ -111,98 +113,99 @@ cdef class Table:
 
     cdef verdict answer(self, exchange* exchange) noexcept nogil:
         cdef char[64] made
-        cdef Passage passage
+        cdef RequestContext context
         cdef int32_t code
         cdef Declined declined = NOT_USUAL
-        passage.started, passage.moment = monotonic_ns(), epoch_seconds()
-        passage.asked, passage.slow_ns = self.asked, self.slow_ns
-        passage.clock, passage.out = &self.clock, exchange.out
+        context.started, context.moment = monotonic_ns(), epoch_seconds()
+        context.asked, context.slow_ns = self.asked, self.slow_ns
+        context.clock, context.out = &self.clock, exchange.out
         with self.guard:
             self.clock.seen += 1
             self.clock.is_timed = self.clock.seen % TIMED_OF == 0
-            self.clock.last_ns = passage.started
+            self.clock.last_ns = context.started
             if read_request(exchange.message.data, exchange.message.size, self.asked) == 0:
                 code = string_code(
                     &self.names, <const char*>self.asked.model.data, self.asked.model.size
                 )
                 if code < 0:
-                    declined = NO_LANE
+                    declined = NO_TARGET
                 else:
-                    passage.identity = self.identity(made, sizeof(made))
-                    declined = self.pass_gates(self.routes[code], &passage, exchange)
+                    context.identity = self.identity(made, sizeof(made))
+                    declined = self.pass_gates(self.routes[code], &context, exchange)
             self.counts[<int>declined] += 1
         if declined == TAKEN:
             return VERDICT_ANSWERED
         return VERDICT_REFUSED if declined == REFUSED else VERDICT_DECLINED
 
     cdef Declined pass_gates(
-        self, const RoutePlan* route, Passage* passage, exchange* exchange
+        self, const RoutePlan* route, RequestContext* context, exchange* exchange
     ) noexcept nogil:
         """Ask who it is and how much that was; what is declined is asked again by Python."""
-        cdef Bearer bearer = self._anyone
+        cdef Principal principal = self._anyone
         cdef Declined declined
         cdef Reached reached
-        cdef double wait = 0, now = <double>passage.started * 1e-9
-        if self._asks_who and self.passes.look(
+        cdef double wait = 0, now = <double>context.started * 1e-9
+        if self._asks_who and self.credentials.look(
             Text(exchange.authorization.data, exchange.authorization.size),
             Text(exchange.certificate.data, exchange.certificate.size),
-            route.hash, passage.moment, now, &bearer,
-        ) != SHOWN_PASS:
-            return NO_PASS
+            route.hash, context.moment, now, &principal,
+        ) != SHOWN_CREDENTIAL:
+            return NO_CREDENTIAL
         if not self._has_limits:
-            return self.along(route, &bearer, passage, exchange)
-        reached = self.buckets.enter(bearer.caller, route.hash, now, &wait)
+            return self.along(route, &principal, context, exchange)
+        reached = self.limiter.enter(principal.caller, route.hash, now, &wait)
         if reached != REACHED_NONE:
-            return self.refuse(route, &bearer, reached, wait, now, exchange)
-        declined = self.along(route, &bearer, passage, exchange)
+            return self.refuse(route, &principal, reached, wait, now, exchange)
+        declined = self.along(route, &principal, context, exchange)
         if declined == TAKEN:
-            self.buckets.leave(bearer.caller, route.hash)
+            self.limiter.leave(principal.caller, route.hash)
         else:
-            self.buckets.undo(bearer.caller, route.hash)
+            self.limiter.undo(principal.caller, route.hash)
         return declined
 
     cdef Declined refuse(
-        self, const RoutePlan* route, const Bearer* bearer, int reached, double wait, double now,
-        exchange* exchange
+        self, const RoutePlan* route, const Principal* principal, int reached, double wait,
+        double now, exchange* exchange
     ) noexcept nogil:
         """Refuse what is above a limit; now and then let Python do it, which tells of it."""
         if now >= self._next_told:
             self._next_told = now + TOLD_SECONDS
-            return NO_PASS
+            return NO_CREDENTIAL
         cdef const char* limit = b"total_requests"
-        cdef double value = self.buckets.total
+        cdef double value = self.limiter.total
         if reached == REACHED_RATE:
-            limit, value = b"requests_per_second", self.buckets.rate
+            limit, value = b"requests_per_second", self.limiter.rate
         elif reached == REACHED_CONCURRENT:
-            limit, value = b"concurrent_requests", self.buckets.concurrent
+            limit, value = b"concurrent_requests", self.limiter.concurrent
         refusal_write(&exchange.refusal, <const char*>route.told.data, limit, value, wait)
-        self.buckets.count_refused()
-        count_client(route.turned_away, bearer.client, CLIENT_TURNED_AWAY)
+        self.limiter.count_refused()
+        count_client(route.turned_away, principal.client, CLIENT_TURNED_AWAY)
         return REFUSED
 
     cdef Declined along(
-        self, const RoutePlan* route, const Bearer* bearer, Passage* passage, exchange* exchange
+        self, const RoutePlan* route, const Principal* principal, RequestContext* context,
+        exchange* exchange
     ) noexcept nogil:
         """Choose a target, let it answer, and put the request before the shadows."""
         cdef int target = 0
         cdef Declined declined
-        if route.targets > 1:
+        if route.count > 1:
             if self.asked.version.size:
                 target = target_of(route, self.asked.version)
                 if target < 0:
-                    return NOT_FOR_LANE
+                    return NOT_FOR_TARGET
             elif self.asked.has_key:
                 target = target_at(route, position_of(route.sticky, self.asked.key))
             else:
                 exchange.position = <int>(next_chance(&self.chance) % WHOLE)
                 target = target_at(route, exchange.position)
-        declined = SERVE(route.lanes[target], passage)
+        declined = SERVE(route.targets[target], context)
         if declined == TAKEN:
-            count_client(route.counts[target], bearer.client, CLIENT_ANSWERED)
+            count_client(route.counts[target], principal.client, CLIENT_ANSWERED)
             if route.shadow_share and (
-                position_of(route.shadowed, passage.identity) < route.shadow_share
+                position_of(route.shadowed, context.identity) < route.shadow_share
             ):
-                self.shadows.put(passage.identity, exchange.message, passage.moment)
+                self.shadows.put(context.identity, exchange.message, context.moment)
         return declined
 
     cdef slice identity(self, char* room, size_t size) noexcept nogil:
@@ -215,7 +218,7 @@ cdef class Table:
         ))
 
 
-cdef verdict table_answer(Table table, exchange* exchange) noexcept nogil:
+cdef verdict table_answer(RouteTable table, exchange* exchange) noexcept nogil:
     return table.answer(exchange)
 
 

@@ -17,7 +17,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.admission import native_admission
 from gnomon.server.serving.native.eligible import BuiltRoute, build_route
 from gnomon.server.serving.native.path_selector import PathSelector
-from gnomon.server.serving.native.route_table import Table
+from gnomon.server.serving.native.route_table import RouteTable
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
 from gnomon.server.serving.route_path import RoutePath
 
@@ -40,7 +40,7 @@ class NativeRoutes:
         self._admission = admission
         self._gates = native_admission(admission, asks_certificates=asks_certificates)
         self._shadows = ShadowQueue()
-        self._tables: list[Table] = []
+        self._tables: list[RouteTable] = []
         # For each table, what it answers from, with the served routes that it was built from.
         self._built: list[dict[str, tuple[ServedRoute, BuiltRoute]]] = []
         self._lock = threading.Lock()
@@ -48,9 +48,9 @@ class NativeRoutes:
         self._served: Mapping[str, ServedRoute] = {}
         self._closed = threading.Event()
 
-    def new_table(self) -> Table:
+    def new_table(self) -> RouteTable:
         """Return what one loop is to answer from; before `open`."""
-        table = Table(SLOW_SECONDS, self._gates, self._shadows)
+        table = RouteTable(SLOW_SECONDS, self._gates, self._shadows)
         self._tables.append(table)
         self._built.append({})
         return table
@@ -79,8 +79,8 @@ class NativeRoutes:
         """Let counters whose interval has ended count on in the present one."""
         now = time.time()
         for served in self._served.values():
-            for lane in served.targets.values():
-                lane.series.arm(now)
+            for target in served.targets.values():
+                target.series.arm(now)
 
     def close(self) -> None:
         """Take the routes out of service."""
@@ -135,7 +135,7 @@ class NativeRoutes:
                 if known is not None and known[0] is served:
                     new[name] = known
                     continue
-                # Lanes have buffers of their own, so each loop has its own; counters are shared.
+                # Targets have buffers of their own, so each loop has its own; counters are shared.
                 built = build_route(name, served, clients)
                 if isinstance(built, RoutePath):
                     paths[name] = built

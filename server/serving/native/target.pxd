@@ -16,13 +16,13 @@ from gnomon.server.serving.native.message cimport request, tensor
 cdef enum Declined:
     TAKEN = 0
     NOT_USUAL = 1
-    NO_LANE = 2
+    NO_TARGET = 2
     NO_WINDOW = 3
-    NOT_FOR_LANE = 4
+    NOT_FOR_TARGET = 4
     BROKEN_RULE = 5
     ENGINE_FAILED = 6
     TOO_SLOW = 7
-    NO_PASS = 8
+    NO_CREDENTIAL = 8
     REFUSED = 9
     DECLINED_REASONS = 10
 
@@ -47,8 +47,8 @@ ctypedef struct StageClock:
     int64_t last_ns
     bint is_timed
 
-# A request on its way along a lane. Times: nanoseconds of the monotonic clock, epoch seconds.
-ctypedef struct Passage:
+# A request on its way along a target. Times: nanoseconds of the monotonic clock, epoch seconds.
+ctypedef struct RequestContext:
     request* asked
     slice identity
     int64_t started
@@ -58,7 +58,7 @@ ctypedef struct Passage:
     buffer* out
 
 
-cdef class Lane:
+cdef class NativeTarget:
     cdef const ContractPlan* inputs
     cdef const ContractPlan* outputs
     cdef Session session
@@ -111,10 +111,10 @@ cdef class Lane:
     cdef uint64_t wanted_outputs(self, const request* asked) noexcept nogil
 
 
-# How a table calls a lane that it holds as a pointer.
-ctypedef Declined (*ServeLane)(PyObject*, Passage*) noexcept nogil
+# How a table calls a target that it holds as a pointer.
+ctypedef Declined (*ServeTarget)(PyObject*, RequestContext*) noexcept nogil
 
 cdef int read_request(const uint8_t* data, size_t size, request* asked) noexcept nogil
-cdef Declined serve_lane(Lane lane, Passage* passage) noexcept nogil
+cdef Declined serve_target(NativeTarget target, RequestContext* context) noexcept nogil
 cdef void stage_ended(StageClock* clock, Stage stage) noexcept nogil
 cdef int64_t monotonic_ns() noexcept nogil

@@ -8,7 +8,7 @@ from gnomon.core.packing.loop import TensorPacker
 from gnomon.runtime.engines.ort_session import Session
 from gnomon.runtime.recording.direct_counter import DirectCounter
 
-class Lane:
+class NativeTarget:
     """What one route needs to answer plain good requests: its own buffers, for one loop.
 
     `specs` has an entry an output: name, datatype, width, shape, and a category's texts; `flat`

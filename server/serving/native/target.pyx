@@ -27,7 +27,7 @@ from gnomon.server.serving.native.message cimport (
 )
 from gnomon.server.serving.native.protobuf cimport is_utf8, write_bytes
 
-__all__ = ["Lane"]
+__all__ = ["NativeTarget"]
 
 cdef enum:
     ROWS = 64
@@ -42,7 +42,7 @@ cdef double SMOOTHING = 0.1
 cdef double FORGETTING = 0.9999
 
 
-cdef class Lane:
+cdef class NativeTarget:
     def __cinit__(self, CompiledContract inputs not None, CompiledContract outputs not None,
                   packers, Session session not None, DirectCounter counter not None,
                   specs, flat, route, version, digest):
@@ -106,7 +106,7 @@ cdef class Lane:
                         else self.plans[index - self.session.input_count].width), 8)
         for index in range(self.session.output_count):
             self.plans[index].data = self._views[self.session.input_count + index].data
-        # Not of `_kept`, which a collector of cycles may empty before the lane's end.
+        # Not of `_kept`, which a collector of cycles may empty before the target's end.
         self._bound = <void**>PyMem_Calloc((rows + 1) * tensors, sizeof(void*))
         if self._bound == NULL:
             raise MemoryError
@@ -119,7 +119,7 @@ cdef class Lane:
         PyMem_Free(self._bound)
 
     cdef void* _room(self, size_t count, size_t size) except NULL:
-        """Return zeroed memory that lives as long as the lane."""
+        """Return zeroed memory that lives as long as the target."""
         cdef bytearray memory = bytearray(count * size + 64)
         self._kept.append(memory)
         cdef size_t start = <size_t><char*>memory
@@ -247,7 +247,7 @@ cdef class Lane:
         return self._bound + rows * (self.session.input_count + self.session.output_count)
 
     cdef int bind(self, Py_ssize_t rows) noexcept nogil:
-        """Make ONNX Runtime's values for a number of rows over the lane's buffers."""
+        """Make ONNX Runtime's values for a number of rows over the target's buffers."""
         cdef Py_ssize_t index, axis, inputs = self.session.input_count
         cdef TensorView* view
         cdef output* plan
@@ -354,7 +354,7 @@ cdef class Lane:
         return wanted
 
     cdef bint is_for(self, const request* asked) noexcept nogil:
-        """Whether version and identity are such as the lane answers."""
+        """Whether version and identity are such as the target answers."""
         if asked.version.size and not is_same(&asked.version, &self.version):
             return False
         return asked.id.size <= ID_CHARACTERS or (
@@ -376,47 +376,47 @@ cdef class Lane:
 
 
 cdef int read_request(const uint8_t* data, size_t size, request* asked) noexcept nogil:
-    """Decode a request for others than lanes: 0, or -1 to decline."""
+    """Decode a request for others than targets: 0, or -1 to decline."""
     return request_read(data, size, asked)
 
 
-cdef Declined serve_lane(Lane lane, Passage* passage) noexcept nogil:
-    """Answer a request along a lane; whatever is not plain and good is declined, uncounted."""
-    cdef request* asked = passage.asked
-    cdef StageClock* clock = passage.clock
+cdef Declined serve_target(NativeTarget target, RequestContext* context) noexcept nogil:
+    """Answer a request along a target; whatever is not plain and good is declined, uncounted."""
+    cdef request* asked = context.asked
+    cdef StageClock* clock = context.clock
     cdef Py_ssize_t rows
-    cdef uint64_t wanted = lane.wanted_outputs(asked)
+    cdef uint64_t wanted = target.wanted_outputs(asked)
     if asked.tensors == 0 or wanted == 0 or not is_utf8(asked.id.data, asked.id.size):
-        return NOT_FOR_LANE
+        return NOT_FOR_TARGET
     rows = asked.tensor[0].rows
-    if rows > lane.row_limit or not lane.is_for(asked):
-        return NOT_FOR_LANE
-    if lane.usual_ns > passage.slow_ns:
-        # What was slow when it was loaded has no lane; this one may have met a busy machine.
-        lane.usual_ns *= FORGETTING
+    if rows > target.row_limit or not target.is_for(asked):
+        return NOT_FOR_TARGET
+    if target.usual_ns > context.slow_ns:
+        # What was slow when it was loaded has no target; this one may have met a busy machine.
+        target.usual_ns *= FORGETTING
         return TOO_SLOW
-    if not lane.counter.is_open(passage.moment):
+    if not target.counter.is_open(context.moment):
         return NO_WINDOW
     stage_ended(clock, STAGE_READ)
-    if lane.put_inputs(asked, rows):
+    if target.put_inputs(asked, rows):
         return BROKEN_RULE
     stage_ended(clock, STAGE_CHECK_INPUTS)
     cdef int64_t before = monotonic_ns()
-    if lane.run(rows):
+    if target.run(rows):
         return ENGINE_FAILED
     # One pause of the machine must not make a model slow.
-    cdef double took = min(<double>(monotonic_ns() - before), 4 * passage.slow_ns)
+    cdef double took = min(<double>(monotonic_ns() - before), 4 * context.slow_ns)
     stage_ended(clock, STAGE_RUN)
-    if lane.put_outputs(rows):
+    if target.put_outputs(rows):
         return ENGINE_FAILED
     stage_ended(clock, STAGE_CHECK_OUTPUTS)
-    lane.usual_ns += SMOOTHING * (took - lane.usual_ns)
-    if write_response(lane, rows, &passage.identity, wanted, asked.raw != 0, passage.out):
+    target.usual_ns += SMOOTHING * (took - target.usual_ns)
+    if write_response(target, rows, &context.identity, wanted, asked.raw != 0, context.out):
         return ENGINE_FAILED
     stage_ended(clock, STAGE_WRITE)
-    cdef int64_t latency_ns = monotonic_ns() - passage.started
-    if not lane.count(rows, &passage.identity, latency_ns, passage.moment):
-        passage.out.size = 0
+    cdef int64_t latency_ns = monotonic_ns() - context.started
+    if not target.count(rows, &context.identity, latency_ns, context.moment):
+        context.out.size = 0
         return NO_WINDOW
     stage_ended(clock, STAGE_COUNT)
     return TAKEN
@@ -432,19 +432,20 @@ cdef void stage_ended(StageClock* clock, Stage stage) noexcept nogil:
 
 
 cdef int write_response(
-    Lane lane, Py_ssize_t rows, const slice* identity, uint64_t wanted, bint raw, buffer* out
+    NativeTarget target, Py_ssize_t rows, const slice* identity, uint64_t wanted, bint raw,
+    buffer* out
 ) noexcept nogil:
     """Write gRPC's prefix and the message; 0, or -1 where there is no memory."""
-    cdef int outputs = <int>lane.session.output_count
-    cdef size_t room = 64 + lane.head.size + lane.parameters.size + identity.size
+    cdef int outputs = <int>target.session.output_count
+    cdef size_t room = 64 + target.head.size + target.parameters.size + identity.size
     out.size = 0
-    if buffer_reserve(out, room + answer_room(lane.plans, outputs, rows)):
+    if buffer_reserve(out, room + answer_room(target.plans, outputs, rows)):
         return -1
     out.size = 5
-    buffer_append(out, lane.head.data, lane.head.size)
+    buffer_append(out, target.head.data, target.head.size)
     write_bytes(out, 3, identity.data, identity.size)
-    buffer_append(out, lane.parameters.data, lane.parameters.size)
-    answer_write(lane.plans, outputs, wanted, rows, raw, out)
+    buffer_append(out, target.parameters.data, target.parameters.size)
+    answer_write(target.plans, outputs, wanted, rows, raw, out)
     cdef size_t size = out.size - 5
     out.data[0] = 0
     out.data[1], out.data[2] = <uint8_t>(size >> 24), <uint8_t>(size >> 16)

@@ -120,7 +120,7 @@ def test_the_native_door_gathers(runtime: Runtime) -> None:
     frontend = NativeFrontend(Handler(runtime), SETTINGS)
     channel, ask = ask_through(asyncio.run(frontend.open()))
     check(runtime, ask)
-    assert frontend.counts["no lane"] == CALLERS + 1
+    assert frontend.counts["no target"] == CALLERS + 1
     channel.close()
     asyncio.run(frontend.close(5))
 

@@ -152,7 +152,7 @@ def test_a_model_that_was_slow_at_its_warm_up_never_runs_on_the_loop(
         tensor.contents.fp32_contents.append(1.0)
     for _ in range(3):
         stub.ModelInfer(message, timeout=60)
-    assert (frontend.counts["taken"], frontend.counts["no lane"]) == (0, 3)
+    assert (frontend.counts["taken"], frontend.counts["no target"]) == (0, 3)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

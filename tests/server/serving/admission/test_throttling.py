@@ -129,7 +129,7 @@ def test_idle_pairs_are_forgotten() -> None:
     for number in range(10_000):
         clock.now += 1
         assert admitted(throttle, f"caller-{number}")
-    assert throttle.buckets.pairs <= 256
+    assert throttle.limiter.pairs <= 256
 
 
 def test_pairs_that_are_not_idle_are_bounded_and_exact() -> None:
@@ -137,7 +137,7 @@ def test_pairs_that_are_not_idle_are_bounded_and_exact() -> None:
     names = [f"caller-{number}" for number in range(3_000)]
     let_in = [name for name in names if admitted(throttle, name)]
     assert 1_000 <= len(let_in) <= 2_048
-    assert throttle.buckets.pairs == len(let_in)
+    assert throttle.limiter.pairs == len(let_in)
     # Each had its one request, however often the table has grown meanwhile.
     assert not any(admitted(throttle, name) for name in let_in)
 

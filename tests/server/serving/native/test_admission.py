@@ -20,7 +20,7 @@ from gnomon.runtime.wire import read_error
 from gnomon.server.serving.admission import authentication
 from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.admission.authentication import Caller
-from gnomon.server.serving.admission.credential_cache import Passes
+from gnomon.server.serving.admission.credential_cache import CredentialCache
 from gnomon.server.serving.admission.key_file import create_key, read_keys, revoke_key
 from gnomon.server.serving.admission.throttling import Throttle
 from gnomon.server.serving.native.frontend import NativeFrontend
@@ -185,7 +185,7 @@ def test_calls_under_way_elsewhere_count(gated: Callable[..., Gated]) -> None:
 
 
 class Token:
-    """What `Passes` keeps of somebody."""
+    """What `CredentialCache` keeps of somebody."""
 
     def __init__(self, number: int) -> None:
         self.shown = b"Bearer %d" % number, b""
@@ -199,36 +199,38 @@ class Token:
     )
 )
 def test_passes_are_a_dictionary_that_may_forget(steps: list[tuple[str, int]]) -> None:
-    passes, twin = Passes(), dict[int, Caller]()
+    credentials, twin = CredentialCache(), dict[int, Caller]()
     for step, number in steps:
         token = Token(number)
         if step == "learn":
-            passes.learn(*token.shown, token.caller, 0, 100.0, passes.generation)
+            credentials.learn(*token.shown, token.caller, 0, 100.0, credentials.generation)
             twin[number] = token.caller
         elif step == "forget":
-            passes.forget()
+            credentials.forget()
             twin.clear()
         else:
-            assert passes.find(*token.shown, 99.0, 0.0) == twin.get(number)
-            assert passes.find(*token.shown, 100.0, 0.0) is None
+            assert credentials.find(*token.shown, 99.0, 0.0) == twin.get(number)
+            assert credentials.find(*token.shown, 100.0, 0.0) is None
 
 
 def test_passes_are_bounded_and_the_newest_is_kept() -> None:
-    passes = Passes()
+    credentials = CredentialCache()
     for number in range(20_000):
         token = Token(number)
-        passes.learn(*token.shown, token.caller, 0, 100.0, passes.generation)
-        assert passes.find(*token.shown, 0.0, 0.0) is token.caller
-    known = sum(passes.find(*Token(number).shown, 0.0, 0.0) is not None for number in range(20_000))
+        credentials.learn(*token.shown, token.caller, 0, 100.0, credentials.generation)
+        assert credentials.find(*token.shown, 0.0, 0.0) is token.caller
+    known = sum(
+        credentials.find(*Token(number).shown, 0.0, 0.0) is not None for number in range(20_000)
+    )
     assert 3_000 < known <= 4_096
 
 
 def test_what_was_learnt_before_everybody_was_forgotten_is_not_kept() -> None:
-    passes, token = Passes(), Token(1)
-    generation = passes.generation
-    passes.forget()
-    passes.learn(*token.shown, token.caller, 0, 100.0, generation)
-    assert passes.find(*token.shown, 0.0, 0.0) is None
+    credentials, token = CredentialCache(), Token(1)
+    generation = credentials.generation
+    credentials.forget()
+    credentials.learn(*token.shown, token.caller, 0, 100.0, generation)
+    assert credentials.find(*token.shown, 0.0, 0.0) is None
 
 
 class Frontend(Served):
@@ -261,7 +263,7 @@ def test_a_known_key_needs_no_python_and_others_no_entry(package: Package, keys_
                 infer(request(), timeout=10, metadata=metadata)
         counts = served.frontend.counts
         assert counts["taken"] == 9
-        assert counts["no pass"] == 3
+        assert counts["no credential"] == 3
         assert served.admission.turned_away == {"unauthenticated": 2}
         outcomes = {(one.client, one.outcome): one.requests for one in _read(served.admission)}
         assert outcomes == {("app", "answered"): 10}

@@ -26,7 +26,7 @@ from gnomon.server.serving.native import frontend as native_frontend
 from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native.route_table import Table
+from gnomon.server.serving.native.route_table import RouteTable
 from gnomon.server.serving.select_frontend import make_frontend
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support import http2_frames as http2
@@ -324,7 +324,7 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
 
 
 def test_changed_messages_are_read_as_protobuf_reads_them_or_not_at_all(served: Bounded) -> None:
-    table = Table(1.0)
+    table = RouteTable(1.0)
     served.runtime.watch(lambda routes: table.publish(native_routes(routes, Clients())))
     raw = oip.ModelInferRequest(model_name="eta", id="r1")
     for name, data in (("distance", 800.0), ("wind", 10.0)):

@@ -96,12 +96,12 @@ def split(tmp_path: Path) -> Iterator[Split]:
 
 @pytest.fixture(scope="module")
 def laid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Give a lane, whichever: for what is decided before a lane is asked."""
+    """Give a target, whichever: for what is decided before a target is asked."""
     split = Split(tmp_path_factory.mktemp("laid"))
     served = split.runtime._served
-    from gnomon.server.serving.native.eligible import _lane
+    from gnomon.server.serving.native.eligible import _build_target
 
-    yield _lane("eta", served["eta"].targets[split.one.digest])
+    yield _build_target("eta", served["eta"].targets[split.one.digest])
     split.close()
 
 
@@ -184,9 +184,9 @@ def test_what_is_declined_keeps_its_place(split: Split) -> None:
         assert answer is None
         assert position is not None
         served = split.runtime._served["eta"]
-        lane = served.target(None, "", position)
-        assert lane is not None
-        drawn[lane.model.version] += 1
+        target = served.target(None, "", position)
+        assert target is not None
+        drawn[target.model.version] += 1
         with pytest.raises(Exception, match="distance"):
             split.handler.infer(bad, drawn=position)
     assert split.rows(split.one.digest) == drawn["1"]
@@ -197,13 +197,13 @@ def test_a_target_that_needs_python_takes_the_route_with_it(split: Split) -> Non
     served = split.runtime._served
     assert set(native_routes(served, Clients())) == {"eta"}
     split.serve(500)
-    lanes = split.runtime._served["eta"].targets
-    engine = lanes[split.two.digest].model.engine
+    targets = split.runtime._served["eta"].targets
+    engine = targets[split.two.digest].model.engine
     try:
-        lanes[split.two.digest].model.engine = object()
+        targets[split.two.digest].model.engine = object()
         assert native_routes(split.runtime._served, Clients()) == {}
     finally:
-        lanes[split.two.digest].model.engine = engine
+        targets[split.two.digest].model.engine = engine
 
 
 @pytest.mark.parametrize("share", [1_000, 250])

@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from gnomon.server.serving.native.loop import Call, Loop, Queue, missing_library
-from gnomon.server.serving.native.route_table import Table
+from gnomon.server.serving.native.route_table import RouteTable
 from tests.support import http2_frames as http2
 
 pytestmark = pytest.mark.skipif(
@@ -42,7 +42,9 @@ class Echo:
         self.queue = Queue(64)
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"
-        self.loop = Loop(listener, Table(1.0), self.queue, LIMITS, ("/test.Other/Other", ECHO), ())
+        self.loop = Loop(
+            listener, RouteTable(1.0), self.queue, LIMITS, ("/test.Other/Other", ECHO), ()
+        )
         self.behave: Callable[[Call], None] = self.echo
         self.threads = [threading.Thread(target=self.loop.run)]
         self.threads += [threading.Thread(target=self._answer) for _ in range(2)]

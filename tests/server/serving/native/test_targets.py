@@ -1,4 +1,4 @@
-"""Lanes of models with inputs and outputs of every kind: what C says is what the handler says."""
+"""Targets of models of every kind of input and output: C answers what the handler answers."""
 
 import gc
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.client_counts import ClientCounts
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.eligible import _lane, native_routes
+from gnomon.server.serving.native.eligible import _build_target, native_routes
 from gnomon.server.serving.native.route import NativeRoute
-from gnomon.server.serving.native.route_table import Table
+from gnomon.server.serving.native.route_table import RouteTable
 from tests.support.packages import make_package
 
 KINDS = ("cargo", "mail", "people")
@@ -131,7 +131,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 
 class Laid:
-    """A runtime, its handler, and a table of lanes that follows it."""
+    """A runtime, its handler, and a table of targets that follows it."""
 
     def __init__(self, package: Package) -> None:
         self.sink = MemorySink()
@@ -139,7 +139,7 @@ class Laid:
         self.runtime.load(package)
         self.runtime.apply([single("kinds", package.digest)])
         self.handler = Handler(self.runtime)
-        self.table = Table(1.0)
+        self.table = RouteTable(1.0)
         self.runtime.watch(lambda served: self.table.publish(native_routes(served, Clients())))
 
     def counted(self) -> Window:
@@ -239,14 +239,14 @@ def test_an_interval_that_has_ended_is_left_to_python(laid: Laid, kinds: Package
 
 
 def test_a_route_in_a_cycle_is_collected(laid: Laid, kinds: Package) -> None:
-    (lane,) = laid.runtime._served["kinds"].targets.values()
+    (target,) = laid.runtime._served["kinds"].targets.values()
     counts = ClientCounts()
     for _ in range(20):
-        targets: list[Any] = [(_lane("kinds", lane), 1_000, counts)]
+        targets: list[Any] = [(_build_target("kinds", target), 1_000, counts)]
         route = NativeRoute("kinds", targets, counts, 0)
         # A route keeps its targets; here they keep it.
         targets.append(route)
-        table = Table(1.0)
+        table = RouteTable(1.0)
         table.publish({"kinds": route})
         assert table.try_message(request(2, True, np.random.default_rng(1)).SerializeToString())
         del targets, route, table
@@ -262,7 +262,7 @@ def test_routes_that_are_not_in_service_have_no_lane(laid: Laid, kinds: Package)
 
 
 def test_a_slow_model_is_left_to_pythons_threads(laid: Laid) -> None:
-    table = Table(1e-9)
+    table = RouteTable(1e-9)
     laid.runtime.watch(lambda served: table.publish(native_routes(served, Clients())))
     message = request(1, True, np.random.default_rng(1)).SerializeToString()
     answers = [table.try_message(message) for _ in range(9)]
