@@ -37,11 +37,32 @@ class InvalidInput(GnomonError):
     code = "invalid_input"
 
 
-class UnknownModel(GnomonError):
-    """No route, model or version of that name is in service here."""
+class NotFound(GnomonError):
+    """Nothing of that name is here; `kind` says of what: alert, blob, node, rollout, …"""
 
     fault = Fault.CALLER
+    code = "not_found"
+
+    def __init__(
+        self, message: str, *, kind: str = "", details: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        super().__init__(message, details=details or ([{"kind": kind}] if kind else ()))
+
+    @property
+    def kind(self) -> str:
+        """What was not found, from the details; empty if they do not say it."""
+        return str(next((one["kind"] for one in self.details if "kind" in one), ""))
+
+
+class UnknownModel(NotFound):
+    """No route, model or version of that name is in service here."""
+
     code = "unknown_model"
+
+    @property
+    def kind(self) -> str:
+        """Always `model`."""
+        return "model"
 
 
 class NotAllowed(GnomonError):
@@ -150,6 +171,7 @@ class NotReady(GnomonError):
 #: Wire names by error code: the gRPC status and the HTTP status.
 WIRE: Mapping[str, tuple[str, int]] = {
     "invalid_input": ("INVALID_ARGUMENT", 422),
+    "not_found": ("NOT_FOUND", 404),
     "unknown_model": ("NOT_FOUND", 404),
     "unauthenticated": ("UNAUTHENTICATED", 401),
     "not_allowed": ("PERMISSION_DENIED", 403),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
+from gnomon.runtime.errors import Conflict, InvalidInput, NotFound
 from gnomon.runtime.packages.manifest import NAME_PATTERN
 from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
@@ -29,11 +29,14 @@ def check(connection: Connection, name: str) -> str:
     """Return the name of an environment unchanged.
 
     Raises:
-        UnknownModel: where there is no such environment; it names those that there are.
+        NotFound: where there is no such environment; it names those that there are.
     """
     known = connection.scalars(select(_ENVIRONMENT.name).order_by(_ENVIRONMENT.position)).all()
     if name not in known:
-        raise UnknownModel(f"there is no environment {name[:80]!r}; there are {', '.join(known)}")
+        raise NotFound(
+            f"there is no environment {name[:80]!r}; there are {', '.join(known)}",
+            kind="environment",
+        )
     return name
 
 
@@ -112,14 +115,14 @@ def move(change: Change, node: str, environment: str) -> str:
     """Move a node to an environment, in the caller's change; return the one that it was in.
 
     Raises:
-        UnknownModel: where there is no such node or environment.
+        NotFound: where there is no such node or environment.
     """
     check(change.connection, environment)
     previous: str | None = change.connection.scalar(
         select(_NODE.environment).where(_NODE.name == node, _NODE.role == "node")
     )
     if previous is None:
-        raise UnknownModel(f"no node named {node[:80]!r} is enrolled")
+        raise NotFound(f"no node named {node[:80]!r} is enrolled", kind="node")
     if previous != environment:
         change.execute(
             update(schema.node).where(_NODE.name == node).values(environment=environment)

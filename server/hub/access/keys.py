@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
+from gnomon.runtime.errors import Conflict, InvalidInput, NotFound
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
@@ -68,7 +68,7 @@ def revoke(database: Database, actor: Actor | str, key: str) -> None:
     """Trust a key no longer.
 
     Raises:
-        UnknownModel: where it is not trusted now.
+        NotFound: where it is not trusted now.
     """
     with database.change(actor) as change:
         done = change.execute(
@@ -77,7 +77,7 @@ def revoke(database: Database, actor: Actor | str, key: str) -> None:
             .values(revoked_at=now_ms())
         )
         if done.rowcount == 0:
-            raise UnknownModel(f"key {key[:16]!r} is not trusted here")
+            raise NotFound(f"key {key[:16]!r} is not trusted here", kind="key")
         change.audit("revoke_key", key.lower())
 
 

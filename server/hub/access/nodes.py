@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime.errors import InvalidInput, NotAllowed, UnknownModel
+from gnomon.runtime.errors import InvalidInput, NotAllowed, NotFound
 from gnomon.server.hub.access.authority import BUILDER, Identity
 from gnomon.server.hub.access.tokens import TokenGrant
 from gnomon.server.hub.store import schema
@@ -107,14 +107,14 @@ def revoke(database: Database, actor: Actor | str, name: str) -> None:
     """Make all certificates issued so far to a name worthless, and the tokens that gave them.
 
     Raises:
-        UnknownModel: where nobody of that name is enrolled.
+        NotFound: where nobody of that name is enrolled.
     """
     with database.change(actor) as change:
         known = change.execute(
             select(_NODE.role, _NODE.environment).where(_NODE.name == name)
         ).one_or_none()
         if known is None:
-            raise UnknownModel(f"nobody named {name!r} is enrolled")
+            raise NotFound(f"nobody named {name!r} is enrolled", kind="node")
         change.execute(
             update(schema.node).where(_NODE.name == name).values(revoked_at=now_ms(), key_hash="")
         )

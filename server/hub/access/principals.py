@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gnomon.runtime.errors import Conflict, InvalidInput, NotAllowed, UnknownModel
+from gnomon.runtime.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from gnomon.server.hub.access.tokens import hash_secret
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
@@ -67,7 +67,7 @@ def grant(change: Change, name: str, wanted: Grant) -> None:
     """Give a principal one more role, in the caller's change.
 
     Raises:
-        UnknownModel: where there is none of that name.
+        NotFound: where there is none of that name.
         Conflict: where it has this very grant.
     """
     _check_known(change.connection, name)
@@ -81,7 +81,7 @@ def take(change: Change, name: str, unwanted: Grant) -> None:
     """Take a grant away from a principal, in the caller's change.
 
     Raises:
-        UnknownModel: where it has no such grant.
+        NotFound: where it has no such grant.
     """
     done = change.execute(
         delete(schema.role_grant).where(
@@ -92,9 +92,10 @@ def take(change: Change, name: str, unwanted: Grant) -> None:
         )
     )
     if done.rowcount == 0:
-        raise UnknownModel(
+        raise NotFound(
             f"{name!r} is no {unwanted.role} of models {unwanted.models!r} in environments "
-            f"{unwanted.environments!r}"
+            f"{unwanted.environments!r}",
+            kind="grant",
         )
     change.audit("take_role", name, _described(unwanted))
 
@@ -103,7 +104,7 @@ def revoke(change: Change, name: str) -> None:
     """Make a principal's key worthless, in the caller's change.
 
     Raises:
-        UnknownModel: where there is none of that name.
+        NotFound: where there is none of that name.
     """
     done = change.execute(
         update(schema.principal)
@@ -111,7 +112,7 @@ def revoke(change: Change, name: str) -> None:
         .values(revoked_at=now_ms())
     )
     if done.rowcount == 0:
-        raise UnknownModel(f"there is no principal {name!r}")
+        raise NotFound(f"there is no principal {name!r}", kind="principal")
     change.audit("revoke_principal", name)
 
 
@@ -173,4 +174,4 @@ def _check_known(connection: Connection, name: str) -> None:
         select(_PRINCIPAL.id).where(_PRINCIPAL.name == name, _PRINCIPAL.revoked_at.is_(None))
     )
     if known is None:
-        raise UnknownModel(f"there is no principal {name!r}")
+        raise NotFound(f"there is no principal {name!r}", kind="principal")

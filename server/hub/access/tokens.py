@@ -56,7 +56,7 @@ def create(
 
     Raises:
         InvalidInput: where the role or a pattern is none.
-        UnknownModel: where there is no such environment.
+        NotFound: where there is no such environment.
     """
     if role not in ROLES:
         raise InvalidInput(f"role {role[:40]!r} should be one of {', '.join(ROLES)}")

@@ -44,7 +44,8 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
     """Put a version in service on all nodes of an environment; return whether that is new.
 
     Raises:
-        UnknownModel: where there is no such version or environment.
+        UnknownModel: where there is no such version.
+        NotFound: where there is no such environment.
         Conflict: where it was decommissioned, or lacks the approval that its risk tier needs.
     """
     environments.check(change.connection, environment)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
-from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.runtime.errors import Conflict, NotFound
 from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
@@ -95,7 +95,7 @@ def acknowledge(change: Change, alert_id: str) -> None:
     """Say that somebody takes care of an open alert.
 
     Raises:
-        UnknownModel: where there is no such alert.
+        NotFound: where there is no such alert.
         Conflict: where it is closed, or somebody else has acknowledged it.
     """
     row = _open_alert(change.connection, alert_id)
@@ -116,7 +116,7 @@ def close(change: Change, alert_id: str, reason: str = "") -> None:
     """Close an alert: its condition, met again, opens a new one.
 
     Raises:
-        UnknownModel: where there is no such alert.
+        NotFound: where there is no such alert.
         Conflict: where it is closed already.
     """
     row = _open_alert(change.connection, alert_id)
@@ -130,7 +130,7 @@ def _open_alert(connection: Connection, alert_id: str) -> Row[Any]:
         select(schema.alert).where(_ALERT.id == alert_id).with_for_update()
     ).one_or_none()
     if row is None:
-        raise UnknownModel(f"there is no alert {alert_id!r}")
+        raise NotFound(f"there is no alert {alert_id!r}", kind="alert")
     if row.closed_at is not None:
         raise Conflict(f"alert {alert_id} is closed")
     return row
@@ -185,11 +185,11 @@ def get(connection: Connection, alert_id: str) -> Alert:
     """Return one alert.
 
     Raises:
-        UnknownModel: where there is no such alert.
+        NotFound: where there is no such alert.
     """
     row = connection.execute(select(schema.alert).where(_ALERT.id == alert_id)).one_or_none()
     if row is None:
-        raise UnknownModel(f"there is no alert {alert_id!r}")
+        raise NotFound(f"there is no alert {alert_id!r}", kind="alert")
     return _plain(row._mapping)
 
 

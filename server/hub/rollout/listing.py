@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from gnomon.runtime.errors import UnknownModel
+from gnomon.runtime.errors import NotFound
 from gnomon.server.hub.rollout.criteria import Verdict
 from gnomon.server.hub.rollout.rollouts import verdict
 from gnomon.server.hub.store import schema
@@ -72,11 +72,11 @@ def describe(connection: Connection, rollout_id: str) -> RolloutRecord:
     """Return one rollout.
 
     Raises:
-        UnknownModel: where there is no such rollout.
+        NotFound: where there is no such rollout.
     """
     row = connection.execute(select(schema.rollout).where(_ROLLOUT.id == rollout_id)).one_or_none()
     if row is None:
-        raise UnknownModel(f"there is no rollout {rollout_id!r}")
+        raise NotFound(f"there is no rollout {rollout_id!r}", kind="rollout")
     return _describe(connection, row)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.runtime.errors import Conflict, NotFound, UnknownModel
 from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
@@ -43,7 +43,8 @@ def create(
     """Begin a rollout in an environment, in the caller's change; return its id.
 
     Raises:
-        UnknownModel: where there is no such version or environment.
+        UnknownModel: where there is no such version.
+        NotFound: where there is no such environment.
         Conflict: where the model has no version in service yet, has this one, is being rolled
             out already, a node that runs it could not run the candidate, or the candidate was
             decommissioned or lacks the approval that its risk tier needs.
@@ -97,7 +98,7 @@ def abort(change: Change, rollout_id: str, reason: str) -> None:
     """Give all traffic back to the champion because a person says so.
 
     Raises:
-        UnknownModel: where there is no such rollout.
+        NotFound: where there is no such rollout.
         Conflict: where it has ended.
     """
     row = _locked(change, rollout_id)
@@ -251,7 +252,7 @@ def _locked(change: Change, rollout_id: str) -> Row[Any]:
         select(schema.rollout).where(_ROLLOUT.id == rollout_id).with_for_update()
     ).one_or_none()
     if row is None:
-        raise UnknownModel(f"there is no rollout {rollout_id!r}")
+        raise NotFound(f"there is no rollout {rollout_id!r}", kind="rollout")
     return row
 
 

@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 from sqlalchemy import Connection, insert, select
 
-from gnomon.runtime.errors import ConfigurationError, InvalidInput, StorageError, UnknownModel
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotFound, StorageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.server.hub.store import schema
@@ -109,13 +109,13 @@ class Blobs:
         """Return a blob's content, verified.
 
         Raises:
-            UnknownModel: where the hub does not have it.
+            NotFound: where the hub does not have it.
             StorageError: where the store's content is damaged, or it does not answer.
         """
         try:
             data = bytes(obstore.get(self._store, _path(check_digest(digest))).bytes())
         except (NotFoundError, FileNotFoundError) as error:
-            raise UnknownModel(f"the hub has no blob {digest}") from error
+            raise NotFound(f"the hub has no blob {digest}", kind="blob") from error
         except (BaseError, OSError) as error:
             raise StorageError(f"the store did not give {digest}: {_cause(error)}") from error
         if sha256(data) != digest:

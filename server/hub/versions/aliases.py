@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Subquery, delete, literal, select, tuple_, union_all
 
-from gnomon.runtime.errors import Conflict, InvalidInput, UnknownModel
+from gnomon.runtime.errors import Conflict, InvalidInput, NotFound, UnknownModel
 from gnomon.runtime.packages.manifest import NAME_PATTERN
 from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
@@ -90,12 +90,12 @@ def resolve(connection: Connection, model: str, alias: str) -> str:
     """Return the version that an alias stands for.
 
     Raises:
-        UnknownModel: where the model has no such alias.
+        NotFound: where the model has no such alias.
     """
     known = of_model(connection, model)
     if alias not in known:
         there = ", ".join(known) or "none"
-        raise UnknownModel(f"{model} has no alias {alias!r}; there are: {there}")
+        raise NotFound(f"{model} has no alias {alias!r}; there are: {there}", kind="alias")
     return known[alias]
 
 
@@ -129,7 +129,7 @@ def remove(change: Change, model: str, alias: str) -> None:
 
     Raises:
         Conflict: where it is `champion` or `challenger`.
-        UnknownModel: where the model has no such alias.
+        NotFound: where the model has no such alias.
     """
     _check(alias)
     version = resolve(change.connection, model, alias)

@@ -95,7 +95,7 @@ def set_policy(change: Change, environment: str, exempt: Sequence[str] | None) -
     """Say which risk tiers need no approval in an environment; None: none needs one.
 
     Raises:
-        UnknownModel: where there is no such environment.
+        NotFound: where there is no such environment.
     """
     environments.check(change.connection, environment)
     tiers = None if exempt is None else sorted(set(exempt))
@@ -111,7 +111,8 @@ def approve(change: Change, model: str, version: str, environment: str, reason: 
     """Approve all packages that a version has now, in the caller's change.
 
     Raises:
-        UnknownModel: where there is no such version or environment.
+        UnknownModel: where there is no such version.
+        NotFound: where there is no such environment.
         Conflict: where the actor published one of them.
     """
     environments.check(change.connection, environment)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, insert, select
 
-from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.runtime.errors import Conflict, NotFound
 from gnomon.runtime.ids import ID_PATTERN
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.server.hub.store import schema
@@ -151,13 +151,13 @@ def get(connection: Connection, run: str) -> RecordedRun:
     """Return all that is known of a run.
 
     Raises:
-        UnknownModel: where there is none of this id.
+        NotFound: where there is none of this id.
     """
     row = connection.execute(
         select(_RUN.record, _RUN.reporter, _RUN.received_at).where(_RUN.id == run)
     ).one_or_none()
     if row is None:
-        raise UnknownModel(f"there is no run {run[:80]!r}")
+        raise NotFound(f"there is no run {run[:80]!r}", kind="run")
     return RecordedRun(**row.record, reporter=row.reporter, received_at=row.received_at)
 
 

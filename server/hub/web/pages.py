@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from gnomon.runtime.errors import UnknownModel
+from gnomon.runtime.errors import NotFound, UnknownModel
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 from gnomon.server.hub.rollout import rollouts
@@ -79,7 +79,7 @@ def send_asset(name: str) -> Response:
     """Send the style sheet, the script or the icon."""
     kind = _ASSETS.get(name)
     if kind is None:
-        raise UnknownModel(f"there is no asset {name[:64]!r}")
+        raise NotFound(f"there is no asset {name[:64]!r}", kind="asset")
     data = files("gnomon.server.hub.web").joinpath("assets", name).read_bytes()
     return Response(data, media_type=kind, headers={"X-Content-Type-Options": "nosniff"})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.runtime.errors import Conflict, NotFound
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
@@ -63,7 +63,7 @@ def remove(change: Change, name: str) -> None:
     """Let a webhook be told nothing any more; what waits is given up.
 
     Raises:
-        UnknownModel: where there is no webhook of this name.
+        NotFound: where there is no webhook of this name.
     """
     webhook = _find(change.connection, name)
     change.execute(
@@ -83,7 +83,7 @@ def retry(change: Change, name: str, delivery: str) -> None:
     """Try a dead delivery again, from its first attempt.
 
     Raises:
-        UnknownModel: where there is no such webhook, or no such delivery of it that is dead.
+        NotFound: where there is no such webhook, or no such delivery of it that is dead.
     """
     done = change.execute(
         update(schema.delivery)
@@ -95,7 +95,7 @@ def retry(change: Change, name: str, delivery: str) -> None:
         .values(state=DeliveryState.WAITING.value, attempts=0, next_at=now_ms(), ended_at=None)
     )
     if done.rowcount == 0:
-        raise UnknownModel(f"webhook {name!r} has no dead delivery {delivery[:40]!r}")
+        raise NotFound(f"webhook {name!r} has no dead delivery {delivery[:40]!r}", kind="delivery")
     change.audit("retry_webhook", name, {"delivery": delivery})
 
 
@@ -160,7 +160,7 @@ def deliveries(
     """Return a webhook's deliveries, newest first.
 
     Raises:
-        UnknownModel: where there is no webhook of this name.
+        NotFound: where there is no webhook of this name.
     """
     wanted = (
         select(*_SHOWN_DELIVERIES)
@@ -176,7 +176,7 @@ def deliveries(
 def _find(connection: Connection, name: str) -> str:
     webhook = connection.scalar(select(_WEBHOOK.id).where(_WEBHOOK.name == name, _is_set()))
     if webhook is None:
-        raise UnknownModel(f"there is no webhook {name[:80]!r}")
+        raise NotFound(f"there is no webhook {name[:80]!r}", kind="webhook")
     return str(webhook)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from gnomon.runtime.decoding import UNDECODABLE
-from gnomon.runtime.errors import ConfigurationError, UnknownModel
+from gnomon.runtime.errors import ConfigurationError, NotFound
 
 #: A scope that holds every model.
 ALL_MODELS = "*"
@@ -80,14 +80,14 @@ def revoke_key(file: Path, identity: str) -> None:
     """Take a key out of a file.
 
     Raises:
-        UnknownModel: there is none of that id.
+        NotFound: there is none of that id.
         ConfigurationError: the file cannot be used.
     """
     known = read_keys(file)
     kept = tuple(key for key in known if key.id != identity)
     if len(kept) == len(known):
         listed = ", ".join(key.id for key in known) or "none"
-        raise UnknownModel(f"{file} has no key {identity[:40]!r}; it has {listed}")
+        raise NotFound(f"{file} has no key {identity[:40]!r}; it has {listed}", kind="key")
     _write(file, kept)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from gnomon.core.window import ANSWERED_CODE, REFUSED_CODE
 from gnomon.proto import hub_pb2
-from gnomon.runtime.errors import InvalidInput, UnknownModel
+from gnomon.runtime.errors import InvalidInput, NotFound
 from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.ingest.records import REFUSED_RECORD
 from gnomon.server.hub.process import Hub
@@ -157,7 +157,7 @@ def test_too_many_facts_are_refused(node: Any) -> None:
 
 
 def test_a_blob_that_is_not_there_is_named(node: Any) -> None:
-    with pytest.raises(UnknownModel, match="0" * 64):
+    with pytest.raises(NotFound, match="0" * 64):
         node.blobs("0" * 64)
     with pytest.raises(InvalidInput, match="not a digest"):
         node.blobs("../hub.db")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_jsonable_python
 from sqlalchemy import select
 
-from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.runtime.errors import Conflict, NotFound
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
@@ -81,7 +81,7 @@ def test_somebody_takes_care_of_it_and_closes_it(database: Database) -> None:
 
 
 def test_what_is_not_there_is_said_so(database: Database) -> None:
-    with pytest.raises(UnknownModel, match="no alert 'x'"), database.change("ada") as change:
+    with pytest.raises(NotFound, match="no alert 'x'"), database.change("ada") as change:
         alerts.close(change, "x")
     assert found(database, model="eta") == []
 

@@ -69,8 +69,8 @@ def test_a_key_is_added_once_and_never_again_after_it_was_revoked(caller: Any) -
         ("POST", "/api/v1/keys", {"key": "xyz"}, (422, "invalid_input")),
         ("POST", "/api/v1/keys", {"key": "ab"}, (422, "invalid_input")),
         ("POST", "/api/v1/principals", {"name": "a", "role": "x"}, (422, "invalid_input")),
-        ("DELETE", "/api/v1/principals/none", None, (404, "unknown_model")),
-        ("POST", "/api/v1/nodes/none/revoke", None, (404, "unknown_model")),
+        ("DELETE", "/api/v1/principals/none", None, (404, "not_found")),
+        ("POST", "/api/v1/nodes/none/revoke", None, (404, "not_found")),
     ],
 )
 def test_a_wrong_call_is_a_problem_document(

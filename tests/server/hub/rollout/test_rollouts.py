@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from gnomon.runtime.errors import Conflict, UnknownModel
+from gnomon.runtime.errors import Conflict, NotFound, UnknownModel
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.rollout import rollouts
@@ -256,7 +256,7 @@ def test_what_cannot_be_rolled_out_is_refused(world: Any, database: Database) ->
     world.place("eta", "1")
     with pytest.raises(Conflict, match="in service already"):
         start(database, "1")
-    with pytest.raises(UnknownModel, match="no rollout"), database.change("ada") as change:
+    with pytest.raises(NotFound, match="no rollout"), database.change("ada") as change:
         rollouts.abort(change, "nothing", "")
     assert [action for _, action, _ in audited(database)] == ["place"]
 

@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from gnomon.runtime.errors import ConfigurationError, InvalidInput, StorageError, UnknownModel
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotFound, StorageError
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.server.hub.store import migrations, schema
 from gnomon.server.hub.store.audit import Verdict, verify_chain
@@ -186,7 +186,7 @@ def test_damage_in_the_store_is_told(blobs: Blobs, blob_url: str, tmp_path: Path
     obstore.put(store, f"{digest[:2]}/{digest}", b"two")
     with pytest.raises(StorageError, match="damaged"):
         blobs.get(digest)
-    with pytest.raises(UnknownModel, match="has no blob"):
+    with pytest.raises(NotFound, match="has no blob"):
         blobs.get(sha256(b"none"))
 
 

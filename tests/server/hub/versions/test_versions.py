@@ -147,7 +147,7 @@ def test_a_wrong_alias_or_tag_is_refused(caller: Any, packages_there: list[Packa
     aliases, tags = "models/eta/aliases", "models/eta/versions/1/tags"
     assert refused(caller, aliases, alias="Best one", version="1") == (422, "invalid_input")
     assert refused(caller, aliases, alias="best", version="9") == (404, "unknown_model")
-    assert refused(caller, aliases, alias="best") == (404, "unknown_model")
+    assert refused(caller, aliases, alias="best") == (404, "not_found")
     assert refused(caller, tags, tags={"a b": "c"}) == (422, "invalid_input")
     assert refused(caller, tags, tags={"a": "c" * 256}) == (422, "invalid_input")
     assert refused(caller, "models/eta/versions/9/tags", tags={"a": "c"}) == (404, "unknown_model")

@@ -22,8 +22,8 @@ from gnomon.runtime.enrolment.identity import IdentityFolder, key_pem
 from gnomon.runtime.errors import (
     ConfigurationError,
     NotAllowed,
+    NotFound,
     Unauthenticated,
-    UnknownModel,
 )
 from gnomon.runtime.wire import CODE_KEY
 from gnomon.server.hub.access.authority import Authority, read_request
@@ -112,7 +112,7 @@ def test_keys_come_and_go_while_the_server_runs(keys_file: Path) -> None:
     with pytest.raises(Unauthenticated):
         frontend.identify(f"Bearer {old}")
     assert frontend.identify(f"Bearer {new}").name == "app"
-    with pytest.raises(UnknownModel, match="has no key"):
+    with pytest.raises(NotFound, match="has no key"):
         revoke_key(keys_file, "nobody")
 
 
