@@ -1,4 +1,4 @@
-"""The hub's web application: every router, one guard, one way to tell errors."""
+"""The hub's web application: all routers, the guard, and the handling of errors."""
 
 from importlib.metadata import version
 

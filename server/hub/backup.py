@@ -30,8 +30,8 @@ def backup(folder: Path, out: Path, blob_url: str = "") -> list[doctor.Finding]:
     Content that lies elsewhere, at `blob_url`, is copied into the folder too.
 
     Raises:
-        ConfigurationError: where there is no hub with a SQLite database, or `out` exists.
-        StorageError: where content is missing or damaged; then there is no backup.
+        ConfigurationError: if there is no hub with a SQLite database, or `out` exists.
+        StorageError: if content is missing or damaged; then there is no backup.
     """
     if not (folder / FILE_NAME).is_file():
         raise ConfigurationError(
@@ -49,8 +49,8 @@ def restore(saved: Path, folder: Path, blob_url: str = "") -> list[doctor.Findin
     Content is put to `blob_url`, if there is one.
 
     Raises:
-        ConfigurationError: where `saved` is no backup, or `folder` exists.
-        StorageError: where the backup is damaged; then nothing is restored.
+        ConfigurationError: if `saved` is no backup, or `folder` exists.
+        StorageError: if the backup is damaged; then nothing is restored.
     """
     if not (saved / FILE_NAME).is_file():
         raise ConfigurationError(f"{saved} is no backup of a hub: it has no {FILE_NAME}")
@@ -61,7 +61,7 @@ def restore(saved: Path, folder: Path, blob_url: str = "") -> list[doctor.Findin
 
 @contextmanager
 def _new_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to fill, which bears the name only when all went well."""
+    """Yield a temporary folder, renamed to its final name on success."""
     if path.exists():
         raise ConfigurationError(f"{path} exists; name a folder that does not")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

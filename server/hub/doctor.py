@@ -35,7 +35,7 @@ class Finding:
 def examine(database: Database, blobs: Blobs) -> list[Finding]:
     """Check the database, the audit chain, every blob's content, and every version's completeness.
 
-    Content that no row names is remarked and no fault: a transfer that was cut off leaves it.
+    Content that no row names is reported but is no fault: an interrupted transfer leaves it.
     """
     checks: tuple[Callable[[Database, Connection, Blobs], Finding], ...] = (
         _database,

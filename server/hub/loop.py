@@ -13,7 +13,7 @@ _log = structlog.get_logger(__name__)
 
 Task = Callable[[Database], object]
 
-#: In this order: rollouts judge by what the monitor has read.
+#: In this order: rollouts use what the monitor has read.
 TASKS: tuple[Task, ...] = (monitor.run_once, rollouts.run_once)
 
 

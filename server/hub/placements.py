@@ -1,4 +1,4 @@
-"""Which version of a model is in service in an environment: the one place that answers it.
+"""Which version of a model is in service in an environment; every such query is here.
 
 A placement is history: a row for each time that a version was in service, with no end while it is.
 """

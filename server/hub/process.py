@@ -38,14 +38,14 @@ DRAIN_SECONDS = 5.0
 
 
 class Hub:
-    """One hub, over the state in its data folder; it keeps nothing of its own."""
+    """One hub process; all of its state is in the data folder or the database."""
 
     def __init__(self, settings: HubSettings) -> None:
         """Open the state, bind all ports.
 
         Raises:
-            ConfigurationError: where the folder cannot be made or a port is taken.
-            StorageError: where another process uses the folder.
+            ConfigurationError: if the folder cannot be made or a port is taken.
+            StorageError: if another process uses the folder.
         """
         folder = _private_folder(settings.data_folder)
         with ExitStack() as opened:
@@ -77,12 +77,12 @@ class Hub:
         """Open all ports and begin to tick.
 
         Raises:
-            NotReady: where the web server does not come up.
+            NotReady: if the web server does not come up.
         """
         self._grpc.start()
         self._rest.start(create_app(self.services), DRAIN_SECONDS)
         settings = self.services.settings
-        # Apart from each other: a target that answers slowly holds up no rollout.
+        # In separate threads: a slow webhook target delays no rollout.
         for tasks in (TASKS, (Deliverer(settings.networks).run_once,)):
             loop = Loop(self.services.database, settings.tick_seconds, tasks)
             loop.start()
@@ -95,7 +95,7 @@ class Hub:
         _log.info("hub_stopped")
 
     def _addresses(self, settings: HubSettings, authority: Authority) -> HubAddresses:
-        # What nodes are told: a name that others can reach, where one was given.
+        # What nodes get: a name that other machines can reach, if one was given.
         told = _in_address(settings.names[0] if settings.names else settings.host)
         return HubAddresses(
             rest=f"http://{_in_address(settings.host)}:{self._rest.port}",
@@ -109,7 +109,7 @@ def open_database(settings: HubSettings) -> Database:
     """Open the database that the settings name, or SQLite in the data folder.
 
     Raises:
-        ConfigurationError: where there is no such folder, or the URL is of no use.
+        ConfigurationError: if there is no such folder, or the URL is wrong.
     """
     if settings.database_url:
         return Database(settings.database_url)
@@ -122,7 +122,7 @@ def open_blobs(settings: HubSettings, database: Database) -> Blobs:
     """Open the store of content that the settings name, or the folder in the data folder.
 
     Raises:
-        ConfigurationError: where the URL is of no use, or the store cannot be written.
+        ConfigurationError: if the URL is wrong, or the store cannot be written.
     """
     return Blobs.at(database, settings.blob_url, settings.data_folder / BLOBS)
 
@@ -147,8 +147,8 @@ def run_hub(settings: HubSettings, ready: Callable[[HubAddresses], None]) -> Non
         ready: called once with the addresses, when all of them answer.
 
     Raises:
-        ConfigurationError: where the folder cannot be made or a port is taken.
-        StorageError: where another process uses the folder.
+        ConfigurationError: if the folder cannot be made or a port is taken.
+        StorageError: if another process uses the folder.
     """
     told_to_stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What the hub's doors share: one object, made once by the process."""
+"""What REST, the web page and the gRPC services share; made once by the process."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from gnomon.server.hub.versions.catalogue import Catalogue
 
 @dataclass(frozen=True)
 class Services:
-    """Handles on the hub's state; the doors keep nothing else."""
+    """Handles on the hub's state; the frontends keep no other state."""
 
     settings: HubSettings
     database: Database

@@ -10,7 +10,7 @@ class HubSettings:
     """How one hub process runs. A port of 0 takes any that is free.
 
     Raises:
-        ValueError: where a figure is out of range; the message names it.
+        ValueError: if a figure is out of range; the message names it.
     """
 
     data_folder: Path = Path("hub-data")

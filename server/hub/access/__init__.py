@@ -1,1 +1,1 @@
-"""Who may speak with the hub: its authority, tokens, keys, and the gate before every call."""
+"""Who may call the hub: its certificate authority, tokens, keys, nodes and environments."""

@@ -1,7 +1,7 @@
-"""The hub's certificate authority: one ECDSA P-256 key that vouches for nodes, builders and itself.
+"""The hub's certificate authority: one ECDSA P-256 key that signs all certificates.
 
 A certificate's common name is the name, its organisational unit the role. The authority and the
-server's own certificate never expire: whoever calls pins the authority, and a device whose clock
+server's own certificate never expire: clients pin the authority, and a device whose clock
 says 1970 or 2099 must still be able to report. Clients' certificates are short-lived, by the hub's
 clock.
 """
@@ -32,7 +32,7 @@ _LOCAL_NAMES = ("localhost", "127.0.0.1")
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a certificate says that its holder is."""
+    """The identity in a client certificate."""
 
     name: str
     role: str
@@ -43,7 +43,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Request:
-    """A certificate request whose signature holds: the name that a key's holder would bear."""
+    """A verified certificate request: the name and the public key that it asks for."""
 
     name: str
     public_key: ec.EllipticCurvePublicKey
@@ -51,7 +51,7 @@ class Request:
 
 
 class Authority:
-    """Issues certificates; its key lies in the data folder and is readable only to its owner."""
+    """Issues certificates; its key is in the data folder, readable only by its owner."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self._key = key
@@ -142,7 +142,7 @@ def read_request(data: bytes) -> Request:
     """Read a PKCS#10 request (DER) and check that its sender holds the key.
 
     Raises:
-        InvalidInput: where it is none, is not signed by its own key, or the key is not P-256.
+        InvalidInput: if it is no request, is not signed by its own key, or the key is not P-256.
     """
     try:
         request = x509.load_der_x509_csr(data)
@@ -170,7 +170,7 @@ def read_identity(pem: bytes) -> Identity:
     """Return who a client certificate (PEM) that TLS has verified belongs to.
 
     Raises:
-        NotAllowed: where it does not name a name and a known role.
+        NotAllowed: if it does not name a name and a known role.
     """
     try:
         return _identity(x509.load_pem_x509_certificate(pem))

@@ -1,7 +1,7 @@
 """Enrolment: a one-time token and a certificate request become a certificate.
 
-On the port for strangers a token is traded; on the port that asks for certificates, a certificate
-that still holds is traded for a younger one, without a token.
+On the port without client certificates, a token is exchanged for a certificate. On the port that
+requires them, a valid certificate is renewed without a token.
 """
 
 from sqlalchemy import select
@@ -25,12 +25,12 @@ class Enrolment:
         self._days = certificate_days
 
     def enrol(self, message: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
-        """Trade a token.
+        """Exchange a token for a certificate.
 
         Raises:
-            NotAllowed: where the token does not give this right, or was used and the name has been
+            NotAllowed: if the token does not give this right, or was used and the name has been
                 revoked, renewed, or enrolled by another token since.
-            Conflict: where the name is taken and the token was not made for just this name, or
+            Conflict: if the name is taken and the token was not made for just this name, or
                 for another role or environment.
         """
         request = read_request(message.certificate_request)
@@ -47,10 +47,10 @@ class Enrolment:
         return self._answer(certificate)
 
     def renew(self, identity: Identity, message: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
-        """Trade a certificate that still holds.
+        """Renew a valid certificate.
 
         Raises:
-            NotAllowed: where the request is for another name.
+            NotAllowed: if the request is for another name.
         """
         request = read_request(message.certificate_request)
         if request.name != identity.name:
@@ -71,7 +71,7 @@ class Enrolment:
 
 
 def _check_retry(change: Change, request: Request, grant: TokenGrant) -> None:
-    """Refuse a used token unless the name still bears the key that it enrolled.
+    """Refuse a used token unless the name still has the key that it enrolled.
 
     Otherwise a token that was used once would enrol its holder again after the name was revoked or
     given to somebody else.
@@ -88,7 +88,7 @@ def _check_retry(change: Change, request: Request, grant: TokenGrant) -> None:
 
 
 def _check_taken(change: Change, name: str, grant: TokenGrant) -> None:
-    """Refuse to give a name away that is taken; who may make tokens there may replace it."""
+    """Refuse a name that is taken, unless the token was made for just this name."""
     node = schema.node.c
     taken = change.connection.execute(
         select(node.role, node.environment).where(node.name == name)

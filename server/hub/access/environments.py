@@ -29,7 +29,7 @@ def check(connection: Connection, name: str) -> str:
     """Return the name of an environment unchanged.
 
     Raises:
-        NotFound: where there is no such environment; it names those that there are.
+        NotFound: if there is no such environment; it names those that there are.
     """
     known = connection.scalars(select(_ENVIRONMENT.name).order_by(_ENVIRONMENT.position)).all()
     if name not in known:
@@ -41,7 +41,7 @@ def check(connection: Connection, name: str) -> str:
 
 
 def of_node(connection: Connection, node: str) -> str:
-    """Return a node's environment; production where nobody of that name is enrolled."""
+    """Return a node's environment; production if no node of that name is enrolled."""
     return (
         connection.scalar(select(_NODE.environment).where(_NODE.name == node).limit(1))
         or PRODUCTION
@@ -92,8 +92,8 @@ def add(change: Change, name: str) -> None:
     """Add an environment of a person's own, shown before production, in the caller's change.
 
     Raises:
-        InvalidInput: where the name is not plain.
-        Conflict: where there is one of this name.
+        InvalidInput: if the name is not plain.
+        Conflict: if there is one of this name.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise InvalidInput(f"environment {name[:80]!r} should match {NAME_PATTERN}")
@@ -115,7 +115,7 @@ def move(change: Change, node: str, environment: str) -> str:
     """Move a node to an environment, in the caller's change; return the one that it was in.
 
     Raises:
-        NotFound: where there is no such node or environment.
+        NotFound: if there is no such node or environment.
     """
     check(change.connection, environment)
     previous: str | None = change.connection.scalar(

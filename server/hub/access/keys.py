@@ -1,4 +1,4 @@
-"""Public keys whose signatures count here: builders' on packages, approvers' on approvals."""
+"""Trusted public keys: of builders, for packages, and of approvers, for approvals."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ _KEY = schema.trusted_key.c
 
 
 def trusted(connection: Connection, role: Role = Role.BUILDER) -> list[bytes]:
-    """Return the public keys that count now, in the order in which they were added."""
+    """Return the keys that are trusted now, in the order in which they were added."""
     rows = connection.scalars(
         select(_KEY.key)
         .where(_KEY.revoked_at.is_(None), _KEY.role == role.value)
@@ -37,8 +37,8 @@ def add(
     """Trust an Ed25519 public key (32 bytes in hex); return whether it was new.
 
     Raises:
-        InvalidInput: where it is no such key, or the role is neither builder nor approver.
-        Conflict: where it was revoked: a key that was lost once is never trusted again.
+        InvalidInput: if it is no such key, or the role is neither builder nor approver.
+        Conflict: if it was revoked; a revoked key is never trusted again.
     """
     try:
         data = bytes.fromhex(key)
@@ -68,7 +68,7 @@ def revoke(database: Database, actor: Actor | str, key: str) -> None:
     """Trust a key no longer.
 
     Raises:
-        NotFound: where it is not trusted now.
+        NotFound: if it is not trusted now.
     """
     with database.change(actor) as change:
         done = change.execute(
@@ -93,6 +93,6 @@ class TrustedKey:
 
 
 def listing(connection: Connection) -> list[TrustedKey]:
-    """Return all keys, with what became of them."""
+    """Return all keys, revoked ones too."""
     rows = connection.execute(select(schema.trusted_key).order_by(_KEY.added_at)).mappings()
     return [TrustedKey(**row) for row in rows]

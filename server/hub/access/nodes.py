@@ -1,4 +1,4 @@
-"""What the hub knows of those who enrolled: who they are, and what they last said of themselves."""
+"""Nodes and builders that enrolled: their identity, and what they last reported."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ _NODE = schema.node.c
 
 
 def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
-    """Return what a node says of itself, bounded.
+    """Return a node's facts, after a check of their number and length.
 
     Raises:
-        InvalidInput: where there are too many facts, or one is too long.
+        InvalidInput: if there are too many facts, or one is too long.
     """
     if len(facts) > _FACTS or any(len(k) + len(v) > _FACT_CHARACTERS for k, v in facts.items()):
         raise InvalidInput(
@@ -39,10 +39,10 @@ def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_enrolled(database: Database, identity: Identity) -> None:
-    """Check that a certificate's holder is still whom the hub enrolled.
+    """Check that the holder of a certificate is still enrolled.
 
     Raises:
-        NotAllowed: where the certificate has expired, or the name is unknown, has another role, or
+        NotAllowed: if the certificate has expired, or the name is unknown, has another role, or
             was revoked after the certificate was issued.
     """
     if identity.expires_at < now_ms():  # TLS looks only when a connection is made
@@ -64,13 +64,13 @@ def enrol(
     facts: Mapping[str, str],
     grant: TokenGrant | None = None,
 ) -> None:
-    """Record that a name now bears a new certificate.
+    """Record a new certificate for a name.
 
     Args:
         change: the transaction.
         identity: what the certificate says.
         key_hash: SHA-256 of its public key, in hex.
-        facts: what the caller says of itself; kept for a name that is new.
+        facts: the caller's facts; kept for a name that is new.
         grant: what a token gave; without one, a name keeps its environment and models.
     """
     values = {
@@ -107,7 +107,7 @@ def revoke(database: Database, actor: Actor | str, name: str) -> None:
     """Make all certificates issued so far to a name worthless, and the tokens that gave them.
 
     Raises:
-        NotFound: where nobody of that name is enrolled.
+        NotFound: if no node or builder of that name is enrolled.
     """
     with database.change(actor) as change:
         known = change.execute(
@@ -123,7 +123,7 @@ def revoke(database: Database, actor: Actor | str, name: str) -> None:
 
 
 def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) -> None:
-    """Store what a node says of itself."""
+    """Store a node's report."""
     reported, spool = request.reported, request.spool
     connection.execute(
         update(schema.node)

@@ -18,7 +18,7 @@ _NAME_CHARACTERS = 64
 _PRINCIPAL = schema.principal.c
 _GRANT = schema.role_grant.c
 
-#: Whoever is on this machine: they could read and write the database as well.
+#: A caller on this machine, who could read and write the database as well.
 LOCAL = Actor("local", (Grant(Role.ADMIN),))
 
 
@@ -26,8 +26,8 @@ def create(change: Change, name: str, first: Grant) -> str:
     """Make a principal and return its API key; the hub keeps only the key's hash.
 
     Raises:
-        InvalidInput: where the name is none.
-        Conflict: where the name is taken.
+        InvalidInput: if the name is none.
+        Conflict: if the name is taken.
     """
     if not 0 < len(name) <= _NAME_CHARACTERS or name == LOCAL.name:
         raise InvalidInput(
@@ -50,7 +50,7 @@ def find(database: Database, key: str) -> Actor:
     """Return whose API key this is, with all that was granted.
 
     Raises:
-        NotAllowed: where it is nobody's.
+        NotAllowed: if no principal has it.
     """
     with database.read() as connection:
         name = connection.scalar(
@@ -67,8 +67,8 @@ def grant(change: Change, name: str, wanted: Grant) -> None:
     """Give a principal one more role, in the caller's change.
 
     Raises:
-        NotFound: where there is none of that name.
-        Conflict: where it has this very grant.
+        NotFound: if there is none of that name.
+        Conflict: if it has this very grant.
     """
     _check_known(change.connection, name)
     if wanted in _grants(change.connection, name):
@@ -81,7 +81,7 @@ def take(change: Change, name: str, unwanted: Grant) -> None:
     """Take a grant away from a principal, in the caller's change.
 
     Raises:
-        NotFound: where it has no such grant.
+        NotFound: if it has no such grant.
     """
     done = change.execute(
         delete(schema.role_grant).where(
@@ -104,7 +104,7 @@ def revoke(change: Change, name: str) -> None:
     """Make a principal's key worthless, in the caller's change.
 
     Raises:
-        NotFound: where there is none of that name.
+        NotFound: if there is none of that name.
     """
     done = change.execute(
         update(schema.principal)

@@ -1,4 +1,4 @@
-"""One-time tokens: the right to enrol once, under a name of a pattern, until an hour has passed."""
+"""One-time tokens: each allows one enrolment, under a name that matches a pattern, for one hour."""
 
 import fnmatch
 import hashlib
@@ -29,7 +29,7 @@ _PATTERN = re.compile(r"[a-z0-9_*-]{1,64}")
 
 @dataclass(frozen=True)
 class TokenGrant:
-    """What a token gave, and whether it was made for just this name."""
+    """What a token allows, and whether it was made for just this name."""
 
     role: str
     environment: str
@@ -55,8 +55,8 @@ def create(
     """Make a token and return it; the hub keeps only its hash.
 
     Raises:
-        InvalidInput: where the role or a pattern is none.
-        NotFound: where there is no such environment.
+        InvalidInput: if the role is unknown or a pattern is malformed.
+        NotFound: if there is no such environment.
     """
     if role not in ROLES:
         raise InvalidInput(f"role {role[:40]!r} should be one of {', '.join(ROLES)}")
@@ -66,7 +66,7 @@ def create(
         )
     if role == BUILDER:
         parse_grant(Role.BUILDER, models)
-    # A prefix, so that no token looks like a flag where it is given on a command line.
+    # A prefix, so that no token looks like a flag on a command line.
     secret = f"gnomon_{secrets.token_urlsafe(32)}"
     now = now_ms()
     with database.change(actor) as change:
@@ -96,10 +96,10 @@ def create(
 def use(change: Change, secret: str, request: Request) -> TokenGrant:
     """Use a token up for a request. A retry of the same name with the same key is the same use.
 
-    The caller checks that the name still bears that key before it answers a retry.
+    The caller checks that the name still has that key before it answers a retry.
 
     Raises:
-        NotAllowed: where the token is unknown, expired, used, or made for other names.
+        NotAllowed: if the token is unknown, expired, used, or made for other names.
     """
     columns = schema.token.c
     row = (
@@ -129,7 +129,7 @@ def _check(row: RowMapping, request: Request) -> None:
     used = (row["used_by"], row["used_key"])
     if row["used_at"] is not None and used != (request.name, request.key_hash):
         raise NotAllowed(f"the token was used before, by {row['used_by']!r}; ask for a new one")
-    # The name comes from a stranger: not one character of it is a pattern's.
+    # The name comes from an unauthenticated caller and must not be read as a pattern.
     if not re.fullmatch(NAME_PATTERN, request.name):
         raise InvalidInput(f"name {request.name[:80]!r} should match {NAME_PATTERN}")
     if not fnmatch.fnmatchcase(request.name, row["name_pattern"]):

@@ -1,1 +1,1 @@
-"""The nodes: what the hub wants of them, what they report, what they counted."""
+"""Desired states of nodes."""

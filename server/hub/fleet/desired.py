@@ -1,9 +1,8 @@
 """Desired state: what the hub wants of a node, from placements and active rollouts.
 
-It follows from what is in service and what the node can run (and is kept in a cache until somebody
-decides something); a number from one counter is drawn only when it differs from what this node was
-last told. So nobody has to
-announce a change, and a node that restarts learns the very same thing.
+It is derived from what is in service and what the node can run, and cached until the next audited
+change. A new generation is drawn from one counter only if the state differs from the one that this
+node got last. So no change has to be announced, and a node that restarts gets the same state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,9 +43,9 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
     """Put a version in service on all nodes of an environment; return whether that is new.
 
     Raises:
-        UnknownModel: where there is no such version.
-        NotFound: where there is no such environment.
-        Conflict: where it was decommissioned, or lacks the approval that its risk tier needs.
+        UnknownModel: if there is no such version.
+        NotFound: if there is no such environment.
+        Conflict: if it was decommissioned, or lacks the approval that its risk tier needs.
     """
     environments.check(change.connection, environment)
     versions = schema.version.c
@@ -64,7 +63,7 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
 def for_node(
     connection: Connection, name: str, facts: Mapping[str, str], states: DesiredStates
 ) -> hub_pb2.DesiredState:
-    """Return what the hub wants of a node; writes down the number it has, where it is new."""
+    """Return the desired state of a node; store its generation if the state is new."""
     columns = schema.node.c
     known = connection.execute(
         select(columns.generation, columns.desired_hash, columns.environment).where(
@@ -99,7 +98,7 @@ def build(
     for traffic in _traffic(connection, environment):
         champion = _choose(connection, traffic.model, traffic.champion, engines)
         if champion is None:
-            continue  # nothing of this model runs there
+            continue  # the node can run no package of this model
         candidate = None
         if traffic.candidate:
             candidate = _choose(connection, traffic.model, traffic.candidate, engines)

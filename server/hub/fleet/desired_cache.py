@@ -1,7 +1,7 @@
-"""Desired states, kept until somebody decides something.
+"""A cache of desired states, valid until the audit chain grows.
 
-Every decision commits together with its audit record, so as long as the chain has not grown, no
-desired state can have changed. Nobody has to remember to say what it touches.
+Every decision commits together with its audit record, so no desired state can change while the
+chain does not grow. So no change has to name the states that it invalidates.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from gnomon.proto import hub_pb2
 from gnomon.server.hub.store import counters, schema
 
-#: More kinds of nodes than this are nowhere; then it begins anew.
+#: Entries that are kept; the cache is cleared when it has more.
 _KEPT = 256
 
 Build = Callable[[Connection, Sequence[str], str], hub_pb2.DesiredState]

@@ -1,4 +1,4 @@
-"""Enrolment over gRPC: unauthenticated enrol, and those who have a certificate renew it."""
+"""Enrolment over gRPC: with a token, or to renew a certificate."""
 
 import grpc
 
@@ -16,7 +16,7 @@ class EnrolmentServicer(hub_pb2_grpc.EnrolmentServicer):
     def Enroll(  # noqa: N802
         self, request: hub_pb2.EnrollRequest, context: grpc.ServicerContext
     ) -> hub_pb2.EnrollResponse:
-        """Enrol a stranger, or renew the certificate of one who has one."""
+        """Enrol a caller without a certificate, or renew the certificate of one who has one."""
         identity = interceptor.caller_of(context)
         if identity is None:
             return self._enrolment.enrol(request)

@@ -1,8 +1,8 @@
-"""The gate in front of every gRPC method: who may call what, and how errors are told.
+"""The interceptor of every gRPC method: checks the caller's right and maps errors to statuses.
 
 Default deny: a method that no rule names cannot be called. The caller is who the client certificate
-says, provided the hub still knows that name. Requests are decoded behind the gate, so that what is
-malformed gets a typed answer too; the text of an unexpected error stays in the hub's log.
+says, provided that the name is still enrolled. Requests are decoded after the check, so that a
+malformed one gets a typed error too; the text of an unexpected error stays in the hub's log.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -47,21 +47,21 @@ RULES: Mapping[str, frozenset[str]] = {
     "/gnomon.v1.Registry/Ask": frozenset({BUILDER}),
 }
 
-#: What a stranger may call, on the port that asks for no certificate.
+#: What may be called on the port that requires no certificate.
 OPEN = frozenset({"/gnomon.v1.Enrolment/Enroll"})
 
 
 def caller_of(context: grpc.ServicerContext) -> Identity | None:
-    """Return who calls, by the certificate that TLS has verified; None on the open port."""
+    """Return the caller by the certificate that TLS has verified; None on the open port."""
     certificates = context.auth_context().get("x509_pem_cert")
     return read_identity(certificates[0]) if certificates else None
 
 
 def identity_of(context: grpc.ServicerContext) -> Identity:
-    """Return who calls, on a port that asks for certificates.
+    """Return the caller, on a port that requires certificates.
 
     Raises:
-        NotAllowed: where there is no certificate.
+        NotAllowed: if there is no certificate.
     """
     identity = caller_of(context)
     if identity is None:
@@ -70,14 +70,14 @@ def identity_of(context: grpc.ServicerContext) -> Identity:
 
 
 class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
-    """The one interceptor; `unauthenticated`: of the port that asks for no certificate."""
+    """The interceptor of a port; `unauthenticated`: of the one that requires no certificate."""
 
     def __init__(self, database: Database, *, unauthenticated: bool) -> None:
         self._database = database
         self._unauthenticated = unauthenticated
 
     def intercept_service(self, continuation: Callable[[Any], Any], call: Any) -> Any:
-        """Wrap the method's handler in the check and in the telling of errors."""
+        """Wrap the method's handler in the check and in the mapping of errors."""
         handler = continuation(call)
         if handler is None:
             return None
@@ -144,7 +144,7 @@ def _decoder(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 def _refuse(method: str, context: grpc.ServicerContext, error: Exception) -> None:
     """End the call with the error's name on the wire."""
     if isinstance(error, grpc.RpcError) or not context.is_active():
-        raise error  # the caller went away; there is nobody to tell
+        raise error  # the caller is gone, so no error can be returned
     if not isinstance(error, GnomonError):
         reference = new_id()
         _log.error("call_failed", method=method, reference=reference, exc_info=error)

@@ -1,7 +1,7 @@
-"""What may be asked of the registry, by name: the same over gRPC as REST answers.
+"""Operations of the registry by name: over gRPC the same as over REST.
 
-One table: the name is that of the REST route's function, the parameters are decoded strictly, and
-both doors call the same function. A change asks for the actor's right where it is recorded.
+The name is that of the REST route's function, the parameters are decoded strictly, and REST and
+gRPC call the same function. The actor's right is checked when the change is recorded.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,14 +84,14 @@ class _Where(_Parameters):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something to ask: how its parameters are decoded, and what answers; one of the two."""
+    """An operation: the type of its parameters, and a function that reads or one that changes."""
 
     parameters: type[BaseModel]
     read: Callable[[Connection, Any], Any] | None = None
     change: Callable[[Change, Any], Any] | None = None
 
 
-#: Name of the REST route's function → what answers.
+#: Name of the REST route's function → operation.
 OPERATIONS: Mapping[str, Operation] = {
     "list_models": Operation(_Nothing, lambda c, _: catalogue.models(c)),
     "list_versions": Operation(

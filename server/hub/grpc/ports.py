@@ -1,4 +1,4 @@
-"""The hub's two gRPC ports: one for unauthenticated, one for those who have a certificate."""
+"""The hub's two gRPC ports: one without client certificates, one that requires them."""
 
 from concurrent import futures
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ _MESSAGE_BYTES = 8 << 20
 _OPEN_MESSAGE_BYTES = 64 << 10
 _OPEN_THREADS = 4
 
-#: How many calls wait for a thread before the next is told to come back later.
+#: How many calls wait for a thread before the next is rejected as overloaded.
 _WAITING_FACTOR = 8
 
 
 @dataclass(frozen=True)
 class Servicers:
-    """Who answers."""
+    """The gRPC servicers."""
 
     enrolment: EnrolmentServicer
     registry: RegistryServicer
@@ -39,10 +39,10 @@ class GrpcPorts:
     def __init__(
         self, settings: HubSettings, authority: Authority, database: Database, servicers: Servicers
     ) -> None:
-        """Bind.
+        """Bind both ports.
 
         Raises:
-            ConfigurationError: where a port is taken.
+            ConfigurationError: if a port is taken.
         """
         key, chain = authority.issue_server((settings.host, *settings.names))
         unauthenticated = grpc.ssl_server_credentials([(key, chain)])
@@ -87,9 +87,9 @@ def _server(gate: AccessInterceptor, threads: int, message_bytes: int) -> grpc.S
         maximum_concurrent_rpcs=threads * _WAITING_FACTOR,
         options=(
             ("grpc.max_receive_message_length", message_bytes),
-            # Tames clients that open and reset streams as fast as they can.
+            # Bounds clients that open and reset streams as fast as they can.
             ("grpc.max_concurrent_streams", 64),
-            # A second hub on this port should be told so, not share it.
+            # A second hub on this port should fail, not share it.
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),

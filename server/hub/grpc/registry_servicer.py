@@ -21,14 +21,14 @@ class RegistryServicer(RegistryOperations, hub_pb2_grpc.RegistryServicer):
     def FindMissing(  # noqa: N802
         self, request: hub_pb2.FindMissingRequest, context: grpc.ServicerContext
     ) -> hub_pb2.FindMissingResponse:
-        """Say which blobs are still to be put."""
+        """Return which blobs are missing."""
         missing = self._registry.find_missing(request.digests)
         return hub_pb2.FindMissingResponse(digests=missing)
 
     def PutBlobs(  # noqa: N802
         self, request: Iterable[hub_pb2.Blob], context: grpc.ServicerContext
     ) -> hub_pb2.PutBlobsResponse:
-        """Take blobs in."""
+        """Store blobs."""
         stored = self._registry.put_blobs((blob.digest, blob.data) for blob in request)
         return hub_pb2.PutBlobsResponse(stored=stored)
 

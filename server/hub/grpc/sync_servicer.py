@@ -1,4 +1,4 @@
-"""The gRPC door of sync: what nodes say, what they are told, and the content that they fetch."""
+"""The service `Sync`: nodes report, get their desired state, fetch content and send telemetry."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ MAXIMUM_BLOBS = 256
 
 
 class SyncServicer(hub_pb2_grpc.SyncServicer):
-    """Nodes call; the hub answers."""
+    """The service `Sync` of hub.proto. Safe to call from many threads."""
 
     def __init__(
         self, database: Database, blobs: Blobs, telemetry: Telemetry, node_call_ms: int
@@ -34,7 +34,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
     def Exchange(  # noqa: N802
         self, request: hub_pb2.ExchangeRequest, context: grpc.ServicerContext
     ) -> hub_pb2.ExchangeResponse:
-        """Take a node's report and say what it should be."""
+        """Store a node's report and return its desired state."""
         name = interceptor.identity_of(context).name
         with self._database.write() as connection:
             nodes.report(connection, name, request)
@@ -46,7 +46,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
     def GetBlobs(  # noqa: N802
         self, request: hub_pb2.GetBlobsRequest, context: grpc.ServicerContext
     ) -> Iterator[hub_pb2.Blob]:
-        """Stream content, in the order in which it was asked for."""
+        """Stream content, in the order of the request."""
         if len(request.digests) > MAXIMUM_BLOBS:
             raise InvalidInput(f"{len(request.digests)} blobs in one call; at most {MAXIMUM_BLOBS}")
         for digest in request.digests:
@@ -55,7 +55,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
     def Upload(  # noqa: N802
         self, request: hub_pb2.UploadRequest, context: grpc.ServicerContext
     ) -> hub_pb2.UploadResponse:
-        """Take telemetry in."""
+        """Store telemetry."""
         node = interceptor.identity_of(context).name
         watermark = self._telemetry.upload(node, request.boot, request.records)
         return hub_pb2.UploadResponse(watermark=watermark)

@@ -1,1 +1,1 @@
-"""Telemetry: what nodes send becomes rows."""
+"""Ingestion of the telemetry that nodes send."""

@@ -1,7 +1,7 @@
-"""Counts: what was asked for, and what became of it. Exact, not sampled.
+"""Counts of requests by outcome; exact, not sampled.
 
-They are added up in the transaction that stores the windows, so reading them costs nothing however
-many windows there are, and they can never differ from the windows' sums.
+They are added up in the transaction that stores the windows. So the cost to read them does not grow
+with the number of windows, and they never differ from the windows' sums.
 """
 
 from collections import Counter
@@ -94,7 +94,7 @@ def current(connection: Connection) -> list[OutcomeCount]:
         now, schema.tally, (_TALLY.model == now.c.model) & (_TALLY.version == now.c.version)
     )
     unread = select(*_COUNTED).where(schema.IS_UNREAD)
-    # Sorted here: asked for in order, SQLite walks through the tallies of all times.
+    # Sorted here: with ORDER BY, SQLite would scan the tallies of all times.
     found = _listed(connection, wanted) + _listed(connection, unread)
     return sorted(found, key=attrgetter(*_KEY))
 

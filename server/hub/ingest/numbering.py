@@ -1,9 +1,8 @@
-"""Which number each record of an upload has, also those that are too damaged to say it themselves.
+"""The sequence numbers of an upload's records, damaged ones included.
 
-A damaged record has the number of its place: one more than the record before it, or as many less
-than the first that can be read as it comes before that. Where none of an upload can be read, those
-that were refused before are sent again; the others come next. So no number that a good record will
-bear is ever used up twice.
+A damaged record gets its number from its place: one more than the record before it, or counted back
+from the first readable one. If no record of an upload is readable, those that were refused before
+are repeated, and the others are new. So no number of a good record is used twice.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,7 +18,7 @@ from gnomon.server.hub.store.limits import MAXIMUM_INTEGER
 
 @dataclass(frozen=True)
 class NumberedRecord:
-    """A record's bytes and number, and the record, where they can be read."""
+    """A record's bytes and number, and the decoded record, or None if it is damaged."""
 
     sequence: int
     record: hub_pb2.Record | None
@@ -32,7 +31,7 @@ class NumberedRecord:
 
 
 def decode(data: bytes) -> hub_pb2.Record | None:
-    """Return a record, or None for bytes that are none or do not say their number."""
+    """Return a record, or None if the bytes are no record or have no number."""
     try:
         record: hub_pb2.Record = hub_pb2.Record.FromString(data)
     except DecodeError:
@@ -41,10 +40,10 @@ def decode(data: bytes) -> hub_pb2.Record | None:
 
 
 def number(records: Sequence[bytes]) -> list[NumberedRecord] | None:
-    """Number the records of an upload; None where not one can be read.
+    """Number the records of an upload; return None if none of them is readable.
 
     Raises:
-        InvalidInput: where the numbers do not rise.
+        InvalidInput: if the numbers do not rise.
     """
     decoded = [decode(data) for data in records]
     readable = [position for position, record in enumerate(decoded) if record is not None]
@@ -68,6 +67,6 @@ def number(records: Sequence[bytes]) -> list[NumberedRecord] | None:
 def number_damaged(
     records: Sequence[bytes], watermark: int, refused: Collection[str]
 ) -> list[NumberedRecord]:
-    """Number records of which not one can be read; `refused` are digests of those known as such."""
+    """Number records of which none is readable; `refused` are digests of those refused before."""
     new = [data for data in records if sha256(data) not in refused]
     return [NumberedRecord(watermark + 1 + place, None, data) for place, data in enumerate(new)]

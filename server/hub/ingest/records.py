@@ -1,4 +1,4 @@
-"""Telemetry records become rows: decoded, and bounded where they enter."""
+"""Conversion of telemetry records to rows, with bounds on every number."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field

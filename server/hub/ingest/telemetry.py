@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 MAXIMUM_RECORDS = 10_000
 
-#: What reading crafted bytes may end in; an error of the database is none of them.
+#: Errors of reading crafted bytes; an error of the database is not among them.
 _UNREADABLE = (GnomonError, ValueError, TypeError, LookupError, ArithmeticError)
 
 _BOOT = 64
@@ -73,7 +73,7 @@ class Telemetry:
         """Store what is new and return the watermark: all up to it is durable here.
 
         Raises:
-            InvalidInput: where the boot has no name, the records are too many or out of order.
+            InvalidInput: if the boot has no name, the records are too many or out of order.
         """
         if not 0 < len(boot) <= _BOOT:
             raise InvalidInput(f"boot should have 1 to {_BOOT} characters, has {len(boot)}")
@@ -83,7 +83,7 @@ class Telemetry:
             watermark, batch = self._prepare(node, boot, records)
             if batch is None:
                 return watermark
-            # Reading windows takes its time, so it is done before the writers' turn is taken.
+            # Reading windows is slow, so it is done before the writers' lock is taken.
             with self._database.write() as connection:
                 is_current = _watermark(connection, node, boot) == watermark
                 if is_current:

@@ -1,1 +1,1 @@
-"""What the windows and labels say: drift, errors, alerts."""
+"""Evaluation of windows and labels: drift, errors, alerts."""

@@ -95,8 +95,8 @@ def acknowledge(change: Change, alert_id: str) -> None:
     """Say that somebody takes care of an open alert.
 
     Raises:
-        NotFound: where there is no such alert.
-        Conflict: where it is closed, or somebody else has acknowledged it.
+        NotFound: if there is no such alert.
+        Conflict: if it is closed, or somebody else has acknowledged it.
     """
     row = _open_alert(change.connection, alert_id)
     if row.acknowledged_by == change.actor:
@@ -116,8 +116,8 @@ def close(change: Change, alert_id: str, reason: str = "") -> None:
     """Close an alert: its condition, met again, opens a new one.
 
     Raises:
-        NotFound: where there is no such alert.
-        Conflict: where it is closed already.
+        NotFound: if there is no such alert.
+        Conflict: if it is closed already.
     """
     row = _open_alert(change.connection, alert_id)
     change.execute(update(schema.alert).where(_ALERT.id == alert_id).values(closed_at=now_ms()))
@@ -185,7 +185,7 @@ def get(connection: Connection, alert_id: str) -> Alert:
     """Return one alert.
 
     Raises:
-        NotFound: where there is no such alert.
+        NotFound: if there is no such alert.
     """
     row = connection.execute(select(schema.alert).where(_ALERT.id == alert_id)).one_or_none()
     if row is None:

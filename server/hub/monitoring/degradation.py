@@ -1,8 +1,8 @@
-"""Has the version in service become worse? Losses of labelled predictions, as labels come in.
+"""Detects that the error of the version in service has risen, from labels as they arrive.
 
-The first labels of a version tell what its error is; from then on every window of labels is shown
-to `gnomon.core.detectors.loss.LossDetector`. An error that has risen by more than the tolerance
-raises an alert: the inputs may look as ever, and yet mean something else now.
+The first labels of a version are the reference; each later window of labels goes to
+`gnomon.core.detectors.loss.LossDetector`. An error that has risen by more than the tolerance raises
+an alert: a model may become worse although the distribution of its inputs has not changed.
 
 A prediction that reaches the hub after its own label is counted in the errors but not seen here.
 """
@@ -83,7 +83,7 @@ def advance(progress: LossProgress, losses: tuple[float, ...]) -> tuple[LossProg
 
 
 def _detector(reference: tuple[float, ...], state: bytes) -> LossDetector:
-    """Return the detector for what was learnt, where it stood."""
+    """Return the detector for this reference, with its stored state."""
     learnt = np.asarray(reference)
     mean = float(learnt.mean())
     # At most half of the largest loss is usual, so there is always room for harm above the limit.
@@ -96,7 +96,7 @@ def _detector(reference: tuple[float, ...], state: bytes) -> LossDetector:
         name="absolute error",
     )
     if state:
-        # Another release of the detector cannot read what this one wrote: it begins anew.
+        # The state of another release cannot be read: the detector starts again.
         with contextlib.suppress(StateMismatch):
             detector.restore(state)
     return detector

@@ -43,10 +43,10 @@ def series(
     source: str | None = "",
     intervals: int | None = None,
 ) -> list[DriftInterval]:
-    """Return the judged intervals in order, a row a field and source.
+    """Return the evaluated intervals in order, one row per field and source.
 
     Args:
-        connection: where to read.
+        connection: the database.
         model: whose windows.
         field: only this one; None: all.
         source: a node's name; empty: all together; None: each and all together.
@@ -86,9 +86,9 @@ def series(
 
 
 def status(connection: Connection, model: str) -> MonitorStatus:
-    """Return how far the monitor has judged a model's windows, and what came too late for that.
+    """Return how far a model's windows were evaluated, and which came too late for that.
 
-    What is late is counted in all totals; only the detectors have not seen it.
+    Late windows are in all totals; only the detectors have not seen them.
     """
     progress, _ = load(connection, model)
     return MonitorStatus(

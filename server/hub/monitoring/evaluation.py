@@ -1,4 +1,4 @@
-"""What one closed interval says: distances for people, and conditions worth an alert."""
+"""Evaluation of one closed interval: distances for people, and conditions for alerts."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,14 +35,14 @@ Totals = Mapping[str, SourceTotals]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one interval is worth."""
+    """The results for one interval."""
 
     distances: list[dict[str, Any]] = field(default_factory=list)  # rows of `drift`
     conditions: list[Condition] = field(default_factory=list)
 
 
 class Evaluator:
-    """Judges the intervals of one model, one after the other, against one version's reference."""
+    """Evaluates the intervals of one model, in order, against one version's reference."""
 
     def __init__(
         self, model: str, version: str, fields: WatchedFields, settings: MonitorSettings
@@ -60,7 +60,7 @@ class Evaluator:
         )
 
     def restore(self, state: bytes) -> None:
-        """Go on from `state`; raises `StateMismatch` where another detector wrote it."""
+        """Continue from `state`; raises `StateMismatch` if another detector wrote it."""
         self._detector.restore(state)
 
     def state(self) -> bytes:

@@ -1,9 +1,9 @@
-"""Which intervals of the data's own time are closed, so that they can be judged once and for all.
+"""Which intervals of the data's own time are closed, so that each is evaluated once.
 
 An interval is closed once every active source has sent a window of a later one: a node sends its
-windows in order of time, so nothing of it is to come but late rows. A source that falls silent
-would hold everything up; so an interval that is over by the clock is closed as well when nothing
-of it has come for a while. Replays of old data run by the same rules.
+windows in order of time, so only late rows can follow. A silent source would block all intervals,
+so one that is over by the clock is also closed if none of its windows has arrived for a while.
+Replays of old data follow the same rules.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +64,7 @@ def closed(
     for arrival in sorted(arrivals, key=lambda one: one.interval):
         end, start = arrival.interval
         if start - now > settings.ahead_ms:
-            break  # judged now, it would make everything until then come too late
+            break  # evaluated now, it would make every window until then late
         passed = slowest is not None and slowest >= end
         over = now - max(end, arrival.received_at) >= settings.grace_ms
         if not (passed or over):

@@ -1,7 +1,7 @@
-"""Labels: what turned out to be true, joined to predictions by request, whichever comes first.
+"""Labels: true values, joined to predictions by request id, in either order of arrival.
 
-The first value of a label stays: one that is sent again changes nothing, and one that contradicts
-it is told to the sender.
+The first value of a label is kept: the same value again changes nothing, and a contradicting one is
+reported to the sender.
 """
 
 from collections import defaultdict
@@ -57,7 +57,7 @@ _BOUNDS: tuple[tuple[str, Callable[[LabelRow], bool], str], ...] = (
 
 
 class IngestResult(NamedTuple):
-    """What became of a batch of labels."""
+    """The result of storing a batch of labels."""
 
     new: int
     repeated: int  # known already, with this very value

@@ -1,4 +1,4 @@
-"""Error of predictions against labels: each pair is counted once, and told by version and day.
+"""Error of predictions against labels: each pair is counted once, by version and day.
 
 A pair is counted in `loss` in the transaction that brings the later of the two, which also marks
 the prediction as joined: a hub that is killed has counted the pair and marked it, or neither. A
@@ -41,7 +41,7 @@ class Losses:
 
     @property
     def mean_error(self) -> float | None:
-        """The mean signed error, positive where predictions are too high."""
+        """The mean signed error, positive if predictions are too high."""
         return self._mean(self.error)
 
     @property

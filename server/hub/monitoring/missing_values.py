@@ -1,4 +1,4 @@
-"""Is more missing than a field's contract allows, in all sources together or in one of them?"""
+"""Detects that more of a field is missing than its contract allows, in one source or in all."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

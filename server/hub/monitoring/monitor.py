@@ -3,7 +3,7 @@
 A round reads and evaluates without a lock, and then writes, in one transaction: alerts with their
 audit records, distances, and the progress with the detectors' state. If the progress has moved in
 the meantime, by another hub process, nothing is written. So a hub that is killed anywhere has
-judged an interval and said so, or has done neither.
+evaluated an interval and raised its alerts, or has done neither.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ from gnomon.server.hub.store.dialect import insert_into
 
 _log = structlog.get_logger(__name__)
 
-#: Rounds of one run: it must end, for rollouts wait for their turn behind it.
+#: Rounds of one run: it must end, since rollouts run after it.
 _ROUNDS = 8
 
-#: Alerts about what a version was held to.
+#: Alerts against the reference of a version.
 _AGAINST_REFERENCE = (SOURCE_MOVED, ALL_MOVED, MISSING_EXCEEDED, degradation.ERROR_ROSE)
 
 _WINDOW = schema.window.c
-# What is tried out elsewhere says nothing of the world that production sees.
+# Other environments see other data than production.
 _IS_JUDGED = _WINDOW.shadow.is_(False) & (_WINDOW.environment == schema.PRODUCTION)
 DEFAULTS = MonitorSettings()
 
@@ -74,7 +74,7 @@ def _round(database: Database, model: str, settings: MonitorSettings) -> bool:
         return False
     with database.write() as connection:
         if load(connection, model)[1] != pending.before:
-            return True  # another process was quicker; begin again from where it stands
+            return True  # another process was quicker; start again from its progress
         _write(connection, model, pending)
     return pending.more
 
@@ -157,7 +157,7 @@ def _arrivals(connection: Connection, model: str, progress: MonitorProgress) -> 
 
 
 def _in_service(connection: Connection, model: str) -> tuple[str, str]:
-    """Return digest and version of the package whose profile the model is held to."""
+    """Return digest and version of the package whose profile is the reference."""
     package = schema.version.c
     version = placements.version_in_service(connection, model, schema.PRODUCTION)
     digest: str = connection.execute(
@@ -176,14 +176,14 @@ def _evaluator(
     settings: MonitorSettings,
     progress: MonitorProgress,
 ) -> tuple[Evaluator, bool]:
-    """Return the evaluator where it stood, or a new one where it is held to something new."""
+    """Return the evaluator with its stored state, or a new one if the reference has changed."""
     evaluator = Evaluator(model, version, fields, settings)
     if progress.references != fields.fingerprint:
         return evaluator, bool(progress.references)
     try:
         evaluator.restore(progress.detectors)
     except StateMismatch as error:
-        # Another release of the detectors: what they had gathered is worth little, the rest stays.
+        # The state of another release cannot be read: only the detectors start again.
         _log.warning("detectors_start_anew", model=model, reason=str(error))
         return Evaluator(model, version, fields, settings), False
     return evaluator, False
@@ -216,7 +216,7 @@ def _totals(
         try:
             window = windows.read(connection, row.digest, row.data)
         except (UnknownModel, InvalidInput):
-            continue  # counted as unread in the totals, where people see it
+            continue  # counted as unread in the totals, which people see
         profile = windows.profile_of(connection, row.digest)
         sources = found[row.ended_at, row.started_at]
         mine = sources.setdefault(row.node, fields.empty())

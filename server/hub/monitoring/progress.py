@@ -1,4 +1,4 @@
-"""How far the monitor has come with a model: what lies between two of its steps, in SQL."""
+"""The monitor's progress with a model, stored between two runs."""
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -15,18 +15,18 @@ _STATE = schema.detector_state.c
 
 
 class SourceClock(msgspec.Struct, frozen=True, array_like=True):
-    """What a node's windows said last of its clock and of ours, Unix milliseconds."""
+    """When a node's last window started and when it arrived, Unix milliseconds."""
 
     latest_start: int
     received_at: int
 
 
 class MonitorProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """The monitor's place in one model's windows, and its detectors' state there."""
+    """The monitor's position in one model's windows, and its detectors' state there."""
 
     judged: Interval | None = None  # the last interval that the detectors have seen
     cursor: int = 0  # `position` of the last window that was looked at
-    late_windows: int = 0  # came after their interval had been judged
+    late_windows: int = 0  # arrived after their interval had been evaluated
     late_rows: int = 0
     sources: dict[str, SourceClock] = {}
     references: str = ""  # fingerprint of what the detectors compare with
@@ -46,7 +46,7 @@ def save(connection: Connection, model: str, progress: MonitorProgress) -> None:
 
 
 def read_state(connection: Connection, model: str, key: str) -> bytes:
-    """Return what was written under a key; nothing where nothing was."""
+    """Return what was written under a key; empty bytes if nothing was."""
     data = connection.scalar(select(_STATE.state).where(_STATE.model == model, _STATE.key == key))
     return data or b""
 

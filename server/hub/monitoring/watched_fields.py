@@ -1,8 +1,8 @@
-"""What the monitor watches for a model, and how it lies in any package's windows.
+"""The fields that the monitor watches for a model, and their place in a package's windows.
 
-Windows of several formats and versions are compared field by field, where name and layout of the
-cells are equal, and pair by pair, where the medians are equal too. An output is another matter:
-two versions may rightly answer differently, so only the windows of the version in service count.
+Windows of several formats and versions are compared field by field if name and layout of the cells
+are equal, and pair by pair if the medians are equal too. Outputs of two versions may rightly
+differ, so only the windows of the version in service count for them.
 """
 
 import dataclasses
@@ -58,7 +58,7 @@ class Limit:
 
 @dataclass(slots=True)
 class FieldTotals:
-    """Cells of one field in one interval, and the sum of its present values where it has any."""
+    """Cells of one field in one interval, and the sum of its present values."""
 
     cells: Counts
     total: float = 0.0
@@ -72,7 +72,7 @@ class FieldTotals:
 
     @property
     def mean(self) -> float | None:
-        """The mean of the present values, or nothing where there are none."""
+        """The mean of the present values, or None if there are none."""
         return self.total / self.present if self.present else None
 
 
@@ -95,7 +95,7 @@ class SourceTotals:
 class WatchedFields:
     """What is watched for one version of a model.
 
-    Raises `ValueError` where nothing of the profile is to be monitored.
+    Raises `ValueError` if the profile has no monitored field.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -216,7 +216,7 @@ def _field_place(watched: WatchedField, side: Reference) -> int | None:
 
 
 def _pair_place(watched: WatchedPair, side: Reference) -> int | None:
-    """Return the pair's place where its rows were parted at the same medians."""
+    """Return the pair's place if its rows were split at the same medians."""
     known = {one.name: (one.median, one.tie_sign) for one in side.fields}
     wanted = [(one.median, one.tie_sign) for one in (watched.first, watched.second)]
     for index, pair in enumerate(side.pairs):

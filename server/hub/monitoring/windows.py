@@ -26,7 +26,7 @@ def profile_of(connection: Connection, digest: str) -> Profile:
     """Return the profile of a package; a digest stands for its content, so it is kept once read.
 
     Raises:
-        UnknownModel: where the registry does not have the package.
+        UnknownModel: if the registry does not have the package.
     """
     with _profiles_lock:
         known = _profiles.get(digest)
@@ -49,15 +49,15 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
     """Return a window that a node counted.
 
     Raises:
-        UnknownModel: where the registry does not have the package.
-        InvalidInput: where the bytes are damaged, were counted against another profile, or count
+        UnknownModel: if the registry does not have the package.
+        InvalidInput: if the bytes are damaged, were counted against another profile, or count
             more rows than a window may.
     """
     try:
         window = profile_of(connection, digest).read_window(data)
     except (CorruptWindow, ReferenceMismatch) as error:
         raise InvalidInput(f"a window of package {digest}: {error}") from error
-    # Sums over windows are integers of 64 bits, which wrap without a word.
+    # Sums over windows are 64-bit integers, which wrap silently.
     most = max(
         window.rows,
         window.output_rows,

@@ -1,1 +1,1 @@
-"""The hub's doors for people: REST under `/api/v1` and the web page."""
+"""The hub's REST interface under `/api/v1`."""

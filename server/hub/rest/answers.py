@@ -1,4 +1,4 @@
-"""What routes return of a change, where no list or look-up returns it."""
+"""Results of changes that no list or look-up returns."""
 
 from dataclasses import dataclass
 

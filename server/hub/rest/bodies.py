@@ -1,4 +1,4 @@
-"""What people send, decoded strictly."""
+"""Request bodies, decoded strictly."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ class _Body(BaseModel):
 
 
 class TokenBody(_Body):
-    """A right to enrol once; without a name, under any that is free."""
+    """A request for a one-time token; without a name, for any that is free."""
 
     role: str
     name: _Name | None = None
@@ -46,13 +46,13 @@ class GrantBody(_Body):
         """Return the grant that is meant.
 
         Raises:
-            InvalidInput: where it is none.
+            InvalidInput: if it is malformed.
         """
         return parse_grant(self.role, self.models, self.environments)
 
 
 class PrincipalBody(GrantBody):
-    """Somebody who is to use REST from another machine, and their first role."""
+    """A principal that uses REST from another machine, and its first role."""
 
     name: _Name
 

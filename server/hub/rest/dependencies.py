@@ -1,4 +1,4 @@
-"""What routers ask for, as parameter types: `DatabaseDependency`, `ActorDependency` and others."""
+"""Parameter types of routes: `DatabaseDependency`, `ActorDependency` and others."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ def settings_of(request: Request) -> HubSettings:
 
 
 def actor_of(request: Request) -> Actor:
-    """Return who asks, with what was granted to them; set by the guard in front of all routes."""
+    """Return the caller with its grants; set by the guard of all routes."""
     actor: Actor = request.state.actor
     return actor
 

@@ -1,8 +1,8 @@
-"""The guard in front of every route: who asks, and whether a browser was led here.
+"""The guard of every route: identifies the caller, and rejects cross-site requests of browsers.
 
 From this machine no key is needed; from elsewhere, or through a proxy, an API key is. The Host
-header must be one of the hub's own names, or a stranger's page whose name was made to point here
-could speak with the hub; a page of another origin may not change anything. What a proxy says of the
+header must be one of the hub's own names, or a page whose name was made to resolve to the hub could
+call it (DNS rebinding). A page of another origin may not change anything. What a proxy says of the
 caller is not believed.
 """
 
@@ -27,19 +27,19 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 #: A body of more than this is refused before it is read.
 MAXIMUM_BODY_BYTES = 16 << 20
 
-#: Open to all: it says nothing but that the hub is alive.
+#: Open to all: it says only that the hub is alive.
 HEALTH_PATH = "/healthz"
 
 
 class Guard:
-    """Lets a request through, or answers it."""
+    """Passes a request on, or rejects it."""
 
     def __init__(self, database: Database, names: Iterable[str]) -> None:
         self._database = database
         self._names = {name.lower() for name in (*LOCAL_NAMES, *names)}
 
     async def __call__(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """Check a request, note who asks in `request.state.actor`, and go on."""
+        """Check a request, set `request.state.actor` to the caller, and pass it on."""
         try:
             self._check_host(request)
             self._check_size(request)
@@ -80,7 +80,7 @@ class Guard:
 
 
 def _check_right(request: Request, actor: Actor) -> None:
-    """Refuse at once whoever can change nothing; the rest is asked where a change is recorded."""
+    """Refuse a caller that may change nothing; each right is checked with its audit record."""
     if not actor.grants:
         raise NotAllowed(f"nothing was granted to {actor.name!r}")
     if request.method not in _SAFE and actor.only_reads:
@@ -88,7 +88,7 @@ def _check_right(request: Request, actor: Actor) -> None:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether somebody on this machine asks, and not a proxy on it for somebody elsewhere."""
+    """Whether the caller is on this machine, and not a proxy on it for another machine."""
     host = host_of(f"//{request.headers.get('host', '')}")
     if host not in LOCAL_NAMES or any(name in request.headers for name in _PROXY_HEADERS):
         return False

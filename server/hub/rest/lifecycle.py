@@ -41,7 +41,7 @@ def withdraw(
     database: DatabaseDependency,
     actor: ActorDependency,
 ) -> list[approvals.Approval]:
-    """Let a version's approvals for an environment count no longer."""
+    """Withdraw a version's approvals for an environment."""
     with database.change(actor) as change:
         approvals.withdraw(change, name, version, body.environment, body.reason)
         return approvals.listing(change.connection, name, version)
@@ -55,7 +55,7 @@ def decommission_version(
     database: DatabaseDependency,
     actor: ActorDependency,
 ) -> DecommissionResult:
-    """Let a version be rolled out no more; refused while something runs it, unless forced."""
+    """Decommission a version; refused while something runs it, unless forced."""
     with database.change(actor) as change:
         uses = decommission.decommission(change, name, version, body.reason, force=body.force)
     return DecommissionResult(name, version, forced=body.force, uses=uses)

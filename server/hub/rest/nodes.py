@@ -22,14 +22,14 @@ _Limit = Annotated[int, Query(ge=1, le=10_000)]
 
 @nodes_router.get("/nodes")
 def list_nodes(database: DatabaseDependency) -> list[nodes.NodeRecord]:
-    """List whoever enrolled, and what each last said of itself."""
+    """List nodes and builders that enrolled, and what each last reported."""
     with database.read() as connection:
         return nodes.listing(connection)
 
 
 @nodes_router.post("/nodes/{name}/revoke")
 def revoke_node(name: str, database: DatabaseDependency, actor: ActorDependency) -> Revoked:
-    """Make all certificates issued so far to a name worthless."""
+    """Revoke all certificates issued so far to a name."""
     nodes.revoke(database, actor, name)
     return Revoked(name, revoked=True)
 
@@ -89,7 +89,7 @@ def count_rows(
 def add_labels(
     body: LabelsBody, database: DatabaseDependency, actor: ActorDependency
 ) -> IngestedLabels:
-    """Say what turned out to be true; a label that is sent again counts once."""
+    """Add labels; a label that is sent again counts once."""
     actor.check("label", body.model)
     rows = [labels.LabelRow(body.model, one.request_id, one.at, one.value) for one in body.labels]
     with database.write() as connection:

@@ -48,7 +48,7 @@ def take_role(
 
 @principals_router.delete("/principals/{name}")
 def revoke_principal(name: str, database: DatabaseDependency, actor: ActorDependency) -> Revoked:
-    """Make a principal's key worthless."""
+    """Revoke a principal's key."""
     with database.change(actor) as change:
         principals.revoke(change, name)
     return Revoked(name, revoked=True)

@@ -80,6 +80,6 @@ def ran_at(
     model: str | None = None,
     environment: str | None = None,
 ) -> list[ModelHistory]:
-    """Tell what was in service, rolled out and counted on a day or at an instant (ISO 8601)."""
+    """Return what was in service, rolled out and counted on a day or at an instant (ISO 8601)."""
     with database.read() as connection:
         return history.ran_at(connection, history.Span.parse(when), model, environment)

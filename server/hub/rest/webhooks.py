@@ -1,4 +1,4 @@
-"""Routes of webhooks: where events go, and what became of each delivery."""
+"""Routes of webhooks and their deliveries."""
 
 from contextlib import suppress
 from typing import Annotated
@@ -36,7 +36,7 @@ def add_webhook(
     settings: SettingsDependency,
     actor: ActorDependency,
 ) -> CreatedWebhook:
-    """Tell a URL what happens from now on; the secret that signs deliveries is shown only now."""
+    """Send events from now on to a URL; the secret that signs deliveries is shown only now."""
     actor.check("add_webhook")  # before a name is looked up for somebody
     parse_grant(Role.OPERATOR, body.models)
     parts, events = check_url(body.url), check_events(body.events)
@@ -49,7 +49,7 @@ def add_webhook(
 
 @webhooks_router.delete("/webhooks/{name}")
 def remove_webhook(name: str, database: DatabaseDependency, actor: ActorDependency) -> Removed:
-    """Let a webhook be told nothing any more."""
+    """Remove a webhook."""
     with database.change(actor) as change:
         targets.remove(change, name)
     return Removed(name, removed=True)

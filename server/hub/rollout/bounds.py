@@ -13,7 +13,7 @@ _ROUNDING = 1e-6
 
 
 class Bounds(NamedTuple):
-    """An interval that covers the truth at all looks at once, with the probability asked for."""
+    """An interval that covers the true value at all looks at once, with a given probability."""
 
     lower: float
     upper: float
@@ -28,7 +28,7 @@ def mean_bounds(n: int, total: float, total_squared: float, alpha: float, aimed_
 
     Source: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and
     asymptotic confidence sequences", Annals of Statistics 52 (2024). It is asymptotic: callers
-    ask for a few dozen values before they act on it.
+    should have a few dozen values before they act on it.
 
     Args:
         n: How many values there were.

@@ -1,7 +1,7 @@
 """A gate's verdict on one step of a rollout: pure functions on what candidate and champion did.
 
-Both sides are measured since the step began, so that they saw the same traffic: what moves the
-world moves both. Three answers are possible: advance, hold, roll back.
+Both sides are measured since the step began, so that they saw the same traffic: a change of the
+data affects both. Three decisions are possible: advance, hold, roll back.
 
 A gate is asked at every tick, so what it calls *worse* is worse by bounds that hold at all looks at
 once (`bounds`). They share out one budget: a candidate within all limits is rolled back by
@@ -37,7 +37,7 @@ from gnomon.server.hub.rollout.bounds import (
 from gnomon.server.hub.store.limits import Count
 
 _STATISTICAL_CHECKS = 4
-# An asymptotic bound is not to be trusted on fewer values than this.
+# An asymptotic bound is not reliable on fewer values than this.
 _FEWEST_LABELS = 30
 # A champion's mean error is compared once its bounds are no wider than this share of it.
 _NARROW = 0.5
@@ -86,7 +86,7 @@ class Latency:
 class Side:
     """What one version did in a step."""
 
-    predictions: int = 0  # all that were asked for: answered, refused, failed
+    predictions: int = 0  # all requests: answered, refused, failed
     refused: int = 0  # by the contract of the inputs
     failed: int = 0  # by the engine or the contract of the outputs
     latency: Latency = field(default_factory=Latency)
@@ -95,7 +95,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What both versions did in a step; no champion where it had no share of the traffic."""
+    """What both versions did in a step; no champion if it had no share of the traffic."""
 
     candidate: Side
     champion: Side | None
@@ -141,7 +141,7 @@ class Verdict:
 
 
 def evaluate(gates: Gates, evidence: Evidence, alpha: float) -> Verdict:
-    """Return what to do.
+    """Return the decision on a step, with its reasons.
 
     Args:
         gates: the limits.
@@ -208,7 +208,7 @@ def _refused(gates: Gates, candidate: Side, champion: Side, alpha: float) -> Che
 def _latency(gates: Gates, candidate: Latency, champion: Latency) -> Check:
     limit = gates.maximum_latency_ratio
     if not candidate.count or not champion.count:
-        # Where nothing was answered there is no latency; the other checks speak of that.
+        # Without answers there is no latency; the other checks cover that.
         return Check("latency", Finding.PASSED, "not measured on both sides yet")
     text = (
         f"{candidate.estimate:.3g} ms at the {gates.latency_quantile:.0%} quantile, the champion "

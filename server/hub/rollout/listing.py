@@ -72,7 +72,7 @@ def describe(connection: Connection, rollout_id: str) -> RolloutRecord:
     """Return one rollout.
 
     Raises:
-        NotFound: where there is no such rollout.
+        NotFound: if there is no such rollout.
     """
     row = connection.execute(select(schema.rollout).where(_ROLLOUT.id == rollout_id)).one_or_none()
     if row is None:

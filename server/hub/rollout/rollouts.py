@@ -43,9 +43,9 @@ def create(
     """Begin a rollout in an environment, in the caller's change; return its id.
 
     Raises:
-        UnknownModel: where there is no such version.
-        NotFound: where there is no such environment.
-        Conflict: where the model has no version in service yet, has this one, is being rolled
+        UnknownModel: if there is no such version.
+        NotFound: if there is no such environment.
+        Conflict: if the model has no version in service yet, has this one, is being rolled
             out already, a node that runs it could not run the candidate, or the candidate was
             decommissioned or lacks the approval that its risk tier needs.
     """
@@ -98,8 +98,8 @@ def abort(change: Change, rollout_id: str, reason: str) -> None:
     """Give all traffic back to the champion because a person says so.
 
     Raises:
-        NotFound: where there is no such rollout.
-        Conflict: where it has ended.
+        NotFound: if there is no such rollout.
+        Conflict: if it has ended.
     """
     row = _locked(change, rollout_id)
     check_transition(RolloutState(row.state), RolloutState.ABORTED, f"rollout {rollout_id}")

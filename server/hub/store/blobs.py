@@ -43,7 +43,7 @@ def check_digest(digest: str) -> str:
     """Return a SHA-256 in hex unchanged; it is also safe as a path.
 
     Raises:
-        InvalidInput: where it is anything else.
+        InvalidInput: if it is anything else.
     """
     if not _DIGEST.fullmatch(digest):
         raise InvalidInput(f"{digest[:80]!r} is not a digest: expected 64 hexadecimal digits")
@@ -73,7 +73,7 @@ class Blobs:
         `AWS_REGION`, `AWS_ENDPOINT`, …), or of the machine's role.
 
         Raises:
-            ConfigurationError: where the URL is of no use, or the store cannot be written.
+            ConfigurationError: if the URL is wrong, or the store cannot be written.
         """
         if not url:
             return cls.in_folder(database, folder)
@@ -92,8 +92,8 @@ class Blobs:
         What came before a fault stays, batch by batch, so that a transfer that broke off resumes.
 
         Raises:
-            InvalidInput: where content is over 1 MiB or is not what its digest says.
-            StorageError: where the store does not take it.
+            InvalidInput: if content is over 1 MiB or is not what its digest says.
+            StorageError: if the store does not take it.
         """
         stored = 0
         waiting: dict[str, bytes] = {}
@@ -109,8 +109,8 @@ class Blobs:
         """Return a blob's content, verified.
 
         Raises:
-            NotFound: where the hub does not have it.
-            StorageError: where the store's content is damaged, or it does not answer.
+            NotFound: if the hub does not have it.
+            StorageError: if the store's content is damaged, or it does not answer.
         """
         try:
             data = bytes(obstore.get(self._store, _path(check_digest(digest))).bytes())

@@ -53,7 +53,7 @@ class Change:
         """Append to the audit chain: the actor did `action` to `subject`.
 
         Raises:
-            NotAllowed: where the actor may not, with that model and environment.
+            NotAllowed: if the actor may not, with that model and environment.
         """
         self.check(action, model, environment)
         audit.append(self.connection, self.actor, action, subject, detail or {})
@@ -63,7 +63,7 @@ class Change:
         """Refuse to commit what was written without a record.
 
         Raises:
-            RuntimeError: where something was written and nothing audited.
+            RuntimeError: if something was written and nothing audited.
         """
         if self._written and not self._audited:
             raise RuntimeError(f"a change by {self.actor!r} has no audit record")

@@ -101,7 +101,7 @@ class Database:
             url: `sqlite:////var/lib/gnomon/hub.db` or `postgresql://user:password@host/name`.
 
         Raises:
-            ConfigurationError: where the URL is none of the two, or its driver is missing.
+            ConfigurationError: if the URL is none of the two, or its driver is missing.
         """
         self.engine = _engine(_parse(url))
         self._writer = self.engine.execution_options(**{_WRITE: True})

@@ -156,7 +156,7 @@ def parse_grant(role: str, models: str = ANY, environments: str = ANY) -> Grant:
     """Return a grant as a person writes it.
 
     Raises:
-        InvalidInput: where the role is none, or a pattern is not plain; a viewer has no scope,
+        InvalidInput: if the role is none, or a pattern is not plain; a viewer has no scope,
             because reading has none.
     """
     if role not in tuple(Role):

@@ -1,4 +1,4 @@
-"""Text as both databases can hold it, whatever a node or a person has sent."""
+"""Text and JSON as both databases can store them, whatever was sent."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from sqlalchemy import Dialect, String, TypeDecorator
 def storable(text: str) -> str:
     """Return a text with U+FFFD or ? for what SQL cannot store: NUL, and halves of surrogates.
 
-    PostgreSQL refuses NUL; without this, one such record would hold up all that its node sends.
+    PostgreSQL refuses NUL; without this, one such record would block its node's telemetry.
     """
     if text.isascii() and "\0" not in text:
         return text

@@ -1,1 +1,1 @@
-"""Transfer: a registry's content carried from hub to hub where no network leads."""
+"""Transfer of a registry's content between hubs without a network."""

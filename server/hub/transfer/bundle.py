@@ -4,8 +4,8 @@
     bundle.dsse.json    a signature over the SHA-256 of bundle.json
     blobs/ab/ab12…      content, each file named by its SHA-256
 
-The order in which a bundle is believed: a trusted signature makes bundle.json believable, its
-digests make the blobs so. What it does not name is not looked at.
+A bundle is verified in this order: the signature over bundle.json by a trusted key, then each blob
+by its digest. Files that bundle.json does not name are ignored.
 """
 
 import io
@@ -51,7 +51,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class BundledPackage(_Record, frozen=True, kw_only=True):
-    """A package: what it is called, and the envelopes that speak for it."""
+    """A package: its name, and its attestations."""
 
     name: str
     version: str
@@ -63,7 +63,7 @@ class BundledPackage(_Record, frozen=True, kw_only=True):
 
 
 class BundledAlias(_Record, frozen=True, kw_only=True):
-    """A person's own name for a version."""
+    """An alias of a version."""
 
     model: str
     alias: str
@@ -111,7 +111,7 @@ class Reader(Protocol):
     """Gives a bundle's files."""
 
     def read(self, path: str, limit: int) -> bytes:
-        """Return one file; PackageError where it is missing or has more than `limit` bytes."""
+        """Return one file; PackageError if it is missing or has more than `limit` bytes."""
 
 
 def write_bundle(
@@ -147,7 +147,7 @@ def open_bundle(reader: Reader, trust: TrustStore) -> Bundle:
 
 
 def read_blobs(reader: Reader, digests: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield blobs one after the other; whoever stores them verifies each.
+    """Yield blobs one after the other; the caller verifies each as it stores them.
 
     Raises:
         PackageError: one is missing or too large.
@@ -158,7 +158,7 @@ def read_blobs(reader: Reader, digests: Sequence[str]) -> Iterator[tuple[str, by
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """Give a writer of a new folder, or of a new tar file where the name ends in `.tar`."""
+    """Yield a writer of a new folder, or of a new tar file if the name ends in `.tar`."""
     if path.suffix != ".tar":
         path.mkdir(parents=True)
         yield _Folder(path)
@@ -170,7 +170,7 @@ def writing(path: Path) -> Iterator[Writer]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Reader]:
-    """Give a reader of a folder or of a tar file.
+    """Yield a reader of a folder or of a tar file.
 
     Raises:
         PackageError: the path is neither.

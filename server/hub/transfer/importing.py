@@ -1,8 +1,8 @@
-"""Import: takes a bundle in as if builders had pushed each package, and tells what contradicts.
+"""Import of a bundle, as if builders had pushed each package; conflicts are reported.
 
-What is there already stays as it is, so a bundle may come in twice, or after it was half taken in.
-A package is believed only by a key that this hub trusts; the bundle's own signature says no more
-than that nothing was changed on the way.
+What is there already stays as it is, so an import may be repeated, also after an interruption. A
+package must be signed by a key that this hub trusts; the bundle's own signature only proves that
+nothing was changed on the way.
 """
 
 import enum
@@ -39,7 +39,7 @@ __all__ = ["ImportOutcome", "ImportedItem", "import_bundle"]
 
 
 class ImportOutcome(enum.StrEnum):
-    """What became of one thing of a bundle."""
+    """The result of importing one item of a bundle."""
 
     ADDED = "added"
     THERE = "there already"
@@ -49,7 +49,7 @@ class ImportOutcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportedItem:
-    """One thing of a bundle, what became of it, and why where that is not as was wished."""
+    """One item of a bundle, the result of its import, and the reason if that failed."""
 
     what: str
     name: str
@@ -65,7 +65,7 @@ class ImportedItem:
 def import_bundle(
     database: Database, blobs: Blobs, folder: Path, path: Path, trust: TrustStore
 ) -> list[ImportedItem]:
-    """Take a bundle in; `folder` is the hub's data folder, `trust` says whose bundles count.
+    """Import a bundle; `folder` is the hub's data folder, `trust` has the keys of its signers.
 
     Raises:
         UntrustedPackage: no key of `trust` signed the bundle.
@@ -81,7 +81,7 @@ def import_bundle(
 
 
 def summary(taken: list[ImportedItem]) -> dict[str, int]:
-    """Return how many things had which outcome."""
+    """Return how many items had which outcome."""
     return dict(Counter(one.outcome.value for one in taken))
 
 
@@ -107,7 +107,7 @@ def _put(registry: Registry, reader: Reader, digests: list[str]) -> None:
 
 
 def _details(database: Database, bundle: Bundle, here: set[str]) -> Iterator[ImportedItem]:
-    """Take in names, tags and runs of what is here now."""
+    """Import aliases, tags and runs of the packages that are here now."""
     for named in bundle.aliases:
         if f"{named.model}@{named.version}" in here:
             yield _name(database, named)

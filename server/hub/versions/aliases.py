@@ -2,7 +2,7 @@
 
 `champion` is the version in service in production and `challenger` the one that a rollout brings
 there; both follow from what is placed and rolled out, so they are never set. All others are
-people's own.
+set by people.
 """
 
 import re
@@ -90,7 +90,7 @@ def resolve(connection: Connection, model: str, alias: str) -> str:
     """Return the version that an alias stands for.
 
     Raises:
-        NotFound: where the model has no such alias.
+        NotFound: if the model has no such alias.
     """
     known = of_model(connection, model)
     if alias not in known:
@@ -103,9 +103,9 @@ def assign(change: Change, model: str, alias: str, version: str) -> None:
     """Let an alias stand for a version, in the caller's change.
 
     Raises:
-        InvalidInput: where the alias is not plain.
-        Conflict: where it is `champion` or `challenger`.
-        UnknownModel: where there is no such version.
+        InvalidInput: if the alias is not plain.
+        Conflict: if it is `champion` or `challenger`.
+        UnknownModel: if there is no such version.
     """
     _check(alias)
     change.check("set_alias", model)
@@ -125,11 +125,11 @@ def assign(change: Change, model: str, alias: str, version: str) -> None:
 
 
 def remove(change: Change, model: str, alias: str) -> None:
-    """Let an alias stand for nothing, in the caller's change.
+    """Remove an alias, in the caller's change.
 
     Raises:
-        Conflict: where it is `champion` or `challenger`.
-        NotFound: where the model has no such alias.
+        Conflict: if it is `champion` or `challenger`.
+        NotFound: if the model has no such alias.
     """
     _check(alias)
     version = resolve(change.connection, model, alias)
@@ -141,7 +141,7 @@ def check_version(connection: Connection, model: str, version: str) -> None:
     """Check that a version is in the registry.
 
     Raises:
-        UnknownModel: where it is not.
+        UnknownModel: if it is not.
     """
     known = connection.scalar(
         select(_VERSION.digest).where(_VERSION.name == model, _VERSION.version == version).limit(1)

@@ -1,10 +1,10 @@
-"""Approvals: a second pair of eyes before a version goes where its risk tier asks for one.
+"""Approvals: a second person approves a version for an environment if its risk tier needs it.
 
-An environment names the risk tiers that need no approval there; a new hub asks in production for
-one of every tier that is not said to be harmless. An approval is of a package, by its digest, for
-one environment: a format that is published later needs its own. It counts where it was given by
-somebody else than the publisher: as a record here, or as a DSSE attestation, signed by a key that
-the hub trusts as an approver's, whose predicate names the environment.
+An environment names the risk tiers that need no approval there. In production a new hub exempts
+only tiers that are called harmless. An approval is of a package, by its digest, for one
+environment: a format that is published later needs its own. It must come from somebody else than
+the publisher: as a record here, or as a DSSE attestation by a trusted key of an approver, whose
+predicate names the environment.
 """
 
 from collections import defaultdict
@@ -33,7 +33,7 @@ def check_approved(connection: Connection, model: str, version: str, environment
     """Check that each package of a version has what its tier needs in an environment.
 
     Raises:
-        Conflict: where an approval is missing; it says of what, and how it is given.
+        Conflict: if an approval is missing; it says of what, and how it is given.
     """
     exempt = connection.scalar(
         select(schema.environment.c.exempt_tiers).where(schema.environment.c.name == environment)
@@ -64,7 +64,7 @@ def check_addition(connection: Connection, model: str, version: str, risk_tier: 
     """Check that a further format of a version would not come into service without an approval.
 
     Raises:
-        Conflict: where the version is in service, or rolled out, where its tier needs one.
+        Conflict: if the version is in service, or rolled out, where its tier needs one.
     """
     rolled = schema.rollout.c
     used = placements.environments_of(connection, model, version) | set(
@@ -95,7 +95,7 @@ def set_policy(change: Change, environment: str, exempt: Sequence[str] | None) -
     """Say which risk tiers need no approval in an environment; None: none needs one.
 
     Raises:
-        NotFound: where there is no such environment.
+        NotFound: if there is no such environment.
     """
     environments.check(change.connection, environment)
     tiers = None if exempt is None else sorted(set(exempt))
@@ -111,9 +111,9 @@ def approve(change: Change, model: str, version: str, environment: str, reason: 
     """Approve all packages that a version has now, in the caller's change.
 
     Raises:
-        UnknownModel: where there is no such version.
-        NotFound: where there is no such environment.
-        Conflict: where the actor published one of them.
+        UnknownModel: if there is no such version.
+        NotFound: if there is no such environment.
+        Conflict: if the actor published one of them.
     """
     environments.check(change.connection, environment)
     check_version(change.connection, model, version)
@@ -147,10 +147,10 @@ def approve(change: Change, model: str, version: str, environment: str, reason: 
 
 
 def withdraw(change: Change, model: str, version: str, environment: str, reason: str) -> None:
-    """Let no approval of a version count any more; what is in service stays there.
+    """Withdraw all approvals of a version; what is in service stays there.
 
     Raises:
-        InvalidInput: where none counts now.
+        InvalidInput: if none counts now.
     """
     done = change.execute(
         update(schema.approval)

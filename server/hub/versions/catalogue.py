@@ -1,4 +1,4 @@
-"""What the hub knows of a package by its digest; packages never change, so it is kept once read."""
+"""Packages of the registry; they never change, so what was read of them is cached."""
 
 import base64
 from collections import defaultdict
@@ -13,7 +13,7 @@ from gnomon.server.hub.versions import aliases, approvals, decommission, tags
 from gnomon.server.hub.versions.approvals import Approval
 from gnomon.server.hub.versions.decommission import Decommission
 
-#: More packages than this are in use at once nowhere; the oldest goes first.
+#: Packages that are cached; the oldest is removed first.
 _KEPT = 1_000
 
 #: How many packages the list of models looks back.
@@ -47,7 +47,7 @@ class Catalogue:
         self._known: dict[str, KnownVersion] = {}
 
     def find(self, connection: Connection, digest: str) -> KnownVersion | None:
-        """Return the package, or None where the registry does not have it."""
+        """Return the package, or None if the registry does not have it."""
         known = self._known.get(digest)
         if known is None:
             row = connection.execute(

@@ -95,8 +95,8 @@ def compare(connection: Connection, model: str, left: str, right: str) -> Versio
     """Return what differs between two versions, in the first format that both have.
 
     Raises:
-        UnknownModel: where one is not in the registry.
-        Conflict: where they have no format in common.
+        UnknownModel: if one is not in the registry.
+        Conflict: if they have no format in common.
     """
     packages = [_by_format(connection, model, version) for version in (left, right)]
     common = sorted(packages[0].keys() & packages[1].keys())
@@ -179,7 +179,7 @@ def _changes(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[SettingC
 
 
 def _references(left: Profile, right: Profile) -> Iterator[FieldChange]:
-    """Describe each field's training data on both sides, where it is not the same."""
+    """Describe each field's training data on both sides, if it differs."""
     sides = (
         ("inputs", left.input_reference, right.input_reference),
         ("outputs", left.output_reference, right.output_reference),

@@ -1,7 +1,7 @@
 """Decommission: a version that is not to be rolled out any more.
 
-It stays readable with all its history, and its packages stay where they are, so that what it said
-can still be replayed. It is refused while something runs the version, or forced with a reason.
+It stays readable with all its history, and its packages stay, so that its predictions can be
+replayed. It is refused while something runs the version, unless forced with a reason.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ def check_in_use(connection: Connection, model: str, version: str) -> None:
     """Check that a version was not decommissioned.
 
     Raises:
-        Conflict: where it was; it says when, by whom, and why.
+        Conflict: if it was; it says when, by whom, and why.
     """
     row = find(connection, model, version)
     if row is not None:
@@ -71,9 +71,9 @@ def decommission(
     Forced, what is in service stays in service until something else is placed.
 
     Raises:
-        UnknownModel: where there is no such version.
-        InvalidInput: where it is forced without a reason.
-        Conflict: where it was decommissioned, or something runs it and it is not forced.
+        UnknownModel: if there is no such version.
+        InvalidInput: if it is forced without a reason.
+        Conflict: if it was decommissioned, or something runs it and it is not forced.
     """
     check_version(change.connection, model, version)
     check_in_use(change.connection, model, version)

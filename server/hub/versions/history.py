@@ -1,4 +1,4 @@
-"""What ran when: "what was in production on day X", and a version's lineage from data to nodes."""
+"""History: what was in service on a day, and a version's lineage from data to nodes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ _DATE_CHARACTERS = len("2026-03-01")
 _DAY_MS = 86_400_000
 _RELATED = 100
 
-#: The one model and the one environment that are asked for; None: all.
+#: The model and the environment to select; None: all.
 _Where = tuple[str | None, str | None]
 
 _PLACED = ("environment", "version", "started_at", "ended_at", "actor")
@@ -48,7 +48,7 @@ _VERSION = schema.version.c
 
 @dataclass(frozen=True)
 class Span:
-    """Some time, Unix milliseconds: from `start`, before `end`."""
+    """A span of time, Unix milliseconds: from `start`, before `end`."""
 
     start: int
     end: int
@@ -58,7 +58,7 @@ class Span:
         """Return the day or the instant that ISO 8601 names; without a zone, in UTC.
 
         Raises:
-            InvalidInput: where it names none, or one that has not been yet.
+            InvalidInput: if it is malformed or in the future.
         """
         try:
             moment = datetime.fromisoformat(when)
@@ -84,9 +84,9 @@ def ran_at(
 ) -> list[ModelHistory]:
     """Return by model what was in service and rolled out in a span, and what nodes counted.
 
-    Without an environment, all of them. What was counted is told by version with the number of
-    nodes; of one model, node by node; by the environment in which each node was when it sent it.
-    What is wanted goes by the hub's clock; what nodes counted by the data's own time, whole days.
+    Without an environment, all of them. Counts are by version with the number of nodes; of one
+    model by node; by the environment of the node at upload. Placements and rollouts use the
+    hub's clock; counts use the data's own time, in whole days.
     """
     where = (model, environment)
     found: dict[str, ModelHistory] = {}
@@ -176,7 +176,7 @@ def lineage(connection: Connection, model: str, version: str) -> Lineage:
     """Return where a version came from and where it went: dataset, run, packages, rollouts, nodes.
 
     Raises:
-        UnknownModel: where there is no such version.
+        UnknownModel: if there is no such version.
     """
     aliases.check_version(connection, model, version)
     packages = connection.execute(
@@ -259,7 +259,7 @@ def _rollouts(connection: Connection, pair: tuple[str, str]) -> list[RolloutSumm
 
 
 def _nodes(connection: Connection, pair: tuple[str, str], digests: set[str]) -> list[NodeUse]:
-    """Return who has counted rows of a version, and who has it installed now."""
+    """Return the nodes that counted rows of a version, and those that have it installed now."""
     rows = connection.execute(
         select(_TALLY.node, cast(func.sum(_TALLY.rows), _TALLY.rows.type).label("rows"))
         .where(_TALLY.model == pair[0], _TALLY.version == pair[1])

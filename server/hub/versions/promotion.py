@@ -1,8 +1,8 @@
 """Promotion: only what has passed a test deployment may be placed or rolled out.
 
-The outcome of `gnomon package test` travels with a package as an attestation. It counts where a key
-that the hub trusts signed it; of several the newest counts, and it must have passed, in every
-format of the version, because which format a node gets depends on the node.
+The outcome of `gnomon package test` is an attestation of the package. It must be signed by a key
+that the hub trusts; the newest counts. It must have passed in every format of the version, since
+the format that a node gets depends on the node.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ _VERSION = schema.version.c
 def check_tested(connection: Connection, model: str, version: str) -> None:
     """Check that each package of a version has passed its newest test deployment.
 
-    A version that is not in the registry has no packages, and passes: that it is not there is for
-    others to say.
+    A version that is not in the registry has no packages, and passes: other checks report that it
+    does not exist.
 
     Raises:
-        Conflict: where one has not; the message says which, why, and what to do.
+        Conflict: if one has not; the message says which, why, and what to do.
     """
     trust = TrustStore(keys.trusted(connection))
     rows = connection.execute(
@@ -49,7 +49,7 @@ def check_tested(connection: Connection, model: str, version: str) -> None:
 
 
 def _fault(statements: Sequence[Mapping[str, Any]]) -> str:
-    """Say what is wrong with the test deployments of one package; nothing where all is well."""
+    """Return what is wrong with the test deployments of one package; empty if nothing is."""
     if not statements:
         return "has no test deployment that a trusted key attests"
     newest = max(str(one.get("tested_at", "")) for one in statements)

@@ -2,8 +2,8 @@
 
 Order of a publication: blobs, each verified against its hash; then the manifest's digest. The
 package is put together from the blobs and opened as a node opens it, so nothing is published that a
-node would refuse. One transaction makes it visible: who is killed before leaves only blobs that
-nobody names, and may try again.
+node would refuse. One transaction makes it visible: a publication that is killed before leaves only
+blobs that no row names, and can be repeated.
 """
 
 import shutil
@@ -37,10 +37,10 @@ _VERSION = schema.version.c
 
 
 class Registry:
-    """Takes packages in."""
+    """Publishes packages."""
 
     def __init__(self, database: Database, blobs: Blobs, staging: Path) -> None:
-        """Put packages together under `staging`, which holds nothing of worth between two calls."""
+        """Assemble packages under `staging`, which is empty between two calls."""
         self._database = database
         self._blobs = blobs
         self._staging = staging
@@ -51,7 +51,7 @@ class Registry:
         """Return which blobs the hub does not have.
 
         Raises:
-            InvalidInput: where too many are asked for.
+            InvalidInput: if there are too many.
         """
         if len(digests) > MAXIMUM_DIGESTS:
             raise InvalidInput(f"{len(digests)} digests in one call; at most {MAXIMUM_DIGESTS}")
@@ -62,10 +62,10 @@ class Registry:
         return self._blobs.put(blobs)
 
     def chunks_of(self, digest: str) -> list[str]:
-        """Return the chunks that a manifest names, which was put as a blob.
+        """Return the chunks that a stored manifest names.
 
         Raises:
-            PackageError: where it is no manifest, or names what no package has.
+            PackageError: if it is no manifest, or names what no package has.
         """
         manifest = decode_manifest(self._blobs.get(digest))
         layout.check_entries(manifest)
@@ -76,14 +76,14 @@ class Registry:
     ) -> tuple[hub_pb2.PackageRef, bool]:
         """Publish the package of this digest; return it, and whether it is new here.
 
-        `author` is who published it elsewhere, where it was carried from another hub.
+        `author` is the publisher at another hub, if the package was imported from there.
 
         Raises:
-            PackageError: where something is missing, damaged or contradicts itself.
-            UntrustedPackage: where no key that the hub trusts signed it.
-            Conflict: where another package has this name, version and format, or the version was
+            PackageError: if something is missing, damaged or contradicts itself.
+            UntrustedPackage: if no key that the hub trusts signed it.
+            Conflict: if another package has this name, version and format, or the version was
                 decommissioned, or is in service where another format of it needs an approval.
-            NotAllowed: where the publisher may not publish this model.
+            NotAllowed: if the publisher may not publish this model.
         """
         if len(envelopes) > MAXIMUM_ENVELOPES:
             raise InvalidInput(f"{len(envelopes)} envelopes; at most {MAXIMUM_ENVELOPES}")

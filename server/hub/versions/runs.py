@@ -1,7 +1,7 @@
-"""Runs of builds, as builders record them: where versions come from, and what failed on the way.
+"""Runs of builds, as builders record them: the origin of versions, and builds that failed.
 
-A run is known by its own ULID and recorded once it has ended, so a record that is sent again
-changes nothing, and one that contradicts what is there is refused.
+A run is identified by its ULID and recorded after it has ended. A record that is sent again changes
+nothing, and one that contradicts the stored one is refused.
 """
 
 import json
@@ -52,7 +52,7 @@ class RunPackage(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """What a builder says of a run that has ended; times are Unix milliseconds."""
+    """A builder's record of a run that has ended; times are Unix milliseconds."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -104,7 +104,7 @@ def record(change: Change, run: RunRecord) -> bool:
     """Record a run in the caller's change; return whether it is new.
 
     Raises:
-        Conflict: where a run of this id is there, and is another.
+        Conflict: if a run of this id is there, and is another.
     """
     plain = run.model_dump(mode="json")
     written_hash = sha256(json.dumps(plain, sort_keys=True).encode())
@@ -151,7 +151,7 @@ def get(connection: Connection, run: str) -> RecordedRun:
     """Return all that is known of a run.
 
     Raises:
-        NotFound: where there is none of this id.
+        NotFound: if there is none of this id.
     """
     row = connection.execute(
         select(_RUN.record, _RUN.reporter, _RUN.received_at).where(_RUN.id == run)

@@ -1,4 +1,4 @@
-"""Search: packages by what their manifests, publishers and people say of them, page by page."""
+"""Search for packages by manifest, publisher, alias and tag, page by page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _SHOWN = (
 
 
 class Search(BaseModel):
-    """What packages should be like; all that is given must hold."""
+    """Conditions of a search; all that are given must hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,7 +92,7 @@ def columns_of(manifest: Manifest, publisher: str) -> dict[str, str]:
 
 
 def words_of(name: str, version: str, publisher: str, owner: str) -> str:
-    """Return what a search for text looks at."""
+    """Return the text that a search matches against."""
     return _cut(f"{name}@{version} {publisher} {owner}".casefold(), _WORDS)
 
 
@@ -105,7 +105,7 @@ def search(connection: Connection, wanted: Search) -> SearchPage:
     """Return a page of packages.
 
     Raises:
-        InvalidInput: where the cursor is none that was given out.
+        InvalidInput: if the cursor is malformed.
     """
     conditions = _conditions(wanted)
     if wanted.cursor is not None:
@@ -158,8 +158,8 @@ def _conditions(wanted: Search) -> list[ColumnElement[bool]]:
 def _called(packages: Select[Any], alias: str) -> Select[Any]:
     """Return the packages that an alias stands for.
 
-    Which they are is worked out first: PostgreSQL cannot tell how few there are, and would ask for
-    each of all packages whether it is one of them.
+    The matches are materialised first: PostgreSQL cannot estimate how few there are, and would
+    otherwise check each of all packages.
     """
     named = aliases.called(alias).distinct().cte("called")
     found = named.prefix_with("MATERIALIZED", dialect="postgresql")

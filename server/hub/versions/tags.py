@@ -1,4 +1,4 @@
-"""Tags: what people say of a version, as keys with values."""
+"""Tags of versions: keys with values, set by people."""
 
 import re
 from collections import defaultdict
@@ -36,8 +36,8 @@ def assign(change: Change, model: str, version: str, tags: Mapping[str, str | No
     """Set tags of a version, in the caller's change; None takes one away.
 
     Raises:
-        InvalidInput: where a key is not plain or a value is too long.
-        UnknownModel: where there is no such version.
+        InvalidInput: if a key is not plain or a value is too long.
+        UnknownModel: if there is no such version.
     """
     check_version(change.connection, model, version)
     for key, value in tags.items():

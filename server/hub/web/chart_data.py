@@ -1,4 +1,4 @@
-"""From what the monitor knows to charts."""
+"""Data of the charts: drift by field, error by day."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ def _points(rows: Sequence[DriftInterval]) -> list[tuple[int, float]]:
 
 
 def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Keep the greatest of each of so many stretches: a peak must not be thinned away."""
+    """Keep the maximum of each stretch, so that no peak is lost."""
     if len(points) <= _MOST_POINTS:
         return points
     cuts = [round(part * len(points) / _MOST_POINTS) for part in range(_MOST_POINTS + 1)]

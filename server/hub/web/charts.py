@@ -40,7 +40,7 @@ class Chart:
     size: tuple[int, int] = SMALL
 
     def svg(self) -> Markup:
-        """Return the chart, or nothing where there is no point to draw."""
+        """Return the chart, or empty markup if there is no point to draw."""
         points = [point for line in self.lines for point in line.points]
         if not points:
             return Markup("")
@@ -58,7 +58,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where times and values lie on the paper."""
+    """The scale: maps times and values to coordinates."""
 
     first: int
     last: int

@@ -1,4 +1,4 @@
-"""Numbers and times as people read them; the templates' filters."""
+"""Filters of the templates: numbers and times as text."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,7 @@
 """Pages for people: server-rendered, escaped, and readable without script.
 
-The script only fetches the same page again and puts in what has changed, so that a reader does not
-lose the place. Nothing comes from another host, and the browser is told to refuse it.
+The script only fetches the same page again and replaces what has changed, so that the reader keeps
+the scroll position. Nothing comes from another host, and a header makes the browser refuse it.
 """
 
 from importlib.resources import files

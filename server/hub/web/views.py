@@ -1,4 +1,4 @@
-"""What the pages show, gathered from one consistent state of the database."""
+"""Data of the pages, from one consistent state of the database."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def model_page(connection: Connection, name: str) -> dict[str, Any]:
     """Return what a model's page shows.
 
     Raises:
-        UnknownModel: where there is no such model.
+        UnknownModel: if there is no such model.
     """
     known = [one for one in catalogue.models(connection) if one.name == name]
     if not known:
@@ -70,7 +70,7 @@ def model_page(connection: Connection, name: str) -> dict[str, Any]:
 
 
 def nodes(connection: Connection) -> list[dict[str, Any]]:
-    """Return who takes part, with whether each is in touch and has what is wanted of it."""
+    """Return the nodes, with whether each is in touch and has its desired state."""
     oldest = now_ms() - _SILENT_MS
     rows = []
     for node in list_nodes(connection):

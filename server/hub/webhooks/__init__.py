@@ -1,1 +1,1 @@
-"""Webhooks: what happens at the hub is told to those whom operators named, at least once."""
+"""Webhooks: events of the hub are delivered to URLs that operators set, at least once."""

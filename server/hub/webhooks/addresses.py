@@ -1,9 +1,9 @@
-"""Where webhooks may go, so that the hub cannot be made to speak with its own network.
+"""Addresses to which webhooks may go, so that the hub cannot be used to reach its own network.
 
 Public addresses need https. Loopback, and the networks that the hub's settings name, may have http.
-All else (private and link-local addresses, metadata services of clouds) is refused. It is asked
-again at each delivery, of the very address that is connected to: a name that was made to point
-elsewhere meanwhile gains nothing.
+All else (private and link-local addresses, metadata services of clouds) is refused. The check is
+repeated at each delivery, for the very address that is connected to, so a name that resolves to
+another address meanwhile does not help.
 """
 
 import ipaddress
@@ -39,7 +39,7 @@ def check_url(url: str) -> SplitResult:
     """Return the parts of a webhook's URL.
 
     Raises:
-        InvalidInput: where it is none.
+        InvalidInput: if it is malformed.
     """
     try:
         parts = urlsplit(url)
@@ -68,8 +68,8 @@ def resolve(parts: SplitResult, networks: Sequence[Network]) -> Target:
     """Return the address to which a delivery may go.
 
     Raises:
-        InvalidInput: where the host has an address to which it may not.
-        OSError: where the host's name is not known.
+        InvalidInput: if the host has an address to which it may not.
+        OSError: if the host's name is not known.
     """
     try:
         found = socket.getaddrinfo(parts.hostname, port_of(parts), type=socket.SOCK_STREAM)
@@ -100,7 +100,7 @@ def check_address(address: Address, scheme: str, networks: Sequence[Network]) ->
 
 
 def origin_of(url: str) -> str:
-    """Return what may be shown of a URL: paths and queries of webhooks often hold a secret."""
+    """Return the origin of a URL, which may be shown; paths and queries often hold a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/…"
 

@@ -2,8 +2,8 @@
 
 The header `Gnomon-Signature: t=<Unix seconds>,v1=<hex>` holds the HMAC-SHA256, under the webhook's
 secret, of the time, a full stop, and the body. Receivers check it with `verify` of
-`gnomon.runtime.webhooks`. Whoever gets an id twice has had it before: deliveries come at least
-once, in no certain order.
+`gnomon.runtime.webhooks`. Deliveries come at least once, in no certain order; one with a known id
+is a duplicate.
 """
 
 import time
@@ -27,7 +27,7 @@ _AT_ONCE = 4
 
 
 class Deliverer:
-    """Makes deliveries of what happened, and sends those that are due."""
+    """Creates deliveries from the audit chain, and sends those that are due."""
 
     def __init__(
         self, networks: Sequence[Network] = (), settings: QueueSettings | None = None
@@ -37,7 +37,7 @@ class Deliverer:
         self._settings = settings or QueueSettings()
 
     def run_once(self, database: Database) -> None:
-        """Do what is to be done now; returns when each attempt has ended."""
+        """Create and send what is due now; return when each attempt has ended."""
         queue.fill(database, self._settings)
         claimed = queue.claim(database, self._settings)
         if not claimed:

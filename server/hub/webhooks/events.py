@@ -1,7 +1,7 @@
-"""What webhooks tell: events, each made from one record of the audit chain.
+"""Events of webhooks, each made from one record of the audit chain.
 
-The chain is the queue's source. A change and its record commit together, so nothing that happened
-is left out and nothing is told that did not happen, however the hub ends.
+The chain is the queue's source. A change and its record commit together, so every event that is
+sent happened, and every one that happened is sent, however the hub ends.
 """
 
 import fnmatch
@@ -11,7 +11,7 @@ from gnomon.runtime.errors import InvalidInput
 
 ALL = "*"
 
-#: Action, as the audit names it → event.
+#: Action in the audit chain → event.
 EVENTS: Mapping[str, str] = {
     "publish": "version.published",
     "approve": "version.approved",
@@ -32,7 +32,7 @@ def check_events(wanted: Sequence[str]) -> list[str]:
     """Return event names, or `*`, or patterns such as `rollout.*`, each once.
 
     Raises:
-        InvalidInput: where one matches no event.
+        InvalidInput: if one matches no event.
     """
     for one in wanted:
         if not fnmatch.filter(EVENTS.values(), one):

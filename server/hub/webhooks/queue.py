@@ -1,9 +1,9 @@
-"""The queue of deliveries, in the database: at least once, whichever hub takes one and is killed.
+"""The queue of deliveries, in the database: at least once, even if a hub is killed.
 
 WAITING → DELIVERED | DEAD (after the last attempt; shown, and tried again when a person says so)
 
-A delivery that is due is claimed by moving the time of its next attempt: who is killed with it in
-hand leaves it to the next, after the lease.
+A delivery that is due is claimed by moving the time of its next attempt: if the hub that claimed it
+is killed, another one takes it after the lease.
 """
 
 import enum
@@ -28,7 +28,7 @@ _WEBHOOK = schema.webhook.c
 
 
 class DeliveryState(enum.StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -50,7 +50,7 @@ class QueueSettings:
     """How long what was delivered is still shown."""
 
     def wait_ms(self, attempts: int) -> float:
-        """Return a wait after so many attempts: full jitter, so that targets are not met by all."""
+        """Return the wait after a number of attempts, with full jitter."""
         longest = min(self.longest_wait_ms, self.first_wait_ms * 2 ** (attempts - 1))
         return random.uniform(0, longest)  # noqa: S311 (no secret)
 

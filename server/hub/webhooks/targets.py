@@ -1,4 +1,4 @@
-"""Webhooks as operators set them: where events go, which ones, and the secret that signs them."""
+"""Webhooks that operators set: their URL, events, and the secret that signs deliveries."""
 
 import secrets
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def add(change: Change, name: str, url: str, events: Sequence[str], models: str)
     with it, so the hub has to keep it.
 
     Raises:
-        Conflict: where there is a webhook of this name.
+        Conflict: if there is a webhook of this name.
     """
     if change.connection.scalar(select(_WEBHOOK.id).where(_WEBHOOK.name == name, _is_set())):
         raise Conflict(f"there is a webhook {name!r} already")
@@ -60,10 +60,10 @@ def add(change: Change, name: str, url: str, events: Sequence[str], models: str)
 
 
 def remove(change: Change, name: str) -> None:
-    """Let a webhook be told nothing any more; what waits is given up.
+    """Remove a webhook; its waiting deliveries are dropped.
 
     Raises:
-        NotFound: where there is no webhook of this name.
+        NotFound: if there is no webhook of this name.
     """
     webhook = _find(change.connection, name)
     change.execute(
@@ -83,7 +83,7 @@ def retry(change: Change, name: str, delivery: str) -> None:
     """Try a dead delivery again, from its first attempt.
 
     Raises:
-        NotFound: where there is no such webhook, or no such delivery of it that is dead.
+        NotFound: if there is no such webhook, or no such delivery of it that is dead.
     """
     done = change.execute(
         update(schema.delivery)
@@ -160,7 +160,7 @@ def deliveries(
     """Return a webhook's deliveries, newest first.
 
     Raises:
-        NotFound: where there is no webhook of this name.
+        NotFound: if there is no webhook of this name.
     """
     wanted = (
         select(*_SHOWN_DELIVERIES)
