@@ -1,6 +1,7 @@
-"""What a caller gets: one answer, or the answers of many rows."""
+"""What a caller asks for and gets: a request, one answer, or the answers of many rows."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -8,6 +9,28 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from gnomon.core.contract.violations import Violation
+
+
+class PredictRequest(msgspec.Struct, frozen=True):
+    """One row, or the columns of many, to be predicted.
+
+    Attributes:
+        inputs: one row, value by field; or columns, an array or list by field.
+        request_id: what labels will be joined by.
+        key: whose answers stick to one target (a customer); None: by chance.
+        at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
+        version: which of the route's versions is to answer; empty: as the route has it.
+        bucket: the traffic bucket, 0 to 999, if one was drawn already.
+        started_ns: `time.perf_counter_ns` of the call; 0: it begins when it is executed.
+    """
+
+    inputs: Mapping[str, Any]
+    request_id: str
+    key: str | None = None
+    at: datetime | float | None = None
+    version: str = ""
+    bucket: int | None = None
+    started_ns: int = 0
 
 
 class Prediction(msgspec.Struct, frozen=True):

@@ -12,7 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import Conflict, GnomonError, NotReady
@@ -20,9 +22,8 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.model_store import ModelStore, Upkeep
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.batch_execution import Answer, Ask, ask_rows
-from gnomon.runtime.predicting.batching import Batcher
-from gnomon.runtime.predicting.execution import ask_columns, ask_row, shadow_columns
+from gnomon.runtime.predicting.batch_execution import execute_rows
+from gnomon.runtime.predicting.execution import RowOutcome, execute_columns, execute_row
 from gnomon.runtime.predicting.fallback_chain import check_declared
 from gnomon.runtime.predicting.served_routes import (
     RouteTarget,
@@ -30,15 +31,19 @@ from gnomon.runtime.predicting.served_routes import (
     find_target,
     serve_route,
 )
+from gnomon.runtime.predicting.shadow_execution import run_shadows
 from gnomon.runtime.predicting.shadows import ShadowQueue
-from gnomon.runtime.prediction import Prediction, Predictions
+from gnomon.runtime.prediction import Prediction, Predictions, PredictRequest
 from gnomon.runtime.recording.recorder import Recorder
 from gnomon.runtime.recording.series import SeriesKey
 from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.runtime.recording.sink import TelemetrySink
 from gnomon.runtime.recording.transcripts import Transcripts, TranscriptSink
+from gnomon.runtime.route_table import RouteTable
 from gnomon.runtime.routing.routes import WEIGHT_TOTAL, Route
 from gnomon.runtime.sleeping import Sleeper
+
+Outcome = TypeVar("Outcome")
 
 #: How long `flush` waits for shadows, in seconds.
 SHADOWS_SECONDS = 5.0
@@ -68,10 +73,7 @@ class Runtime:
         self._transcripts = Transcripts(transcripts) if transcripts is not None else None
         self._control = threading.Lock()
         self._store = ModelStore(memory_budget_bytes)
-        # Replaced as a whole, never changed: who reads it needs no lock.
-        self._served: Mapping[str, ServedRoute] = {}
-        self._batchers: Mapping[str, Batcher] = {}
-        self._watchers: tuple[Callable[[Mapping[str, ServedRoute]], None], ...] = ()
+        self._table = RouteTable(self._serve_route, self.predict_rows)
         self._closed = False
         self._prefix = secrets.token_hex(6)
         self._counter = itertools.count(1)
@@ -97,7 +99,7 @@ class Runtime:
         with self._control:
             self._check_open()
             if package.digest in self.models and self._store.wake([package.digest]):
-                self._serve_anew()
+                self._table.refresh()
             return self._store.load(package, check_golden, deployment, check_declared)
 
     def unload(self, digest: str) -> None:
@@ -108,7 +110,7 @@ class Runtime:
             UnknownModel: it is not loaded.
         """
         with self._control:
-            needed = [s.route.name for s in self._served.values() if digest in s.route.digests]
+            needed = self._table.routes_of(digest)
             if needed:
                 raise Conflict(f"the package {digest[:16]} is in service on {', '.join(needed)}")
             self._store.remove(digest)
@@ -123,7 +125,7 @@ class Runtime:
         """
         with self._control:
             self._check_open()
-            self._serve({route.name: self._ready(route) for route in routes})
+            self._table.replace(routes)
 
     def watch(self, changed: Callable[[Mapping[str, ServedRoute]], None]) -> None:
         """Call `changed` with the routes as they are served: now, and whenever they are replaced.
@@ -131,22 +133,21 @@ class Runtime:
         It is called under the control lock, before `apply` returns; it must not change routes.
         """
         with self._control:
-            self._watchers = (*self._watchers, changed)
-            changed(self._served)
+            self._table.watch(changed)
 
     def unwatch(self, changed: Callable[[Mapping[str, ServedRoute]], None]) -> None:
         """Call it no more."""
         with self._control:
-            self._watchers = tuple(one for one in self._watchers if one != changed)
+            self._table.unwatch(changed)
 
     @property
     def routes(self) -> Mapping[str, Route]:
         """Return the routes in service by name."""
-        return {name: served.route for name, served in self._served.items()}
+        return {name: served.route for name, served in self._table.served.items()}
 
     def has_route(self, name: str) -> bool:
         """Whether a route of that name is in service."""
-        return name in self._served
+        return name in self._table.served
 
     def model_of(self, route: str, key: str, version: str = "") -> Model:
         """Return the model that answers a key, or who asks for a version, on a route.
@@ -154,18 +155,18 @@ class Runtime:
         Raises:
             UnknownModel: there is no such route, or no such version on it.
         """
-        return self._target(self._served, route, key, version).model
+        return self._find_target(self._table.served, route, key, version).model
 
     def gathers(self, name: str) -> bool:
         """Whether calls on a route wait for others, to share a run of the engine."""
-        return name in self._batchers
+        return name in self._table.batchers
 
     def works_in_caller(self, name: str) -> bool:
         """Whether calls on a route are answered by the calling thread alone; False: no such route.
 
         Its CPU clock then times them, waiting for the interpreter's lock left out.
         """
-        served = self._served.get(name)
+        served = self._table.served.get(name)
         return served is not None and served.works_in_caller
 
     @property
@@ -208,7 +209,7 @@ class Runtime:
             key: whose answers stick to one target (a customer); None: by chance.
             at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
             version: which of the route's versions is to answer; empty: as the route has it.
-            drawn: where chance has put the call already, in [0, 1000), where a door has drawn.
+            drawn: the traffic bucket, 0 to 999, if a frontend has drawn one already.
 
         Raises:
             UnknownModel: there is no such route, or no such version on it.
@@ -220,14 +221,15 @@ class Runtime:
         """
         started = perf_counter_ns()
         request_id = self._identity() if request_id is None else str(request_id)
-        ask = Ask(row, request_id, key, at, started)
-        batcher = self._batchers.get(route)
+        request = PredictRequest(row, request_id, key, at, version, drawn, started)
+        batcher = self._table.batchers.get(route)
         if batcher is None or version or drawn is not None:
-            return self._alone(route, ask, version, drawn)
-        answer = batcher.ask(ask)
-        if isinstance(answer, GnomonError):
-            raise answer
-        return answer
+            outcome = self._execute_row(route, request)
+        else:
+            outcome = batcher.execute(request)
+        if isinstance(outcome, GnomonError):
+            raise outcome
+        return outcome
 
     def predict_columns(
         self,
@@ -248,21 +250,16 @@ class Runtime:
         """
         started = perf_counter_ns()
         request_id = self._identity() if request_id is None else str(request_id)
-        while True:
-            served = self._served
-            target = self._target(served, route, key, version, drawn)
-            try:
-                answer = ask_columns(target, self._shadows, columns, request_id, at, started)
-                break
-            except EngineClosed:
-                if served is self._served and not self._wake(route, served):
-                    raise
-        model = self.models.get(answer.digest)
+        request = PredictRequest(columns, request_id, key, at, version, drawn, started)
+        outcome = self._execute(execute_columns, route, request)
+        if isinstance(outcome, GnomonError):
+            raise outcome
+        model = self.models.get(outcome.digest)
         if self._transcripts is not None and model is not None:
-            self._transcripts.columns(model, route, columns, at, answer)
-        return answer
+            self._transcripts.columns(model, route, columns, at, outcome)
+        return outcome
 
-    def predict_rows(self, route: str, asks: Sequence[Ask]) -> list[Answer]:
+    def predict_rows(self, route: str, requests: Sequence[PredictRequest]) -> list[RowOutcome]:
         """Answer rows that have nothing to do with each other, with as few runs as there can be.
 
         Returns for each row what `predict` returns or raises for it; each is counted as it became.
@@ -271,22 +268,21 @@ class Runtime:
             UnknownModel: there is no such route.
             NotReady: the runtime is closed.
         """
-        served = self._served
+        served = self._table.served
 
-        # Chance puts each row once: who is asked alone stays where it was when rows were grouped.
-        drawn = [random.randrange(WEIGHT_TOTAL) for _ in asks]  # noqa: S311
+        def target_of(request: PredictRequest) -> RouteTarget:
+            return self._find_target(served, route, request.key, request.version, request.bucket)
 
-        def alone(place: int) -> Answer:
+        def execute_alone(request: PredictRequest) -> RowOutcome:
             try:
-                return self._alone(route, asks[place], drawn=drawn[place])
+                return self._execute_row(route, request)
             except GnomonError as error:
                 return error
 
-        def find_target(place: int) -> RouteTarget:
-            return self._target(served, route, asks[place].key, "", drawn[place])
-
-        told = partial(self._write_down, route)
-        return ask_rows(asks, find_target, self._shadows, alone, told)
+        # A bucket is drawn once: a row that is executed alone stays where it was when grouped.
+        drawn = [replace(one, bucket=random.randrange(WEIGHT_TOTAL)) for one in requests]  # noqa: S311
+        on_answer = partial(self._write_down, route)
+        return execute_rows(drawn, target_of, self._shadows, execute_alone, on_answer)
 
     def ask_shadows(
         self, route: str, columns: Mapping[str, Any], *, request_id: str, at: float
@@ -295,9 +291,9 @@ class Runtime:
 
         `at` is in epoch seconds; of a route that is gone there is nobody to ask.
         """
-        served = self._served.get(route)
+        served = self._table.served.get(route)
         if served is not None:
-            shadow_columns(next(iter(served.targets.values())), columns, at, request_id)
+            run_shadows(next(iter(served.targets.values())), columns, at, request_id)
 
     def count_dropped_shadows(self, calls: int) -> None:
         """Count shadow calls that a door had no room for."""
@@ -320,7 +316,7 @@ class Runtime:
             if self._closed:
                 return
             self._closed = True
-            self._serve({})
+            self._table.replace([])
         if self._sleeper is not None:
             self._sleeper.stop()
         self._shadows.stop()
@@ -334,69 +330,57 @@ class Runtime:
     def sleep(self, idle: Collection[str]) -> None:
         """Let the models sleep that idle routes name and no other route does."""
         with self._control:
-            served = self._served.items()
-            busy = {one for name, s in served if name not in idle for one in s.route.digests}
-            needless = {one for name, s in served if name in idle for one in s.route.digests} - busy
-            self._store.sleep(needless)
+            self._store.sleep(self._table.digests_only_of(idle))
 
     def _wake(self, route: str, seen: Mapping[str, ServedRoute]) -> bool:
-        """Load what a route needs and has given back; return whether it is benefit asking again."""
+        """Load what a route needs and has given back; return whether it is worth asking again."""
         with self._control:
-            if self._served is not seen or route not in seen:
+            if self._table.served is not seen or route not in seen:
                 return True
             woken = self._store.wake(seen[route].route.digests)
             if woken:
-                self._serve_anew()
+                self._table.refresh()
             return woken
 
-    def _ready(self, route: Route) -> ServedRoute:
+    def _serve_route(self, route: Route) -> ServedRoute:
         keeps = self._transcripts is not None
         return serve_route(route, self.models, self._recorder, keeps_transcripts=keeps)
 
-    def _serve_anew(self) -> None:
-        """Serve the same routes: doors that keep engines of their own learn of new ones."""
-        served = self._served.values()
-        self._serve({s.route.name: self._ready(s.route) for s in served})
+    def _execute_row(self, route: str, request: PredictRequest) -> RowOutcome:
+        """Execute one row by itself; raises as `predict`, apart from what its outcome tells."""
+        if not request.started_ns:
+            request = replace(request, started_ns=perf_counter_ns())
+        outcome = self._execute(execute_row, route, request)
+        if isinstance(outcome, Prediction):
+            self._write_down(route, request, outcome)
+        return outcome
 
-    def _alone(
-        self, route: str, ask: Ask, version: str = "", drawn: int | None = None
-    ) -> Prediction:
-        """Answer one row by itself; raises as `predict`."""
-        started = ask.started or perf_counter_ns()
+    def _execute(
+        self,
+        execute: Callable[[RouteTarget, ShadowQueue, PredictRequest], Outcome],
+        route: str,
+        request: PredictRequest,
+    ) -> Outcome:
         while True:
-            served = self._served
-            target = self._target(served, route, ask.key, version, drawn)
+            served = self._table.served
+            target = self._find_target(served, route, request.key, request.version, request.bucket)
             try:
-                answer = ask_row(target, self._shadows, ask.row, ask.request_id, ask.at, started)
-                break
+                return execute(target, self._shadows, request)
             except EngineClosed:
                 # Unloaded between look-up and call: there are new routes to look at.
-                if served is self._served and not self._wake(route, served):
+                if served is self._table.served and not self._wake(route, served):
                     raise
-        self._write_down(route, ask, answer)
-        return answer
 
-    def _write_down(self, route: str, ask: Ask, answer: Prediction) -> None:
-        """Let a transcript be made of an answered row, where that is wanted and allowed."""
+    def _write_down(self, route: str, request: PredictRequest, answer: Prediction) -> None:
+        """Let a transcript be made of an answered row, if that is wanted and allowed."""
         model = self.models.get(answer.digest) if self._transcripts is not None else None
         if self._transcripts is not None and model is not None:
-            self._transcripts.row(model, route, ask.row, ask.at, answer)
-
-    def _serve(self, served: Mapping[str, ServedRoute]) -> None:
-        self._served = served
-        # Who waits in one of the old ones is answered by its own thread, on the new routes.
-        self._batchers = {
-            name: Batcher(one.batching, partial(self.predict_rows, name), runs=one.instances)
-            for name, one in served.items()
-            if one.batching is not None
-        }
-        for changed in self._watchers:
-            changed(served)
+            self._transcripts.row(model, route, request.inputs, request.at, answer)
 
     def _identity(self) -> str:
         return f"{self._prefix}-{next(self._counter):x}"
 
-    def _target(
+    def _find_target(
         self,
         served: Mapping[str, ServedRoute],
         route: str,

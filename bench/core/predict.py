@@ -90,8 +90,8 @@ def _ways(runtime: Runtime, model: Model, row: dict[str, Any]) -> dict[str, Call
     def checked() -> None:
         model.inputs.check_row(row, work.inputs)
         (answer,) = runner.run(work.inputs)
-        model.outputs.check_row({"air_time": answer}, work.output_row)
-        count_row(window, work.inputs, work.output_row, ANSWERED_CODE, 5_000)
+        model.outputs.check_row({"air_time": answer}, work.outputs)
+        count_row(window, work.inputs, work.outputs, ANSWERED_CODE, 5_000)
 
     def alone() -> None:
         (answer,) = runner.run(work.inputs)

@@ -1,6 +1,5 @@
 """A model in service: package, contracts, packing and engine, ready to answer."""
 
-import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -13,87 +12,22 @@ from gnomon.core.contract.violations import Violations
 from gnomon.core.fields import ContractError
 from gnomon.core.packing import Packing
 from gnomon.core.row import Columns
-from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE
-from gnomon.runtime.engines import Engine, EngineClosed, RowRunner
+from gnomon.runtime.engines import Engine, EngineClosed
 from gnomon.runtime.engines.asleep import ASLEEP
 from gnomon.runtime.engines.pool import load_instances
 from gnomon.runtime.engines.row_axis import RowByRow, check_rows
-from gnomon.runtime.errors import EngineError, GnomonError, InvalidInput, PackageError
+from gnomon.runtime.errors import EngineError, GnomonError, PackageError
 from gnomon.runtime.latency import LatencyEstimate
-from gnomon.runtime.models.columns import columns_of
+from gnomon.runtime.models.golden_rows import golden_tensors
 from gnomon.runtime.models.outputs import OutputReader, repair_columns, repair_row
-from gnomon.runtime.models.refusals import bad_output, refusal
+from gnomon.runtime.models.refusals import UNREADABLE, bad_output, refusal, unreadable
+from gnomon.runtime.models.results import Answer, ColumnsResult, Failure, Rejection, RowResult
+from gnomon.runtime.models.row_scratch import RowScratch
 from gnomon.runtime.models.speed import quickest_ns
 from gnomon.runtime.packages.manifest import Batching, Deployment
 from gnomon.runtime.packages.package import Package
 
 logger = logging.getLogger("gnomon.runtime")
-
-#: Golden rows that are looked at for whether the model answers row by row.
-_CHECKED_ROWS = 16
-
-#: What a contract raises for data that is not even rows or columns.
-UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
-
-
-class RowScratch:
-    """One call's buffers and what became of it, reused call by call by one thread at a time.
-
-    `code` is the outcome in a window; `error` is set unless it is `ANSWERED_CODE`; `has_outputs`
-    says whether the model gave any, good or bad, and `is_read` whether the inputs could be read.
-    """
-
-    __slots__ = (
-        "code",
-        "engine",
-        "error",
-        "has_outputs",
-        "inputs",
-        "is_read",
-        "output_row",
-        "output_violations",
-        "outputs",
-        "runner",
-        "violations",
-    )
-
-    def __init__(
-        self, inputs: Contract, outputs: Contract, engine: Engine, runner: RowRunner | None
-    ) -> None:
-        self.engine = engine
-        self.runner = runner
-        self.inputs = inputs.new_row()
-        self.output_row = outputs.new_row()
-        self.code = FAILED_CODE
-        self.error: GnomonError | None = None
-        self.is_read = False
-        self.has_outputs = False
-        self.outputs: dict[str, Any] = {}
-        self.violations: Violations | None = None
-        self.output_violations: Violations | None = None
-
-
-class BatchResult:
-    """What became of a request of many rows; as `RowScratch`, with columns."""
-
-    __slots__ = (
-        "code",
-        "error",
-        "input_columns",
-        "output_columns",
-        "output_violations",
-        "outputs",
-        "violations",
-    )
-
-    def __init__(self) -> None:
-        self.code = FAILED_CODE
-        self.error: GnomonError | None = None
-        self.input_columns: Columns | None = None
-        self.output_columns: Columns | None = None
-        self.outputs: dict[str, NDArray[Any]] = {}
-        self.violations: Violations | None = None
-        self.output_violations: Violations | None = None
 
 
 class Model:
@@ -159,7 +93,7 @@ class Model:
     def _check_rows(self) -> None:
         """Refuse a model whose rows are no first axis; run rows one by one if they depend."""
         try:
-            tensors = self._golden_tensors()
+            tensors = golden_tensors(self.package.golden, self.inputs, self.packing)
             if check_rows(self.reference, self.engine, tensors, self._output_tensors):
                 return
         except BaseException:
@@ -174,103 +108,75 @@ class Model:
             self.reference,
         )
 
-    def _golden_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return a few golden rows that the contract takes as the engine's tensors; else zeros."""
-        rows = self.package.golden.rows[:_CHECKED_ROWS]
-        with contextlib.suppress(*UNREADABLE):
-            columns, violations = self.inputs.check_columns(columns_of(rows))
-            bad = violations.rejected_rows(len(rows)) if violations else np.zeros(len(rows), bool)
-            if not bad.all():
-                tensors = self.packing.pack_columns(columns)
-                return {name: array[~bad] for name, array in tensors.items()}
-        empty = self.packing.pack_row(self.inputs.new_row())
-        return {name: np.zeros_like(array) for name, array in empty.items()}
-
     def acquire(self) -> RowScratch:
-        """Return a workspace for one thread; give it back with `release`."""
+        """Return buffers for one row and one thread; give them back with `release`."""
         engine = self.engine
         while self._idle:
             try:
-                work = self._idle.pop()
+                scratch = self._idle.pop()
             except IndexError:
                 break
-            if work.engine is engine:
-                return work
+            if scratch.engine is engine:
+                return scratch
         return RowScratch(self.inputs, self.outputs, engine, engine.row_runner(self.packing))
 
-    def release(self, work: RowScratch) -> None:
-        """Take a workspace back for the next call."""
-        self._idle.append(work)
+    def release(self, scratch: RowScratch) -> None:
+        """Take buffers back for the next call; results of rows answered in them end here."""
+        self._idle.append(scratch)
 
-    def answer_row(self, row: Mapping[str, Any], work: RowScratch) -> None:
-        """Answer one row into a workspace; only `EngineClosed` is raised."""
-        work.is_read = work.has_outputs = False
-        work.error = work.violations = work.output_violations = None
+    def answer_row(self, row: Mapping[str, Any], scratch: RowScratch) -> RowResult:
+        """Answer one row; the result is valid until `scratch` is released.
+
+        Raises:
+            EngineClosed: the model was unloaded meanwhile; nothing else is raised.
+        """
+        inputs = scratch.inputs
         try:
-            violations = self.inputs.check_row(row, work.inputs)
+            violations = self.inputs.check_row(row, inputs)
         except UNREADABLE as error:
-            work.code = REFUSED_CODE
-            work.error = unreadable(self.reference, f"the row cannot be read ({error})")
-            return
-        work.is_read = True
-        work.violations = violations
+            return Rejection(unreadable(self.reference, f"the row cannot be read ({error})"))
         if violations is not None and violations.rejected:
-            work.code = REFUSED_CODE
-            work.error = refusal(self.reference, violations)
-            return
+            return Rejection(refusal(self.reference, violations), inputs, violations)
         try:
-            work.outputs = self._reader.read_row(self._run_row(work))
-            wrong = self.outputs.check_row(work.outputs, work.output_row)
+            outputs = self._reader.read_row(self._run_row(scratch))
+            wrong = self.outputs.check_row(outputs, scratch.outputs)
         except EngineClosed:
             raise
         except Exception as error:
-            work.code = FAILED_CODE
-            work.error = self._failure(error)
-            return
-        work.has_outputs = True
-        work.code = ANSWERED_CODE
+            return Failure(self._failure(error), inputs, violations)
         if wrong is not None:
-            self._judge_outputs(work, wrong)
+            if wrong.rejected:
+                bad = bad_output(self.reference, wrong)
+                return Failure(bad, inputs, violations, scratch.outputs, wrong)
+            repair_row(outputs, self.outputs.fields, scratch.outputs)
+        return Answer(outputs, inputs, violations, scratch.outputs, wrong)
 
-    def _run_row(self, work: RowScratch) -> list[Any]:
-        """Return the engine's answer to the row in a workspace."""
-        if work.runner is not None:
-            return work.runner.run(work.inputs)
-        tensors = work.engine.run(self.packing.pack_row(work.inputs))
+    def _run_row(self, scratch: RowScratch) -> list[Any]:
+        """Return the engine's answer to the row in the buffers."""
+        if scratch.runner is not None:
+            return scratch.runner.run(scratch.inputs)
+        tensors = scratch.engine.run(self.packing.pack_row(scratch.inputs))
         return [tensors[name] for name in self._output_tensors]
 
-    def _judge_outputs(self, work: RowScratch, wrong: Violations) -> None:
-        """Refuse an answer that breaks its contract, or repair it as the policies say."""
-        work.output_violations = wrong
-        if wrong.rejected:
-            work.code = FAILED_CODE
-            work.error = bad_output(self.reference, wrong)
-        else:
-            repair_row(work.outputs, self.outputs.fields, work.output_row)
+    def answer_columns(self, columns: Mapping[str, Any]) -> ColumnsResult:
+        """Answer many rows; one that is rejected rejects them all.
 
-    def answer_columns(self, columns: Mapping[str, Any]) -> BatchResult:
-        """Answer many rows; one that is refused refuses them all; raises only `EngineClosed`."""
-        batch = BatchResult()
+        Raises:
+            EngineClosed: the model was unloaded meanwhile; nothing else is raised.
+        """
         columns = {
             name: column[:, 0] if self._is_upright(name, column) else column
             for name, column in columns.items()
         }
         try:
-            batch.input_columns, batch.violations = self.inputs.check_columns(columns)
+            inputs, violations = self.inputs.check_columns(columns)
         except UNREADABLE as error:
-            batch.code = REFUSED_CODE
-            batch.error = unreadable(self.reference, str(error))
-            return batch
-        rows = len(batch.input_columns)
-        if batch.violations is not None and batch.violations.rejected:
-            batch.code = REFUSED_CODE
-            batch.error = refusal(self.reference, batch.violations)
-        elif rows == 0:
-            batch.code = REFUSED_CODE
-            batch.error = unreadable(self.reference, "the request has no rows")
-        else:
-            self._answer(batch, batch.input_columns)
-        return batch
+            return Rejection(unreadable(self.reference, str(error)))
+        if violations is not None and violations.rejected:
+            return Rejection(refusal(self.reference, violations), inputs, violations)
+        if len(inputs) == 0:
+            return Rejection(unreadable(self.reference, "the request has no rows"), inputs)
+        return self._answer_checked(inputs, violations)
 
     def _is_upright(self, name: str, column: Any) -> bool:
         """Whether a scalar field comes as `(N, 1)`."""
@@ -281,24 +187,22 @@ class Model:
             and name not in self._vectors
         )
 
-    def _answer(self, batch: BatchResult, inputs: Columns) -> None:
+    def _answer_checked(self, inputs: Columns, violations: Violations | None) -> ColumnsResult:
         try:
             tensors = self.engine.run(self.packing.pack_columns(inputs))
             answers = [tensors[name] for name in self._output_tensors]
-            batch.outputs = self._reader.read_columns(answers, len(inputs))
-            batch.output_columns, wrong = self.outputs.check_columns(batch.outputs)
+            outputs = self._reader.read_columns(answers, len(inputs))
+            checked, wrong = self.outputs.check_columns(outputs)
         except EngineClosed:
             raise
         except Exception as error:
-            batch.error = self._failure(error)
-            return
-        batch.output_violations = wrong
+            return Failure(self._failure(error), inputs, violations)
         if wrong is not None:
             if wrong.rejected:
-                batch.error = bad_output(self.reference, wrong)
-                return
-            repair_columns(batch.outputs, self.outputs.fields, batch.output_columns)
-        batch.code = ANSWERED_CODE
+                bad = bad_output(self.reference, wrong)
+                return Failure(bad, inputs, violations, checked, wrong)
+            repair_columns(outputs, self.outputs.fields, checked)
+        return Answer(outputs, inputs, violations, checked, wrong)
 
     def _failure(self, error: Exception) -> GnomonError:
         if isinstance(error, GnomonError):
@@ -321,11 +225,11 @@ class Model:
         """
         for _ in range(self.deployment.warm_up_runs):
             for row in self.package.golden.rows:
-                work = self.acquire()
-                self.answer_row(row, work)
-                self.release(work)
-                if isinstance(work.error, EngineError):
-                    raise work.error
+                scratch = self.acquire()
+                result = self.answer_row(row, scratch)
+                self.release(scratch)
+                if isinstance(result, Failure) and isinstance(result.error, EngineError):
+                    raise result.error
         if self.deployment.warm_up_runs:
             self.measure_row()
 
@@ -335,15 +239,15 @@ class Model:
         Of the engine alone, by `gnomon.runtime.latency.clock_of`: what else the process or the
         machine does meanwhile changes little. Without a golden row that runs, nothing changes.
         """
-        work = self.acquire()
+        scratch = self.acquire()
         try:
             for row in self.package.golden.rows[:1]:
-                self.answer_row(row, work)
-                if work.has_outputs:
-                    took = quickest_ns(lambda: self._run_row(work), work.engine.works_in_caller)
+                if self.answer_row(row, scratch).checked_outputs is not None:
+                    works_in_caller = scratch.engine.works_in_caller
+                    took = quickest_ns(lambda: self._run_row(scratch), works_in_caller)
                     self.row_latency.replace(took / 1e9)
         finally:
-            self.release(work)
+            self.release(scratch)
 
     def predict_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the outputs of one row by name, unrecorded.
@@ -353,30 +257,22 @@ class Model:
             InvalidOutput: the answer breaks the contract of the outputs.
             EngineError: the engine failed.
         """
-        work = self.acquire()
+        scratch = self.acquire()
         try:
-            self.answer_row(row, work)
-            if work.error is not None:
-                raise work.error
-            return work.outputs
+            result = self.answer_row(row, scratch)
         finally:
-            self.release(work)
+            self.release(scratch)
+        if isinstance(result, Answer):
+            return result.outputs
+        raise result.error
 
     def predict_columns(self, columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the outputs of many rows by name, unrecorded; raises as `predict_row`."""
-        batch = self.answer_columns(columns)
-        if batch.error is not None:
-            raise batch.error
-        return batch.outputs
+        result = self.answer_columns(columns)
+        if isinstance(result, Answer):
+            return result.outputs
+        raise result.error
 
     def close(self) -> None:
         """Give back the engine; a second call does nothing."""
         self.engine.close()
-
-
-def unreadable(reference: str, why: str) -> InvalidInput:
-    """Return the error for a request whose fields cannot be told."""
-    return InvalidInput(
-        f"{reference} refused the input: {why}; expected one value for each field and row",
-        details=[{"row": None, "field": None, "rule": "request", "value": None, "expected": why}],
-    )

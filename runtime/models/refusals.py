@@ -5,6 +5,9 @@ from typing import Any
 from gnomon.core.contract.violations import Violation, Violations
 from gnomon.runtime.errors import InvalidInput, InvalidOutput
 
+#: What a contract raises for data that is not even rows or columns.
+UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+
 _DETAILS_LIMIT = 100
 _MESSAGE_LIMIT = 500
 
@@ -13,6 +16,14 @@ def refusal(reference: str, violations: Violations) -> InvalidInput:
     """Return the error that tells a caller what was wrong with the inputs."""
     message, details = _explained(f"{reference} refused the input", violations)
     return InvalidInput(message, details=details)
+
+
+def unreadable(reference: str, why: str) -> InvalidInput:
+    """Return the error for a request whose fields cannot be told."""
+    return InvalidInput(
+        f"{reference} refused the input: {why}; expected one value for each field and row",
+        details=[{"row": None, "field": None, "rule": "request", "value": None, "expected": why}],
+    )
 
 
 def bad_output(reference: str, violations: Violations) -> InvalidOutput:

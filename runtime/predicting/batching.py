@@ -11,7 +11,8 @@ from time import perf_counter
 
 from gnomon.runtime.errors import GnomonError, Overloaded
 from gnomon.runtime.packages.manifest import Batching
-from gnomon.runtime.predicting.batch_execution import Answer, Ask
+from gnomon.runtime.predicting.execution import RowOutcome
+from gnomon.runtime.prediction import PredictRequest
 
 #: Calls that may wait for their turn; one more is refused.
 WAITING_LIMIT = 1_024
@@ -20,44 +21,44 @@ WAITING_LIMIT = 1_024
 class _Call:
     """A row that waits for its answer."""
 
-    __slots__ = ("answer", "ask", "since", "wake")
+    __slots__ = ("outcome", "request", "since", "wake")
 
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
+    def __init__(self, request: PredictRequest) -> None:
+        self.request = request
         self.since = perf_counter()
-        self.answer: Answer | None = None
+        self.outcome: RowOutcome | None = None
         self.wake = threading.Event()
 
 
 class Batcher:
-    """Gathers the calls of one route. Threads call `ask`, and wait in it.
+    """Gathers the calls of one route. Threads call `execute`, and wait in it.
 
-    `answer` answers many rows in order and may raise; `runs` of them may be under way at once.
+    `execute` answers many rows in order and may raise; `runs` of them may be under way at once.
     """
 
     def __init__(
         self,
         batching: Batching,
-        answer: Callable[[Sequence[Ask]], list[Answer]],
+        execute: Callable[[Sequence[PredictRequest]], list[RowOutcome]],
         *,
         runs: int = 1,
         waiting_limit: int = WAITING_LIMIT,
     ) -> None:
         self.batching = batching
         self._waiting_limit = waiting_limit
-        self._answer = answer
+        self._execute = execute
         self._runs = runs
         self._under_way = 0
         self._lock = threading.Lock()
         self._waiting: deque[_Call] = deque()
 
-    def ask(self, ask: Ask) -> Answer:
+    def execute(self, request: PredictRequest) -> RowOutcome:
         """Return what became of a row.
 
         Raises:
             Overloaded: too many are waiting.
         """
-        call = _Call(ask)
+        call = _Call(request)
         with self._lock:
             if len(self._waiting) >= self._waiting_limit:
                 raise Overloaded(
@@ -66,13 +67,13 @@ class Batcher:
             self._waiting.append(call)
             if len(self._waiting) == self.batching.max_rows:
                 self._waiting[0].wake.set()
-        while call.answer is None:
+        while call.outcome is None:
             if self._leads(call):
                 self._run(self._gather(call))
             else:
                 call.wake.wait()
                 call.wake.clear()
-        return call.answer
+        return call.outcome
 
     def _leads(self, call: _Call) -> bool:
         with self._lock:
@@ -98,20 +99,20 @@ class Batcher:
 
     def _run(self, calls: Sequence[_Call]) -> None:
         """Answer the calls; what goes wrong with all of them is told to each."""
-        answers: Sequence[Answer]
+        outcomes: Sequence[RowOutcome]
         try:
-            answers = self._answer([call.ask for call in calls])
+            outcomes = self._execute([call.request for call in calls])
         except GnomonError as error:
-            answers = [error] * len(calls)
+            outcomes = [error] * len(calls)
         except BaseException:
-            answers = [GnomonError("a gathered run failed")] * len(calls)
+            outcomes = [GnomonError("a gathered run failed")] * len(calls)
             raise
         finally:
             with self._lock:
                 self._under_way -= 1
                 self._wake_next()
-            for call, answer in zip(calls, answers, strict=True):
-                call.answer = answer
+            for call, outcome in zip(calls, outcomes, strict=True):
+                call.outcome = outcome
                 call.wake.set()
 
     def _wake_next(self) -> None:

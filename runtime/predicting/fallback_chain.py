@@ -11,10 +11,10 @@ from gnomon.core.contract.violations import Violation
 from gnomon.core.expression import ExpressionError, Formula
 from gnomon.core.fields import Field
 from gnomon.core.row import Columns, Row
-from gnomon.core.window import ANSWERED_CODE
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.outputs import repair_columns, repair_row
+from gnomon.runtime.models.results import Answer, ColumnsResult, RowResult
 from gnomon.runtime.routing.fallbacks import (
     ConstantFallback,
     Fallback,
@@ -85,22 +85,20 @@ class _PackageHandler:
         self._model = model
 
     def row(self, row: Mapping[str, Any], inputs: Row) -> FallbackResult | None:
-        work = self._model.acquire()
+        scratch = self._model.acquire()
         try:
-            self._model.answer_row(row, work)
-            if work.code != ANSWERED_CODE:
-                return None
-            found = (*_described(work.violations), *_described(work.output_violations))
-            return FallbackResult(self._model.reference, self._model, work.outputs, found)
+            return self._result(self._model.answer_row(row, scratch))
         finally:
-            self._model.release(work)
+            self._model.release(scratch)
 
     def columns(self, columns: Mapping[str, Any], inputs: Columns) -> FallbackResult | None:
-        batch = self._model.answer_columns(columns)
-        if batch.code != ANSWERED_CODE:
+        return self._result(self._model.answer_columns(columns))
+
+    def _result(self, result: RowResult | ColumnsResult) -> FallbackResult | None:
+        if not isinstance(result, Answer):
             return None
-        found = (*_described(batch.violations), *_described(batch.output_violations))
-        return FallbackResult(self._model.reference, self._model, batch.outputs, found)
+        found = (*_described(result.violations), *_described(result.output_violations))
+        return FallbackResult(self._model.reference, self._model, result.outputs, found)
 
 
 class _CheckedHandler:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
@@ -13,8 +12,9 @@ from gnomon.core.window import ANSWERED_CODE, REFUSED_CODE
 from gnomon.runtime import clock
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.limits import REQUEST_ID_CHARACTERS
-from gnomon.runtime.models.model import BatchResult, Model, RowScratch
-from gnomon.runtime.prediction import row_ids
+from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.results import Answer, ColumnsResult, RowResult
+from gnomon.runtime.prediction import PredictRequest, row_ids
 from gnomon.runtime.recording.series import BrokenRules, CallOutcome, Example, WindowSeries
 
 
@@ -25,14 +25,13 @@ class PerRowIdentity(NamedTuple):
     latencies: Sequence[int]
 
 
-def timestamp_of(
-    series: WindowSeries, at: datetime | float | None, request_id: str, started: int, rows: int = 1
-) -> float:
+def timestamp_of(series: WindowSeries, request: PredictRequest, rows: int = 1) -> float:
     """Return epoch seconds; a call whose time or identity is none is counted now, as refused.
 
     Raises:
         InvalidInput: `at` is no time, or `request_id` is too long to be kept.
     """
+    at, request_id = request.at, request.request_id
     if at is None and len(request_id) <= REQUEST_ID_CHARACTERS:
         return time.time()
     try:
@@ -44,7 +43,7 @@ def timestamp_of(
             )
         return clock.seconds(at)
     except InvalidInput as error:
-        latency = perf_counter_ns() - started
+        latency = perf_counter_ns() - request.started_ns
         outcome = CallOutcome(
             REFUSED_CODE, latency, time.time(), request_id[:REQUEST_ID_CHARACTERS]
         )
@@ -52,47 +51,58 @@ def timestamp_of(
         raise
 
 
-def count_row(model: Model, series: WindowSeries, work: RowScratch, outcome: CallOutcome) -> None:
-    """Count one row."""
-    if not work.is_read:
-        series.count_unread(outcome, 1, _unread(outcome, work.error))
+def count_row(model: Model, series: WindowSeries, result: RowResult, outcome: CallOutcome) -> None:
+    """Count one row: the model's result, and the outcome of the call, fallbacks included."""
+    inputs, outputs = result.inputs, result.checked_outputs
+    if inputs is None:
+        series.count_unread(outcome, 1, _unread(outcome, _error_of(result)))
         return
     value = None
-    if outcome.code == ANSWERED_CODE:
-        number = float(work.output_row.values[0])
+    if outcome.code == ANSWERED_CODE and outputs is not None:
+        number = float(outputs.values[0])
         value = number if number == number else None
     broken: Sequence[BrokenRules] = ()
-    if work.violations is not None or work.output_violations is not None:
-        broken = _broken(model, work.violations, work.output_violations)
-    outputs = work.output_row if work.has_outputs else None
-    series.count_row(outcome, work.inputs, outputs, value, broken)
+    if result.violations is not None or result.output_violations is not None:
+        broken = _broken(model, result.violations, result.output_violations)
+    series.count_row(outcome, inputs, outputs, value, broken)
 
 
 def count_columns(
     model: Model,
     series: WindowSeries,
     columns: Mapping[str, Any],
-    batch: BatchResult,
+    result: ColumnsResult,
     outcome: CallOutcome,
     per_row: PerRowIdentity | None = None,
 ) -> None:
     """Count the rows of one request; a request without rows counts as one.
 
-    `per_row` where each row is a call of its own.
+    Args:
+        model: What was to answer.
+        series: Where its calls are counted.
+        columns: The columns as they came.
+        result: What became of them at the model.
+        outcome: What became of the whole call, fallbacks included.
+        per_row: If each row is a call of its own.
     """
-    inputs = batch.input_columns
+    inputs, outputs = result.inputs, result.checked_outputs
     if inputs is None or len(inputs) == 0:
-        series.count_unread(outcome, max(rows_of(columns), 1), _unread(outcome, batch.error))
+        error = _error_of(result)
+        series.count_unread(outcome, max(rows_of(columns), 1), _unread(outcome, error))
         return
     values: list[tuple[str, float]] = []
-    if outcome.code == ANSWERED_CODE and batch.output_columns is not None:
-        numbers = batch.output_columns.values(0).tolist()
+    if outcome.code == ANSWERED_CODE and outputs is not None:
+        numbers = outputs.values(0).tolist()
         identities = per_row.ids if per_row else row_ids(outcome.request_id, len(numbers))
         pairs = zip(identities, numbers, strict=True)
         values = [(identity, number) for identity, number in pairs if number == number]
-    broken = _broken(model, batch.violations, batch.output_violations)
+    broken = _broken(model, result.violations, result.output_violations)
     latencies = per_row.latencies if per_row else None
-    series.count_columns(outcome, inputs, batch.output_columns, values, broken, latencies)
+    series.count_columns(outcome, inputs, outputs, values, broken, latencies)
+
+
+def _error_of(result: RowResult | ColumnsResult) -> GnomonError | None:
+    return None if isinstance(result, Answer) else result.error
 
 
 def rows_of(columns: Mapping[str, Any]) -> int:

@@ -11,8 +11,7 @@ import msgspec
 
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import GnomonError, InvalidInput
-from gnomon.runtime.predicting.batch_execution import Ask
-from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.prediction import Prediction, PredictRequest
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.streams.connectors import Record
 from gnomon.server.streams.settings import StreamSettings
@@ -45,19 +44,19 @@ class Scorer:
             NotReady: the runtime is closed.
         """
         known = self._known_fields()
-        read: list[Ask | GnomonError] = []
+        read: list[PredictRequest | GnomonError] = []
         for record in records:
             try:
                 read.append(self._read(source, record, known))
             except GnomonError as error:
                 read.append(error)
-        asks = [one for one in read if isinstance(one, Ask)]
-        answers = iter(self._runtime.predict_rows(self._route, asks))
+        requests = [one for one in read if isinstance(one, PredictRequest)]
+        answers = iter(self._runtime.predict_rows(self._route, requests))
         return [
             _answered(
                 record,
-                one.request_id if isinstance(one, Ask) else _identity(source, record),
-                next(answers) if isinstance(one, Ask) else one,
+                one.request_id if isinstance(one, PredictRequest) else _identity(source, record),
+                next(answers) if isinstance(one, PredictRequest) else one,
             )
             for record, one in zip(records, read, strict=True)
         ]
@@ -72,8 +71,8 @@ class Scorer:
             field.name for model in models if model is not None for field in model.inputs.fields
         )
 
-    def _read(self, source: str, record: Record, known: frozenset[str] | None) -> Ask:
-        """Return what a record asks.
+    def _read(self, source: str, record: Record, known: frozenset[str] | None) -> PredictRequest:
+        """Return what a record requests.
 
         Raises:
             InvalidInput: it is no JSON object, too long, or its identity or time is none.
@@ -91,7 +90,7 @@ class Scorer:
         if known is not None:
             row = {name: value for name, value in row.items() if name in known}
         request_id = _identity(source, record) if identity is None else _text(identity)
-        return Ask(row, request_id, None if key is None else _text(key), _time(at))
+        return PredictRequest(row, request_id, None if key is None else _text(key), _time(at))
 
 
 def _identity(source: str, record: Record) -> str:

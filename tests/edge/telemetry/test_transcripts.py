@@ -16,7 +16,7 @@ from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, read_trans
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import encode_profile
-from gnomon.runtime.predicting.batch_execution import Ask
+from gnomon.runtime.prediction import PredictRequest
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
@@ -82,7 +82,9 @@ def test_each_way_of_asking_leaves_the_same(serve: Serve) -> None:
     runtime.predict_columns(
         "eta", {name: [value] * 2 for name, value in GOOD.items()}, request_id="b", at=36_000.0
     )
-    runtime.predict_rows("eta", [Ask(GOOD, f"c{place}", at=36_000.0) for place in range(3)])
+    runtime.predict_rows(
+        "eta", [PredictRequest(GOOD, f"c{place}", at=36_000.0) for place in range(3)]
+    )
     runtime.flush()
     assert [one.pop("id") for one in sink.lines] == ["a", "b/0", "b/1", "c0", "c1", "c2"]
     for one in sink.lines:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from gnomon.runtime.errors import GnomonError, UnknownModel
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.batch_execution import Ask
-from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.prediction import Prediction, PredictRequest
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.fallbacks import PackageFallback
 from gnomon.runtime.routing.routes import Route, Target
@@ -81,15 +80,16 @@ def counted(runtime: Runtime, sink: MemorySink, package: Package) -> Any:
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from(ROWS), st.sampled_from(TIMES)), max_size=12))
 def test_together_is_as_alone(package: Package, rows: list[tuple[Any, float]]) -> None:
-    asks = [Ask(row, f"r{place}", at=at) for place, (row, at) in enumerate(rows)]
+    requests = [PredictRequest(row, f"r{place}", at=at) for place, (row, at) in enumerate(rows)]
     (one, one_sink), (many, many_sink) = serve(package), serve(package)
     alone = []
-    for ask in asks:
+    for request in requests:
         try:
-            alone.append(one.predict("eta", ask.row, request_id=ask.request_id, at=ask.at))
+            identity, at = request.request_id, request.at
+            alone.append(one.predict("eta", request.inputs, request_id=identity, at=at))
         except GnomonError as error:
             alone.append(error)
-    together = many.predict_rows("eta", asks)
+    together = many.predict_rows("eta", requests)
     assert [outcome(each) for each in together] == [outcome(each) for each in alone]
     assert counted(many, many_sink, package) == counted(one, one_sink, package)
     one.close()
@@ -107,7 +107,9 @@ def test_a_run_that_fails_falls_back_row_by_row(
     runtime.apply(
         [Route("eta", (Target(package.digest, 1_000),), fallbacks=(PackageFallback(older.digest),))]
     )
-    answers = runtime.predict_rows("eta", [Ask(row, str(i)) for i, row in enumerate([GOOD, far])])
+    answers = runtime.predict_rows(
+        "eta", [PredictRequest(row, str(i)) for i, row in enumerate([GOOD, far])]
+    )
     assert [one.outputs["air_time"] for one in answers if isinstance(one, Prediction)] == [
         pytest.approx(111.0),
         7.0,
@@ -128,7 +130,9 @@ def test_rows_are_split_as_if_each_had_come_alone(
     drawn = [950, 10] * 20
     monkeypatch.setattr("random.randrange", lambda _whole: drawn.pop(0))
     for _ in range(10):
-        answers = runtime.predict_rows("eta", [Ask(GOOD, "a"), Ask(GOOD, "b")])
+        answers = runtime.predict_rows(
+            "eta", [PredictRequest(GOOD, "a"), PredictRequest(GOOD, "b")]
+        )
         assert [one.version for one in answers if isinstance(one, Prediction)] == ["2", "1"]
     assert len(drawn) == 20
     runtime.close()
@@ -146,7 +150,7 @@ def test_one_run_answers_what_is_gathered(
         "answer_columns",
         lambda columns: sizes.append(len(columns["wind"])) or whole(columns),
     )
-    runtime.predict_rows("eta", [Ask(GOOD, str(place)) for place in range(50)])
+    runtime.predict_rows("eta", [PredictRequest(GOOD, str(place)) for place in range(50)])
     assert sizes == [50]
     runtime.close()
 
@@ -158,7 +162,7 @@ def test_shadows_are_asked_for_each_row(package: Package, write: Write) -> None:
     runtime.apply(
         [Route("eta", (Target(package.digest, 1_000),), shadows=((other.digest, 1_000),))]
     )
-    runtime.predict_rows("eta", [Ask(GOOD, str(place)) for place in range(3)])
+    runtime.predict_rows("eta", [PredictRequest(GOOD, str(place)) for place in range(3)])
     runtime.flush()
     shadows = [one.window for one in sink.records if one.window.shadow]
     assert sum(one.rows for one in shadows) == 3
@@ -168,5 +172,5 @@ def test_shadows_are_asked_for_each_row(package: Package, write: Write) -> None:
 def test_an_unknown_route_is_told(package: Package) -> None:
     runtime, _ = serve(package)
     with pytest.raises(UnknownModel):
-        runtime.predict_rows("nope", [Ask(GOOD, "1")])
+        runtime.predict_rows("nope", [PredictRequest(GOOD, "1")])
     runtime.close()

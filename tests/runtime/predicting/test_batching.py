@@ -17,9 +17,9 @@ from gnomon.bench.core.dense_network import dense_network
 from gnomon.runtime.errors import EngineError, GnomonError, NotReady, Overloaded, PackageError
 from gnomon.runtime.packages.manifest import Batching, Deployment, decode_manifest, encode_manifest
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.predicting.batch_execution import Answer, Ask
 from gnomon.runtime.predicting.batching import Batcher
-from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.predicting.execution import RowOutcome
+from gnomon.runtime.prediction import Prediction, PredictRequest
 from gnomon.runtime.raw_models.raw_model import write_raw_model
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
@@ -49,7 +49,7 @@ def serve(runtime: Runtime, package: Package, **options: Any) -> None:
     runtime.apply([single("eta", package.digest)])
 
 
-def told(answer: Answer) -> Any:
+def told(answer: RowOutcome) -> Any:
     if isinstance(answer, Prediction):
         return answer.outputs, answer.request_id, str(answer.violations)
     return type(answer), str(answer)
@@ -63,15 +63,15 @@ def counted(runtime: Runtime) -> Any:
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(ROWS), min_size=1, max_size=24), st.integers(2, 8))
 def test_together_is_as_alone(package: Package, rows: list[Any], most: int) -> None:
-    asks = [Ask(row, f"r{place}") for place, row in enumerate(rows)]
+    requests = [PredictRequest(row, f"r{place}") for place, row in enumerate(rows)]
     alone, together = Runtime(MemorySink()), Runtime(MemorySink())
     for runtime in (alone, together):
         serve(runtime, package)
     gather = partial(together.predict_rows, "eta")
     batcher = Batcher(Batching(max_rows=most, max_delay_seconds=0.005), gather)
-    expected = [told(one) for ask in asks for one in alone.predict_rows("eta", [ask])]
+    expected = [told(one) for ask in requests for one in alone.predict_rows("eta", [ask])]
     with ThreadPoolExecutor(12) as pool:
-        assert list(map(told, pool.map(batcher.ask, asks))) == expected
+        assert list(map(told, pool.map(batcher.execute, requests))) == expected
     assert counted(together) == counted(alone)
     alone.close()
     together.close()
@@ -85,10 +85,10 @@ class Recorded:
         self.held = threading.Event()
         self.held.set()
 
-    def __call__(self, asks: Sequence[Ask]) -> list[Answer]:
-        self.sizes.append(len(asks))
+    def __call__(self, requests: Sequence[PredictRequest]) -> list[RowOutcome]:
+        self.sizes.append(len(requests))
         self.held.wait(30)
-        return [EngineError(ask.request_id) for ask in asks]
+        return [EngineError(one.request_id) for one in requests]
 
 
 def test_limits_are_kept_and_what_waits_goes_together() -> None:
@@ -96,9 +96,11 @@ def test_limits_are_kept_and_what_waits_goes_together() -> None:
     batcher = Batcher(Batching(max_rows=4, max_delay_seconds=0), recorded)
     recorded.held.clear()
     with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(batcher.ask, Ask({}, "0"))
+        first = pool.submit(batcher.execute, PredictRequest({}, "0"))
         wait_for(lambda: recorded.sizes == [1])
-        rest = [pool.submit(batcher.ask, Ask({}, str(number))) for number in range(1, 9)]
+        rest = [
+            pool.submit(batcher.execute, PredictRequest({}, str(number))) for number in range(1, 9)
+        ]
         wait_for(lambda: len(batcher._waiting) == 8)
         recorded.held.set()
         assert [str(one.result(30)) for one in [first, *rest]] == [str(n) for n in range(9)]
@@ -110,10 +112,10 @@ def test_a_full_batch_does_not_wait_and_a_lone_row_not_for_long() -> None:
     full = Batcher(Batching(max_rows=2, max_delay_seconds=1), recorded)
     started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(full.ask, [Ask({}, "0"), Ask({}, "1")]))
+        list(pool.map(full.execute, [PredictRequest({}, "0"), PredictRequest({}, "1")]))
     assert recorded.sizes == [2]
     lone = Batcher(Batching(max_rows=64, max_delay_seconds=0.05), recorded)
-    assert str(lone.ask(Ask({}, "x"))) == "x"
+    assert str(lone.execute(PredictRequest({}, "x"))) == "x"
     assert 0.05 <= time.monotonic() - started < 20
 
 
@@ -122,27 +124,27 @@ def test_too_many_waiting_calls_are_refused() -> None:
     batcher = Batcher(Batching(max_rows=2, max_delay_seconds=0), recorded, waiting_limit=1)
     recorded.held.clear()
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(batcher.ask, Ask({}, "0"))
+        first = pool.submit(batcher.execute, PredictRequest({}, "0"))
         wait_for(lambda: recorded.sizes == [1])
-        second = pool.submit(batcher.ask, Ask({}, "1"))
+        second = pool.submit(batcher.execute, PredictRequest({}, "1"))
         wait_for(lambda: len(batcher._waiting) == 1)
         with pytest.raises(Overloaded, match="1 calls wait"):
-            batcher.ask(Ask({}, "2"))
+            batcher.execute(PredictRequest({}, "2"))
         recorded.held.set()
         assert [str(one.result(30)) for one in (first, second)] == ["0", "1"]
 
 
 def test_what_goes_wrong_with_a_run_is_told_to_each_and_holds_nobody_up() -> None:
-    def refuse(asks: Sequence[Ask]) -> list[Answer]:
+    def refuse(requests: Sequence[PredictRequest]) -> list[RowOutcome]:
         raise NotReady("closed")
 
-    def break_down(asks: Sequence[Ask]) -> list[Answer]:
+    def break_down(requests: Sequence[PredictRequest]) -> list[RowOutcome]:
         raise ZeroDivisionError
 
     for answer, kinds in ((refuse, {NotReady}), (break_down, {ZeroDivisionError, GnomonError})):
         batcher = Batcher(Batching(max_rows=4, max_delay_seconds=0.05), answer)
         with ThreadPoolExecutor(4) as pool:
-            asked = [pool.submit(batcher.ask, Ask({}, str(n))) for n in range(4)]
+            asked = [pool.submit(batcher.execute, PredictRequest({}, str(n))) for n in range(4)]
             results = [one.exception(30) or one.result() for one in asked]
         assert {type(one) for one in results} <= kinds
 

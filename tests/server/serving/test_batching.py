@@ -86,7 +86,7 @@ def check(runtime: Runtime, ask: Callable[[float], float]) -> None:
         first = pool.submit(ask, distances[0])
         wait_for(lambda: len(seen.rows) == 1)
         rest = [pool.submit(ask, one) for one in distances[1:]]
-        (batcher,) = runtime._batchers.values()
+        (batcher,) = runtime._table.batchers.values()
         wait_for(lambda: len(batcher._waiting) == CALLERS)
         seen.free.set()
         answers = [one.result(60) for one in [first, *rest]]

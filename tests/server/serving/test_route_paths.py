@@ -172,7 +172,7 @@ def test_pauses_grow_while_trials_fail_and_a_trusted_route_begins_anew(
     selector = PathSelector(lambda: now[0])
     model = runtime.load(package)
     runtime.apply([single("eta", package.digest)])
-    selector.follow(runtime._served)
+    selector.follow(runtime._table.served)
     pauses = []
     for _ in range(8):
         assert selector.review({"eta": 2 * SLOW_SECONDS}, [])

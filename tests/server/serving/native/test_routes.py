@@ -98,7 +98,7 @@ def split(tmp_path: Path) -> Iterator[Split]:
 def laid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give a target, whichever: for what is decided before a target is asked."""
     split = Split(tmp_path_factory.mktemp("laid"))
-    served = split.runtime._served
+    served = split.runtime._table.served
     from gnomon.server.serving.native.eligible import _build_target
 
     yield _build_target("eta", served["eta"].targets[split.one.digest])
@@ -183,7 +183,7 @@ def test_what_is_declined_keeps_its_place(split: Split) -> None:
         answer, position, _ = split.table.try_exchange(bad.SerializeToString())
         assert answer is None
         assert position is not None
-        served = split.runtime._served["eta"]
+        served = split.runtime._table.served["eta"]
         target = served.target(None, "", position)
         assert target is not None
         drawn[target.model.version] += 1
@@ -194,14 +194,14 @@ def test_what_is_declined_keeps_its_place(split: Split) -> None:
 
 
 def test_a_target_that_needs_python_takes_the_route_with_it(split: Split) -> None:
-    served = split.runtime._served
+    served = split.runtime._table.served
     assert set(native_routes(served, Clients())) == {"eta"}
     split.serve(500)
-    targets = split.runtime._served["eta"].targets
+    targets = split.runtime._table.served["eta"].targets
     engine = targets[split.two.digest].model.engine
     try:
         targets[split.two.digest].model.engine = object()
-        assert native_routes(split.runtime._served, Clients()) == {}
+        assert native_routes(split.runtime._table.served, Clients()) == {}
     finally:
         targets[split.two.digest].model.engine = engine
 

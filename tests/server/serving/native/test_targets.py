@@ -227,7 +227,7 @@ def test_both_ways_count_alike(laid: Laid, kinds: Package) -> None:
 
 def test_an_interval_that_has_ended_is_left_to_python(laid: Laid, kinds: Package) -> None:
     message = request(1, True, np.random.default_rng(1)).SerializeToString()
-    (served,) = laid.runtime._served.values()
+    (served,) = laid.runtime._table.served.values()
     assert served.only
     assert laid.table.try_message(message)
     served.only.series.arm(0.0)
@@ -239,7 +239,7 @@ def test_an_interval_that_has_ended_is_left_to_python(laid: Laid, kinds: Package
 
 
 def test_a_route_in_a_cycle_is_collected(laid: Laid, kinds: Package) -> None:
-    (target,) = laid.runtime._served["kinds"].targets.values()
+    (target,) = laid.runtime._table.served["kinds"].targets.values()
     counts = ClientCounts()
     for _ in range(20):
         targets: list[Any] = [(_build_target("kinds", target), 1_000, counts)]
