@@ -18,6 +18,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from gnomon.bench.hub import postgres
@@ -115,7 +116,7 @@ def measure(database: Database, size: Size, repeats: int = _REPEATS) -> list[Fig
         for name, ask in questions.items():
             start = time.perf_counter()
             with database.read() as connection:
-                json.dumps(ask(connection))
+                to_json(ask(connection))
             seconds[name].append(time.perf_counter() - start)
     kind = database.engine.dialect.name
     figures = []

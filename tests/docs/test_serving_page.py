@@ -34,7 +34,8 @@ def test_every_setting_is_told_with_its_default() -> None:
     }
     fields = dataclasses.fields(ServeSettings)
     assert told == {
-        field.name: "none" if field.default is None else str(field.default) for field in fields
+        field.name: "none" if field.default in (None, "") else str(field.default)
+        for field in fields
     }
 
 
