@@ -32,7 +32,7 @@ CAPS = {
 }
 
 #: Kind of prose → most words of a sentence: of the median one, and of nine in ten.
-LENGTHS = {"documents": (16, 33), "docstrings": (12, 20)}
+LENGTHS = {"documents": (16, 30), "docstrings": (12, 20)}
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')*]*\s+|\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.) )")
 
