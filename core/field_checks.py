@@ -40,7 +40,14 @@ def check_name(what: str, name: object) -> None:
 
 
 def member(enum: type[StrEnum], value: str, name: str, what: str) -> StrEnum:
-    """Return the member of a closed list, or refuse and list them."""
+    """Return the member of a closed list, or refuse and list them.
+
+    Args:
+        enum: the closed list.
+        value: the text to look up.
+        name: of the field, for the message.
+        what: what the value is, for the message.
+    """
     try:
         return enum(value)
     except ValueError:

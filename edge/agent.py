@@ -109,6 +109,13 @@ class Agent:
         """Answer one row; arguments and errors are those of `Runtime.predict`.
 
         `model` may be left out where just one is in service.
+
+        Args:
+            row: field → value.
+            model: the model's name; None if just one is in service.
+            request_id: by which labels are joined; None: one is made.
+            key: whose predictions stick to one version.
+            at: the data's own time: epoch seconds or a datetime; None: now.
         """
         return self._node.runtime.predict(
             model or self._only_model(), row, request_id=request_id, key=key, at=at
@@ -125,6 +132,12 @@ class Agent:
         """Report what a prediction should have been, however late.
 
         `at` is when it became known, in the data's own time.
+
+        Args:
+            request_id: of the prediction.
+            value: what it should have been, in the unit of the output.
+            model: the model's name; None if just one is in service.
+            at: when it became known, in the data's own time; None: now.
 
         Raises:
             ConfigurationError: there is no hub to tell.

@@ -30,6 +30,12 @@ class Installer:
     ) -> None:
         """Take one step towards the desired state.
 
+        Args:
+            step: what to do.
+            desired: what the hub wants here.
+            channel: to the hub.
+            trust: whose packages are installed.
+
         Raises:
             HubUnavailable: the hub went away; the step can be taken again.
             GnomonError: the desired state cannot be put into service here; the message says why.

@@ -115,6 +115,12 @@ class Node:
 
         `at` is when it became known, in the data's own time.
 
+        Args:
+            model: the model's name.
+            request_id: of the prediction.
+            value: what it should have been, in the unit of the output.
+            at: when it became known, in the data's own time; None: now.
+
         Raises:
             StorageError: it cannot be kept for the hub.
         """

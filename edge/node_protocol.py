@@ -21,7 +21,14 @@ class NodeProtocol(Protocol):
     def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
     ) -> None:
-        """Report what a prediction should have been."""
+        """Report what a prediction should have been.
+
+        Args:
+            model: the model's name.
+            request_id: of the prediction.
+            value: what it should have been, in the unit of the output.
+            at: when it became known, in the data's own time; None: now.
+        """
 
     def status(self) -> NodeStatus:
         """Return what the node is doing now."""

@@ -81,6 +81,17 @@ def build_package(
 
     `golden_rows` are rows as clients send them; their outputs are recorded here.
 
+    Args:
+        folder: the package's folder; it must not exist, or hold the same.
+        name: the model's name.
+        version: the version's name.
+        model: format, content and packing of the model.
+        profile: contract and reference.
+        golden_rows: rows as clients send them; their outputs are recorded here.
+        reproducibility: what it takes to build again.
+        signer: whose key signs; None: unsigned.
+        about: card, owner and other facts for people.
+
     Raises:
         PackageError: the parts do not make a package, or no engine here runs the format.
         InvalidInput: a golden row breaks the contract.
@@ -120,7 +131,16 @@ def record(
     seed: int,
     test_metrics: Mapping[str, float],
 ) -> Reproducibility:
-    """Return what it takes to build again; `source` is the file whose code trains the model."""
+    """Return what it takes to build again; `source` is the file whose code trains the model.
+
+    Args:
+        source: the file whose code trains the model.
+        split: how rows were divided.
+        dataset_fingerprint: of the rows that it was trained on.
+        parameters: of the training; anything JSON can hold.
+        seed: of the random generators.
+        test_metrics: name → value, on the test rows.
+    """
     commit, clean = code_version(source)
     return Reproducibility(
         code_version=commit,

@@ -30,6 +30,12 @@ def regression_metrics(
     say how many there were. All are in the unit of the labels. Rows without a label are left out.
     `blocks` has an id a row (None: each row is its own).
 
+    Args:
+        labels: what was, shape (rows,); NaN: no label.
+        predictions: what was predicted, shape (rows,).
+        blocks: the block of each row, shape (rows,); None: each row is its own.
+        seed: of the bootstrap.
+
     Raises:
         ValueError: where no row has a label, or lengths differ.
     """

@@ -85,7 +85,15 @@ class _Clock:
 def watch_quiet(
     name: str, make: Callable[[], DriftDetector], stream: Stream, windows: int, seed: int
 ) -> Result:
-    """Count the alarms of a stream in which nothing changes, a new reference every chunk."""
+    """Count the alarms of a stream in which nothing changes, a new reference every chunk.
+
+    Args:
+        name: the stream's name in the report.
+        make: gives a new detector.
+        stream: what it watches.
+        windows: how many windows in all.
+        seed: of the random generator.
+    """
     clock, alarms = _Clock(), 0
     for chunk, start in enumerate(range(0, windows, CHUNK)):
         generator = np.random.default_rng([seed, chunk])
@@ -99,7 +107,15 @@ def watch_quiet(
 def watch_change(
     name: str, make: Callable[[], DriftDetector], stream: Stream, seeds: int, seed: int
 ) -> Result:
-    """Measure how many windows pass from a change to the first alarm."""
+    """Measure how many windows pass from a change to the first alarm.
+
+    Args:
+        name: the stream's name in the report.
+        make: gives a new detector.
+        stream: what it watches.
+        seeds: how many repetitions.
+        seed: of the first repetition.
+    """
     if stream.after is None:
         raise ValueError(f"stream {stream.name!r} has no change")
     clock, alarms, delays = _Clock(), 0, []

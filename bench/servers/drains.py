@@ -65,7 +65,15 @@ class Asker:
 async def drain_often(
     package: Path, door: str, *, drains: int, per_second: float, notice_seconds: float = 0.2
 ) -> dict[str, Any]:
-    """Return what became of the questions while `drains` servers left one after the other."""
+    """Return what became of the questions while `drains` servers left one after the other.
+
+    Args:
+        package: folder of the package that is served.
+        door: the frontend: "native" or "grpcio".
+        drains: how many servers leave, one after the other.
+        per_second: requests a second.
+        notice_seconds: how long before its end a server says that it leaves.
+    """
     settings: dict[str, Any] = {"share_port": True, "notice_seconds": notice_seconds}
     server = await asyncio.to_thread(start, door, package, **settings)
     port = int(server.address.rpartition(":")[2])

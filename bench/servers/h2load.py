@@ -44,6 +44,14 @@ def closed_loop(
 ) -> int:
     """Ask as fast as answers come; return how many were answered. `more`: options of h2load.
 
+    Args:
+        address: `host:port`.
+        body: file with a request.
+        connections: connections at once.
+        streams: requests under way on each connection.
+        seconds: how long.
+        with_tls: over TLS, without verifying the certificate.
+
     Raises:
         RuntimeError: none was, or one failed.
     """
@@ -60,6 +68,14 @@ def open_loop(
     """Ask so often a second over all connections, whether answers come or not.
 
     `log` is overwritten with h2load's own record of every request.
+
+    Args:
+        address: `host:port`.
+        body: file with a request.
+        connections: connections at once.
+        per_second: requests a second over all connections.
+        seconds: how long.
+        log: file for h2load's record of every request; overwritten.
     """
     share = max(1, round(per_second / connections))
     log.unlink(missing_ok=True)

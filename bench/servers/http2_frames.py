@@ -22,7 +22,14 @@ class Frame(NamedTuple):
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Return a frame's bytes."""
+    """Return a frame's bytes.
+
+    Args:
+        kind: number of the frame's type.
+        flags: the flags' bits.
+        stream: id of the stream, 0 for the connection.
+        payload: what follows the header, at most 2²⁴ − 1 bytes.
+    """
     return (
         struct.pack(">I", len(payload))[1:]
         + bytes([kind, flags])

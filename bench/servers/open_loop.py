@@ -31,7 +31,15 @@ MUST_RATIO, MUST_FAILED = 10.0, 0
 def measure(
     server: Server, body: Path, log: Path, *, seconds: int, warm_up_seconds: int = 3
 ) -> dict[str, Any]:
-    """Return rate, percentiles in milliseconds, their ratio, and how many requests failed."""
+    """Return rate, percentiles in milliseconds, their ratio, and how many requests failed.
+
+    Args:
+        server: the server to measure.
+        body: file with a request.
+        log: file for h2load's record; overwritten.
+        seconds: how long it is measured.
+        warm_up_seconds: how long it is asked before.
+    """
     most = h2load.closed_loop(server.address, body, CONNECTIONS, 1, warm_up_seconds)
     rate = round(most / warm_up_seconds / 2)
     answers = h2load.open_loop(server.address, body, CONNECTIONS, rate, seconds, log)

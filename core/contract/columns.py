@@ -45,7 +45,14 @@ def count_rows(contract: ContractTerms, mapping: Mapping[str, Any]) -> int:
 
 
 def check_column(contract: ContractTerms, index: int, data: Any, rows: int) -> CheckedColumn:
-    """Check one field's column, None if it is absent, and apply the field's policy."""
+    """Check one field's column, None if it is absent, and apply the field's policy.
+
+    Args:
+        contract: the terms of the contract.
+        index: place of the field in the contract.
+        data: the values as the caller sent them, None if the field is absent.
+        rows: how many values there must be.
+    """
     field = contract.fields[index]
     if data is None:
         return _repaired(contract, index, _absent(field, rows), owned=True)

@@ -45,7 +45,15 @@ def column_violations(
     mapping: Mapping[str, Any],
     rows: int,
 ) -> Violations | None:
-    """Return what checked columns broke, ordered by row, or None; `answers` are conditions'."""
+    """Return what checked columns broke, ordered by row, or None; `answers` are conditions'.
+
+    Args:
+        contract: the terms of the contract.
+        checked: place of a field → its checked column.
+        answers: for each condition, float64 of shape (rows,): 1 holds, 0 broken, NaN unknown.
+        mapping: name of a field → the values as the caller sent them.
+        rows: rows in each column.
+    """
     found: list[Found] = []
     for index, column in checked.items():
         if column.rules is not None and column.severities is not None:

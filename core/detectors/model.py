@@ -100,6 +100,12 @@ class ModelDetector:
 
         What is left empty was not seen in this window and gathers no evidence. Raises
         `ValueError` where the number of fields or pairs is not the reference's.
+
+        Args:
+            fields: for each input, int64 counts of shape (cells,).
+            pairs: for each pair of inputs, int64 counts of shape (cells,).
+            outputs: for each output, int64 counts of shape (cells,).
+            output_pairs: for each pair of outputs, int64 counts of shape (cells,).
         """
         alarms: list[Alarm] = []
         given = [(fields, pairs), (outputs, output_pairs)]

@@ -119,7 +119,14 @@ class PeerField:
         return price
 
     def advance(self, state: Floats, counts: Floats, gain: Floats, pool: Pool) -> Floats:
-        """Return the state after this interval; sources without rows keep theirs."""
+        """Return the state after this interval; sources without rows keep theirs.
+
+        Args:
+            state: of each source, float64 of shape (sources, tilts, figures).
+            counts: cell counts of this interval, float64 of shape (sources, cells).
+            gain: what each source gains, float64 of shape (sources, tilts).
+            pool: the counts of all sources together.
+        """
         rows = counts.sum(axis=1)
         peers = self.peers(counts, pool)
         peer_rows = np.maximum(peers.sum(axis=1), 1.0)[:, None]

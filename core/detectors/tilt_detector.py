@@ -85,6 +85,12 @@ def log_threshold(
     """Check the parameters that all detectors take, and return the log threshold.
 
     Raises `ValueError` that names the parameter which is out of range.
+
+    Args:
+        windows_per_false_alarm: windows, on average, between two false alarms; at least 1.
+        share: of the budget that this detector may use, in (0, 1].
+        tolerance: change that does not matter, in σ; in [0, 1).
+        design_effect: effective rows of the reference are rows / design_effect; at least 1.
     """
     _require(windows_per_false_alarm >= 1, "windows_per_false_alarm", "at least 1")
     _require(0 < share <= 1, "share", "in (0, 1]")

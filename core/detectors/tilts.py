@@ -113,6 +113,12 @@ def moved_shares(edges: Floats, shares: Floats, factors: Floats, offsets: Floats
     """Return maps × (below, bins, above): the shares after each `x → factor·x + offset`.
 
     Within a bin the values are taken to lie evenly.
+
+    Args:
+        edges: edges of the bins, float64 of shape (bins + 1,).
+        shares: below, in each bin and above, float64 of shape (bins + 2,).
+        factors: one for each map, float64 of shape (maps,).
+        offsets: one for each map, float64 of shape (maps,).
     """
     spread = max(float(edges[-1] - edges[0]), 1e-300)
     grid = np.concatenate(([edges[0] - 1e-9 * spread], edges, [edges[-1] + 1e-9 * spread]))

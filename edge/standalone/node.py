@@ -152,6 +152,12 @@ class StandaloneNode:
     ) -> None:
         """Refuse: there is no hub to tell.
 
+        Args:
+            model: the model's name.
+            request_id: of the prediction.
+            value: what it should have been.
+            at: when it became known.
+
         Raises:
             ConfigurationError: always.
         """

@@ -78,6 +78,13 @@ def record_dataset(
     One folder, or any file that is no table, makes it a dataset of files; files that all end as
     tables do make it a table.
 
+    Args:
+        paths: files or folders.
+        beside: the folder to which paths are written relative.
+        missing: texts that stand for a missing value in CSV files.
+        cache: hashes of files that are known already.
+        workers: processes that hash.
+
     Raises:
         DatasetError: something cannot be read.
     """
@@ -106,6 +113,12 @@ def check_record(
     """Return how the dataset of a record, which lies in the folder `beside`, differs from it.
 
     Rows are read only where a file has changed; files, where the cache does not know them.
+
+    Args:
+        record: what was recorded.
+        beside: the folder to which its paths are relative.
+        cache: hashes of files that are known already.
+        workers: processes that hash.
 
     Raises:
         DatasetError: something that is still there cannot be read.

@@ -75,6 +75,15 @@ def import_model(
     by their tensor and number. A model with several tensors takes its inputs by name: there
     `columns` must be these names, in any order. The same source gives the same digest.
 
+    Args:
+        source: the model as it was found.
+        folder: the package's folder; it must not exist, or hold the same.
+        name: the model's name.
+        version: the version's name.
+        signer: whose key signs; None: unsigned.
+        columns: names of the columns of the model's one tensor, or of its inputs.
+        about: card, owner and other facts for people.
+
     Raises:
         PackageError: the file is no model, or its tensors are not rows of numbers.
         ConfigurationError: there are not as many names as columns, or other names than inputs.

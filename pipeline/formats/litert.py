@@ -100,6 +100,13 @@ def fold_scaling(
     The given ones were trained on `(x − input_mean) / input_scale` and `(y − output_mean) /
     output_scale`. An input of scale 0 never varied in training: what its weights hold was never
     learned, so they become 0.
+
+    Args:
+        layers: as they were trained.
+        input_mean: float64 of shape (inputs,).
+        input_scale: float64 of shape (inputs,); 0 for an input that never varied.
+        output_mean: in the unit of the output.
+        output_scale: in the unit of the output.
     """
     varies = input_scale > 0
     factors = np.where(varies, 1.0 / np.where(varies, input_scale, 1.0), 0.0)

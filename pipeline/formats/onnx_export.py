@@ -75,6 +75,12 @@ def check_parity(
 
     Differences are relative to the prediction, or to 1 where that is smaller.
 
+    Args:
+        estimator: of scikit-learn.
+        model: bytes of the ONNX file.
+        rows: float32 of shape (rows, inputs).
+        tolerance: largest relative difference that is allowed.
+
     Raises:
         PackageError: where one is above the tolerance; the message names the row.
     """

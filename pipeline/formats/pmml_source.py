@@ -47,6 +47,15 @@ def import_pmml(
     the name of the document's answer, or of `probability(class)`, has what the model said there;
     so has the document's own `ModelVerification`. All of it must come out again.
 
+    Args:
+        content: bytes of the document.
+        folder: the package's folder; it must not exist, or hold the same.
+        name: the model's name.
+        version: the version's name.
+        data: rows with the model's fields; None: the document's own ModelVerification.
+        signer: whose key signs; None: unsigned.
+        about: card, owner and other facts for people.
+
     Raises:
         PackageError: the document cannot be compiled, or the ONNX model differs on recorded rows.
         DatasetError: there is no row to build a package from.

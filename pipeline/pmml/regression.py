@@ -18,6 +18,12 @@ def regress(
 ) -> tuple[str, tuple[str, ...]]:
     """Return a column of numbers, or probabilities in the order of `classes`.
 
+    Args:
+        graph: the ONNX graph that is written.
+        model: the element of the regression model.
+        scope: the fields that it can see.
+        classes: the classes; empty: a number is predicted.
+
     Raises:
         PackageError: a predictor or link cannot be compiled.
     """

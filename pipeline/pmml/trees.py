@@ -122,7 +122,16 @@ class Forest:
     def branch(
         self, tree: int, column: str, mode: str, value: float, write: tuple[Write, Write, bool]
     ) -> int:
-        """Write a branch, its two sides, and on which of them NaN goes on."""
+        """Write a branch, its two sides, and on which of them NaN goes on.
+
+        Args:
+            tree: number of the tree.
+            column: what is compared.
+            mode: the operator of ONNX, such as BRANCH_LEQ.
+            value: what it is compared with.
+            write: writes the side if true, writes the side if false, and whether NaN counts as
+                true.
+        """
         position = self._new(
             tree, self._columns.setdefault(column, len(self._columns)), mode, value
         )

@@ -88,6 +88,14 @@ def profile_pieces(
     `block` names the column whose values (or days, in UTC) belong together; the design effects come
     from it. Fields are derived as by `gnomon.pipeline.profiles.profile.derive_fields`.
 
+    Args:
+        pieces: of the dataset, in any order.
+        names: columns; empty: all that make a field.
+        block: the column whose values belong together; empty: each row is its own.
+        bins: of a numeric field.
+        margin: by how much of its width a range is widened on either side.
+        run: runs a function on each piece, here or elsewhere.
+
     Raises:
         DatasetError: a name is no column, or a column makes no field.
     """

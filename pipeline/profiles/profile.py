@@ -40,6 +40,12 @@ def derive_fields(
     ±`LARGEST_WHOLE`. A column is nullable if it has missing values.
     `overrides` replaces any of a field's attributes.
 
+    Args:
+        dataset: the training data.
+        names: the columns.
+        margin: by how much of its width a range is widened on either side.
+        overrides: field → attributes that replace those derived.
+
     Raises:
         DatasetError: a name is no column, the column's type makes no field, or it holds nothing.
         ContractError: an override contradicts the rest of its field.

@@ -23,6 +23,12 @@ def problem(
     """Return a problem document.
 
     `error` repeats its text, since clients of the Open Inference Protocol look for it there.
+
+    Args:
+        status: of HTTP.
+        code: of the error.
+        detail: what was wrong, for people.
+        details: the same for programs, one for each thing that was wrong.
     """
     title = code.replace("_", " ")
     document = {

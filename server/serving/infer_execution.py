@@ -50,6 +50,12 @@ def infer(
     """Answer all rows; one row by the way for rows, which is many times quicker.
 
     `options` are those of `Runtime.predict_columns`. Raises as it does.
+
+    Args:
+        runtime: that answers.
+        route: its name.
+        columns: field → values.
+        options: keywords of `Runtime.predict_columns`.
     """
     if not columns or any(len(values) != 1 for values in columns.values()):
         answers = runtime.predict_columns(route, columns, **options)
@@ -64,7 +70,14 @@ def infer(
 def infer_partial(
     runtime: Runtime, route: str, columns: Columns, options: Mapping[str, Any]
 ) -> InferResult:
-    """Answer the good rows and mark the bad ones; otherwise as `infer`."""
+    """Answer the good rows and mark the bad ones; otherwise as `infer`.
+
+    Args:
+        runtime: that answers.
+        route: its name.
+        columns: field → values.
+        options: keywords of `Runtime.predict_columns`.
+    """
     identity = options.get("request_id") or secrets.token_hex(8)
     # Both halves must be judged and answered by one version, so chance is not asked twice.
     key = options.get("key")

@@ -32,6 +32,12 @@ def make_frontend(
 ) -> Frontend:
     """Return the frontend of a choice, and say which it is and why in one line of the log.
 
+    Args:
+        choice: "auto", "native" or "grpcio".
+        handler: answers the calls.
+        settings: of the frontend.
+        admission: in front of every call; None: one is made.
+
     Raises:
         ConfigurationError: "native" was chosen, and it cannot serve these settings here.
     """

@@ -80,6 +80,12 @@ def encode_outputs(
 
     A missing number is NaN where the datatype has one; a missing text is empty.
 
+    Args:
+        specs: of the outputs, in order.
+        outputs: name → array of shape (rows,) or (rows, width).
+        response: to which they are appended.
+        raw: as raw bytes, else as typed contents.
+
     Raises:
         InvalidOutput: an output has a value that its integer datatype cannot hold.
     """

@@ -56,6 +56,13 @@ def resolve(
 ) -> tuple[Settings, list[Origin]]:
     """Fill one settings dataclass; flags that are None do not count.
 
+    Args:
+        settings_type: the dataclass to fill.
+        section: its section in the file.
+        file: path of a TOML file; None: gnomon.toml here, if it exists.
+        environment: variables; None: the process's.
+        flags: setting → value of the command line.
+
     Raises:
         ConfigurationError: for an unknown setting, a wrong type or a missing value; it names the
             setting and its source.

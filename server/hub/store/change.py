@@ -52,6 +52,13 @@ class Change:
     ) -> None:
         """Append to the audit chain: the actor did `action` to `subject`.
 
+        Args:
+            action: as it stands in the table of rights.
+            subject: what it was done to.
+            detail: more of it, for people; anything JSON can hold.
+            model: which model it is about, None for none.
+            environment: which environment it is about, None for none.
+
         Raises:
             NotAllowed: if the actor may not, with that model and environment.
         """

@@ -117,7 +117,14 @@ class Reader(Protocol):
 def write_bundle(
     writer: Writer, bundle: Bundle, blobs: Iterable[tuple[str, bytes]], signer: Signer
 ) -> None:
-    """Write a whole bundle, signed."""
+    """Write a whole bundle, signed.
+
+    Args:
+        writer: of the folder or archive.
+        bundle: what it holds.
+        blobs: digest and bytes of each blob; read once, in order.
+        signer: whose key signs the bundle.
+    """
     for digest, data in blobs:
         writer.write(_path(digest), data)
     index = msgspec.json.encode(bundle, order="sorted")

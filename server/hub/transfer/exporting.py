@@ -42,6 +42,13 @@ def export(
 
     `only` are models or versions (`eta`, `eta@3`); without it, all there is.
 
+    Args:
+        database: of the hub.
+        blobs: content of the hub.
+        out: the new folder or `.tar` file.
+        signer: whose key signs the bundle.
+        only: models or versions; empty: all there is.
+
     Raises:
         ConfigurationError: `out` exists.
         UnknownModel: something of `only` is not there.

@@ -67,6 +67,13 @@ def import_bundle(
 ) -> list[ImportedItem]:
     """Import a bundle; `folder` is the hub's data folder, `trust` has the keys of its signers.
 
+    Args:
+        database: of the hub.
+        blobs: content of the hub.
+        folder: the hub's data folder.
+        path: of the bundle.
+        trust: whose bundles count.
+
     Raises:
         UntrustedPackage: no key of `trust` signed the bundle.
         PackageError: it is no bundle, or content is missing.

@@ -102,6 +102,12 @@ def resolve(connection: Connection, model: str, alias: str) -> str:
 def assign(change: Change, model: str, alias: str, version: str) -> None:
     """Let an alias stand for a version, in the caller's change.
 
+    Args:
+        change: of the caller.
+        model: the model's name.
+        alias: the new or moved name.
+        version: what it stands for.
+
     Raises:
         InvalidInput: if the alias is not plain.
         Conflict: if it is `champion` or `challenger`.
@@ -170,7 +176,14 @@ def _check(alias: str) -> None:
 
 
 def set_alias(change: Change, model: str, alias: str, version: str | None) -> dict[str, str]:
-    """Let an alias stand for a version, or, without one, for none any more; return all."""
+    """Let an alias stand for a version, or, without one, for none any more; return all.
+
+    Args:
+        change: of the caller.
+        model: the model's name.
+        alias: the name.
+        version: what it stands for; None removes it.
+    """
     if version is None:
         remove(change, model, alias)
     else:

@@ -32,6 +32,12 @@ _VERSION = schema.version.c
 def check_approved(connection: Connection, model: str, version: str, environment: str) -> None:
     """Check that each package of a version has what its tier needs in an environment.
 
+    Args:
+        connection: to the database.
+        model: the model's name.
+        version: the version's name.
+        environment: where it is to come into service.
+
     Raises:
         Conflict: if an approval is missing; it says of what, and how it is given.
     """
@@ -62,6 +68,12 @@ def check_approved(connection: Connection, model: str, version: str, environment
 
 def check_addition(connection: Connection, model: str, version: str, risk_tier: str) -> None:
     """Check that a further format of a version would not come into service without an approval.
+
+    Args:
+        connection: to the database.
+        model: the model's name.
+        version: the version's name.
+        risk_tier: of the further format.
 
     Raises:
         Conflict: if the version is in service, or rolled out, where its tier needs one.
@@ -110,6 +122,13 @@ def set_policy(change: Change, environment: str, exempt: Sequence[str] | None) -
 def approve(change: Change, model: str, version: str, environment: str, reason: str) -> None:
     """Approve all packages that a version has now, in the caller's change.
 
+    Args:
+        change: of the approver.
+        model: the model's name.
+        version: the version's name.
+        environment: for which it counts.
+        reason: for people who look at it later.
+
     Raises:
         UnknownModel: if there is no such version.
         NotFound: if there is no such environment.
@@ -148,6 +167,13 @@ def approve(change: Change, model: str, version: str, environment: str, reason: 
 
 def withdraw(change: Change, model: str, version: str, environment: str, reason: str) -> None:
     """Withdraw all approvals of a version; what is in service stays there.
+
+    Args:
+        change: of whoever withdraws it.
+        model: the model's name.
+        version: the version's name.
+        environment: for which it counted.
+        reason: for people who look at it later.
 
     Raises:
         InvalidInput: if none counts now.

@@ -106,7 +106,14 @@ class ModelSummary:
 def versions(
     connection: Connection, model: str, limit: int = 100, offset: int = 0
 ) -> list[PublishedPackage]:
-    """Return a page of a model's packages, newest first."""
+    """Return a page of a model's packages, newest first.
+
+    Args:
+        connection: to the database.
+        model: the model's name.
+        limit: most packages of the page.
+        offset: packages before the page.
+    """
     return _packages(
         connection,
         select(*_SHOWN)

@@ -94,6 +94,12 @@ class VersionComparison:
 def compare(connection: Connection, model: str, left: str, right: str) -> VersionComparison:
     """Return what differs between two versions, in the first format that both have.
 
+    Args:
+        connection: to the database.
+        model: the model's name.
+        left: one version.
+        right: the other.
+
     Raises:
         UnknownModel: if one is not in the registry.
         Conflict: if they have no format in common.

@@ -70,6 +70,13 @@ def decommission(
 
     Forced, what is in service stays in service until something else is placed.
 
+    Args:
+        change: of the caller.
+        model: the model's name.
+        version: the version's name.
+        reason: for people who look at it later.
+        force: although something runs it.
+
     Raises:
         UnknownModel: if there is no such version.
         InvalidInput: if it is forced without a reason.

@@ -78,6 +78,12 @@ class Registry:
 
         `author` is the publisher at another hub, if the package was imported from there.
 
+        Args:
+            publisher: who publishes.
+            digest: SHA-256 of the manifest.
+            envelopes: the attestations.
+            author: who published it elsewhere, if it was carried from another hub.
+
         Raises:
             PackageError: if something is missing, damaged or contradicts itself.
             UntrustedPackage: if no key that the hub trusts signed it.

@@ -137,7 +137,15 @@ def record(change: Change, run: RunRecord) -> bool:
 def find(
     connection: Connection, pipeline: str | None, state: str | None, before: str | None, limit: int
 ) -> list[RunSummary]:
-    """Return runs without their details, newest first, those before the id `before` if given."""
+    """Return runs without their details, newest first, those before the id `before` if given.
+
+    Args:
+        connection: to the database.
+        pipeline: of one pipeline; None: of all.
+        state: in one state; None: in any.
+        before: id at which the page before ended.
+        limit: most runs of the page.
+    """
     wanted = select(*_LISTED).order_by(_RUN.id.desc()).limit(limit)
     for column, value in ((_RUN.pipeline, pipeline), (_RUN.state, state)):
         if value is not None:

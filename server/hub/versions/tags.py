@@ -35,6 +35,12 @@ def of_versions(
 def assign(change: Change, model: str, version: str, tags: Mapping[str, str | None]) -> None:
     """Set tags of a version, in the caller's change; None takes one away.
 
+    Args:
+        change: of the caller.
+        model: the model's name.
+        version: the version's name.
+        tags: key → value; None takes it away.
+
     Raises:
         InvalidInput: if a key is not plain or a value is too long.
         UnknownModel: if there is no such version.
@@ -66,6 +72,13 @@ def _check(key: str, value: str | None) -> None:
 def set_tags(
     change: Change, model: str, version: str, given: Mapping[str, str | None]
 ) -> dict[str, str]:
-    """Set tags of a version, None takes one away; return all."""
+    """Set tags of a version, None takes one away; return all.
+
+    Args:
+        change: of the caller.
+        model: the model's name.
+        version: the version's name.
+        given: key → value; None takes it away.
+    """
     assign(change, model, version, given)
     return of_versions(change.connection, [(model, version)]).get((model, version), {})

@@ -41,7 +41,14 @@ def check_events(wanted: Sequence[str]) -> list[str]:
 
 
 def is_wanted(event: str, subject: str, wanted: Sequence[str], models: str) -> bool:
-    """Whether an event about a subject (`model` or `model@version`) is among those wanted."""
+    """Whether an event about a subject (`model` or `model@version`) is among those wanted.
+
+    Args:
+        event: such as `version.published`.
+        subject: `model` or `model@version`.
+        wanted: patterns of events.
+        models: pattern of the model's name.
+    """
     model = subject.partition("@")[0]
     return fnmatch.fnmatchcase(model, models) and any(
         fnmatch.fnmatchcase(event, one) for one in wanted

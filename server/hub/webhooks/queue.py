@@ -169,7 +169,14 @@ def claim(database: Database, settings: QueueSettings) -> list[Claim]:
 def settle(
     database: Database, claimed: Claim, error: str, settings: QueueSettings
 ) -> DeliveryState:
-    """Write down how an attempt ended; an empty error: it was delivered."""
+    """Write down how an attempt ended; an empty error: it was delivered.
+
+    Args:
+        database: of the hub.
+        claimed: the delivery that was tried.
+        error: what went wrong; empty: it was delivered.
+        settings: attempts and pauses.
+    """
     now = now_ms()
     if not error:
         state, values = DeliveryState.DELIVERED, {"ended_at": now}

@@ -35,6 +35,13 @@ def add(change: Change, name: str, url: str, events: Sequence[str], models: str)
     The URL and the events have been checked. The secret is shown only now; deliveries are signed
     with it, so the hub has to keep it.
 
+    Args:
+        change: of the caller.
+        name: of the webhook.
+        url: that is called.
+        events: patterns of events.
+        models: pattern of models' names.
+
     Raises:
         Conflict: if there is a webhook of this name.
     """
@@ -158,6 +165,12 @@ def deliveries(
     connection: Connection, name: str, state: str | None, limit: int
 ) -> list[DeliveryRecord]:
     """Return a webhook's deliveries, newest first.
+
+    Args:
+        connection: to the database.
+        name: of the webhook.
+        state: in one state; None: in any.
+        limit: most deliveries.
 
     Raises:
         NotFound: if there is no webhook of this name.

@@ -140,7 +140,14 @@ class Admission:
     def leave(
         self, caller: Caller, call: AdmittedCall, throttled: str, error: BaseException | None
     ) -> None:
-        """Count a call out, and tell how it ended where that is worth telling."""
+        """Count a call out, and tell how it ended where that is worth telling.
+
+        Args:
+            caller: who asked.
+            call: what was asked.
+            throttled: the route's name, as the throttle admitted it.
+            error: how it ended; None: well.
+        """
         self.throttle.leave(caller.name, throttled)
         if self._tracing is not None:
             self._tracing.record(caller.name, call, error)

@@ -53,7 +53,14 @@ class Clients:
         return found
 
     def count(self, name: str, route: str, digest: str, outcome: int) -> None:
-        """Count one request of a client."""
+        """Count one request of a client.
+
+        Args:
+            name: of the client.
+            route: that was asked.
+            digest: of the package that answered; empty: none.
+            outcome: its code.
+        """
         self.counts(route, digest).add(self.place(name), outcome)
 
     def read(self) -> Iterator[ClientCount]:

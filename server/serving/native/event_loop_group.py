@@ -29,6 +29,12 @@ class EventLoopGroup:
         """Serve a listening socket in threads of their own, until `drain`.
 
         `streaming` and `unary` are the paths of all methods.
+
+        Args:
+            listener: a listening socket; its loops share it.
+            streaming: paths of methods with many messages.
+            unary: paths of methods with one.
+            tls: certificates; None: clear text.
         """
         paths = tuple(streaming), tuple(unary)
         for table in self._tables:

@@ -79,7 +79,15 @@ def create_app(
     pacer: ExecutorSelector,
     message_bytes: int,
 ) -> FastAPI:
-    """Build the application: the protocol's calls, rows, metrics, and the pages about them."""
+    """Build the application: the protocol's calls, rows, metrics, and the pages about them.
+
+    Args:
+        handler: answers the protocol's calls.
+        runtime: of the pages and metrics.
+        admission: in front of every call.
+        pacer: chooses the thread for each model.
+        message_bytes: most bytes of a body.
+    """
     # FastAPI's own page fetches its scripts from a CDN.
     app = FastAPI(title="Gnomon server", version=version("gnomon"), docs_url=None, redoc_url=None)
     problems.install(app)

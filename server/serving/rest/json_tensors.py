@@ -62,6 +62,12 @@ class RestRequest(msgspec.Struct, frozen=True):
 def read_request(model: str, version: str, data: bytes, header_length: str | None) -> RestRequest:
     """Return the request that a body holds.
 
+    Args:
+        model: from the path.
+        version: from the path; empty: the route chooses.
+        data: the body.
+        header_length: bytes of JSON before the raw tensors; None: all is JSON.
+
     Raises:
         InvalidInput: the body is no request, or a tensor contradicts itself.
     """

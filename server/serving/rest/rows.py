@@ -61,6 +61,15 @@ def predict_rows(
 ) -> RowAnswers:
     """Answer rows; a field that only some rows have is missing in the others, if it may be.
 
+    Args:
+        runtime: that answers.
+        route: its name.
+        rows: each is field → value.
+        request_id: of the request; a row's is made from it.
+        key: whose predictions stick to one version.
+        at: the data's own time: epoch seconds or a datetime; None: now.
+        partial: mark bad rows and answer the others.
+
     Raises:
         GnomonError: as `Runtime.predict_columns`; with `partial`, no `InvalidInput` for bad rows.
     """

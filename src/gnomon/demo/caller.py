@@ -61,7 +61,15 @@ def infer(
     request_id: str,
     at: float,
 ) -> CallResult:
-    """Send one row, a tensor for each field; a missing number goes as NaN."""
+    """Send one row, a tensor for each field; a missing number goes as NaN.
+
+    Args:
+        client: tritonclient's.
+        datatypes: field → datatype.
+        row: field → value.
+        request_id: by which labels are joined.
+        at: the data's own time, epoch seconds.
+    """
     inputs = [tensor(name, datatypes.get(name, "FP32"), value) for name, value in row.items()]
     moment = datetime.fromtimestamp(at, UTC).isoformat()
     try:

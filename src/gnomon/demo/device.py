@@ -65,7 +65,14 @@ def main() -> None:
 
 
 def predict(agent: Agent, row: Mapping[str, Any], request_id: str, at: float) -> CallResult:
-    """Ask the embedded agent for one row."""
+    """Ask the embedded agent for one row.
+
+    Args:
+        agent: the embedded agent.
+        row: field → value.
+        request_id: by which labels are joined.
+        at: the data's own time, epoch seconds.
+    """
     try:
         prediction = agent.predict(row, model=MODEL, request_id=request_id, at=at)
     except InvalidInput as error:

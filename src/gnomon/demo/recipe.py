@@ -173,6 +173,12 @@ def train(flights: Dataset, version: str, *, seed: int = 0, size: str = "full") 
     """Train version "1", "2" or "3" in both formats.
 
     `size="small"` takes one flight in eight, for tests.
+
+    Args:
+        flights: the data.
+        version: "1", "2" or "3".
+        seed: of the split and the training.
+        size: "full", or "small" for one flight in eight.
     """
     recipe, thin = RECIPES[version], 8 if size == "small" else 1
     chosen = _between(flights, recipe.start, recipe.end, thin)

@@ -98,6 +98,13 @@ class Replay:
 
         A flight's source and, with `thin` n > 1, whether it is among the one in n that are kept,
         follow from its request id alone.
+
+        Args:
+            dataset: the flights.
+            start: first day.
+            end: the day after the last.
+            sources: over how many they are dealt.
+            thin: keep one flight in so many.
         """
         table = dataset.table
         at = table["at"].cast("int64").to_numpy()

@@ -59,6 +59,12 @@ def train_trees(
     """Train gradient boosted trees and convert them to ONNX, held against each other on all rows.
 
     They take categories as codes and missing values as NaN.
+
+    Args:
+        contract: of the inputs.
+        dataset: the rows.
+        labels: float64 of shape (rows,), minutes.
+        seed: of the training.
     """
     features = [Feature(field.name, _encoding(field, "code")) for field in contract.fields]
     packing = Packing(contract, [Tensor(onnx_export.INPUT, "FP32", tuple(features))])
@@ -80,6 +86,12 @@ def train_network(
 
     It takes categories as one-hot columns and the training mean for what is missing. One thread
     does the sums, so that their order, and with it every digit, is always the same.
+
+    Args:
+        contract: of the inputs.
+        dataset: the rows.
+        labels: float64 of shape (rows,), minutes.
+        seed: of the training.
     """
     packing = _network_packing(contract.fields, contract, dataset)
     rows, known = pack(packing, dataset).astype(np.float64), np.flatnonzero(~np.isnan(labels))

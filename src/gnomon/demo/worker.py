@@ -34,7 +34,14 @@ class CallResult:
 
 
 def share_of(replay: Replay, source: int, first: str, last: str) -> Flights:
-    """Return what one source predicts on the days from `first` to `last` (ISO dates, both in)."""
+    """Return what one source predicts on the days from `first` to `last` (ISO dates, both in).
+
+    Args:
+        replay: all flights.
+        source: number of the source.
+        first: first day, ISO.
+        last: last day, ISO; included.
+    """
     start, end = date.fromisoformat(first), date.fromisoformat(last)
     numbers = replay.flights.at // DAY_SECONDS
     epoch = date(1970, 1, 1)

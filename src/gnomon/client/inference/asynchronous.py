@@ -37,7 +37,16 @@ class AsyncClient(channel.Connection):
         at: datetime | float | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Answer]:
-        """Return one answer a row; arguments and errors are those of `Client.predict`."""
+        """Return one answer a row; arguments and errors are those of `Client.predict`.
+
+        Args:
+            model: the model's name.
+            rows: one row or several; each is field → value.
+            request_id: by which labels are joined; None: one is made.
+            key: whose predictions stick to one version.
+            at: the data's own time: epoch seconds or a datetime; None: now.
+            timeout_seconds: for all attempts together; None: the client's.
+        """
         request = encode(model, rows, request_id=request_id, key=key, at=at)
         attempts = self._attempts(timeout_seconds)
         while True:

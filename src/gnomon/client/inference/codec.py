@@ -68,6 +68,13 @@ def encode(
 ) -> Any:
     """Return the request for one row or many; a field that a row has not is missing in it.
 
+    Args:
+        model: the model's name.
+        rows: one row or several; each is field → value.
+        request_id: by which labels are joined; None: one is made.
+        key: whose predictions stick to one version.
+        at: the data's own time: epoch seconds or a datetime; None: now.
+
     Raises:
         InvalidInput: a field's values are of no one kind, or there are no rows.
     """

@@ -69,6 +69,14 @@ def make_archive(
 ) -> Archive:
     """Fetch a version and what the hub knows of it into a new folder; whole or not there at all.
 
+    Args:
+        client: of the hub's REST.
+        registry: of the hub's gRPC.
+        name: the model's name.
+        version: the version's name.
+        folder: the new archive.
+        wheelhouse: folder with the pinned libraries; None: without them.
+
     Raises:
         Conflict: the folder exists.
         UnknownModel: there is no such version.

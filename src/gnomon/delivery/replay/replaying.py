@@ -121,9 +121,17 @@ def replay(
     wheelhouse: Path | None = None,
     here: bool = False,
 ) -> Replayed:
-    """RowResult a package's golden rows and these requests again; compare with what was recorded.
+    """Run a package's golden rows and these requests again; compare with what was recorded.
 
     With `here` the libraries of this process are taken as they are. `keys` are what `trust` trusts.
+
+    Args:
+        path: of the package or archive.
+        trust: whose packages count; None: anybody's.
+        keys: public keys of those that `trust` trusts.
+        requests: kept requests with their answers.
+        wheelhouse: folder with the pinned libraries; None: an index.
+        here: with the libraries of this process.
 
     Raises:
         UntrustedPackage: no trusted key signed the package.
