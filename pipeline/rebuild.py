@@ -41,6 +41,12 @@ def rebuild(package: Package, beside: Path, folder: Path, signer: Signer | None 
 
     The version of the code is taken from the record; the libraries are those installed here.
 
+    Args:
+        package: what is built again.
+        beside: the folder to which the recipe's paths are relative.
+        folder: of the new package.
+        signer: whose key signs; None: unsigned.
+
     Raises:
         PackageError: the package has no recipe in its record.
         ConfigurationError, DatasetError, EngineError, Conflict: as for any build.

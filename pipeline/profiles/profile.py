@@ -83,6 +83,15 @@ def build_profile(
     `blocks` has an id a row, by which rows belong together, in order of time (the day): from how
     much blocks and runs of blocks differ come the design effects. All rows count, those without a
     label too: production has them. Fields that are not monitored form no pairs.
+
+    Args:
+        dataset: the rows.
+        inputs: fields of the model's inputs.
+        outputs: fields of its outputs.
+        predictions: output → values for each row, shape (rows,) or (rows, width).
+        rules: over the inputs.
+        blocks: an id for each row, shape (rows,); None: each row is its own block.
+        bins: of a numeric field.
     """
     columns = dataset.columns([field.name for field in inputs])
     return Profile(
@@ -101,7 +110,14 @@ def with_outputs(
     blocks: NDArray[Any] | None = None,
     bins: int = 32,
 ) -> Profile:
-    """Return the profile of another model over the same rows: only its outputs are counted anew."""
+    """Return the profile of another model over the same rows: only its outputs are counted anew.
+
+    Args:
+        profile: of the first model.
+        predictions: output → values for each row, shape (rows,) or (rows, width).
+        blocks: an id for each row, shape (rows,); None: each row is its own block.
+        bins: of a numeric field.
+    """
     reference = _reference(profile.outputs, _arrays(predictions), blocks, bins)
     return replace(profile, output_reference=reference)
 

@@ -48,6 +48,12 @@ def build_recipe(
 
     `recorded` is for building once more (`gnomon.pipeline.rebuild`).
 
+    Args:
+        recipe: what to build.
+        folder: the package's folder; it must not exist, or hold the same.
+        signer: whose key signs; None: unsigned.
+        recorded: what a build once recorded, if it is done once more.
+
     Raises:
         ConfigurationError: the recipe contradicts itself, its model or its data.
         DatasetError: the data cannot be read, or are not those that the recipe names.

@@ -28,6 +28,12 @@ def measure(
 
     Each has its interval; see `gnomon.pipeline.metrics`. Classes are compared as texts.
 
+    Args:
+        kind: of the model.
+        labels: what was, shape (rows,); NaN or None: no label.
+        predictions: what was predicted, shape (rows,).
+        blocks: the block of each row, int64 of shape (rows,); None: each row is its own.
+
     Raises:
         ValueError: no row has a label, or none of the labels is a class that was predicted.
     """
@@ -82,6 +88,13 @@ def measure_segments(
 
     The most frequent values of a column are measured, at most `SEGMENTS` of them, where there are
     enough labels for an interval to mean something.
+
+    Args:
+        kind: of the model.
+        labels: what was, shape (rows,); NaN or None: no label.
+        predictions: what was predicted, shape (rows,).
+        blocks: the block of each row, int64 of shape (rows,); None: each row is its own.
+        segments: column → its value in each row, shape (rows,).
     """
     found: dict[str, dict[str, float]] = {}
     labelled = np.array([_class(label) is not None for label in labels.tolist()], dtype=np.bool_)

@@ -117,6 +117,12 @@ class Build:
         parameter. `fingerprint` is what a dataset must have. A function with a parameter `signer`
         gets the run's, one with `scratch` an empty folder that goes with the step.
 
+        Args:
+            name: of the step; unique in the build.
+            function: what to run.
+            makes: kind of the artifact.
+            fingerprint: what a dataset must have; empty: any.
+
         Raises:
             RefusedBuild: the rules do not let it run.
             ConfigurationError: two steps bear one name, a value cannot be recorded, or the function

@@ -56,6 +56,16 @@ def package(
     They stand in for the files that the recipe names; `version` for the recipe's version.
     `parameters` join those of the recipe's `[training]`.
 
+    Args:
+        recipe: path of the recipe.
+        model: path of the model file.
+        data: the training rows.
+        test: the test rows; None: as the recipe says.
+        version: in place of the recipe's; empty: the recipe's.
+        parameters: join those of the recipe's `[training]`.
+        signer: whose key signs; None: unsigned.
+        scratch: an empty folder for the package.
+
     Raises:
         ConfigurationError: the recipe is wrong, or has test files and no step gives the test data.
     """

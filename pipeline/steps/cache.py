@@ -52,6 +52,12 @@ class StepCache:
     def keep(self, key: str, step: str, kind: Kind, make: Callable[[], Any]) -> Artifact:
         """Make an artifact, keep it under a key, and return it.
 
+        Args:
+            key: hash of all that goes into the step.
+            step: its name.
+            kind: of the artifact.
+            make: returns what the step makes.
+
         Raises:
             ConfigurationError: where `make` returns something of another kind.
         """

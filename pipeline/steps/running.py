@@ -47,6 +47,14 @@ def run_pipeline(
     In texts among the parameters `{day}` stands for the day (UTC, 20260301) and `{run}` for the
     run's id, so that a build that runs again and again makes one version after the other.
 
+    Args:
+        pipeline: what to run.
+        state_folder: log of runs, cache and lock.
+        trigger: what started the run, for the record.
+        parameters: in place of the pipeline's defaults.
+        signer: whose key signs packages; None: unsigned.
+        observe: called with each change of a step's state.
+
     Raises:
         StorageError: another run is under way in this state folder, or the disk is full.
         ConfigurationError: a parameter is unknown.

@@ -64,7 +64,14 @@ def check_rows(reference: str, engine: Engine, tensors: Tensors, outputs: Sequen
 
 
 def check_axis(reference: str, answers: Tensors, outputs: Sequence[str], rows: int) -> None:
-    """Raise EngineError if an output's first axis is not that many rows."""
+    """Raise EngineError if an output's first axis is not that many rows.
+
+    Args:
+        reference: what the message calls the model.
+        answers: output → array.
+        outputs: names of those to check.
+        rows: how many rows went in.
+    """
     for name in outputs:
         shape = answers[name].shape
         if shape[:1] != (rows,):

@@ -119,6 +119,13 @@ class Signer:
 
         With another `predicate_type` it states something else about the package. The same arguments
         always give the same bytes.
+
+        Args:
+            digest: SHA-256 of the manifest.
+            name: the model's name.
+            version: the version's name.
+            predicate: what is stated; None: nothing but the package.
+            predicate_type: the URI of the statement's kind.
         """
         statement = _Statement(
             type=STATEMENT_TYPE,

@@ -32,6 +32,13 @@ def write_package(
     `golden.json`. There is either the whole package afterwards or, after a crash, none under that
     name. A folder that already holds this very package is left as it is.
 
+    Args:
+        folder: the package's folder; it must not exist, or hold the same.
+        manifest_fields: all fields of the manifest but `files`.
+        files: relative path → content, or where the content is.
+        signer: whose key signs; None: unsigned.
+        predicate: what the signature states beside the digest.
+
     Raises:
         PackageError: the fields, names or contents do not make a package.
         Conflict: the folder exists and holds something else.

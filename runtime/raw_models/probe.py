@@ -97,6 +97,14 @@ def answer(
     `is_single_row` is for models whose batch is fixed at one; `reference` is what errors call the
     model. Rows whose answers depend on each other are run one by one.
 
+    Args:
+        format: of the model file.
+        content: bytes of the model file.
+        tensors: name → array, whose first axis is the rows.
+        outputs: names of the outputs that are wanted.
+        is_single_row: the model takes one row at a time.
+        reference: what errors call the model.
+
     Raises:
         EngineError: the engine cannot load or run the model, or an output's first axis is not the
             rows.

@@ -75,6 +75,12 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
     by their tensor and number. The inputs of a model with several tensors have names of their own,
     so there `columns` may only repeat these, in any order.
 
+    Args:
+        format: "onnx" or "tflite".
+        content: bytes of the model file.
+        name: what errors call it.
+        columns: names of the columns of the model's one tensor, or of its inputs.
+
     Raises:
         PackageError: the file is no model, or its tensors are not rows of numbers.
         ConfigurationError: there are not as many names as columns, or other names than inputs.
@@ -113,6 +119,12 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
     """Write an unsigned package of a `.onnx` or `.tflite` file as `folder`; say so in the log.
 
     Its golden rows warm it up; they hold no outputs, since nothing but this file could know them.
+
+    Args:
+        path: of the model file.
+        folder: of the new package.
+        name: the model's name.
+        version: the version's name.
 
     Raises:
         ConfigurationError: the file cannot be read.

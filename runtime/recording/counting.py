@@ -28,6 +28,13 @@ class PerRowIdentity(NamedTuple):
 def timestamp_of(series: WindowSeries, request: PredictRequest, rows: int = 1) -> float:
     """Return epoch seconds; a call whose time or identity is none is counted now, as refused.
 
+    Args:
+        series: in which a refused call is counted.
+        at: the data's own time: epoch seconds or a datetime; None: now.
+        request_id: of the call.
+        started: `perf_counter_ns` at the call's start.
+        rows: of the call.
+
     Raises:
         InvalidInput: `at` is no time, or `request_id` is too long to be kept.
     """

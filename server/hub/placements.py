@@ -105,7 +105,14 @@ def listing(
 
 
 def put_in_service(change: Change, model: str, version: str, environment: str) -> bool:
-    """Put a version in service in place of another, without any check; return if that is new."""
+    """Put a version in service in place of another, without any check; return if that is new.
+
+    Args:
+        change: of the caller.
+        model: the model's name.
+        version: the version's name.
+        environment: on whose nodes.
+    """
     now = now_ms()
     current = in_service(change.connection, model, environment)
     if current is not None and current.version == version:

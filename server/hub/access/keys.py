@@ -36,6 +36,13 @@ def add(
 ) -> bool:
     """Trust an Ed25519 public key (32 bytes in hex); return whether it was new.
 
+    Args:
+        database: of the hub.
+        actor: who trusts it.
+        name: of the key's owner.
+        key: 32 bytes in hex.
+        role: builder or approver.
+
     Raises:
         InvalidInput: if it is no such key, or the role is neither builder nor approver.
         Conflict: if it was revoked; a revoked key is never trusted again.

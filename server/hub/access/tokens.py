@@ -54,6 +54,15 @@ def create(
 ) -> str:
     """Make a token and return it; the hub keeps only its hash.
 
+    Args:
+        database: of the hub.
+        actor: who makes it.
+        role: that the certificate will have.
+        name_pattern: names that it is good for.
+        lifetime_seconds: how long it can be used.
+        environment: of the node that enrols with it.
+        models: pattern of the models of a builder.
+
     Raises:
         InvalidInput: if the role is unknown or a pattern is malformed.
         NotFound: if there is no such environment.

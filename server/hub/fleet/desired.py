@@ -42,6 +42,12 @@ class Traffic:
 def place(change: Change, model: str, version: str, environment: str = PRODUCTION) -> bool:
     """Put a version in service on all nodes of an environment; return whether that is new.
 
+    Args:
+        change: of the caller.
+        model: the model's name.
+        version: the version's name.
+        environment: on whose nodes.
+
     Raises:
         UnknownModel: if there is no such version.
         NotFound: if there is no such environment.

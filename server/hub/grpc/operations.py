@@ -146,6 +146,12 @@ def run_operation(
 def ask(database: Database, actor: Actor, name: str, parameters: bytes) -> bytes:
     """Return the answer to an operation as JSON; as `run_operation`, with parameters as JSON.
 
+    Args:
+        database: of the hub.
+        actor: who asks.
+        name: of the operation.
+        parameters: a JSON object.
+
     Raises:
         InvalidInput: also if the parameters are larger than 1 MiB.
     """

@@ -73,7 +73,14 @@ class OutcomeCount:
 def by_outcome(
     connection: Connection, model: str | None, limit: int | None = None, offset: int = 0
 ) -> list[OutcomeCount]:
-    """Return rows by model, version, node, shadow and outcome; in pages, if wanted."""
+    """Return rows by model, version, node, shadow and outcome; in pages, if wanted.
+
+    Args:
+        connection: to the database.
+        model: one model; None: all.
+        limit: most rows of the page; None: all.
+        offset: rows before the page.
+    """
     wanted = select(*_COUNTED)
     if model is not None:
         wanted = wanted.where(_TALLY.model == model)

@@ -61,7 +61,14 @@ class Sender:
         return Rows(events=[self.event(one.sequence, self.received_at, REFUSED_RECORD, detail)])
 
     def event(self, sequence: int, at: int, kind: str, detail: str) -> dict[str, Any]:
-        """Return a row of the table `event`."""
+        """Return a row of the table `event`.
+
+        Args:
+            sequence: of the record.
+            at: epoch milliseconds.
+            kind: of the event.
+            detail: for people.
+        """
         return {
             "node": self.node,
             "boot": self.boot,

@@ -166,7 +166,14 @@ def find(
     open_only: bool = False,
     limit: int = 200,
 ) -> list[Alert]:
-    """Return alerts: the open ones first, then the newest first."""
+    """Return alerts: the open ones first, then the newest first.
+
+    Args:
+        connection: to the database.
+        model: one model; None: all.
+        open_only: leave out those that were closed.
+        limit: most alerts.
+    """
     conditions: list[ColumnElement[bool]] = []
     if model is not None:
         conditions.append(_ALERT.model == model)

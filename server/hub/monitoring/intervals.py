@@ -53,6 +53,12 @@ def closed(
     [(10, 0)]
     >>> closed([day], waiting, 30_010, MonitorSettings())
     [(10, 0)]
+
+    Args:
+        arrivals: intervals of which something came, in order.
+        sources: node → how far its windows go, and when one came last.
+        now: epoch milliseconds.
+        settings: how long to wait.
     """
     starts = [
         source.latest_start

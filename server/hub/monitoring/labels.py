@@ -103,6 +103,14 @@ def record_predictions(
 
     A value that is not finite, or too large to be compared, is left out; windows count it. The
     caller vouches that a sample comes once (the watermark of the node's telemetry does).
+
+    Args:
+        connection: of the caller's transaction.
+        node: who predicted.
+        model: the model's name.
+        digest: of the package.
+        rows: the sampled predictions.
+        environment: in which the node was.
     """
     comparable = [row for row in rows if is_comparable(row.value)]
     if not comparable:

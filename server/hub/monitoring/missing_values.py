@@ -26,6 +26,14 @@ def missing_conditions(
 
     `level` is the chance of a wrong one in an interval; it is divided among the fields, and among
     the sources and all of them together.
+
+    Args:
+        model: the model's name.
+        version: the version's name.
+        limits: fields with the share that may be missing.
+        interval: which it is.
+        totals: source → what it counted.
+        level: chance of a wrong condition in an interval, in (0, 1].
     """
     each = level / max(len(limits) * (len(totals) + 1), 1)
     for index, limit in enumerate(limits):

@@ -52,7 +52,15 @@ def read_state(connection: Connection, model: str, key: str) -> bytes:
 
 
 def write_state(connection: Connection, model: str, key: str, state: bytes, position: int) -> None:
-    """Replace what is written under a key."""
+    """Replace what is written under a key.
+
+    Args:
+        connection: of the caller's transaction.
+        model: the model's name.
+        key: of the state.
+        state: its bytes.
+        position: of the last interval in it.
+    """
     fresh = insert_into(connection, schema.detector_state).values(
         model=model, key=key, state=state, position=position, updated_at=now_ms()
     )

@@ -131,7 +131,15 @@ def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:
 def without_engine(
     connection: Connection, model: str, champion: str, candidate: str, environment: str
 ) -> list[str]:
-    """Return an environment's nodes that serve the champion and can run no candidate's format."""
+    """Return an environment's nodes that serve the champion and can run no candidate's format.
+
+    Args:
+        connection: to the database.
+        model: the model's name.
+        champion: version in service.
+        candidate: version to roll out.
+        environment: whose nodes.
+    """
     champions = set(_formats(connection, model, champion))
     formats = set(_formats(connection, model, candidate).values())
     nodes = connection.execute(

@@ -59,7 +59,14 @@ def find(
     limit: int = 50,
     environment: str | None = None,
 ) -> list[RolloutRecord]:
-    """Return rollouts, newest first."""
+    """Return rollouts, newest first.
+
+    Args:
+        connection: to the database.
+        model: one model; None: all.
+        limit: most rollouts.
+        environment: one environment; None: all.
+    """
     wanted = select(schema.rollout).order_by(_ROLLOUT.id.desc()).limit(limit)
     if model is not None:
         wanted = wanted.where(_ROLLOUT.model == model)

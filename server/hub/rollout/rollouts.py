@@ -42,6 +42,13 @@ def create(
 ) -> str:
     """Begin a rollout in an environment, in the caller's change; return its id.
 
+    Args:
+        change: of the caller.
+        model: the model's name.
+        version: the candidate.
+        plan: steps and gates.
+        environment: on whose nodes.
+
     Raises:
         UnknownModel: if there is no such version.
         NotFound: if there is no such environment.

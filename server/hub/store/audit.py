@@ -21,7 +21,15 @@ from gnomon.server.hub.store.text import storable
 def append(
     connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, Any]
 ) -> None:
-    """Append one record, in the transaction of what it records."""
+    """Append one record, in the transaction of what it records.
+
+    Args:
+        connection: of the caller's transaction.
+        actor: who did it.
+        action: as it stands in the table of rights.
+        subject: what it was done to.
+        detail: more of it; anything JSON can hold.
+    """
     sequence = counters.advance(connection, counters.AUDIT)
     previous = connection.scalar(
         select(schema.audit.c.hash).where(schema.audit.c.sequence == sequence - 1)
