@@ -164,7 +164,7 @@ def kill_again_and_again(
         folder: for packages and the builder's keys.
         kills: rounds, each of which ends one process with SIGKILL.
         seed: of the random moments.
-        told: called with the totals after each round.
+        told: gets the totals after each round.
     """
     kind = "PostgreSQL" if settings.database_url else "SQLite"
     tally = Tally(kind)

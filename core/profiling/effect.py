@@ -29,7 +29,7 @@ def cells_effect(cells: Cells, blocks: Cells, cell_count: int, *, ordered: int =
         cells: the cell of each row, integers of shape (rows,).
         blocks: the block of each row, numbered from 0; shape (rows,).
         cell_count: how many cells there are.
-        ordered: so many of the first cells are in the order of their values.
+        ordered: how many of the first cells are in the order of their values.
     """
     block_count = int(blocks.max()) + 1 if len(blocks) else 0
     if block_count < 2:

@@ -26,7 +26,7 @@ def append(
     Args:
         connection: of the caller's transaction.
         actor: who did it.
-        action: as it stands in the table of rights.
+        action: a name in the table of rights.
         subject: what it was done to.
         detail: more of it; anything JSON can hold.
     """

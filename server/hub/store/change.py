@@ -53,7 +53,7 @@ class Change:
         """Append to the audit chain: the actor did `action` to `subject`.
 
         Args:
-            action: as it stands in the table of rights.
+            action: a name in the table of rights.
             subject: what it was done to.
             detail: more of it, for people; anything JSON can hold.
             model: which model it is about, None for none.

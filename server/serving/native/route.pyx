@@ -69,7 +69,7 @@ cdef class NativeRoute:
 
 
 cdef int position_of(slice before, slice key) noexcept nogil:
-    """Return the bucket of a key, as `gnomon.runtime.routing.routes.position` does."""
+    """Return the bucket of a key, as `gnomon.runtime.routing.routes.bucket_of` does."""
     cdef blake2b hash
     cdef uint8_t[8] digest
     cdef uint64_t number = 0

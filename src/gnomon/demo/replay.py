@@ -104,7 +104,7 @@ class Replay:
             start: first day.
             end: the day after the last.
             sources: over how many they are dealt.
-            thin: keep one flight in so many.
+            thin: keep one flight in this many.
         """
         table = dataset.table
         at = table["at"].cast("int64").to_numpy()
