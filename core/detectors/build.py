@@ -66,7 +66,15 @@ class TiltSetBuilder:
         price: Price,
         weight: float,
     ) -> None:
-        """Take one tilt with its price."""
+        """Take one tilt with its price.
+
+        Args:
+            tilt: what it looks for.
+            group: place of the group that it watches.
+            theta: log ratio of its one cell; 0 for a tilt of all cells.
+            price: linear, quadratic and reach.
+            weight: its share of the budget.
+        """
         self.tilts.append(tilt)
         self.group.append(group)
         self.theta.append(theta)
@@ -139,7 +147,14 @@ def build_tilt_set(
 def build_groups(
     counts: Floats, groups: Sequence[Group], *, tolerance: float, threshold: float
 ) -> TiltSet:
-    """Build tilts of groups of cells only, from effective counts of the reference."""
+    """Build tilts of groups of cells only, from effective counts of the reference.
+
+    Args:
+        counts: effective counts of the reference, float64 of shape (cells,).
+        groups: the groups of cells.
+        tolerance: χ distance below which a change does not matter, in σ.
+        threshold: natural logarithm of the threshold that the evidence must reach.
+    """
     shares = posterior_shares(counts, outside=False)
     price_model = PriceModel(max(float(counts.sum()), 1.0), tolerance, threshold)
     builder = TiltSetBuilder()

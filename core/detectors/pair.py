@@ -24,7 +24,14 @@ from gnomon.core.reference import PairReference
 def build_pair_tilt_set(
     reference: PairReference, design_effect: float, tolerance: float, threshold: float
 ) -> TiltSet:
-    """Build the tilts of a pair's share of concordant rows; see `FieldDetector`."""
+    """Build the tilts of a pair's share of concordant rows; see `FieldDetector`.
+
+    Args:
+        reference: of the pair.
+        design_effect: effective rows of the reference are rows / design_effect.
+        tolerance: χ distance below which a change does not matter, in σ.
+        threshold: natural logarithm of the threshold that the evidence must reach.
+    """
     return build_groups(
         np.array(reference.counts[:2], dtype=np.float64) / design_effect,
         [Group(Change.CORRELATION, reference.name, (0,), 1.0)],
