@@ -69,7 +69,14 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
 def for_node(
     connection: Connection, name: str, facts: Mapping[str, str], states: DesiredStates
 ) -> hub_pb2.DesiredState:
-    """Return the desired state of a node; store its generation if the state is new."""
+    """Return the desired state of a node; store its generation if the state is new.
+
+    Args:
+        connection: to the database.
+        name: of the node.
+        facts: what the node said of itself.
+        states: the cache of desired states.
+    """
     columns = schema.node.c
     known = connection.execute(
         select(columns.generation, columns.desired_hash, columns.environment).where(

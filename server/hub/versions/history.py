@@ -87,6 +87,12 @@ def ran_at(
     Without an environment, all of them. Counts are by version with the number of nodes; of one
     model by node; by the environment of the node at upload. Placements and rollouts use the
     hub's clock; counts use the data's own time, in whole days.
+
+    Args:
+        connection: to the database.
+        span: from when to when.
+        model: one model; None: all.
+        environment: one environment; None: all.
     """
     where = (model, environment)
     found: dict[str, ModelHistory] = {}

@@ -92,7 +92,14 @@ def columns_of(manifest: Manifest, publisher: str) -> dict[str, str]:
 
 
 def words_of(name: str, version: str, publisher: str, owner: str) -> str:
-    """Return the text that a search matches against."""
+    """Return the text that a search matches against.
+
+    Args:
+        name: of the model.
+        version: of the package.
+        publisher: who published it.
+        owner: as the card says.
+    """
     return _cut(f"{name}@{version} {publisher} {owner}".casefold(), _WORDS)
 
 
