@@ -1,1 +1,1 @@
-"""The doors and the hub."""
+"""Servers: prediction frontends, streams and the hub."""

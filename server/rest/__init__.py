@@ -1,1 +1,1 @@
-"""What every REST interface of ours has in common: errors, the page of its calls, the port."""
+"""What all REST interfaces share: errors, the page of their calls, the port."""

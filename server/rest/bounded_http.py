@@ -1,7 +1,7 @@
-"""HTTP with bounds that uvicorn's fast parser has not: on a head's length and a request's time.
+"""HTTP with limits that uvicorn's fast parser lacks: length of headers, time of a request.
 
-Without them whoever reaches the port can fill the memory with one header that never ends, or hold
-every connection with requests that never begin. This stands before authentication.
+Without them, any client could fill the memory with an endless header, or hold all connections with
+requests that never begin. These limits apply before authentication.
 """
 
 import asyncio
@@ -9,14 +9,14 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: What is no body (request line, headers, chunk marks, trailers) may be so long, and an eighth of
-#: the body beside.
+#: Most bytes outside of the body (request line, headers, chunk marks, trailers); an eighth of the
+#: body's length is added.
 HEAD_BYTES = 64 << 10
 _BODY_SHARE = 8
-#: A request must have come whole after so long; the first one counts from the connection.
+#: Seconds to receive a whole request; those of the first one count from the connection.
 REQUEST_SECONDS = 60.0
 
-#: Where a request's `state` has the name in the client's verified certificate, or None.
+#: Key in a request's `state` for the common name of the verified client certificate, or None.
 CERTIFICATE_NAME = "certificate_name"
 
 _TOO_LONG = (
@@ -34,18 +34,18 @@ class BoundedHttp(HttpToolsProtocol):
     _body_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first request."""
+        """Start the timer for the first request."""
         super().connection_made(transport)
         self._certificate_name = _common_name(transport.get_extra_info("peercert"))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the waiting."""
+        """Stop the timer."""
         self._waited()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, as far as the bounds allow."""
+        """Parse the data; close the connection above a limit."""
         self._bytes += len(data)
         super().data_received(data)
         if self._bytes - self._body_bytes > HEAD_BYTES + self._body_bytes // _BODY_SHARE:
@@ -53,18 +53,18 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Wait for the rest of a request."""
+        """Start the timer for the rest of a request."""
         super().on_message_begin()
         self.scope["state"][CERTIFICATE_NAME] = self._certificate_name
         self._wait()
 
     def on_body(self, body: bytes) -> None:
-        """Count what has a bound of its own further in."""
+        """Count the body's bytes, which the application limits."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Forget the counts of a request that has come whole."""
+        """Reset timer and counts after a whole request."""
         self._waited()
         self._bytes = self._body_bytes = 0
         super().on_message_complete()
@@ -80,7 +80,7 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 def _common_name(certificate: Any) -> str | None:
-    """Return the common name in what `getpeercert` gives; None where there is none."""
+    """Return the common name in the result of `getpeercert`, or None."""
     for pairs in (certificate or {}).get("subject", ()):
         for name, value in pairs:
             if name == "commonName":

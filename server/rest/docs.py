@@ -1,4 +1,4 @@
-"""`/docs`: the REST interface for people, from its own OpenAPI description; fetches nothing."""
+"""`/docs`: a page of the REST interface from its OpenAPI description; it fetches nothing."""
 
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -85,7 +85,7 @@ def _schema_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
 def _fields(
     description: Mapping[str, Any], schema: Mapping[str, Any], place: str, prefix: str, depth: int
 ) -> Iterator[tuple[str, str]]:
-    """Return the fields of a schema and of what it is made of, each with its rules."""
+    """Yield the fields of a schema and of its parts, each with its rules."""
     schema = _resolved(description, schema)
     if depth > _DEPTH:
         return
@@ -100,7 +100,7 @@ def _fields(
 
 
 def _resolved(description: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the schema that a reference, or the first of several choices, stands for."""
+    """Return the schema behind a reference, or behind the first of several choices."""
     while True:
         choices = schema.get("oneOf") or schema.get("anyOf")
         if choices:
@@ -113,7 +113,7 @@ def _resolved(description: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapp
 
 
 def rules_of(schema: Mapping[str, Any]) -> str:
-    """Say what a value must be, in one line."""
+    """Return the rules of a value, in one line."""
     kinds = schema.get("type", "")
     parts = [" or ".join(kinds) if isinstance(kinds, list) else str(kinds)]
     for key, sign in _COMPARISONS.items():

@@ -1,13 +1,13 @@
-"""Names of machines in requests, and which of them are this one."""
+"""Host names in requests, and which of them name this machine."""
 
 from urllib.parse import urlsplit
 
-#: What a caller on this machine calls it.
+#: The names of this machine for local callers.
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def host_of(url: str) -> str:
-    """Return the machine's name in a URL, in lower case; empty where there is none."""
+    """Return the host name in a URL, in lower case; empty if there is none."""
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:

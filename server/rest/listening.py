@@ -1,4 +1,4 @@
-"""Binding a REST port, apart from what serves it, so that a port can be open before that is."""
+"""Binding of a REST port, separate from its server, so that it can be open earlier."""
 
 import socket
 
@@ -8,18 +8,18 @@ _WAITING_CONNECTIONS = 128
 
 
 def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
-    """Return a socket that listens; who connects waits until it is served.
+    """Return a listening socket; clients that connect wait until it is served.
 
-    With `is_shared` other sockets of this user, opened so too, may listen on the port as well.
+    With `is_shared`, other sockets of this user with `is_shared` may listen on the same port.
 
     Raises:
-        ConfigurationError: where the port is taken.
+        ConfigurationError: the port is in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Only where the protocol is named does asyncio set TCP_NODELAY; without it, each answer
-    # whose head and body are written apart waits 40 ms for the client's acknowledgement.
+    # asyncio sets TCP_NODELAY only if the protocol is named. Without it, an answer whose head and
+    # body are written separately waits 40 ms for the client's acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # A process that was killed must come up on its port again, at once.
+    # A killed process must be able to take its port again at once.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if is_shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

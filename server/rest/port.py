@@ -1,4 +1,4 @@
-"""A REST port: open from `start` to `stop`; who connects earlier waits."""
+"""A REST port, served from `start` to `stop`; clients that connect earlier wait."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ _START_SECONDS = 30.0
 
 
 class RestPort:
-    """Serves an application over HTTP on a listening socket, in a thread of its own."""
+    """Serves an application over HTTP on a listening socket, in its own thread."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._socket = listener
@@ -35,10 +35,10 @@ class RestPort:
     ) -> None:
         """Open the port; `options` are uvicorn's, such as its TLS files.
 
-        `on_tls` is shown the context that is made of them.
+        `on_tls` is called with the TLS context that is created from them.
 
         Raises:
-            NotReady: where the server does not come up.
+            NotReady: the server does not start.
         """
         configuration = uvicorn.Config(
             app,
@@ -66,7 +66,7 @@ class RestPort:
             time.sleep(0.005)
 
     def stop(self, timeout_seconds: float) -> None:
-        """Take no new requests, let those under way end, and close."""
+        """Take no new requests, let running ones finish, and close."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(timeout_seconds)

@@ -22,7 +22,7 @@ def problem(
 ) -> JSONResponse:
     """Return a problem document.
 
-    `error` repeats its text, since clients of the Open Inference Protocol look for it there.
+    `error` repeats `detail`, since clients of the Open Inference Protocol read it there.
 
     Args:
         status: of HTTP.
@@ -46,7 +46,7 @@ def problem(
 
 
 def _headers(status: int, details: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return what tells programs how to go on: with which key, or when."""
+    """Return the headers that tell a client how to authenticate or when to retry."""
     if status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     waits = [one["retry_after_seconds"] for one in details if "retry_after_seconds" in one]
@@ -96,7 +96,7 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Let an application tell all its errors so."""
+    """Make an application report all its errors as problem documents."""
     app.add_exception_handler(GnomonError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

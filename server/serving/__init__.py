@@ -1,1 +1,1 @@
-"""The frontends through which predictions are asked for."""
+"""The frontends that serve predictions."""

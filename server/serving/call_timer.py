@@ -11,8 +11,8 @@ Answer = TypeVar("Answer")
 class CallTimer:
     """One estimate for each route. Threads may share it.
 
-    `works_in_caller` tells whether a route's calls are answered by the calling thread alone; they
-    are timed by that thread's CPU clock, so a busy interpreter makes no route slow.
+    `works_in_caller` tells whether the calling thread alone answers a route's calls. If so, its CPU
+    clock times them, so that a busy interpreter makes no route slow.
     """
 
     def __init__(self, works_in_caller: Callable[[str], bool]) -> None:
@@ -30,7 +30,7 @@ class CallTimer:
         return estimate is not None and estimate.is_slow
 
     def timed(self, route: str, call: Callable[[], Answer]) -> Answer:
-        """Make a call and learn from it, unless it raises; return what it returns."""
+        """Make a call and return its result; update the estimate unless it raises."""
         clock = clock_of(self._works_in_caller(route))
         started = clock()
         answer = call()

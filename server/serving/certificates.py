@@ -1,7 +1,7 @@
-"""A frontend's TLS files, followed as they change: a renewed certificate needs no restart.
+"""Reload of a frontend's TLS files when they change, without a restart.
 
-What is renewed holds for connections to come; those that are open stay as they are. Files that do
-not fit each other (a new certificate whose key is still to be written) change nothing.
+New connections use the new files; open connections keep the old ones. Files that do not match (a
+new certificate whose key is not written yet) change nothing.
 """
 
 import contextlib
@@ -15,21 +15,21 @@ from gnomon.server.serving.settings import FrontendSettings
 
 _log = logging.getLogger(__name__)
 
-#: The files are looked at no more often.
+#: Seconds between two checks of the files.
 LOOK_SECONDS = 1.0
 
 _Stamps = tuple[tuple[int, int, int] | None, ...]
 
 
 class ChangedFiles:
-    """Tells whether any of a frontend's TLS files has changed since it was asked last."""
+    """Detects changes of a frontend's TLS files since the last check."""
 
     def __init__(self, settings: FrontendSettings) -> None:
         self._files = tuple(file for file in settings.tls_files or () if file is not None)
         self._stamps = self._look()
 
     def have_changed(self) -> bool:
-        """Look at the files; true once for each change."""
+        """Check the files; True once for each change."""
         before, self._stamps = self._stamps, self._look()
         return before != self._stamps
 
@@ -38,9 +38,9 @@ class ChangedFiles:
 
 
 class Follower:
-    """Calls `renew` in a thread of its own after the files have changed, until `stop`.
+    """Calls `renew` in its own thread after the files have changed, until `stop`.
 
-    `renew` raises `ConfigurationError` where they are not to be used; the log says so.
+    `renew` raises `ConfigurationError` if they cannot be used; that is logged.
     """
 
     def __init__(self, settings: FrontendSettings, renew: Callable[[], None]) -> None:
@@ -51,7 +51,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Follow no more."""
+        """Stop checking the files."""
         self._stopped.set()
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""Compressed messages, in both directions; what is unpacked has a limit before it is."""
+"""Compressed messages, in both directions; decompression stops at a limit."""
 
 import zlib
 
@@ -6,17 +6,17 @@ from gnomon.runtime.errors import InvalidInput
 
 #: zlib's window bits by the encoding's name on the wire.
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
-#: Shorter answers go as they are: to pack them costs more than to send them.
+#: Shorter answers are not compressed, since that costs more than sending them.
 _WORTH_BYTES = 1_024
-#: Quick rather than small.
+#: Fast rather than small.
 _LEVEL = 1
 
 
 def unpack(encoding: str, data: bytes, limit: int) -> bytes:
-    """Return what was packed; data whose encoding is "identity" or "" as it is.
+    """Return the decompressed data; unchanged if the encoding is "identity" or "".
 
     Raises:
-        InvalidInput: the encoding is not known, the data is not so encoded, or is longer than
+        InvalidInput: the encoding is unknown, the data is not so encoded, or is longer than
             `limit` bytes when unpacked.
     """
     if encoding in ("", "identity"):
@@ -37,9 +37,9 @@ def unpack(encoding: str, data: bytes, limit: int) -> bytes:
 
 
 def pack(accepted: str, data: bytes) -> tuple[str, bytes]:
-    """Return an encoding out of those that a client accepts, and the data in it.
+    """Return an encoding that a client accepts, and the data in it.
 
-    `accepted` is an `Accept-Encoding` header; the encoding is "" where the data stays as it is.
+    `accepted` is an `Accept-Encoding` header; the encoding is "" if the data is not compressed.
     """
     if len(data) < _WORTH_BYTES or not accepted:
         return "", data
@@ -52,7 +52,7 @@ def pack(accepted: str, data: bytes) -> tuple[str, bytes]:
 
 
 def _names(accepted: str) -> set[str]:
-    """Return the encodings in an `Accept-Encoding` header but those of no quality."""
+    """Return the encodings in an `Accept-Encoding` header, except those with q=0."""
     parts = [part.strip().lower().partition(";") for part in accepted.split(",")]
     return {
         name.strip()

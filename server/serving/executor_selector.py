@@ -1,6 +1,6 @@
-"""Where a prediction runs: on the event loop where it is quick, else on a thread beside it.
+"""Selects where a prediction runs: on the event loop if it is quick, else on a thread.
 
-Slow models have threads of their own, so that others never stand in line behind them.
+Slow models have their own threads, so that calls of other models never wait for them.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class ExecutorSelector:
         self._slow_pool = ThreadPoolExecutor(threads, thread_name_prefix="predict-slow")
 
     async def run(self, model: str, size: int, call: Callable[[], Answer]) -> Answer:
-        """Run a call whose request has `size` bytes, and learn how long the model takes."""
+        """Run a call whose request has `size` bytes, and update the model's estimate."""
         timer = self._timer
         if timer.is_quick(model) and size < _SMALL_BYTES and not self._waits(model):
             return timer.timed(model, call)

@@ -15,7 +15,7 @@ _OWNER_ONLY = 0o600
 
 
 def address_of(settings: FrontendSettings) -> str:
-    """Return where gRPC opens as clients of gRPC write it; the port as it was set."""
+    """Return the address as gRPC clients write it, with the configured port."""
     if settings.socket_path is not None:
         return f"unix:{settings.socket_path}"
     host = settings.host
@@ -24,7 +24,7 @@ def address_of(settings: FrontendSettings) -> str:
 
 @contextlib.contextmanager
 def telling(settings: FrontendSettings) -> Iterator[None]:
-    """Tell what keeps a frontend from opening as a `ConfigurationError` that names the address."""
+    """Raise OS errors as `ConfigurationError` that names the address."""
     try:
         yield
     except (RuntimeError, OSError) as error:
@@ -34,10 +34,10 @@ def telling(settings: FrontendSettings) -> Iterator[None]:
 
 
 def listen(settings: FrontendSettings) -> tuple[socket.socket, str]:
-    """Return a listening socket, and its address as clients of gRPC write it.
+    """Return a listening socket, and its address as gRPC clients write it.
 
     Raises:
-        ConfigurationError: the address is taken, or not to be had.
+        ConfigurationError: the address is in use or unavailable.
     """
     with telling(settings):
         path = settings.socket_path
@@ -48,17 +48,17 @@ def listen(settings: FrontendSettings) -> tuple[socket.socket, str]:
         make_way(path, is_shared=settings.share_port)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
-        # Nobody can connect before it listens.
+        # No client can connect before it listens.
         path.chmod(_OWNER_ONLY)
         listener.listen(_BACKLOG)
         return listener, address_of(settings)
 
 
 def make_way(path: Path, *, is_shared: bool) -> None:
-    """Remove the socket of a server that has ended, or, where the path is shared, that lives yet.
+    """Remove the socket of an ended server, or of a running one if the path is shared.
 
     Raises:
-        OSError: a server that lives listens there, or it is no socket.
+        OSError: a running server listens there, or the path is not a socket.
     """
     try:
         is_socket = stat.S_ISSOCK(path.lstat().st_mode)
@@ -72,7 +72,7 @@ def make_way(path: Path, *, is_shared: bool) -> None:
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells a socket in the file system from another under the same path."""
+    """Return what distinguishes a socket file from another one at the same path."""
     with contextlib.suppress(OSError):
         found = path.lstat()
         return found.st_dev, found.st_ino

@@ -1,9 +1,12 @@
-"""What all frontends do: Open Inference Protocol messages in, Open Inference Protocol messages out.
+"""The handler that all frontends share: Open Inference Protocol requests in, responses out.
 
-What a request may say beside its tensors is in `parameters`. An answer names the version that gave
-it, and carries `gnomon_digest`; where one of the route's fallbacks answered, `gnomon_fallback`, the
-reason, and `gnomon_fallback_by`, which of them; `gnomon_violations`, JSON, where inputs or outputs
-were corrected or flagged; where it was asked for in part, `gnomon_refused` and `gnomon_ids`, JSON.
+Module `parameters` describes the parameters of a request. A response names the version that
+answered, and has these parameters:
+
+- `gnomon_digest`: the digest of the package;
+- `gnomon_fallback` and `gnomon_fallback_by`: why a fallback answered, and which, if one did;
+- `gnomon_violations`: JSON, if inputs or outputs were corrected or flagged;
+- `gnomon_refused` and `gnomon_ids`: JSON, if the request allowed a partial answer.
 """
 
 import contextlib
@@ -59,7 +62,7 @@ class Handler:
         self._runtime = runtime
         self.repository = repository or ModelRepository(runtime)
         #: The path of each route's gRPC calls, as the front end for gRPC has decided. Replaced as a
-        #: whole, never changed: who reads it needs no lock.
+        #: whole, never changed, so readers need no lock.
         self.paths: Mapping[str, RoutePath] = {}
         self._draining = False
         self._manifests: dict[str, Manifest] = {}
@@ -72,7 +75,7 @@ class Handler:
         return self._runtime
 
     def drain(self) -> None:
-        """Say from now on that the server is not ready; what is asked is still answered."""
+        """Report 'not ready' from now on; requests are still answered."""
         self._draining = True
 
     def has_route(self, name: str) -> bool:
@@ -85,7 +88,7 @@ class Handler:
 
     def server_metadata(self) -> oip.ServerMetadataResponse:
         """Return the server's name, version and extensions."""
-        # Slow to import, and seldom asked for.
+        # Slow to import, and rarely needed.
         from importlib.metadata import version
 
         return oip.ServerMetadataResponse(
@@ -100,7 +103,7 @@ class Handler:
         return self.server_ready() and request.version in ("", *versions)
 
     def model_metadata(self, request: oip.ModelMetadataRequest) -> oip.ModelMetadataResponse:
-        """Return the signature of the model behind a route, its first target's.
+        """Return the signature of a route's first target.
 
         Raises:
             UnknownModel: there is no such route, or it has no such version.
@@ -116,7 +119,7 @@ class Handler:
         )
 
     def model_config(self, request: oip.ModelConfigRequest) -> oip.ModelConfigResponse:
-        """Return the configuration of the model behind a route, its first target's.
+        """Return the configuration of a route's first target.
 
         Raises:
             UnknownModel: there is no such route, or it has no such version.
@@ -125,7 +128,7 @@ class Handler:
         return oip.ModelConfigResponse(config=config_of(request.name, digest, manifest))
 
     def model_statistics(self, request: oip.ModelStatisticsRequest) -> oip.ModelStatisticsResponse:
-        """Return what was counted for a model, or for all that are in service.
+        """Return the statistics of one model, or of all models in service.
 
         Raises:
             UnknownModel: there is no such route, or it has no such version.
@@ -143,22 +146,24 @@ class Handler:
         self,
         request: oip.ModelInferRequest,
         read_ns: int | None = None,
-        drawn: int | None = None,
+        bucket: int | None = None,
     ) -> oip.ModelInferResponse:
-        """Predict. What is refused is counted as refused.
+        """Predict. A rejected request is counted as refused.
 
-        `read_ns`: when the request was read, by `time.perf_counter_ns`; None: just now. `drawn`:
-        where chance has put it on its route already, in [0, 1000).
+        Args:
+            request: The request.
+            read_ns: When it was read, by `time.perf_counter_ns`; None: just now.
+            bucket: Its traffic bucket in [0, 1000), if the frontend has already chosen it.
 
         Raises:
-            Overloaded: the request has waited longer than it wanted to.
-            GnomonError: as `Runtime.predict_columns`; `InvalidInput` also for what cannot be read.
+            Overloaded: the request has waited longer than its timeout.
+            GnomonError: as `Runtime.predict_columns`; `InvalidInput` also if it cannot be read.
         """
         self._check_version(request)
         options: dict[str, Any] = {
             "request_id": request.id[:ID_CHARACTERS] or None,
             "version": request.model_version,
-            "drawn": drawn,
+            "drawn": bucket,
         }
         asked, columns = self._read(request, options)
         if read_ns is not None:
@@ -178,7 +183,7 @@ class Handler:
     def _read(
         self, request: oip.ModelInferRequest, options: dict[str, Any]
     ) -> tuple[RequestParameters, Mapping[str, NDArray[Any]]]:
-        """Return what a request asks for, with its columns; fills in the runtime's options."""
+        """Return a request's parameters and columns; fill in the runtime's options."""
         try:
             check_id(request.id)
             asked = read_parameters(request)
@@ -191,7 +196,7 @@ class Handler:
         return asked, columns
 
     def ask_shadows(self, message: bytes, request_id: str, at: float) -> None:
-        """Ask the shadows of a request that a frontend has answered by itself, at epoch seconds."""
+        """Run the shadows of a request that the native loops have answered, at epoch seconds."""
         request = oip.ModelInferRequest.FromString(message)
         columns = decode_inputs(request)
         self._runtime.ask_shadows(request.model_name, columns, request_id=request_id, at=at)
@@ -212,14 +217,14 @@ class Handler:
         return route
 
     def _versions(self, name: str) -> dict[str, Manifest]:
-        """Return by digest what may be asked for; what the route itself takes is first."""
+        """Return the manifests that clients may use, by digest; the route's own targets first."""
         route = self._route(name)
         shares = [target.digest for target in route.targets if target.weight]
         digests = list(dict.fromkeys([*shares, *route.versions]))
         return dict(zip(digests, self._manifests_of(digests), strict=True))
 
     def _manifests_for(self, request: Any) -> dict[str, Manifest]:
-        """Return as `_versions`, in the version asked for if one is.
+        """Return as `_versions`, limited to the requested version, if any.
 
         Raises:
             UnknownModel: there is no such route, or it has no such version.
@@ -242,16 +247,16 @@ class Handler:
             self._manifests.pop(digest, None)
 
     def _manifests_of(self, digests: Sequence[str]) -> list[Manifest]:
-        """Return manifests, kept for a while: a package that answers may be on its way out.
+        """Return manifests, also of packages that left service recently and may still answer.
 
         Raises:
-            NotReady: one was taken out of service so long ago that nothing is known of it.
+            NotReady: a package left service so long ago that its manifest was dropped.
         """
         found = []
         for digest in digests:
             manifest = self._manifests.get(digest)
             if manifest is None:
-                # In service for so short a time that it was not told yet.
+                # In service so recently that the watcher was not called yet.
                 model = self._runtime.models.get(digest)
                 manifest = model.package.manifest if model else self._manifests.get(digest)
             if manifest is None:

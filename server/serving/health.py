@@ -13,14 +13,14 @@ from grpc_reflection.v1alpha import reflection
 
 from gnomon.server.serving.handler import Handler
 
-#: How soon one that watches learns of a change.
+#: Seconds between two checks for a client that watches.
 WATCH_SECONDS = 0.2
 
 _STATUS = health_pb2.HealthCheckResponse
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """Says of the server, under no name or its service's, whether it should be asked."""
+    """Reports the server's status, under no name or its service's name."""
 
     def __init__(self, handler: Handler, service: str) -> None:
         self._handler = handler
@@ -47,7 +47,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
 
 def status_of(handler: Handler, asked: str, known: str) -> int:
-    """Return the status of a service that was asked for; "" and `known` are this server's."""
+    """Return the status of the service `asked`; "" and `known` name this server."""
     if asked not in ("", known):
         return int(_STATUS.SERVICE_UNKNOWN)
     return int(_STATUS.SERVING if handler.server_ready() else _STATUS.NOT_SERVING)
@@ -65,5 +65,5 @@ def install(server: Any, handler: Handler, service: str) -> None:
 
 
 def install_reflection(server: Any, service: str) -> None:
-    """Let anyone ask a gRPC server that is not yet started what it can be asked."""
+    """Add reflection to a gRPC server that is not yet started."""
     reflection.enable_server_reflection(service_names(service), server)

@@ -1,7 +1,7 @@
-"""From columns to answers in columns: for all rows of a request, or for the good ones.
+"""Predictions from columns to columns: for all rows of a request, or for the valid ones only.
 
-In part means: the bad rows are refused and counted as refused, and the good ones are answered. An
-output keeps a place for each row; where a row was refused it is NaN, 0, false or an empty text.
+A partial answer rejects the invalid rows, counts them as refused, and answers the others. An output
+keeps a value for each row: NaN, 0, false or an empty text for a rejected one.
 """
 
 import contextlib
@@ -25,17 +25,17 @@ from gnomon.runtime.runtime import Runtime
 
 Columns = Mapping[str, NDArray[Any]]
 
-#: Broken rules that are told, as many as over REST.
+#: Most broken rules that an answer reports, as over REST.
 _BROKEN_LIMIT = 1_000
-#: What a contract raises for data that is no columns; the runtime tells of it in its own words.
+#: What a contract raises for data that is not columns; the runtime reports such data itself.
 _UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 class InferResult(NamedTuple):
     """An answer with its outputs as columns.
 
-    `refused` has an entry a broken rule of the rows that were refused, and `ids` what labels are
-    joined to each row by; both None where the rows were answered as one.
+    `refused` has an entry for each broken rule of the rejected rows. `ids` has the id of each row,
+    by which labels are joined. Both are None if the rows were answered as a whole.
     """
 
     answer: Prediction | Predictions
@@ -79,7 +79,7 @@ def infer_partial(
         options: keywords of `Runtime.predict_columns`.
     """
     identity = options.get("request_id") or secrets.token_hex(8)
-    # Both halves must be judged and answered by one version, so chance is not asked twice.
+    # One version must check and answer all rows, so the bucket is drawn only once.
     key = options.get("key")
     options = {**options, "request_id": identity, "key": identity if key is None else key}
     model = runtime.model_of(route, options["key"], options.get("version", ""))
@@ -151,7 +151,7 @@ def _dtype(spec: TensorSpec) -> "np.dtype[Any]":
 
 
 def _filled(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> NDArray[Any]:
-    """Return what stands for rows without an answer."""
+    """Return a column of the values for rows without an answer."""
     missing: Any = np.nan if dtype.kind == "f" else None if dtype.kind == "O" else 0
     return np.full(shape, missing, dtype)
 

@@ -1,7 +1,7 @@
-"""What the gRPC frontends share: how bytes become requests, and how errors become refusals.
+"""Decoding of requests and encoding of errors, shared by the gRPC frontends.
 
-What is malformed gets a typed answer at every frontend alike. The text of an unexpected error stays
-in the server's log.
+A malformed request gets the same typed error at every frontend. The text of an unexpected error
+stays in the server's log.
 """
 
 import enum
@@ -26,7 +26,7 @@ Answer = Callable[[Any], Any]
 
 
 class Access(enum.Enum):
-    """Who may make a call: all, those who say who they are, those who may change what is served."""
+    """Which callers a method allows: all, authenticated ones, those that may control models."""
 
     OPEN = "open"
     NAMED = "named"
@@ -44,7 +44,7 @@ class Method(NamedTuple):
         """Return the bytes of the answer to those of a request.
 
         Raises:
-            InvalidInput: the bytes are no request.
+            InvalidInput: the bytes do not encode a request.
             GnomonError: what the call raises.
         """
         encoded: bytes = self.answer(decode(self.kind, data)).SerializeToString()
@@ -122,10 +122,10 @@ _UNSERVED: Mapping[str, Method] = {
 
 
 def decode(kind: Any, data: bytes) -> Any:
-    """Return a message of a kind.
+    """Return the message of a kind that the bytes encode.
 
     Raises:
-        InvalidInput: the bytes are none.
+        InvalidInput: the bytes do not encode one.
     """
     try:
         return kind.FromString(data)

@@ -1,9 +1,10 @@
 """The parameters that a request for a prediction may carry, read once for every frontend.
 
-`at`: the data's own time, ISO 8601 text or epoch seconds. `key`: a text whose answers stick to one
-version while traffic is split. `partial`: answer the good rows and mark the bad ones. `timeout`:
-microseconds that the request may wait for its turn. `priority` is read and has no effect, since
-no queue is kept.
+- `at`: the data's own time, ISO 8601 text or epoch seconds.
+- `key`: a text; while traffic is split, equal keys get the same version.
+- `partial`: answer the good rows and mark the bad ones.
+- `timeout`: microseconds that the request may wait before it runs.
+- `priority`: accepted without effect, since there is no queue.
 """
 
 import math
@@ -42,7 +43,7 @@ class RequestParameters(NamedTuple):
 
 
 def read_parameters(request: oip.ModelInferRequest) -> RequestParameters:
-    """Return what a request's parameters say; a parameter of another name is let be.
+    """Return a request's parameters; unknown names are ignored.
 
     Raises:
         InvalidInput: one is of the wrong kind or out of range.
@@ -70,7 +71,7 @@ def check_id(request_id: str) -> None:
 
 
 def read_time(value: bool | int | float | str) -> datetime | float:
-    """Return the data's own time from what a request says.
+    """Return the data's own time from a request's value.
 
     Raises:
         InvalidInput: it is neither an ISO 8601 text nor epoch seconds.
@@ -86,7 +87,7 @@ def read_time(value: bool | int | float | str) -> datetime | float:
 
 
 def wrong(what: str, value: object, expected: str) -> InvalidInput:
-    """Return the refusal of a part of a request that is no tensor."""
+    """Return the error for a part of a request that is not a tensor."""
     shown = str(value)[:80]
     return InvalidInput(
         f"{what} is {shown!r}; right would be {expected}",

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class ServeAddresses(NamedTuple):
-    """Where a server is asked: gRPC as `host:port`, REST as a URL or None."""
+    """The addresses of a server: gRPC as `host:port`, REST as a URL or None."""
 
     grpc: str
     rest: str | None
@@ -36,15 +36,15 @@ def serve(
     node_settings: NodeSettings,
     ready: Callable[[ServeAddresses], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; call `ready` with the addresses once both can be connected to.
+    """Serve until SIGTERM or SIGINT; call `ready` with the addresses once both accept connections.
 
-    With a hub, the frontends open before a model is in service: `ServerReady` tells when one is.
-    REST takes a moment longer to answer. SIGHUP has the node look anew at what it is to serve.
+    With a hub, the frontends open before a model is in service; `ServerReady` reports when one is.
+    REST takes a moment longer to answer. SIGHUP makes the node reload its packages and routes.
 
     Sets the interpreter's switch interval for the whole process.
 
     Raises:
-        ConfigurationError: the address is taken or not to be opened without authentication.
+        ConfigurationError: the address is in use, or not local and without authentication.
         GnomonError: the node cannot be opened.
     """
     sys.setswitchinterval(settings.switch_interval_seconds)
@@ -77,7 +77,7 @@ async def _serve(
             loop.add_signal_handler(signal.SIGHUP, _reload, node)
             ready(ServeAddresses(address, url_of(settings, listener) if listener else None))
             if listener is not None:
-                # What REST needs takes as long to import as all the rest; gRPC need not wait.
+                # The imports of REST take as long as all others; gRPC does not wait for them.
                 rest = await asyncio.to_thread(_open, settings, handler, node, admission, listener)
             await asked_to_stop.wait()
             _log.info("draining")
@@ -109,5 +109,5 @@ def _open(
 
 
 def _reload(node: NodeProtocol) -> None:
-    """Let the node look anew at what it is to serve, beside the loop."""
+    """Reload the node's packages and routes on a thread of its own."""
     threading.Thread(target=node.reload, name="reload", daemon=True).start()

@@ -1,4 +1,4 @@
-"""How much may be asked at once and over time."""
+"""Limits of calls, at once and over time."""
 
 from dataclasses import dataclass
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class RoutePath(NamedTuple):
-    """`reason` is a short code, "" for the native path; `detail` says it in words."""
+    """`reason` is a short code, "" for the native path; `detail` explains it."""
 
     is_native: bool
     reason: str = ""

@@ -30,7 +30,7 @@ class Frontend(Protocol):
 def make_frontend(
     choice: str, handler: Handler, settings: FrontendSettings, admission: Admission | None = None
 ) -> Frontend:
-    """Return the frontend of a choice, and say which it is and why in one line of the log.
+    """Return the chosen frontend, and log which it is and why.
 
     Args:
         choice: "auto", "native" or "grpcio".
@@ -51,7 +51,7 @@ def make_frontend(
     if why is None:
         _log.info("gRPC is served by the native frontend")
         return NativeFrontend(handler, settings, admission)
-    # Imported only where it serves: a server should be up at once.
+    # Imported only if it serves, so that a server starts quickly.
     from gnomon.server.serving.grpcio.frontend import GrpcFrontend
 
     _log.info("gRPC is served by grpcio, not by the native frontend: %s", why)

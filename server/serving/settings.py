@@ -1,4 +1,4 @@
-"""How a server's frontends open, what they bear, and how they close."""
+"""Settings of a server's frontends: addresses, security, limits, shutdown."""
 
 import ipaddress
 import logging
@@ -12,13 +12,13 @@ from gnomon.server.serving.token_settings import TokenSettings
 
 _log = logging.getLogger(__name__)
 
-#: What may be chosen as the frontend for gRPC.
+#: The choices of a frontend for gRPC.
 FRONTENDS = ("auto", "native", "grpcio")
-#: Whether clients may load and unload models: never, or those whom the operator names.
+#: Whether clients may load and unload models: none, or those that the operator names.
 MODEL_CONTROLS = ("none", "explicit")
-#: Where a port is set so, its frontend stays shut.
+#: A port of this value: the frontend does not open.
 NO_PORT = -1
-#: The least and the longest switch interval: below, switching is all that a busy process does.
+#: Shortest and longest switch interval; below, a busy process would only switch threads.
 _SWITCH_SECONDS = (0.000_01, 1.0)
 _LIMITS = (
     "loops",
@@ -34,23 +34,24 @@ _LIMITS = (
 
 @dataclass(frozen=True, kw_only=True)
 class FrontendSettings:
-    """Where the frontend opens and what it bears. A port of 0 takes any that is free.
+    """Address, security and limits of a frontend. A port of 0 takes any free one.
 
-    With a `socket_path` gRPC opens there instead, for processes of the same user. A connection
-    that is older than `connection_age_seconds`, a tenth more or less, is ended once its calls are;
-    one that says nothing for `keepalive_seconds` is asked whether anyone is there; 0: neither.
+    With a `socket_path`, gRPC opens there instead, for processes of the same user. A connection
+    older than `connection_age_seconds`, a tenth more or less, is closed once its calls have ended.
+    A connection that is silent for `keepalive_seconds` is pinged. 0 switches either off.
 
-    Beyond loopback the frontends open only for callers who say who they are: by a certificate of
-    `client_authority_file`, by a key of `keys_file` or a token whose issuer's keys are in
-    `jwt_file`, or, where both kinds are given, by both. Limits of 0 are none; `burst` of 0 is one
-    second's worth. `concurrent_requests` is for one caller and model, `total_requests` for all that
-    is under way. With `share_port` a server takes a port on which another of this user, started so
-    too, still listens: what connects goes to either. With a `model_control` of "explicit" the
-    callers named in `control_callers` may load and unload models; where nobody is asked for a name,
-    all on this machine may.
+    Beyond loopback, the frontends open only with authentication of callers: by a certificate of
+    `client_authority_file`, or by a key of `keys_file` or a token whose issuer's keys are in
+    `jwt_file`. If both kinds are configured, callers need both.
+
+    A limit of 0 is no limit; `burst` of 0 is the requests of one second. `concurrent_requests` is
+    for one caller and model, `total_requests` for all calls together. With `share_port`, a server
+    takes a port on which another server of this user still listens with `share_port`; new
+    connections go to either. With `model_control` "explicit", the callers in `control_callers` may
+    load and unload models; without authentication, all callers on this machine may.
 
     Raises:
-        ValueError: a figure is out of range, or files are given only in part.
+        ValueError: a number is out of range, or only some files of a group are given.
     """
 
     host: str = "127.0.0.1"
@@ -102,7 +103,7 @@ class FrontendSettings:
 
     @property
     def limits(self) -> RateLimits:
-        """Return how much may be asked."""
+        """Return the limits of calls."""
         return RateLimits(
             requests_per_second=self.requests_per_second,
             burst=self.burst,
@@ -119,10 +120,10 @@ class FrontendSettings:
 
     @property
     def tokens(self) -> TokenSettings | None:
-        """Return what makes a token good, where tokens are taken.
+        """Return the checks of tokens; None if tokens are not accepted.
 
         Raises:
-            ConfigurationError: issuer, audience or algorithms are missing or not to be had.
+            ConfigurationError: issuer, audience or algorithms are missing or unknown.
         """
         if self.jwt_file is None:
             return None
@@ -135,14 +136,14 @@ class FrontendSettings:
 
     @property
     def is_grpc_local(self) -> bool:
-        """Whether only this machine can reach the frontend for gRPC."""
+        """Whether only this machine can reach the gRPC frontend."""
         return self.socket_path is not None or self.is_local
 
     def check_reach(self) -> None:
-        """Refuse to be open to callers elsewhere who need not say who they are.
+        """Check that callers beyond this machine need to authenticate.
 
         Raises:
-            ConfigurationError: that is what these settings would do.
+            ConfigurationError: they would not.
         """
         if self.is_local or self.client_authority_file or self.keys_file or self.jwt_file:
             return
@@ -163,15 +164,16 @@ class FrontendSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings(FrontendSettings):
-    """The frontends, and how they close.
+    """The frontends of a server, and how it shuts down.
 
-    `frontend` is the one for gRPC: "native", "grpcio", or "auto" for native wherever it can be.
-    REST opens on `rest_port`; -1: nowhere. On SIGTERM or SIGINT the server says that it is not
-    ready, takes calls for `notice_seconds` so that balancers learn of it, then takes no more and
-    lets those under way end for `grace_seconds`. `switch_interval_seconds` is
-    `sys.setswitchinterval` of the process: for so long a Python thread may keep the interpreter
-    while a call that Python must answer waits for it. A shorter interval answers such calls sooner
-    beside busy threads, and costs more switches.
+    `frontend` is the one for gRPC: "native", "grpcio", or "auto" (native if it can serve here).
+    REST opens on `rest_port`; -1: not at all. On SIGTERM or SIGINT the server reports that it is
+    not ready, and still takes calls for `notice_seconds`, so that load balancers notice. Then it
+    takes no more calls, and lets running ones finish for `grace_seconds`.
+
+    `switch_interval_seconds` is `sys.setswitchinterval` of the process: how long a Python thread
+    may keep the interpreter while another one waits. A shorter interval answers Python's calls
+    sooner if other threads are busy, and costs more switches.
     """
 
     frontend: str = "auto"
@@ -201,7 +203,7 @@ class ServeSettings(FrontendSettings):
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
 
     def _take_door(self) -> None:
-        """Take what the deprecated `door` says for `frontend`."""
+        """Use the deprecated `door` as `frontend`."""
         if not self.door:
             return
         warning = "the setting 'door' is deprecated; use 'frontend'"

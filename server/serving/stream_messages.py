@@ -1,9 +1,9 @@
 """Triton's bidirectional stream: requests in, an answer to each in the order of the requests.
 
-A request that is refused does not end the stream: its answer has an `error_message`, the request's
-id, and the error's code and details as the parameters `gnomon_code` and `gnomon_details`. Each
-request has one answer, which says so by `triton_final_response`; so no empty answer follows it,
-whether `triton_enable_empty_final_response` asked for one or not.
+A rejected request does not end the stream. Its answer has an `error_message`, the request's id, and
+the error's code and details as the parameters `gnomon_code` and `gnomon_details`. Each request has
+exactly one answer, marked by `triton_final_response`. So no empty answer follows it, even if
+`triton_enable_empty_final_response` requests one.
 """
 
 from gnomon.proto import inference_pb2 as oip

@@ -1,9 +1,9 @@
 """Tensors of the Open Inference Protocol to columns and back.
 
-A request's tensors carry one field each, `[N]`, `[N, 1]` or `[N, …]`, as typed contents or as raw
-bytes (little-endian; BYTES elements with a 4-byte length before each; FP16 and BF16 raw only). Only
-what cannot be a column is refused here: a shape, datatype or length that contradicts itself.
-Whether the fields are right is the contract's to say.
+A tensor of a request carries one field, `[N]`, `[N, 1]` or `[N, …]`, as typed contents or as raw
+bytes. Raw bytes are little-endian; BYTES elements have a 4-byte length before each; FP16 and BF16
+are raw only. This module rejects only tensors whose shape, datatype and length do not fit each
+other. The contract checks the fields.
 """
 
 import math
@@ -41,7 +41,7 @@ _CONTENTS = {
     "fp32_contents": np.float32,
     "fp64_contents": np.float64,
 }
-#: NumPy has no such type; its numbers become float32, which holds them exactly.
+#: NumPy has no bfloat16; float32 holds its numbers exactly.
 _SHORT_FLOAT = "BF16"
 _DIMENSIONS = 8
 
@@ -78,7 +78,7 @@ def encode_outputs(
 ) -> None:
     """Append the outputs to the response, as raw bytes or as typed contents.
 
-    A missing number is NaN where the datatype has one; a missing text is empty.
+    A missing number is NaN if the datatype has NaN; a missing text is empty.
 
     Args:
         specs: of the outputs, in order.

@@ -1,4 +1,4 @@
-"""What makes a JSON Web Token good."""
+"""Settings for JSON Web Tokens."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ ALGORITHMS = (
 
 @dataclass(frozen=True, kw_only=True)
 class TokenSettings:
-    """What makes a token good. `file` ends in `.json` for a JWK set, else it is PEM.
+    """How tokens are checked. `file` ends in `.json` for a JWK set, else it is PEM.
 
     Raises:
-        ConfigurationError: issuer, audience or algorithms are missing or not to be had.
+        ConfigurationError: issuer, audience or algorithms are missing or unknown.
     """
 
     file: Path

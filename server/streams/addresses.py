@@ -1,4 +1,4 @@
-"""From the settings' addresses to the ends of a stream; a broker's client is imported on demand."""
+"""Opens the sources and sinks of addresses; a broker's client is imported on demand."""
 
 import importlib
 import os
@@ -15,12 +15,12 @@ from gnomon.server.streams.file_progress import FileProgress
 from gnomon.server.streams.files import FileSink, FileSource, PipeSink, PipeSource
 from gnomon.server.streams.settings import StreamSettings
 
-#: Where standard input and output are meant.
+#: The address of standard input or output.
 STANDARD = "-"
 
 
 class _Client(Protocol):
-    """The module of a broker's ends."""
+    """The module with the source and the sink of a broker."""
 
     def open_source(
         self, address: BrokerAddress, settings: StreamSettings, options: dict[str, Any]
@@ -37,7 +37,7 @@ def open_source(settings: StreamSettings) -> RecordSource:
     """Open the source.
 
     Raises:
-        ConfigurationError: the address is none, its client is not installed, or nobody answers.
+        ConfigurationError: the address is invalid, its client is missing, or no broker answers.
         StorageError: the file cannot be read.
     """
     address = broker_of(settings.source)
@@ -47,7 +47,7 @@ def open_source(settings: StreamSettings) -> RecordSource:
         return PipeSource(sys.stdin.fileno(), settings.record_bytes)
     path = Path(settings.source)
     if path.is_fifo():
-        # Opened for writing too, so that it does not end with each of those who write into it.
+        # Opened for writing too, so that it does not end when a writer closes it.
         return PipeSource(os.open(path, os.O_RDWR), settings.record_bytes, path.name)
     progress = settings.progress_file or path.with_name(f"{path.name}.progress")
     return FileSource(path, FileProgress(progress), settings.record_bytes, settings.follow)
@@ -64,10 +64,10 @@ def open_sink(address: str, settings: StreamSettings) -> AnswerSink:
 
 
 def broker_of(address: str) -> BrokerAddress | None:
-    """Return the broker that an address names, or None where it is a file's.
+    """Return the broker that an address names, or None for a file.
 
     Raises:
-        ConfigurationError: it names one, but not wholly, or holds a password.
+        ConfigurationError: the broker's address is incomplete, or holds a password.
     """
     if "://" not in address:
         return None
@@ -85,7 +85,7 @@ def broker_of(address: str) -> BrokerAddress | None:
     return BrokerAddress(parts.scheme, parts.netloc, subject)
 
 
-#: Where the ends of a broker are, by the address's scheme.
+#: Modules of the brokers, by the address's scheme.
 _CLIENTS = {
     "nats": "gnomon.server.streams.nats",
     "kafka": "gnomon.server.streams.kafka",
@@ -102,7 +102,7 @@ def _client(scheme: str) -> _Client:
 
 
 def _options(settings: StreamSettings, end: str) -> dict[str, Any]:
-    """Return the options of the broker's client: for both ends, and those in a table of its own.
+    """Return the options of the broker's client: common ones, and those of `source` or `sink`.
 
     Raises:
         ConfigurationError: their file cannot be read.

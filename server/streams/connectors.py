@@ -1,7 +1,7 @@
-"""The two ends of a stream, as the consumer sees them: the seam behind which files and brokers lie.
+"""The interface of sources and sinks, which files and brokers implement.
 
-What was read is committed only once the answers to it are durable; so after any crash a record is
-answered again, or has been answered, and never lost.
+Records are committed only after their answers are durable. So after a crash a record may be
+answered again, but is never lost.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class BrokerAddress(NamedTuple):
 
 
 class Unavailable(Exception):
-    """A broker cannot be reached now; what was asked of it may be asked again."""
+    """A broker cannot be reached now; the operation may be retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Record:
     """One record as it was read.
 
     Attributes:
-        data: its bytes; cut off where they were too many.
-        position: where it lies; the same at each reading, so that duplicates can be told.
-        is_whole: whether `data` is all of it.
+        data: its bytes, truncated if there are too many.
+        position: its position in the source, the same at each read, so that duplicates are known.
+        is_whole: whether `data` is not truncated.
     """
 
     data: bytes
@@ -40,11 +40,11 @@ class RecordSource(Protocol):
     """Where records come from. One thread uses it."""
 
     name: str
-    #: Whether all there will ever be was read.
+    #: Whether the last record was read.
     ended: bool
 
     def read(self, limit: int, seconds: float) -> list[Record]:
-        """Return up to `limit` records that follow; fewer, or none, after so many seconds.
+        """Return up to `limit` next records; fewer, or none, after `seconds`.
 
         Raises:
             Unavailable: the broker does not answer.
@@ -52,7 +52,7 @@ class RecordSource(Protocol):
         """
 
     def commit(self) -> None:
-        """Begin after all that was read, whatever happens to this process from now on.
+        """Make durable that all records read so far are done.
 
         Raises:
             Unavailable: the broker does not answer; the records may be read again.
@@ -60,14 +60,14 @@ class RecordSource(Protocol):
         """
 
     def close(self) -> None:
-        """End; what was not committed is read again by the next."""
+        """Close; the next consumer reads again what was not committed."""
 
 
 class AnswerSink(Protocol):
     """Where answers go. One thread uses it."""
 
     def write(self, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Return once the answers, each with its record's identity, are durable.
+        """Write answers, each with its record's id; return once they are durable.
 
         Raises:
             Unavailable: the broker does not answer; all of them may be written again.

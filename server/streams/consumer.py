@@ -1,7 +1,7 @@
-"""The consumer: read, answer, write, commit, in this order and no other.
+"""The consumer: read, answer, write, commit, always in this order.
 
-A record is committed only once its answer is durable. Whoever kills the process in between has the
-last micro-batch answered twice, and nothing lost.
+A record is committed only once its answer is durable. If the process is killed in between, the last
+micro-batch is answered twice, and nothing is lost.
 """
 
 import logging
@@ -18,9 +18,9 @@ from gnomon.server.streams.scoring import RecordAnswer, Scorer
 
 _log = logging.getLogger(__name__)
 
-#: How long one reading waits, so that a stop is heeded soon.
+#: Longest wait of one read in seconds, so that a stop takes effect soon.
 _READ_SECONDS = 0.25
-#: Where a broker or the model is away: the first pause, and the longest.
+#: First and longest pause while a broker or the model is unavailable.
 _PAUSES_SECONDS = (0.1, 5.0)
 
 Result = TypeVar("Result")
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class StreamCounts:
-    """What a consumer has done so far: records by what became of them, and micro-batches."""
+    """Records by outcome, and micro-batches, of a consumer so far."""
 
     answered: int = 0
     refused: int = 0
@@ -54,20 +54,20 @@ class Consumer:
         self._refusals = refusals
         self._max_rows = max_rows
         self._max_delay_seconds = max_delay_seconds
-        # No event: a signal handler that sets one can meet its own thread holding its lock.
+        # Not an event: a signal handler that sets one may deadlock on its own thread's lock.
         self._is_stopped = False
         self._backoff = Backoff(*_PAUSES_SECONDS)
         self.counts = StreamCounts()
 
     def stop(self) -> None:
-        """End after the micro-batch under way."""
+        """End after the current micro-batch."""
         self._is_stopped = True
 
     def run(self) -> StreamCounts:
         """Consume.
 
         Raises:
-            StorageError: a disk failed; what was not committed is read again by the next.
+            StorageError: a disk failed; the next consumer reads again what was not committed.
         """
         while not self._is_stopped and not self._source.ended:
             records = self._insist(self._gather) or []
@@ -86,7 +86,7 @@ class Consumer:
             try:
                 records += self._source.read(self._max_rows - len(records), left)
             except Unavailable:
-                # What was read must be answered: the next commit is for all of it.
+                # The records read so far must be answered: the next commit covers them.
                 break
         return records
 
@@ -97,14 +97,14 @@ class Consumer:
         try:
             self._source.commit()
         except Unavailable as error:
-            _log.warning("records may come again: they could not be committed (%s)", error)
+            _log.warning("commit failed; records may be read again: %s", error)
         self.counts.batches += 1
         for one in answered:
             self.counts.refused += one.is_refused
             self.counts.answered += not one.is_refused
 
     def _write(self, answered: list[RecordAnswer]) -> bool:
-        """Write all answers and return True, or False where a stop came first."""
+        """Write all answers and return True; False if a stop came first."""
         good: list[tuple[str, bytes]] = []
         bad: list[tuple[str, bytes]] = []
         for one in answered:
@@ -116,7 +116,7 @@ class Consumer:
         return True
 
     def _insist(self, step: Callable[[], Result]) -> Result | None:
-        """Return a step's result, trying again as long as it takes; None where a stop came."""
+        """Return a step's result, retried until it succeeds; None after a stop."""
         told = False
         while True:
             try:
@@ -125,7 +125,7 @@ class Consumer:
                 if self._is_stopped:
                     return None
                 if not told:
-                    _log.warning("the stream waits: %s", error)
+                    _log.warning("waiting for broker or model; retrying: %s", error)
                 told = True
                 self._pause(self._backoff.failed())
             else:
@@ -133,7 +133,7 @@ class Consumer:
                 return result
 
     def _pause(self, seconds: float) -> None:
-        """Wait so long, or until a stop."""
+        """Wait, at most until a stop."""
         until = time.monotonic() + seconds
         while not self._is_stopped and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, _READ_SECONDS))

@@ -1,4 +1,4 @@
-"""How far a file was consumed: one small file, replaced as a whole, that survives a power cut."""
+"""How far a file was consumed, in a small file that is replaced durably."""
 
 import os
 import zlib
@@ -12,12 +12,12 @@ from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.files import write_durably
 from gnomon.runtime.lock import FileLock
 
-#: So much of a file's beginning is remembered, by its checksum, to know the file again.
+#: Length of the file's beginning whose checksum identifies the file.
 _HEAD_BYTES = 4_096
 
 
 class _ProgressState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All before `offset` is done; `head_crc` is of the first `head_bytes` of the file."""
+    """Bytes before `offset` are done; `head_crc` is of the first `head_bytes` of the file."""
 
     offset: int
     head_bytes: int
@@ -39,10 +39,10 @@ class FileProgress:
         self._state = _ProgressState(0, 0, 0)
 
     def begin(self, file: BinaryIO) -> int:
-        """Return where to begin in a file.
+        """Return the offset to start from in a file.
 
         Raises:
-            ConfigurationError: it is not the file that was begun, or the progress cannot be read.
+            ConfigurationError: it is another file, or the progress cannot be read.
         """
         self._file = file
         if self._path.exists():
@@ -81,7 +81,7 @@ class FileProgress:
         self._state = state
 
     def close(self) -> None:
-        """Let another process go on."""
+        """Release the lock for another process."""
         self._lock.release()
 
     def _crc(self, size: int) -> int:

@@ -1,4 +1,4 @@
-"""Files and pipes as the ends of a stream: JSON, a record a line."""
+"""Files and pipes as sources and sinks: JSON, one record a line."""
 
 import fcntl
 import os
@@ -14,12 +14,12 @@ from gnomon.server.streams.file_progress import FileProgress
 from gnomon.server.streams.lines import Line, LineSplitter
 
 _PIECE_BYTES = 1 << 18
-#: How often a file that is followed is looked at.
+#: Seconds between two checks of a followed file.
 _LOOK_SECONDS = 0.05
 
 
 class PipeSource:
-    """Lines of standard input or of a named pipe; what was read of it cannot be read again."""
+    """Lines of standard input or of a named pipe; they cannot be read again."""
 
     def __init__(self, descriptor: int, record_bytes: int, name: str = "pipe") -> None:
         self.name = name
@@ -59,7 +59,7 @@ class PipeSource:
         return [record] if line.data.strip() else []
 
     def commit(self) -> None:
-        """Do nothing: there is no way back in a pipe."""
+        """Do nothing: a pipe cannot be read again."""
 
     def close(self) -> None:
         """Leave the pipe to whoever opened it."""
@@ -68,7 +68,7 @@ class PipeSource:
 class FileSource:
     """Lines of a file from where the last consumer committed; a record's position is its offset.
 
-    With `follow`, the file goes on growing; a last line without an end is then waited for.
+    With `follow`, it waits for more at the end of the file, and for the end of its last line.
     """
 
     def __init__(self, path: Path, progress: FileProgress, record_bytes: int, follow: bool) -> None:
@@ -93,7 +93,7 @@ class FileSource:
         self._lines: Iterator[Line] = iter(())
 
     def read(self, limit: int, seconds: float) -> list[Record]:
-        """Return lines, waiting for more where the file is followed."""
+        """Return lines; wait for more if the file is followed."""
         until = time.monotonic() + seconds
         records: list[Record] = []
         while len(records) < limit and not self.ended:
@@ -107,7 +107,7 @@ class FileSource:
         return records
 
     def _take_piece(self) -> bool:
-        """Read on; return whether there are lines to take."""
+        """Read more; return whether there are lines."""
         try:
             piece = self._file.read(_PIECE_BYTES)
         except OSError as error:
@@ -128,7 +128,7 @@ class FileSource:
         return [record] if line.data.strip() else []
 
     def commit(self) -> None:
-        """Make the offset durable, before which all is done."""
+        """Make the offset of the next record durable."""
         self._progress.commit(self._begin)
 
     def close(self) -> None:
@@ -138,18 +138,18 @@ class FileSource:
 
 
 class FileSink:
-    """Appends lines to a file; a line that a crash has torn is cut off when it is opened."""
+    """Appends lines to a file; opening it removes an incomplete last line after a crash."""
 
     def __init__(self, path: Path) -> None:
         """Open the file.
 
         Raises:
-            StorageError: it cannot be written, or another process writes it.
+            StorageError: it cannot be written, or another process is writing it.
         """
         self._path = path
         try:
             self._file = path.open("ab+", buffering=0)
-            # What one cuts off, another must not have written.
+            # One process must not remove what another one is writing.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _cut_torn_line(self._file.fileno())
             sync_folder(path.parent)
@@ -157,7 +157,7 @@ class FileSink:
             raise self._failure(error) from error
 
     def write(self, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Append and sync; what was written in part is cut off before the error is raised."""
+        """Append and sync; after an error, a partial write is removed."""
         before = os.fstat(self._file.fileno()).st_size
         data = memoryview(b"".join(answer + b"\n" for _, answer in answers))
         try:
@@ -177,13 +177,13 @@ class FileSink:
 
 
 class PipeSink:
-    """Writes lines to standard output; whoever reads them keeps them."""
+    """Writes lines to standard output; the reader has to store them."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def write(self, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Write, waiting as long as the reader does not read."""
+        """Write; wait while the reader does not read."""
         data = memoryview(b"".join(answer + b"\n" for _, answer in answers))
         try:
             while data:
@@ -196,7 +196,7 @@ class PipeSink:
 
 
 def _cut_torn_line(descriptor: int) -> None:
-    """Cut off what lies behind the last end of a line."""
+    """Remove what follows the last end of a line."""
     size = end = os.fstat(descriptor).st_size
     while end:
         begin = max(end - _PIECE_BYTES, 0)

@@ -1,4 +1,4 @@
-"""Kafka as the ends of a stream: a consumer group that commits by hand, an idempotent producer."""
+"""Kafka as source and sink: a consumer group with manual commits, an idempotent producer."""
 
 import logging
 import time
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 10.0
 _DELIVERY_SECONDS = 30.0
-#: Another consumer of the group has the partitions now, and will read the records again.
+#: Errors if another consumer of the group has the partitions now and reads the records again.
 _TAKEN_AWAY = (
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -41,7 +41,7 @@ class KafkaSource:
             "group.id": group,
             "auto.offset.reset": "earliest",
             **options,
-            # Whatever the options say: or else records would be lost.
+            # Not for the options to change, since records would be lost.
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
         }
@@ -50,14 +50,14 @@ class KafkaSource:
 
     def read(self, limit: int, seconds: float) -> list[Record]:
         """Return messages."""
-        # Waiting for a whole batch would hold up the first of it.
+        # Waiting for a whole batch would delay its first record.
         first = self._consumer.poll(seconds)
         messages = [] if first is None else [first, *self._consumer.consume(limit - 1, timeout=0)]
         records = []
         for message in messages:
             error = message.error()
             if error is not None:
-                # The client mends itself; what it has read besides is as good as ever.
+                # The client recovers by itself; its other messages are valid.
                 _log.warning("Kafka: %s", error.str())
                 continue
             self._taken[message.partition()] = message.offset() + 1
@@ -75,7 +75,7 @@ class KafkaSource:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             if error.args[0].code() in _TAKEN_AWAY:
-                _log.warning("records will come again: %s", error.args[0].str())
+                _log.warning("records will be read again: %s", error.args[0].str())
                 return
             raise Unavailable(f"Kafka does not take the offsets: {error.args[0].str()}") from error
 
@@ -85,7 +85,7 @@ class KafkaSource:
 
 
 class KafkaSink:
-    """Produces to a topic, and waits until all replicas in step have kept it."""
+    """Produces to a topic, and waits until all in-sync replicas have stored the answers."""
 
     def __init__(self, address: BrokerAddress, options: dict[str, Any]) -> None:
         """Connect.
@@ -106,7 +106,7 @@ class KafkaSink:
         self._failed: list[str] = []
 
     def write(self, answers: Sequence[tuple[str, bytes]]) -> None:
-        """Produce; the record's identity is the message's key."""
+        """Produce; the record's id is the message's key."""
         self._failed = []
         for identity, data in answers:
             self._produce(identity.encode(errors="replace"), data)
@@ -131,14 +131,14 @@ class KafkaSink:
             self._failed.append(error.str())
 
     def close(self) -> None:
-        """Hand over what is left."""
+        """Flush what is left."""
         self._producer.flush(_CONNECT_SECONDS)
 
 
 def _client(kind: Any, options: dict[str, Any], address: BrokerAddress) -> Any:
-    """Return a client that has spoken with the broker."""
+    """Return a client that has reached the broker."""
     try:
-        # Logged by the client itself otherwise, on standard error, at every turn.
+        # Otherwise the client itself logs every attempt to standard error.
         client = kind({"log_level": 2, **options})
         topic = client.list_topics(address.subject, timeout=_CONNECT_SECONDS).topics[
             address.subject

@@ -1,11 +1,11 @@
-"""Lines out of a stream of bytes that comes in pieces, none of them longer than a limit."""
+"""Splits a byte stream that arrives in pieces into lines of limited length."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """A line without its end; `after`: how many bytes of the stream lie before the next."""
+    """A line without its end; `after` is the offset of the next line in the stream."""
 
     data: bytes
     after: int
@@ -13,7 +13,7 @@ class Line(NamedTuple):
 
 
 class LineSplitter:
-    """Takes pieces, gives lines; of a line that is too long only the beginning is kept.
+    """Takes pieces, yields lines; of a line that is too long, only the beginning is kept.
 
     >>> splitter = LineSplitter(4)
     >>> [line.data for line in splitter.feed(b"one\\ntoo long\\ntw")]
@@ -29,7 +29,7 @@ class LineSplitter:
         self._length = 0
 
     def feed(self, piece: bytes) -> Iterator[Line]:
-        """Yield the lines that this piece ends; it must be used up before the next is fed."""
+        """Yield the lines that this piece completes; use all before feeding the next piece."""
         at = 0
         while (end := piece.find(b"\n", at)) >= 0:
             self._hold(piece[at:end])
@@ -39,7 +39,7 @@ class LineSplitter:
         self._hold(piece[at:])
 
     def rest(self) -> Line | None:
-        """Return what is left where the stream has ended without an end of line."""
+        """Return the last line if the stream ended without an end of line."""
         return self._take() if self._length else None
 
     def _hold(self, data: bytes) -> None:

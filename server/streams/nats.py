@@ -1,8 +1,8 @@
-"""NATS JetStream as the ends of a stream: a durable pull consumer, and acknowledged publishing.
+"""NATS JetStream as source and sink: a durable pull consumer, and acknowledged publishing.
 
-The stream that holds the subject must be there already: how much it keeps, and where, is for who
-runs the broker. Answers bear their record's identity as `Nats-Msg-Id`, so that the broker itself
-drops those that come twice within its window.
+The JetStream stream of the subject must exist already: its operator decides how much it stores, and
+where. Answers have their record's id as `Nats-Msg-Id`, so that the broker drops duplicates within
+its window.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ from gnomon.server.streams.settings import StreamSettings
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 10.0
 _ACK_SECONDS = 30.0
-#: For what waits at the broker besides the first message.
+#: Longest wait for messages after the first one.
 _LINGER_SECONDS = 0.02
-#: A broker that is away: what may be asked of it again.
+#: Errors of an unavailable broker; the operation may be retried.
 _AWAY = (NatsError, OSError, TimeoutError)
 
 Result = TypeVar("Result")
 
 
 class _Connection:
-    """A connection that lives on a thread of its own, since the consumer is no coroutine."""
+    """A connection on its own thread, since the consumer is not a coroutine."""
 
     def __init__(self, address: BrokerAddress, options: dict[str, Any]) -> None:
         self._loop = asyncio.new_event_loop()
@@ -49,7 +49,7 @@ class _Connection:
 
     async def _connect(self, servers: list[str], options: dict[str, Any]) -> Any:
         async def told(_error: Exception) -> None:
-            """Say nothing: what fails is told by whoever asked for it."""
+            """Ignore it: the failed operation raises its own error."""
 
         given = {"connect_timeout": _CONNECT_SECONDS, "max_reconnect_attempts": -1, **options}
         connecting = nats.connect(servers, error_cb=told, **given)
@@ -73,7 +73,7 @@ class _Connection:
 
 
 async def _cancel_all() -> None:
-    """End what the client has left running on this loop."""
+    """Cancel the client's tasks that still run on this loop."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
@@ -93,7 +93,7 @@ class NatsSource:
         self.name = address.subject
         self.ended = False
         given = dict(options)
-        # How long after its death what a consumer has not committed goes to another.
+        # Seconds until another consumer gets what a dead one has not committed.
         settings = ConsumerConfig(ack_wait=float(given.pop("ack_wait_seconds", _ACK_SECONDS)))
         self._connection = _Connection(address, given)
         self._taken: list[Msg] = []
@@ -110,11 +110,11 @@ class NatsSource:
             ) from error
 
     def read(self, limit: int, seconds: float) -> list[Record]:
-        """Return messages; what is not committed is delivered again, to whoever of the group."""
-        # Waiting for a whole batch would hold up the first of it.
+        """Return messages; those not committed are delivered again, to any of the group."""
+        # Waiting for a whole batch would delay its first record.
         messages = self._fetch(1, max(seconds, _LINGER_SECONDS))
         if messages and limit > 1:
-            # What came is to be answered whatever becomes of the rest: the next commit is for it.
+            # The first message must be answered even if this fails: the next commit covers it.
             with contextlib.suppress(Unavailable):
                 messages += self._fetch(limit - 1, _LINGER_SECONDS)
         return [Record(one.data, str(one.metadata.sequence.stream)) for one in messages]
@@ -144,7 +144,7 @@ class NatsSource:
         await self._connection.client.flush()
 
     def close(self) -> None:
-        """Give back what was not committed, and disconnect."""
+        """Return uncommitted messages to the broker, and disconnect."""
         with contextlib.suppress(*_AWAY):
             self._connection.run(self._give_back())
         self._connection.close()
@@ -197,7 +197,7 @@ class NatsSink:
 
 
 def _header(text: str) -> str:
-    """Return a text that a header can hold."""
+    """Return the text as a header's value."""
     return text.encode("ascii", "backslashreplace").decode().translate({10: "_", 13: "_"})
 
 

@@ -1,4 +1,4 @@
-"""A stream's process: a node, and a consumer in front of it, until the source ends or SIGTERM."""
+"""A stream's process: a node and a consumer, until the source ends or SIGTERM."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ def consume(settings: StreamSettings, node_settings: NodeSettings) -> StreamCoun
     """Consume until the source ends, or SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: an address is none, or nobody answers there.
+        ConfigurationError: an address is invalid, or no broker answers there.
         NotReady: no model came into service in time.
-        StorageError: a disk failed; what was not committed is read again by the next.
+        StorageError: a disk failed; the next consumer reads again what was not committed.
     """
     with ExitStack() as opened:
         node = open_node(node_settings)
@@ -45,7 +45,7 @@ def consume(settings: StreamSettings, node_settings: NodeSettings) -> StreamCoun
 
 @contextmanager
 def _heeded(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on SIGTERM and SIGINT, until left."""
+    """Call `stop` on SIGTERM and SIGINT while the context is open."""
     before = {
         number: signal.signal(number, lambda *_: stop())
         for number in (signal.SIGTERM, signal.SIGINT)
@@ -58,10 +58,10 @@ def _heeded(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def _route(node: NodeProtocol, settings: StreamSettings) -> str:
-    """Return the route to ask.
+    """Return the route that answers.
 
     Raises:
-        ConfigurationError: it is not said which of several.
+        ConfigurationError: there are several, and the settings name none.
         NotReady: none is in service in time.
     """
     if not node.ready(settings.wait_seconds):

@@ -1,4 +1,4 @@
-"""From a record's bytes to the bytes of its answer. No I/O: the runtime alone is asked."""
+"""Answers records: from a record's bytes to its answer's bytes, without I/O."""
 
 import contextlib
 import math
@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class RecordAnswer(NamedTuple):
-    """A record's identity, its answer as JSON, and whether it was refused."""
+    """A record's id, its answer as JSON, and whether it was rejected."""
 
     identity: str
     data: bytes
@@ -29,7 +29,7 @@ class RecordAnswer(NamedTuple):
 
 
 class Scorer:
-    """Answers records along one route; a bad record becomes its refusal."""
+    """Answers records on one route; an invalid record is answered with its error."""
 
     def __init__(self, runtime: Runtime, route: str, settings: StreamSettings) -> None:
         self._runtime = runtime
@@ -37,7 +37,7 @@ class Scorer:
         self._settings = settings
 
     def answer(self, source: str, records: Sequence[Record]) -> list[RecordAnswer]:
-        """Return what became of each record, in order.
+        """Return the answer or error of each record, in order.
 
         Raises:
             UnknownModel: the route is not in service.
@@ -62,7 +62,7 @@ class Scorer:
         ]
 
     def _known_fields(self) -> frozenset[str] | None:
-        """Return the fields that the route's models know, where others are to be left out."""
+        """Return the fields of the route's models if other fields are ignored, else None."""
         route = self._runtime.routes.get(self._route)
         if not self._settings.ignore_unknown or route is None:
             return None
@@ -72,10 +72,10 @@ class Scorer:
         )
 
     def _read(self, source: str, record: Record, known: frozenset[str] | None) -> PredictRequest:
-        """Return what a record requests.
+        """Return a record's request.
 
         Raises:
-            InvalidInput: it is no JSON object, too long, or its identity or time is none.
+            InvalidInput: it is not a JSON object, is too long, or its id or time is invalid.
         """
         if not record.is_whole:
             raise _wrong("record", f"over {len(record.data)} bytes", "at most that many")
@@ -94,7 +94,7 @@ class Scorer:
 
 
 def _identity(source: str, record: Record) -> str:
-    """Return the identity of a record that names none: the same whenever it is read."""
+    """Return the id of a record without one: the same at each read."""
     return f"{source[-80:]}:{record.position}"
 
 
@@ -146,7 +146,7 @@ def _time(value: Any) -> datetime | float | None:
         except ValueError:
             pass
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        # A whole number may be larger than any that is finite.
+        # An integer may be too large for a float.
         with contextlib.suppress(OverflowError):
             if math.isfinite(seconds := float(value)):
                 return seconds

@@ -6,42 +6,43 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSettings:
-    """Where records come from, where answers go, and how many are answered at once.
+    """Source and sink of a stream, fields of its records, and size of micro-batches.
 
     Addresses: a file, `-` (standard input or output), `nats://host:port/subject`,
     `kafka://host:port[,host:port…]/topic`.
 
     Raises:
-        ValueError: a figure is out of range; the message names it.
+        ValueError: a number is out of range; the message names it.
     """
 
     source: str = "-"
     sink: str = "-"
-    #: Where refused records go; empty: among the answers.
+    #: Sink of rejected records' errors; empty: the same as of the answers.
     refused: str = ""
-    #: The route to ask; empty: the only one in service.
+    #: The route that answers; empty: the only one in service.
     model: str = ""
-    #: Fields of a record that are not the model's: its identity, by which labels are joined, its
-    #: time (ISO 8601 or epoch seconds), and the key whose answers stick to one version.
+    #: Fields of a record beside the model's: its id, by which labels are joined; its time (ISO 8601
+    #: or epoch seconds); and its key: equal keys get the same version.
     id_field: str = ""
     time_field: str = ""
     key_field: str = ""
-    #: Leave out fields that the model does not know, instead of refusing the record.
+    #: Ignore fields that the model does not have, instead of rejecting the record.
     ignore_unknown: bool = False
-    #: A micro-batch is answered when it has so many rows, or when its first has waited so long.
+    #: A micro-batch is answered when it has `max_rows`, or when its first row has waited
+    #: `max_delay_seconds`.
     max_rows: int = 256
     max_delay_seconds: float = 0.05
     #: The longest record.
     record_bytes: int = 1 << 20
-    #: Go on waiting where a file ends.
+    #: Wait for more at the end of a file.
     follow: bool = False
-    #: How far a file was consumed; empty: beside it, under its name with `.progress`.
+    #: The file with the progress in a source file; empty: the source's name with `.progress`.
     progress_file: Path | None = None
-    #: The consumers that share a broker's records among them.
+    #: The name of the consumers that share a broker's records.
     group: str = "gnomon"
-    #: TOML with options of the broker's client: addresses of certificates, user, password.
+    #: TOML with options of the broker's client: paths of certificates, user, password.
     client_options_file: Path | None = None
-    #: How long a model may take to come into service.
+    #: Longest wait for a model to come into service.
     wait_seconds: float = 60.0
 
     def __post_init__(self) -> None:

@@ -1,1 +1,1 @@
-"""Who may ask, and how much."""
+"""Admission: authentication, rate limits, client counts and call logs."""

@@ -1,8 +1,8 @@
-"""The gates in front of a prediction, in this order for every frontend: who asks, how much, what.
+"""Admission of calls, in the same order at every frontend.
 
-authentication → throttling → contract of the inputs → model → contract of the outputs. The last
-three are the runtime's. What was refused, failed or took long leaves one line in the log, without
-any value of a request.
+authentication → throttling → input contract → model → output contract. The last three steps are
+the runtime's. A call that is refused, fails or is slow leaves one line in the log. The line holds
+no value of the request.
 """
 
 import threading
@@ -26,23 +26,23 @@ from gnomon.server.serving.settings import FrontendSettings
 
 _log = structlog.get_logger("gnomon.serving")
 
-#: Lines a second at most; what is more is counted, and told in the next line.
+#: Most lines a second; suppressed lines are counted, and the next line has their number.
 _LINES_PER_SECOND = 50
 _RULES_SHOWN = 10
 
 
 class KnowsRoutes(Protocol):
-    """Whatever knows the routes in service."""
+    """Tells whether a route is in service."""
 
     def has_route(self, name: str) -> bool:
         """Whether a route of that name is in service."""
 
 
 class Admission:
-    """Lets calls in, and tells of those that went wrong. Threads may share it.
+    """Admits calls, and logs those that fail. Threads may share it.
 
-    `is_known` says whether a route is in service: what is not shares one throttle.
-    `control_callers` are the names of those who may load and unload models; None: nobody.
+    `is_known` tells whether a route is in service; all unknown routes share one throttle.
+    `control_callers` are the names of callers that may load and unload models; None: no caller.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class Admission:
         """Return how many calls never reached the runtime, by the error's code."""
         with self._lock:
             turned_away = self._turned_away.copy()
-        # What the native frontend has refused by itself.
+        # Calls that the native loops rejected without Python.
         if self.throttle.limiter.refused:
             turned_away[Overloaded.code] += self.throttle.limiter.refused
         return dict(turned_away)
 
     def identify(self, authorization: str | None, certificate_name: str | None = None) -> Caller:
-        """Return who asks; counts whom it cannot tell. Raises as `Authentication.identify`."""
+        """Return the caller; counts failed authentications. Raises as `Authentication.identify`."""
         try:
             return self.authentication.identify(authorization, certificate_name)
         except GnomonError as error:
@@ -87,10 +87,10 @@ class Admission:
             raise
 
     def check_control(self, caller: Caller, what: str) -> None:
-        """Let a caller change what is in service, and tell of it.
+        """Allow a caller to load or unload models, and log the call.
 
         Raises:
-            NotAllowed: they are not one of those who may.
+            NotAllowed: the caller is not one of `control_callers`.
         """
         if self._control_callers is None:
             error = NotAllowed(
@@ -109,7 +109,7 @@ class Admission:
         raise error
 
     def admit(self, caller: Caller, call: AdmittedCall) -> "AdmissionContext":
-        """Return the context of one call, to enter where it begins and to leave at its end.
+        """Return the context of one call: entered at its start, left at its end.
 
         Entering raises:
             NotAllowed: the caller's key is not for this model.
@@ -140,7 +140,7 @@ class Admission:
     def leave(
         self, caller: Caller, call: AdmittedCall, throttled: str, error: BaseException | None
     ) -> None:
-        """Count a call out, and tell how it ended where that is worth telling.
+        """Count the end of a call; log it if it failed or was slow.
 
         Args:
             caller: who asked.
@@ -183,7 +183,7 @@ class Admission:
 
 
 def make_admission(settings: FrontendSettings, handler: KnowsRoutes) -> Admission:
-    """Return the gates that all frontends of a server share.
+    """Return the admission that all frontends of a server share.
 
     Raises:
         ConfigurationError: a file of keys cannot be read.
@@ -206,7 +206,7 @@ def make_admission(settings: FrontendSettings, handler: KnowsRoutes) -> Admissio
 def _control_callers(
     settings: FrontendSettings, authentication: Authentication
 ) -> Collection[str] | None:
-    """Return who may load and unload models; without names, whoever is on this machine."""
+    """Return who may load and unload models; without names, any caller on this machine."""
     if settings.model_control == "none":
         return None
     if settings.control_callers:
@@ -217,7 +217,7 @@ def _control_callers(
 
 
 class AdmissionContext:
-    """One call between the gates and its end; a class, since a generator costs as much again."""
+    """Context of one admitted call; a class, since a generator doubles the cost."""
 
     __slots__ = ("_admission", "_call", "_caller", "_throttled")
 
@@ -250,7 +250,7 @@ def _facts(call: AdmittedCall) -> dict[str, object]:
     if call.answered_ns:
         stages.append(("predict_ms", call.read_ns, call.answered_ns))
     return {
-        # `door` is what this was called until 0.1; dashboards may still read it.
+        # `door` is the old name of `frontend`; dashboards may still read it.
         "door": call.frontend,
         "frontend": call.frontend,
         "route": call.route[:80],

@@ -1,4 +1,4 @@
-"""One call on its way through the gates, as far as its frontend and the log know it."""
+"""What is known of one call for log and traces, from admission to its end."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class AdmittedCall:
-    """One call as its frontend knows it, for the log; the frontend fills in what it learns."""
+    """One call; its frontend fills in fields as it learns them."""
 
     frontend: str
     route: str
     request_id: str = ""
     version: str = ""
-    #: The header of that name, where the frontend has read one.
+    #: The W3C `traceparent` header, if the frontend read one.
     traceparent: str = ""
     digest: str = ""
     #: When the request was read, and when the runtime was done (`perf_counter_ns`).
@@ -21,5 +21,5 @@ class AdmittedCall:
     started_ns: int = field(default_factory=time.perf_counter_ns)
 
     def answered(self, version: str, digest: str) -> None:
-        """Say which version of which package has answered, now."""
+        """Record which version of which package answered, and when."""
         self.version, self.digest, self.answered_ns = version, digest, time.perf_counter_ns()

@@ -1,13 +1,13 @@
-"""Who asks, decided in one place for every frontend.
+"""Authentication of callers, the same for every frontend.
 
-Where no credentials are configured, a frontend is open only on loopback, or to those who show a
-client certificate in the TLS handshake; either is enough. With a file of keys or of an issuer's
-keys for tokens, everybody needs one, this machine too, since a proxy here may speak for anybody:
-`Authorization: Bearer <key or token>`. Both name who it is and which routes they may ask. What is
-revoked or added holds at once: files are looked at again when they change.
+If no credentials are configured, a frontend serves loopback, or callers with a client certificate
+from the TLS handshake; either is enough. With a file of API keys, or of an issuer's keys for
+tokens, every caller needs one: `Authorization: Bearer <key or token>`. Callers on this machine need
+one too, since a local proxy may forward calls of anyone. Key and token name the caller and the
+routes that it may use. Changes of the files take effect at once.
 
-Who was believed is remembered (`CredentialCache`), so that a key is hashed and a signature checked
-once, and the native frontend knows callers without Python.
+Authenticated callers are cached (`CredentialCache`). A key is hashed, or a signature checked, only
+once, and the native loops find callers without Python.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ from gnomon.server.serving.admission.key_file import ALL_MODELS, hash_key, read_
 
 #: Files are looked at no more often.
 LOOK_SECONDS = 0.5
-#: Who was remembered is asked again where nobody could look at the files for so long.
+#: Seconds without a check of the files after which no cached credential is accepted.
 LEASE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and which routes they may ask."""
+    """A caller's name, and the routes that it may use."""
 
     name: str
     models: tuple[str, ...] = (ALL_MODELS,)
@@ -50,7 +50,7 @@ class Caller:
             )
 
 
-#: Whoever is on this machine, where no keys are asked for.
+#: Any caller on this machine, if no keys are configured.
 LOCAL = Caller("local")
 
 
@@ -77,10 +77,10 @@ class Credentials(Protocol):
         """Return the callers that are known beforehand."""
 
     def believe(self, shown: str) -> VerifiedCaller | None:
-        """Return who shows this, or None where it is of another kind or not known.
+        """Return the caller of a credential; None if it is of another kind or unknown.
 
         Raises:
-            Unauthenticated: it is of this kind, and not to be believed.
+            Unauthenticated: it is of this kind, but not valid.
         """
 
 
@@ -95,7 +95,7 @@ class Keys:
         """Read the file.
 
         Raises:
-            ConfigurationError: it is no file of keys.
+            ConfigurationError: it is not a file of keys.
         """
         self._callers = {key.sha256: Caller(key.name, key.models) for key in read_keys(self.file)}
 
@@ -110,11 +110,11 @@ class Keys:
 
 
 class Authentication:
-    """Tells callers by their keys, tokens or certificates. Threads may share it.
+    """Identifies callers by keys, tokens or certificates. Threads may share it.
 
     Raises:
-        ConfigurationError: a file cannot be read. One that becomes unreadable later lets nobody in
-            until it can be read again.
+        ConfigurationError: a file cannot be read. If one becomes unreadable later, all callers are
+            rejected until it can be read again.
     """
 
     def __init__(
@@ -136,10 +136,10 @@ class Authentication:
         return bool(self._credentials)
 
     def identify(self, authorization: str | None, certificate_name: str | None = None) -> Caller:
-        """Return who asks, by the `authorization` header and the verified certificate's name.
+        """Return the caller, by the `authorization` header and the verified certificate's name.
 
         Raises:
-            Unauthenticated: a key is needed, and none or an unknown one was shown.
+            Unauthenticated: a key is needed, and it is missing or unknown.
         """
         if not self._credentials and not certificate_name:
             return LOCAL
@@ -158,10 +158,10 @@ class Authentication:
         return believed.caller
 
     def look(self) -> None:
-        """Read the files again where they have changed; to be called now and then.
+        """Read the files again if they have changed; call it regularly.
 
         Raises:
-            Unauthenticated: one cannot be read; nobody is let in until it can.
+            Unauthenticated: one cannot be read; all callers are rejected until it can.
         """
         now = time.monotonic()
         if not self._credentials or now - self._looked < LOOK_SECONDS:

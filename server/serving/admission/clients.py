@@ -1,7 +1,7 @@
-"""Clients by name: which of them metrics tell apart, and what became of the requests of each.
+"""Request counts by client name.
 
-So many names have a place of their own, in the order in which they come; those of a file of keys
-come first. All others share one, so that no caller can make the metrics grow.
+The first `LIMIT` client names get their own metric label; names in the file of keys come first. All
+other clients share one label, so that no caller can make the metrics grow.
 """
 
 import threading
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from gnomon.server.serving.admission.client_counts import LIMIT, OUTCOME_NAMES, ClientCounts
 
-#: Who has no place of their own.
+#: The label of clients without a label of their own.
 OTHERS = "other"
 #: What became of a request, by the numbers of `OUTCOME_NAMES`.
 ANSWERED, REFUSED, FAILED, TURNED_AWAY = range(len(OUTCOME_NAMES))
 
 
 class ClientCount(NamedTuple):
-    """How often a client had an outcome; the digest is empty where no version answered."""
+    """Requests of a client with one outcome; `digest` is empty if no version answered."""
 
     client: str
     route: str
@@ -35,7 +35,7 @@ class Clients:
         self._counts: dict[tuple[str, str], ClientCounts] = {}
 
     def place(self, name: str) -> int:
-        """Return a client's place among those that are told apart; 0: with all others."""
+        """Return the index of a client's label; 0: the shared one."""
         place = self._places.get(name)
         if place is None:
             with self._lock:
@@ -45,7 +45,7 @@ class Clients:
         return place
 
     def counts(self, route: str, digest: str) -> ClientCounts:
-        """Return where the requests of a route that a package answers are counted."""
+        """Return the counts of requests on a route that one package answered."""
         found = self._counts.get((route, digest))
         if found is None:
             with self._lock:
@@ -69,7 +69,7 @@ class Clients:
             names, counts = tuple(self._places), dict(self._counts)
         for (route, digest), one in sorted(counts.items()):
             for place, outcome, count in one.read():
-                # A place that was given meanwhile is told the next time.
+                # An index assigned meanwhile is reported the next time.
                 if place < len(names):
                     yield ClientCount(names[place], route, digest, OUTCOME_NAMES[outcome], count)
 

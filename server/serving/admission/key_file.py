@@ -1,4 +1,4 @@
-"""The file of API keys: who may ask for which models. It holds hashes, never a key.
+"""The file of API keys: which caller may use which models. It holds hashes, never a key.
 
 The file is replaced as a whole, so a server that reads it meanwhile sees the old or the new one.
 Rotation: create a second key of the same name, move the clients over, revoke the first by its id.
@@ -22,7 +22,7 @@ _NAME_CHARACTERS = 64
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One key: its public id, whose it is, the routes it may ask, and the SHA-256 of the key."""
+    """One key: public id, caller's name, allowed routes, and the SHA-256 of the key."""
 
     id: str
     name: str
@@ -44,7 +44,7 @@ def read_keys(file: Path) -> tuple[ApiKey, ...]:
     """Return the keys of a file.
 
     Raises:
-        ConfigurationError: it cannot be read, or is no file of keys.
+        ConfigurationError: it cannot be read, or is not a file of keys.
     """
     try:
         return msgspec.json.decode(file.read_bytes(), type=_Document).keys
@@ -55,7 +55,7 @@ def read_keys(file: Path) -> tuple[ApiKey, ...]:
 
 
 def create_key(file: Path, name: str, models: Sequence[str] = (ALL_MODELS,)) -> str:
-    """Add a key to a file, made where there is none; return the key, which is kept nowhere.
+    """Add a key to a file, created if missing; return the key, which is stored nowhere.
 
     Raises:
         ConfigurationError: the name is empty or too long, or the file cannot be used.
@@ -80,7 +80,7 @@ def revoke_key(file: Path, identity: str) -> None:
     """Take a key out of a file.
 
     Raises:
-        NotFound: there is none of that id.
+        NotFound: no key has that id.
         ConfigurationError: the file cannot be used.
     """
     known = read_keys(file)

@@ -1,8 +1,7 @@
-"""How much one caller may ask of one model, and how much all may ask at once.
+"""Limits of one caller on one model, and of all callers together.
 
-What is above a limit is refused at once and told when to come back, so that no queue grows. The
-counts are `rate_limiter`'s, which the native frontend asks without Python: one truth for all
-frontends.
+A call above a limit is rejected at once, with the time to retry, so that no queue grows. All
+frontends share the counts of `rate_limiter`, which the native loops use without Python.
 """
 
 import time
@@ -12,7 +11,7 @@ from gnomon.runtime.errors import Overloaded
 from gnomon.server.serving.admission.rate_limiter import RateLimiter
 from gnomon.server.serving.rate_limits import RateLimits
 
-#: More pairs of caller and model than this are never let in at once; those that are idle are none.
+#: Most pairs of caller and model that are admitted at once; idle pairs do not count.
 PAIRS = 100_000
 
 
@@ -53,7 +52,7 @@ class Throttle:
             raise _refusal(limit, getattr(self._limits, limit), model, wait)
 
     def leave(self, caller: str, model: str) -> None:
-        """Count a call out that was let in."""
+        """Count the end of an admitted call."""
         self.limiter.let_out(caller, model)
 
 

@@ -1,9 +1,9 @@
-"""JSON Web Tokens: callers whom an issuer elsewhere knows (RFC 7519; extra `jwt`).
+"""JSON Web Tokens of an external issuer (RFC 7519; extra `jwt`).
 
-The issuer's public keys lie in a file: a JWK set, or one key as PEM. The server fetches nothing,
-and takes only the algorithms that it was told: never `none`, and none whose key could sign as well.
-A token must say `exp`, `iss`, `aud` and `sub`. Its scopes (`scope` as a text, or `scp` as a list)
-say which routes it may ask: `predict:eta`, or `predict:*` for all; without any, it may ask none.
+The issuer's public keys are in a file: a JWK set, or one key as PEM. The server fetches nothing. It
+accepts only the configured algorithms, which are all asymmetric; never `none`. A token needs `exp`,
+`iss`, `aud` and `sub`. Its scopes (`scope` as a text, or `scp` as a list) are the routes that it
+may use: `predict:eta`, or `predict:*` for all; without a scope, none.
 """
 
 import json
@@ -17,7 +17,7 @@ from gnomon.server.serving.token_settings import ALGORITHMS, TokenSettings
 SCOPE = "predict:"
 #: The clocks of issuer and server may differ by so much.
 LEEWAY_SECONDS = 10.0
-#: Longer names are not believed; they go to logs and metrics.
+#: Longest accepted name; names go to logs and metrics.
 _NAME_CHARACTERS = 128
 _TOKEN_CHARACTERS = 8_192
 
@@ -59,14 +59,14 @@ class Tokens:
             ) from error
 
     def names(self) -> Sequence[str]:
-        """Return nobody: an issuer's callers are known once they come."""
+        """Return nothing: an issuer's callers are known only by their tokens."""
         return ()
 
     def believe(self, shown: str) -> VerifiedCaller | None:
-        """Return who shows a token, or None where it is none.
+        """Return the caller of a token; None if the text is not a token.
 
         Raises:
-            Unauthenticated: the token is not to be believed; the message says why.
+            Unauthenticated: the token is not valid; the message says why.
         """
         if shown.count(".") != 2:
             return None
@@ -120,7 +120,7 @@ class Tokens:
         """Return the key that a token's header names.
 
         Raises:
-            ValueError: there is none of that name.
+            ValueError: no key has that id.
         """
         if set(self._keys) == {""}:
             return self._keys[""]

@@ -1,9 +1,9 @@
-"""OpenTelemetry: a span for each request that passes the gates, with its stages below it.
+"""OpenTelemetry: a span for each admitted request, with child spans for its stages.
 
-Spans are made when a request has ended, from the times that its frontend has noted anyway, so that
-whoever does not ask for them pays nothing. Where they go, how many are taken and what the service
-is called is OpenTelemetry's own business: its standard environment (`OTEL_EXPORTER_OTLP_ENDPOINT`,
-`OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, …) is read by its SDK. No value of a request is in them.
+Spans are created at the end of a request, from times that its frontend records anyway; without
+tracing they cost nothing. Endpoint, sampling and service name come from OpenTelemetry's standard
+environment (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, …), which
+its SDK reads. Spans hold no value of a request.
 """
 
 import time
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gnomon.server.serving.admission.admitted_call import AdmittedCall
 
 _SERVICE = "gnomon"
-#: The header that says whose span is above (W3C Trace Context).
+#: The header with the parent span (W3C Trace Context).
 PARENT_HEADER = "traceparent"
 
 
@@ -69,7 +69,7 @@ class OpenTelemetry:
         span.end(since_epoch + ended)
 
     def _tell_error(self, span: Any, error: BaseException | None) -> None:
-        """Say how the request ended; what is the caller's fault is no error of this span."""
+        """Record how the request ended; a caller's fault is not an error of this span."""
         if error is None:
             return
         known = error if isinstance(error, GnomonError) else GnomonError("unexpected")
@@ -93,7 +93,7 @@ class OpenTelemetry:
 
 
 def make_tracing(wanted: bool) -> Tracing | None:
-    """Return what makes spans, exported by OTLP over gRPC, or None where nobody wants any.
+    """Return what creates spans, exported by OTLP over gRPC; None if tracing is off.
 
     Raises:
         ConfigurationError: OpenTelemetry is not installed.

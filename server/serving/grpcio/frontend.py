@@ -1,8 +1,7 @@
 """The grpcio frontend: the Open Inference Protocol over grpc.aio, over one `Handler`.
 
-Requests are decoded behind the frontend (`gnomon.server.serving.methods`), so that what is
-malformed gets a typed answer. Every refusal carries its code and details in the trailing metadata
-(`gnomon.runtime.wire`).
+Requests are decoded by `gnomon.server.serving.methods`, not by grpcio, so that malformed ones get a
+typed error. An error's code and details are in the trailing metadata (`gnomon.runtime.wire`).
 """
 
 import asyncio
@@ -47,7 +46,7 @@ from gnomon.server.serving.settings import FrontendSettings
 
 _log = logging.getLogger(__name__)
 
-#: Where the port cannot be had back at once.
+#: Seconds between attempts to bind the port again.
 _AGAIN_SECONDS = 0.2
 
 
@@ -104,12 +103,12 @@ class GrpcFrontend:
         if path is not None:
             self._socket = identity_of(path)
         else:
-            # Where any port would have done, this one is meant from now on.
+            # If any port was allowed, keep the one that was bound.
             self._settings = replace(self._settings, port=bound)
         return address_of(self._settings)
 
     async def _keep_open(self) -> None:
-        """Open again where grpcio has ended by itself: one path that is no UTF-8 makes it do so."""
+        """Open again if grpcio ends unexpectedly; one path that is not UTF-8 makes it end."""
         while True:
             try:
                 await self._server.wait_for_termination()
@@ -117,7 +116,7 @@ class GrpcFrontend:
             except Exception as error:
                 if self._is_closing:
                     return
-                _log.error("grpcio has ended by itself (%r); the frontend opens again", error)
+                _log.error("grpcio ended unexpectedly (%r); reopening the frontend", error)
             await self._server.stop(None)
             self._server = self._make_server()
             await self._listen_again()
@@ -136,7 +135,7 @@ class GrpcFrontend:
         """Bind; return the port."""
         settings, address = self._settings, address_of(self._settings)
         if settings.socket_path is not None:
-            # Never shared: grpcio removes the path when it stops, whoever listens there by then.
+            # Never shared: grpcio removes the path when it stops, even if another server uses it.
             make_way(settings.socket_path, is_shared=False)
         with for_owner_only() if settings.socket_path else nullcontext():
             if settings.certificate_file:
@@ -145,7 +144,7 @@ class GrpcFrontend:
 
     async def close(self, grace_seconds: float) -> None:
         """Take no new calls, let those under way end, then cut what is left after the grace."""
-        # Its keeper is not cancelled: it waits on what grpcio itself waits on.
+        # The keeper is not cancelled: it waits for the same future as grpcio itself.
         self._is_closing = True
         if self._settings.socket_path is not None:
             remove(self._settings.socket_path, self._socket)
@@ -154,14 +153,14 @@ class GrpcFrontend:
         self._pacer.close()
 
     def _credentials(self) -> Any:
-        """Return what reads the files, and reads them again once they have changed."""
+        """Return credentials that reload the files when they change."""
         changed = ChangedFiles(self._settings)
 
         def renewed() -> Any:
             try:
                 return self._certificates() if changed.have_changed() else None
             except OSError:
-                # They are being written; those of before are kept.
+                # The files are being written; keep the old ones.
                 return None
 
         return grpc.dynamic_ssl_server_credentials(
@@ -192,16 +191,16 @@ class GrpcFrontend:
             if method.access is Access.NAMED:
                 return method.respond(data)
             self._admission.check_control(caller, name)
-            # To load a model may take its time.
+            # Loading a model may take long.
             return await asyncio.to_thread(method.respond, data)
 
         return grpc.unary_unary_rpc_method_handler(_guarded(behaviour))
 
     def _caller(self, context: Any) -> Caller:
-        """Return who asks.
+        """Return the caller.
 
         Raises:
-            Unauthenticated: nobody that is known here.
+            Unauthenticated: the caller is unknown.
         """
         key = certificate = None
         if self._admission.authentication.needs_keys:
@@ -219,7 +218,7 @@ class GrpcFrontend:
         return encoded
 
     def _parent(self, context: Any) -> str:
-        """Return whose span is above, where spans are made."""
+        """Return the parent span's header if tracing is on."""
         if not self._settings.traces:
             return ""
         metadata = dict(context.invocation_metadata() or ())
@@ -228,7 +227,7 @@ class GrpcFrontend:
     async def _infer_in_turn(
         self, caller: Caller, request: oip.ModelInferRequest, size: int, parent: str = ""
     ) -> oip.ModelInferResponse:
-        """Predict: at once where the model is known to be quick, else beside the event loop."""
+        """Predict: on the event loop if the model is quick, else on a thread."""
         call = AdmittedCall("grpc", request.model_name, request.id, traceparent=parent)
         with self._admission.admit(caller, call):
             call.read_ns = time.perf_counter_ns()
@@ -254,7 +253,7 @@ def _times(settings: FrontendSettings) -> list[tuple[str, int]]:
 
 
 def _guarded(behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Any]:
-    """Return a method's behaviour that tells every failure by its name on the wire."""
+    """Return a method's behaviour that reports each error by its gRPC status."""
 
     async def guarded(data: Any, context: Any) -> Any:
         try:

@@ -17,7 +17,7 @@ Infer = Callable[[Caller, oip.ModelInferRequest, int], Awaitable[oip.ModelInferR
 
 
 class InferStream:
-    """Serves streams; `identify` tells who asks, and `infer` answers one request."""
+    """Serves streams; `identify` returns the caller, `infer` answers one request."""
 
     def __init__(self, identify: Identify, infer: Infer) -> None:
         self._identify = identify
@@ -25,14 +25,14 @@ class InferStream:
         self._closing = asyncio.Event()
 
     def close(self) -> None:
-        """End each stream once the request that it has under way is answered."""
+        """End each stream once its current request is answered."""
         self._closing.set()
 
     async def serve(self, _requests: Any, context: Any) -> None:
-        """Answer a stream until the client has no more to ask or the frontend closes.
+        """Answer a stream until the client ends it or the frontend closes.
 
         Raises:
-            Unauthenticated: a key is needed, and what was shown is none, or is none any more.
+            Unauthenticated: the key is missing, unknown, or was revoked meanwhile.
             NotReady: the frontend closes.
         """
         closing = asyncio.ensure_future(self._closing.wait())

@@ -10,7 +10,7 @@ from gnomon.server.serving.admission.rate_limiter import RateLimiter
 
 @dataclass(frozen=True, slots=True)
 class NativeAdmission:
-    """Who is known, how much was asked, and who asks where nobody is asked who they are."""
+    """Credential cache, rate limiter, and the anonymous caller."""
 
     credentials: CredentialCache
     limiter: RateLimiter
@@ -20,7 +20,7 @@ class NativeAdmission:
 
 
 def native_admission(admission: Admission, *, asks_certificates: bool) -> NativeAdmission:
-    """Return the gates of an admission."""
+    """Return what the native loops use of an admission."""
     return NativeAdmission(
         credentials=admission.authentication.credentials,
         limiter=admission.throttle.limiter,

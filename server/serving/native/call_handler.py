@@ -1,4 +1,4 @@
-"""What the native frontend asks Python for: every method, and each request that C declines."""
+"""The Python side of the native frontend: all methods, and requests that C declines."""
 
 import logging
 import time
@@ -35,7 +35,7 @@ _UNKNOWN = Refusal("UNIMPLEMENTED", "Method not found!", ())
 
 
 class NativeCallHandler:
-    """Answers calls one at a time. Threads may share it."""
+    """Answers calls. Threads may share it; each answers one call at a time."""
 
     def __init__(
         self, handler: Handler, admission: Admission, message_bytes: int, threads: int
@@ -87,11 +87,11 @@ class NativeCallHandler:
         self._streams.close()
 
     def stop(self) -> None:
-        """Give the threads back, once no more calls come."""
+        """Stop the threads, once there are no more calls."""
         self._slow.close()
 
     def _predict(self, call: Call) -> None:
-        """Answer a prediction: here, or, where its model takes long, on a thread of its own."""
+        """Answer a prediction: here, or in the offload pool if its model is slow."""
         request = decode(oip.ModelInferRequest, self._message(call))
         model = request.model_name
 
@@ -109,7 +109,7 @@ class NativeCallHandler:
             self._slow.timed(model, answer)
 
     def _caller(self, call: Call) -> Caller:
-        """Return who asks. Raises as `Admission.identify`."""
+        """Return the caller. Raises as `Admission.identify`."""
         key, name = call.authorization, call.certificate_name
         return self._admission.identify(
             None if key is None else key.decode("latin-1"),
@@ -117,7 +117,7 @@ class NativeCallHandler:
         )
 
     def _check(self, call: Call, access: Access) -> None:
-        """Let a call in that is no prediction."""
+        """Admit a call that is not a prediction."""
         if access is Access.OPEN:
             return
         caller = self._caller(call)
@@ -144,7 +144,7 @@ class NativeCallHandler:
         call.answer(kind(status=status).SerializeToString())
 
     def _message(self, call: Call) -> bytes:
-        # Only a streaming call's end has none.
+        # Only the end of a streaming call has no message.
         return unpack(call.encoding, call.message or b"", self._message_bytes)
 
 

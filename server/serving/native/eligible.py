@@ -1,7 +1,7 @@
-"""Which routes are answered without the GIL: those whose model and contracts need no Python.
+"""Which routes the native loops answer: those whose models and contracts need no Python.
 
-All others (other engines, patterns, outputs whose size only a run tells, for any of the route's
-targets) are answered by the handler, through the same frontend.
+The handler answers all others through the same frontend: routes with a target that has another
+engine, a pattern, or outputs whose size is known only after a run.
 """
 
 import logging
@@ -23,7 +23,7 @@ from gnomon.server.serving.route_path import RoutePath
 
 _log = logging.getLogger(__name__)
 
-#: Which element types of the engine become which datatype on the wire, unchanged in value.
+#: Datatypes on the wire by the engine's element type, without a change of value.
 _FLOATS = {"float32": "FP32", "float64": "FP64"}
 _WHOLE = {"INT32": np.dtype(np.int32), "INT64": np.dtype(np.int64)}
 
@@ -49,7 +49,7 @@ class BuiltRoute(NamedTuple):
 
 
 def native_routes(served: Mapping[str, ServedRoute], clients: Clients) -> dict[str, NativeRoute]:
-    """Return the routes that need no Python, by name, with targets of their own."""
+    """Return the routes that need no Python, by name, each with its own targets."""
     found = {name: build_route(name, one, clients) for name, one in served.items()}
     return {name: one.route for name, one in found.items() if isinstance(one, BuiltRoute)}
 
@@ -63,7 +63,7 @@ def build_route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute 
     except ValueError as why:
         return RoutePath(False, "contract", str(why))
     except Exception:
-        # The handler answers it all the same; a swap of routes must not fail for want of speed.
+        # Python answers the route; a swap of routes must not fail because of this.
         _log.exception("could not build the native route %s", name)
         return RoutePath(False, "failed", "it could not be built; see the log")
 
@@ -71,7 +71,7 @@ def build_route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute 
 def _route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute:
     """Return a route; raises `ValueError`, which says why it needs Python.
 
-    Traffic is not split between C and Python: what C would not answer, Python would draw again.
+    All targets or none are native: for a target that C declines, Python would draw again.
     """
     route = served.route
     if served.is_written_down:

@@ -26,7 +26,7 @@ class EventLoopGroup:
         unary: Iterable[str],
         tls: Tls | None = None,
     ) -> None:
-        """Serve a listening socket in threads of their own, until `drain`.
+        """Serve a listening socket on one thread for each loop, until `drain`.
 
         `streaming` and `unary` are the paths of all methods.
 
@@ -50,18 +50,18 @@ class EventLoopGroup:
             self._threads.append(thread)
 
     def use_tls(self, tls: Tls) -> None:
-        """Serve connections to come with TLS; those that are open stay as they are."""
+        """Serve new connections with TLS; open ones stay unchanged."""
         for loop in self._loops:
             loop.use_tls(tls)
 
     def answer(self, answer: Callable[[Call], None]) -> None:
-        """Answer what the loops do not, until all have ended; for any number of threads."""
+        """Answer calls that the loops decline, until all have ended; on any number of threads."""
         while (call := self._queue.take()) is not None:
             answer(call)
 
     def drain(self, grace_seconds: float) -> None:
-        """End in two steps; returns when all has ended, at the latest after the grace."""
-        # The one that listens comes first, so that the others are handed nothing once they end.
+        """Drain all loops; return when all have ended, at the latest after the grace."""
+        # The loop that listens comes first, so that ended loops are handed no connection.
         for loop in self._loops:
             loop.drain(grace_seconds)
         for thread in self._threads:

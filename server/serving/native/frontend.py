@@ -1,9 +1,9 @@
 """The native frontend: the Open Inference Protocol over gRPC, without the interpreter's lock.
 
-A loop in C serves HTTP/2 and answers what needs no Python; all else goes to the `Handler` in
-threads of the frontend's own, and never holds the loop up. The gates stand in front of both: C
-knows callers whom Python has believed before (`NativeAdmission`), and counts with Python's own
-counts. TLS is OpenSSL's, found at run time.
+An event loop in C serves HTTP/2 and answers calls that need no Python. All other calls go to the
+`Handler` on Python threads and never block the loop. Admission comes before both: C finds callers
+that Python has authenticated before (`NativeAdmission`), and uses the same counts. TLS is OpenSSL,
+loaded at run time.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from gnomon.server.serving.settings import FrontendSettings
 
 _log = logging.getLogger(__name__)
 
-#: What the loop bears beside the frontend's settings; bytes, counts and seconds by their names.
+#: Limits of the loop beside the settings, in bytes, counts or seconds by their names.
 _LIMITS: Mapping[str, float] = {
     "header_bytes": 16 << 10,
     "total_bytes": 256 << 20,
@@ -40,14 +40,14 @@ _LIMITS: Mapping[str, float] = {
 def why_not(settings: FrontendSettings) -> str | None:
     """Return why the native frontend cannot serve these settings here, or None."""
     if settings.traces:
-        return "it makes no spans of what it answers"
+        return "it does not support traces"
     return missing_library() or (missing_tls() if settings.certificate_file else None)
 
 
 class NativeFrontend:
-    """One listening port, its loops' threads and the threads that answer for Python.
+    """One listening port, the threads of its loops, and the threads of Python's calls.
 
-    `limits` replace some of the loop's own, for tests.
+    `limits` replace some of the loop's limits, for tests.
 
     Raises:
         ConfigurationError: `why_not` says why.
@@ -104,7 +104,7 @@ class NativeFrontend:
         return address
 
     async def close(self, grace_seconds: float) -> None:
-        """Take no new calls, let those under way end, then cut what is left after the grace."""
+        """Take no new calls, let running ones finish, and cut the rest after the grace."""
         if not self._is_open:
             return
         if self._follower is not None:
@@ -127,7 +127,7 @@ class NativeFrontend:
         return self._handler.paths
 
     def review_paths(self) -> None:
-        """Measure again which routes are too slow for the loops; done every second by itself."""
+        """Review which routes are too slow for the loops; a thread does so every second."""
         self._routes.review()
 
     @property
@@ -136,10 +136,10 @@ class NativeFrontend:
         return self._loops.counts_by_loop
 
     def _tls(self) -> Tls | None:
-        """Read the files, where TLS is wanted.
+        """Read the TLS files, if TLS is on.
 
         Raises:
-            ConfigurationError: they are not to be used.
+            ConfigurationError: they cannot be used.
         """
         files = self._settings.tls_files
         try:

@@ -1,4 +1,4 @@
-"""Calls of models that take long, on threads of their own: no quick one waits behind them."""
+"""A thread pool for calls of slow models, so that no quick call waits for them."""
 
 import threading
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from gnomon.runtime.errors import Overloaded
 from gnomon.server.serving.call_timer import CallTimer
 
-#: Calls that may wait for one of the threads; one more is refused.
+#: Most calls that may wait for a thread; one more is rejected.
 WAITING_LIMIT = 1_024
 
 
 class OffloadPool:
-    """Learns which models are slow, and answers their calls apart. Threads may share it."""
+    """Runs calls of slow models on its own threads. Threads may share it."""
 
     def __init__(self, threads: int, timer: CallTimer, waiting_limit: int = WAITING_LIMIT) -> None:
         self._timer = timer
@@ -26,11 +26,11 @@ class OffloadPool:
         return self._timer.is_slow(model)
 
     def timed(self, model: str, call: Callable[[], None]) -> None:
-        """Make a call, and learn how long the model takes."""
+        """Make a call, and update the model's estimate."""
         self._timer.timed(model, call)
 
     def put(self, model: str, call: Callable[[], None]) -> None:
-        """Make a call later, on another thread; it must not raise.
+        """Submit a call to a thread of the pool; it must not raise.
 
         Raises:
             Overloaded: too many are waiting.
@@ -45,7 +45,7 @@ class OffloadPool:
         self._pool.submit(self._run, model, call)
 
     def close(self) -> None:
-        """Take no more; what was put is still answered."""
+        """Accept no more calls; submitted ones are still answered."""
         self._pool.shutdown(wait=False)
 
     def _run(self, model: str, call: Callable[[], None]) -> None:

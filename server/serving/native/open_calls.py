@@ -1,8 +1,8 @@
-"""The native frontend's streaming calls that are open, each with a lock of its own.
+"""The open streaming calls of the native frontend, each with its own lock.
 
-The lock is held while a message is answered; whoever else has something to say to the call, or is
-to end it, waits for that. A call that was ended is let alone; one whose client has left is gone
-without a word, so none is kept here by more than a weak reference.
+The lock is held while a message is answered. Another thread that sends to the call, or ends it,
+waits for the lock. An ended call is left unchanged. A call whose client has left disappears without
+notice, so calls are held by weak references only.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from gnomon.server.serving.grpc_trailers import trailers_of
 from gnomon.server.serving.methods import refusal_of
 from gnomon.server.serving.native.loop import Call
 
-#: Answers one message of a call, or its end; returns whether the call goes on.
+#: Answers one message of a call, or its end; returns whether the call stays open.
 Turn = Callable[[Call], bool]
 
 
@@ -28,7 +28,7 @@ class OpenCalls:
         self._refusal: GnomonError | None = None
 
     def take(self, call: Call, turn: Turn) -> None:
-        """Let a turn answer the message that a call has come with; never raises."""
+        """Let a turn answer the message of a call; never raises."""
         with self._lock:
             if call.state is None:
                 call.state = self._locks[call] = threading.Lock()
@@ -48,14 +48,14 @@ class OpenCalls:
         self.tell(call, answer)
 
     def tell(self, call: Call, action: Callable[[], object]) -> None:
-        """Do something to a call unless it has ended; a failure ends it as a refusal."""
+        """Run an action on a call unless it has ended; an error ends the call."""
         with call.state:
             if not self._is_open(call):
                 return
             try:
                 action()
             except Exception as error:
-                # Between two messages its client may leave at any moment.
+                # The client may leave at any moment between two messages.
                 if not call.is_over:
                     self._refuse(call, error)
 

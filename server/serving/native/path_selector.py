@@ -1,8 +1,8 @@
 """Which routes Python answers because their models are slow, decided again while they serve.
 
-A call on a loop's thread holds up all others of that loop, so only models that take less than
-`SLOW_SECONDS` are answered there. What is measured once may have met unusual conditions. So each
-route that was found too slow is tried again, after pauses that grow while it remains slow.
+A call on a loop's thread blocks all others of that loop, so only models that take less than
+`SLOW_SECONDS` run there. One measurement may happen under unusual conditions. So each route that
+was found too slow is tried again, after pauses that grow while it remains slow.
 """
 
 import time
@@ -13,17 +13,17 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.predicting.served_routes import ServedRoute
 from gnomon.server.serving.route_path import RoutePath
 
-#: From the decision against a route to its first trial, and the longest such pause.
+#: Seconds from the decision against a route to its first trial, and the longest pause.
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
-#: A route that stays on the loops for so many pauses is not suspected any more.
+#: A route that stays on the loops for this many pauses starts with a short pause again.
 _PAUSES_TO_TRUST = 10
 
 
 class _Candidate:
-    """A route with the models of its targets; `detail` says why Python answers, "" if it need not.
+    """A route with the models of its targets; `detail` is why Python answers, or "".
 
-    `until` is when it is tried again, or when its next pause is a short one again.
+    `until` is the time of the next trial, or when the next pause starts short again.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
@@ -60,7 +60,7 @@ class PathSelector:
         self._candidates: dict[str, _Candidate] = {}
 
     def follow(self, served: Mapping[str, ServedRoute]) -> None:
-        """Take over the routes in service; a route with other models begins anew."""
+        """Take over the routes in service; a route with other models starts fresh."""
         now = self._clock()
         candidates: dict[str, _Candidate] = {}
         for name, one in served.items():
@@ -89,7 +89,7 @@ class PathSelector:
         return [model for one in due for model in one.models]
 
     def review(self, usual_seconds: Mapping[str, float], measured: Iterable[Model]) -> bool:
-        """Move routes to the path that their speed asks for; return whether any has moved.
+        """Move routes to the path that fits their speed; return whether any has moved.
 
         `usual_seconds` is how long calls of a route usually take on the loops; `measured` are the
         models whose `row_latency` was measured since `due`.

@@ -23,9 +23,9 @@ from gnomon.server.serving.route_path import RoutePath
 
 _log = logging.getLogger(__name__)
 
-#: How often it is asked anew which routes are too slow for the loops.
+#: Seconds between two reviews of which routes are too slow for the loops.
 _REVIEW_SECONDS = 1.0
-#: Files of keys are looked at no more often than this, whatever the frontends allow.
+#: Shortest pause between two checks of the key files.
 _LEAST_LOOK_SECONDS = 0.02
 
 
@@ -49,7 +49,7 @@ class NativeRoutes:
         self._closed = threading.Event()
 
     def new_table(self) -> RouteTable:
-        """Return what one loop is to answer from; before `open`."""
+        """Return a table for one loop; call it before `open`."""
         table = RouteTable(SLOW_SECONDS, self._gates, self._shadows)
         self._tables.append(table)
         self._built.append({})
@@ -64,7 +64,7 @@ class NativeRoutes:
         return dict(total)
 
     def open(self) -> None:
-        """Put the routes in service, and begin to ask shadows and to look at files of keys."""
+        """Put the routes in service, and start the threads for shadows, paths and key files."""
         self._runtime.watch(self._publish)
         jobs = [
             ("native-frontend-shadows", self._ask_shadows),
@@ -76,7 +76,7 @@ class NativeRoutes:
             threading.Thread(target=job, name=name, daemon=True).start()
 
     def arm(self) -> None:
-        """Let counters whose interval has ended count on in the present one."""
+        """Move counters whose interval has ended to the current one."""
         now = time.time()
         for served in self._served.values():
             for target in served.targets.values():
@@ -124,7 +124,7 @@ class NativeRoutes:
             self._fill_tables()
 
     def _fill_tables(self) -> None:
-        """Let each table answer what it can; what was built for the same route is kept."""
+        """Fill each table with native routes; those built from the same route are kept."""
         paths = self._selector.held
         clients = self._admission.clients
         wanted = {name: one for name, one in self._served.items() if name not in paths}
@@ -135,7 +135,7 @@ class NativeRoutes:
                 if known is not None and known[0] is served:
                     new[name] = known
                     continue
-                # Targets have buffers of their own, so each loop has its own; counters are shared.
+                # Targets have their own buffers, so each loop has its own; counters are shared.
                 built = build_route(name, served, clients)
                 if isinstance(built, RoutePath):
                     paths[name] = built
@@ -157,21 +157,21 @@ class NativeRoutes:
                 _log.info("route %s is answered by Python: %s", name, path.detail)
 
     def _ask_shadows(self) -> None:
-        """Ask shadows, one request after the other, until the end."""
+        """Run shadow calls, one after the other, until closed."""
         told = 0
         while (call := self._shadows.take()) is not None:
             identity, message, moment = call
             try:
                 self._handler.ask_shadows(message, identity, moment)
             except Exception:
-                _log.exception("a shadow failed")
+                _log.exception("shadow call failed")
             dropped = self._shadows.dropped
             if dropped != told:
                 self._runtime.count_dropped_shadows(dropped - told)
                 told = dropped
 
     def _look(self) -> None:
-        """Look at the files of keys, since C does not."""
+        """Check the key files regularly, since C does not."""
         while not self._closed.wait(max(authentication.LOOK_SECONDS, _LEAST_LOOK_SECONDS)):
             with contextlib.suppress(Unauthenticated):
                 self._admission.authentication.look()

@@ -1,4 +1,4 @@
-"""What the native frontend serves message by message: predictions, health to watch, reflection."""
+"""Streaming methods of the native frontend: predictions, health watch, reflection."""
 
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
@@ -28,9 +28,8 @@ _WATCH = "/grpc.health.v1.Health/Watch"
 class StreamingCalls:
     """Answers streaming calls. Threads may share it.
 
-    `unpack` returns the bytes of a call's message, `identify` who asks; `infer` answers one request
-    for predictions. Whoever may ask without a key (`tells_of_itself`) may ask what there is to be
-    asked.
+    `unpack` returns the bytes of a call's message, `identify` the caller, and `infer` answers one
+    request for predictions. Reflection is served only if `tells_of_itself`: no keys are needed.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class StreamingCalls:
 
     @property
     def turns(self) -> Mapping[str, Callable[[Call], None]]:
-        """Return what answers a message, by the method's path."""
+        """Return the function that answers a message, by the method's path."""
         return {path: self._taking(turn) for path, turn in self._turns.items()}
 
     def close(self) -> None:
@@ -71,7 +70,7 @@ class StreamingCalls:
     def _infer(self, call: Call) -> bool:
         if call.message is None:
             return False
-        # A key may be revoked while a stream is open; that ends it.
+        # A key may be revoked while a stream is open; that ends the stream.
         self._identify(call)
         request_id = ""
         try:
@@ -93,7 +92,7 @@ class StreamingCalls:
 
 
 class HealthWatch:
-    """Tells those who watch of each change; one thread, while there is anybody."""
+    """Sends each change of health to the watching calls; one thread, while there are any."""
 
     def __init__(self, handler: Handler, unpack: Unpack, open_calls: OpenCalls) -> None:
         self._handler = handler
@@ -105,7 +104,7 @@ class HealthWatch:
         self._thread: threading.Thread | None = None
 
     def turn(self, call: Call) -> bool:
-        """Begin to tell a call; who has no more to ask goes on listening."""
+        """Start to send changes to a call; it keeps receiving them after its last message."""
         if call.message is not None:
             request = decode(health_pb2.HealthCheckRequest, self._unpack(call))
             self._tell(call, request.service)
@@ -113,7 +112,7 @@ class HealthWatch:
         return True
 
     def stop(self) -> None:
-        """Tell nobody any more."""
+        """Stop sending."""
         self._stopped.set()
 
     def _start(self) -> None:
@@ -135,7 +134,7 @@ class HealthWatch:
                 self._open.tell(call, lambda call=call, service=service: self._tell(call, service))  # type: ignore[misc]
 
     def _tell(self, call: Call, service: str) -> None:
-        """Say how a service is, where that was not said last."""
+        """Send a service's status, unless it was the last one sent."""
         status = status_of(self._handler, service, SERVICE)
         with self._lock:
             if self._told.get(call) == (service, status):

@@ -1,9 +1,8 @@
-"""Prometheus metrics, read from what the recorder counts anyway: a request pays nothing for them.
+"""Prometheus metrics, read from the recorder's windows, so that they cost a request nothing.
 
-Every frontend records into the same windows, so every frontend is covered. Latencies come from
-their log-linear buckets: a duration may be counted in a neighbouring bucket if it lies within 1/32
-of the bound, and the sum is as exact. `nv_inference_*` are the names that dashboards for Triton
-know.
+All frontends record into the same windows. Latencies come from log-linear buckets: a duration
+within 1/32 of a bound may be counted in the neighbouring bucket, and the sum has the same error.
+`nv_inference_*` are the names that Triton's dashboards use.
 """
 
 from bisect import bisect_left
@@ -150,7 +149,7 @@ def _seconds(totals: SeriesTotals) -> float:
 
 
 def _triton(series_totals: Labelled) -> Iterator[Metric]:
-    """Return Triton's names; a model here is a route's package, whatever route it was asked by."""
+    """Return the metrics under Triton's names, by package over all routes."""
     success = CounterMetricFamily(
         "nv_inference_request_success", "Requests that were answered.", labels=_TRITON_LABELS
     )
@@ -174,7 +173,7 @@ def _triton(series_totals: Labelled) -> Iterator[Metric]:
         count.add_metric(labels, rows["answered"] + rows["fallback"])
         duration.add_metric(labels, round(seconds * 1e6))
     for family in (success, failure, count, duration):
-        # Triton's counters have no suffix, and the dashboards ask for them so.
+        # Triton's counters have no suffix; its dashboards expect that.
         family.samples = [
             sample._replace(name=sample.name.removesuffix("_total")) for sample in family.samples
         ]
@@ -185,7 +184,7 @@ def _triton(series_totals: Labelled) -> Iterator[Metric]:
 def _by_package(
     series_totals: Labelled,
 ) -> dict[tuple[str, str], tuple[dict[str, int], dict[str, int], float]]:
-    """Return calls and rows by outcome, and seconds, of each package; shadows are nobody's."""
+    """Return calls and rows by outcome, and seconds, of each package, without shadows."""
     found: dict[tuple[str, str], tuple[dict[str, int], dict[str, int], float]] = {}
     for (model, version, _, shadow), _model, totals in series_totals:
         if shadow == "true":

@@ -21,7 +21,7 @@ def listen_rest(settings: FrontendSettings, port: int) -> socket.socket:
 
 
 def url_of(settings: FrontendSettings, listener: socket.socket) -> str:
-    """Return the address to ask at."""
+    """Return the URL of the frontend."""
     scheme = "https" if settings.certificate_file else "http"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{scheme}://{host}:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The REST frontend: the same handler over HTTP, on a port and a thread of its own."""
+"""The REST frontend: the same handler over HTTP, on its own port and thread."""
 
 import socket
 from importlib.metadata import version
@@ -21,7 +21,7 @@ from gnomon.server.serving.rest.schema import add_models
 from gnomon.server.serving.rest.tls import RestTls
 from gnomon.server.serving.settings import FrontendSettings
 
-#: Connections at once; one more is told 503.
+#: Most connections at once; one more gets 503.
 _CONNECTIONS = 1_024
 _STOP_SECONDS = 5.0
 
@@ -40,7 +40,7 @@ class RestFrontend:
         """Bind a port by number, or take a socket that listens already.
 
         Raises:
-            ConfigurationError: the port is taken, or not to be opened without authentication.
+            ConfigurationError: the port is in use, or not local and without authentication.
         """
         listener = listen_rest(settings, port) if isinstance(port, int) else port
         self._tls = RestTls(settings)
@@ -56,17 +56,17 @@ class RestFrontend:
         self.url = url_of(settings, listener)
 
     def open(self, grace_seconds: float = _STOP_SECONDS) -> None:
-        """Begin to answer.
+        """Start to serve.
 
         Raises:
-            ConfigurationError: a TLS file is not to be used.
+            ConfigurationError: a TLS file cannot be used.
             NotReady: the web server does not come up.
         """
         options = self._tls.options | {"limit_concurrency": _CONNECTIONS}
         self._port.start(self._guard, grace_seconds, on_tls=self._tls.follow, **options)
 
     def close(self, grace_seconds: float) -> None:
-        """Take no new calls, let those under way end, and close."""
+        """Take no new calls, let running ones finish, and close."""
         self._tls.stop()
         self._port.stop(grace_seconds + _STOP_SECONDS)
         self._pacer.close()
@@ -91,7 +91,7 @@ def create_app(
     # FastAPI's own page fetches its scripts from a CDN.
     app = FastAPI(title="Gnomon server", version=version("gnomon"), docs_url=None, redoc_url=None)
     problems.install(app)
-    # Before the calls of one model: "stats" is no model's name there.
+    # Before the calls of one model, so that "stats" is not taken for a model's name.
     app.include_router(models_router(handler, admission))
     app.include_router(
         calls_router(InferenceCalls(handler, runtime, admission, pacer, message_bytes))

@@ -1,8 +1,8 @@
-"""The guard in front of every REST call: all but health needs a caller, no body is endless.
+"""Checks before every REST call: authentication of all but health, and the size of bodies.
 
-Where no keys are asked for, the frontend is for this machine, and the Host header must be one of
-its names: or else a stranger's page whose name was made to point here could speak with the server.
-Nor may a browser speak for a page from elsewhere, which the Origin header tells.
+Without keys, the frontend serves this machine only, and the Host header must be one of its names.
+That stops DNS rebinding: a web page whose domain name resolves to this machine. The Origin header
+must not be another site's, so that a browser does not call for a foreign page.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,7 +13,7 @@ from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of
 from gnomon.server.serving.admission.admission import Admission
 
-#: Open to all: they say nothing but how the server is.
+#: Open to all callers: they only report whether the server is ready.
 HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
 
 

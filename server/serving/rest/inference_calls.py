@@ -73,7 +73,7 @@ class InferenceCalls:
         return {"name": found.name, "version": found.version, "extensions": extensions}
 
     def server_ready(self) -> Response:
-        """Return 200 where requests should be sent here, else 503."""
+        """Return 200 if requests should be sent here, else 503."""
         return _state(self._handler.server_ready(), "the server")
 
     def model_metadata(self, model: str, version: str = "") -> dict[str, Any]:
@@ -88,7 +88,7 @@ class InferenceCalls:
         return found
 
     def model_ready(self, model: str, version: str = "") -> Response:
-        """Return 200 where a model is in service, else 503."""
+        """Return 200 if a model is in service, else 503."""
         request = oip.ModelReadyRequest(name=model, version=version)
         return _state(self._handler.model_ready(request), f"model {model[:80]!r}")
 
@@ -148,7 +148,7 @@ class InferenceCalls:
         read: Callable[[bytes, AdmittedCall], _Wanted],
         answer: Callable[[_Wanted, AdmittedCall, int], Response],
     ) -> Response:
-        """Read a call, let it in, and answer it where it is quickest."""
+        """Read a call, admit it, and answer it on the event loop or a thread."""
         call = AdmittedCall("rest", model, traceparent=request.headers.get(PARENT_HEADER, ""))
         headers = request.headers
         encoding = headers.get("content-encoding", "").strip().lower()
@@ -213,7 +213,7 @@ def _state(ready: bool, what: str) -> Response:
 
 
 def _packed(response: Response, accepted: str) -> Response:
-    """Return the answer in an encoding that the client accepts, where that is worth it."""
+    """Return the answer, compressed if the client accepts that and it is long enough."""
     encoding, body = pack(accepted, bytes(response.body))
     if encoding:
         response.body = body

@@ -1,8 +1,8 @@
 """The Open Inference Protocol's REST bodies to the messages of the handler, and back.
 
-A body is JSON, and may have a binary part behind it, whose tensors say `binary_data_size`; the
-header `Inference-Header-Content-Length` tells where it begins (Triton's binary tensor extension).
-A number that is `null` in JSON is missing: NaN.
+A body is JSON, optionally followed by binary tensors, which have a `binary_data_size` in the JSON.
+The header `Inference-Header-Content-Length` is the length of the JSON (Triton's binary tensor
+extension). A number that is `null` in JSON is missing: NaN.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ class RestRequest(msgspec.Struct, frozen=True):
     is_binary_usual: bool
 
     def is_binary(self, output: str) -> bool:
-        """Whether an output goes into the binary part."""
+        """Whether an output is sent in the binary part."""
         return self.binary_outputs.get(output, self.is_binary_usual)
 
 
@@ -69,7 +69,7 @@ def read_request(model: str, version: str, data: bytes, header_length: str | Non
         header_length: bytes of JSON before the raw tensors; None: all is JSON.
 
     Raises:
-        InvalidInput: the body is no request, or a tensor contradicts itself.
+        InvalidInput: the body is not a request, or a tensor contradicts itself.
     """
     length = _header_length(header_length, len(data))
     try:
@@ -97,7 +97,7 @@ def read_request(model: str, version: str, data: bytes, header_length: str | Non
 def write_response(
     request: RestRequest, response: oip.ModelInferResponse
 ) -> tuple[bytes, int | None]:
-    """Return the body of an answer, and how long its JSON is where a binary part follows."""
+    """Return the body of an answer, and the length of its JSON if a binary part follows."""
     outputs: list[dict[str, Any]] = []
     binary: list[bytes] = []
     for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=True):
@@ -119,7 +119,7 @@ def write_response(
         "parameters": {name: one.string_param for name, one in response.parameters.items()},
         "outputs": outputs,
     }
-    # A number that is none becomes null here.
+    # NaN becomes null here.
     data = msgspec.json.encode(document)
     return (data + b"".join(binary), len(data)) if binary else (data, None)
 

@@ -62,7 +62,7 @@ class ModelCalls:
     async def _change(self, request: Request, what: str, message: Any) -> Response:
         self._admission.check_control(request.state.caller, what)
         for name in (await _body(request)).parameters:
-            # Only the names matter: what a client brings of its own is refused by it.
+            # Only the names matter: the repository rejects a client's own files.
             message.parameters[name].bool_param = True
         repository = self._handler.repository
         change = repository.load if what == "RepositoryModelLoad" else repository.unload

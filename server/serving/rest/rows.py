@@ -1,7 +1,7 @@
-"""Rows as people write them, an object a row, over the same runtime as tensors.
+"""Rows as JSON objects, one object a row, over the same runtime as tensors.
 
-One bad row refuses the request, unless it asks for partial answers: then the good rows are answered
-and the bad ones are told. Both are counted as what they became.
+One invalid row rejects the request, unless the request allows partial answers. Then the valid rows
+are answered and the others reported. Each row is counted by its own outcome.
 """
 
 import contextlib
@@ -25,15 +25,15 @@ _BROKEN_LIMIT = 1_000
 
 
 class RowAnswers(msgspec.Struct, frozen=True, kw_only=True):
-    """The answers for the rows of one request, in their order; None for a row that was refused.
+    """The answers to the rows of one request, in their order; None for a rejected row.
 
     Attributes:
         model: the route's name.
-        version: of the package that answered; empty where no row was answered, like `digest`.
+        version: of the package that answered; empty if no row was answered, as `digest`.
         predictions: outputs by name, or None.
-        ids: by what labels will be joined to each row, or None.
+        ids: the id of each row, by which labels are joined, or None.
         violations: what was corrected or flagged.
-        refused: what was wrong with the refused rows, an entry a violation.
+        refused: the broken rules of the rejected rows, one entry each.
         fallback: why one of the route's fallbacks answered, if one did; fallback_by: which.
     """
 
@@ -77,7 +77,7 @@ def predict_rows(
     if not partial or not rows:
         _check_even(runtime, route, rows, request_id, options)
         return _answers(route, _ask(runtime, route, rows, request_id, options), len(rows))
-    # Both halves must be judged and answered by one version, so chance is not asked twice.
+    # One version must check and answer all rows, so the bucket is drawn only once.
     options["key"] = key = request_id if key is None else key
     model = runtime.model_of(route, key)
     refused, broken = _judge(model, rows)
@@ -147,7 +147,7 @@ def _check_even(
 
 
 def _judge(model: Model, rows: Sequence[Row]) -> tuple[list[int], list[dict[str, Any]]]:
-    """Return which rows the contract refuses, and why; each is judged as if it had come alone."""
+    """Return which rows the contract rejects, and why; each row is checked individually."""
     refused: list[int] = []
     broken: list[dict[str, Any]] = []
     for number, row in enumerate(rows):

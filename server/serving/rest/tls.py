@@ -1,7 +1,7 @@
 """TLS of the REST frontend, renewed without a restart.
 
-The web server keeps the context that it began with; at each handshake that context hands over to
-the present one, before any certificate is shown or asked for.
+The web server keeps its first TLS context. At each handshake, that context switches to the current
+one, before a certificate is sent or requested.
 """
 
 import ssl
@@ -14,7 +14,7 @@ from gnomon.server.serving.settings import FrontendSettings
 
 
 class RestTls:
-    """The files' context, read again as they change; nothing where TLS is not wanted."""
+    """The TLS context of the files, reloaded when they change; none if TLS is off."""
 
     def __init__(self, settings: FrontendSettings) -> None:
         self._settings = settings
@@ -59,10 +59,10 @@ class RestTls:
 
 
 def _read(certificate: Path, key: Path, authority: Path | None) -> ssl.SSLContext:
-    """Return a context of the files; raises `ConfigurationError` where they are not to be used."""
+    """Return a context of the files; raises `ConfigurationError` if they cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # A key that needs a password must not wait for someone at a terminal.
+        # An encrypted key must not wait for a password at a terminal.
         context.load_cert_chain(certificate, key, password="")
         if authority is not None:
             context.load_verify_locations(authority)

@@ -1,1 +1,1 @@
-"""What Triton's clients ask beyond the Open Inference Protocol."""
+"""Triton's extensions of the Open Inference Protocol."""

@@ -1,4 +1,4 @@
-"""What Triton's clients call a model's configuration, told from a package's manifest."""
+"""Triton's model configuration, derived from a package's manifest."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,8 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.packages.manifest import Manifest, TensorSpec
 from gnomon.runtime.raw_tensors import TEXT
 
-#: Rows of one request that every client may count on. More are taken where a message may be so
-#: long; tools that try all sizes up to this number need an end.
+#: Rows of one request that are always accepted. More are accepted if the message is not too long,
+#: but tools that try all sizes up to this number need a bound.
 BATCH_ROWS = 4_096
 
 
@@ -20,8 +20,8 @@ def platform_of(manifest: Manifest) -> str:
 def config_of(route: str, digest: str, manifest: Manifest) -> oip.ModelConfig:
     """Return the configuration of the package behind a route.
 
-    Where all tensors begin with a dimension of any length, that is the batch's, and `dims` leaves
-    it out, as Triton does.
+    If all tensors have a first dimension of any length, that is the batch, and `dims` leaves it
+    out, as Triton does.
     """
     specs = (*manifest.signature.inputs, *manifest.signature.outputs)
     is_batched = all(spec.shape[:1] == (-1,) for spec in specs)
@@ -47,5 +47,5 @@ def _add(tensors: Any, specs: Sequence[TensorSpec], is_batched: bool) -> None:
     for spec in specs:
         dims = spec.shape[1:] if is_batched else spec.shape
         name = "STRING" if spec.datatype == TEXT else spec.datatype
-        # Triton has no tensor without dimensions: a row of one number is [1].
+        # Triton has no tensor without dimensions; a row of one number is [1].
         tensors.add(name=spec.name, data_type=oip.DataType.Value(f"TYPE_{name}"), dims=dims or (1,))

@@ -1,7 +1,7 @@
-"""Triton's repository of models: what is in service, and what may be put in and out of it by name.
+"""Triton's model repository: models in service, and models to load and unload by name.
 
-Only what the operator named can be loaded: a client gives a name, never a path, a file or a
-configuration. Where a hub decides, nothing can. Who may ask is the frontends' to say.
+Clients can load only models that the operator has named: they give a name, never a path, a file or
+a configuration. With a hub, they can load none. The frontends check who may call this.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
 
 READY, UNAVAILABLE = "READY", "UNAVAILABLE"
-#: What a request to unload may say beside the name; no model here depends on another.
+#: Parameters of a request to unload; they have no effect, since no model depends on another.
 _KNOWN_PARAMETERS = ("unload_dependents",)
 
 
 class ModelState(Protocol):
-    """A version of a model that is there, whether it is in service, and if not, why."""
+    """A version of a model: whether it is in service, and if not, why."""
 
     @property
     def name(self) -> str:
@@ -38,17 +38,17 @@ class ModelState(Protocol):
 
 
 class ModelShelf(Protocol):
-    """What a node can put in service by name."""
+    """The models that a node can put in service by name."""
 
     def index(self) -> Sequence[ModelState]:
-        """Return all versions that are there."""
+        """Return all versions."""
 
     def load(self, model: str) -> None:
-        """Take a model into service, looking at its files anew.
+        """Put a model in service, reading its files again.
 
         Raises:
             UnknownModel: nothing of that name is there.
-            GnomonError: it cannot be opened or loaded; nothing was changed.
+            GnomonError: it cannot be opened or loaded; nothing has changed.
         """
 
     def unload(self, model: str) -> None:
@@ -76,7 +76,7 @@ class ModelRepository:
         self._shelf = shelf
 
     def index(self, request: oip.RepositoryIndexRequest) -> oip.RepositoryIndexResponse:
-        """Return every model that is in service or offered, and how it is.
+        """Return every model that is in service or can be loaded, with its state.
 
         Raises:
             InvalidInput: a repository was named.
@@ -92,7 +92,7 @@ class ModelRepository:
         return answer
 
     def load(self, request: oip.RepositoryModelLoadRequest) -> oip.RepositoryModelLoadResponse:
-        """Put a model in service, from the place that the operator named.
+        """Put a model in service, from the path that the operator configured.
 
         Raises:
             Conflict: a hub decides what is in service.
@@ -134,7 +134,7 @@ class ModelRepository:
         return self._shelf
 
     def _served(self) -> list[_ServedVersion]:
-        """Return what is in service, where that is all that is known."""
+        """Return the models in service, if the node has no shelf."""
         models = self._runtime.models
         return [
             _ServedVersion(name, version)
@@ -144,7 +144,7 @@ class ModelRepository:
 
 
 def _answering(route: Route) -> tuple[str, ...]:
-    """Return the digests of what clients may ask for."""
+    """Return the digests of the packages that clients may use."""
     shares = [target.digest for target in route.targets if target.weight]
     return (*shares, *route.versions)
 

@@ -1,8 +1,8 @@
-"""Triton's statistics of models, from what the recorder counts anyway.
+"""Triton's model statistics, from the recorder's counts.
 
-A request is measured as a whole, within the runtime: checks, engine and counting together stand
-under `compute_infer`. Its waiting, and the reading and writing of its tensors, are not measured:
-their times are 0. So are those of failures, whose number is exact.
+A request is measured as a whole within the runtime: `compute_infer` includes checks, engine and
+counting. Queueing, and the reading and writing of tensors, are not measured; their times are 0.
+The times of failures are 0 too; their number is exact.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ def statistics_of(
 ) -> list[oip.ModelStatistics]:
     """Return the statistics of a route's packages, one for each version.
 
-    `versions` has the version of each digest; what a shadow counted is nobody's request.
+    `versions` has the version of each digest. Shadow calls are left out.
     """
     found: dict[str, list[SeriesTotals]] = {version: [] for version in versions.values()}
     for key, totals in series_totals.items():

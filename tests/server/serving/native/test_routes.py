@@ -188,7 +188,7 @@ def test_what_is_declined_keeps_its_place(split: Split) -> None:
         assert target is not None
         drawn[target.model.version] += 1
         with pytest.raises(Exception, match="distance"):
-            split.handler.infer(bad, drawn=position)
+            split.handler.infer(bad, bucket=position)
     assert split.rows(split.one.digest) == drawn["1"]
     assert split.rows(split.two.digest) == drawn["2"]
 

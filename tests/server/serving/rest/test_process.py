@@ -17,9 +17,9 @@ from tests.support.packages import linear_onnx
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 
 
-def test_one_command_opens_both_doors(package: Package) -> None:
+def test_one_command_opens_both_frontends(package: Package) -> None:
     command = [sys.executable, "-m", "gnomon", "serve", "--json", "--packages", str(package.path)]
-    command += ["--port", "0", "--rest-port", "0", "--notice-seconds", "1"]
+    command += ["--port", "0", "--rest-port", "0", "--notice-seconds", "1", "--log-format", "json"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
