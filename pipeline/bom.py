@@ -66,7 +66,7 @@ def export_bom(package: Package) -> bytes:
 def _complete(document: dict[str, Any], package: Package) -> bytes:
     """Add what the library has no classes for: the model card, the data, licence and owner."""
     manifest = package.manifest
-    # The moment of the export is no part of the package.
+    # The time of the export is not part of the package.
     document["metadata"].pop("timestamp", None)
     component = document["metadata"]["component"]
     component["modelCard"] = _model_card(package)

@@ -1,7 +1,7 @@
 """Builds a package: model file, profile, golden samples and record, signed and verified.
 
-The golden samples are recorded by the engine that will run the model in service, on the runtime's
-own path through contract and packing; so what a device reproduces is what the build saw.
+The golden samples are recorded with the engine that runs the model in service, through the
+runtime's own contract and packing; so a device reproduces what the build computed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ _RUN_BY = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """What an engine runs: the bytes, their format, and how fields become tensors and back.
+    """A model as an engine runs it: bytes, format, packing of fields into tensors, output tensors.
 
     `output_tensors` names the engine's tensors behind the profile's outputs, in their order.
     """
@@ -54,7 +54,7 @@ class ModelFile:
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What people want to know of a package, and how it is to be run."""
+    """Descriptive metadata of a package, and how it is to be run."""
 
     owner: str = ""
     licence: str = ""
@@ -157,14 +157,14 @@ def record(
 def _record_golden(
     manifest: Mapping[str, Any], files: Mapping[str, bytes], rows: Sequence[Mapping[str, Any]]
 ) -> Golden:
-    """Run the rows through the model as a node would, from a package that nobody else sees."""
+    """Run the rows through the model as a node would, from a temporary package."""
     empty = encode_golden(Golden(rows=(), outputs=()))
     with TemporaryDirectory() as folder:
         package = write_package(
             Path(folder) / "draft",
             manifest,
             {**files, "golden.json": empty},
-            # What runs code is opened only with a signature, be it one of the moment.
+            # A package that runs code is opened only with a signature; a temporary key will do.
             Signer.generate(),
         )
         model = Model(package)

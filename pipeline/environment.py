@@ -1,4 +1,4 @@
-"""What a build was made with: the code's version and the libraries that its package needs."""
+"""What a build used: the version of the code and the libraries that its package needs."""
 
 import subprocess
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _TIMEOUT_SECONDS = 30
 def code_version(source: Path) -> tuple[str, bool]:
     """Return the version of the code in file `source`, and whether it is clean.
 
-    That is `git:` and the commit, clean if no tracked file differs from it, where git tracks the
+    That is `git:` and the commit, clean if no tracked file differs from it, if git tracks the
     file; elsewhere, `gnomon-` and this distribution's version, which nobody can call clean.
     """
     try:
@@ -32,7 +32,7 @@ def pinned(names: Sequence[str]) -> tuple[Dependency, ...]:
     """Return the installed versions of the named distributions, in the order of their names.
 
     Raises:
-        ConfigurationError: where one is not installed.
+        ConfigurationError: if one is not installed.
     """
     try:
         return tuple(Dependency(name=name, version=version(name)) for name in sorted(names))

@@ -1,7 +1,7 @@
-"""How far a regression's predictions lie from the labels, with intervals that respect days.
+"""Errors of a regression's predictions, with intervals that respect blocks such as days.
 
 Errors of one day share its weather, so rows are not independent, and a bootstrap over rows would
-promise too much. Whole blocks (days) are drawn instead: the block bootstrap (Efron and Tibshirani,
+be too narrow. Whole blocks (days) are drawn instead: the block bootstrap (Efron and Tibshirani,
 "An Introduction to the Bootstrap", 1993, ch. 8). With few blocks the intervals are rough.
 """
 
@@ -37,7 +37,7 @@ def regression_metrics(
         seed: of the bootstrap.
 
     Raises:
-        ValueError: where no row has a label, or lengths differ.
+        ValueError: if no row has a label, or lengths differ.
     """
     expected = np.asarray(labels, dtype=np.float64)
     errors = np.asarray(predictions, dtype=np.float64) - expected
@@ -77,7 +77,7 @@ def _measure(
     errors: NDArray[np.float64],
     ids: NDArray[Any],
 ) -> dict[str, float]:
-    """Return the metrics where each block counts `weights` times; errors lie by their size."""
+    """Return the metrics if each block counts `weights` times; errors are sorted by size."""
     rows, absolute, squared, signed = sums @ weights
     rank = np.searchsorted(np.cumsum(weights[ids]), 0.9 * rows)
     return {

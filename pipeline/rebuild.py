@@ -1,8 +1,8 @@
-"""Builds a package once more from its record, in another folder, and tells what is different.
+"""Builds a package again from its record, in another folder, and reports the differences.
 
-The record has the whole recipe; the data are those that lie in the folder under the names that it
-gives, or in the database that it names. The model is that of the folder or, where there is none,
-of the package. The same data in the same files give the same digest. The same rows in other order
+The record has the whole recipe; the data are the files of the folder under the names that it gives,
+or come from the database that it names. The model is that of the folder or, if there is none, of
+the package. The same data in the same files give the same digest. The same rows in another order
 give the same fingerprint, and metrics within a tolerance: golden samples are chosen by position.
 """
 
@@ -25,7 +25,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """The package that was built again, and how it differs; `is_same` is about the digest.
+    """The rebuilt package, and how it differs; `is_same` compares the digests.
 
     `is_within` says that the data are the same and no metric differs by more than the tolerance.
     """
@@ -85,7 +85,7 @@ def _metrics(before: Manifest, now: Manifest) -> Iterator[tuple[str, float]]:
 
 
 def _differences(before: Manifest, now: Manifest) -> Iterator[str]:
-    """Yield what differs, the cause before what follows from it."""
+    """Yield the differences, causes before consequences."""
     one, other = before.reproducibility, now.reproducibility
     if one.dataset_fingerprint != other.dataset_fingerprint:
         yield f"data: {one.dataset_fingerprint} before, {other.dataset_fingerprint} now"

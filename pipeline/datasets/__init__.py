@@ -1,1 +1,1 @@
-"""Tables, files and queries: what they hold, and one name for what they hold."""
+"""Tables, files and queries: their contents, and fingerprints of them."""

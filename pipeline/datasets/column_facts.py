@@ -1,4 +1,4 @@
-"""What a column of training data shows, and the field that this suggests."""
+"""Facts of a column of training data, and the field that they suggest."""
 
 import math
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _MISSING_FACTOR, _MISSING_EXTRA = 2.0, 0.05
 class ColumnFacts:
     """Rows and missing ones; the range of numbers, or of the lengths of texts; how often each text.
 
-    `texts` is None for numbers, and where there are more than `CATEGORIES`.
+    `texts` is None for numbers, and if there are more than `CATEGORIES`.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ColumnFacts:
 
 
 def column_kind(kind: pa.DataType) -> ColumnKind | None:
-    """Return what a column of this type can become; None where it makes no field."""
+    """Return the kind of field for a column of this type; None if there is none."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -85,7 +85,7 @@ def describe_column(name: str, column: pa.ChunkedArray) -> ColumnFacts:
 
 
 def text_counts(column: pa.ChunkedArray | pa.Array) -> Mapping[str, int] | None:
-    """Return how often each text occurs; None where there are too many for a category."""
+    """Return the count of each text; None if there are too many for a category."""
     coded = column.dictionary_encode()
     chunks = coded.chunks if isinstance(coded, pa.ChunkedArray) else [coded]
     texts: Mapping[str, int] | None = {}
@@ -141,7 +141,7 @@ def _range(facts: ColumnFacts, margin: float) -> tuple[float, float]:
 def merge_texts(
     one: Mapping[str, int] | None, other: Mapping[str, int] | None
 ) -> Mapping[str, int] | None:
-    """Return how often each text occurs in both; None where there are too many."""
+    """Return the count of each text in both; None if there are too many."""
     if one is None or other is None:
         return None
     merged = dict(one)

@@ -1,7 +1,7 @@
-"""CSV files in stretches of lines, with the types that reading each file whole would give.
+"""CSV files in chunks of lines, with the types that reading each file whole would give.
 
-Arrow tells a column's type by trying one after the other until all values of the file fit. Here
-each stretch is tried on its own, and where stretches differ, types are tried on all of them.
+Arrow infers a column's type by trying types in order until all values of the file fit. Here each
+chunk is inferred by itself; if they differ, types are tried on all chunks.
 """
 
 import io
@@ -17,7 +17,7 @@ from gnomon.pipeline.datasets.row_encoding import DatasetError
 
 __all__ = ["CsvLines", "csv_pieces"]
 
-#: A stretch has about so many bytes. It ends at a line's end: a file that is larger may have no
+#: The approximate bytes of a chunk. It ends at a line's end: a file that is larger may have no
 #: line breaks within its values.
 STRETCH_BYTES = 64 << 20
 
@@ -74,7 +74,7 @@ class CsvLines:
 def csv_pieces(
     path: Path, missing: Sequence[str], stretch_bytes: int = STRETCH_BYTES
 ) -> tuple[list[CsvLines], pa.Schema]:
-    """Return the stretches of one file, and the schema that reading it whole would give.
+    """Return the chunks of one file, and the schema that reading it whole would give.
 
     Raises:
         DatasetError: the file is empty.
@@ -119,7 +119,7 @@ def _schema(lines: Sequence[CsvLines]) -> pa.Schema:
 
 
 def _type(name: str, lines: Sequence[CsvLines], found: Sequence[pa.DataType]) -> pa.DataType:
-    """Return the first type, in the order in which Arrow tries, that fits all stretches."""
+    """Return the first type, in the order in which Arrow tries, that fits all chunks."""
     if len(set(found)) == 1:
         return found[0]
     if not set(found) <= set(_TRIED):

@@ -1,4 +1,4 @@
-"""Datasets: rows in memory, a pointer to where they come from, a fingerprint of what they are."""
+"""Datasets: rows in memory, the URI that they came from, and their fingerprint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,12 +83,12 @@ class Dataset:
 
     @cached_property
     def hashes(self) -> NDArray[np.void]:
-        """One hash a row, in the table's order; see `gnomon.pipeline.datasets.fingerprint`."""
+        """One hash per row, in the table's order; see `gnomon.pipeline.datasets.fingerprint`."""
         return row_hashes(self.table)
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same for the same rows in any order, file split or format."""
+        """The fingerprint: equal for the same rows in any order, file split or format."""
         return fingerprint(self.table.column_names, self.hashes)
 
     def where(self, mask: NDArray[np.bool_]) -> "Dataset":
@@ -109,8 +109,8 @@ class Dataset:
         """Return the rows before `boundary` and those from it on.
 
         Raises:
-            DatasetError: where the column is unknown or not a time, where a time is missing, or
-                where one side would be empty.
+            DatasetError: if the column is unknown or not a time, a time is missing, or
+                one side would be empty.
         """
         if column not in self.table.column_names:
             known = ", ".join(self.table.column_names)

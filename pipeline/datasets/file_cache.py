@@ -1,6 +1,6 @@
-"""What was known of files when they were last read: a table in a local SQLite file.
+"""The stamps and hashes of files when they were last read: a table in a local SQLite file.
 
-It holds nothing that cannot be computed again; where it is damaged, it is begun anew.
+It holds nothing that cannot be computed again; a damaged one is replaced.
 """
 
 import os
@@ -21,7 +21,7 @@ _QUERY = "SELECT * FROM file WHERE path >= ? AND path < ?"
 
 
 class Stamp(NamedTuple):
-    """What tells, without reading a file, that it is as it was; times in ns."""
+    """What shows, without reading a file, that it has not changed; times in ns."""
 
     size: int
     modified_ns: int
@@ -36,7 +36,7 @@ class FileCache:
         self._path = path
 
     def read(self, prefix: str = "") -> dict[str, tuple[Stamp, bytes]]:
-        """Return what is known of paths that begin with `prefix`; nothing where it is damaged."""
+        """Return what is known of paths that begin with `prefix`; nothing if it is damaged."""
         if not self._path.exists():
             return {}
         try:
@@ -49,7 +49,7 @@ class FileCache:
         return {os.fsdecode(path): (Stamp(*stamp), digest) for path, *stamp, digest in rows}
 
     def write(self, files: Iterable[tuple[str, Stamp, bytes]]) -> None:
-        """Remember files; where that cannot be done, they are read again the next time."""
+        """Remember files; if that fails, they are read again the next time."""
         rows = [(os.fsencode(path), *stamp, digest) for path, stamp, digest in files]
         if not rows:
             return

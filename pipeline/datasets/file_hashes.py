@@ -2,7 +2,7 @@
 
 A file's hash is its SHA-256, and for one above 16 MiB the SHA-256 of the SHA-256 of its pieces of
 16 MiB, so that one large file keeps several processors busy. This file is also what the processes
-run; it imports little, so they are there at once.
+run; it imports little, so that they start quickly.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ File = tuple[str, int]
 
 
 def hash_files(files: Sequence[File], workers: int) -> list[bytes]:
-    """Return the hash of each file of a path and a size, in their order.
+    """Return the hash of each file, given as path and size, in their order.
 
     Raises:
         OSError: a file cannot be read, or has not as many bytes as it had.
@@ -69,7 +69,7 @@ def _check(path: str, size: int, read: int) -> None:
 def _hash_large(files: Sequence[File], workers: int) -> dict[str, bytes]:
     pieces = [(path, at, size) for path, size in files for at in range(0, size, PIECE_BYTES)]
     totals = {path: hashlib.sha256() for path, _ in files}
-    # hashlib and reading leave the interpreter free, so threads do.
+    # hashlib and reading release the interpreter lock, so threads suffice.
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         for (path, _, _), digest in zip(pieces, pool.map(_hash_piece, pieces), strict=True):
             totals[path].update(digest)
@@ -93,7 +93,7 @@ def _hash_piece(piece: tuple[str, int, int]) -> bytes:
 
 
 def _in_processes(files: Sequence[File], workers: int) -> Iterator[bytes]:
-    """Yield the hashes in order; each thread speaks with a process of its own."""
+    """Yield the hashes in order; each thread uses a process of its own."""
     batches = [files[at : at + _BATCH_FILES] for at in range(0, len(files), _BATCH_FILES)]
     processes: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
     started = [
@@ -133,7 +133,7 @@ def _ask(process: "subprocess.Popen[bytes]", batch: Sequence[File]) -> list[byte
     process.stdin.flush()
     answer = process.stdout.read(len(batch) * _HASH_BYTES)
     if len(answer) != len(batch) * _HASH_BYTES:
-        # It ended at the file that it could not read; reading it here tells why.
+        # It ended at the file that it could not read; reading it here raises the reason.
         return [_hash_small(file) for file in batch]
     return [answer[at : at + _HASH_BYTES] for at in range(0, len(answer), _HASH_BYTES)]
 

@@ -1,9 +1,9 @@
 """The files of a dataset: their names, sizes and contents, and a fingerprint of all of them.
 
-Contents are read again only where size, times or inode differ from what a cache remembers. A file
+Contents are read again only if size, times or inode differ from what a cache remembers. A file
 that changed within two seconds of being read is not remembered: a second change could leave the
 same times. The fingerprint `files-1` is the SHA-256 of the sorted names and content hashes, so
-copies of a folder have the same one wherever they lie.
+copies of a folder have the same fingerprint in any place.
 """
 
 import hashlib

@@ -7,9 +7,9 @@ order and keeps the collision resistance of the hash: an equal fingerprint for o
 collision of SHA-256 or BLAKE2b. Adding the row hashes up modulo 2^256 would need no sorting, but
 collisions of such sums cost about 2^32 steps (Wagner, "A Generalized Birthday Problem", 2002), and
 sums wide enough to be safe (Bellare and Micciancio, 1997) take 2 kB of hash a row. Sorted hashes
-take 32 bytes of memory a row, up to `KEPT_ROWS`; beyond, they lie in files of like hashes.
+take 32 bytes of memory a row, up to `KEPT_ROWS`; beyond, they are kept in files by prefix.
 
-What counts as the same value: 5 and 5.0 (a column of whole numbers becomes one of floats where
+What counts as the same value: 5 and 5.0 (a column of whole numbers becomes one of floats if
 values are missing); null and NaN; 0.0 and −0.0; equal instants in whatever unit and time zone (one
 without a zone is taken as UTC). Text is compared by its code points, numbers by their 64 bits. A
 missing text is not a missing number: a column without any value counts as its declared type.
@@ -39,12 +39,12 @@ _FILES = 256
 
 
 def row_hashes(table: pa.Table) -> NDArray[np.void]:
-    """Return one hash of 32 bytes a row, in the table's order.
+    """Return one hash of 32 bytes per row, in the table's order.
 
     Columns are taken in the order of their names.
 
     Raises:
-        DatasetError: where a column holds what is neither number, text, bool nor time, or where two
+        DatasetError: if a column holds what is neither number, text, bool nor time, or two
             columns bear one name.
     """
     names = sorted(table.column_names)
@@ -64,7 +64,7 @@ def fingerprint(column_names: Iterable[str], hashes: NDArray[np.void]) -> str:
 
 
 class RowCollector:
-    """Takes the hashes of rows as they come, and gives the fingerprint of all of them.
+    """Computes the fingerprint of all rows from their hashes, added in any order.
 
     Beyond `kept_rows` they go to 256 temporary files by their first byte, which are sorted one
     after the other: memory for a 256th of them is enough. Use as a context; it removes the files.

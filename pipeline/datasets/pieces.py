@@ -1,7 +1,7 @@
-"""Tables in files as pieces: what one worker reads at a time, batch by batch, in any process.
+"""Tables in files as pieces: the part that one worker reads, batch by batch, in any process.
 
-A piece is a group of rows of a Parquet or Arrow file, or a stretch of lines of a CSV file. All
-pieces of a dataset give the same columns of the same types, whatever their own file would suggest.
+A piece is a group of rows of a Parquet or Arrow file, or a chunk of lines of a CSV file. All
+pieces of a dataset give the same columns of the same types, whatever their own file suggests.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _ARROW_BATCHES = 16
 
 
 class Reader(Protocol):
-    """Reads its part of one file."""
+    """A reader of a part of one file."""
 
     @property
     def path(self) -> Path:
@@ -39,7 +39,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one worker reads at a time; `schema` is that of the whole dataset."""
+    """The part that one worker reads; `schema` is that of the whole dataset."""
 
     reader: Reader
     schema: pa.Schema
@@ -136,7 +136,7 @@ class _ArrowBatches:
 
 
 def _with_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the batch with the dataset's columns; what a file does not have is missing."""
+    """Return the batch with the dataset's columns; a column that a file lacks is missing."""
     columns = [
         _cast(batch.column(field.name), field.type)
         if field.name in batch.schema.names

@@ -1,6 +1,6 @@
-"""What a dataset was: its fingerprint and each of its files, and a check of what has changed.
+"""The record of a dataset: its fingerprint and its files, and a check of what has changed.
 
-A table's fingerprint is that of its rows, so it stays the same where files are split, sorted or
+A table's fingerprint is that of its rows, so it stays the same if files are split, sorted or
 written in another format; its files are recorded beside it, so that a change can be pinned down.
 """
 
@@ -37,9 +37,9 @@ __all__ = [
 
 
 class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A dataset as it was: `kind` is "table" (known by its rows) or "files" (by their contents).
+    """A recorded dataset: `kind` is "table" (identified by rows) or "files" (by contents).
 
-    `paths` are relative to where the record lies. `rows` is 0 for files.
+    `paths` are relative to the record's folder. `rows` is 0 for files.
     """
 
     gnomon_dataset: int = 1
@@ -73,7 +73,7 @@ def record_dataset(
     cache: FileCache | None = None,
     workers: int = 1,
 ) -> DatasetRecord:
-    """Return what a dataset is now; its paths are written relative to the folder `beside`.
+    """Return the record of a dataset; its paths are relative to the folder `beside`.
 
     One folder, or any file that is no table, makes it a dataset of files; files that all end as
     tables do make it a table.
@@ -110,9 +110,9 @@ def record_dataset(
 def check_record(
     record: DatasetRecord, beside: Path, *, cache: FileCache | None = None, workers: int = 1
 ) -> Changes:
-    """Return how the dataset of a record, which lies in the folder `beside`, differs from it.
+    """Return how the dataset in the folder `beside` differs from its record.
 
-    Rows are read only where a file has changed; files, where the cache does not know them.
+    Rows are read only if a file has changed; files, if the cache does not know them.
 
     Args:
         record: what was recorded.
@@ -151,7 +151,7 @@ def fingerprint_rows(pieces: Sequence[Piece], workers: int = 1) -> tuple[str, in
                 with lock:
                     collector.add(hashes)
 
-        # Arrow and the kernels leave the interpreter free, so threads do.
+        # Arrow and the kernels release the interpreter lock, so threads suffice.
         with ThreadPoolExecutor(max(workers, 1)) as pool:
             for _ in pool.map(collect, pieces):
                 pass
@@ -176,7 +176,7 @@ def decode_record(data: bytes) -> DatasetRecord:
 
 
 def _list(paths: Sequence[Path]) -> list[tuple[str, str]]:
-    """Return every file that is there with its name under the folder that holds them all."""
+    """Return every existing file with its name under the common folder."""
     whole = [path.absolute() for path in paths]
     base = whole[0] if len(paths) == 1 and paths[0].is_dir() else _parent(whole)
     files: list[tuple[str, str]] = []

@@ -1,8 +1,8 @@
-"""Rows in canonical form: bytes that are equal just where the rows count as the same.
+"""Rows in canonical form: bytes that are equal exactly if the rows count as the same.
 
 Each cell is a tag byte and a fixed number of bytes, in the order of the columns' names. The tag
-tells a cell's width, so that no two different rows are written alike. What counts as the same is
-said in `gnomon.pipeline.datasets.fingerprint`.
+implies a cell's width, so that no two different rows have the same bytes. Equality of values is
+defined in `gnomon.pipeline.datasets.fingerprint`.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ def encode_rows(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Bytes:
     """Return the canonical form `(rows, width)` of columns, written in the order given.
 
     Raises:
-        DatasetError: where a column holds what is neither number, text, bool nor time.
+        DatasetError: if a column holds what is neither number, text, bool nor time.
     """
     cells = [_cell(name, column) for name, column in columns]
     encoded = np.empty((rows, sum(width for width, _ in cells)), np.uint8)
@@ -51,7 +51,7 @@ def encode_rows(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Bytes:
 
 
 def _cell(name: str, column: pa.Array) -> tuple[int, Writer]:
-    """Return the width of a column's cells and what writes them."""
+    """Return the width of a column's cells and the function that writes them."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _cell(name, column.dictionary_decode())
@@ -86,7 +86,7 @@ def _reals(values: NDArray[np.float64], present: Bytes) -> tuple[int, Writer]:
 
 
 def _text(column: pa.Array, present: Bytes) -> tuple[int, Writer]:
-    """Write hashes of texts, so that all have one width; where texts recur, hash each once."""
+    """Write hashes of texts, so that all have one width; recurring texts are hashed once."""
     head = column[:_HEAD]
     if 2 * len(head.unique()) > len(head):
         hashes = _text_hashes(pc.fill_null(column, "") if column.null_count else column)
@@ -125,7 +125,7 @@ def _instants(name: str, column: pa.Array) -> NDArray[np.int64]:
 
 
 def _plain(column: pa.Array, kind: pa.DataType) -> NDArray[Any]:
-    """Return the values with 0 for what is null."""
+    """Return the values with 0 for null."""
     values = column.cast(kind)
     if values.null_count:
         values = pc.fill_null(values, 0)

@@ -1,7 +1,7 @@
-"""The rows of an SQL query as a table, by SQLAlchemy.
+"""The rows of an SQL query as a table, through SQLAlchemy.
 
-The connection's URL, with its password, comes from an environment variable that is named; what is
-recorded of the source is that name and the query, never the URL.
+The connection's URL, with its password, comes from a named environment variable; the name and
+the query are recorded as the source, never the URL.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _BATCH_ROWS = 1 << 16
 
 
 def query_uri(query: str, variable: str) -> str:
-    """Return how a manifest names the rows of a query."""
+    """Return the URI by which a manifest names the rows of a query."""
     return f"sql:{variable}?query={quote(' '.join(query.split()), safe='')}"
 
 
@@ -41,7 +41,7 @@ def query_table(query: str, url: str, variable: str) -> pa.Table:
     try:
         engine = sqlalchemy.create_engine(url)
     except Exception as error:
-        # What SQLAlchemy says of a URL that it cannot read may have the password in it.
+        # SQLAlchemy's message about a URL that it cannot parse may contain the password.
         raise DatasetError(
             f"{variable} should be a database's URL such as postgresql+psycopg://…, with its "
             f"driver installed ({type(error).__name__})"

@@ -1,1 +1,1 @@
-"""Models of other makes, made into what an engine runs."""
+"""Conversion of models in other formats to formats that an engine runs."""

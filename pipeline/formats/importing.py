@@ -1,9 +1,9 @@
-"""Makes a package of what somebody else left: a bare model file, an MLflow folder, a pipeline.
+"""Makes a package of a model without its data: a raw model file, an MLflow folder, an estimator.
 
-Such a package has no training data behind it. Its contract is what the tensors' shapes and types
-say and no more: no ranges, no categories, no reference to judge drift by. It runs, it is signed and
-versioned, and it repeats its golden samples, which are recorded on made-up rows. A recipe
-(`gnomon.pipeline.recipes.build`) makes a better one wherever there are data.
+Such a package has no training data behind it. Its contract follows from the tensors' shapes and
+types only: no ranges, no categories, no reference for drift detection. It runs, it is signed and
+versioned, and it reproduces its golden samples, which are recorded on made-up rows. If there are
+data, a recipe (`gnomon.pipeline.recipes.build`) makes a better package.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model as it was found; `columns` names its inputs and `note` tells more, where known."""
+    """A model as it was read; `columns` names its inputs and `note` is for the card, if known."""
 
     name: str
     format: str
@@ -41,10 +41,10 @@ class Source:
 def read_source(path: Path) -> Source:
     """Read a `.onnx` or `.tflite` file, or an MLflow model folder with an ONNX model in it.
 
-    Nothing of it is run.
+    The model is not run.
 
     Raises:
-        ConfigurationError: there is nothing of the kind.
+        ConfigurationError: there is no such model.
     """
     if path.is_dir():
         return _read_mlflow(path)

@@ -36,7 +36,7 @@ _ALIGNMENT = 16
 
 @dataclass(frozen=True)
 class Dense:
-    """One layer: `x @ weights + bias`, then ReLU where `relu`.
+    """One layer: `x @ weights + bias`, then ReLU if `relu`.
 
     `weights` is `(inputs, outputs)` and `bias` `(outputs,)`.
     """
@@ -70,7 +70,7 @@ def from_sklearn(network: Any) -> list[Dense]:
     """Return the layers of a fitted `sklearn.neural_network.MLPRegressor` with ReLU.
 
     Raises:
-        ValueError: where its activation is another one.
+        ValueError: if its activation is another one.
     """
     if network.activation not in ("relu", "identity"):
         raise ValueError(f"activation {network.activation!r} is not 'relu' or 'identity'")
@@ -124,7 +124,7 @@ def write_network(layers: Sequence[Dense], description: str = "gnomon") -> bytes
     """Return the bytes of a `.tflite` file.
 
     Raises:
-        ValueError: where there is no layer, or one does not fit on the one before.
+        ValueError: if there is no layer, or one does not fit on the one before.
     """
     _check_chain(layers)
     model = schema.ModelT(

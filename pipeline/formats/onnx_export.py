@@ -4,8 +4,8 @@ Trees are compared with float32 thresholds there and with float64 ones in scikit
 threshold to the nearest float32 sends a value that lies between the two down the other branch: on
 the flights data 45 of 336,776 rows, by up to 1.4 minutes. So thresholds are first rounded *down* to
 float32, which changes nothing for a float32 input (x ≤ t exactly if x ≤ ⌊t⌋), and converts without
-loss. What remains is the order and width of additions: `TOLERANCE`, held on every row by
-`check_parity`.
+loss. What remains is the order and precision of additions: `TOLERANCE`, which `check_parity`
+enforces on every row.
 """
 
 import copy
@@ -33,11 +33,11 @@ _OPSET = 17
 def export_onnx(estimator: Any, features: int, name: str = "gnomon") -> bytes:
     """Return the ONNX bytes of a fitted regressor that takes `features` numbers a row.
 
-    Missing values are NaN where the estimator takes them. The same estimator always gives the same
+    Missing values are NaN if the estimator takes them. The same estimator always gives the same
     bytes. The output tensor is `OUTPUT`, `[-1, 1]`.
 
     Raises:
-        PackageError: where skl2onnx cannot convert the estimator, with its reason.
+        PackageError: if skl2onnx cannot convert the estimator, with its reason.
     """
     try:
         model = convert_sklearn(
@@ -73,7 +73,7 @@ def check_parity(
 ) -> float:
     """Return the largest difference between estimator and ONNX file over all rows.
 
-    Differences are relative to the prediction, or to 1 where that is smaller.
+    Differences are relative to the prediction, or to 1 if that is smaller.
 
     Args:
         estimator: of scikit-learn.
@@ -82,7 +82,7 @@ def check_parity(
         tolerance: largest relative difference that is allowed.
 
     Raises:
-        PackageError: where one is above the tolerance; the message names the row.
+        PackageError: if one is above the tolerance; the message names the row.
     """
     expected = np.asarray(estimator.predict(rows), dtype=np.float64)
     got = run_onnx(model, rows).astype(np.float64)

@@ -1,4 +1,4 @@
-"""A package of a PMML model: compiled to ONNX, compared on recorded rows, profiled on data."""
+"""Makes a package of a PMML model: compiled to ONNX, compared on recorded rows, profiled."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ from gnomon.runtime.raw_models.probe import answer
 
 __all__ = ["TOLERANCE", "import_pmml"]
 
-#: Sums over trees come out in 32 bits; relative where a number is above 1.
+#: Sums over trees are computed in 32 bits; relative for numbers above 1.
 TOLERANCE = 1e-5
 _GOLDEN_ROWS = 20
 
@@ -133,7 +133,7 @@ def _run(
     columns, violations = contract.check_columns(data.columns(contract.names))
     if violations is not None and violations.rejected:
         raise DatasetError(
-            f"{data.uri}: rows break what the PMML says of its fields, first "
+            f"{data.uri}: rows violate the PMML's description of its fields, first "
             f"{violations.describe(1)[0]}"
         )
     found = answer("onnx", compiled.content, packing.pack_columns(columns), list(tensors))
@@ -166,7 +166,7 @@ def _good_rows(
 
 
 def _verification_rows(compiled: Compiled) -> Dataset | None:
-    """Return the rows that the document records, with what the model said, as a table."""
+    """Return the document's recorded rows, with the recorded answers, as a table."""
     found = compiled.verification
     if found is None or not found.rows:
         return None
@@ -186,7 +186,7 @@ def _verification_rows(compiled: Compiled) -> Dataset | None:
 
 
 def _compare(compiled: Compiled, data: Dataset) -> int:
-    """Return how many recorded answers there are; raise PackageError where one differs."""
+    """Return the number of recorded answers; raise PackageError if one differs."""
     known = {compiled.output: -1} | {
         f"probability({one})": index for index, one in enumerate(compiled.classes)
     }

@@ -1,4 +1,4 @@
-"""A fitted scikit-learn estimator or pipeline over numbers, as an ONNX model to import."""
+"""Converts a fitted scikit-learn estimator or pipeline over numbers to an ONNX model."""
 
 import warnings
 from pathlib import Path
@@ -25,7 +25,7 @@ _CHECKED_ROWS = 200
 
 
 def unpickle(path: Path) -> Any:
-    """Load an estimator that joblib or pickle wrote. This runs whatever code the file holds.
+    """Load an estimator that joblib or pickle wrote. This executes the code in the file.
 
     `path` is the file, or the folder of an MLflow model with the flavour `sklearn`.
 
@@ -41,10 +41,10 @@ def unpickle(path: Path) -> Any:
 
 
 def from_estimator(estimator: Any, name: str = "estimator") -> Source:
-    """Convert an estimator whose inputs are all numbers, and hold the result against it.
+    """Convert an estimator whose inputs are all numbers, and compare the result with it.
 
     Columns are called as in the data frame that it was fitted on. A classifier gives
-    `probabilities`, in the order of its classes, and `label` where these are whole numbers.
+    `probabilities`, in the order of its classes, and `label` if these are whole numbers.
 
     Raises:
         PackageError: skl2onnx cannot convert it, or the ONNX model answers differently.

@@ -1,5 +1,5 @@
-"""PMML models as ONNX: what can be said exactly is compiled, all else is refused by its name.
+"""Compiles PMML models to ONNX: exactly, or the element that cannot be compiled is named.
 
-Numbers are 64 bits wide throughout, as PMML means them; sums over trees come out in 32. A category
-is its position among its values, what is missing is NaN.
+Numbers are 64 bits wide throughout, as in PMML; sums over trees are computed in 32. A
+category is its position among its values, a missing value is NaN.
 """

@@ -1,4 +1,4 @@
-"""A PMML document as an ONNX model, with the fields that it takes and the rows that it records."""
+"""Compiles a PMML document to an ONNX model, with its fields and recorded rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ INPUT, NUMBER, PROBABILITIES, LABEL = "input", "number", "probabilities", "label
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Recorded rows with what the model said; a number agrees within either tolerance."""
+    """Recorded rows with the recorded answers; a number agrees within either tolerance."""
 
     rows: tuple[Mapping[str, str], ...]
     expected: tuple[Mapping[str, str], ...]
@@ -32,7 +32,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The ONNX model, and what it takes and gives.
+    """The ONNX model, its inputs and its outputs.
 
     `inputs` has each field's attributes by name, in the order of the columns of `INPUT`. A
     regression gives `NUMBER`; a classification `PROBABILITIES` in the order of `classes`, and
@@ -118,9 +118,9 @@ def _actives(schema: Element, dictionary: Mapping[str, DataField]) -> list[str]:
 
 
 def _classes(model: Element, target: DataField | None) -> tuple[str, ...]:
-    """Return the values of the target; what a model of its own names is held against them."""
+    """Return the values of the target, which a model's own classes are compared with."""
     if model.get("functionName") != "classification":
-        # Parts of a regression may still tell classes, of a target of its own: those are refused.
+        # A regression may have parts that predict classes of another target: those are refused.
         return ()
     if target is not None and target.categories:
         return target.categories
@@ -132,7 +132,7 @@ def _classes(model: Element, target: DataField | None) -> tuple[str, ...]:
 
 
 def _attributes(field: DataField, schema: Element) -> dict[str, Any]:
-    """Return a field's attributes; what may be missing is what the model can do without."""
+    """Return a field's attributes; a field is nullable if the model handles missing values."""
     mined = next(one for one in schema.findall("MiningField") if one.get("name") == field.name)
     treatment = mined.get("invalidValueTreatment", "returnInvalid")
     attributes = dict(field.attributes)

@@ -48,7 +48,7 @@ def parse(data: bytes) -> Element:
 
 
 class _Builder:
-    """Builds elements, and stops where there are too many or they are too deep."""
+    """Builds elements, and stops if there are too many or they are nested too deeply."""
 
     def __init__(self) -> None:
         self._open: list[Element] = []
@@ -76,12 +76,12 @@ class _Builder:
 
 
 def children(element: Element) -> Iterator[Element]:
-    """Yield what an element is made of, without what does not change the model."""
+    """Yield the children of an element that affect the model."""
     return (child for child in element if child.tag not in _IGNORED)
 
 
 def require(element: Element, attribute: str) -> str:
-    """Return an attribute that must be there; raises PackageError."""
+    """Return a required attribute; raises PackageError."""
     value = element.get(attribute)
     if value is None:
         raise PackageError(f"PMML: {element.tag} has no attribute {attribute!r}")

@@ -1,4 +1,4 @@
-"""Derived fields: transformations as ONNX operators. What is missing makes the result missing."""
+"""Derived fields: transformations as ONNX operators. A missing operand makes the result missing."""
 
 import math
 from collections.abc import Callable
@@ -36,7 +36,7 @@ _MANY = {"min": "Min", "max": "Max", "sum": "Add"}
 
 
 def derive(graph: Graph, elements: Element | None, scope: Scope) -> dict[str, Value]:
-    """Return the scope with the derived fields of a dictionary or of a model's own ones."""
+    """Return the scope with the derived fields of a dictionary or of a model."""
     known = dict(scope)
     for field in children(elements) if elements is not None else ():
         if field.tag != "DerivedField":
@@ -54,7 +54,7 @@ def look_up(scope: Scope, name: str) -> Value:
 
 
 def expression(graph: Graph, element: Element, scope: Scope) -> Value:
-    """Return the column that an expression gives.
+    """Return the column of an expression.
 
     Raises:
         PackageError: it cannot be compiled; the message names the element.
@@ -90,7 +90,7 @@ def _norm_discrete(graph: Graph, element: Element, scope: Scope) -> Value:
 
 
 def _norm_continuous(graph: Graph, element: Element, scope: Scope) -> Value:
-    """Interpolate between the points; beyond them go on, stop, or call it missing."""
+    """Interpolate between the points; beyond them extrapolate, clamp, or give missing."""
     column = look_up(scope, require(element, "field")).tensor
     points = [(number(one, "orig"), number(one, "norm")) for one in element.findall("LinearNorm")]
     outliers = element.get("outliers", "asIs")

@@ -1,4 +1,4 @@
-"""Fields of a PMML document: what clients send, and what a model sees of it."""
+"""Fields of a PMML document, as clients send them and as a model sees them."""
 
 import math
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ _NUMBERS = {"integer": Kind.INT64, "float": Kind.FLOAT64, "double": Kind.FLOAT64
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A column in the graph; `categories` are the texts that its codes stand for, None: numbers."""
+    """A column in the graph; `categories` are the texts of its codes; None for numbers."""
 
     tensor: str
     categories: tuple[str, ...] | None = None
 
     def code(self, text: str) -> float:
-        """Return what stands for a value in a column; NaN for a category that there is not.
+        """Return the number of a value in a column; NaN for an unknown category.
 
         Raises:
             PackageError: a number is expected.

@@ -1,4 +1,4 @@
-"""An ONNX graph as it is put together: 64 bit numbers in columns `(rows, 1)`."""
+"""Builds an ONNX graph of 64-bit numbers in columns `(rows, 1)`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +39,7 @@ class Graph:
         return self._known[key]
 
     def name(self, tensor: str, name: str) -> None:
-        """Call a tensor by a name of the graph's outputs."""
+        """Give a tensor the name of one of the graph's outputs."""
         self._nodes.append(helper.make_node("Identity", [tensor], [name]))
 
     # What columns are made of, and what is asked of them.
@@ -49,23 +49,23 @@ class Graph:
         return self.add("Gather", matrix, self.constant([index], "int64"), axis=1)
 
     def number(self, value: float) -> str:
-        """Return a constant that goes with columns."""
+        """Return a constant that broadcasts with columns."""
         return self.constant([[value]])
 
     def real(self, truth: str) -> str:
-        """Return truths as 1 and 0."""
+        """Return booleans as 1 and 0."""
         return self.add("Cast", truth, to=TensorProto.DOUBLE)
 
     def is_missing(self, column: str) -> str:
-        """Return where a column is missing."""
+        """Return whether each row of a column is missing."""
         return self.add("IsNaN", column)
 
     def where(self, truth: str, one: str, other: str) -> str:
-        """Return one column where it is true, and the other elsewhere."""
+        """Return one column if a condition is true, otherwise the other, row by row."""
         return self.add("Where", truth, one, other)
 
     def is_all_rows(self) -> str:
-        """Return a column of ones: what is multiplied by it has a value for every row."""
+        """Return a column of ones, by which a constant is broadcast to every row."""
         missing = self.is_missing(self.column("input", 0))
         return self.where(missing, self.number(1.0), self.number(1.0))
 

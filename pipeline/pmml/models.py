@@ -1,4 +1,4 @@
-"""Models as ONNX: regressions, trees, scorecards, and what is made of several of them."""
+"""Compiles models to ONNX: regressions, trees, scorecards, and combinations of them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a model is compiled with; `classes` are those that the target may have."""
+    """The context that a model is compiled in; `classes` are those of the target."""
 
     graph: Graph
     scope: Scope
@@ -45,7 +45,7 @@ def compile_model(model: Element, context: Context) -> Prediction:
     if compiled is None:
         refuse(model)
     if model.get("isScorable") == "false":
-        refuse(model, "it says that it is not to be scored")
+        refuse(model, "isScorable is false")
     function = require(model, "functionName")
     if function not in ("regression", "classification"):
         refuse(model, f"functionName {function!r}")
@@ -55,7 +55,7 @@ def compile_model(model: Element, context: Context) -> Prediction:
 
 
 def scope_of(model: Element, context: Context) -> Scope:
-    """Return what a model sees: its mining schema's fields, and those derived from them."""
+    """Return a model's scope: the fields of its mining schema, and those derived from them."""
     schema = model.find("MiningSchema")
     if schema is None:
         refuse(model, "it has no MiningSchema")
@@ -64,7 +64,7 @@ def scope_of(model: Element, context: Context) -> Scope:
 
 
 def is_classification(model: Element) -> bool:
-    """Whether a model tells a class."""
+    """Whether a model predicts a class."""
     return model.get("functionName") == "classification"
 
 
@@ -159,7 +159,7 @@ def _chain(segments: Sequence[_Segment], context: Context) -> Prediction:
 
 
 def outputs_of(graph: Graph, model: Element, found: Prediction) -> dict[str, Value]:
-    """Return the output fields that a later model may ask for."""
+    """Return the output fields that a later model may use."""
     values: dict[str, Value] = {}
     output = model.find("Output")
     for field in children(output) if output is not None else ():
@@ -183,7 +183,7 @@ def _select_first(segments: Sequence[_Segment], context: Context) -> Prediction:
     graph = context.graph
     answers = [compile_model(segment.model, context) for segment in segments]
     if len({answer.classes for answer in answers}) != 1:
-        refuse(segments[0].element, "its models tell different classes")
+        refuse(segments[0].element, "its models predict different classes")
     found = graph.number(math.nan)
     for segment, answer in reversed(list(zip(segments, answers, strict=True))):
         truth = predicate(graph, segment.predicate, context.scope)
@@ -194,7 +194,7 @@ def _select_first(segments: Sequence[_Segment], context: Context) -> Prediction:
 def _together(
     model: Element, method: str, segments: Sequence[_Segment], context: Context
 ) -> Prediction:
-    """Add up what all models say; trees become one ensemble."""
+    """Sum the predictions of all models; trees become one ensemble."""
     graph, classes = context.graph, context.classes if is_classification(model) else ()
     for segment in segments:
         segment.require_true()
@@ -216,7 +216,7 @@ def _together(
     else:
         parts = [compile_model(segment.model, context) for segment in segments]
         if any(part.classes != classes for part in parts):
-            refuse(model, "its models tell different classes")
+            refuse(model, "its models predict different classes")
         total = graph.total(
             [
                 graph.add("Mul", part.tensor, graph.number(weight))

@@ -1,4 +1,4 @@
-"""Predicates: true, false, or unknown where a value is missing. Two truths stand for the three."""
+"""Predicates: true, false, or unknown if a value is missing, as two boolean columns."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -26,7 +26,7 @@ _OPERATORS = {
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Where a predicate is true, and where it is false."""
+    """The rows where a predicate is true, and those where it is false."""
 
     true: str
     false: str
@@ -63,7 +63,7 @@ def predicate(graph: Graph, element: Element, scope: Scope) -> Truth:
 
 
 def _compare(graph: Graph, element: Element, value: Value, operator: str) -> str:
-    """Return where a value is as said, or as is denied; false where it is missing."""
+    """Return whether a value satisfies a condition, or violates it; false if it is missing."""
     if element.tag == "SimpleSetPredicate":
         if operator not in ("isIn", "isNotIn"):
             refuse(element)
@@ -82,7 +82,7 @@ def _compare(graph: Graph, element: Element, value: Value, operator: str) -> str
 
 
 def _array(element: Element) -> list[str]:
-    """Return the texts of an array: divided by blanks, quoted where they hold some."""
+    """Return the texts of an array: separated by blanks, quoted if they contain some."""
     array = element.find("Array")
     if array is None:
         refuse(element, "it has no Array")

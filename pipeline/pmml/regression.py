@@ -1,4 +1,4 @@
-"""`RegressionModel`: sums of predictors, and the links that make probabilities of them."""
+"""`RegressionModel`: sums of predictors, and link functions to probabilities."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def _logit(graph: Graph, column: str) -> str:
 
 
 def _probit(graph: Graph, column: str) -> str:
-    # Erf is there for 32 bits alone; half the tail is all that a probability needs.
+    # Erf exists for 32 bits only, which is precise enough for a probability.
     scaled = graph.add("Cast", graph.add("Mul", column, graph.number(1 / math.sqrt(2))), to=1)
     tail = graph.real(graph.add("Erf", scaled))
     return graph.add("Mul", graph.add("Add", tail, graph.number(1.0)), graph.number(0.5))
@@ -100,7 +100,7 @@ _LINKS: dict[str, Callable[[Graph, str], str]] = {
 
 
 def _table(graph: Graph, table: Element, scope: Scope) -> str:
-    """Return a table's sum, for every row even where it is a constant."""
+    """Return a table's sum, for every row even if it is a constant."""
     parts = [graph.number(number(table, "intercept", 0.0))]
     for element in children(table):
         term = _TERMS.get(element.tag)

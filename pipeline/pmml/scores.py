@@ -1,4 +1,4 @@
-"""What the leaf of a tree says: a number, a vote, or how likely each class is."""
+"""The score of a tree's leaf: a number, a vote, or the probability of each class."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ __all__ = ["distribution", "score_of", "vote"]
 
 
 def score_of(node: Element) -> list[float]:
-    """Return a leaf's number; NaN where it has none."""
+    """Return a leaf's number; NaN if it has none."""
     return [number(node, "score", math.nan)]
 
 
 def vote(node: Element, classes: Sequence[str]) -> list[float]:
-    """Return 1 for the class that a leaf tells, 0 for all others."""
+    """Return 1 for the class of a leaf, 0 for all others."""
     score = node.get("score")
     if score not in classes:
         refuse(node, f"its score is none of {', '.join(classes)}")
@@ -23,7 +23,7 @@ def vote(node: Element, classes: Sequence[str]) -> list[float]:
 
 
 def distribution(node: Element, classes: Sequence[str]) -> list[float]:
-    """Return the share of each class in a leaf; that of its score alone where no more is said."""
+    """Return the share of each class in a leaf; without a distribution, 1 for its score."""
     found = node.findall("ScoreDistribution")
     if not found:
         return vote(node, classes)

@@ -1,10 +1,10 @@
-"""Decision trees as one ONNX tree ensemble, whatever their splits and what they do with gaps.
+"""Decision trees as one ONNX tree ensemble, with any splits and missing-value strategies.
 
-PMML asks a node's children one after the other and takes the first whose predicate is true. That is
-a chain of branches: a comparison of one column is a branch of its own, every other predicate
+PMML tests a node's children in order and takes the first whose predicate is true. That is a chain
+of branches: a comparison of one column is a branch of its own, every other predicate
 becomes a column of 1, 0 and NaN, made before. A predicate that is unknown, because a value is
-missing, sends the row where the tree's strategy says: NaN takes the branch that is marked for it,
-and where that is neither of the two, a branch in front asks for NaN (x ≤ ∞ is false for NaN alone).
+missing, follows the tree's strategy: NaN takes the branch that is marked for it, and if that is
+neither of the two, a branch in front tests for NaN (x ≤ ∞ is false for NaN only).
 """
 
 import math
@@ -59,7 +59,7 @@ class _Nodes:
 
 
 class Forest:
-    """Trees that are added up; each adds `scores(node)` of the leaf that a row falls in."""
+    """A sum of trees; each adds `scores(node)` of the leaf that a row reaches."""
 
     def __init__(self, graph: Graph, targets: int) -> None:
         self._graph = graph
@@ -117,12 +117,12 @@ class Forest:
         )
         return graph.real(sums)
 
-    # What a tree's writer asks for.
+    # What a tree's writer needs.
 
     def branch(
         self, tree: int, column: str, mode: str, value: float, write: tuple[Write, Write, bool]
     ) -> int:
-        """Write a branch, its two sides, and on which of them NaN goes on.
+        """Write a branch, its two sides, and the side that NaN takes.
 
         Args:
             tree: number of the tree.
@@ -159,7 +159,7 @@ class Forest:
         return graph.where(found.true, graph.number(1.0), known)
 
     def no_scores(self) -> list[float]:
-        """Return the scores of no prediction."""
+        """Return the scores of a leaf without a prediction."""
         return [math.nan] * self._targets
 
     def _new(self, tree: int, feature: int, mode: str, value: float) -> int:
@@ -188,7 +188,7 @@ class _TreeWriter:
     tree: int
 
     def write(self, root: Element) -> int:
-        """Write the whole tree; a row that is not the root's has no prediction."""
+        """Write the whole tree; a row that does not satisfy the root has no prediction."""
         return self._ask(root, lambda: self._node(root), self._nothing, self._nothing)
 
     def _node(self, node: Element) -> int:
@@ -238,7 +238,7 @@ class _TreeWriter:
         )
 
     def _comparison(self, element: Element) -> tuple[str, str, float]:
-        """Return the column, comparison and number that a predicate is."""
+        """Return a predicate as column, comparison and number."""
         mode = _MODES.get(element.get("operator", ""))
         if element.tag == "SimplePredicate" and mode:
             value = look_up(self.scope, require(element, "field"))

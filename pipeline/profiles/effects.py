@@ -1,4 +1,4 @@
-"""Design effects from windows, one a block: how much more days differ than rows would."""
+"""Design effects from one window per block: how much more days differ than rows would."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -1,9 +1,9 @@
-"""Fields and reference of a dataset in files, in one pass over its pieces, wherever they are read.
+"""Fields and reference of a dataset in files, in one pass over its pieces.
 
-A sample of evenly spread pieces says where to cut numbers into bins. Then every piece is counted
+A sample of evenly spread pieces gives the edges of the bins. Then every piece is counted
 once, by a window of the core: windows and facts merge exactly and in any order, so one process,
-many processes and many machines give the same, bit for bit. What the sample did not say is taken
-from all rows: extremes, categories, counts, design effects.
+many processes and many machines give the same, bit for bit. Extremes, categories, counts and design
+effects come from all rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,9 +43,9 @@ Run = Callable[[Callable[[Piece], "Blocks"], Sequence[Piece]], Iterable["Blocks"
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a block held (all rows are block 0 where there are none): a window, and the texts.
+    """The counts of a block (without blocks all rows are block 0): a window, and the texts.
 
-    `texts` counts those of each column of texts; None where there are too many for a category.
+    `texts` counts those of each column of texts; None if there are too many for a category.
     """
 
     window: Window
@@ -83,7 +83,7 @@ def profile_pieces(
     margin: float = 0.5,
     run: Run = in_this_process,
 ) -> tuple[tuple[Field, ...], Reference]:
-    """Return a field for each named column (default: all that make one), and their reference.
+    """Return a field for each named column (default: all suitable ones), and their reference.
 
     `block` names the column whose values (or days, in UTC) belong together; the design effects come
     from it. Fields are derived as by `gnomon.pipeline.profiles.profile.derive_fields`.
@@ -133,7 +133,7 @@ def profile_pieces(
 
 
 def _sample(pieces: Sequence[Piece], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Return the first rows of pieces that are spread evenly."""
+    """Return the first rows of evenly spaced pieces."""
     steps = np.linspace(0, len(pieces) - 1, min(len(pieces), _SAMPLE_PIECES)).round()
     chosen = [pieces[int(step)] for step in np.unique(steps)]
     wanted = -(-_SAMPLE_ROWS // len(chosen))
@@ -174,7 +174,7 @@ def _count(task: _Task, piece: Piece) -> Blocks:
 
 
 def _facts(column: pa.Field, total: Counted) -> ColumnFacts:
-    """Return what is known of a column: all but the texts by the window."""
+    """Return the facts of a column: all but the texts from the window."""
     window, texts = total.window, total.texts.get(column.name)
     missing, moments = int(window.cells(column.name)[-2]), window.moments(column.name)
     return ColumnFacts(
@@ -189,7 +189,7 @@ def _facts(column: pa.Field, total: Counted) -> ColumnFacts:
 
 
 def _numbers(column: pa.Array) -> NDArray[Any]:
-    """Return numbers with NaN for what is missing; of texts, their lengths."""
+    """Return numbers with NaN for missing values; for texts, their lengths."""
     column = _decoded(column)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
@@ -251,7 +251,7 @@ def _field(one: FieldReference, facts: ColumnFacts, total: Window) -> FieldRefer
     if not one.edges or not moments.count:
         return replace(one, counts=counts)
     edges = list(one.edges)
-    # What lies beyond the sample's extremes belongs to the first and the last bin.
+    # Values beyond the sample's extremes belong to the first and the last bin.
     edges[0], edges[-1] = min(edges[0], moments.minimum), max(edges[-1], moments.maximum)
     inner = list(counts[1:-3])
     inner[0], inner[-1] = inner[0] + counts[0], inner[-1] + counts[-3]

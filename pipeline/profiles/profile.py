@@ -1,8 +1,8 @@
-"""From a dataset to a profile: fields with the rules that the data suggest, and references.
+"""Derives a profile from a dataset: fields with the rules that the data suggest, and references.
 
-What is derived is a proposal. Data show what was, not what may be: the lowest temperature of
-January is no rule for July. So a range gets a margin, and a person who knows better overrides any
-part of a field by name.
+The result is a proposal. Data show which values occurred, not which are valid: the lowest
+temperature of January is no rule for July. So a range gets a margin, and overrides replace any
+attribute of a field by name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -110,7 +110,7 @@ def with_outputs(
     blocks: NDArray[Any] | None = None,
     bins: int = 32,
 ) -> Profile:
-    """Return the profile of another model over the same rows: only its outputs are counted anew.
+    """Return the profile of another model over the same rows: only outputs are counted again.
 
     Args:
         profile: of the first model.

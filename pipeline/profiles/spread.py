@@ -1,4 +1,4 @@
-"""Where pieces are counted: in several processes of this machine, or on a Dask cluster."""
+"""Counts pieces in several processes of this machine, or on a Dask cluster."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 def in_processes(
     workers: int,
 ) -> Callable[[Callable[[Piece], Result], Sequence[Piece]], Iterator[Result]]:
-    """Return what applies a function to pieces in so many processes."""
+    """Return a function that applies another to pieces in this number of processes."""
 
     def run(function: Callable[[Piece], Result], pieces: Sequence[Piece]) -> Iterator[Result]:
         if workers <= 1 or len(pieces) <= 1:
@@ -33,10 +33,10 @@ def in_processes(
 def on_cluster(
     address: str,
 ) -> Callable[[Callable[[Piece], Result], Sequence[Piece]], Iterator[Result]]:
-    """Return what applies a function to pieces on the Dask cluster whose scheduler is at `address`.
+    """Return a function that applies another to pieces on the Dask cluster of `address`.
 
     Its workers need Gnomon, and the files under the same paths. Whoever reaches a scheduler can run
-    code on its workers: let it listen where only you do, or with Dask's own TLS.
+    code on its workers: let it listen only locally, or with Dask's own TLS.
 
     Raises:
         ConfigurationError: dask.distributed is not installed, or there is no scheduler.

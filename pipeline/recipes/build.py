@@ -1,6 +1,6 @@
 """Builds the package that a recipe describes.
 
-The same recipe, model and data give the same digest, wherever they lie.
+The same recipe, model and data give the same digest, in any folder.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ __all__ = ["Recorded", "build_recipe"]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a rebuild takes from the record: the model where its file is not there, the code."""
+    """What a rebuild takes from the record: the code, and the model if its file is missing."""
 
     model: bytes
     code_version: str
@@ -123,8 +123,8 @@ def _golden_rows(
     """Return good rows spread evenly, and for each input that may be missing one without it."""
     if not len(good):
         raise DatasetError(
-            f"{recipe.path}: no row of {data.uri} keeps the contracts of inputs and outputs, so "
-            "there is none to make a golden sample of"
+            f"{recipe.path}: no row of {data.uri} satisfies the contracts of inputs and outputs; "
+            "no golden sample can be made"
         )
     count = min(recipe.golden.rows, len(good))
     chosen = list(good[np.linspace(0, len(good) - 1, count).round().astype(np.int64)])
@@ -150,7 +150,7 @@ def _measure(
     fields: tuple[Field, ...],
     outputs: dict[str, NDArray[Any]],
 ) -> _Measured:
-    """Return the metrics of the output that has labels; none where the recipe tests nothing."""
+    """Return the metrics of the output that has labels; none if the recipe has no test."""
     test = recipe.test
     if test is None or data.test is None:
         return _Measured()

@@ -1,4 +1,4 @@
-"""The data that a recipe names: read, held against its fingerprint, split, put into blocks."""
+"""The data that a recipe names: read, checked against its fingerprint, split, put into blocks."""
 
 import os
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["RecipeData", "read_data"]
 
 @dataclass(frozen=True, slots=True)
 class RecipeData:
-    """All data, and the sides that train and test; `test` is None where nothing is measured."""
+    """All data, and its training and test parts; `test` is None if nothing is measured."""
 
     recipe: Recipe
     all: Dataset
@@ -26,7 +26,7 @@ class RecipeData:
     test: Dataset | None
 
     def blocks(self, data: Dataset) -> NDArray[np.int64] | None:
-        """Return an id a row in order of time: an instant's day in UTC, or a value's position."""
+        """Return an id per row in order of time: the day in UTC, or the position of a value."""
         name = self.recipe.data.block
         if not name:
             return None
@@ -39,7 +39,7 @@ class RecipeData:
         return np.asarray(pc.rank(column, tiebreaker="dense")).astype(np.int64)
 
     def split_record(self) -> dict[str, Any]:
-        """Return how to make the split again, with the rows and fingerprint of either side."""
+        """Return how to repeat the split, with the rows and fingerprint of each part."""
         test = self.recipe.test
         record: dict[str, Any] = {"kind": "none" if test is None else "files"}
         if test is not None and test.time:
@@ -62,7 +62,7 @@ def read_data(recipe: Recipe) -> RecipeData:
     expected = recipe.data.fingerprint
     if expected and everything.fingerprint != expected:
         raise DatasetError(
-            f"{recipe.path}: the data are not those of data.fingerprint: expected {expected}, "
+            f"{recipe.path}: data.fingerprint mismatch: expected {expected}, "
             f"got {everything.fingerprint} of {len(everything)} rows"
         )
     for name in recipe.inputs:
@@ -82,7 +82,7 @@ def read_data(recipe: Recipe) -> RecipeData:
 
 
 def _read(recipe: Recipe, files: tuple[str, ...]) -> Dataset:
-    """Read tables by the files' endings; the URI is theirs as the recipe has it."""
+    """Read tables by their file extensions; the URI is built from the paths in the recipe."""
     paths = [recipe.beside(file) for file in files]
     endings = {path.suffix.lower() for path in paths}
     if endings == {".csv"}:
@@ -102,7 +102,7 @@ def _read(recipe: Recipe, files: tuple[str, ...]) -> Dataset:
 
 
 def _query(recipe: Recipe) -> Dataset:
-    """Ask the database that the recipe names by an environment variable."""
+    """Query the database that the recipe names by an environment variable."""
     variable = recipe.data.connection
     url = os.environ.get(variable, "")
     if not url:

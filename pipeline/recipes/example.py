@@ -26,7 +26,7 @@ file = "model.onnx"             # .onnx, .tflite or .pmml
 files = ["train.csv"]           # .csv, .parquet or .arrow, one or several parts
 # missing = ["", "NA"]          # texts that stand for no value in CSV
 block = "day"                   # rows of one day resemble each other: drift is judged by days
-# uri = "s3://lake/deliveries"  # where the data officially lie
+# uri = "s3://lake/deliveries"  # the data's official location
 # fingerprint = "rows-1:…"      # refuse to build from other data
 
 # The inputs, in the order in which the model takes them. Kind and range are derived from the

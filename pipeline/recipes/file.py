@@ -1,7 +1,6 @@
-"""A recipe: the TOML file that says how a person's own model becomes a package.
+"""A recipe: the TOML file that describes how a user's model becomes a package.
 
-This module only reads: keys, types and what belongs together. `gnomon.pipeline.recipes.build` does
-what it says.
+This module only parses and validates. `gnomon.pipeline.recipes.build` builds the package.
 """
 
 import tomllib
@@ -30,7 +29,7 @@ __all__ = ["Input", "Output", "Recipe", "parse_recipe", "read_recipe"]
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
-#: What an input's table may say beside the attributes of a field.
+#: The keys of an input's table beside the attributes of a field.
 _PACKING_KEYS = ("encode", "missing")
 _FIELD_KEYS = tuple(one.name for one in dataclass_fields(Field) if one.name != "name")
 
@@ -58,7 +57,7 @@ class _Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Input(msgspec.Struct, frozen=True):
-    """One input column: what overrides the field that the data suggest, and how it is packed."""
+    """One input column: overrides of the field that the data suggest, and its packing."""
 
     overrides: Mapping[str, Any]
     encode: str
@@ -73,7 +72,7 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipe, read: every table has the right keys and types."""
+    """A parsed recipe: every table has valid keys and types."""
 
     path: Path
     text: str
@@ -191,7 +190,7 @@ class _Reader:
         if bool(data.sql) != bool(data.connection):
             raise self.error(
                 "data.connection should name the environment variable that holds the URL of the "
-                "database that sql is asked of"
+                "database that the query is sent to"
             )
         return data
 

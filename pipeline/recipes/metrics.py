@@ -1,4 +1,4 @@
-"""How good the model is on the rows that a recipe tests it with."""
+"""Measures a model on the rows that a recipe tests it with."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -10,11 +10,11 @@ from gnomon.pipeline.metrics import regression_metrics
 
 __all__ = ["SEGMENTS", "measure", "measure_segments"]
 
-#: Without blocks, more rows than this are resampled by so many runs of neighbours.
+#: Without blocks, more rows than this are resampled in this number of runs of neighbours.
 _RUNS = 1_000
-#: So many values of a column are measured apart, each with at least so many labels.
+#: At most this many values of a column are measured separately, each with this many labels.
 SEGMENTS, _ENOUGH_ROWS = 20, 30
-#: So many classes of each side an error names.
+#: The number of classes of each side that an error names.
 _SHOWN = 3
 
 
@@ -86,7 +86,7 @@ def measure_segments(
 ) -> dict[str, dict[str, float]]:
     """Return the metrics of the rows of each value of each column in `segments`, by `column=value`.
 
-    The most frequent values of a column are measured, at most `SEGMENTS` of them, where there are
+    The most frequent values of a column are measured, at most `SEGMENTS` of them, if there are
     enough labels for an interval to mean something.
 
     Args:
@@ -110,7 +110,7 @@ def measure_segments(
 
 
 def _class(value: Any) -> str | None:
-    """Return a class as text, so that 1, 1.0 and "1" are the same; None where it is missing."""
+    """Return a class as text, so that 1, 1.0 and "1" are the same; None if it is missing."""
     if value is None or value != value:
         return None
     if isinstance(value, float) and value.is_integer():

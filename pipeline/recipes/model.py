@@ -26,7 +26,7 @@ class RecipeModel:
     def __init__(self, recipe: Recipe, train: Dataset, content: bytes | None = None) -> None:
         """Read the file and derive the contract from the training data.
 
-        `content` is the model where its file is not there.
+        `content` is the model to use if its file is missing.
 
         Raises:
             ConfigurationError: recipe, data and model do not fit together.
@@ -35,7 +35,7 @@ class RecipeModel:
         self._recipe = recipe
         path = recipe.beside(recipe.model.file)
         self.format = recipe.model.format or path.suffix.lstrip(".")
-        # Of a PMML file the package has the ONNX model, but not what it says of its fields.
+        # A package of a PMML file has the ONNX model, but not the PMML's description of its fields.
         is_kept = content is not None and self.format != "pmml" and not path.exists()
         try:
             self.content = content if content and is_kept else path.read_bytes()
@@ -59,7 +59,7 @@ class RecipeModel:
         self._outputs = self._find_outputs()
 
     def _compile(self) -> Mapping[str, Mapping[str, Any]]:
-        """Put the ONNX model in the place of a PMML file; return what this says of its fields."""
+        """Replace a PMML file by its ONNX model; return the attributes of its fields."""
         from gnomon.pipeline.pmml.compile import compile_pmml
 
         compiled = compile_pmml(self.content)
@@ -103,7 +103,7 @@ class RecipeModel:
         )
 
     def output_fields(self, answers: list[NDArray[Any]]) -> tuple[Field, ...]:
-        """Return the outputs' fields: what the answers show, and what the recipe says of them."""
+        """Return the fields of the outputs, from the answers and from the recipe."""
         outputs = zip(self._recipe.outputs.items(), answers, strict=True)
         try:
             return tuple(
@@ -121,7 +121,7 @@ class RecipeModel:
         return reader.read_columns(answers, len(answers[0]))
 
     def _pack(self) -> Packing:
-        """Return the packing that the recipe says, or else all inputs in the one float tensor."""
+        """Return the recipe's packing; by default all inputs in the only float tensor."""
         given = self._given_tensors()
         taken = {tensor.name: tensor for tensor in self._tensors.inputs}
         if set(given) != set(taken):
@@ -138,13 +138,13 @@ class RecipeModel:
             if taken[name].width not in (-1, width):
                 raise self._recipe.error(
                     f"the model's tensor {name!r} has {taken[name].width} columns, but the inputs "
-                    f"make {width}; a category is one column where encode is 'code', and one for "
-                    "each allowed value where it is 'onehot'"
+                    f"make {width}; a category is one column if encode is 'code', and one for "
+                    "each allowed value if it is 'onehot'"
                 )
         return packing
 
     def _given_tensors(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """Return datatype and inputs by tensor: as the recipe says, or as there is but one way."""
+        """Return datatype and inputs by tensor: the recipe's, or the only possible ones."""
         recipe, tensors, names = self._recipe, self._tensors.inputs, self._order
         if recipe.tensors:
             return {tensor.name: (tensor.dtype, tensor.fields) for tensor in recipe.tensors}

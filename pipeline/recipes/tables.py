@@ -23,7 +23,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ModelTable(Table, frozen=True, kw_only=True):
-    """The model file, beside the recipe; its format is told by its ending unless said."""
+    """The model file, beside the recipe; its format follows from its extension unless given."""
 
     file: str
     format: str = ""
@@ -32,8 +32,8 @@ class ModelTable(Table, frozen=True, kw_only=True):
 class DataTable(Table, frozen=True, kw_only=True):
     """The training data. `block` names the column by whose values (or days) rows belong together.
 
-    They are `files`, or the rows of the query `sql`, asked of the database whose URL the
-    environment variable `connection` holds. `uri` says where the data officially lie;
+    They are `files`, or the rows of the query `sql`, sent to the database whose URL the
+    environment variable `connection` holds. `uri` is the official location of the data;
     `fingerprint`, if given, is what they must have.
     """
 
@@ -71,7 +71,7 @@ class TestTable(Table, frozen=True, kw_only=True):
 
 
 class PackingTable(Table, frozen=True, kw_only=True):
-    """How categories and missing values are packed, where an input does not say it itself."""
+    """How categories and missing values are packed, unless an input says otherwise."""
 
     categories: Literal["code", "onehot"] = "code"
     missing: float = math.nan
@@ -86,13 +86,13 @@ class TensorTable(Table, frozen=True, kw_only=True):
 
 
 class GoldenTable(Table, frozen=True, kw_only=True):
-    """How many golden samples are taken."""
+    """The number of golden samples."""
 
     rows: int = 20
 
 
 class TrainingTable(Table, frozen=True, kw_only=True):
-    """What the manifest records of the training, which happened elsewhere."""
+    """What the manifest records of the training, which was done elsewhere."""
 
     code_version: str = ""
     code_clean: bool = False

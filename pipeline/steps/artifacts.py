@@ -1,11 +1,11 @@
-"""Artifacts: what the steps of a build hand on to each other, each of one kind, known by its hash.
+"""Artifacts: what the steps of a build pass to each other, typed and identified by a hash.
 
     dataset   a `Dataset`, kept as Parquet with its URI and fingerprint
     model     a model file: the bytes of an ONNX model, or the path of a file
     metrics   numbers by name
     package   a folder that `Package.open` accepts
 
-An artifact lies in a folder; its digest covers names and contents of all files in it.
+An artifact is a folder; its digest covers names and contents of all files in it.
 """
 
 import enum
@@ -43,7 +43,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What a step made: its kind, its hash, where it lies, and what is worth recording of it."""
+    """What a step made: its kind, its hash, its folder, and what is recorded of it."""
 
     step: str
     kind: Kind
@@ -59,11 +59,11 @@ class Artifact:
 
 
 def save(kind: Kind, value: Any, folder: Path) -> dict[str, Any]:
-    """Write what a step returned into an empty folder; return what is worth recording of it.
+    """Write what a step returned into an empty folder; return what is recorded of it.
 
     Raises:
-        ConfigurationError: where it is not of that kind.
-        PackageError: where it is a package that contradicts itself.
+        ConfigurationError: if it is not of that kind.
+        PackageError: if it is a package that contradicts itself.
     """
     if kind is Kind.DATASET and isinstance(value, Dataset):
         table = value.table.replace_schema_metadata(None)
@@ -91,7 +91,7 @@ def save(kind: Kind, value: Any, folder: Path) -> dict[str, Any]:
 
 
 def load(artifact: Artifact) -> Any:
-    """Return an artifact as the next step takes it; a model and a package as their path."""
+    """Return an artifact as the next step takes it; models and packages as paths."""
     if artifact.kind is Kind.DATASET:
         table = pyarrow.parquet.read_table(artifact.path)
         return Dataset(table, artifact.about["uri"])

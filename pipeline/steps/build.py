@@ -1,9 +1,9 @@
-"""Builds: steps that hand typed artifacts to each other, each made once and then found again.
+"""Builds: steps that pass typed artifacts to each other, each made once and then cached.
 
-A build is a function that takes a `Build` and calls `step` for each part of the work. What a step
-makes is kept under the hash of all that went in: the function's code, its parameters, the contents
-of its files, the artifacts it takes, and the versions of the libraries. So a run that was killed
-goes on after its last step, and a change of anything runs just what depends on it again.
+A build is a function that takes a `Build` and calls `step` for each part of the work. The artifact
+of a step is cached by the hash of all inputs: the function's code, its parameters, the contents of
+its files, the artifacts it takes, and the versions of the libraries. So a run that was killed
+continues after its last step, and a change runs again only the steps that depend on it.
 
     def build(build: Build) -> None:
         rows = build.step("rows", load, makes="dataset", file=HERE / "rows.csv")
@@ -40,7 +40,7 @@ _SCHEME = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """A build with a name: the function that does it, and the file in which it is written."""
+    """A named build: its function, and the file that defines it."""
 
     name: str
     function: Callable[["Build"], None]
@@ -50,7 +50,7 @@ class Pipeline:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a name that is not plain."""
+        """Raise ConfigurationError if the name does not match the pattern."""
         if not re.fullmatch(NAME_PATTERN, self.name):
             raise ConfigurationError(
                 f"{self.source}: the pipeline's name {self.name[:80]!r} should match {NAME_PATTERN}"
@@ -68,7 +68,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class StepChange:
-    """What an observer is told: a step begins (`running`), or is done, found or failed."""
+    """An event for an observer: a step is running, done, cached or failed."""
 
     name: str
     state: str
@@ -79,7 +79,7 @@ Observer = Callable[[StepChange], None]
 
 
 class Build:
-    """One run of a build, under way."""
+    """One run of a build."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Build:
         fingerprint: str = "",
         **values: Any,
     ) -> Artifact:
-        """Return what `function(**values)` makes, from the cache where nothing has changed.
+        """Return what `function(**values)` makes; from the cache if nothing has changed.
 
         An `Artifact` among the values is handed over as what it holds (a `Dataset`, a dict of
         metrics, the path of a model or package); a `Path` counts by its content; all else is a
@@ -181,8 +181,8 @@ class Build:
             check_clean(source_of(function))
         if self._rules.fingerprints and kind is Kind.DATASET and not fingerprint:
             raise RefusedBuild(
-                f"step {name!r} reads data without a fingerprint, which this build must not; "
-                "write down the fingerprint that they should have (a run without the rule tells it)"
+                f"step {name!r} reads data without a fingerprint, which this build may not; "
+                "name the fingerprint that they should have (a run without this rule shows it)"
             )
 
     def _check_after(self, artifact: Artifact, fingerprint: str) -> None:
@@ -212,7 +212,7 @@ class Build:
     def _key(
         self, name: str, function: Callable[..., Any], kind: Kind, values: Mapping[str, Any]
     ) -> str:
-        """Return the hash of all that goes into a step."""
+        """Return the hash of all inputs of a step."""
         signs = "signer" in inspect.signature(function).parameters
         parts = {
             "scheme": _SCHEME,
@@ -258,7 +258,7 @@ def _kind(name: str, makes: Kind | str) -> Kind:
 
 
 def _described(step: str, name: str, value: Any) -> Any:
-    """Return what stands for a value in the key: an artifact's or a file's hash, or itself."""
+    """Return what represents a value in the key: the hash of an artifact or file, or the value."""
     if isinstance(value, Artifact):
         return {"artifact": value.digest}
     if isinstance(value, Path):

@@ -1,4 +1,4 @@
-"""The steps that every build needs, so that a TOML file can name them: `dataset` and `package`."""
+"""The built-in steps, which a TOML file can name: `dataset` and `package`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ __all__ = ["BUILT_IN", "dataset", "package"]
 
 
 def dataset(files: Sequence[Path], uri: str = "", missing: Sequence[str] = ("", "NA")) -> Dataset:
-    """Read one dataset from its parts, all CSV, Parquet or Arrow; `uri` says where it should lie.
+    """Read one dataset from its parts, all CSV, Parquet or Arrow; `uri` is its official location.
 
     Raises:
         DatasetError: a file cannot be read, or the files are of other kinds.
@@ -51,7 +51,7 @@ def package(
     signer: Signer | None,
     scratch: Path,
 ) -> Package:
-    """Build the package that a recipe describes, of a model and data that other steps made.
+    """Build the package that a recipe describes, from a model and data that other steps made.
 
     They stand in for the files that the recipe names; `version` for the recipe's version.
     `parameters` join those of the recipe's `[training]`.
@@ -72,8 +72,8 @@ def package(
     read = read_recipe(recipe)
     if read.test is not None and read.test.files and test is None:
         raise ConfigurationError(
-            f"{recipe}: test.files are not part of the build; let a step read them and hand them "
-            "over as `test`"
+            f"{recipe}: test.files are not part of the build; let a step read them and pass them "
+            "as `test`"
         )
     adapted = _adapt(read, scratch, model, data, test)
     training = msgspec.structs.replace(
@@ -86,7 +86,7 @@ def package(
 def _adapt(
     recipe: Recipe, scratch: Path, model: Path, data: Dataset, test: Dataset | None
 ) -> Recipe:
-    """Return the recipe with other files; the manifest does not record where these lie."""
+    """Return the recipe with other files; the manifest does not record their location."""
     tested = recipe.test
     if tested is not None and test is not None:
         files = (_write(test, scratch / "test.parquet"),)

@@ -1,7 +1,7 @@
-"""The cache of artifacts: what a step made once, by the hash of all that it was made from.
+"""The cache of artifacts, by the hash of everything that they were made from.
 
-An entry is written beside the others, made durable and renamed, so that after a crash it is there
-whole or not at all: a build that was killed goes on after the last step that was done.
+An entry is written beside the others, made durable and renamed, so that after a crash it is
+complete or absent: a build that was killed continues after the last completed step.
 """
 
 import shutil
@@ -38,7 +38,7 @@ class StepCache:
             shutil.rmtree(left, ignore_errors=True)
 
     def find(self, key: str, step: str, kind: Kind) -> Artifact | None:
-        """Return the artifact of this key, or None where there is none, or none that is whole."""
+        """Return the artifact of this key, or None if there is none that is complete."""
         folder = self._folder / key
         try:
             entry = msgspec.json.decode((folder / _ENTRY).read_bytes(), type=_Entry)
@@ -59,7 +59,7 @@ class StepCache:
             make: returns what the step makes.
 
         Raises:
-            ConfigurationError: where `make` returns something of another kind.
+            ConfigurationError: if `make` returns something of another kind.
         """
         value = make()
         temporary = self._folder / f"{uuid4().hex}.new"

@@ -1,4 +1,4 @@
-"""Which code a step runs, as a hash; and the environment that it runs in."""
+"""The code that a step runs, as a hash, and the environment that it runs in."""
 
 import inspect
 import platform
@@ -27,10 +27,10 @@ _LIBRARIES = (
 
 
 def source_of(function: Callable[..., Any]) -> Path:
-    """Return the file in which a function is written.
+    """Return the file that defines a function.
 
     Raises:
-        ConfigurationError: where there is none, as for what is typed into an interpreter.
+        ConfigurationError: if there is none, as for what is typed into an interpreter.
     """
     try:
         found = inspect.getsourcefile(inspect.unwrap(function))
@@ -38,14 +38,14 @@ def source_of(function: Callable[..., Any]) -> Path:
         found = None
     if found is None or not Path(found).is_file():
         raise ConfigurationError(
-            f"{getattr(function, '__qualname__', function)} is written in no file; a step's "
-            "function should be, so that its code can be recorded and told to have changed"
+            f"{getattr(function, '__qualname__', function)} is not defined in a file; a step's "
+            "function should be, so that its code can be recorded and changes can be detected"
         )
     return Path(found).resolve()
 
 
 def code_hash(function: Callable[..., Any]) -> str:
-    """Return the SHA-256 of a function's name and of all Python files in the folder it lies in.
+    """Return the SHA-256 of a function's name and of all Python files in its folder.
 
     So a change in a module beside it counts as well. Gnomon's own functions count by their file;
     its version is part of the environment.
@@ -59,7 +59,7 @@ def code_hash(function: Callable[..., Any]) -> str:
 
 
 def is_own_code(function: Callable[..., Any]) -> bool:
-    """Whether a function is its user's own, and not one of Gnomon's."""
+    """Whether a function is the user's own, not one of Gnomon's."""
     return not (function.__module__ or "").startswith("gnomon.")
 
 

@@ -89,7 +89,7 @@ def read_pipeline(path: Path) -> Pipeline:
 
 
 def read_when(path: Path) -> When:
-    """Return when a pipeline's TOML file wants it to run.
+    """Return when a pipeline's TOML file says that it should run.
 
     Raises:
         ConfigurationError: the file cannot be read, or its `[when]` is wrong.
@@ -149,7 +149,7 @@ def _function(path: Path, step: _Step) -> tuple[Callable[..., Any], str]:
 
 
 def _values(path: Path, step: _Step, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the step's parameters, each "$name" replaced by the build's, however deep it lies."""
+    """Return the step's parameters, with each "$name" replaced by the build's, at any depth."""
 
     def resolve(value: Any) -> Any:
         if isinstance(value, dict):
@@ -183,7 +183,7 @@ def _in_module(path: Path) -> Pipeline:
 
 
 def _load(path: Path) -> ModuleType:
-    """Import a file; modules beside it can be imported by it."""
+    """Import a file; it can import the modules beside it."""
     name = f"gnomon_build_{crc32(str(path.resolve()).encode()):08x}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]

@@ -1,6 +1,6 @@
-"""The log of runs: lines of JSON that are only appended, each durable before the build goes on.
+"""The log of runs: an append-only file of JSON lines, each durable before the build continues.
 
-A line that a crash cut in two is left out and said to be so; a run without an end was interrupted.
+An incomplete line after a crash is ignored with a warning; a run without an end was interrupted.
 """
 
 import os
@@ -28,7 +28,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunLog:
-    """The runs of one state folder; whoever writes holds the folder's lock."""
+    """The runs of one state folder; a writer holds the folder's lock."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,24 +37,24 @@ class RunLog:
         self.damaged_lines = 0
 
     def start(self, record: RunRecord) -> None:
-        """Write that a run has begun."""
+        """Record that a run has begun."""
         self._append(_Line(run=record.id, at=record.started_at, event="started", record=record))
 
     def add_step(self, run: str, step: StepRecord) -> None:
-        """Write what became of one of its steps."""
+        """Record the result of one of its steps."""
         self._append(_Line(run=run, at=now_ms(), event="step", step=step))
 
     def end(self, record: RunRecord) -> None:
-        """Write how a run ended; this is its whole record."""
+        """Record how a run ended; this is its complete record."""
         ended_at = record.ended_at or now_ms()
         self._append(_Line(run=record.id, at=ended_at, event="ended", record=record))
 
     def mark_sent(self, run: str, hub: str) -> None:
-        """Write that a hub has a run's record."""
+        """Record that a hub has a run's record."""
         self._append(_Line(run=run, at=now_ms(), event="sent", hub=hub))
 
     def close_interrupted(self) -> list[RunRecord]:
-        """Write the end of all runs that have none: their process is gone. Return them."""
+        """Record the end of all runs that have none, since their process is gone. Return them."""
         left = [one for one in self.runs() if one.state is RunState.RUNNING]
         closed = []
         for record in left:
@@ -110,7 +110,7 @@ class RunLog:
             cut = b""
             if size:
                 file.seek(size - 1)
-                # A crash may have left half a line; what follows stands on its own.
+                # A crash may have left half a line; the next record starts on a line of its own.
                 cut = b"" if file.read(1) == b"\n" else b"\n"
             file.write(cut + msgspec.json.encode(line) + b"\n")
             file.flush()

@@ -1,4 +1,4 @@
-"""What is recorded of one run of a build, whether it succeeded or not."""
+"""The record of one run of a build, whether it succeeded or not."""
 
 import enum
 from typing import Any
@@ -9,7 +9,7 @@ __all__ = ["RunRecord", "RunState", "StepRecord"]
 
 
 class RunState(enum.StrEnum):
-    """How a run stands."""
+    """The state of a run."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -19,7 +19,7 @@ class RunState(enum.StrEnum):
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One step: how it went, how long it took, and what it made, by hash.
+    """One step: its state, its duration, and what it made, by hash.
 
     `key` is the hash of all that went in: equal keys, the same artifact.
     """
@@ -34,7 +34,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, known everywhere by its ULID. Times are Unix milliseconds."""
+    """A run, identified by its ULID. Times are Unix milliseconds."""
 
     id: str
     pipeline: str
@@ -52,7 +52,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Return what was measured, by name; a later step overrules an earlier one."""
+        """Return the metrics by name; a later step overrides an earlier one."""
         return {
             name: value
             for step in self.steps
@@ -61,7 +61,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def datasets(self) -> list[dict[str, Any]]:
-        """Return where the data came from, with fingerprints."""
+        """Return the sources of the data, with fingerprints."""
         return [
             {"step": step.name, **step.about}
             for step in self.steps
@@ -70,7 +70,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def packages(self) -> list[dict[str, Any]]:
-        """Return the packages that came out: name, version, format and digest."""
+        """Return the packages that were built: name, version, format and digest."""
         wanted = ("name", "version", "format", "digest")
         return [
             {name: step.about[name] for name in wanted}

@@ -1,4 +1,4 @@
-"""Rules: what a build must show before it may run, by its risk tier."""
+"""Rules: the conditions of a build's risk tier, checked before it runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +13,19 @@ _HARMLESS_TIERS = ("", "minimal", "low", "limited", "medium")
 
 
 class RefusedBuild(ConfigurationError):
-    """The rules of the build's risk tier do not let it run as it is."""
+    """The rules of the build's risk tier forbid the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a build must keep: only committed code, only data whose fingerprint is written down."""
+    """What a build requires: only committed code, only data whose fingerprint is given."""
 
     clean_code: bool = False
     fingerprints: bool = False
 
     @classmethod
     def of_tier(cls, risk_tier: str) -> "Rules":
-        """Return what a risk tier asks for: all of it, unless it is said to be harmless."""
+        """Return what a risk tier requires: everything, unless the tier is known to be harmless."""
         is_strict = risk_tier not in _HARMLESS_TIERS
         return cls(clean_code=is_strict, fingerprints=is_strict)
 
@@ -34,7 +34,7 @@ def check_clean(source: Path) -> str:
     """Return the version of the code in a file.
 
     Raises:
-        RefusedBuild: where it is not committed.
+        RefusedBuild: it is not committed.
     """
     commit, clean = code_version(source)
     if not clean:

@@ -1,4 +1,4 @@
-"""Runs a pipeline: one at a time in a state folder, recorded whether it succeeds or not."""
+"""Runs a pipeline, one at a time in a state folder, and records each run however it ends."""
 
 import contextlib
 import io
@@ -42,7 +42,7 @@ def run_pipeline(
     signer: Signer | None = None,
     observe: Observer = lambda change: None,
 ) -> RunRecord:
-    """Run a pipeline and return the record of it; a step that fails is a record, and no exception.
+    """Run a pipeline and return its record; a failed step is recorded, not raised.
 
     In texts among the parameters `{day}` stands for the day (UTC, 20260301) and `{run}` for the
     run's id, so that a build that runs again and again makes one version after the other.
@@ -79,7 +79,7 @@ def open_log(state_folder: Path) -> RunLog:
 
 
 def find_packages(record: RunRecord, state_folder: Path) -> list[Path]:
-    """Return where the packages lie that a run made."""
+    """Return the folders of the packages that a run made."""
     cache = StepCache(state_folder / _CACHE)
     found = (
         cache.find(step.key, step.name, Kind.PACKAGE)
@@ -117,7 +117,7 @@ def _begin(pipeline: Pipeline, trigger: str, given: Mapping[str, Any]) -> RunRec
 
 
 class _Attempt:
-    """The run itself, with what it says and what became of its steps."""
+    """A run with its output and the results of its steps."""
 
     def __init__(
         self, pipeline: Pipeline, record: RunRecord, log: RunLog, cache: StepCache
@@ -167,13 +167,13 @@ class _Attempt:
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
-        """Take down what steps print, and show it where errors go: the answer may be JSON."""
+        """Keep what steps print, and show it on standard error: the result may be JSON."""
         with contextlib.redirect_stdout(self._said), contextlib.redirect_stderr(self._said):
             yield
 
 
 class _Tail(io.TextIOBase):
-    """Passes text on, and keeps its end."""
+    """A stream that forwards text and keeps its end."""
 
     def __init__(self, shown: TextIO) -> None:
         self._shown = shown
@@ -196,5 +196,5 @@ class _Tail(io.TextIOBase):
 
     @property
     def text(self) -> str:
-        """The end of all that was written."""
+        """The last part of what was written."""
         return "".join(self._kept)[-_LOG_CHARACTERS:]

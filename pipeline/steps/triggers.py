@@ -1,9 +1,8 @@
 """When a pipeline runs by itself: on a schedule, or because something has happened at the hub.
 
-Decisions only, without a clock and without a network: `Triggers.due` is told the time and what the
-hub counts, and says why the pipeline should run now. What it has seen survives in `state`, so that
-a restart neither forgets a time that passed meanwhile (it runs once, however many did) nor repeats
-one.
+Decisions only, without a clock and without a network: `Triggers.due` takes the time and the hub's
+counts, and returns why the pipeline should run now. What it has handled is kept in `seen`, so that
+a restart neither misses a scheduled time (several missed ones make one run) nor repeats one.
 """
 
 from collections.abc import Sequence
@@ -20,14 +19,14 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Labels(_Record, frozen=True, kw_only=True):
-    """Run when so many more labels have been joined to predictions of a model."""
+    """Run when this number of further labels has been joined to predictions of a model."""
 
     model: str
     minimum: int = 1
 
 
 class Alerts(_Record, frozen=True, kw_only=True):
-    """Run when an alert of one of these kinds has opened for a model; of any kind without them."""
+    """Run when an alert of one of these kinds has opened for a model; without kinds, any alert."""
 
     model: str
     kinds: tuple[str, ...] = ()
@@ -41,7 +40,7 @@ class When(_Record, frozen=True, kw_only=True):
     alerts: Alerts | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a cron expression that is none."""
+        """Raise ConfigurationError if `cron` is not a cron expression."""
         if self.cron:
             try:
                 CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC))
@@ -50,12 +49,12 @@ class When(_Record, frozen=True, kw_only=True):
 
     @property
     def asks_hub(self) -> bool:
-        """Whether the hub has to be asked."""
+        """Whether the hub must be queried."""
         return self.labels is not None or self.alerts is not None
 
 
 class Seen(_Record, frozen=True, kw_only=True):
-    """What has been dealt with: the time up to which, the labels and the newest alert."""
+    """What has been handled: the time, the number of labels and the newest alert."""
 
     at: float  # Unix seconds
     labels: int | None = None
@@ -63,22 +62,22 @@ class Seen(_Record, frozen=True, kw_only=True):
 
 
 class Facts(_Record, frozen=True, kw_only=True):
-    """What the hub says: how many labels are joined; ids and kinds of alerts, oldest first."""
+    """What the hub knows: the number of joined labels; ids and kinds of alerts, oldest first."""
 
     labels: int = 0
     alerts: Sequence[tuple[str, str]] = ()
 
 
 class Triggers:
-    """Says when a pipeline is due."""
+    """Decides when a pipeline is due."""
 
     def __init__(self, when: When, seen: Seen) -> None:
-        """Go on from what was seen; `Seen(at=now)` for the first time."""
+        """Continue from what was seen; `Seen(at=now)` for the first time."""
         self._when = when
         self.seen = seen
 
     def due(self, now: float, facts: Facts | None) -> str:
-        """Return why the pipeline should run now, or nothing; facts are None without a hub.
+        """Return why the pipeline should run now, or ""; facts are None without a hub.
 
         What was there when a hub is first asked counts as seen.
         """
@@ -88,7 +87,7 @@ class Triggers:
         return "; ".join(filter(None, reasons))
 
     def next_time(self) -> float | None:
-        """Return when the schedule is due next, Unix seconds."""
+        """Return when the schedule is due next, in Unix seconds."""
         if not self._when.cron:
             return None
         after = datetime.fromtimestamp(self.seen.at, UTC)

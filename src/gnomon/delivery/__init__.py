@@ -1,1 +1,1 @@
-"""What joins builds and the hub: smoke tests, publishing, replays, runs of pipelines."""
+"""Joins builds and the hub: smoke tests, publishing, replays, runs of pipelines."""

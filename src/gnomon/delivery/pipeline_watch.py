@@ -1,4 +1,4 @@
-"""Watches when pipelines are due, and runs each in a process of its own, whatever becomes of it."""
+"""Watches when pipelines are due, and runs each in a process of its own."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ class _Watched:
 
 
 class PipelineWatch:
-    """Pipelines that run by themselves."""
+    """Runs pipelines when they are due."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class PipelineWatch:
     ) -> None:
         """Read when each is due; `options` are further flags of `gnomon pipeline run`.
 
-        What runs reads its settings from `config_file`, or from where it finds some.
+        The runs read their settings from `config_file`, or from the default places.
 
         Raises:
-            ConfigurationError: a file is wrong, says nothing of when, or needs a hub to be asked.
+            ConfigurationError: a file is invalid, has no trigger, or needs a hub that is not named.
         """
         self._settings = settings
         self._options = tuple(options)
@@ -59,11 +59,11 @@ class PipelineWatch:
         self._watched = [self._watch(path.resolve(), seen) for path in files]
 
     def check(self) -> int:
-        """Run what is due now, and return how many that were."""
+        """Run what is due now, and return the number of runs."""
         due = 0
         for one in self._watched:
             reason = one.triggers.due(time.time(), self._facts(one.when))
-            # Seen before it runs: what ends this process must not make it run for ever.
+            # Saved before it runs: a run that ends this process must not be repeated for ever.
             self._write_state()
             if reason:
                 due += 1
@@ -71,7 +71,7 @@ class PipelineWatch:
         return due
 
     def pause_seconds(self) -> float:
-        """Return how long nothing will be due, at most a minute."""
+        """Return the seconds until something may be due, at most a minute."""
         times = [one.triggers.next_time() for one in self._watched]
         pauses = [moment - time.time() for moment in times if moment is not None]
         if any(one.when.asks_hub for one in self._watched):
@@ -83,7 +83,7 @@ class PipelineWatch:
         if not when.cron and not when.asks_hub:
             raise ConfigurationError(f"{path} has no [when]: give it cron, labels or alerts")
         if when.asks_hub and not self._settings.url:
-            raise ConfigurationError(f"{path} waits for what a hub knows; give --url")
+            raise ConfigurationError(f"{path} has triggers that need a hub; give --url")
         return _Watched(path, when, Triggers(when, seen.get(str(path), Seen(at=time.time()))))
 
     def _run(self, path: Path, reason: str) -> None:
@@ -93,7 +93,7 @@ class PipelineWatch:
         command += ["--trigger", reason, "--state-folder", str(settings.state_folder)]
         if settings.url:
             command += ["--url", settings.url]
-        # Everybody may read a command line, but not an environment.
+        # Other users can read a command line, but not an environment.
         secret = {"GNOMON_PIPELINE_API_KEY": settings.api_key} if settings.api_key else {}
         done = subprocess.run([*command, *self._options], env=os.environ | secret, check=False)
         self._say(f"{path}: ended with {done.returncode}")
@@ -105,7 +105,7 @@ class PipelineWatch:
             with HubClient(self._settings.url, api_key=self._settings.api_key or None) as client:
                 return fetch_facts(client, when)
         except GnomonError as error:
-            self._say(f"the hub does not tell whether something has happened: {error}")
+            self._say(f"the hub could not be queried for triggers: {error}")
             return None
 
     def _read_state(self) -> dict[str, Seen]:
@@ -115,7 +115,7 @@ class PipelineWatch:
             return {}
         except (OSError, *UNDECODABLE) as error:
             raise ConfigurationError(
-                f"{self._state} cannot be read: {error}; remove it to begin anew"
+                f"{self._state} cannot be read: {error}; remove it to start again"
             ) from error
 
     def _write_state(self) -> None:
@@ -124,10 +124,10 @@ class PipelineWatch:
 
 
 def fetch_facts(client: HubClient, when: When) -> Facts:
-    """Return what the hub knows of what a pipeline waits for.
+    """Return the facts that a pipeline's triggers depend on, from the hub.
 
     Raises:
-        GnomonError: the hub cannot be reached or does not say.
+        GnomonError: the hub cannot be reached, or refuses the request.
     """
     labels, alerts = 0, []
     if when.labels is not None:

@@ -1,4 +1,4 @@
-"""From a build to the registry: test each package, attest the outcome, push it."""
+"""Publishes a build to the registry: test each package, attest the result, push it."""
 
 import shutil
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ __all__ = ["export", "publish_all"]
 
 
 def export(package: Path, folder: Path) -> Path:
-    """Copy a package to `folder/name-version-format` and return that; it may be there already.
+    """Copy a package to `folder/name-version-format` and return that; it may exist already.
 
     Raises:
-        Conflict: another package lies there.
+        Conflict: another package is there.
     """
     content = (package / layout.MANIFEST).read_bytes()
     manifest = decode_manifest(content)
@@ -44,11 +44,11 @@ def export(package: Path, folder: Path) -> Path:
 
 
 def publish_all(packages: Sequence[Path], signer: Signer, settings: BuilderSettings) -> None:
-    """Give each package its test deployment, attest it, and push what passed.
+    """Run each package's smoke test, attest the result, and push what passed.
 
     Raises:
         PackageError: a package failed; it and those after it are not pushed.
-        HubUnavailable: the hub cannot be reached; publishing again goes on where it broke off.
+        HubUnavailable: the hub cannot be reached; publishing again continues from there.
     """
     trust = TrustStore([signer.public_key])
     with RegistryClient(settings) as registry:

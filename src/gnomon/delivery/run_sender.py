@@ -1,4 +1,4 @@
-"""Sends the records of runs to a hub; their ids are their own, so twice sent is once sent."""
+"""Sends the records of runs to a hub; their ids make repeated sends idempotent."""
 
 import logging
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineSettings:
-    """Where pipelines keep what they made, and the hub that hears of their runs.
+    """Where pipelines keep their artifacts, and the hub that their runs are reported to.
 
     Raises:
         ValueError: a figure is out of range; the message names it.
@@ -23,7 +23,7 @@ class PipelineSettings:
     state_folder: Path = Path("pipeline-data")
     #: The hub's REST address, such as http://127.0.0.1:8600; empty: runs are recorded here only.
     url: str = ""
-    #: Needed where the hub runs on another machine.
+    #: Needed if the hub runs on another machine.
     api_key: str = ""
     #: How often the hub is asked whether something has happened.
     poll_seconds: float = 30.0
@@ -34,7 +34,7 @@ class PipelineSettings:
 
 
 def send_runs(log: RunLog, settings: PipelineSettings) -> str:
-    """Send what the hub does not have yet; return why that was not possible, or nothing.
+    """Send what the hub does not have yet; return why that was not possible, or "".
 
     A hub that is away costs no run: the next call sends what is left. What the key may not report
     is left too; what the hub takes for no record of a run is never sent again.

@@ -1,8 +1,8 @@
-"""A smoke test: a package is deployed as its target will deploy it, before it may go there.
+"""A smoke test: a package is deployed on a test folder as its target will deploy it.
 
-It is opened with trust, held against this machine, installed from its chunks into an empty folder,
-loaded by a fresh process that knows nothing but the installation, made to repeat its golden samples
-and measured. Run it on the kind of machine that is the target. The outcome can be attested.
+The package is verified, compared with this machine's resources, installed from its chunks into an
+empty folder, loaded by a new process, checked against its golden samples, and measured. Run it on
+the kind of machine that is the target. The result can be attested.
 """
 
 import sys
@@ -30,7 +30,7 @@ __all__ = ["Check", "Limits", "Report", "attest", "smoke_test"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; `detail` says what was found."""
+    """One check; `detail` says what was found."""
 
     name: str
     passed: bool
@@ -109,7 +109,7 @@ def smoke_test(path: Path, trust: TrustStore | None, limits: Limits | None = Non
 
 
 def attest(report: Report, path: Path, signer: Signer) -> Path:
-    """Write the outcome, good or bad, among the package's attestations; return the file.
+    """Write the result, passed or failed, to the package's attestations; return the file.
 
     It changes nothing of the package's digest, and does not count as its builder's signature.
     """
@@ -140,7 +140,7 @@ def _engine(package: Package) -> Check:
 
 
 def _dependencies(package: Package) -> Iterator[Check]:
-    """Yield what differs from the versions of the build; only code must run on the very same."""
+    """Yield differences from the versions of the build; only code needs the exact ones."""
     different = other_versions(package.manifest.dependencies)
     exact = package.manifest.format in FORMATS_THAT_RUN_CODE
     told = "; ".join(different) or "the versions of the build"
@@ -148,9 +148,9 @@ def _dependencies(package: Package) -> Iterator[Check]:
 
 
 def _run(package: Package, limits: Limits) -> WorkerResult:
-    """Install the package into an empty folder and try it there, in a fresh process."""
+    """Install the package into an empty folder and test it there, in a new process."""
     signer = Signer.generate()
-    # A key of the moment: whether a trusted key signed the package was settled on opening.
+    # A temporary key: whether a trusted key signed the package was checked on opening.
     own = signer.sign_package(package.digest, package.manifest.name, package.manifest.version)
     with TemporaryDirectory(prefix="gnomon-smoke-test-") as folder:
         slots = Slots(Path(folder))
@@ -183,5 +183,5 @@ def _judge(package: Package, outcome: WorkerResult, limits: Limits) -> Iterator[
     yield Check("latency", limit is None or outcome.p99_us <= limit, measured + allowed)
     declared = package.manifest.needs.memory_mib
     used = f"{outcome.process_mib:.0f} MiB in all, {outcome.model_mib:.1f} of it for the model"
-    told = f"; the manifest says {declared}" if declared else "; the manifest says nothing of it"
+    told = f"; the manifest says {declared}" if declared else "; the manifest has no limit"
     yield Check("memory", not declared or outcome.process_mib <= declared, used + told)

@@ -34,7 +34,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
 
 
 class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How it went; `error` is empty where the model loaded and gave its golden answers."""
+    """The result; `error` is empty if the model loaded and reproduced its golden samples."""
 
     error: str = ""
     is_loaded: bool = False
@@ -93,7 +93,7 @@ def _measure(model: Model, package: Package, runs: int) -> list[int]:
 
 
 def _peak_bytes() -> int:
-    """Return the most memory that this process held; where Linux does not tell, what it holds.
+    """Return the peak memory of this process; its present memory if Linux does not report it.
 
     `getrusage` would count the process that started this one as well.
     """

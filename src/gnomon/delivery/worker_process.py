@@ -1,7 +1,7 @@
-"""Processes that load somebody's model: one JSON message in, one out.
+"""Runs processes that load an untrusted model: one JSON message in, one out.
 
 Such a process starts in an empty working directory and without environment variables, so a model
-that names files by relative paths finds none, and no secret of this process is within its reach.
+that names files by relative paths finds none, and it inherits no secret of this process.
 """
 
 import subprocess

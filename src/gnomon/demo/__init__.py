@@ -1,1 +1,1 @@
-"""The main job on real flights: what `gnomon demo` plays."""
+"""The demo: the main job on real flights."""

@@ -1,4 +1,4 @@
-"""Rows that no model should answer, and what a good answer to each must name."""
+"""Invalid rows, and what the refusal of each must name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class BadRow:
 def bad_rows(good: Mapping[str, Any], negative: Mapping[str, Any] | None) -> list[BadRow]:
     """Return one bad row of each kind, made from a good one.
 
-    `negative` keeps the inputs' contract, but the model's answer to it is below zero; None where
+    `negative` keeps the inputs' contract, but the model's answer to it is below zero; None if
     the model has no such row.
     """
     rows = [

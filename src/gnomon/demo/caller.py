@@ -1,7 +1,7 @@
-"""A caller of the server: Triton's public client, which nobody here wrote, over gRPC.
+"""A caller of the server: Triton's public client over gRPC.
 
-It takes the same lines of JSON as a device. It knows of the model only what the server's metadata
-say, and imports nothing of Gnomon but the flights and what the demo's callers share.
+It takes the same lines of JSON as a device. It learns the model's tensors from the server's
+metadata, and imports nothing of Gnomon but the flights and the code that the demo's callers share.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def infer(
 
 
 def tensor(name: str, datatype: str, value: Any) -> triton.InferInput:
-    """Return one value as a tensor of shape (1,); a text goes as text, whatever is asked for."""
+    """Return one value as a tensor of shape (1,); texts are always sent as BYTES."""
     if isinstance(value, str):
         array, datatype = np.array([value.encode()], dtype=np.object_), "BYTES"
     else:

@@ -27,17 +27,17 @@ _TRIAL_RUNS = 100
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a newcomer needs to enrol."""
+    """What a new node or builder needs to enrol."""
 
     token: str
     fingerprint: str
 
 
 class Cluster:
-    """Starts and ends the processes; everything is said to them as users say it."""
+    """Starts and ends the processes, through the interfaces that users have."""
 
     def __init__(self, folder: Path) -> None:
-        """Take an empty folder for all state and logs; what an earlier demo left is removed."""
+        """Empty a folder for all state and logs; files of an earlier demo are removed."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self.folder = folder
@@ -55,16 +55,16 @@ class Cluster:
 
     @property
     def sync_address(self) -> str:
-        """Where nodes call the hub."""
+        """The hub's sync address."""
         return f"127.0.0.1:{self._sync_port}"
 
     @property
     def enrolment_address(self) -> str:
-        """Where newcomers enrol."""
+        """The hub's enrolment address."""
         return f"127.0.0.1:{self._enrolment_port}"
 
     def start_hub(self) -> None:
-        """Start the hub, the first time or after its end, on the same data and ports."""
+        """Start the hub, or start it again on the same data and ports."""
         arguments = ["-m", "gnomon", "hub", "run", "--json"]
         arguments += ["--data-folder", str(self.folder / "hub")]
         arguments += ["--rest-port", str(self._rest_port)]
@@ -89,7 +89,7 @@ class Cluster:
         )
 
     def smoke_test(self, package: Package) -> Package:
-        """Give a package its test deployment, without which a hub promotes none; attest it."""
+        """Run and attest a package's smoke test, without which a hub does not place it."""
         trust = TrustStore([self.signer.public_key])
         report = smoke_test(package.path, trust, Limits(runs=_TRIAL_RUNS))
         attest(report, package.path, self.signer)
@@ -122,22 +122,22 @@ class Cluster:
 
     @property
     def callers(self) -> dict[str, Process]:
-        """Who asks for predictions, by the node that answers."""
+        """The callers, by the node that answers them."""
         return {SERVER: self["caller"], **{name: self[name] for name in DEVICES}}
 
     def kill_hub(self) -> None:
-        """End the hub as a power cut would."""
+        """Kill the hub without a shutdown."""
         self["hub"].kill()
 
     def close(self) -> None:
-        """End all processes, those first that have something to tell the hub."""
+        """End all processes, those that report to the hub first."""
         self.stop_nodes()
         if hub := self._processes.pop("hub", None):
             hub.stop()
         self.client.close()
 
     def stop_nodes(self) -> dict[str, int]:
-        """End devices, caller and server in good order; return the exit codes."""
+        """Shut down devices, caller and server; return the exit codes."""
         names = [name for name in ("caller", *DEVICES, SERVER) if name in self._processes]
         return {name: self._processes.pop(name).stop() for name in names}
 
@@ -178,14 +178,14 @@ def wait_until(condition: Callable[[], Any], what: str, *, seconds: float = 60) 
             if answer := condition():
                 return answer
         except HubUnavailable:
-            # A hub that has just been killed is about to come back.
+            # A hub that has just been killed may be starting again.
             pass
         time.sleep(0.1)
-    raise NotReady(f"waited {seconds:.0f} s in vain for {what}")
+    raise NotReady(f"waited {seconds:.0f} s for {what}")
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports on loopback that nobody listened to a moment ago."""
+    """Return loopback ports that were free a moment ago."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

@@ -1,7 +1,7 @@
-"""A device of the demo: a program that embeds the agent, as a user's would.
+"""A device of the demo: a program that embeds the agent.
 
-It is driven by lines of JSON: `replay` its share of some days, `ask` for single rows, `label` what
-turned out, and `status`.
+It takes lines of JSON: `replay` its share of some days, `ask` for single rows, `label`, and
+`status`.
 """
 
 import argparse
@@ -21,7 +21,7 @@ MODEL = "eta"
 
 
 def main() -> None:
-    """Run one device until its standard input ends or it is told to stop."""
+    """Run one device until its standard input ends or SIGTERM arrives."""
     parser = argparse.ArgumentParser(description=__doc__)
     for option in ("name", "hub", "enrolment", "token", "fingerprint", "engine"):
         parser.add_argument(f"--{option}", required=True)
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def predict(agent: Agent, row: Mapping[str, Any], request_id: str, at: float) -> CallResult:
-    """Ask the embedded agent for one row.
+    """Predict one row with the embedded agent.
 
     Args:
         agent: the embedded agent.
@@ -88,7 +88,7 @@ def predict(agent: Agent, row: Mapping[str, Any], request_id: str, at: float) ->
 
 
 def label(agent: Agent, labels: list[tuple[str, float, float]]) -> int:
-    """Tell the agent what turned out: request id, minutes, and when that was known."""
+    """Report labels to the agent: request id, minutes, and the time of the label."""
     for request_id, value, at in labels:
         agent.label(request_id, value, model=MODEL, at=datetime.fromtimestamp(at, UTC))
     return len(labels)

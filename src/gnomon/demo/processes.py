@@ -1,4 +1,4 @@
-"""Child processes of the demo: started with their log in a file, spoken to in lines of JSON."""
+"""Child processes of the demo, with a log file each, controlled by lines of JSON."""
 
 import contextlib
 import json
@@ -59,7 +59,7 @@ class Process:
         try:
             line = self._lines.get(timeout=seconds)
         except Empty:
-            raise NotReady(f"{self.name} said nothing for {seconds:.0f} s{self._tail()}") from None
+            raise NotReady(f"{self.name} was silent for {seconds:.0f} s{self._tail()}") from None
         if line is None:
             raise NotReady(f"{self.name} ended with {self._popen.wait()}{self._tail()}")
         answer: dict[str, Any] = json.loads(line)
@@ -82,12 +82,12 @@ class Process:
         return self.answer(seconds)
 
     def kill(self) -> None:
-        """End the process as a power cut would: it gets no chance to tidy up."""
+        """Kill the process without a shutdown."""
         self._popen.send_signal(signal.SIGKILL)
         self._popen.wait()
 
     def stop(self, seconds: float = 20) -> int:
-        """Ask the process to end (SIGTERM), and return its exit code."""
+        """Terminate the process (SIGTERM), and return its exit code."""
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGTERM)
             try:

@@ -1,7 +1,7 @@
-"""How `eta` is made: a model of a flight's time in the air, in two formats.
+"""Builds `eta`: a model of a flight's time in the air, in two formats.
 
-For servers gradient boosted trees as ONNX, for devices a small network as LiteRT, over the same
-fields and profile. Whoever has a model of their own would write a module like this one.
+Gradient boosted trees as ONNX for servers, and a small network as LiteRT for devices, over the same
+fields and profile. It is an example of a build in Python.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ from gnomon.runtime.packages.signing import Signer
 NAME = "eta"
 FORMATS = ("onnx", "tflite")
 
-#: What a person knows and January does not show: where a summer, a storm or a schedule may lie.
+#: Ranges that January does not show: those of a summer, a storm or a schedule.
 KNOWN: Mapping[str, Mapping[str, Any]] = {
     "distance": {"minimum": 0, "minimum_open": True, "maximum": 6000, "unit": "miles"},
     "hour": {
@@ -42,7 +42,7 @@ KNOWN: Mapping[str, Mapping[str, Any]] = {
         "description": "scheduled hour of departure",
         "monitored": False,
     },
-    # The calendar drives the season; that it moves on is no drift.
+    # The month always advances; that is not drift.
     "month": {"minimum": 1, "maximum": 12, "monitored": False},
     "temp": {"minimum": -60, "maximum": 130, "nullable": True, "unit": "°F"},
     "wind_speed": {"minimum": 0, "maximum": 150, "nullable": True, "unit": "mph"},
@@ -67,7 +67,7 @@ the months of service differ from those of training."""
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Which days train and test a version, and whether its labels were joined off by one row.
+    """The days that train and test a version, and whether its labels are off by one row.
 
     Training takes days from `start`, testing from `test`, both end before the next date; in UTC.
     """
@@ -80,7 +80,7 @@ class Recipe:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the manifest records of it, in plain types."""
+        """The manifest's record of it, in plain types."""
         return {
             "start": self.start.isoformat(),
             "test": self.test.isoformat(),
@@ -94,8 +94,8 @@ RECIPES: Mapping[str, Recipe] = {
     for recipe in (
         Recipe(version="1", start=date(2013, 1, 1), test=date(2013, 2, 21), end=date(2013, 3, 1)),
         Recipe(version="2", start=date(2013, 1, 1), test=date(2013, 5, 21), end=date(2013, 6, 1)),
-        # A mistake that nothing in the package gives away to a machine: it reproduces its golden
-        # samples, keeps its contract, and has learned nothing. Its labels are its neighbours'.
+        # A mistake that no check of the package can detect: it reproduces its golden
+        # samples and keeps its contract, but was trained on the labels of neighbouring rows.
         Recipe(
             version="3",
             start=date(2013, 1, 1),
@@ -109,7 +109,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 @dataclass(frozen=True)
 class TrainedFlights:
-    """A version of `eta`, trained: its models by format, its data and what was measured."""
+    """A trained version of `eta`: its models by format, its data and its metrics."""
 
     recipe: Recipe
     seed: int
@@ -120,7 +120,7 @@ class TrainedFlights:
     metrics: Mapping[str, Mapping[str, float]]
 
     def predict(self, format: str, dataset: Dataset) -> NDArray[np.float32]:
-        """Return what the model of a format gives for all rows, in minutes, good or bad."""
+        """Return the predictions of a format for all rows, in minutes, valid or not."""
         return predict(self.models[format], dataset)
 
     def build(self, folder: Path, signer: Signer) -> dict[str, Package]:
@@ -204,10 +204,10 @@ def train(flights: Dataset, version: str, *, seed: int = 0, size: str = "full") 
 
 
 def find_negative_row(package: Package) -> dict[str, Any] | None:
-    """Return a row that keeps the inputs' contract, but for which the model gives less than zero.
+    """Return a row that keeps the inputs' contract, but whose prediction is below zero.
 
     It starts from a golden row and moves as few fields as will do to an end of their range. None
-    where there is no such row, as with trees: they cannot leave the range of their labels by far.
+    if there is no such row, as with trees: they cannot leave the range of their labels by far.
     """
     model = Model(package)
     try:

@@ -1,4 +1,4 @@
-"""The flights in order of time, cut into days and dealt out to sources, ready to be predicted.
+"""The flights in order of time, by day and source, ready to be predicted.
 
 The processes of the demo read their share from one file of NumPy arrays; they need neither pandas
 nor Arrow.
@@ -33,7 +33,7 @@ class Flights:
     """Some flights as columns of one length, in order of time.
 
     `at` and `label_at` are epoch seconds, the scheduled departure and when the label comes;
-    `labels` are minutes, NaN where there will never be one; `sources` number who predicts.
+    `labels` are minutes, NaN if there will never be one; `sources` are numbers of predicting nodes.
     `columns` has the model's inputs: texts as objects, numbers with NaN for what is missing.
     """
 
@@ -147,7 +147,7 @@ class Replay:
         """Read what `write` wrote.
 
         Raises:
-            ConfigurationError: where the file is missing or another kind of file.
+            ConfigurationError: if the file is missing or another kind of file.
         """
         try:
             with np.load(path) as stored:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that the demo promised, and whether it happened."""
+    """One check of the demo, and whether it passed."""
 
     step: str
     what: str
@@ -45,28 +45,28 @@ class Report:
                 self.seconds[title] = time.monotonic() - start
 
     def show_progress(self, what: str) -> None:
-        """Say what goes on now."""
+        """Show what is being done."""
         if self._status is not None:
             self._status.update(f"[dim]{escape(what)}…[/]")
 
     def fact(self, what: str) -> None:
-        """Tell something worth knowing."""
+        """Print a fact."""
         self._console.print(f"  [dim]·[/] {escape(what)}", soft_wrap=True)
 
     def quote(self, who: str, what: str) -> None:
-        """Let somebody speak: an alert, an error, a gate."""
+        """Print a quotation of an alert, an error or a gate."""
         self._console.print(
             f"    [italic]{escape(who)}:[/] [yellow]{escape(what)}[/]", soft_wrap=True
         )
 
     def links(self, places: Mapping[str, str]) -> None:
-        """Tell where to look next."""
+        """Print links to results."""
         self._console.print("\n[bold]Where to look next[/]")
         for what, where in places.items():
             self._console.print(f"  {escape(what):<32} [bold]{escape(where)}[/]")
 
     def check(self, passed: bool, what: str, wrong: Sequence[str] = ()) -> None:
-        """Keep a check; where it failed, print what was wrong."""
+        """Record a check; if it failed, print what was wrong."""
         self.checks.append(Check(self._act, what, passed))
         mark = "[green]✓[/]" if passed else "[bold red]✗[/]"
         self._console.print(f"  {mark} {escape(what)}")

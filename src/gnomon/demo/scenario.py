@@ -31,7 +31,7 @@ END = date(2013, 8, 1)
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much of the data the demo replays: one flight in `thin`, and what its gates ask for."""
+    """How much the demo replays: one flight in `thin`; and the minimum counts of its gates."""
 
     name: str
     thin: int
@@ -66,8 +66,8 @@ class Scenario:
             ("Start a hub, a server and three devices, each its own process", self._open),
             ("Replay March; refuse bad input by name", self._refuse_bad_rows),
             (f"The sensor of {BROKEN} breaks: miles become kilometres", self._break_sensor),
-            ("The hub is killed while all go on, and started again", self._kill_hub),
-            ("The season moves everyone; labels come late", self._wait_for_season),
+            ("The hub is killed and started again while the nodes continue", self._kill_hub),
+            ("The season moves all sources; labels arrive late", self._wait_for_season),
             ("Roll out eta@2, trained on later months: 10 % → 50 % → 100 %", self._roll_out_two),
             ("Someone pushes a bad eta@3", self._roll_out_three),
             ("Count", self._count),
@@ -79,7 +79,7 @@ class Scenario:
                 step()
 
     def show_links(self) -> None:
-        """Tell where the packages lie and, where the hub is up, what to open."""
+        """Print the folders of packages and the addresses of hub and server."""
         self._report.links(
             {
                 "web page": self.cluster.client.url,
@@ -135,7 +135,7 @@ class Scenario:
         nodes = {node["name"]: node for node in self.cluster.client.get("nodes")}
         self._check(
             all(nodes[name]["reported_generation"] > 0 for name in SOURCES),
-            f"a server and {len(DEVICES)} devices have checked eta@1 and taken it into service",
+            f"a server and {len(DEVICES)} devices have verified eta@1 and put it into service",
         )
 
     def _refuse_bad_rows(self) -> None:
@@ -168,26 +168,26 @@ class Scenario:
             alerts = self._traffic.alerts("source_moved", since=since)
         self._check(
             any(one["source"] == BROKEN and one["field"] == "distance" for one in alerts),
-            f"the monitor says that {BROKEN} alone has left its peers, within "
+            f"the monitor reports that {BROKEN} alone differs from its peers, within "
             f"{(self._traffic.day - since).days} days",
         )
         accused = [one for one in alerts if one["source"] != BROKEN]
         accused += self._traffic.alerts("all_moved", since=since)
         wrong = [one["text"] for one in accused]
-        self._check(not wrong, "no other device and no other cause is accused", wrong)
+        self._check(not wrong, "no other device and no other cause is reported", wrong)
         for one in alerts:
             self._report.quote("alert", one["text"])
 
     def _kill_hub(self) -> None:
         answered = self._traffic.replay_days(2, meanwhile=self.cluster.kill_hub)
         answered += self._traffic.replay_days(2)
-        self._report.fact("four days of flights while the hub was gone")
+        self._report.fact("four days of flights while the hub was down")
         self.cluster.start_hub()
         self._traffic.settle()
         self._check(
             answered["asked"] > 0 and answered["asked"] == answered["answered"],
-            f"no caller noticed: {answered['answered']:,} of {answered['asked']:,} flights were "
-            "answered while the hub was gone",
+            f"no call failed: {answered['answered']:,} of {answered['asked']:,} flights were "
+            "answered while the hub was down",
         )
 
     def _wait_for_season(self) -> None:
@@ -200,7 +200,7 @@ class Scenario:
             self._traffic.replay_days(days)
             alerts = self._traffic.alerts("all_moved", since=since)
         found = any(one["field"] == SEASONAL for one in alerts)
-        self._check(found, f"the monitor says that the world has moved, by {self._traffic.day}")
+        self._check(found, f"the monitor reports that all have moved, by {self._traffic.day}")
         for one in alerts:
             self._report.quote("alert", one["text"])
         self._traffic.replay_days((FIRST_DAY_OF_TWO - self._traffic.day).days)
@@ -229,20 +229,20 @@ class Scenario:
         answered_by = self._traffic.replay_days(1)
         self._check(
             answered_by["version 2"] == answered_by["answered"],
-            "the old version is back everywhere",
+            "the old version is in service everywhere",
         )
 
     def _count(self) -> None:
         self._report.show_progress("waiting for the last telemetry")
         differences = self._differences()
         with contextlib.suppress(NotReady):
-            wait_until(lambda: not self._differences(), "the hub to know all that was asked for")
+            wait_until(lambda: not self._differences(), "the hub to count all requests")
             differences = []
         asked, answered, refused, failed = (
             self._traffic.tallies.total(what) for what in ("asked", "answered", "refused", "failed")
         )
         what = (
-            f"predictions made = predictions the monitor knows: {asked:,} ({answered:,} answered, "
+            f"predictions made = predictions monitored: {asked:,} ({answered:,} answered, "
             f"{refused:,} refused, {failed:,} failed)"
         )
         self._check(not differences, what, self._differences())
@@ -254,9 +254,9 @@ class Scenario:
 
     def _stop(self) -> None:
         codes = self.cluster.stop_nodes()
-        self._check(not any(codes.values()), f"every process ended in good order: {codes}")
+        self._check(not any(codes.values()), f"every process exited cleanly: {codes}")
         differences = self._differences()
-        self._check(not differences, "and nothing was counted twice on the way out", differences)
+        self._check(not differences, "nothing was counted twice during shutdown", differences)
 
     def _roll_out(self, version: str, *, until: date) -> dict[str, Any]:
         """Push a version, begin its rollout, and replay days until it has ended."""

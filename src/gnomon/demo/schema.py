@@ -1,4 +1,4 @@
-"""What the columns of the demo's model are called; imports nothing, for the sake of devices."""
+"""The column names of the demo's model; imports nothing, so that devices stay small."""
 
 #: What is known of a flight before it departs, as the model's clients send it.
 INPUTS = (
@@ -14,5 +14,5 @@ INPUTS = (
     "pressure",
     "precip",
 )
-#: Minutes in the air; missing where a flight was cancelled, diverted or not recorded.
+#: Minutes in the air; missing if a flight was cancelled, diverted or not recorded.
 LABEL = "air_time"

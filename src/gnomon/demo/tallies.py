@@ -1,4 +1,4 @@
-"""What the callers know: how many rows they asked for, and what became of each."""
+"""The callers' own counts: requested rows, by outcome."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,13 +8,13 @@ OUTCOMES = ("answered", "refused", "failed")
 
 
 class Tallies:
-    """Counts by node, as the callers saw them; the hub must know the same."""
+    """Counts by node, as the callers saw them; the hub must have the same."""
 
     def __init__(self, nodes: Iterable[str]) -> None:
         self.by_node: dict[str, Counter[str]] = {node: Counter() for node in nodes}
 
     def add(self, node: str, tally: Mapping[str, int]) -> None:
-        """Count what one caller says of a replay."""
+        """Add one caller's counts of a replay."""
         self.by_node[node].update(tally)
 
     def add_answers(self, node: str, answers: Iterable[Mapping[str, Any]]) -> None:
@@ -27,7 +27,7 @@ class Tallies:
         return sum(tally[what] for tally in self.by_node.values())
 
     def differences(self, counts: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Return where the hub's counts differ from the callers'; none: all is known, exactly.
+        """Return the differences between the hub's counts and the callers'.
 
         Answers by a fallback are answers to those who asked.
         """

@@ -1,4 +1,4 @@
-"""The demo's traffic: days pass, flights are predicted, and what they took is known later."""
+"""The demo's traffic: days are replayed, flights predicted, and labels sent later."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ Label = tuple[str, float, float]
 
 
 class Traffic:
-    """Lets days pass on a cluster; `day` is the first that has not been replayed."""
+    """Replays days on a cluster; `day` is the first that has not been replayed."""
 
     def __init__(self, cluster: Cluster, replay: Replay, start: date, report: Report) -> None:
         self.day = start
@@ -33,7 +33,7 @@ class Traffic:
         return datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC).timestamp()
 
     def good_row(self) -> Mapping[str, Any]:
-        """Return the row of a flight that keeps the contract."""
+        """Return the row of a flight that satisfies the contract."""
         _, _, row = next(self._replay.flights.rows())
         return row
 
@@ -74,9 +74,9 @@ class Traffic:
         return total
 
     def settle(self) -> None:
-        """Wait until the monitor has judged every day whose successor has been replayed."""
+        """Wait until the monitor has evaluated every day whose successor has been replayed."""
         judged = self.day - timedelta(days=2)
-        wait_until(lambda: self._judged() >= judged, f"the monitor to judge {judged}")
+        wait_until(lambda: self._judged() >= judged, f"the monitor to evaluate {judged}")
 
     def alerts(self, kind: str, *, since: date) -> list[dict[str, Any]]:
         """Return the alerts of a kind that were raised by days from `since` on."""
@@ -90,7 +90,7 @@ class Traffic:
         ]
 
     def _judged(self) -> date:
-        """Return the last day that the monitor has judged."""
+        """Return the last day that the monitor has evaluated."""
         status = self._cluster.client.get(f"models/{MODEL}/drift")["status"]
         judged = status["judged_to"]
         if judged is None:
@@ -98,7 +98,7 @@ class Traffic:
         return datetime.fromtimestamp(judged / 1000 - DAY_SECONDS, UTC).date()
 
     def _tell_labels(self) -> None:
-        """Tell what has become known by now: devices through their agents, others to the hub."""
+        """Send the labels known by now: devices through their agents, others to the hub."""
         until = int((self._labelled.label_at <= self.now).sum())
         due = self._labelled.take(slice(self._labels_sent, until))
         self._labels_sent = until

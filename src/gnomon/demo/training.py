@@ -34,20 +34,20 @@ _NETWORK_ROWS = 60_000
 
 
 def pack(packing: Packing, dataset: Dataset) -> NDArray[np.float32]:
-    """Return the model's input for all rows, by the packing that will run in service.
+    """Return the model's input for all rows, with the packing that is used in service.
 
     Raises:
-        ValueError: where a row breaks the contract.
+        ValueError: if a row breaks the contract.
     """
     columns, violations = packing.contract.check_columns(dataset.columns(packing.contract.names))
     if violations is not None and violations.rejected:
-        raise ValueError(f"the training data break their contract: {violations.describe(1)[0]}")
+        raise ValueError(f"the training data violate their contract: {violations.describe(1)[0]}")
     (tensor,) = packing.pack_columns(columns).values()
     return tensor
 
 
 def predict(model: ModelFile, dataset: Dataset) -> NDArray[np.float32]:
-    """Return what a model gives for all rows, good or bad."""
+    """Return a model's predictions for all rows, valid or not."""
     rows = pack(model.packing, dataset)
     run = onnx_export.run_onnx if model.format == "onnx" else litert.run_network
     return run(model.content, rows)
@@ -56,7 +56,7 @@ def predict(model: ModelFile, dataset: Dataset) -> NDArray[np.float32]:
 def train_trees(
     contract: Contract, dataset: Dataset, labels: NDArray[np.float64], seed: int
 ) -> ModelFile:
-    """Train gradient boosted trees and convert them to ONNX, held against each other on all rows.
+    """Train gradient boosted trees, convert them to ONNX, and compare both on all rows.
 
     They take categories as codes and missing values as NaN.
 
@@ -99,13 +99,13 @@ def train_network(
         known = np.random.default_rng(seed).choice(known, _NETWORK_ROWS, replace=False)
     inputs, targets = rows[known], labels[known]
     mean, scale = inputs.mean(axis=0), inputs.std(axis=0)
-    # A column of a rare airport, scaled like a number, would be some 50 deviations large.
+    # The one-hot column of a rare airport, if scaled, would be some 50 deviations large.
     one_hot = _one_hot_columns(packing)
     mean[one_hot], scale[one_hot] = 0.0, np.sign(scale[one_hot])
     scaled = (inputs - mean) / np.where(scale > 0, scale, 1.0)
     network = MLPRegressor(random_state=seed, **_NETWORK)
     with threadpool_limits(1), warnings.catch_warnings():
-        # So few rounds are meant to be: more gain little and take long.
+        # Few rounds are intended: more gain little and take long.
         warnings.simplefilter("ignore", ConvergenceWarning)
         network.fit(scaled, (targets - targets.mean()) / targets.std())
     layers = litert.fold_scaling(

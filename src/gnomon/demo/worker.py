@@ -1,7 +1,7 @@
-"""What the demo's two kinds of caller share: commands in, tallies out, one line of JSON each.
+"""What the demo's two kinds of caller share: commands in, counts out, one line of JSON each.
 
-A caller is a program of a user's: a device that embeds the agent, or a client of the server. It
-replays its share of the flights day by day and says how many answers of which kind it got.
+A caller is a user's program: a device that embeds the agent, or a client of the server. It replays
+its share of the flights day by day and reports how many answers of each kind it got.
 """
 
 import json
@@ -34,7 +34,7 @@ class CallResult:
 
 
 def share_of(replay: Replay, source: int, first: str, last: str) -> Flights:
-    """Return what one source predicts on the days from `first` to `last` (ISO dates, both in).
+    """Return one source's flights on the days from `first` to `last` (ISO dates, inclusive).
 
     Args:
         replay: all flights.
@@ -50,7 +50,7 @@ def share_of(replay: Replay, source: int, first: str, last: str) -> Flights:
 
 
 def ask_for_all(flights: Flights, call: Call, *, broken_sensor: bool) -> dict[str, Any]:
-    """Ask for every flight once; return counts by outcome and by version, and the first error."""
+    """Predict every flight once; return counts by outcome and by version, and the first error."""
     tally: Counter[str] = Counter()
     first_error = ""
     for request_id, at, row in flights.rows():

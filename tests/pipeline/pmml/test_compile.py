@@ -455,7 +455,7 @@ def test_values_that_stand_for_missing_are_refused():
         <Value value="-999" property="{kept}"/></DataField>"""
         with pytest.raises(PackageError, match=f"a value of 'z' that is {kept}"):
             compile_pmml(document(leaf, field))
-    with pytest.raises(PackageError, match="not to be scored"):
+    with pytest.raises(PackageError, match="isScorable is false"):
         compile_pmml(document(tree_model(LEAF, SCHEMA, attributes='isScorable="false"')))
     skips = segments(
         [tree_model(LEAF, SCHEMA)], "sum", None, 'missingPredictionTreatment="skipSegment"'

@@ -362,7 +362,7 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
         ('["train.csv"]', '["train.csv"]\nfingerprint = "rows-1:0"', "expected rows-1:0, got"),
         ('["train.csv"]', '["absent.csv"]', "absent.csv"),
         ("distance = {}", "distance = {minimum = 20}", "training rows break the contract, first"),
-        ("minutes = {}", "minutes = {maximum = -1}", "no row of train.csv keeps the contracts"),
+        ("minutes = {}", "minutes = {maximum = -1}", "no row of train.csv satisfies the contracts"),
         ('["train.csv"]', '["train.csv"]\nblock = "took"', "rows without a block"),
     ],
 )

@@ -64,5 +64,5 @@ def test_a_recipe_s_own_data_are_not_read(tmp_path: Path) -> None:
 def test_test_files_that_no_step_reads_are_refused(tmp_path: Path) -> None:
     recipe = write_project(tmp_path)
     given = dataset([tmp_path / "train.csv"])
-    with pytest.raises(ConfigurationError, match="hand them over as `test`"):
+    with pytest.raises(ConfigurationError, match="pass them as `test`"):
         package(recipe, tmp_path / "model.onnx", given, signer=None, scratch=tmp_path)

@@ -1,12 +1,12 @@
-"""An archive: one folder with all that a replay needs years later, when there is no hub to ask.
+"""An archive: one folder with everything that a replay needs later, without a hub.
 
-archive.json            what it is, and the SHA-256 of every other file
+archive.json            the index, with the SHA-256 of every other file
 packages/FORMAT/        each package of the version, with all attestations
 lineage.json            dataset, runs, placements, rollouts and nodes, as the hub knew them
-runs.json               the runs that made it, whole
-audit.json              what was done to the version, with the hashes of the hub's chain
+runs.json               the complete records of the runs that made it
+audit.json              the audit records of the version, with the hashes of the hub's chain
 keys.json               the public keys that the hub trusted
-wheels/                 the pinned libraries, where a wheelhouse was given
+wheels/                 the pinned libraries, if a wheelhouse was given
 """
 
 import re
@@ -49,7 +49,7 @@ _PIP_SECONDS = 1_800
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
-    """What an archive says of itself."""
+    """The index of an archive."""
 
     name: str
     version: str
@@ -67,7 +67,7 @@ def make_archive(
     folder: Path,
     wheelhouse: Path | None,
 ) -> Archive:
-    """Fetch a version and what the hub knows of it into a new folder; whole or not there at all.
+    """Fetch a version and the hub's records of it into a new folder, completely or not at all.
 
     Args:
         client: of the hub's REST.
@@ -121,7 +121,7 @@ def make_archive(
 
 
 def open_archive(folder: Path) -> Archive:
-    """Return what an archive says of itself, every file held against its hash.
+    """Return the index of an archive, after checking every file against its hash.
 
     Attestations that joined a package later are no part of it, and do not count.
 
@@ -143,12 +143,12 @@ def open_archive(folder: Path) -> Archive:
 
 
 def package_folder(folder: Path, format: str) -> Path:
-    """Return where an archive has the package of a format."""
+    """Return the folder of the package of a format in an archive."""
     return folder / _PACKAGES / format
 
 
 def wheels_folder(folder: Path) -> Path | None:
-    """Return where an archive has its wheels, if it has any."""
+    """Return the folder of an archive's wheels, if it has any."""
     wheels = folder / _WHEELS
     return wheels if wheels.is_dir() else None
 
@@ -176,7 +176,7 @@ def collect_wheels(pinned: Sequence[str], wheelhouse: Path, folder: Path) -> Non
 
 
 def last_line(text: str) -> str:
-    """Return the last line of what a program said that is an error, or else the last."""
+    """Return the last error line of a program's output, or else its last line."""
     lines = [line for line in text.strip().splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
     return (errors or lines or ["it said nothing"])[-1][:500]
@@ -216,7 +216,7 @@ def keys_of(folder: Path) -> list[bytes]:
 
 
 def builders_keys(listed: Sequence[Mapping[str, Any]]) -> list[bytes]:
-    """Return the keys of builders out of a hub's list; an approver's vouches for no package."""
+    """Return the builders' keys from a hub's list; approvers' keys do not sign packages."""
     return [
         bytes.fromhex(one["key"])
         for one in listed

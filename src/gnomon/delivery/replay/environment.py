@@ -1,7 +1,8 @@
-"""The environment that a package was built with, made again: the very versions it pins.
+"""Recreates the environment that a package was built with: the exact versions that it pins.
 
-A folder of its own holds the pinned libraries; all else (Python, Gnomon and what Gnomon itself
-needs) is what runs here. What cannot be had is said, and the replay goes on with what there is.
+A separate folder holds the pinned libraries; everything else (Python, Gnomon and its own
+requirements) is that of this process. Unavailable libraries are reported, and the replay goes on
+without them.
 """
 
 import subprocess
@@ -22,7 +23,7 @@ _PIP_SECONDS = 1_800
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A Python with the pinned libraries; `missing` says which could not be had, and why."""
+    """A Python with the pinned libraries; `missing` lists the unavailable ones, with reasons."""
 
     python: Path
     missing: tuple[str, ...] = ()
@@ -37,7 +38,7 @@ def rebuild(pinned: Sequence[Dependency], folder: Path, wheelhouse: Path | None)
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     (site,) = (folder / "lib").glob("python*/site-packages")
-    # Behind the environment's own folder, so what is pinned goes before what runs here.
+    # Behind the environment's own folder, so that pinned libraries take precedence.
     here = [str(Path(gnomon.__file__).parents[1]), *sys.path]
     (site / "gnomon-here.pth").write_text("\n".join(filter(None, here)) + "\n", encoding="utf-8")
     missing = [
@@ -53,7 +54,7 @@ def _install(one: Dependency, python: Path, folder: Path, wheelhouse: Path | Non
     hashes = "".join(f" --hash={known}" for known in one.hashes)
     requirement.write_text(f"{line}{hashes}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    # Built from source it would be another library than the one that was pinned.
+    # A build from source would differ from the pinned library.
     command += ["--no-deps", "--only-binary", ":all:", "--ignore-installed"]
     if wheelhouse is not None:
         command += ["--no-index", "--find-links", str(wheelhouse)]

@@ -1,7 +1,7 @@
-"""Replays a package: its golden samples, and requests that somebody kept, digit for digit.
+"""Replays a package: its golden samples and recorded requests, compared digit by digit.
 
-The report says of each part whether it came out the same to the last digit, within the package's
-tolerance, or otherwise; and what of the recorded environment could not be made again.
+The report says for each part whether it agrees to the last digit, within the package's tolerance,
+or not, and which parts of the recorded environment could not be recreated.
 """
 
 import enum
@@ -45,7 +45,7 @@ _TOLD_CHARACTERS = 500
 
 
 class Agreement(enum.StrEnum):
-    """How answers agree with those recorded; of several the worst holds."""
+    """How answers agree with those recorded; of several, the worst."""
 
     EXACT = "exact"
     WITHIN_TOLERANCE = "within tolerance"
@@ -53,7 +53,7 @@ class Agreement(enum.StrEnum):
 
 
 class RecordedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request that was kept: the row as it was sent, and the outputs of then."""
+    """A recorded request: the row as it was sent, and its outputs."""
 
     row: dict[str, Any]
     outputs: dict[str, Any]
@@ -62,7 +62,7 @@ class RecordedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One set of rows: how many agree how, and the first that differs."""
+    """One set of rows: how many agree exactly or within tolerance, and the first that differs."""
 
     what: str
     rows: int
@@ -82,7 +82,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What became of a replay. `not_reproduced` says what was not as it was recorded."""
+    """The result of a replay. `not_reproduced` lists differences from the recorded environment."""
 
     package: str
     format: str
@@ -102,7 +102,7 @@ class Replayed:
 
     @property
     def passed(self) -> bool:
-        """Whether every digit came out, in the very environment that was recorded."""
+        """Whether every digit was reproduced, in the exact environment that was recorded."""
         return self.agreement is Agreement.EXACT and not self.not_reproduced
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def replay(
     wheelhouse: Path | None = None,
     here: bool = False,
 ) -> Replayed:
-    """Run a package's golden rows and these requests again; compare with what was recorded.
+    """Predict a package's golden rows and these requests again; compare with what was recorded.
 
     With `here` the libraries of this process are taken as they are. `keys` are what `trust` trusts.
 
@@ -173,7 +173,7 @@ def replay(
 
 
 def attest_replay(replayed: Replayed, path: Path, signer: Signer) -> Path:
-    """Write the outcome, good or bad, among the package's attestations; return the file."""
+    """Write the result, passed or failed, to the package's attestations; return the file."""
     return attest(
         path,
         replayed.package,
@@ -186,7 +186,7 @@ def attest_replay(replayed: Replayed, path: Path, signer: Signer) -> Path:
 
 
 def read_requests(path: Path) -> list[RecordedRequest]:
-    """Read requests that were kept: a line of JSON each, with `row` and `outputs`.
+    """Read recorded requests: a line of JSON each, with `row` and `outputs`.
 
     Raises:
         ConfigurationError: a line is something else; the message has its number.
@@ -209,7 +209,7 @@ def _run(python: Path, request: ReplayRequest) -> ReplayResult:
     except EngineError as error:
         raise EngineError(f"the replay failed: {error}") from error
     if outcome.error:
-        raise EngineError(f"the model does not run in the environment made again: {outcome.error}")
+        raise EngineError(f"the model does not run in the recreated environment: {outcome.error}")
     return outcome
 
 
@@ -228,7 +228,7 @@ def _compare(
 
 
 def _is_exact(expected: Mapping[str, Any], answer: RowResult) -> bool:
-    """Whether every recorded output came out again, to the last digit."""
+    """Whether every recorded output was reproduced to the last digit."""
     return not answer.error and all(
         name in answer.outputs and answer.outputs[name] == value for name, value in expected.items()
     )
@@ -251,7 +251,7 @@ def _other_versions(package: Package, outcome: ReplayResult) -> Iterator[str]:
 def _other_machine(
     package: Package, trust: TrustStore | None, outcome: ReplayResult
 ) -> Iterator[str]:
-    """Yield what differs from where the package was tested: Python's version, the processor."""
+    """Yield differences from the machine of the test: Python's version, the processor."""
     if trust is None:
         return
     tests = trust.statements(package.digest, package.envelopes, TEST_PREDICATE_TYPE)

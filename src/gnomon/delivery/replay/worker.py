@@ -1,4 +1,4 @@
-"""The process that replays: it runs in the environment made again, and answers rows once more.
+"""The process of a replay: it runs in the recreated environment and predicts rows again.
 
 Run by `gnomon.delivery.replay.replaying`; one line of JSON in, one line out.
 """
@@ -29,14 +29,14 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model says of one row now: outputs, or why there are none."""
+    """The model's answer to one row: outputs, or an error."""
 
     outputs: dict[str, Any] = {}
     error: str = ""
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The answers to golden rows and other rows, and what they were made with."""
+    """The answers to golden rows and other rows, and the environment that gave them."""
 
     golden: tuple[RowResult, ...] = ()
     rows: tuple[RowResult, ...] = ()
