@@ -175,7 +175,7 @@ def read_identity(pem: bytes) -> Identity:
     try:
         return _identity(x509.load_pem_x509_certificate(pem))
     except ValueError as error:
-        raise NotAllowed("the client certificate names no name and role") from error
+        raise NotAllowed("the client certificate has no name and role") from error
 
 
 def _identity(certificate: x509.Certificate) -> Identity:

@@ -114,7 +114,7 @@ def revoke(database: Database, actor: Actor | str, name: str) -> None:
             select(_NODE.role, _NODE.environment).where(_NODE.name == name)
         ).one_or_none()
         if known is None:
-            raise NotFound(f"nobody named {name!r} is enrolled", kind="node")
+            raise NotFound(f"no node or builder named {name!r} is enrolled", kind="node")
         change.execute(
             update(schema.node).where(_NODE.name == name).values(revoked_at=now_ms(), key_hash="")
         )

@@ -157,7 +157,7 @@ def ask(database: Database, actor: Actor, name: str, parameters: bytes) -> bytes
     """
     if len(parameters) > _MAXIMUM_BYTES:
         raise InvalidInput(
-            f"parameters of {len(parameters)} bytes; at most {_MAXIMUM_BYTES} may come"
+            f"parameters of {len(parameters)} bytes; at most {_MAXIMUM_BYTES} are allowed"
         )
     data = parameters or b"{}"
     return to_json(_run(database, actor, name, lambda kind: kind.model_validate_json(data)))

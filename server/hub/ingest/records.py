@@ -110,13 +110,15 @@ class RecordReader:
             at = _time(record.recorded_at_unix_ms, "the event's time")
             event = record.event
             return Rows(events=[self._sender.event(one.sequence, at, event.kind, event.detail)])
-        raise InvalidInput("the record holds nothing that this hub knows")
+        raise InvalidInput("unknown record type")
 
     def _window(self, sequence: int, window: hub_pb2.Window) -> dict[str, Any]:
         if len(window.window) > MAXIMUM_WINDOW_BYTES:
             raise InvalidInput(f"a window of {len(window.window)} bytes is too large")
         if window.rows > MAXIMUM_ROWS:
-            raise InvalidInput(f"a window of {window.rows} rows; at most {MAXIMUM_ROWS} may be")
+            raise InvalidInput(
+                f"a window of {window.rows} rows; at most {MAXIMUM_ROWS} are allowed"
+            )
         started_at = _time(window.started_at_unix_ms, "the window's start")
         ended_at = _time(window.ended_at_unix_ms, "the window's end")
         if ended_at < started_at:
@@ -153,7 +155,7 @@ class RecordReader:
             raise InvalidInput("predictions should have as many ids as times and values")
         known = self._catalogue.find(self._connection, sampled.digest)
         if known is None:
-            raise InvalidInput(f"predictions of {sampled.digest[:_NAME]!r}, which is no package")
+            raise InvalidInput(f"predictions of the unknown package {sampled.digest[:_NAME]!r}")
         rows = [
             labels.PredictionRow(
                 _short(request_id, _TEXT, "request id"), _time(at, "a prediction's time"), value
@@ -192,7 +194,7 @@ def _label(label: hub_pb2.Label) -> labels.LabelRow:
 
 def _time(at: int, what: str) -> int:
     if not is_time(at):
-        raise InvalidInput(f"{what} is {at}, which is beyond all years that are taken")
+        raise InvalidInput(f"{what} is {at}, which is out of range")
     return at
 
 

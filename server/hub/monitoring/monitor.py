@@ -184,7 +184,7 @@ def _evaluator(
         evaluator.restore(progress.detectors)
     except StateMismatch as error:
         # The state of another release cannot be read: only the detectors start again.
-        _log.warning("detectors_start_anew", model=model, reason=str(error))
+        _log.warning("detectors_restarted", model=model, reason=str(error))
         return Evaluator(model, version, fields, settings), False
     return evaluator, False
 

@@ -68,7 +68,9 @@ class Guard:
         if "transfer-encoding" in request.headers or not length.isdecimal():
             raise InvalidInput("a request should say its body's length")
         if int(length) > MAXIMUM_BODY_BYTES:
-            raise InvalidInput(f"a body of {length} bytes; at most {MAXIMUM_BODY_BYTES} may come")
+            raise InvalidInput(
+                f"a body of {length} bytes; at most {MAXIMUM_BODY_BYTES} are allowed"
+            )
 
     async def _actor(self, request: Request) -> Actor:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -82,7 +84,7 @@ class Guard:
 def _check_right(request: Request, actor: Actor) -> None:
     """Refuse a caller that may change nothing; each right is checked with its audit record."""
     if not actor.grants:
-        raise NotAllowed(f"nothing was granted to {actor.name!r}")
+        raise NotAllowed(f"{actor.name!r} has no role here")
     if request.method not in _SAFE and actor.only_reads:
         raise NotAllowed(f"{actor.name!r} may only read")
 

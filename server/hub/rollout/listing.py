@@ -96,6 +96,6 @@ def _describe(connection: Connection, row: Row[Any]) -> RolloutRecord:
     return RolloutRecord(
         **row._mapping,
         steps=[RolloutStepRecord(**{key: step[key] for key in kept}) for step in steps],
-        # What ended is told by its steps; only what is under way has a gate to ask.
+        # A rollout that has ended has only its steps; one under way has a gate's verdict too.
         gate=verdict(connection, row) if active else None,
     )

@@ -1,4 +1,4 @@
-"""What a person asks of a rollout: its steps and its gates."""
+"""The plan of a rollout: its steps and its gates."""
 
 from itertools import pairwise
 from typing import Annotated
@@ -36,7 +36,7 @@ class Plan(BaseModel):
 
 
 class RolloutRequest(Plan):
-    """A rollout of a model's version, as a person asks for it."""
+    """A request for a rollout of a model's version."""
 
     model: str
     version: str

@@ -5,8 +5,8 @@
     COMPLETED: it is the version in service. ROLLED_BACK, ABORTED: the champion has all the traffic.
 
 All state is in SQL, and each transition is one transaction with its audit record, so a hub that is
-killed anywhere goes on where it stood. Nodes learn of a transition at their next exchange: the
-desired state follows from these rows.
+killed continues from the last transition. Nodes learn of a transition at their next exchange, since
+their desired state is derived from these rows.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.rollout_state import ACTIVE, RolloutState, check_transition
 from gnomon.server.hub.versions import approvals, decommission
 
-#: Who takes the steps, as the audit names it.
+#: The actor of the steps in the audit chain.
 GATE = "gate"
 
 _ROLLOUT = schema.rollout.c
@@ -102,7 +102,7 @@ def create(
 
 
 def abort(change: Change, rollout_id: str, reason: str) -> None:
-    """Give all traffic back to the champion because a person says so.
+    """Abort a rollout: give all traffic back to the champion.
 
     Raises:
         NotFound: if there is no such rollout.
@@ -124,7 +124,7 @@ def run_once(database: Database) -> None:
 
 
 def verdict(connection: Connection, row: Row[Any]) -> Verdict:
-    """Return what the gate says of an active rollout now."""
+    """Return the gate's verdict on an active rollout now."""
     plan = plan_of(row)
     if row.state == RolloutState.PENDING:
         return staging_gap(connection, row, plan)
@@ -145,7 +145,7 @@ def _take(database: Database, seen: Row[Any]) -> None:
         return
     with database.change(GATE) as change:
         row = _locked(change, seen.id)
-        # Somebody else, a person or another hub process, may have moved it in between.
+        # A person or another hub process may have moved it in the meantime.
         if (row.state, row.step) != (seen.state, seen.step):
             return
         if overtaken:
@@ -157,7 +157,7 @@ def _take(database: Database, seen: Row[Any]) -> None:
 
 
 def _overtaken(connection: Connection, row: Row[Any]) -> str:
-    """Return what somebody did meanwhile that leaves the rollout nothing to do, or nothing."""
+    """Return why a change by somebody else ends the rollout, or an empty text."""
     gone = decommission.find(connection, row.model, row.candidate)
     if gone is not None:
         return f"{row.model}@{row.candidate} was decommissioned: {gone.reason}"

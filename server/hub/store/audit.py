@@ -1,7 +1,7 @@
 """The audit chain: append-only, each record's hash covers the record and the hash before it.
 
-So a record that is changed, removed, put in or moved breaks the chain at a place that
-`verify_chain` names. Cutting records off at the end is told by the counter that the chain keeps.
+A record that is changed, removed, inserted or moved breaks the chain at a record that
+`verify_chain` names. Records removed from the end are detected by the chain's counter.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Blobs: content of at most 1 MiB, named by its SHA-256, in an object store.
 
 The store holds the bytes; the table `blob` says which of them are verified and durable. So a blob
-counts only once its row is committed, and a put that was cut off leaves nothing that anyone reads.
+exists only once its row is committed, and an interrupted put leaves nothing that is read.
 """
 
 import os
@@ -33,7 +33,7 @@ _BATCH = 64
 #: How many blobs are sent to a store elsewhere at the same time.
 _AT_ONCE = 8
 
-#: Written when a store elsewhere is opened, so that a wrong bucket or key is told at once.
+#: Written when a store elsewhere is opened, so that a wrong bucket or key is reported at once.
 _MARK = "gnomon-hub"
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -43,7 +43,7 @@ def check_digest(digest: str) -> str:
     """Return a SHA-256 in hex unchanged; it is also safe as a path.
 
     Raises:
-        InvalidInput: if it is anything else.
+        InvalidInput: if it is no such digest.
     """
     if not _DIGEST.fullmatch(digest):
         raise InvalidInput(f"{digest[:80]!r} is not a digest: expected 64 hexadecimal digits")
@@ -54,7 +54,7 @@ class Blobs:
     """The hub's content, addressed by digest."""
 
     def __init__(self, database: Database, store: ObjectStore, folder: Path | None = None) -> None:
-        """Use an object store; `folder` is where it lies, if it lies on this machine's disk."""
+        """Use an object store; `folder` is its place, if it is on this machine's disk."""
         self._database = database
         self._store = store
         self._folder = folder
@@ -67,7 +67,7 @@ class Blobs:
 
     @classmethod
     def at(cls, database: Database, url: str, folder: Path) -> "Blobs":
-        """Keep blobs at `s3://bucket/prefix`, or in a folder where there is no URL.
+        """Keep blobs at `s3://bucket/prefix`, or in a folder if there is no URL.
 
         Credentials, region and endpoint are those of AWS's usual variables (`AWS_ACCESS_KEY_ID`,
         `AWS_REGION`, `AWS_ENDPOINT`, …), or of the machine's role.
@@ -89,7 +89,7 @@ class Blobs:
     def put(self, blobs: Iterable[tuple[str, bytes]]) -> int:
         """Verify and store blobs, and return how many; all are durable when this returns.
 
-        What came before a fault stays, batch by batch, so that a transfer that broke off resumes.
+        Batches stored before an error stay, so that an interrupted transfer resumes.
 
         Raises:
             InvalidInput: if content is over 1 MiB or is not what its digest says.

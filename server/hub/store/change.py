@@ -1,7 +1,7 @@
-"""A change: what somebody decided, and the audit record that says so, in one transaction.
+"""A change: one transaction that commits with its audit record.
 
-The audit record is also where rights are asked for: what may not be recorded does not commit. So
-there is one place for it beneath REST, gRPC and command line, and none can forget it.
+Rights are checked when the audit record is written: a change that may not be recorded does not
+commit. So REST, gRPC and the command line share one check, which none of them can omit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from gnomon.server.hub.store.rights import Actor
 
 
 class Change:
-    """One open transaction of one actor; a plain name is one of the hub's own parts."""
+    """One open transaction of one actor; a plain name is an internal part of the hub."""
 
     def __init__(self, connection: Connection, actor: Actor | str) -> None:
         self.connection = connection
@@ -33,7 +33,7 @@ class Change:
         return self.connection.execute(statement, parameters)
 
     def check(self, action: str, model: str | None = None, environment: str | None = None) -> None:
-        """Refuse what the actor may not do.
+        """Check that the actor may do something.
 
         Raises:
             NotAllowed: naming the actor, the action, and who may.
@@ -67,7 +67,7 @@ class Change:
         self._audited = True
 
     def finish(self) -> None:
-        """Refuse to commit what was written without a record.
+        """Check that what was written has an audit record.
 
         Raises:
             RuntimeError: if something was written and nothing audited.

@@ -1,4 +1,4 @@
-"""The hub's clock and its identifiers, which builders and nodes mint as well."""
+"""The hub's clock and identifiers, which are those of builders and nodes."""
 
 from datetime import UTC, datetime
 

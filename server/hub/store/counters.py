@@ -1,4 +1,4 @@
-"""Numbers that only rise, each drawn once; the row they stand in is the lock of who draws."""
+"""Counters that only rise; each number is used once, since the counter's row is the lock."""
 
 from sqlalchemy import Connection, select, update
 
@@ -8,19 +8,19 @@ from gnomon.server.hub.store import schema
 AUDIT = "audit"
 #: Of desired states.
 GENERATION = "generation"
-#: How far in the audit chain webhooks have been told.
+#: Up to which audit record deliveries of webhooks were created.
 WEBHOOKS = "webhooks"
 
 
 def read(connection: Connection, name: str) -> int:
-    """Return the number that was drawn last."""
+    """Return the last number."""
     columns = schema.counter.c
     value: int = connection.execute(select(columns.value).where(columns.name == name)).scalar_one()
     return value
 
 
 def move(connection: Connection, name: str, value: int) -> None:
-    """Set a number that follows another."""
+    """Set a counter that follows another."""
     connection.execute(
         update(schema.counter).where(schema.counter.c.name == name).values(value=value)
     )

@@ -36,7 +36,7 @@ _WRITERS_LOCK = int.from_bytes(b"gnomon")
 
 
 def _connected(connection: Any, _record: Any) -> None:
-    # The driver would begin transactions on its own, and too late: not before a read.
+    # The driver would begin transactions by itself, and only before a write.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -47,13 +47,13 @@ def _connected(connection: Any, _record: Any) -> None:
 
 
 def _begun(connection: Connection) -> None:
-    # Who reads first and writes later cannot wait for a turn; so writers say so at once.
+    # A reader that becomes a writer cannot wait for the lock; writers take it at once.
     write = connection.get_execution_options().get(_WRITE, False)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
     elif write:
-        # One writer at a time here as well, over all hubs: what a change has read stays so until
-        # it commits, and what is tried on one database holds on the other.
+        # One writer at a time here as well, over all hubs: what a change has read stays the same
+        # until it commits, and tests on one database are valid for the other.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
 
@@ -62,7 +62,7 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         # The URL itself may hold a password.
-        raise ConfigurationError("database_url is no URL; for example postgresql://…") from error
+        raise ConfigurationError("database_url is not a URL; for example postgresql://…") from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise ConfigurationError(f"database_url is of {backend!r}; expected sqlite or postgresql")
@@ -101,7 +101,7 @@ class Database:
             url: `sqlite:////var/lib/gnomon/hub.db` or `postgresql://user:password@host/name`.
 
         Raises:
-            ConfigurationError: if the URL is none of the two, or its driver is missing.
+            ConfigurationError: if the URL is neither of the two, or its driver is missing.
         """
         self.engine = _engine(_parse(url))
         self._writer = self.engine.execution_options(**{_WRITE: True})
@@ -110,7 +110,7 @@ class Database:
             self._reader = self.engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-        # SQLite has one writer; waiting here is fair and cheap, waiting in SQLite polls.
+        # SQLite has one writer; waiting for this lock is fair and cheap, SQLite itself polls.
         self._turn = threading.RLock()
         with self.write() as connection:
             migrate(connection)
@@ -122,19 +122,19 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one consistent state."""
+        """Yield a connection that sees one consistent state."""
         with self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Give a connection whose writes are durable, all or none, when the block ends."""
+        """Yield a connection whose writes are durable, all or none, when the block ends."""
         with self._turn, self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def change(self, actor: Actor | str) -> Iterator[Change]:
-        """Give a change by `actor`: what it writes commits together with its audit record.
+        """Yield a change by `actor`: what it writes commits together with its audit record.
 
         Raises:
             RuntimeError: at the end, where something was written and nothing audited.

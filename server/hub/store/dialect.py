@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL both can, but SQLAlchemy spells by dialect."""
+"""Statements that SQLAlchemy spells differently for SQLite and PostgreSQL."""
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite

@@ -22,13 +22,13 @@ MAXIMUM_ROWS: Final = 10**12
 #: Where counters stop: the largest integer that every JSON reader holds exactly.
 MAXIMUM_COUNT: Final = 2**53 - 1
 
-#: A time in Unix milliseconds, in what people send.
+#: A time in Unix milliseconds in a request.
 TimeMs = Annotated[int, Field(ge=-MAXIMUM_TIME_MS, le=MAXIMUM_TIME_MS)]
 
-#: A position in a table, in what people send.
+#: A position in a table in a request.
 Position = Annotated[int, Field(ge=0, le=MAXIMUM_INTEGER)]
 
-#: A number of things, in what people send.
+#: A number of things in a request.
 Count = Annotated[int, Field(ge=0, le=MAXIMUM_COUNT)]
 
 

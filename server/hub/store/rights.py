@@ -1,11 +1,11 @@
-"""Who may do what: one table, asked wherever a change writes its audit record.
+"""Who may do what: one table, checked whenever a change writes its audit record.
 
-A right bears the name of the action that the audit chain records. What the table does not name,
-nobody may do but the hub's own parts (its gate, its monitor), which act under a plain name. Each
-grant is a role, for the models and the environments whose names match its patterns; an action that
-is about no one model (or environment) needs a grant for all of them.
+A right has the name of the action in the audit chain. An action that is not in the table is allowed
+only to internal parts of the hub (its gate, its monitor), which act under a plain name. Each grant
+is a role, for the models and environments whose names match its patterns. An action that is about
+no single model (or environment) needs a grant for all of them.
 
-Scopes bound what may be changed. Whoever has any role may read everything.
+Scopes bound what may be changed. Any role may read everything.
 """
 
 import enum
@@ -22,7 +22,7 @@ _PATTERN = re.compile(r"[a-z0-9_*-]{1,64}")
 
 
 class Role(enum.StrEnum):
-    """What somebody is to the hub."""
+    """A role."""
 
     VIEWER = "viewer"
     BUILDER = "builder"
@@ -61,11 +61,11 @@ _APPROVAL = _rule(Role.APPROVER, scope=Scope.BOTH)
 _TELLING = _rule(Role.OPERATOR)
 _ADMINISTRATION = _rule()
 
-#: Action, as the audit names it → who may take it.
+#: Action in the audit chain → who may take it.
 RULES: Mapping[str, Rule] = {
     "publish": _BUILD,
     "attest": _BUILD,
-    "record_run": _BUILD,  # of a pipeline; its name stands for a model's
+    "record_run": _BUILD,  # of a pipeline, whose name is matched as a model's
     "tag": _NAMING,
     "set_alias": _NAMING,
     "remove_alias": _NAMING,
@@ -106,7 +106,7 @@ class Grant:
     environments: str = ANY
 
     def covers(self, scope: Scope, model: str | None, environment: str | None) -> bool:
-        """Whether the patterns hold for what an action is about."""
+        """Whether the patterns match what an action is about."""
         asked = (
             (self.models, model, Scope.MODEL),
             (self.environments, environment, Scope.ENVIRONMENT),
@@ -120,7 +120,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who asks, and what was granted to them."""
+    """A caller and its grants."""
 
     name: str
     grants: tuple[Grant, ...] = ()
@@ -130,14 +130,14 @@ class Actor:
 
     @property
     def only_reads(self) -> bool:
-        """Whether nothing was granted that lets one change anything."""
+        """Whether no grant allows any change."""
         return all(grant.role is Role.VIEWER for grant in self.grants)
 
     def check(self, action: str, model: str | None = None, environment: str | None = None) -> None:
-        """Refuse an action that nothing granted allows.
+        """Check that a grant allows an action.
 
         Raises:
-            NotAllowed: it says who asked, for what, and which role may.
+            NotAllowed: naming the caller, the action, and the roles that may.
         """
         rule = RULES.get(action)
         if rule is not None and any(
@@ -156,7 +156,7 @@ def parse_grant(role: str, models: str = ANY, environments: str = ANY) -> Grant:
     """Return a grant as a person writes it.
 
     Raises:
-        InvalidInput: if the role is none, or a pattern is not plain; a viewer has no scope,
+        InvalidInput: if the role is unknown, or a pattern is not plain; a viewer has no scope,
             because reading has none.
     """
     if role not in tuple(Role):

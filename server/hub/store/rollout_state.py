@@ -10,9 +10,9 @@ from gnomon.runtime.errors import Conflict
 
 
 class RolloutState(enum.StrEnum):
-    """Where a rollout stands."""
+    """The state of a rollout."""
 
-    PENDING = "pending"  # asked for; no traffic yet
+    PENDING = "pending"  # requested; no traffic yet
     RUNNING = "running"  # the candidate has a share of the traffic
     COMPLETED = "completed"  # the candidate is the version in service
     ROLLED_BACK = "rolled_back"  # a gate or a node refused the candidate
@@ -41,7 +41,7 @@ _NEXT: Mapping[RolloutState, frozenset[RolloutState]] = {
 
 
 def check_transition(current: RolloutState, wanted: RolloutState, subject: str) -> None:
-    """Refuse a step that the table of states does not have.
+    """Check that a transition is in the table of states.
 
     Raises:
         Conflict: naming both states.

@@ -1,8 +1,8 @@
 """The hub's tables.
 
-Times are Unix milliseconds. Ids are ULIDs (`clock.new_id`) where a person or a URL names the row;
-`position` is a counter that only rises, for those who read a table as a stream. What is long and
-has no columns of its own is JSON.
+Times are Unix milliseconds. Ids are ULIDs (`clock.new_id`) if a person or a URL names the row;
+`position` is a counter that only rises, for readers that follow a table as a stream. Long values
+without columns of their own are JSON.
 """
 
 from gnomon.server.hub.store.tables.access import principal, role_grant, token, trusted_key

@@ -1,4 +1,4 @@
-"""Run migrations on the connection that the hub hands in, within its transaction."""
+"""Run migrations on the hub's connection, within its transaction."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""The hub's tables, by room; `gnomon.server.hub.store.schema` has them all."""
+"""The hub's tables, by topic; `gnomon.server.hub.store.schema` has them all."""

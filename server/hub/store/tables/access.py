@@ -1,17 +1,17 @@
-"""Who may speak with the hub: keys, tokens, principals and their grants."""
+"""Credentials: keys, tokens, principals and their grants."""
 
 from sqlalchemy import Column, Table
 
 from gnomon.server.hub.store.tables import columns
 from gnomon.server.hub.store.text import StorableText
 
-#: Ed25519 keys of builders whose signatures count.
+#: Ed25519 keys whose signatures are trusted.
 trusted_key = Table(
     "trusted_key",
     columns.metadata,
     columns.digest("key", primary_key=True),  # the public key, 32 bytes in hex
     columns.name("name"),
-    # A builder's signature vouches for packages, an approver's for approvals.
+    # A builder signs packages, an approver signs approvals.
     Column("role", StorableText(64), nullable=False, server_default="builder"),
     columns.time("added_at"),
     columns.time("revoked_at", nullable=True),
@@ -54,5 +54,7 @@ token = Table(
     columns.time("expires_at"),
     columns.time("used_at", nullable=True),
     Column("used_by", StorableText(64), nullable=True),
-    Column("used_key", StorableText(64), nullable=True),  # SHA-256 of the public key: tells a retry
+    Column(
+        "used_key", StorableText(64), nullable=True
+    ),  # SHA-256 of the public key, to recognise a retry
 )

@@ -12,7 +12,7 @@ metadata = MetaData(
     }
 )
 
-#: The environment of all that names none: what a hub knew before there were others.
+#: The default environment.
 PRODUCTION = "production"
 
 # SQLite counts by itself only in a column that is called INTEGER.

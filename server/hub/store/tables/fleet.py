@@ -16,7 +16,7 @@ from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.hub.store.tables import columns
 from gnomon.server.hub.store.text import StorableText
 
-#: Whoever enrolled, nodes and builders, and what a node last said of itself.
+#: Nodes and builders that enrolled, and what a node last reported.
 node = Table(
     "node",
     columns.metadata,
@@ -25,14 +25,14 @@ node = Table(
     columns.environment(),
     columns.models(),
     Column("certificate_serial", StorableText(64), nullable=False),
-    # SHA-256 of the public key that the name bears: tells a retry; empty once it is revoked.
+    # SHA-256 of the enrolled public key, to recognise a retry; empty once it is revoked.
     Column("key_hash", StorableText(64), nullable=False, server_default=""),
     columns.time("enrolled_at"),
     columns.time("revoked_at", nullable=True),
     Column("facts", JSON, nullable=False),
     columns.time("last_seen_at", nullable=True),
     Column("boot", StorableText(64), nullable=False, server_default=""),
-    # What the hub wants: number and SHA-256 of the newest state that differs from the one before.
+    # The desired state: generation and SHA-256 of the newest one that differs from the one before.
     Column("generation", BigInteger, nullable=False, server_default="0"),
     Column("desired_hash", StorableText(64), nullable=False, server_default=""),
     # What the node reported.
@@ -86,7 +86,7 @@ window = Table(
 #: Written as in the index that the table has, or that is not used.
 IS_UNREAD = text("tally.version = ''")
 
-#: Rows of all windows, summed up as they come.
+#: Rows of all windows, summed up as they arrive.
 tally = Table(
     "tally",
     columns.metadata,
@@ -104,7 +104,7 @@ tally = Table(
     ),
 )
 
-#: Rows by day of the data's own time (UTC, of a window's start), summed up as they come.
+#: Rows by day of the data's own time (UTC, of a window's start), summed up as they arrive.
 daily = Table(
     "daily",
     columns.metadata,
@@ -134,7 +134,7 @@ refusal = Table(
     Index(None, "model", "at"),
 )
 
-#: What happened on a node, in its words; and `refused_record` for telemetry the hub could not read.
+#: Events that nodes report; and `refused_record` for telemetry that could not be read or stored.
 event = Table(
     "event",
     columns.metadata,

@@ -36,7 +36,7 @@ prediction = Table(
     Index(None, "request_id"),
 )
 
-#: What turned out to be true, by request.
+#: True values by request.
 label = Table(
     "label",
     columns.metadata,
@@ -80,7 +80,7 @@ detector_state = Table(
     columns.time("updated_at"),
 )
 
-#: How far a field was from its reference in an interval that the monitor has judged.
+#: How far a field was from its reference in an interval that was evaluated.
 drift = Table(
     "drift",
     columns.metadata,

@@ -1,4 +1,4 @@
-"""Counters, the audit chain, and whom webhooks tell of it."""
+"""Counters, the audit chain, and webhooks with their deliveries."""
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Table, UniqueConstraint, text
 

@@ -1,4 +1,4 @@
-"""Where versions are in service, and how they come there."""
+"""Environments, placements and rollouts."""
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Table, text
 
@@ -16,7 +16,7 @@ environment = Table(
     columns.time("created_at"),
 )
 
-#: Which version of a model should run in an environment, and when: "what ran on day X".
+#: Which version of a model is, or was, in service in an environment.
 placement = Table(
     "placement",
     columns.metadata,

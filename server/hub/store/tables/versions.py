@@ -1,4 +1,4 @@
-"""Packages, what they are called, where they came from, and what people decided of them."""
+"""Packages, their names, tags and runs, and decisions about them."""
 
 from sqlalchemy import (
     JSON,
@@ -38,14 +38,14 @@ version = Table(
     Column("risk_tier", StorableText(64), nullable=False, server_default=""),
     Column("dataset", StorableText(255), nullable=False, server_default=""),
     Column("words", StorableText(512), nullable=False, server_default=""),  # search.words_of
-    # What is long stands last: SQLite reads a row from its start.
+    # Long columns are last: SQLite reads a row from its start.
     Column("manifest", JSON, nullable=False),
     Column("envelopes", JSON, nullable=False),  # DSSE envelopes, as text
     Column("profile", LargeBinary, nullable=False),  # profile.json, for the monitor
     UniqueConstraint("name", "version", "format"),
     Index("ix_version_newest", "name", "published_at", "digest", "version"),
     Index(None, "dataset"),
-    # All that a search looks at, so that it need not touch the long rows.
+    # All columns that a search uses, so that it does not read the long rows.
     Index(
         "ix_version_search",
         "published_at",
@@ -76,7 +76,7 @@ run = Table(
     Column("error", StorableText, nullable=False),
     columns.name("reporter"),
     columns.time("received_at"),
-    # Of the record: tells a run that is sent again from another of the same id.
+    # Of the record: distinguishes a run that is sent again from another of the same id.
     columns.digest("hash"),
     Column("record", JSON, nullable=False),
     Index(None, "pipeline", "id"),
@@ -90,7 +90,7 @@ run_package = Table(
     Column("run", StorableText(26), primary_key=True),
 )
 
-#: A name of a person's own for a version of a model; moves from version to version.
+#: An alias of a version of a model; it moves from version to version.
 alias = Table(
     "alias",
     columns.metadata,
@@ -102,7 +102,7 @@ alias = Table(
     Index(None, "model", "version"),
 )
 
-#: What people say of a version.
+#: Tags of a version.
 tag = Table(
     "tag",
     columns.metadata,
