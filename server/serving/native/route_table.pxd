@@ -8,9 +8,8 @@ from gnomon.server.serving.admission.credential_cache cimport CredentialCache, P
 from gnomon.server.serving.admission.rate_limiter cimport RateLimiter
 from gnomon.server.serving.native.buffer cimport slice
 from gnomon.server.serving.native.exchange cimport exchange, verdict
-from gnomon.server.serving.native.target cimport (
-    DECLINED_REASONS, Declined, RequestContext, StageClock,
-)
+from gnomon.server.serving.native.stages cimport StageClock
+from gnomon.server.serving.native.target cimport DECLINED_REASONS, Declined, RequestContext
 from gnomon.server.serving.native.message cimport request
 from gnomon.server.serving.native.route cimport RoutePlan
 from gnomon.server.serving.native.shadow_queue cimport ShadowQueue

@@ -17,9 +17,10 @@ from gnomon.server.serving.native.buffer cimport buffer, slice
 from gnomon.server.serving.native.exchange cimport (
     POSITION_NONE, VERDICT_ANSWERED, VERDICT_DECLINED, VERDICT_REFUSED,
 )
+from gnomon.server.serving.native.stages cimport TIMED_OF, monotonic_ns
 from gnomon.server.serving.native.target cimport (
-    NO_CREDENTIAL, NO_TARGET, NOT_FOR_TARGET, NOT_USUAL, REFUSED, TAKEN, TIMED_OF, ServeTarget,
-    monotonic_ns, read_request, serve_target,
+    NO_CREDENTIAL, NO_TARGET, NOT_FOR_TARGET, NOT_USUAL, REFUSED, TAKEN, ServeTarget, read_request,
+    serve_target,
 )
 from gnomon.server.serving.admission.credential_cache cimport SHOWN_CREDENTIAL, Text
 from gnomon.server.serving.native.message cimport request
