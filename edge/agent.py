@@ -1,4 +1,4 @@
-"""The embedded agent: models within a program, kept up to date by a hub, or from a folder alone.
+"""The embedded agent: models within a program, kept up to date by a hub, or loaded from a folder.
 
 with Agent(name="device-1", data="agent-data", hub="127.0.0.1:8602", token=token,
            authority_file="authority.pem") as agent:
@@ -22,13 +22,17 @@ from gnomon.runtime.prediction import Prediction
 class Agent:
     """Predicts in this process. Threads may share it; as a context manager it starts and stops.
 
-    With a hub: `hub` is its sync address, `token` the one-time token, and `authority_file` or
-    `authority_fingerprint` what the hub is known by; the last two are needed until the agent has
-    enrolled. It predicts with what it has, whether or not the hub can be reached. Other settings of
-    `NodeSettings` may be given by name.
+    With a hub, it predicts with the packages that it has, whether or not the hub can be reached.
 
-    Without: `package` is a folder, or several; `trust` the keys that it must be signed with, and
-    `None` takes unsigned packages.
+    Args:
+        name: the agent's name at the hub.
+        data: folder of its key, packages and spool; one process at a time may use it.
+        hub: the hub's sync address, `host:port`; empty: no hub.
+        token: the one-time token; needed until the agent has enrolled.
+        package: without a hub, one folder of a package or several.
+        trust: without a hub, the keys that must have signed them; None takes unsigned packages.
+        settings: other settings of `NodeSettings` by name, such as `authority_file` or
+            `authority_fingerprint`, which are needed until the agent has enrolled.
 
     Raises:
         ConfigurationError: settings are missing, out of range, or contradict each other.
@@ -77,24 +81,24 @@ class Agent:
         self.stop()
 
     def start(self) -> None:
-        """Put into service what is there, and begin to call the hub; returns at once."""
+        """Load the packages that are installed and start to call the hub; return at once."""
         self._node.start()
 
     def stop(self) -> None:
-        """Hand over what telemetry can be handed over, keep the rest for the next start, end."""
+        """Upload as much telemetry as time allows, keep the rest for the next start, and stop."""
         self._node.stop()
 
     def wait_ready(self, timeout_seconds: float = 60.0) -> None:
         """Wait until a model is in service.
 
         Raises:
-            NotReady: none is, after so many seconds; the message says what the agent waits for.
+            NotReady: no model is in service in time; the message says what the agent waits for.
         """
         if not self._node.ready(timeout_seconds):
             status = self._node.status()
             raise NotReady(
                 f"agent {status.name!r} has no model in service after {timeout_seconds:g} s: "
-                + (status.reason or status.last_error or "the hub wants none of it yet")
+                + (status.reason or status.last_error or "the hub has assigned no model yet")
             )
 
     def predict(
@@ -106,16 +110,14 @@ class Agent:
         key: str | None = None,
         at: datetime | float | None = None,
     ) -> Prediction:
-        """Answer one row; arguments and errors are those of `Runtime.predict`.
-
-        `model` may be left out where just one is in service.
+        """Predict one row; raises the errors of `Runtime.predict`.
 
         Args:
-            row: field → value.
-            model: the model's name; None if just one is in service.
-            request_id: by which labels are joined; None: one is made.
-            key: whose predictions stick to one version.
-            at: the data's own time: epoch seconds or a datetime; None: now.
+            row: value by field; text for a category; None is missing.
+            model: the public model name; may be left out if only one is in service.
+            request_id: joins later labels to the prediction; the agent makes one if None.
+            key: requests with the same key are answered by the same version.
+            at: the data's own time, epoch seconds or datetime; None: now.
         """
         return self._node.runtime.predict(
             model or self._only_model(), row, request_id=request_id, key=key, at=at
@@ -129,19 +131,17 @@ class Agent:
         model: str | None = None,
         at: datetime | float | None = None,
     ) -> None:
-        """Report what a prediction should have been, however late.
-
-        `at` is when it became known, in the data's own time.
+        """Report the true value of a prediction, however late.
 
         Args:
             request_id: of the prediction.
-            value: what it should have been, in the unit of the output.
-            model: the model's name; None if just one is in service.
-            at: when it became known, in the data's own time; None: now.
+            value: the true value.
+            model: the public model name; may be left out if only one is in service.
+            at: when it became known, in the data's own time: epoch seconds or datetime; None: now.
 
         Raises:
-            ConfigurationError: there is no hub to tell.
-            StorageError: it cannot be kept for the hub.
+            ConfigurationError: there is no hub for labels.
+            StorageError: it cannot be written to the spool.
         """
         self._node.label(model or self._only_model(), request_id, value, at)
 
@@ -159,7 +159,7 @@ class Agent:
 
 
 def _paths(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Let files be named by text, as people write them."""
+    """Return settings with the names of files as paths."""
     return {
         name: Path(value) if name.endswith("_file") and isinstance(value, str) else value
         for name, value in settings.items()

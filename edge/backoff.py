@@ -1,4 +1,4 @@
-"""How long to wait after calls that failed: full jitter, so that a fleet does not call at once."""
+"""Pauses after failed calls, with full jitter, so that a fleet does not call at the same time."""
 
 import random
 
@@ -15,11 +15,11 @@ class Backoff:
         self._failures = 0
 
     def failed(self) -> float:
-        """Note a failure; return how many seconds to wait."""
+        """Count a failure; return the seconds to wait."""
         bound = self._first_seconds * 2 ** min(self._failures, 30)
         self._failures += 1
         return random.uniform(0, min(bound, self._longest_seconds))  # noqa: S311
 
     def succeeded(self) -> None:
-        """Note a success."""
+        """Reset the pauses after a success."""
         self._failures = 0

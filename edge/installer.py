@@ -1,4 +1,4 @@
-"""Takes the steps that `gnomon.edge.sync` decides on: the shell around slots, runtime and hub."""
+"""Executes the steps that `gnomon.edge.sync` decides on, with slots, runtime and hub."""
 
 import logging
 
@@ -28,16 +28,16 @@ class Installer:
     def execute_step(
         self, step: Step, desired: hub_pb2.DesiredState, channel: HubChannel, trust: TrustStore
     ) -> None:
-        """Take one step towards the desired state.
+        """Execute one step towards the desired state.
 
         Args:
-            step: what to do.
-            desired: what the hub wants here.
-            channel: to the hub.
-            trust: whose packages are installed.
+            step: the step to execute.
+            desired: the state to install.
+            channel: the connection to the hub.
+            trust: the keys that must have signed the packages.
 
         Raises:
-            HubUnavailable: the hub went away; the step can be taken again.
+            HubUnavailable: the hub cannot be reached; the step can be repeated.
             GnomonError: the desired state cannot be put into service here; the message says why.
         """
         match step:
@@ -59,9 +59,9 @@ class Installer:
                 self._warm_up(desired)
 
     def restore(self, state: hub_pb2.DesiredState, trust: TrustStore) -> list[str]:
-        """Put back into service what a state wants, with no hub; return what stood in the way.
+        """Load a state's packages without the hub; return the messages of what failed.
 
-        A route whose packages can all be loaded answers, whatever became of the others.
+        A route is put into service if all its packages can be loaded, even if others fail.
         """
         failures: list[str] = []
         for package in state.packages:
@@ -76,7 +76,7 @@ class Installer:
         return failures
 
     def merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
-        """Merge two windows of a package that is loaded; None where it is not, or they differ."""
+        """Merge two windows of a loaded package; None if it is not loaded or they do not match."""
         model = self._runtime.models.get(digest)
         if model is None:
             return None
@@ -90,7 +90,7 @@ class Installer:
         return window.to_bytes()
 
     def remove_unused(self, state: hub_pb2.DesiredState) -> None:
-        """Give up what is not part of the state in service."""
+        """Unload and delete packages that are not part of the state in service."""
         keep = {package.digest for package in state.packages}
         for digest in set(self._runtime.models) - keep:
             self._runtime.unload(digest)
@@ -122,7 +122,7 @@ class Installer:
                 self._slots.open(package.digest, trust)
                 return
             except PackageError as error:
-                _log.warning("package %s is fetched anew: %s", package.digest[:16], error)
+                _log.warning("package %s is fetched again: %s", package.digest[:16], error)
                 self._slots.discard(package.digest)
         manifest = self._slots.manifest(package.digest)
         if manifest is None:
@@ -150,10 +150,10 @@ def decode_routes(state: hub_pb2.DesiredState) -> list[Route]:
 
 def _check_manifest(manifest: Manifest, package: hub_pb2.PackageRef) -> None:
     """Raise unless the manifest is of the package that the hub named, and this node can run it."""
-    told = (package.name, package.version, package.format)
-    if (manifest.name, manifest.version, manifest.format) != told:
+    expected = (package.name, package.version, package.format)
+    if (manifest.name, manifest.version, manifest.format) != expected:
         raise PackageError(
-            f"the hub calls {package.digest[:16]} {'/'.join(told)}, its manifest "
+            f"the hub calls {package.digest[:16]} {'/'.join(expected)}, its manifest "
             f"{manifest.name}/{manifest.version}/{manifest.format}"
         )
     if missing := unmet(manifest.needs, this_machine()):

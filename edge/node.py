@@ -1,8 +1,8 @@
-"""A node: a process that holds packages and predicts, and does what its hub wants of it.
+"""A node with a hub: it predicts with its packages and follows the hub's desired state.
 
-The runtime answers whether or not the hub is there. One thread calls the hub and takes the steps of
-`gnomon.edge.sync`; another hands over telemetry. After a restart the node goes on with what was in
-service, without the hub.
+The runtime predicts whether or not the hub can be reached. One thread calls the hub and executes
+the steps of `gnomon.edge.sync`; another uploads telemetry. After a restart the node continues with
+the packages that were in service, without the hub.
 """
 
 import logging
@@ -37,12 +37,12 @@ from gnomon.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 
-#: A thread whose call was ended may need this long to notice.
+#: How long a thread may take to end after its call was cancelled.
 _JOIN_SECONDS = 10.0
 
 
 class Node:
-    """A node with a hub. `start` returns at once; `ready` waits for something to be in service."""
+    """A node with a hub. `start` returns at once; `ready` waits for a route to be in service."""
 
     def __init__(self, settings: NodeSettings) -> None:
         """Open the data folder.
@@ -93,7 +93,7 @@ class Node:
         self.stop()
 
     def start(self) -> None:
-        """Put into service what was there before, then begin to call the hub."""
+        """Load the packages that were in service before, then start to call the hub."""
         self._restore()
         self._record_event("started", version("gnomon"))
         loops = {"node-sync": self._sync_once, "node-upload": self._upload_once}
@@ -111,18 +111,16 @@ class Node:
     def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
     ) -> None:
-        """Report what a prediction should have been, however late.
-
-        `at` is when it became known, in the data's own time.
+        """Report the true value of a prediction, however late.
 
         Args:
-            model: the model's name.
+            model: the public model name.
             request_id: of the prediction.
-            value: what it should have been, in the unit of the output.
-            at: when it became known, in the data's own time; None: now.
+            value: the true value.
+            at: when it became known, in the data's own time: epoch seconds or datetime; None: now.
 
         Raises:
-            StorageError: it cannot be kept for the hub.
+            StorageError: it cannot be written to the spool.
         """
         label = hub_pb2.Label(
             model=model,
@@ -153,22 +151,22 @@ class Node:
         )
 
     def reload(self) -> bool:
-        """Do nothing: the hub says what is to be served, and is asked all the time."""
+        """Do nothing: the hub decides what is served, and is called regularly."""
         return True
 
     def stop(self) -> None:
-        """Stop the threads, flush the telemetry, and try to hand it over within `stop_seconds`."""
+        """Stop the threads, flush the telemetry, and try to upload it within `stop_seconds`."""
         if self._stop.is_set():
             return
         self._stop.set()
         self._join_threads(self._settings.stop_seconds)
         if any(thread.is_alive() for thread in self._threads):
-            self._enrolment.close()  # ends the call that a thread waits for
+            self._enrolment.close()  # cancels the call that a thread waits for
             self._join_threads(_JOIN_SECONDS)
         try:
             self.runtime.close()
         except StorageError as error:
-            _log.error("telemetry is lost, for the spool cannot take it: %s", error)
+            _log.error("telemetry is lost: cannot write to the spool: %s", error)
         self._record_event("stopped", "")
         deadline = time.monotonic() + self._settings.stop_seconds
         try:
@@ -207,7 +205,7 @@ class Node:
         state = self._machine.in_service
         failures = self._installer.restore(state, self._enrolment.trust)
         if failures:
-            _log.error("not all that was in service is back: %s", "; ".join(failures))
+            _log.error("not all packages in service can be restored: %s", "; ".join(failures))
             self._machine.mark_incomplete("; ".join(failures))
             self._record_event("restore_failed", "; ".join(failures))
         if self.runtime.routes:
@@ -236,10 +234,10 @@ class Node:
             _log.warning("%s", error)
 
     def _sync_once(self) -> float:
-        """Call the hub, do what it wants; return how many seconds to wait."""
+        """Call the hub and install what it wants; return the seconds until the next call."""
         channel = self._enrolment.connect()
         if self._machine.step in (Step.COMMIT, Step.ROLLBACK):
-            self._install(channel)  # what a crash or a full disk left half done
+            self._install(channel)  # completes what a crash or a full disk interrupted
         response = channel.exchange(self._make_report())
         self._is_hub_reachable = True
         if self._machine.step is Step.REPORT:
@@ -289,7 +287,7 @@ class Node:
             _log.error("%s failed", self._machine.step.name, exc_info=error)
         where, generation = self._machine.step.name, self._machine.desired.generation
         reason = f"{where}: {error if isinstance(error, GnomonError) else type(error).__name__}"
-        _log.warning("generation %d is refused: %s", generation, reason)
+        _log.warning("generation %d rejected: %s", generation, reason)
         self._machine.fail(reason)
         self._save_state()
         self._record_event("rolled_back", f"generation {generation}: {reason}")
@@ -314,13 +312,13 @@ class Node:
         )
 
     def _upload_once(self) -> float:
-        """Make durable what was put, and hand it over; return how many seconds to wait."""
+        """Flush the spool and upload it; return the seconds until the next upload."""
         self._spool.flush()
         dropped = self._spool.figures().dropped
         if dropped and not self._has_reported_drops:
             self._has_reported_drops = True
             self._record_event(
-                "spool_full", f"{dropped} samples were dropped so far; all are counted"
+                "spool_full", f"{dropped} samples were dropped so far; their rows are counted"
             )
         channel = self._enrolment.channel
         if channel is not None and self._is_hub_reachable:
@@ -331,11 +329,11 @@ class Node:
         try:
             self._spool.put(hub_pb2.Record(event=hub_pb2.Event(kind=kind, detail=detail[:2000])))
         except StorageError as error:
-            _log.warning("the event %s is not kept: %s", kind, error)
+            _log.warning("cannot write the event %s to the spool: %s", kind, error)
 
 
 def describe_machine(engines: Sequence[str]) -> dict[str, str]:
-    """Return what the hub may need to know of this machine; formats most wanted first."""
+    """Return facts about this machine for the hub; `engines` in order of preference."""
     return {
         "engines": ",".join(engines),
         "gnomon": version("gnomon"),

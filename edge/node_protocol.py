@@ -1,4 +1,4 @@
-"""What a node is to those who ask it, whether there is a hub behind it or not."""
+"""The interface of a node, with a hub or without."""
 
 from datetime import datetime
 from typing import Protocol
@@ -8,12 +8,12 @@ from gnomon.runtime.runtime import Runtime
 
 
 class NodeProtocol(Protocol):
-    """What doors and agents need of a node, with a hub or without."""
+    """What frontends and agents need of a node."""
 
     runtime: Runtime
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
 
     def ready(self, timeout_seconds: float | None = None) -> bool:
         """Wait until some route is in service; return whether one is."""
@@ -21,20 +21,20 @@ class NodeProtocol(Protocol):
     def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
     ) -> None:
-        """Report what a prediction should have been.
+        """Report the true value of a prediction.
 
         Args:
-            model: the model's name.
+            model: the public model name.
             request_id: of the prediction.
-            value: what it should have been, in the unit of the output.
-            at: when it became known, in the data's own time; None: now.
+            value: the true value.
+            at: when it became known, in the data's own time: epoch seconds or datetime; None: now.
         """
 
     def status(self) -> NodeStatus:
         """Return what the node is doing now."""
 
     def reload(self) -> bool:
-        """Look anew at what is to be served; return whether that is in service now."""
+        """Read the configuration again; return whether it is in service now."""
 
     def stop(self) -> None:
-        """End; a second call does nothing."""
+        """Stop; a second call does nothing."""

@@ -1,4 +1,4 @@
-"""How one node runs."""
+"""The settings of a node."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +8,15 @@ from gnomon.runtime.enrolment.settings import check_hub_address, check_name
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings:
-    """A node with a hub, or one that lives on the packages in `packages` alone.
+    """A node with a hub, or a node that serves the packages in `packages`.
 
     Raises:
-        ValueError: a figure is out of range or something belongs to it; the message names it.
+        ValueError: a setting is out of range or contradicts another; the message names it.
     """
 
     #: The node's name at the hub.
     name: str = "node"
-    #: Key, spool and packages lie here; one process at a time.
+    #: Folder of key, spool and packages; one process at a time.
     data_folder: Path = Path("node-data")
     #: The hub's sync address, `host:port`; empty: no hub.
     hub: str = ""
@@ -30,31 +30,31 @@ class NodeSettings:
     #: What to serve without a hub: packages, .onnx and .tflite files, folders of these or of
     #: their versions (NAME/VERSION/model.onnx).
     packages: tuple[Path, ...] = ()
-    #: Which versions are loaded and can be asked for: latest, latest:COUNT, all, specific:A,B.
+    #: Which versions are loaded and can be requested: latest, latest:COUNT, all, specific:A,B.
     version_policy: str = "latest"
-    #: TOML that says who answers for what; the newest version of each model without it.
+    #: TOML with the routes; without it, the newest version of each model is served.
     routes_file: Path | None = None
-    #: Ed25519 public keys in hex that they must be signed with; empty: unsigned ones are taken.
+    #: Ed25519 public keys in hex that must have signed the packages; empty: unsigned are served.
     trusted_keys: tuple[str, ...] = ()
-    #: A route that nobody asked for so long gives back its engines until the next call; 0: never.
+    #: A route without requests for this long unloads its engines until the next call; 0: never.
     idle_unload_seconds: float = 0.0
-    #: What all models together may take of memory; 0: as much as there is.
+    #: Memory that all models together may use, in bytes; 0: no limit.
     memory_budget_bytes: int = 0
-    #: Formats to run, most wanted first; empty: all that are installed.
+    #: Formats to run, in order of preference; empty: all that are installed.
     engines: tuple[str, ...] = ()
     spool_bytes: int = 64 << 20
-    #: Where transcripts are kept: requests and answers that a package allows to be written down
+    #: Folder of transcripts: requests and answers that a package allows to be recorded
     #: (its `deployment.transcript_permille`). None: nowhere.
     transcripts_folder: Path | None = None
     transcripts_bytes: int = 256 << 20
-    #: How often the hub is called where it does not say so itself.
+    #: How often the hub is called if it does not set the interval.
     sync_seconds: float = 5.0
     upload_seconds: float = 1.0
-    #: An open window is kept for the hub at least this often.
+    #: An open window is written to the spool at least this often.
     checkpoint_seconds: float = 10.0
-    #: How long the node tries to hand over what is left when it stops.
+    #: How long the node tries to upload the rest of its telemetry when it stops.
     stop_seconds: float = 5.0
-    #: The longest pause after calls that failed.
+    #: The longest pause after failed calls.
     longest_pause_seconds: float = 60.0
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a node says of itself."""
+"""The status that a node reports."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What a node is doing; `models` has the packages in service by route, `name@version`."""
+    """The state of a node; `models` has the packages in service by route, as `name@version`."""
 
     name: str
     step: str

@@ -1,12 +1,12 @@
-"""What a node does next to become what the hub wants of it: decisions only, no input or output.
+"""The steps from the state in service to the desired state: decisions only, no input or output.
 
     IDLE → CHECK → DOWNLOAD → VERIFY → STAGE → WARM → TRIAL → COMMIT → REPORT → IDLE
               └────────┴─────────┴───────┴──────┴───────┴→ ROLLBACK → REPORT
 
-The state is saved before each step is taken, so a crash at any instruction resumes. What was in
-service stays in service until COMMIT has been passed. A desired state that failed is refused: it is
-reported with its reason and not tried again; only a newer generation is. Steps in which a model may
-take the whole process down (STAGE, WARM, TRIAL) are tried again after a crash, but not for ever.
+The state is saved before each step, so a crash at any instruction can be resumed. The former state
+stays in service until COMMIT has passed. A desired state that failed is rejected: it is reported
+with its reason and not tried again; only a newer generation is. Steps in which a model may end the
+whole process (STAGE, WARM, TRIAL) are repeated after a crash, up to a limit.
 """
 
 import enum
@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import GnomonError
 
-#: How often a desired state may take the process down before it is refused.
+#: How often a desired state may end the process before it is rejected.
 CRASH_LIMIT = 3
 
 
@@ -26,15 +26,15 @@ class Step(enum.StrEnum):
     """What the node is about to do."""
 
     IDLE = "idle"
-    CHECK = "check"  # signatures, formats, needs: before anything is fetched
-    DOWNLOAD = "download"  # what is missing, by its hashes
-    VERIFY = "verify"  # the packages as a whole, into their slots
-    STAGE = "stage"  # load beside what is in service
+    CHECK = "check"  # signatures, formats, requirements: before any download
+    DOWNLOAD = "download"  # missing chunks, by hash
+    VERIFY = "verify"  # each package as a whole, then into its slot
+    STAGE = "stage"  # load beside the packages in service
     WARM = "warm"  # golden samples on the loaded models
-    TRIAL = "trial"  # the new routes answer; the old ones are kept ready
-    COMMIT = "commit"  # the old ones are given up
-    ROLLBACK = "rollback"  # the old routes answer again
-    REPORT = "report"  # the hub learns how it ended
+    TRIAL = "trial"  # the new routes answer; the former ones stay loaded
+    COMMIT = "commit"  # the former packages are unloaded
+    ROLLBACK = "rollback"  # the former routes answer again
+    REPORT = "report"  # the outcome is reported to the hub
 
 
 _NEXT = {
@@ -58,7 +58,7 @@ _WIRE_STATES = {
 
 
 class IllegalTransition(GnomonError):
-    """The node was told to leave a step in a way that the step does not know."""
+    """A transition that the current step does not allow."""
 
     code = "internal"
 
@@ -67,7 +67,7 @@ class IllegalTransition(GnomonError):
 
 
 class SyncState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that must survive a restart. The two states are serialized `DesiredState` messages."""
+    """What must survive a restart; `in_service` and `desired` are serialized `DesiredState`s."""
 
     step: Step = Step.IDLE
     in_service: bytes = b""
@@ -82,7 +82,7 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read what `encode` gave; damage gives the state of a node that knows nothing yet."""
+        """Read what `encode` returned; damaged data give the state of a new node."""
         try:
             state = msgspec.json.decode(data, type=cls)
             _parse(state.in_service)
@@ -99,7 +99,7 @@ def _parse(data: bytes) -> hub_pb2.DesiredState:
 
 
 class SyncMachine:
-    """Says which step comes next; the shell takes it and says how it went."""
+    """Decides the next step; the caller executes it and reports success or failure."""
 
     def __init__(self, state: SyncState | None = None) -> None:
         self.state = state or SyncState()
@@ -107,38 +107,38 @@ class SyncMachine:
 
     @property
     def step(self) -> Step:
-        """Return what is to be done now."""
+        """Return the current step."""
         return self.state.step
 
     @property
     def in_service(self) -> hub_pb2.DesiredState:
-        """Return what the node answers with, also after a restart."""
+        """Return the state in service, also after a restart."""
         return _parse(self.state.in_service)
 
     @property
     def desired(self) -> hub_pb2.DesiredState:
-        """Return what is being put into service."""
+        """Return the state that is being installed."""
         return _parse(self.state.desired)
 
     def resume(self) -> None:
-        """Decide, after a restart, where to go on."""
+        """Decide, after a restart, with which step to continue."""
         if self.step in _MAY_CRASH:
             crashes = self.state.crashes + 1
             self._change(crashes=crashes)
             if crashes >= CRASH_LIMIT:
                 where = self.step.name
-                self._refuse(f"the process ended {crashes} times, at last during {where}")
+                self._refuse(f"the process crashed {crashes} times, most recently during {where}")
                 return
         if self.step not in (Step.IDLE, Step.ROLLBACK, Step.REPORT):
             self._change(step=Step.CHECK)
 
     def propose(self, desired: hub_pb2.DesiredState) -> bool:
-        """Take note of what the hub wants; return whether there is something to do about it.
+        """Accept a desired state from the hub; return whether there is a step to execute.
 
-        Only what is newer than all that was put into service, refused or is under way counts.
+        Only a generation newer than those in service, rejected or being installed is accepted.
 
         Raises:
-            IllegalTransition: a step is under way that must end first.
+            IllegalTransition: the current step must end first.
         """
         if self.step not in _OPEN_TO_NEWS:
             raise IllegalTransition(self.step, Step.CHECK)
@@ -149,10 +149,10 @@ class SyncMachine:
         return True
 
     def advance(self) -> None:
-        """Go on: the step has been taken.
+        """Go to the next step: the current one succeeded.
 
         Raises:
-            IllegalTransition: there is nothing to be done.
+            IllegalTransition: there is no step to execute.
         """
         following = _NEXT.get(self.step)
         if following is None:
@@ -163,32 +163,32 @@ class SyncMachine:
         self._change(step=following)
 
     def fail(self, reason: str) -> None:
-        """Refuse the desired state for good: the step cannot be taken.
+        """Reject the desired state for good: the step failed.
 
         Raises:
-            IllegalTransition: the step is not one that can be refused.
+            IllegalTransition: the step cannot fail.
         """
         if self.step not in _MAY_FAIL:
             raise IllegalTransition(self.step, Step.ROLLBACK)
         self._refuse(reason)
 
     def hold(self, reason: str) -> None:
-        """Begin the steps anew later: what went wrong lies outside the desired state.
+        """Start again later: the cause is outside of the desired state.
 
         Raises:
-            IllegalTransition: no step is under way that could be taken again.
+            IllegalTransition: the step cannot be repeated.
         """
         if self.step not in _MAY_FAIL:
             raise IllegalTransition(self.step, Step.CHECK)
         self._change(step=Step.CHECK, reason=reason, crashes=0)
 
     def mark_incomplete(self, reason: str) -> None:
-        """Note that not all that was in service could be restored: the hub's word counts anew."""
+        """Record that the state in service is incomplete; accept any generation again."""
         self._incomplete = True
         self._change(reason=reason)
 
     def reported(self) -> hub_pb2.ReportedState:
-        """Return what the hub is told, but for the packages in service."""
+        """Return the report to the hub, without the packages in service."""
         return hub_pb2.ReportedState(
             generation=self._generation(),
             state=_WIRE_STATES[self.step],

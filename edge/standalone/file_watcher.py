@@ -1,4 +1,4 @@
-"""Follows one file: calls when it has changed."""
+"""Polls one file and calls back when it has changed."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ _POLL_SECONDS = 0.5
 
 
 class FileWatcher:
-    """Looks at a file from a thread of its own. What the file said when this was made is known."""
+    """Polls a file in a thread of its own. Only changes after construction are reported."""
 
     def __init__(self, path: Path, changed: Callable[[], object]) -> None:
         self._path = path
@@ -19,7 +19,7 @@ class FileWatcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Follow it no longer."""
+        """Stop polling."""
         self._stopped.set()
         self._thread.join(timeout=10)
 
@@ -31,7 +31,7 @@ class FileWatcher:
                 self._changed()
 
     def _stamp(self) -> tuple[int, int, int] | None:
-        """Return what tells one state of the file from another; None while it is not there."""
+        """Return modification time (ns), size and inode; None if the file does not exist."""
         try:
             state = self._path.stat()
         except OSError:

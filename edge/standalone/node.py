@@ -1,7 +1,7 @@
-"""A node without a hub: it answers from packages, bare model files and folders of versions of them.
+"""A node without a hub: it serves packages, bare model files and folders of their versions.
 
-Which of them answers for what, a route file may say; without one, the newest version of each model
-does. Whatever changes goes into service in one step, or, where anything of it is wrong, not at all.
+A route file may assign versions to routes; without one, the newest version of each model is served.
+A change goes into service in one step, or, if any part of it is wrong, not at all.
 """
 
 import logging
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class ModelState(NamedTuple):
-    """A version of a model that is there, whether it is in service, and if not, why."""
+    """An available version of a model, whether it is in service, and if not, why."""
 
     name: str
     version: str
@@ -55,14 +55,14 @@ class StandaloneNode:
         memory_budget_bytes: int = 0,
         transcripts: TranscriptSink | None = None,
     ) -> None:
-        """Open, load and check what is to be served; `trust=None` takes unsigned packages.
+        """Open, load and check the models; `trust=None` accepts unsigned packages.
 
         Raises:
             PackageError: one is damaged, untrusted, or does not reproduce its golden samples.
             EngineError: one cannot be loaded.
             MemoryExceeded: the memory budget has no room for one.
             Conflict: two have the same name and version.
-            ConfigurationError: nothing is there, or the route file makes no sense.
+            ConfigurationError: there is no model, or the route file is invalid.
         """
         self.runtime = Runtime(
             NullSink(),
@@ -92,7 +92,7 @@ class StandaloneNode:
         self.stop()
 
     def start(self) -> None:
-        """Follow the route file, if there is one; all else is in service already."""
+        """Start to watch the route file, if there is one; the models are in service already."""
         if self._routes_file is not None and self._watch is None:
             self._watch = FileWatcher(self._routes_file, self.reload)
 
@@ -101,23 +101,23 @@ class StandaloneNode:
         return bool(self.runtime.routes)
 
     def reload(self) -> bool:
-        """Look at paths and route file anew; return whether that is in service now.
+        """Read paths and route file again; return whether they are in service now.
 
-        Where it is not, all stays as it was, and the log says why.
+        If not, everything stays as it was, and the log says why.
         """
         try:
             with self._control:
                 self._repository.refresh()
                 self._apply()
         except GnomonError as error:
-            _log.error("nothing was changed, since %s", error)
+            _log.error("reload failed, nothing was changed: %s", error)
             return False
         served = [f"{name} ({', '.join(ones)})" for name, ones in self.status().models.items()]
         _log.info("in service now: %s", "; ".join(served) or "nothing")
         return True
 
     def index(self) -> list[ModelState]:
-        """Return all versions that are there."""
+        """Return all available versions."""
         with self._control:
             return [
                 self._state(name, version)
@@ -126,10 +126,10 @@ class StandaloneNode:
             ]
 
     def load(self, model: str) -> None:
-        """Take a model into service, looking at its files anew.
+        """Put a model into service after reading its files again.
 
         Raises:
-            UnknownModel: nothing of that name is there.
+            UnknownModel: there is no model of that name.
             GnomonError: as the constructor; nothing was changed.
         """
         with self._control:
@@ -141,7 +141,7 @@ class StandaloneNode:
         """Take a model out of service until it is loaded again.
 
         Raises:
-            UnknownModel: nothing of that name is there.
+            UnknownModel: there is no model of that name.
         """
         with self._control:
             self._check_known(model)
@@ -150,18 +150,18 @@ class StandaloneNode:
     def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
     ) -> None:
-        """Refuse: there is no hub to tell.
+        """Raise: there is no hub for labels.
 
         Args:
-            model: the model's name.
-            request_id: of the prediction.
-            value: what it should have been.
-            at: when it became known.
+            model: not used, as all others.
+            request_id: not used.
+            value: not used.
+            at: not used.
 
         Raises:
             ConfigurationError: always.
         """
-        raise ConfigurationError("labels go to a hub, and this node has none; give it one")
+        raise ConfigurationError("labels need a hub, and this node has none")
 
     def status(self) -> NodeStatus:
         """Return what is in service."""
@@ -192,7 +192,7 @@ class StandaloneNode:
             self._repository.close()
 
     def _apply(self) -> None:
-        """Put into service what paths and route file say, and give up what they no longer do."""
+        """Put into service what paths and route file say, and unload everything else."""
         file = read_routes(self._routes_file)
         entries = self._route_entries(file)
         versions = {name: self._versions(name, entry) for name, entry in entries.items()}
@@ -234,7 +234,7 @@ class StandaloneNode:
         return tuple(f"{name}@{version}" for version in chosen)
 
     def _unload_unused(self) -> None:
-        """Give up what no route needs."""
+        """Unload the packages that no route needs."""
         needed = {one for route in self.runtime.routes.values() for one in route.digests}
         for digest in set(self.runtime.models) - needed:
             self.runtime.unload(digest)
@@ -278,7 +278,7 @@ def _route(
 def open_node(settings: NodeSettings) -> NodeProtocol:
     """Return the node that the settings describe, not yet started."""
     if settings.hub:
-        # What a hub needs is imported only where there is one.
+        # What a hub needs is imported only if there is one.
         from gnomon.edge.node import Node
 
         return Node(settings)

@@ -1,6 +1,6 @@
-"""The packages that a node without a hub can serve: found where its operator said, opened on need.
+"""The packages that a node without a hub can serve: found in its paths, opened when needed.
 
-A bare model file becomes an unsigned package in a folder of the process's own, which goes with it.
+A bare model file becomes an unsigned package in a temporary folder of the process.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ class PackageRepository:
     """Models by name and version. Used by one thread at a time."""
 
     def __init__(self, paths: Sequence[Path], trust: TrustStore | None) -> None:
-        """Look under the paths; `trust=None` takes unsigned packages and bare files.
+        """Search the paths; `trust=None` accepts unsigned packages and bare files.
 
         Raises:
             ConfigurationError: there is no model under one of them.
@@ -34,7 +34,7 @@ class PackageRepository:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look again; what was found before stays where that fails. Raises as the constructor."""
+        """Search again; on failure the former result stays. Raises the constructor's errors."""
         found: dict[str, dict[str, FoundModel]] = {}
         for path in self._paths:
             for one in find(path):
@@ -53,16 +53,16 @@ class PackageRepository:
         return tuple(self._found)
 
     def versions(self, name: str) -> tuple[str, ...]:
-        """Return a name's versions, oldest first; none where nothing has that name."""
+        """Return a name's versions, oldest first; empty if the name is unknown."""
         return tuple(sorted(self._found.get(name, ()), key=age))
 
     def open(self, name: str, version: str) -> Package:
         """Return a package, verified.
 
         Raises:
-            ConfigurationError: there is none of that name and version.
+            ConfigurationError: there is no package of that name and version.
             UntrustedPackage: no trusted key signed it.
-            PackageError: it is damaged, or a bare file is no model of rows.
+            PackageError: it is damaged, or a bare file is not a model of rows.
         """
         found = self._found.get(name, {}).get(version)
         if found is None:
@@ -74,18 +74,18 @@ class PackageRepository:
             return Package.open(found.path, self._trust)
         if self._trust is not None:
             raise UntrustedPackage(
-                f"{found.path} is a bare file, which nobody signs; with trusted_keys only signed "
+                f"{found.path} is a bare file without a signature; with trusted_keys only signed "
                 "packages are served: make one with `gnomon package import`"
             )
         return self._open_found(found)
 
     def close(self) -> None:
-        """Remove what was made."""
+        """Remove the temporary packages."""
         if self._scratch is not None:
             self._scratch.cleanup()
 
     def _open_found(self, found: FoundModel) -> Package:
-        """Return a bare file as a package: made once, and again when the file has changed."""
+        """Return a bare file as a package, which is rebuilt if the file has changed."""
         try:
             state = found.path.stat()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The file that says who answers where there is no hub: routes in TOML, each package by name.
+"""The route file of a node without a hub: routes in TOML, with packages by name.
 
     [routes.eta]
     targets = {"eta@1" = 900, "eta@2" = 100}
@@ -10,8 +10,8 @@
     batching = {max_rows = 64, max_delay_seconds = 0.002}
     instances = 2
 
-A model that has no table here is served as if there were no file; what a `[models.NAME]` says holds
-for all its versions, whatever their manifests say.
+A model without a table here is served as if there were no file. A `[models.NAME]` holds for all
+versions of the model and overrides their manifests.
 """
 
 import re
@@ -35,7 +35,7 @@ _BYTES_LIMIT = 1 << 20
 
 
 class _RuleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One link of a chain that is no package: a rule or constants."""
+    """A fallback that is not a package: a rule or constants."""
 
     rule: dict[str, str] | None = None
     constant: dict[str, Any] | None = None
@@ -44,7 +44,7 @@ class _RuleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class RouteEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One `[routes.NAME]`; weights are parts in 1,000, packages `name@version`.
 
-    `versions` is a version policy, for what answers who asks for a version by name.
+    `versions` is a version policy: which versions can be requested by name.
     """
 
     targets: dict[str, int]
@@ -54,7 +54,7 @@ class RouteEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Return the packages that it names, each once."""
+        """Return the packages that the route names, each once."""
         chain = [one for one in self.fallback if isinstance(one, str)]
         return tuple(dict.fromkeys([*self.targets, *self.shadows, *chain]))
 
@@ -64,7 +64,7 @@ class RouteEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One `[models.NAME]`: settings in the stead of those in the manifests."""
+    """One `[models.NAME]`: settings that override those of the manifests."""
 
     batching: Batching | None = None
     instances: int | None = None
@@ -83,18 +83,17 @@ class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class RouteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All of the file."""
+    """The whole file."""
 
     routes: dict[str, RouteEntry] = {}
     models: dict[str, ModelEntry] = {}
 
 
 def read_routes(path: Path | None) -> RouteFile:
-    """Read the file; None is one that says nothing.
+    """Read the file; None gives an empty one.
 
     Raises:
-        ConfigurationError: it cannot be read, or says what makes no sense; the message names the
-            place.
+        ConfigurationError: it cannot be read or is invalid; the message names the place.
     """
     if path is None:
         return RouteFile()

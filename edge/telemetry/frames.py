@@ -1,8 +1,8 @@
-"""How a record lies in a segment of the spool: a frame with a checksum, findable after damage.
+"""Frames: the format of records in a segment, with checksums and resynchronisation.
 
 A frame is a magic number, the CRC-32 of all that follows it, the payload's length, the record's
-sequence, a flag for samples, and the payload. Reading never fails: damage is stepped over to the
-next frame whose checksum holds, and is counted; what is damaged up to the end is a torn tail.
+sequence, a flag for samples, and the payload. Reading never fails: a damaged place is
+counted and skipped to the next frame with a valid checksum; damage up to the end is a torn tail.
 """
 
 import struct
@@ -20,7 +20,7 @@ OVERHEAD = _HEAD.size + _BODY.size
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One record: its sequence, whether it is a mere sample, its bytes."""
+    """One record: its sequence, whether it is a sample, its bytes."""
 
     sequence: int
     sample: bool
@@ -39,7 +39,7 @@ class Frame:
 
 @dataclass(slots=True)
 class ScanResult:
-    """What a segment's bytes hold: whole frames, damaged places, and where the sound part ends."""
+    """What a segment holds: whole frames, number of damaged places, bytes up to the last frame."""
 
     frames: list[Frame] = field(default_factory=list)
     damaged: int = 0
@@ -69,7 +69,7 @@ def _whole_frames(data: bytes) -> Iterator[tuple[int, Frame]]:
 
 
 def scan_frames(data: bytes) -> ScanResult:
-    """Read all whole frames of a segment, stepping over what is damaged.
+    """Read all whole frames of a segment and skip damaged places.
 
     >>> scan_frames(Frame(1, False, b"a").encode() + b"torn").frames
     [Frame(sequence=1, sample=False, payload=b'a')]

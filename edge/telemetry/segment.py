@@ -1,4 +1,4 @@
-"""The files of the spool: how they are named, and what is made of what a crash left of them."""
+"""The segment files of the spool: their names, and recovery after a crash."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ _NAME = re.compile(r"^(\d{8}-[0-9a-f]{12})\.\d{20}\.segment$")
 
 @dataclass(slots=True)
 class Segment:
-    """A file of frames in order of sequence, and what is known of it without reading it."""
+    """A file of frames in order of sequence, with an index of it in memory."""
 
     path: Path
     boot_id: str
@@ -28,13 +28,13 @@ class Segment:
     sequences: "array[int]" = field(default_factory=lambda: array("Q"))
 
     def add(self, frame: Frame) -> None:
-        """Count a frame that was appended to the file."""
+        """Add a frame, which was appended to the file, to the index."""
         self.size += frame.size
         self.samples += frame.sample
         self.sequences.append(frame.sequence)
 
     def pending(self, watermark: int) -> int:
-        """Return how many of its records come after the watermark."""
+        """Return the number of records above the watermark."""
         return len(self.sequences) - bisect_right(self.sequences, watermark)
 
     def read(self) -> list[Frame]:
@@ -42,16 +42,16 @@ class Segment:
         return scan_frames(self.path.read_bytes()[: self.size]).frames
 
     def replace(self, frames: Sequence[Frame]) -> None:
-        """Make the file hold these frames instead: after a crash, the old ones or the new ones.
+        """Replace the frames of the file; after a crash it holds the former or the new frames.
 
         Raises:
-            OSError: the disk did not take them.
+            OSError: the file cannot be written.
         """
         write_durably(self.path, b"".join(frame.encode() for frame in frames), mode=0o600)
         self.set_frames(frames)
 
     def set_frames(self, frames: Sequence[Frame]) -> None:
-        """Count that the file holds these frames, and no others."""
+        """Rebuild the index from the frames that the file holds."""
         self.size = self.samples = 0
         self.sequences = array("Q")
         for frame in frames:
@@ -59,14 +59,14 @@ class Segment:
 
 
 def segment_path(folder: Path, boot_id: str, sequence: int) -> Path:
-    """Return where the segment lies that begins with this record; names sort as records do."""
+    """Return the path of the segment that begins with this record; names sort as records do."""
     return folder / f"{boot_id}.{sequence:020d}.segment"
 
 
 def load_segments(folder: Path) -> tuple[list[Segment], int]:
-    """Return the segments in a folder, oldest first, and how many places in them were damaged.
+    """Return the segments in a folder, oldest first, and the number of damaged places.
 
-    Torn tails are cut off; what cannot be read is left out.
+    Torn tails are truncated; files that cannot be read are skipped.
 
     Raises:
         OSError: the folder cannot be read or written.
@@ -85,10 +85,10 @@ def load_segments(folder: Path) -> tuple[list[Segment], int]:
 
 
 def next_boot_id(folder: Path, segments: Sequence[Segment]) -> str:
-    """Return a boot's name that was never used before and sorts after all that were.
+    """Return a new boot id, which sorts after all former ones.
 
     Raises:
-        OSError: it cannot be made durable.
+        OSError: the counter cannot be written.
     """
     counter = folder / "boots"
     seen = [int(segment.boot_id[:8]) for segment in segments]
@@ -100,15 +100,15 @@ def next_boot_id(folder: Path, segments: Sequence[Segment]) -> str:
 
 
 def _load(path: Path, boot_id: str, last: int) -> tuple[Segment | None, int]:
-    """Read one segment; records up to sequence `last` are known from the segment before it."""
+    """Read one segment; records up to sequence `last` are also in the segment before it."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        _log.warning("the spool's segment %s cannot be read and is left out: %s", path, error)
+        _log.warning("cannot read segment %s of the spool, which is skipped: %s", path, error)
         return None, 1
     found = scan_frames(data)
     if found.damaged:
-        _log.warning("%d damaged places in the spool's segment %s", found.damaged, path)
+        _log.warning("%d damaged places in segment %s of the spool", found.damaged, path)
     frames = [frame for frame in found.frames if frame.sequence > last]
     if not frames:
         path.unlink()

@@ -1,10 +1,11 @@
-"""The node's durable queue of telemetry: what was put and flushed is there until the hub has it.
+"""The node's durable queue of telemetry: flushed records stay until the hub acknowledges them.
 
-Records are numbered from 1 within a **boot**, one opening of the spool, and lie in segments: files
-of checksummed frames (`gnomon.edge.telemetry.frames`), deleted once the hub's watermark has passed
-them. A crash can only tear the end of a segment, which is cut off; damage elsewhere is stepped over
-and counted, and never blocks a start. When the disk budget is used up, samples go first, then
-windows of the same package, route and interval are merged; both are counted.
+Records are numbered from 1 within a **boot**, one opening of the spool. They are stored in
+segments: files of checksummed frames (`gnomon.edge.telemetry.frames`), deleted once the hub's
+watermark has passed them. A crash can only damage the end of a segment, which is truncated; damage
+elsewhere is skipped and counted, and never blocks a start. When the disk budget is used up, samples
+are dropped first, then windows of the same package, route and interval are merged; both are
+counted.
 """
 
 import logging
@@ -23,17 +24,21 @@ from gnomon.runtime.errors import StorageError
 from gnomon.runtime.files import sync_folder
 
 _log = logging.getLogger(__name__)
-#: Where merging gave little room, the windows are not looked through again at every put.
+#: If merging freed little, it is not tried again before this many puts.
 _PUTS_BETWEEN_MERGES = 64
 _SAMPLES = frozenset(("predictions", "refusal"))
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolFigures:
-    """How full the spool is and what it had to give up since it was opened.
+    """The content of the spool, and what was lost since it was opened.
 
-    `dropped` counts samples, `merged` windows that went into others, `damaged` places in the files
-    that could not be read.
+    Attributes:
+        records: records that wait for the hub.
+        bytes: their size on disk.
+        merged: windows that were merged into others.
+        dropped: samples that were dropped.
+        damaged: places in the files that cannot be read.
     """
 
     records: int
@@ -44,9 +49,9 @@ class SpoolFigures:
 
 
 class Spool:
-    """Takes records, hands them out in batches, forgets what the hub acknowledges.
+    """Stores records, returns them in batches, deletes what the hub acknowledged.
 
-    `put` writes without waiting for the disk; `flush` makes durable what was put before it. All
+    `put` writes without waiting for the disk; `flush` syncs all earlier puts. All
     methods may be called from any thread.
     """
 
@@ -59,7 +64,7 @@ class Spool:
         merge: WindowMerge | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Open the spool, cutting torn tails, and begin a new boot.
+        """Open the spool, truncate torn tails, and begin a new boot.
 
         Raises:
             StorageError: the folder cannot be read or written.
@@ -88,7 +93,7 @@ class Spool:
         """Append the record under the next sequence, which it returns and sets on the record.
 
         Raises:
-            StorageError: the disk or the budget is full and nothing more can be given up.
+            StorageError: the disk or the budget is full, and nothing more can be dropped or merged.
         """
         sample = record.WhichOneof("body") in _SAMPLES
         with self._lock:
@@ -110,10 +115,10 @@ class Spool:
             return frame.sequence
 
     def flush(self) -> None:
-        """Return once all that was put is on the disk.
+        """Return once all earlier records are on the disk.
 
         Raises:
-            StorageError: the disk did not take it.
+            StorageError: the disk cannot be written.
         """
         with self._flushing:
             with self._lock:
@@ -128,7 +133,7 @@ class Spool:
                     os.fdatasync(descriptor)
                 sync_folder(self._folder)
             except OSError as error:
-                raise StorageError(f"the spool {self._folder} is not durable: {error}") from error
+                raise StorageError(f"cannot sync the spool {self._folder}: {error}") from error
             finally:
                 for descriptor in waiting:
                     os.close(descriptor)
@@ -136,8 +141,8 @@ class Spool:
     def batch(self, limit_bytes: int, limit_records: int = 5_000) -> tuple[str, list[bytes]]:
         """Return the oldest boot that has unacknowledged records, and its first such records.
 
-        Records are durable before they are handed out. At least one is given where there is any,
-        then as many as the limits allow.
+        Records are durable before they are returned: at least one, if there is any, then as many
+        as the limits allow.
         """
         self.flush()
         with self._lock:
@@ -154,7 +159,7 @@ class Spool:
             return boot_id, records
 
     def acknowledge(self, boot_id: str, watermark: int) -> None:
-        """Forget the boot's records up to and including `watermark`."""
+        """Delete the boot's records up to and including `watermark`."""
         with self._lock:
             self._watermarks[boot_id] = max(watermark, self._watermarks.get(boot_id, 0))
             for segment in [s for s in self._segments if s.boot_id == boot_id]:
@@ -162,13 +167,13 @@ class Spool:
                     self._forget(segment)
 
     def figures(self) -> SpoolFigures:
-        """Return how many records wait for the hub, their bytes on disk, and what was given up."""
+        """Return the number of waiting records, their bytes on disk, and what was lost."""
         with self._lock:
             records = sum(self._pending(segment) for segment in self._segments)
             return SpoolFigures(records, self._bytes(), self._merged, self._dropped, self._damaged)
 
     def close(self) -> None:
-        """Flush and let go of the files."""
+        """Flush and close the files."""
         self.flush()
         with self._lock:
             self._rotate()
@@ -182,11 +187,11 @@ class Spool:
         data = frame.encode()
         try:
             if descriptor is None or os.write(descriptor, data) != len(data):
-                raise OSError("the disk took only a part")
+                raise OSError("the write was incomplete")
         except OSError as error:
             if descriptor is not None:
                 os.ftruncate(descriptor, segment.size)
-            raise StorageError(f"the spool {self._folder} takes no more: {error}") from error
+            raise StorageError(f"cannot write to the spool {self._folder}: {error}") from error
         segment.add(frame)
         self._dirty = True
 
@@ -199,7 +204,7 @@ class Spool:
         try:
             self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
-            raise StorageError(f"the spool's segment {path} cannot be made: {error}") from error
+            raise StorageError(f"cannot create segment {path} of the spool: {error}") from error
         self._segments.append(Segment(path, self.boot_id))
         return self._segments[-1]
 
@@ -228,7 +233,7 @@ class Spool:
                 yield from (f for f in segment.read() if f.sequence > watermark)
 
     def _make_room(self, needed: int) -> bool:
-        """Give up samples, then merge windows, until there is room or nothing more to give up."""
+        """Drop samples, then merge windows, until there is room or nothing is left to drop."""
         try:
             for segment in list(self._segments):
                 if self._bytes() + needed <= self._budget_bytes:
@@ -237,7 +242,7 @@ class Spool:
             if self._bytes() + needed > self._budget_bytes:
                 self._merge_windows()
         except OSError as error:
-            raise StorageError(f"the spool {self._folder} cannot be thinned: {error}") from error
+            raise StorageError(f"cannot free space in the spool {self._folder}: {error}") from error
         return self._bytes() + needed <= self._budget_bytes
 
     def _drop_samples(self, segment: Segment) -> None:
@@ -257,7 +262,7 @@ class Spool:
         kept: Segment | None = None
         for segment in [s for s in self._segments if s.boot_id == self.boot_id]:
             frames = kept.read() + segment.read() if kept else segment.read()
-            # What may already have left the node keeps its sequence: merged, it would count twice.
+            # Records that may have been sent keep their sequence: merged, they would count twice.
             sent = [frame for frame in frames if frame.sequence <= self._sent]
             unsent = [frame for frame in frames if frame.sequence > self._sent]
             thinned = sent + merge_windows(unsent, self._merge)
@@ -265,7 +270,7 @@ class Spool:
                 kept = segment
                 continue
             self._merged += len(frames) - len(thinned)
-            # A crash in between leaves records twice: loading passes over the second.
+            # A crash in between leaves records twice: loading skips the second.
             self._rewrite(kept or segment, thinned)
             if kept:
                 self._rewrite(segment, [])

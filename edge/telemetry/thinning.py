@@ -1,11 +1,11 @@
-"""What a full spool gives up, and how: samples whole, windows by merging, neither uncounted."""
+"""Frees space in a full spool: drops samples, merges windows; both are counted."""
 
 from collections.abc import Callable, Sequence
 
 from gnomon.edge.telemetry.frames import Frame
 from gnomon.proto import hub_pb2
 
-#: Merges the bytes of two windows of the package of a digest; None where this node cannot.
+#: Merges the bytes of two windows of a package, given by digest; None if the node cannot.
 WindowMerge = Callable[[str, bytes, bytes], bytes | None]
 
 
@@ -16,7 +16,7 @@ def sample_count(frame: Frame) -> int:
 
 
 def without_samples(frames: Sequence[Frame]) -> list[Frame]:
-    """Return the frames that must be kept."""
+    """Return the frames that are not samples."""
     return [frame for frame in frames if not frame.sample]
 
 

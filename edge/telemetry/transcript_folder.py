@@ -1,4 +1,4 @@
-"""Where a node keeps transcripts: JSON lines in segments of a folder, the oldest dropped first."""
+"""The folder of a node's transcripts: JSON lines in segments; the oldest are dropped first."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import StorageError
 
 _PATTERN = "[0-9]*.jsonl"
-#: The budget is spent in so many segments: dropping one drops that part of it.
+#: Number of segments in the budget: the oldest is dropped as a whole.
 _SEGMENTS = 8
 
 
@@ -35,10 +35,10 @@ class TranscriptFolder:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sizes = {path: path.stat().st_size for path in _segments(folder)}
-            # What came before a crash may end within a line: it is left as it is.
+            # A segment from before a crash may end within a line, so it is not appended to.
             self._file = self._next()
         except OSError as error:
-            raise StorageError(f"transcripts cannot be kept in {folder}: {error}") from error
+            raise StorageError(f"cannot write transcripts to {folder}: {error}") from error
 
     def put(self, lines: Sequence[bytes]) -> None:
         """Append lines; lines that are larger than a segment are dropped, and counted."""
@@ -58,7 +58,7 @@ class TranscriptFolder:
         self._file.close()
 
     def _next(self) -> BinaryIO:
-        """Begin a segment, and make room for the whole of it."""
+        """Begin a segment; drop old ones until it fits into the budget."""
         last = max((int(path.stem) for path in self._sizes), default=0)
         while self._sizes and sum(self._sizes.values()) > self._budget_bytes - self._segment_bytes:
             oldest = min(self._sizes, key=lambda path: int(path.stem))
@@ -72,7 +72,7 @@ class TranscriptFolder:
 
 
 def open_transcripts(settings: NodeSettings) -> TranscriptFolder | None:
-    """Return where a node keeps transcripts, or None where it keeps none.
+    """Return the folder of a node's transcripts, or None if it keeps none.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -83,7 +83,7 @@ def open_transcripts(settings: NodeSettings) -> TranscriptFolder | None:
 
 
 def read_transcripts(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the transcripts in a folder, oldest first; what a crash has torn is left out."""
+    """Yield the transcripts in a folder, oldest first; lines cut by a crash are skipped."""
     for path in _segments(folder):
         with path.open("rb") as file:
             for line in file:

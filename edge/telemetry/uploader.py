@@ -1,4 +1,4 @@
-"""Takes telemetry from the spool to the hub: each record's effect there is exactly once."""
+"""Uploads telemetry from the spool to the hub; each record takes effect there exactly once."""
 
 import time
 
@@ -18,7 +18,7 @@ class SpoolSink:
         self._spool = spool
 
     def put(self, record: hub_pb2.Record) -> None:
-        """Keep a record for the hub; raises `StorageError` where the spool cannot."""
+        """Write a record to the spool; raise `StorageError` if that fails."""
         self._spool.put(record)
 
 
@@ -26,7 +26,7 @@ def upload_all(spool: Spool, channel: HubChannel, deadline: float = float("inf")
     """Upload until the spool is empty, or until `deadline` on the monotonic clock.
 
     Raises:
-        HubUnavailable: the hub cannot be reached; what it has not acknowledged stays.
+        HubUnavailable: the hub cannot be reached; records without acknowledgement stay.
         HubError: it acknowledges nothing.
     """
     while (left := deadline - time.monotonic()) > 0:
@@ -36,6 +36,6 @@ def upload_all(spool: Spool, channel: HubChannel, deadline: float = float("inf")
         watermark = channel.upload(boot_id, records, min(CALL_SECONDS, left))
         if watermark < hub_pb2.Record.FromString(records[0]).sequence:
             raise HubError(
-                f"the hub's watermark for boot_id {boot_id} stays at {watermark} after an upload"
+                f"the hub's watermark for boot {boot_id} stays at {watermark} after an upload"
             )
         spool.acknowledge(boot_id, watermark)

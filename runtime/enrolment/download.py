@@ -11,13 +11,13 @@ def fetch_blobs(slots: Slots, digests: list[str], channel: HubChannel) -> None:
     """Fetch blobs from the hub into the slots.
 
     Raises:
-        HubUnavailable: the hub went away; what came is kept.
-        HubError: the hub sent something else, or does not have one of them.
+        HubUnavailable: the connection was lost; blobs that arrived are kept.
+        HubError: the hub sent another blob, or lacks one of them.
     """
     wanted = set(digests)
     for digest, data in channel.blobs(digests):
         if digest not in wanted:
-            raise HubError(f"the hub sent blob {digest[:80]!r}, which nobody asked for")
+            raise HubError(f"the hub sent blob {digest[:80]!r}, which was not requested")
         slots.put(digest, data)
         wanted.discard(digest)
     if wanted:

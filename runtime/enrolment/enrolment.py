@@ -1,4 +1,4 @@
-"""The node's standing with its hub: enrolment, the connection, a younger certificate in time."""
+"""A node's enrolment at its hub: certificate, connection, renewal in time."""
 
 import logging
 import threading
@@ -34,7 +34,7 @@ class Enrolment:
         try:
             self._identity = self._folder.load()
         except StorageError as error:
-            _log.error("the node must enrol anew: %s", error)
+            _log.error("the identity cannot be read, so the node must enrol again: %s", error)
 
     @property
     def is_enrolled(self) -> bool:
@@ -43,21 +43,21 @@ class Enrolment:
 
     @property
     def trust(self) -> TrustStore:
-        """Return the keys whose packages this node takes; none before it has enrolled."""
+        """Return the keys whose packages this node accepts; none before it has enrolled."""
         return self._identity.trust if self._identity else TrustStore(())
 
     @property
     def channel(self) -> HubChannel | None:
-        """Return the connection, where there is one."""
+        """Return the connection, or None."""
         return self._channel
 
     def connect(self) -> HubChannel:
-        """Return the connection; enrol first where the node has not yet.
+        """Return the connection; enrol first if that was not done yet.
 
         Raises:
             HubUnavailable: the hub cannot be reached.
-            ConfigurationError: there is no token, or nothing to know the hub by.
-            GnomonError: what the hub refused the node with.
+            ConfigurationError: there is no token, or nothing to verify the hub with.
+            GnomonError: the hub refused the node; the error is the hub's.
         """
         with self._lock:
             if self._identity is None:
@@ -68,9 +68,9 @@ class Enrolment:
             return self._channel
 
     def renew_if_due(self, now: datetime) -> None:
-        """Get a younger certificate where two thirds of this one's life have passed.
+        """Renew the certificate if two thirds of its validity have passed.
 
-        Time is the hub's, since a device's own clock may say anything. A failure is logged, and
+        `now` is the hub's time, since a device's own clock may be wrong. A failure is logged, and
         tried again at the next call.
         """
         identity, channel = self._identity, self._channel
@@ -82,7 +82,7 @@ class Enrolment:
             _log.warning("the certificate could not be renewed: %s", error)
             return
         with self._lock:
-            # A call under way on the old connection ends there; the next one takes the new.
+            # A running call ends on the old connection; the next one uses the new connection.
             self._channel = HubChannel(
                 self._settings.hub, self._identity, key_pem(self._folder.key())
             )
@@ -112,7 +112,7 @@ class Enrolment:
         if settings.authority_fingerprint:
             return fetch_authority(address, settings.authority_fingerprint)
         raise ConfigurationError(
-            "to know the hub by, give authority_file (its authority.pem) or authority_fingerprint"
+            "to verify the hub, give authority_file (its authority.pem) or authority_fingerprint"
         )
 
     def _make_request(self, token: str) -> hub_pb2.EnrollRequest:
@@ -121,5 +121,5 @@ class Enrolment:
 
 
 def read_hub_time(response: hub_pb2.ExchangeResponse) -> datetime:
-    """Return the hub's time as it said it."""
+    """Return the hub's time from its response."""
     return datetime.fromtimestamp(response.hub_time_unix_ms / 1000, UTC)

@@ -1,4 +1,4 @@
-"""The node's calls to its hub, with the hub's errors as ours. The node always calls."""
+"""A node's calls to its hub, with the hub's errors as typed errors. The node always calls."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from gnomon.runtime.wire import read_error
 CALL_SECONDS = 15.0
 DOWNLOAD_SECONDS = 600.0
 
-#: How many blobs are asked for in one call, so that a broken connection costs little.
+#: Blobs of one call: few, so that a broken connection costs little.
 BLOBS_PER_CALL = 64
 
 _OPTIONS = (
@@ -31,11 +31,11 @@ _AWAY = (
 
 
 def enrol(address: str, authority: bytes, request: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
-    """Trade a token for a certificate at a hub that proves itself by `authority` (PEM).
+    """Exchange a token for a certificate at a hub that `authority` (PEM) verifies.
 
     Raises:
         HubUnavailable: the hub cannot be reached.
-        GnomonError: what the hub refused it with.
+        GnomonError: the hub refused; the error is the hub's.
     """
     credentials = grpc.ssl_channel_credentials(root_certificates=authority)
     with grpc.secure_channel(address, credentials, options=_OPTIONS) as channel:
@@ -54,7 +54,7 @@ def open_channel(address: str, identity: Identity, key: bytes) -> grpc.Channel:
 
 
 class HubChannel:
-    """A connection to the hub under the node's certificate; made anew for each certificate."""
+    """A connection to the hub under the node's certificate; each certificate needs its own."""
 
     def __init__(self, address: str, identity: Identity, key: bytes) -> None:
         self._channel = open_channel(address, identity, key)
@@ -62,20 +62,20 @@ class HubChannel:
         self._enrolment = _stub("Enrolment", self._channel)
 
     def exchange(self, request: hub_pb2.ExchangeRequest) -> hub_pb2.ExchangeResponse:
-        """Report what the node is and learn what it should be; raises as all calls do."""
+        """Send the reported state and return the desired state; raises the errors of `call`."""
         answer: hub_pb2.ExchangeResponse = call(self._sync.Exchange, request)
         return answer
 
     def upload(
         self, boot_id: str, records: Sequence[bytes], timeout_seconds: float = CALL_SECONDS
     ) -> int:
-        """Hand over records of one boot; return the watermark up to which all are durable."""
+        """Upload records of one boot; return the watermark up to which all are durable."""
         request = hub_pb2.UploadRequest(boot=boot_id, records=records)
         response = call(self._sync.Upload, request, timeout_seconds)
         return int(response.watermark)
 
     def renew(self, request: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
-        """Trade the certificate, while it holds, for a younger one."""
+        """Renew the certificate before it expires."""
         answer: hub_pb2.EnrollResponse = call(self._enrolment.Enroll, request)
         return answer
 
@@ -88,11 +88,11 @@ class HubChannel:
                 for blob in self._sync.GetBlobs(request, timeout=DOWNLOAD_SECONDS):
                     yield blob.digest, blob.data
             except grpc.RpcError as error:
-                # Whatever the hub says, it may say otherwise later: a download is taken up again.
-                raise HubUnavailable(f"the download broke off: {_translate(error)}") from error
+                # Any failure may be temporary: a download is resumed.
+                raise HubUnavailable(f"download interrupted: {_translate(error)}") from error
 
     def close(self) -> None:
-        """Close the connection; calls under way are given up."""
+        """Close the connection; running calls are cancelled."""
         self._channel.close()
 
 
@@ -101,7 +101,7 @@ def _stub(service: str, channel: grpc.Channel) -> Any:
 
 
 def call(method: Callable[..., Any], request: Any, timeout_seconds: float = CALL_SECONDS) -> Any:
-    """Call, with the hub's errors as ours; `HubUnavailable` where it cannot be reached."""
+    """Call with the hub's errors as typed errors; `HubUnavailable` if it cannot be reached."""
     try:
         return method(request, timeout=timeout_seconds)
     except grpc.RpcError as error:

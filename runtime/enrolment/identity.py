@@ -1,4 +1,4 @@
-"""Who a node is: its private key, which never leaves it, and what the hub gave it for a token.
+"""The identity of a node: its private key, which never leaves it, and its certificate.
 
 The key is durable before the token is spent, so an enrolment whose answer was lost can be repeated:
 the hub takes the same token again from the same key.
@@ -26,7 +26,7 @@ from gnomon.runtime.packages.signing import TrustStore
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the hub gave: certificate and authority (PEM), and the keys whose packages count."""
+    """What the hub issued: certificate and authority (PEM), and trusted keys of packages."""
 
     certificate: bytes
     authority: bytes
@@ -34,7 +34,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def trust(self) -> TrustStore:
-        """Return the keys whose signatures on packages count on this node."""
+        """Return the keys whose signatures on packages this node trusts."""
         return TrustStore(self.trusted_keys)
 
     def is_due_for_renewal(self, now: datetime) -> bool:
@@ -46,7 +46,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True, slots=True)
 class IdentityFolder:
-    """Where key and identity lie; only their owner may read them."""
+    """The folder of key and identity; only their owner may read them."""
 
     folder: Path
 
@@ -69,7 +69,7 @@ class IdentityFolder:
         return key
 
     def load(self) -> Identity | None:
-        """Return the identity; None where the node has not enrolled yet.
+        """Return the identity; None if the node has not enrolled yet.
 
         Raises:
             StorageError: it cannot be read.
@@ -83,7 +83,7 @@ class IdentityFolder:
             raise StorageError(f"the node's identity {path} cannot be read: {error}") from error
 
     def save(self, response: hub_pb2.EnrollResponse) -> Identity:
-        """Check what the hub gave, keep it, and return it.
+        """Check the hub's answer, store it, and return it.
 
         Raises:
             HubError: the certificate is not for this node's key.
@@ -141,13 +141,13 @@ def read_authority(path: Path) -> bytes:
 
 
 def fetch_authority(address: str, fingerprint: str, timeout_seconds: float = 10.0) -> bytes:
-    """Return the authority's certificate (PEM) that a server shows, if it has this fingerprint.
+    """Return the authority's certificate (PEM) from a server if it has this fingerprint.
 
-    Nothing that the server says is believed but by the fingerprint, the SHA-256 of the
-    certificate (DER) in hex.
+    The server is trusted by nothing but the fingerprint, the SHA-256 of the certificate (DER) in
+    hex.
 
     Raises:
-        HubUnavailable: nobody answers there.
+        HubUnavailable: there is no answer at the address.
         HubError: no certificate in the server's chain has the fingerprint.
     """
     host, _, port = address.rpartition(":")

@@ -1,4 +1,4 @@
-"""What it takes to enrol at a hub: who asks, where the hub is, and what to know it by."""
+"""What enrolment at a hub needs: the name, the hub's address, and how to verify the hub."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ class EnrolmentSettings(Protocol):
 
     @property
     def data_folder(self) -> Path:
-        """Where key and certificate lie."""
+        """The folder of key and certificate."""
 
     @property
     def hub(self) -> str:
@@ -54,6 +54,6 @@ def check_hub_address(hub: str) -> None:
 
 
 def enrolment_address(settings: EnrolmentSettings) -> str:
-    """Return where to enrol."""
+    """Return the address for enrolment."""
     host, _, port = settings.hub.rpartition(":")
     return settings.enrolment or f"{host}:{int(port) - 1}"

@@ -1,7 +1,7 @@
-"""Where packages lie on a node: each in a folder named by its digest, put there whole or not.
+"""The packages on a node's disk: each in a folder named by its digest, installed atomically.
 
-A package arrives as its manifest and its chunks, each known by its SHA-256. What is already here,
-from a download that broke off or within another package, is not fetched again; so resume and delta
+A package arrives as its manifest and its chunks, each named by its SHA-256. A chunk that is already
+here, from an interrupted download or in another package, is not fetched again; so resume and delta
 are the same thing. A package gets its folder only after all of it has been verified.
 """
 
@@ -25,7 +25,7 @@ _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 
 @dataclass(frozen=True, slots=True)
 class _ChunkSource:
-    """Where a chunk lies within an installed package."""
+    """The place of a chunk within an installed package."""
 
     path: Path
     offset: int
@@ -37,10 +37,10 @@ class _ChunkSource:
 
 
 class Slots:
-    """The packages and the chunks on a node's disk; used by one thread."""
+    """The packages and chunks on a node's disk; for one thread."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder and clear away what a crash left half done.
+        """Open the folder and remove what a crash left incomplete.
 
         Raises:
             StorageError: the folder cannot be read or written.
@@ -56,14 +56,14 @@ class Slots:
             raise StorageError(f"the slots {folder} cannot be used: {error}") from error
 
     def installed(self) -> frozenset[str]:
-        """Return the digests of the packages that are here."""
+        """Return the digests of the installed packages."""
         return frozenset(p.name for p in self._packages.iterdir() if _DIGEST.match(p.name))
 
     def open(self, digest: str, trust: TrustStore | None) -> Package:
         """Verify an installed package again and return it.
 
         Raises:
-            PackageError: it is not here, or no longer what was installed, or not trusted.
+            PackageError: it is not installed, was changed, or is not trusted.
         """
         if digest not in self.installed():
             raise PackageError(f"package {digest[:16]} is not installed on this node")
@@ -75,25 +75,25 @@ class Slots:
         return package
 
     def put(self, digest: str, data: bytes) -> None:
-        """Take a blob, a manifest or a chunk, after holding it against its hash.
+        """Store a blob, a manifest or a chunk, after checking its hash.
 
         Raises:
             PackageError: the data has another hash.
-            StorageError: the disk did not take it.
+            StorageError: the disk cannot be written.
         """
         if not _DIGEST.match(digest) or sha256(data) != digest:
             raise PackageError(
-                f"a blob that was to have SHA-256 {digest[:64]!r} has {sha256(data)!r}"
+                f"blob hash mismatch: expected SHA-256 {digest[:64]!r}, got {sha256(data)!r}"
             )
         temporary = self._blobs / f".{digest}"
         try:
             temporary.write_bytes(data)
             temporary.replace(self._blobs / digest)
         except OSError as error:
-            raise StorageError(f"{self._blobs} takes no blob: {error}") from error
+            raise StorageError(f"cannot write blob to {self._blobs}: {error}") from error
 
     def manifest(self, digest: str) -> Manifest | None:
-        """Return the package's manifest, installed or fetched; None where it is still to fetch.
+        """Return the package's manifest, installed or fetched; None if it has not been fetched yet.
 
         Raises:
             PackageError: the manifest is not valid or its file names are not safe.
@@ -107,7 +107,7 @@ class Slots:
         return manifest
 
     def missing(self, manifest: Manifest) -> list[str]:
-        """Return the hashes of the chunks that are nowhere on this node, each once.
+        """Return the hashes of the chunks that this node lacks, each once.
 
         Raises:
             StorageError: the disk has no room for the package.
@@ -129,8 +129,8 @@ class Slots:
         """Assemble a package from its blobs, verify all of it, and give it its slot.
 
         Raises:
-            PackageError: a blob is missing, or what came together is not a trusted package.
-            StorageError: the disk did not take it.
+            PackageError: a blob is missing, or the result is not a trusted package.
+            StorageError: the disk cannot be written.
         """
         if digest in self.installed():
             return self.open(digest, trust)
@@ -145,7 +145,9 @@ class Slots:
             self._assemble(temporary, manifest, data, envelopes)
             package = Package.open(temporary, trust)
             if package.digest != digest:
-                raise PackageError(f"package {digest[:16]} became {package.digest[:16]}")
+                raise PackageError(
+                    f"package hash mismatch: expected {digest[:16]}, got {package.digest[:16]}"
+                )
             temporary.rename(self._packages / digest)
             sync_folder(self._packages)
         except OSError as error:
@@ -158,7 +160,7 @@ class Slots:
         """Remove an installed package, such as one that no longer verifies.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the disk cannot be written.
         """
         try:
             _remove(self._packages / digest)
@@ -166,10 +168,10 @@ class Slots:
             raise StorageError(f"package {digest[:16]} cannot be removed: {error}") from error
 
     def collect(self, keep: Iterable[str]) -> list[str]:
-        """Remove the packages that are not to be kept, and all loose blobs; return their digests.
+        """Remove all packages but those in `keep`, and all loose blobs; return removed digests.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the disk cannot be written.
         """
         surplus = sorted(self.installed() - set(keep))
         for digest in surplus:
@@ -178,7 +180,7 @@ class Slots:
             for blob in self._blobs.iterdir():
                 blob.unlink()
         except OSError as error:
-            raise StorageError(f"{self._blobs} cannot be tidied: {error}") from error
+            raise StorageError(f"cannot remove blobs from {self._blobs}: {error}") from error
         return surplus
 
     def _manifest_bytes(self, digest: str) -> bytes | None:
@@ -193,7 +195,7 @@ class Slots:
             try:
                 manifest = self.manifest(digest)
             except PackageError:
-                continue  # a slot that was damaged has nothing to lend
+                continue  # a damaged slot has no valid chunks
             for entry in manifest.files if manifest else ():
                 path = self._packages / digest / entry.path
                 for number, chunk in enumerate(entry.chunks):
@@ -201,7 +203,7 @@ class Slots:
         return sources
 
     def _chunk(self, chunk: str, sources: dict[str, _ChunkSource]) -> bytes | None:
-        """Return the chunk's bytes from wherever they are intact on this node."""
+        """Return the chunk's bytes from any intact copy on this node."""
         loose = self._blobs / chunk
         if loose.is_file():
             if sha256(data := loose.read_bytes()) == chunk:
@@ -239,13 +241,13 @@ class Slots:
             data = self._chunk(chunk, sources)
             if data is None:
                 raise PackageError(
-                    f"{manifest.reference}: chunk {chunk[:16]} of {entry.path} is not here"
+                    f"{manifest.reference}: chunk {chunk[:16]} of {entry.path} is missing"
                 )
             yield data
 
 
 def _check_chunks(manifest: Manifest) -> None:
-    """Raise PackageError unless each file has as many chunks as its size asks for."""
+    """Raise PackageError unless the number of chunks of each file fits its size."""
     for entry in manifest.files:
         expected = -(-entry.size // CHUNK_BYTES)
         if len(entry.chunks) != expected or not all(_DIGEST.match(c) for c in entry.chunks):

@@ -68,7 +68,7 @@ def _route(node: NodeProtocol, settings: StreamSettings) -> str:
         status = node.status()
         raise NotReady(
             f"no model is in service after {settings.wait_seconds:g} s: "
-            + (status.reason or status.last_error or "the hub wants none of it yet")
+            + (status.reason or status.last_error or "the hub has assigned no model yet")
         )
     routes = sorted(node.runtime.routes)
     if settings.model or len(routes) == 1:

@@ -1,8 +1,8 @@
 """Gnomon: an inference runtime for edge and server.
 
-`Agent` embeds models in a program; `Client` and `AsyncClient` ask a server for predictions;
-`Package` is what both run, `TrustStore` and `Signer` say whose packages count; `HubClient` speaks
-with a hub. Each is imported when it is first used.
+`Agent` embeds models in a program; `Client` and `AsyncClient` request predictions from a server.
+`Package` is what both run; `TrustStore` and `Signer` verify and sign packages. `HubClient` calls a
+hub. Each is imported on first use.
 """
 
 import importlib
@@ -42,7 +42,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home on first use."""
+    """Import a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'gnomon' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""Settings: from a TOML file, then the environment, then flags; and where each value came from.
+"""Settings from a TOML file, the environment and flags, each with the source of its value.
 
 Each part of Gnomon has its settings as one frozen dataclass (`HubSettings`, `NodeSettings`, …).
 This module fills it. The environment is read here and nowhere else.
@@ -24,7 +24,7 @@ DEFAULT_FILE = Path("gnomon.toml")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Origin:
-    """One setting's value and where it came from."""
+    """The value of a setting, and its source."""
 
     name: str
     value: Any
@@ -32,10 +32,10 @@ class Origin:
 
 
 def read_file(path: str | None) -> tuple[Mapping[str, Any], str]:
-    """Return the tables of the settings file and its name; empty where there is none.
+    """Return the tables of the settings file and its name; both empty if there is no file.
 
     Raises:
-        ConfigurationError: where the file is not TOML.
+        ConfigurationError: the file cannot be read as TOML.
     """
     file = Path(path) if path else DEFAULT_FILE
     if not path and not file.exists():
@@ -54,14 +54,14 @@ def resolve(
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> tuple[Settings, list[Origin]]:
-    """Fill one settings dataclass; flags that are None do not count.
+    """Fill one settings dataclass, and return it with the source of each value.
 
     Args:
-        settings_type: the dataclass to fill.
-        section: its section in the file.
-        file: path of a TOML file; None: gnomon.toml here, if it exists.
-        environment: variables; None: the process's.
-        flags: setting → value of the command line.
+        settings_type: the dataclass.
+        section: its table in the file, and part of the names of its environment variables.
+        file: path of the TOML file; None: `gnomon.toml`, if there is one.
+        environment: the variables; None: those of the process.
+        flags: value by name of the setting; None values do not count.
 
     Raises:
         ConfigurationError: for an unknown setting, a wrong type or a missing value; it names the
@@ -101,7 +101,7 @@ def _find(
     environment: Mapping[str, str],
     flags: Mapping[str, Any],
 ) -> tuple[Any, str] | None:
-    """Return the value of the strongest source that has one, and the source's name."""
+    """Return the value from the source of the highest priority, and the source's name."""
     if flags.get(name) is not None:
         return flags[name], f"flag --{name.replace('_', '-')}"
     if variable in environment:
@@ -112,7 +112,7 @@ def _find(
 
 
 def _default(field: "dataclasses.Field[Any]", section: str, variable: str) -> Any:
-    """Return a field's default, or say how to set it where it has none."""
+    """Return a field's default; raise if it has none."""
     if field.default is not dataclasses.MISSING:
         return field.default
     if field.default_factory is not dataclasses.MISSING:
@@ -135,14 +135,14 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
 
 
 def _decode(kind: type, value: Any) -> Any:
-    """Make a path of a text; all other types are msgspec's own."""
+    """Convert a text to a path; msgspec converts all other types."""
     if kind is Path and isinstance(value, str):
         return Path(value)
     raise NotImplementedError
 
 
 def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
-    """Refuse settings that do not exist, with the names that do."""
+    """Raise for unknown settings; the message lists the known ones."""
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ConfigurationError(

@@ -1,7 +1,7 @@
 """Clients of servers and hubs.
 
-`Client` blocks and `AsyncClient` is for asyncio: both ask a server for predictions over gRPC, and
-both work beside tritonclient in one process. `HubClient` calls a hub's REST interface;
+`Client` blocks and `AsyncClient` is for asyncio: both request predictions from a server over gRPC,
+and both work beside tritonclient in one process. `HubClient` calls a hub's REST interface;
 `RegistryClient` pushes packages to a hub's registry and pulls them. Each is imported on first use.
 """
 

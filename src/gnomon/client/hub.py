@@ -1,4 +1,4 @@
-"""Speak with a hub's REST interface, from programs and from the command line."""
+"""A client of a hub's REST interface, for programs and the command line."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +15,8 @@ _ERRORS_BY_CODE: Mapping[str, type[errors.GnomonError]] = {
 }
 
 
-#: A connection idle for longer is not used again: the hub closes one after five seconds, and a
-#: call that crosses with that is lost.
+#: A connection that was idle for longer is not used again: the hub closes it after five seconds,
+#: and a call at that moment would be lost.
 _IDLE_SECONDS = 2.0
 
 
@@ -50,22 +50,22 @@ class HubClient:
         self._http.close()
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """Return what the hub says of `path`, for example `nodes`."""
+        """Return the resource at `path`, for example `nodes`."""
         return self._call("GET", path, params=parameters)
 
     def post(self, path: str, body: Any = None) -> Any:
-        """Ask the hub for a change; return its answer."""
+        """Request a change; return the answer."""
         return self._call("POST", path, json={} if body is None else body)
 
     def delete(self, path: str) -> Any:
-        """Ask the hub to take something away; return its answer."""
+        """Delete the resource at `path`; return the answer."""
         return self._call("DELETE", path)
 
     def download(self, path: str, file: Path) -> None:
-        """Write what the hub answers to `path` to a new file, as it comes.
+        """Stream the resource at `path` to a new file.
 
         Raises:
-            HubUnavailable: where it breaks off; then there is no file.
+            HubUnavailable: the connection was lost; then there is no file.
         """
         partial = file.with_name(f".{file.name}.partial")
         try:

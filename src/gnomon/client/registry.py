@@ -1,4 +1,4 @@
-"""A builder's connection to a hub's registry: push packages, and pull them again."""
+"""A client of a hub's registry for builders: pushes and pulls packages."""
 
 import base64
 import shutil
@@ -45,7 +45,7 @@ class BuilderSettings:
 
     #: The builder's name at the hub.
     name: str = "builder"
-    #: The builder's private key and certificate lie here, and what was fetched half.
+    #: Folder of the builder's private key, certificate and interrupted downloads.
     data_folder: Path = Path("builder-data")
     #: The hub's sync address, `host:port`.
     hub: str
@@ -79,8 +79,8 @@ def find_published(
     """Return the one package of a version in what the hub lists of a model's versions.
 
     Raises:
-        UnknownModel: there is none of this version and format, or more than one format and none
-            was asked for.
+        UnknownModel: there is no package of this version and format, or the version has several
+            formats and none was requested.
         HubError: the listing is not what a hub lists.
     """
     try:
@@ -114,7 +114,7 @@ class RegistryClient:
     """
 
     def __init__(self, settings: BuilderSettings) -> None:
-        """Connect, and enrol where that has not been done.
+        """Connect; enrol first if that was not done yet.
 
         Raises:
             HubUnavailable: the hub cannot be reached.
@@ -158,11 +158,11 @@ class RegistryClient:
             Conflict: another package has that name, version and format.
             UntrustedPackage: the hub trusts none of its signatures.
             PackageError: the hub found it incomplete.
-            HubUnavailable: the hub cannot be reached; pushing again goes on where it broke off.
+            HubUnavailable: the hub cannot be reached; pushing again resumes.
         """
         digests = [package.digest, *_chunks(package)]
-        asked = hub_pb2.FindMissingRequest(digests=digests)
-        missing = set(call(self._registry.FindMissing, asked).digests)
+        request = hub_pb2.FindMissingRequest(digests=digests)
+        missing = set(call(self._registry.FindMissing, request).digests)
         if missing:
             call(self._registry.PutBlobs, _blobs(package, missing), _PUSH_SECONDS)
         request = hub_pb2.PublishRequest(digest=package.digest, envelopes=package.envelopes)
@@ -176,9 +176,9 @@ class RegistryClient:
 
         Raises:
             UntrustedPackage: none of those keys signed it.
-            PackageError: it is damaged, or not the package that was asked for.
+            PackageError: it is damaged, or not the requested package.
             Conflict: the folder exists.
-            HubUnavailable: the hub cannot be reached; pulling again goes on where it broke off.
+            HubUnavailable: the hub cannot be reached; pulling again resumes.
             StorageError: the disk has no room for it.
         """
         if folder.exists():
@@ -207,7 +207,7 @@ class RegistryClient:
         try:
             return attempt(self._enrolment.trust)
         except UntrustedPackage:
-            # A key may be younger than our certificate; the hub tells its keys with a new one.
+            # A key may be newer than the certificate: the hub sends its keys with each one.
             self._enrolment.renew_if_due(datetime.max.replace(tzinfo=UTC))
             return attempt(self._enrolment.trust)
 

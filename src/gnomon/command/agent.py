@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.1
 @json_option
 @click.pass_obj
 def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flags: Any) -> None:
-    """Keep a device's packages, telemetry and trust in step with its hub, until told to stop.
+    """Run a device's agent, which syncs packages and telemetry with its hub, until stopped.
 
     Prints the agent's status once a model is in service. Programs that predict in their own
     process embed `gnomon.Agent` instead.
@@ -43,7 +43,7 @@ def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flag
             status = node.status()
             raise NotReady(
                 f"no model is in service after {wait_seconds:g} s: "
-                + (status.reason or status.last_error or "the hub wants none of it yet")
+                + (status.reason or status.last_error or "the hub has assigned no model yet")
             )
         status = node.status()
         if as_json:

@@ -1,4 +1,4 @@
-"""`gnomon dataset`: know data by a fingerprint, and tell what has changed."""
+"""`gnomon dataset`: fingerprint data, find changes, and profile tables."""
 
 import os
 from pathlib import Path
@@ -18,19 +18,22 @@ _workers_option = click.option(
     "--workers", default=os.cpu_count() or 1, show_default=True, help="How many read at a time."
 )
 _cache_option = click.option(
-    "--no-cache", is_flag=True, help="Read all files again, whatever is known of them."
+    "--no-cache", is_flag=True, help="Read all files again, without the cache."
 )
 
 
 @click.group()
 def dataset() -> None:
-    """Know data by a fingerprint, and tell what has changed."""
+    """Fingerprint data, find changes, and profile tables."""
 
 
 @dataset.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--record", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write it down here."
+    "--record",
+    "out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the record to this file.",
 )
 @click.option("--missing", default=",NA", show_default=True, help="Texts for no value in CSV.")
 @_workers_option
@@ -85,9 +88,9 @@ def fingerprint(
 @_cache_option
 @json_option
 def check(record: Path, workers: int, no_cache: bool, as_json: bool) -> int:
-    """Tell which files have changed since RECORD was written; exit with 1 where the data have.
+    """List the files that changed since RECORD was written; exit with 1 if the data changed.
 
-    Files that were split, sorted or written anew with the same rows are told, but are the same
+    Files that were split, sorted or rewritten with the same rows are listed, but are the same
     data.
     """
     from gnomon.pipeline.datasets.record import check_record, decode_record
@@ -131,7 +134,7 @@ def profile(
     workers: int,
     as_json: bool,
 ) -> None:
-    """Profile the table in PATHS in one pass: the fields that it suggests, and how values lie.
+    """Profile the table in PATHS in one pass: suggested fields, and the distribution of values.
 
     With --json, fields and reference are those of a package's profile.
     """

@@ -1,4 +1,4 @@
-"""What becomes of an error that no command expected: one line, and a file with the traceback."""
+"""Reports unexpected errors: one line, and a file with the traceback."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""`gnomon key`: the API keys that a server asks for (setting `serve.keys_file`)."""
+"""`gnomon key`: the API keys of a server (setting `serve.keys_file`)."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +20,9 @@ FILE = click.option(
 
 @click.group()
 def key() -> None:
-    """Make, list and revoke the API keys that `gnomon serve --keys-file` asks for.
+    """Make, list and revoke the API keys of `gnomon serve --keys-file`.
 
-    A server that runs takes changes of the file at once.
+    A running server applies changes of the file at once.
     """
 
 
@@ -48,7 +48,7 @@ def create(name: str, models: tuple[str, ...], file: Path, as_json: bool) -> Non
 @FILE
 @json_option
 def list_keys(file: Path, as_json: bool) -> None:
-    """List the keys by id, with whose they are and what they are for."""
+    """List the keys by id, with owner and models."""
     from gnomon.server.serving.admission.key_file import read_keys
 
     payload: list[dict[str, Any]] = [

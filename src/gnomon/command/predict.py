@@ -22,7 +22,7 @@ from gnomon.runtime.errors import GnomonError, InvalidInput
 def predict(package: Path, rows: Any, keys: tuple[str, ...], as_json: bool) -> int:
     """Predict ROWS (a file of JSON objects, one a line; default: standard input) with PACKAGE.
 
-    Prints one JSON object a line: the outputs, or what was wrong with the row. Exits with 1 where
+    Prints one JSON object a line: the outputs, or what was wrong with the row. Exits with 1 if
     any row was refused.
     """
     from gnomon.edge.agent import Agent
@@ -49,7 +49,7 @@ def read_row(line: bytes, number: int) -> dict[str, Any]:
     """Return a line's object.
 
     Raises:
-        InvalidInput: where it is none.
+        InvalidInput: the line is not an object.
     """
     try:
         row = json.loads(line.decode())

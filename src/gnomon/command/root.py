@@ -1,4 +1,4 @@
-"""The root command: finds the others lazily, and turns errors into messages and exit codes."""
+"""The root command: imports the others lazily, and converts errors to messages and exit codes."""
 
 import importlib
 import io
@@ -14,36 +14,36 @@ from gnomon.command.shared.log_options import defer_log_of, log_options
 from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
 from gnomon.runtime.extras import EXTRA_OF_MODULE, missing_extra
 
-#: Command → where it is, and its line in `gnomon --help` (so that help imports none of them).
+#: Command → its place and its line in `gnomon --help`, so that help imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("gnomon.command.demo:demo", "Play the whole idea on real flights."),
+    "demo": ("gnomon.command.demo:demo", "Run the demo on real flights."),
     "package": (
         "gnomon.command.package.group:package",
         "Build, inspect, verify, push and pull packages.",
     ),
     "pipeline": (
         "gnomon.command.pipeline.group:pipeline",
-        "Run builds of steps, by hand or by themselves; see what became of them.",
+        "Run builds of steps, once or on a schedule; list their runs.",
     ),
     "dataset": (
         "gnomon.command.dataset:dataset",
-        "Know data by a fingerprint, and tell what has changed.",
+        "Fingerprint data, find changes, and profile tables.",
     ),
-    "hub": ("gnomon.command.hub.group:hub", "Run the hub, and speak with one."),
+    "hub": ("gnomon.command.hub.group:hub", "Run a hub, and call one."),
     "registry": (
         "gnomon.command.registry.group:registry",
-        "Find, name, compare and follow versions; ask what ran when.",
+        "Find, name, compare and trace versions; see what ran when.",
     ),
     "serve": ("gnomon.command.serve:serve", "Serve packages over gRPC and REST."),
     "stream": ("gnomon.command.stream:stream", "Answer the records of a stream."),
     "key": ("gnomon.command.key:key", "Make and revoke the API keys of a server."),
     "agent": ("gnomon.command.agent:agent", "Run an edge agent as a daemon."),
     "predict": ("gnomon.command.predict:predict", "Predict rows with a package, without a server."),
-    "bench": ("gnomon.command.bench:bench", "Measure Gnomon beside its peers."),
-    "config": ("gnomon.command.config:config", "Show which settings hold, and why."),
+    "bench": ("gnomon.command.bench:bench", "Compare Gnomon with its peers."),
+    "config": ("gnomon.command.config:config", "Show the settings and the source of each."),
 }
 
-#: Whose fault → exit code. 1 is kept for "it ran, and the answer is no".
+#: Fault → exit code. 1 is reserved for "it ran, and the answer is no".
 EXIT_CODES = {Fault.CALLER: 2, Fault.PACKAGE: 3, Fault.HUB: 4, Fault.NODE: 5, Fault.US: 70}
 
 #: As of a process that SIGPIPE ended.
@@ -65,7 +65,7 @@ class _Intercepted(Exception):
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for."""
+    """A group that imports a command when it is called."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; raise what click would mistake for its own as `_Intercepted`."""
@@ -103,7 +103,7 @@ class LazyGroup(click.Group):
 )
 @click.pass_context
 def root(ctx: click.Context, /, config_file: str | None, **_log_flags: str | None) -> None:
-    """Run models at the edge and on servers, and know how far the world has moved.
+    """Run models at the edge and on servers, and measure how far data have drifted.
 
     Start with `gnomon demo`: a hub, a server and three devices on real flights.
     """

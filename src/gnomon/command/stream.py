@@ -1,4 +1,4 @@
-"""`gnomon stream`: a node that answers the records of a stream."""
+"""`gnomon stream`: a node that predicts the records of a stream."""
 
 import json
 from dataclasses import asdict
@@ -14,10 +14,10 @@ from gnomon.command.shared.settings_options import load_settings, settings_comma
 @json_option
 @click.pass_obj
 def stream(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
-    """Answer the records of a stream: a file, a pipe, NATS JetStream or Kafka.
+    """Predict the records of a stream: a file, a pipe, NATS JetStream or Kafka.
 
-    Records and answers are JSON objects, one a line or message. A record that is refused becomes
-    its refusal and stops nothing. What was read is committed once its answers are durable. Runs
+    Records and answers are JSON objects, one a line or message. A refused record is answered with
+    the refusal and stops nothing. What was read is committed once its answers are durable. Runs
     until the source ends or it is told to stop (SIGTERM, Ctrl-C).
     """
     from gnomon.server.streams.process import consume

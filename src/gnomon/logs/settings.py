@@ -20,8 +20,8 @@ class LogSettings:
         ValueError: a setting is not one of its choices; the message names it.
     """
 
-    #: debug, info, warning or error; auto: info for processes that run until they are told to
-    #: stop, warning for all other commands.
+    #: debug, info, warning or error; auto: info for processes that run until they are
+    #: stopped, warning for all other commands.
     level: str = "auto"
     #: text: a line for people; json: an object for programs.
     format: str = "text"
@@ -36,5 +36,5 @@ class LogSettings:
                 raise ValueError(f"{name} {value!r} should be one of {', '.join(choices)}")
 
     def threshold(self, automatic: int) -> int:
-        """Return the lowest level that is logged, where `automatic` is that of `auto`."""
+        """Return the lowest level that is logged, with `automatic` for `auto`."""
         return LEVELS.get(self.level, automatic)

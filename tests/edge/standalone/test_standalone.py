@@ -56,7 +56,7 @@ def test_a_bare_file_is_served_and_says_what_it_lacks(
     assert said.startswith("model@1 is the bare file ")
     assert "(features_0 FP32, features_1 FP32), without ranges" in said
     assert node.runtime.predict("model", ROW).outputs == {"air_time": 2.0}
-    with pytest.raises(UntrustedPackage, match="a bare file, which nobody signs"):
+    with pytest.raises(UntrustedPackage, match="a bare file without a signature"):
         make(models / "linear" / "2", trust=TrustStore([bytes(32)]))
 
 

@@ -37,15 +37,15 @@ class AsyncClient(channel.Connection):
         at: datetime | float | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Answer]:
-        """Return one answer a row; arguments and errors are those of `Client.predict`.
+        """Return one answer per row; raises the errors of `Client.predict`.
 
         Args:
-            model: the model's name.
-            rows: one row or several; each is field → value.
-            request_id: by which labels are joined; None: one is made.
-            key: whose predictions stick to one version.
-            at: the data's own time: epoch seconds or a datetime; None: now.
-            timeout_seconds: for all attempts together; None: the client's.
+            model: the public model name.
+            rows: one row or many: value by field; text for a category; None is missing.
+            request_id: joins later labels to the prediction; the server makes one if None.
+            key: requests with the same key (a customer) are answered by the same version.
+            at: the data's own time, epoch seconds or datetime; None: now.
+            timeout_seconds: the longest that this call may take.
         """
         request = encode(model, rows, request_id=request_id, key=key, at=at)
         attempts = self._attempts(timeout_seconds)

@@ -13,7 +13,7 @@ from gnomon.proto.private import inference_messages
 
 
 class Client(channel.Connection):
-    """Asks one server, over one connection that threads may share.
+    """Requests predictions from one server, over one connection that threads may share.
 
     The arguments are those of `gnomon.client.inference.channel.Connection`.
 
@@ -42,13 +42,13 @@ class Client(channel.Connection):
         at: datetime | float | None = None,
         timeout_seconds: float | None = None,
     ) -> list[Answer]:
-        """Return one answer a row; one bad row refuses them all.
+        """Return one answer per row; one bad row fails the whole call.
 
         Args:
             model: the public model name.
             rows: one row or many: value by field; text for a category; None is missing.
-            request_id: what labels will be joined by; the server's own if None.
-            key: whose answers stick to one version (a customer).
+            request_id: joins later labels to the prediction; the server makes one if None.
+            key: requests with the same key (a customer) are answered by the same version.
             at: the data's own time, epoch seconds or datetime; None: now.
             timeout_seconds: the longest that this call may take.
 
@@ -70,7 +70,7 @@ class Client(channel.Connection):
                 return decode(response)
 
     def is_ready(self, model: str, version: str = "") -> bool:
-        """Return whether a model is in service; False too where the server is not reached."""
+        """Return whether a model is in service; also False if the server cannot be reached."""
         request = inference_messages()["ModelReadyRequest"](name=model, version=version)
         call = self._method(channel.READY, "ModelReadyResponse")
         try:

@@ -1,4 +1,4 @@
-"""How a client reaches a server: address, TLS, the key it shows."""
+"""The connection of a client: address, TLS, API key, retries."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from gnomon.proto.private import SERVICE, inference_messages
 INFER = f"/{SERVICE}/ModelInfer"
 READY = f"/{SERVICE}/ModelReady"
 
-#: A server that comes back is found again soon.
+#: Short pauses, so that a restarted server is found again soon.
 OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
@@ -94,10 +94,10 @@ def _credentials(
 
 
 def pause_after(address: str, attempts: Attempts, error: Any) -> float:
-    """Return how many seconds to wait before asking again after a call that failed.
+    """Return the seconds to wait before the call is retried after a failure.
 
     Raises:
-        GnomonError: the call's own error, where there is no reason or no time to ask again.
+        GnomonError: the call's own error, if it cannot be retried or no time is left.
     """
     failure = error_of(address, error)
     unavailable = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)

@@ -1,4 +1,4 @@
-"""Rows to the protocol's messages and back; errors from the wire. No I/O."""
+"""Converts rows to messages of the protocol and back, and errors from the wire. No I/O."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ from gnomon.runtime.wire import read_error
 
 Row = Mapping[str, Any]
 
-#: What a status means where the server said no more, as a proxy does.
+#: The error of a status without details, such as from a proxy.
 _BY_STATUS: Mapping[Any, type[GnomonError]] = {
     grpc.StatusCode.UNAVAILABLE: NotReady,
-    # A server that leaves cuts short what it will not end.
+    # A server that shuts down cancels calls that it cannot finish.
     grpc.StatusCode.CANCELLED: NotReady,
     grpc.StatusCode.DEADLINE_EXCEEDED: NotReady,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
@@ -45,9 +45,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         outputs: value by the output's name: a float, an int, a text, or a list for a vector.
         version: of the package that answered.
         digest: of the package that answered.
-        request_id: labels that come later are joined by it.
+        request_id: joins later labels to the prediction.
         violations: what was corrected or flagged in this row: field, rule, value, expected.
-        fallback: why the route's fallback answered, or None where the target did.
+        fallback: why the route's fallback answered; None if the target did.
     """
 
     outputs: dict[str, Any]
@@ -66,17 +66,17 @@ def encode(
     key: str | None = None,
     at: datetime | float | None = None,
 ) -> Any:
-    """Return the request for one row or many; a field that a row has not is missing in it.
+    """Return the request for one row or many; a field that a row lacks is missing in it.
 
     Args:
-        model: the model's name.
-        rows: one row or several; each is field → value.
-        request_id: by which labels are joined; None: one is made.
-        key: whose predictions stick to one version.
-        at: the data's own time: epoch seconds or a datetime; None: now.
+        model: the public model name.
+        rows: one row or many: value by field; text for a category; None is missing.
+        request_id: the request's id; the server makes one if None.
+        key: requests with the same key are answered by the same version.
+        at: the data's own time, epoch seconds or datetime; None: now.
 
     Raises:
-        InvalidInput: a field's values are of no one kind, or there are no rows.
+        InvalidInput: the values of a field differ in kind, or there are no rows.
     """
     rows = [rows] if isinstance(rows, Mapping) else rows
     if not rows:
@@ -134,7 +134,7 @@ def error_of(address: str, error: Any) -> GnomonError:
     if failure is not None:
         return failure
     kind = _BY_STATUS.get(status, GnomonError)
-    return kind(f"{address}: {status.name}: {message[:500] or 'no more was said'}")
+    return kind(f"{address}: {status.name}: {message[:500] or 'no details'}")
 
 
 def _column(name: str, values: list[Any]) -> tuple[str, NDArray[Any]]:
@@ -169,7 +169,7 @@ def _unusable_column(name: str, kinds: set[type], expected: str) -> InvalidInput
 
 
 def _values(tensor: Any, raw: bytes) -> list[Any]:
-    """Return one value a row: a scalar, or a list for a vector."""
+    """Return one value per row: a scalar, or a list for a vector."""
     values = unpack(tensor.datatype, raw).reshape(tuple(tensor.shape))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

@@ -1,8 +1,8 @@
-"""Whether and when to ask again. Decisions only; time comes from the caller.
+"""Whether and when to retry. Decisions only; time comes from the caller.
 
-Only a server that cannot be reached, or is leaving (UNAVAILABLE, or CANCELLED by the server), is
-asked again. The pauses have full jitter, end with the call's deadline, and come out of a budget
-that all calls of a client share, so that a server in trouble is not asked ten times as much.
+A call is retried only if the server cannot be reached or shuts down (UNAVAILABLE, or CANCELLED by
+the server). Pauses have full jitter and end with the call's deadline. All calls of a client share a
+budget of retries, so that an overloaded server does not get ten times as many calls.
 """
 
 import random
@@ -12,12 +12,12 @@ from gnomon.runtime.errors import GnomonError, NotReady
 
 _FIRST_SECONDS = 0.02
 _LONGEST_SECONDS = 1.0
-#: A retry takes what so many answers give back.
+#: Answers that pay for one retry.
 _ANSWERS_A_RETRY = 10
 
 
 class RetryBudget:
-    """So many retries in a row, and one more for every ten answers. Threads may share it."""
+    """A number of retries in a row, and one more for every ten answers. Threads may share it."""
 
     def __init__(self, retries: int = 10) -> None:
         self._size = retries * _ANSWERS_A_RETRY
@@ -54,7 +54,7 @@ class Attempts:
         return max(self._deadline - now, 0.001)
 
     def next_pause(self, error: GnomonError, *, is_unavailable: bool, now: float) -> float | None:
-        """Return how many seconds to wait before asking again; None: give up."""
+        """Return the seconds to wait before the next attempt; None: do not retry."""
         if not (is_unavailable and isinstance(error, NotReady)):
             return None
         longest = min(_FIRST_SECONDS * 2**self._failures, _LONGEST_SECONDS)

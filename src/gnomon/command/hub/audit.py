@@ -1,4 +1,4 @@
-"""`gnomon hub audit`: who did what, verified, exported, and verified again without the hub."""
+"""`gnomon hub audit`: list, verify and export the audit chain."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def audit() -> None:
-    """See who did what, and verify that the record of it is whole."""
+    """List who did what, and verify the audit chain."""
 
 
 @audit.command("list")
@@ -33,7 +33,7 @@ def list_records(client: "HubClient", **page: int | None) -> Answer:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @hub_command
 def export(client: "HubClient", file: Path) -> Answer:
-    """Write the whole chain to the new FILE; exit code 1 where it is broken."""
+    """Write the whole chain to the new FILE; exit code 1 if it is broken."""
     if file.exists():
         raise Conflict(f"{file} exists; name a file that does not")
     client.download("audit/export", file)

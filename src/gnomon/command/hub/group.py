@@ -19,7 +19,7 @@ from gnomon.command.hub import (
 
 @click.group()
 def hub() -> None:
-    """Run the hub, and speak with one."""
+    """Run a hub, and call one."""
 
 
 for _command in (

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @click.command()
 @hub_command
 def nodes(client: "HubClient") -> Answer:
-    """List the nodes and what each last said of itself."""
+    """List the nodes with the last report of each."""
     return as_list(client.get("nodes"), "Nodes")
 
 
@@ -21,7 +21,7 @@ def nodes(client: "HubClient") -> Answer:
 @click.argument("name")
 @hub_command
 def revoke(client: "HubClient", name: str) -> Answer:
-    """Make all certificates issued so far to the node or builder NAME worthless."""
+    """Revoke all certificates issued so far to the node or builder NAME."""
     return as_line(client.post(f"nodes/{name}/revoke"), f"revoked {name}")
 
 
@@ -29,5 +29,5 @@ def revoke(client: "HubClient", name: str) -> Answer:
 @click.option("--model", help="Only this model's.")
 @hub_command
 def counts(client: "HubClient", model: str | None) -> Answer:
-    """Count the rows that were asked for, by version, node and outcome."""
+    """Count requested rows by version, node and outcome."""
     return as_list(client.get("counts", **without_none({"model": model})), "Rows")

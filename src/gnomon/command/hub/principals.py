@@ -1,4 +1,4 @@
-"""`gnomon hub principal`: who may use the hub from other machines, and what they may do."""
+"""`gnomon hub principal`: API keys of a hub and their roles."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,13 @@ from gnomon.command.shared.hub_command import Answer, as_line, as_table, hub_com
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
-#: As in gnomon.server.hub.access.rights, which a client need not have.
+#: As the hub defines them, which is not installed with a client.
 _ROLES = ("viewer", "builder", "approver", "operator", "admin")
 
 
 @click.group()
 def principal() -> None:
-    """Say who may use the hub from other machines, and what they may do."""
+    """Say API keys of a hub and their roles."""
 
 
 def _grant_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,5 +75,5 @@ def take_role(client: "HubClient", name: str, **grant: str) -> Answer:
 @click.argument("name")
 @hub_command
 def revoke(client: "HubClient", name: str) -> Answer:
-    """Make the key of NAME worthless."""
+    """Revoke the key of NAME."""
     return as_line(client.delete(f"principals/{name}"), f"revoked {name}")

@@ -1,4 +1,4 @@
-"""`gnomon hub export` and `import`: a registry's content, carried where no network leads."""
+"""`gnomon hub export` and `import`: a registry's content as a bundle of files."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def export(
 ) -> None:
     """Write the registry's packages, names, tags and runs to OUT: a new folder, or a `.tar`.
 
-    The hub may run meanwhile. Its authority, nodes, people and telemetry stay where they are.
+    The hub may run meanwhile. Its authority, nodes, principals and telemetry are not exported.
     """
     from gnomon.server.hub.process import open_blobs, open_database
     from gnomon.server.hub.transfer.exporting import export
@@ -74,10 +74,10 @@ def import_command(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Take BUNDLE in; exit code 1 where something contradicts what is here, or is refused.
+    """Import BUNDLE; exit code 1 if something conflicts with what is here, or is refused.
 
-    What is here stays as it is, so a bundle may come in twice. Each package must be signed by a key
-    that this hub trusts (`gnomon hub trust`).
+    Existing entries are not changed, so a bundle may be imported twice. Each package must be signed
+    by a key that this hub trusts (`gnomon hub trust`).
     """
     from gnomon.server.hub.access.keys import trust_store
     from gnomon.server.hub.process import open_blobs, open_database

@@ -1,4 +1,4 @@
-"""`gnomon hub token`, `trust` and `untrust`: who may enrol, and whose signatures count."""
+"""`gnomon hub token`, `trust` and `untrust`: who may enrol, and whose signatures are trusted."""
 
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ def token(client: "HubClient", **body: str | None) -> Answer:
     type=click.Choice(["builder", "approver"]),
     default="builder",
     show_default=True,
-    help="What its signatures vouch for: packages, or approvals.",
+    help="What it signs: packages, or approvals.",
 )
 @hub_command
 def trust(client: "HubClient", key: str, name: str, role: str) -> Answer:

@@ -1,4 +1,4 @@
-"""`gnomon hub backup`, `restore` and `doctor`: a hub's state kept, brought back and examined."""
+"""`gnomon hub backup`, `restore` and `doctor`: backups of a hub's state, and checks of it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +48,7 @@ def restore(config_file: str | None, /, saved: Path, as_json: bool, **flags: Any
 @json_option
 @click.pass_obj
 def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
-    """Examine the hub's database, audit chain and content; exit code 1 where something is wrong."""
+    """Examine the hub's database, audit chain and content; exit code 1 if something is wrong."""
     from gnomon.server.hub.doctor import examine
     from gnomon.server.hub.process import open_blobs, open_database
 

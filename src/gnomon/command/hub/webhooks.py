@@ -1,4 +1,4 @@
-"""`gnomon hub webhook`: whom the hub tells what happens."""
+"""`gnomon hub webhook`: receivers of the hub's events, and their deliveries."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def webhook() -> None:
-    """Say whom the hub tells what happens, and see what was told."""
+    """Manage receivers of the hub's events, and list deliveries."""
 
 
 @webhook.command()
@@ -24,7 +24,7 @@ def webhook() -> None:
 def add(
     client: "HubClient", name: str, target: str, events: tuple[str, ...], models: str
 ) -> Answer:
-    """Tell the URL TARGET, as NAME, what happens from now on; its secret is shown only now."""
+    """Send events from now on to the URL TARGET, as NAME; its secret is shown only now."""
     body = {"name": name, "url": target, "events": list(events), "models": models}
     payload = client.post("webhooks", body)
     return as_line(payload, f"secret: {payload['secret']}")
@@ -41,7 +41,7 @@ def list_webhooks(client: "HubClient") -> Answer:
 @click.argument("name")
 @hub_command
 def remove(client: "HubClient", name: str) -> Answer:
-    """Tell NAME nothing any more."""
+    """Stop sending events to NAME."""
     return as_line(client.delete(f"webhooks/{name}"), f"removed {name}")
 
 
@@ -50,7 +50,7 @@ def remove(client: "HubClient", name: str) -> Answer:
 @click.option("--state", type=click.Choice(["waiting", "delivered", "dead"]))
 @hub_command
 def deliveries(client: "HubClient", name: str, state: str | None) -> Answer:
-    """List what NAME was or is to be told, newest first."""
+    """List the deliveries to NAME, newest first."""
     payload = client.get(f"webhooks/{name}/deliveries", **without_none({"state": state}))
     return as_list(payload, "Deliveries")
 

@@ -1,4 +1,4 @@
-"""`gnomon package rebuild` and `bom`: what a package's record is good for."""
+"""`gnomon package rebuild` and `bom`: build again from the record, and export it."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _trust_option = click.option(
 @click.command()
 @click.argument("path", type=FOLDER)
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--data", "beside", required=True, type=FOLDER, help="Where the recipe's files lie.")
+@click.option("--data", "beside", required=True, type=FOLDER, help="Folder of the recipe's files.")
 @_trust_option
 @signing_key_option
 @json_option

@@ -21,7 +21,8 @@ def push(config_file: str | None, /, path: Path, as_json: bool, **flags: Any) ->
     """Send the package at PATH to the hub's registry, with all its attestations.
 
     The hub takes only what a key that it trusts has signed (`gnomon hub trust`). The first call
-    needs a token (`gnomon hub token --role builder`). What the hub has is not sent again.
+    needs a token (`gnomon hub token --role builder`). Content that the hub already has is not sent
+    again.
     """
     from gnomon.client.registry import RegistryClient
 
@@ -29,18 +30,18 @@ def push(config_file: str | None, /, path: Path, as_json: bool, **flags: Any) ->
         package = registry.open(path)
         is_new = registry.push(package)
     payload = {"package": package.reference, "digest": package.digest, "created": is_new}
-    told = "published" if is_new else "was there already:"
+    verb = "published" if is_new else "already there:"
     emit(
         payload,
         as_json=as_json,
-        render=lambda: show(told, " ", styled(package.reference, "bold"), f" {package.digest}"),
+        render=lambda: show(verb, " ", styled(package.reference, "bold"), f" {package.digest}"),
     )
 
 
 @click.command(cls=settings_command("builder"))
 @click.argument("reference", metavar="NAME@VERSION")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--format", "wanted", help="Where the version has several: onnx, tflite, …")
+@click.option("--format", "wanted", help="If the version has several: onnx, tflite, …")
 @client_options
 @click.pass_obj
 def pull(
@@ -56,7 +57,7 @@ def pull(
 ) -> None:
     """Fetch NAME@VERSION from the hub's registry as folder OUT, and verify all of it.
 
-    It must be signed by a key that the hub trusts. A download that broke off goes on where it was.
+    It must be signed by a key that the hub trusts. An interrupted download is resumed.
     """
     from gnomon.client.registry import RegistryClient, find_published
 

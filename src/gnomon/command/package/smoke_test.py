@@ -16,7 +16,7 @@ from gnomon.runtime.packages.signing import Signer, TrustStore
     "--trust", "keys", multiple=True, help="Trusted public key, hex or a file; none: unsigned."
 )
 @signing_key_option
-@click.option("--p99-us", type=float, help="Fail where the 99th percentile takes longer.")
+@click.option("--p99-us", type=float, help="Fail if the 99th percentile takes longer.")
 @click.option("--runs", default=500, show_default=True, help="Predictions to measure.")
 @json_option
 def smoke_test_command(
@@ -27,11 +27,11 @@ def smoke_test_command(
     runs: int,
     as_json: bool,
 ) -> int:
-    """Deploy the package at PATH for a test, as its target would; exit with 1 where it fails.
+    """Deploy the package at PATH for a test, as its target would; exit with 1 if it fails.
 
-    It is held against this machine's memory, processor and system, installed into an empty folder,
-    loaded by a fresh process, made to repeat its golden samples, and measured. With --key, the
-    outcome is signed and lies among the package's attestations; its digest stays.
+    It is checked against this machine's memory, processor and system, installed into an empty
+    folder, loaded by a fresh process, made to repeat its golden samples, and measured. With --key,
+    the outcome is signed and added to the package's attestations; its digest stays the same.
     """
     from gnomon.delivery.smoke_test import Limits, attest, smoke_test
 

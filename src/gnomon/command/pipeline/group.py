@@ -1,4 +1,4 @@
-"""`gnomon pipeline`: run builds of steps, by hand or by themselves, and see what became of them."""
+"""`gnomon pipeline`: run builds of steps, once or on a schedule, and list their runs."""
 
 import json
 import time
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def pipeline() -> None:
-    """Run builds of steps, by hand or by themselves, and see what became of them."""
+    """Run builds of steps, once or on a schedule, and list their runs."""
 
 
 @pipeline.command(cls=settings_command("pipeline", "builder"))
@@ -49,8 +49,8 @@ def run(
 ) -> int:
     """Run BUILD: a TOML file of steps, or a Python file with a `Pipeline`.
 
-    What has not changed since the last run is not done again, also where that was killed. The run
-    is recorded however it ends; exit code 1 where it did not succeed.
+    Steps whose inputs have not changed since the last run are skipped, even if that was killed. The
+    run is recorded however it ends; exit code 1 if it did not succeed.
     """
     from gnomon.delivery.publishing import export, publish_all
     from gnomon.delivery.run_sender import send_runs
@@ -71,7 +71,7 @@ def run(
             signer=signer,
             observe=progress.show,
         )
-    # Before what may fail yet: the run is over, and what becomes of its packages is not part of it.
+    # Before publishing, which may fail: the run is over, and publishing is not part of it.
     unsent = send_runs(open_log(settings.state_folder), settings)
     folder = out or settings.state_folder / "packages"
     packages = [export(one, folder) for one in find_packages(record, settings.state_folder)]
@@ -145,7 +145,7 @@ def watch(
 
 
 def _parameter(text: str, known: Mapping[str, Any]) -> tuple[str, Any]:
-    """Return name and value: a text where the parameter is one, else what JSON makes of it."""
+    """Return name and value: a text if the parameter is a text, else the JSON value."""
     name, separator, value = text.partition("=")
     if not separator:
         raise ConfigurationError(f"{text!r} should be NAME=VALUE")
@@ -171,7 +171,7 @@ def _render(record: "RunRecord", packages: list[Path], unsent: str) -> None:
     colour = "green" if record.state == "succeeded" else "red"
     show(styled(record.state, colour), f" {record.error}")
     if unsent:
-        show(styled("the hub will hear of it later: ", "yellow"), unsent)
+        show(styled("the hub will be notified later: ", "yellow"), unsent)
 
 
 def _render_runs(records: "list[RunRecord]") -> None:

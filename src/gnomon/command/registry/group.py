@@ -7,7 +7,7 @@ from gnomon.command.registry import comparison, lifecycle, lineage, naming, repl
 
 @click.group()
 def registry() -> None:
-    """Find, name, compare and follow versions, and ask what ran when."""
+    """Find, name, compare and trace versions; see what ran when."""
 
 
 for _command in (

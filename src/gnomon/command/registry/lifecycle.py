@@ -41,7 +41,7 @@ def approve(client: "HubClient", reference: str, **body: str) -> Answer:
 @reason_option
 @hub_command
 def withdraw(client: "HubClient", reference: str, **body: str) -> Answer:
-    """Let the approvals of NAME@VERSION for an environment count no longer."""
+    """Withdraw the approvals of NAME@VERSION for an environment."""
     return as_list(client.post(f"{_path(reference)}/approvals/withdraw", body), "Approvals")
 
 
@@ -56,9 +56,9 @@ def approvals(client: "HubClient", reference: str) -> Answer:
 @click.command()
 @_reference
 @reason_option
-@click.option("--force", is_flag=True, help="Although something runs it; needs a reason.")
+@click.option("--force", is_flag=True, help="Even if something runs it; needs a reason.")
 @hub_command
 def decommission(client: "HubClient", reference: str, **body: str | bool) -> Answer:
-    """Let NAME@VERSION be rolled out no more; it stays readable."""
+    """Exclude NAME@VERSION from rollouts; it stays readable."""
     payload = client.post(f"{_path(reference)}/decommission", body)
     return as_line(payload, f"decommissioned {reference}")

@@ -1,4 +1,4 @@
-"""`gnomon registry show`: a version from its data to its nodes."""
+"""`gnomon registry show`: the lineage of a version."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("reference", metavar="NAME@VERSION")
 @hub_command
 def show_lineage(client: "HubClient", reference: str) -> Answer:
-    """Follow NAME@VERSION from its dataset and run to its rollouts and nodes."""
+    """Trace NAME@VERSION from its dataset and run to its rollouts and nodes."""
     name, version = split_reference(reference)
     payload = client.get(f"models/{name}/versions/{version}/lineage")
     return Answer(payload, lambda: _render(payload))

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("reference", metavar="NAME[@VERSION]")
 @click.argument("name", metavar="ALIAS", required=False)
-@click.option("--remove", is_flag=True, help="Let ALIAS stand for nothing.")
+@click.option("--remove", is_flag=True, help="Remove ALIAS.")
 @hub_command
 def alias(client: "HubClient", reference: str, name: str | None, remove: bool) -> Answer:
-    """Let ALIAS stand for NAME@VERSION, or, without ALIAS, list the aliases of NAME."""
+    """Point ALIAS to NAME@VERSION, or, without ALIAS, list the aliases of NAME."""
     if name is None or remove:
         model, version = reference.partition("@")[0], None
     else:

@@ -1,4 +1,4 @@
-"""`gnomon registry archive` and `replay`: keep a version for years, and have it answer again."""
+"""`gnomon registry archive` and `replay`: archive a version, and repeat its predictions."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,7 +48,7 @@ def archive(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Keep all of NAME@VERSION that a replay needs years later in FOLDER, which must not be there.
+    """Archive all that a later replay of NAME@VERSION needs in FOLDER, which must be new.
 
     Packages with attestations, lineage, runs, audit records and, with --wheelhouse, the libraries.
     """
@@ -96,10 +96,10 @@ def replay(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Have NAME@VERSION answer again what was recorded, in the environment it was built with.
+    """Repeat recorded predictions with NAME@VERSION, in the environment it was built with.
 
-    Its golden samples, and requests that were kept, are compared digit for digit. Exit code 1 where
-    a digit differs or the environment could not be made again; what, is said. With --key the
+    Its golden samples, and requests that were kept, are compared digit for digit. Exit code 1 if a
+    digit differs or the environment cannot be rebuilt; the output says which. With --key the
     outcome is attested, in the archive.
     """
     from gnomon.delivery.replay.replaying import attest_replay, read_requests
@@ -173,7 +173,7 @@ def _render(done: "Sequence[Replayed]") -> None:
         ]
         columns = ["what", "rows", "exact", "within tolerance", "", "first that differs"]
         show(table(f"Replay of {one.package} ({one.format})", columns, rows))
-        for told in one.not_reproduced:
-            show(styled("not reproduced: ", "yellow"), told)
+        for part in one.not_reproduced:
+            show(styled("not reproduced: ", "yellow"), part)
         colour = "green" if one.passed else "red"
         show(styled(one.agreement, colour), f" {one.digest}")

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", metavar="[RUN]", required=False)
-@click.option("--pipeline", help="Only runs of this one.")
+@click.option("--pipeline", help="Only runs of this pipeline.")
 @click.option(
-    "--state", type=click.Choice(["succeeded", "failed", "refused", "interrupted"]), help="Only so."
+    "--state",
+    type=click.Choice(["succeeded", "failed", "refused", "interrupted"]),
+    help="Only runs in this state.",
 )
-@click.option("--before", metavar="RUN", help="Where the page before ended.")
+@click.option("--before", metavar="RUN", help="Last run of the previous page.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
 @hub_command
 def runs(client: "HubClient", run: str | None, **filters: Any) -> Answer:
-    """List the runs of builds, newest first; with RUN, an id, show all that is known of it."""
+    """List the runs of builds, newest first; with RUN, an id, show all details of that run."""
     if run is None:
         listed = client.get("runs", **without_none(filters))
         return Answer(listed, lambda: _render_list(listed))

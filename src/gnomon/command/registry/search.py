@@ -22,8 +22,8 @@ def models(client: "HubClient") -> Answer:
 
 @click.command()
 @click.option("--model", help="Only this model's.")
-@click.option("--text", help="Stands in name, version, publisher or owner.")
-@click.option("--alias", help="Only what is called so; also champion and challenger.")
+@click.option("--text", help="Contained in name, version, publisher or owner.")
+@click.option("--alias", help="Only versions with this alias; also champion and challenger.")
 @click.option("--tag", help="KEY, with any value, or KEY=VALUE.")
 @click.option("--format", help="onnx, tflite, …")
 @click.option("--publisher")
@@ -31,7 +31,7 @@ def models(client: "HubClient") -> Answer:
 @click.option("--risk-tier")
 @click.option("--dataset", help="Fingerprint of the training data.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
-@click.option("--cursor", help="Where the page before ended.")
+@click.option("--cursor", help="Cursor of the previous page.")
 @hub_command
 def versions(client: "HubClient", **filters: Any) -> Answer:
     """Search versions, newest first; every filter given must hold."""
@@ -45,7 +45,7 @@ def versions(client: "HubClient", **filters: Any) -> Answer:
 @click.option("--env", "environment", help="Only this environment.")
 @hub_command
 def at(client: "HubClient", when: str, **filters: str | None) -> Answer:
-    """Tell what ran at WHEN: a day (2026-03-01) or an instant (2026-03-01T12:00+01:00)."""
+    """Show what ran at WHEN: a day (2026-03-01) or an instant (2026-03-01T12:00+01:00)."""
     payload = client.get("registry/at", when=when, **without_none(filters))
     return Answer(payload, lambda: _render_at(when, payload))
 

@@ -28,7 +28,7 @@ def parse_keys(keys: tuple[str, ...]) -> list[bytes]:
     """Return public keys from their hex form, or from files that hold it.
 
     Raises:
-        ConfigurationError: where one is neither.
+        ConfigurationError: a key is neither.
     """
     return [_parse_key(key) for key in keys]
 

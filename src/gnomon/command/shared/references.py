@@ -1,4 +1,4 @@
-"""`NAME@VERSION`, as people write a version of a model."""
+"""References to versions: `NAME@VERSION`."""
 
 from gnomon.runtime.errors import ConfigurationError
 
@@ -7,7 +7,7 @@ def split_reference(reference: str) -> tuple[str, str]:
     """Return name and version.
 
     Raises:
-        ConfigurationError: where it is not `NAME@VERSION`.
+        ConfigurationError: it is not `NAME@VERSION`.
     """
     name, _, version = reference.partition("@")
     if not name or not version:

@@ -36,7 +36,7 @@ def settings_command(*sections: str, is_long_running: bool = False) -> type[Sett
 
     Args:
         sections: names of sections of `gnomon.toml`.
-        is_long_running: whether it runs until it is told to stop; its log begins at info then.
+        is_long_running: whether it runs until it is stopped; then its log begins at info.
     """
     members = {"sections": sections, "is_long_running": is_long_running}
     return type("SettingsCommand", (SettingsCommand,), members)
