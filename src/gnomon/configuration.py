@@ -31,7 +31,7 @@ class Origin:
     source: str
 
 
-def read_file(path: str | None) -> tuple[Mapping[str, Any], str]:
+def read_settings_file(path: str | None) -> tuple[Mapping[str, Any], str]:
     """Return the tables of the settings file and its name; both empty if there is no file.
 
     Raises:
@@ -67,7 +67,7 @@ def resolve(
         ConfigurationError: for an unknown setting, a wrong type or a missing value; it names the
             setting and its source.
     """
-    tables, file_name = read_file(file)
+    tables, file_name = read_settings_file(file)
     environment = os.environ if environment is None else environment
     table = tables.get(section, {})
     if not isinstance(table, Mapping):

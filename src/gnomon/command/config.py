@@ -26,7 +26,12 @@ def config(config_file: str | None, section: str | None, as_json: bool) -> None:
             problems.append(str(error))
     payload = {
         "settings": [
-            {"section": name, "name": origin.name, "value": shown(origin), "source": origin.source}
+            {
+                "section": name,
+                "name": origin.name,
+                "value": display_value(origin),
+                "source": origin.source,
+            }
             for name, origins in found.items()
             for origin in origins
         ],
@@ -35,7 +40,7 @@ def config(config_file: str | None, section: str | None, as_json: bool) -> None:
     emit(payload, as_json=as_json, render=lambda: _render(payload))
 
 
-def shown(origin: Origin) -> str:
+def display_value(origin: Origin) -> str:
     """Return a setting's value as text; secrets are masked."""
     return "(set)" if is_secret(origin.name) and origin.value else str(origin.value)
 

@@ -48,7 +48,7 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
 
     signer = Signer.load(key_file) if key_file else None
     out.parent.mkdir(parents=True, exist_ok=True)
-    report(build_recipe(read_recipe(recipe), out, signer), as_json=as_json)
+    print_package(build_recipe(read_recipe(recipe), out, signer), as_json=as_json)
 
 
 @click.command("import")
@@ -106,7 +106,7 @@ def import_command(
         rows = _read_rows(data) if data else None
         content = model.read_bytes()
         found = import_pmml(content, out, name, version, data=rows, signer=signer, about=about)
-        _report_import(found, as_json=as_json)
+        _print_import(found, as_json=as_json)
         return
     if data is not None:
         raise ConfigurationError("--data goes with a .pmml file; for others write a recipe")
@@ -125,7 +125,7 @@ def import_command(
         columns=[column.strip() for column in columns.split(",") if column.strip()],
         about=about,
     )
-    _report_import(package, as_json=as_json)
+    _print_import(package, as_json=as_json)
 
 
 def _read_rows(path: Path) -> "Dataset":
@@ -136,13 +136,13 @@ def _read_rows(path: Path) -> "Dataset":
     return Dataset(read.table, path.name)
 
 
-def _report_import(package: Package, *, as_json: bool) -> None:
+def _print_import(package: Package, *, as_json: bool) -> None:
     if not as_json:
         show(package.manifest.card)
-    report(package, as_json=as_json)
+    print_package(package, as_json=as_json)
 
 
-def report(package: Package, *, as_json: bool) -> None:
+def print_package(package: Package, *, as_json: bool) -> None:
     """Say what was built."""
     made_from = package.manifest.reproducibility
     payload = {

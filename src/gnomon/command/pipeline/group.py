@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.pipeline.progress import Progress
+from gnomon.command.pipeline.progress import StepProgress
 from gnomon.command.shared.output import emit, json_option, readable, show, styled, table
 from gnomon.command.shared.package_options import FILE, signing_key_option
 from gnomon.command.shared.settings_options import load_settings, settings_command
@@ -62,7 +62,7 @@ def run(
     if publish and signer is None:
         raise ConfigurationError("--publish needs --key: a hub takes only what is signed")
     wanted = read_pipeline(path)
-    with Progress() as progress:
+    with StepProgress() as progress:
         record = run_pipeline(
             wanted,
             settings.state_folder,

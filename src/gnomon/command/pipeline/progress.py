@@ -18,7 +18,7 @@ _SHOWN = {
 }
 
 
-class Progress:
+class StepProgress:
     """One line a step, on standard error; on a terminal with a spinner while it runs."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _PackageSources:
     """The packages of a version, the keys to believe them by, and wheels that came with them."""
 
     packages: Sequence[Path]
@@ -133,7 +133,7 @@ def replay(
 @contextmanager
 def _find(
     archived: Path | None, builder: Any, client: HubClient, reference: str, wanted: str | None
-) -> Iterator[_Found]:
+) -> Iterator[_PackageSources]:
     """Give the packages of a version, out of an archive or, for the time being, out of the hub."""
     from gnomon.client.registry import RegistryClient, find_published
     from gnomon.delivery.replay.archive import (
@@ -151,7 +151,7 @@ def _find(
             raise ConfigurationError(f"{archived} holds {index.name}@{index.version}")
         formats = [one for one in index.formats if wanted in (None, one)]
         packages = [package_folder(archived, one) for one in formats]
-        yield _Found(packages, keys_of(archived), wheels_folder(archived))
+        yield _PackageSources(packages, keys_of(archived), wheels_folder(archived))
         return
     with TemporaryDirectory(prefix="gnomon-pulled-") as folder, client:
         listed = client.get(f"models/{name}/versions/{version}")["packages"]
@@ -162,7 +162,7 @@ def _find(
                 for one in (o["format"] for o in listed)
                 if wanted in (None, one)
             ]
-        yield _Found(pulled, keys)
+        yield _PackageSources(pulled, keys)
 
 
 def _render(done: "Sequence[Replayed]") -> None:
