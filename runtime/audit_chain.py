@@ -34,7 +34,7 @@ class Verdict:
     broken_at: int | None = None
     reason: str = ""
     last: str = field(default=GENESIS, compare=False)
-    """The hash of the last record that holds: whoever notes it can tell later what was cut off."""
+    """The hash of the last valid record: with a note of it, a later truncation is detected."""
 
 
 def hash_of(record: Mapping[str, Any]) -> str:
@@ -90,7 +90,7 @@ def verify_export(file: Path, noted: str | None = None) -> Verdict:
     """Check an exported chain, without the hub that wrote it.
 
     Raises:
-        InvalidInput: where the file is no export.
+        InvalidInput: if the file is not an export.
     """
     with file.open("rb") as lines:
         head = _read(lines.readline(_LINE_BYTES))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from gnomon.runtime.errors import InvalidInput
 
-#: Times beyond are no times: they would not fit the records (1 millisecond in 64 bits, with room).
+#: Later times are refused: they would not fit the records (milliseconds in 64 bits, with a margin).
 LIMIT_SECONDS = 1e12
 
 
@@ -16,7 +16,7 @@ def seconds(at: datetime | float | None) -> float:
     Any clock may be wrong, so 1970 and 2099 are as good as today.
 
     Raises:
-        InvalidInput: where it is no finite time.
+        InvalidInput: if it is not a finite time.
     """
     if at is None:
         return time.time()

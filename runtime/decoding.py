@@ -1,4 +1,4 @@
-"""What reading JSON of strangers may raise."""
+"""What decoding untrusted JSON may raise."""
 
 import msgspec
 

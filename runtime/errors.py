@@ -79,14 +79,14 @@ class Unauthenticated(NotAllowed):
 
 
 class Conflict(GnomonError):
-    """What the caller wants contradicts what is already there."""
+    """The request conflicts with the present state."""
 
     fault = Fault.CALLER
     code = "conflict"
 
 
 class Overloaded(GnomonError):
-    """More was asked for than limits allow; try again later."""
+    """A limit on requests was exceeded; try again later."""
 
     fault = Fault.CALLER
     code = "overloaded"
@@ -155,7 +155,7 @@ class StorageError(GnomonError):
 
 
 class MemoryExceeded(GnomonError):
-    """The memory budget has no room for the model; `details` has what is needed and loaded."""
+    """The model exceeds the memory budget; `details` has what is needed and what is loaded."""
 
     fault = Fault.NODE
     code = "memory"

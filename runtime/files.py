@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; a no-op where the system cannot open folders."""
+    """Make the names in a folder durable; a no-op if the system cannot open folders."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:
@@ -22,7 +22,7 @@ def write_synced(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a new file and sync its bytes, not yet its name.
 
     Raises:
-        FileExistsError: where the path exists.
+        FileExistsError: if the path exists.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:

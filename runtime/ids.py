@@ -1,4 +1,4 @@
-"""Identifiers that are minted where a fact arises, so that what is sent twice is told to be one."""
+"""Client-made identifiers, so that retries are recognised as duplicates."""
 
 import secrets
 import time

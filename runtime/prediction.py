@@ -20,7 +20,7 @@ class PredictRequest(msgspec.Struct, frozen=True):
         key: whose answers stick to one target (a customer); None: by chance.
         at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
         version: which of the route's versions is to answer; empty: as the route has it.
-        bucket: the traffic bucket, 0 to 999, if one was drawn already.
+        bucket: the traffic bucket, 0 to 999, if one was chosen already.
         started_ns: `time.perf_counter_ns` of the call; 0: it begins when it is executed.
     """
 
@@ -44,7 +44,7 @@ class Prediction(msgspec.Struct, frozen=True):
         digest: its digest.
         request_id: the caller's, or one made here; labels that come later are joined by it.
         violations: what was corrected or flagged; a refused row raises `InvalidInput` instead.
-        fallback: why one of the route's fallbacks answered, or None where the target did.
+        fallback: why one of the route's fallbacks answered, or None if the target did.
         latency_ns: nanoseconds from call to answer.
         fallback_by: which one: `name@version` of another package, "rule" or "constant"; the last
             two answer in the name of the package that failed.

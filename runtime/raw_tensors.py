@@ -42,7 +42,7 @@ def unpack(datatype: str, raw: bytes) -> NDArray[Any]:
     """Return the elements of raw contents in one dimension; texts as an object array.
 
     Raises:
-        ValueError: the bytes end within an element, are no UTF-8, or the datatype is none.
+        ValueError: the bytes end within an element, are not UTF-8, or the datatype is unknown.
     """
     if datatype == TEXT:
         return np.array([*(text.decode() for text in unpack_texts(raw)), None], object)[:-1]

@@ -1,4 +1,4 @@
-"""The routes in service, with their batchers, and who is told when they are replaced."""
+"""The routes in service, with their batchers, and the watchers of their replacement."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
@@ -46,7 +46,7 @@ class RouteTable:
             watcher(served)
 
     def refresh(self) -> None:
-        """Serve the same routes anew, after engines were loaded again: watchers learn of them."""
+        """Serve the same routes with engines that were loaded again; watchers are called."""
         self.replace([one.route for one in self.served.values()])
 
     def watch(self, watcher: Watcher) -> None:
@@ -55,7 +55,7 @@ class RouteTable:
         watcher(self.served)
 
     def unwatch(self, watcher: Watcher) -> None:
-        """Call it no more."""
+        """Stop calling a watcher."""
         self._watchers = tuple(one for one in self._watchers if one != watcher)
 
     def routes_of(self, digest: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""The runtime: the packages of this process, and the one way to a prediction.
+"""The runtime: the packages of this process, and the only path to a prediction.
 
-contract (inputs) → engine → contract (outputs) → window; a refusal, a failure and a fallback are
-counted as exactly as an answer.
+contract (inputs) → engine → contract (outputs) → window. Rejections, failures and fallbacks are
+counted as exactly as answers.
 """
 
 import itertools
@@ -52,11 +52,14 @@ SHADOWS_SECONDS = 5.0
 class Runtime:
     """Loads packages and predicts along routes. Threads may share it.
 
-    `transcripts` keeps what packages allow to be written down of requests and answers.
-    `checkpoint_seconds`: an open window goes to the sink after so many seconds even if its interval
-    has not ended, so that a crash loses little. `idle_unload_seconds`: a route that nobody asked
-    for so long gives back its engines until the next call, which loads them again; 0: never.
-    `memory_budget_bytes`: what all models together may take; 0: no limit.
+    Args:
+        sink: Takes the telemetry.
+        checkpoint_seconds: After this time an open window goes to the sink even if its interval has
+            not ended, so that a crash loses little.
+        idle_unload_seconds: The engines of a route without calls for this time are released until
+            the next call, which loads them again; 0: never.
+        memory_budget_bytes: What all models together may take; 0: no limit.
+        transcripts: Keeps what packages allow to be recorded of requests and answers.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Runtime:
         Raises:
             EngineError: the engine cannot load or run it.
             PackageError: its contract or packing contradicts itself.
-            MemoryExceeded: the memory budget has no room for it.
+            MemoryExceeded: it exceeds the memory budget.
             GoldenMismatch: with `check_golden`, where it does not reproduce its golden samples.
         """
         with self._control:
@@ -121,7 +124,7 @@ class Runtime:
 
         Raises:
             UnknownModel: a route needs a package that is not loaded; nothing was changed.
-            ConfigurationError: a fallback does not fit what it stands behind; the same.
+            ConfigurationError: a fallback does not fit its target; nothing was changed.
         """
         with self._control:
             self._check_open()
@@ -136,7 +139,7 @@ class Runtime:
             self._table.watch(changed)
 
     def unwatch(self, changed: Callable[[Mapping[str, ServedRoute]], None]) -> None:
-        """Call it no more."""
+        """Stop calling `changed`."""
         with self._control:
             self._table.unwatch(changed)
 
@@ -150,7 +153,7 @@ class Runtime:
         return name in self._table.served
 
     def model_of(self, route: str, key: str, version: str = "") -> Model:
-        """Return the model that answers a key, or who asks for a version, on a route.
+        """Return the model of a route that answers a key, or requests for a version.
 
         Raises:
             UnknownModel: there is no such route, or no such version on it.
@@ -180,7 +183,7 @@ class Runtime:
         return self._store.upkeep
 
     def series_totals(self) -> Mapping[SeriesKey, SeriesTotals]:
-        """Return what each package on each route, asked or as a shadow, has counted so far."""
+        """Return what each package has counted so far on each route, as a target or a shadow."""
         return self._recorder.series_totals()
 
     @property
@@ -209,7 +212,7 @@ class Runtime:
             key: whose answers stick to one target (a customer); None: by chance.
             at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
             version: which of the route's versions is to answer; empty: as the route has it.
-            drawn: the traffic bucket, 0 to 999, if a frontend has drawn one already.
+            drawn: the call's traffic bucket, 0 to 999, if a frontend has chosen one already.
 
         Raises:
             UnknownModel: there is no such route, or no such version on it.
@@ -287,16 +290,16 @@ class Runtime:
     def ask_shadows(
         self, route: str, columns: Mapping[str, Any], *, request_id: str, at: float
     ) -> None:
-        """Ask the shadows of a call that a door has answered and counted by itself, here and now.
+        """Run the shadows of a call that a frontend has answered and counted by itself.
 
-        `at` is in epoch seconds; of a route that is gone there is nobody to ask.
+        They run in this thread. `at` is in epoch seconds; a route that is gone has no shadows.
         """
         served = self._table.served.get(route)
         if served is not None:
             run_shadows(next(iter(served.targets.values())), columns, at, request_id)
 
     def count_dropped_shadows(self, calls: int) -> None:
-        """Count shadow calls that a door had no room for."""
+        """Count shadow calls that a frontend had to drop."""
         self._shadows.count_dropped(calls)
 
     def flush(self) -> None:
@@ -333,7 +336,7 @@ class Runtime:
             self._store.sleep(self._table.digests_only_of(idle))
 
     def _wake(self, route: str, seen: Mapping[str, ServedRoute]) -> bool:
-        """Load what a route needs and has given back; return whether it is worth asking again."""
+        """Load the engines that a route has released; return whether to try again."""
         with self._control:
             if self._table.served is not seen or route not in seen:
                 return True

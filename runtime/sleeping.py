@@ -1,4 +1,4 @@
-"""Lets the models of idle routes sleep, from a thread of its own."""
+"""Unloads the engines of idle routes, from a thread of its own."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ class Idling(Protocol):
 
 
 class Sleeper:
-    """Looks at the counts of a runtime, and has it let sleep what nobody has asked for so long."""
+    """Reads the counts of a runtime, and unloads idle models."""
 
     def __init__(self, runtime: Idling, seconds: float) -> None:
         self._runtime = runtime

@@ -1,7 +1,7 @@
 """How an error travels over gRPC: a status, a message, and trailing metadata with code and details.
 
 `gnomon-code` is the error's code (`gnomon.runtime.errors`); `gnomon-details-bin` its details as
-JSON, a list of objects, left out where there are none or they are too long for metadata.
+JSON, a list of objects, left out if there are none or they are too long for metadata.
 """
 
 import json
@@ -52,7 +52,7 @@ def trailing_metadata(error: GnomonError) -> tuple[tuple[str, str | bytes], ...]
 
 
 def read_error(message: str, metadata: Iterable[tuple[str, str | bytes]]) -> GnomonError | None:
-    """Return the error that a refused call carries; None where it carries none that is known."""
+    """Return the error that a refused call carries; None if it carries none that is known."""
     found = dict(metadata)
     kind = ERRORS_BY_CODE.get(str(found.get(CODE_KEY, "")))
     if kind is None:

@@ -1,4 +1,4 @@
-"""What stands in for the engine of a model that has given it back."""
+"""The engine of a model that sleeps: every call raises `EngineClosed`."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The seam between a model and what runs it."""
+"""The interface between a model and what runs it."""
 
 import importlib
 import importlib.util
@@ -23,7 +23,7 @@ _ENGINES = {
 
 
 class EngineClosed(EngineError):
-    """The model was unloaded before the call reached it; ask for the route's model again."""
+    """The model was unloaded before the call reached it; look up the route's model again."""
 
 
 class RowRunner(Protocol):
@@ -54,7 +54,7 @@ class Engine(Protocol):
         """
 
     def row_runner(self, packing: Packing) -> "RowRunner | None":
-        """Return a shorter way for one row and one thread at a time, or None where there is none.
+        """Return a fast path for one row and one thread at a time, or None if there is none.
 
         Raises:
             EngineError: the packing does not give the tensors that the model takes.

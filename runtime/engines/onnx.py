@@ -54,7 +54,7 @@ _LIBRARIES = ("libonnxruntime.so*", "libonnxruntime*.dylib", "onnxruntime.dll")
 
 
 def find_library() -> Path | None:
-    """Return ONNX Runtime's shared library with the C interface, or None where there is none."""
+    """Return ONNX Runtime's shared library with the C interface, or None if it is missing."""
     found = importlib.util.find_spec("onnxruntime")
     for place in (found.submodule_search_locations or ()) if found else ():
         for pattern in _LIBRARIES:

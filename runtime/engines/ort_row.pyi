@@ -12,7 +12,7 @@ __all__ = ["RowRunner"]
 class RowRunner:
     """For one thread at a time; `packers` are by the names of the session's inputs.
 
-    Raises `SessionError` where the packing does not give the session's inputs, or the size of an
+    Raises `SessionError` if the packing does not give the session's inputs, or the size of an
     output is only known after a run.
     """
 
@@ -20,5 +20,5 @@ class RowRunner:
     def run(self, row: Row) -> list[Any]:
         """Return each output in the session's order: a float, or an array with one row.
 
-        Raises `SessionError` where the model fails and `SessionClosed` after `Session.close`.
+        Raises `SessionError` if the model fails and `SessionClosed` after `Session.close`.
         """

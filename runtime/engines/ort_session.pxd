@@ -1,4 +1,4 @@
-# ONNX Runtime's C interface: the session, and how a native door runs it without the GIL.
+# ONNX Runtime's C interface: the session, and how a native frontend runs it without the GIL.
 #
 # enter(); fill one TensorView an input; run(); view() each value and copy; release(); leave().
 
@@ -25,7 +25,7 @@ cdef class Session:
     cdef int running
     cdef bint closing
 
-    # False where the session is closed; each True is paid back by one leave().
+    # False if the session is closed; each True needs one leave().
     cdef bint enter(self) noexcept nogil
     cdef void leave(self) noexcept nogil
     # Runs on `input_count` tensors; fills `output_count` values. NULL, or a status to read and

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 cdef enum:
     MAX_RANK = 8
 
-# One dense tensor; `data` belongs to whoever made it. `element_type` is ONNX's number.
+# One dense tensor; `data` belongs to its maker. `element_type` is ONNX's number.
 ctypedef struct TensorView:
     void* data
     size_t size
@@ -23,7 +23,7 @@ cdef dict NUMBERS
 
 # A value over a tensor's data, which must outlive it; NULL, or a status.
 cdef void* wrap(const TensorView* tensor, void** value) noexcept nogil
-# Where the value's data lies and its shape; NULL, or a status.
+# The address of the value's data and its shape; NULL, or a status.
 cdef void* view(void* value, TensorView* tensor) noexcept nogil
 cdef void release(void* value) noexcept nogil
 # The message of a status, which is released.

@@ -11,5 +11,5 @@ class SessionClosed(SessionError):
 def initialise(get_base: int) -> str:
     """Take the library's `OrtGetApiBase` (its address) into use, once a process.
 
-    Returns the library's version. Raises `SessionError` where it is too old.
+    Returns the library's version. Raises `SessionError` if it is too old.
     """

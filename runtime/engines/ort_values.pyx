@@ -127,7 +127,7 @@ cdef int fill(TensorView* tensor, Py_buffer* buffer, int element_type, str name)
 
 
 cdef int number_of(const Py_buffer* buffer) noexcept nogil:
-    """Return ONNX's number of a buffer's element type, 0 where it has none."""
+    """Return ONNX's number of a buffer's element type, 0 if it has none."""
     cdef char letter = buffer.format[0]
     cdef Py_ssize_t size = buffer.itemsize
     if buffer.format[1] != 0:

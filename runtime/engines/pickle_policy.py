@@ -81,7 +81,7 @@ class ModelUnpickler(pickle.Unpickler):
     """Reads a pickle in which only what a model may name can be found."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what is named; raise `ForbiddenName` where it is not allowed."""
+        """Return what is named; raise `ForbiddenName` if it is not allowed."""
         if not _is_plausible(module, name):
             raise ForbiddenName(module, name)
         found = super().find_class(module, name)

@@ -1,4 +1,4 @@
-"""Several instances of an engine that runs one call at a time, so that calls run side by side."""
+"""Several instances of an engine that runs one call at a time, so that calls run concurrently."""
 
 import queue
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _SHARED = frozenset({"onnx", "tflite"})
 
 
 def load_instances(model: bytes, manifest: Manifest, count: int) -> Engine:
-    """Load a model so often; once where its engine takes calls side by side anyway.
+    """Load `count` instances of a model; one if its engine takes concurrent calls anyway.
 
     Raises:
         EngineError: as `load_engine`; what was loaded until then is closed.

@@ -38,7 +38,7 @@ from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.packages.requirements import other_versions
 
-#: What may be asked of an estimator, under the names of the manifest's output tensors.
+#: The estimator's methods that output tensors of a manifest may name.
 METHODS = ("predict", "predict_proba", "decision_function")
 
 _LOAD_SECONDS = 60.0
@@ -72,7 +72,7 @@ def load(model: bytes, manifest: Manifest) -> "SklearnEngine":
 
 
 class SklearnEngine:
-    """An estimator in another process, which is started again where it has died."""
+    """An estimator in another process, which is restarted if it has died."""
 
     works_in_caller = False
 
@@ -108,7 +108,7 @@ class SklearnEngine:
         return dict(zip(self._outputs, arrays, strict=True))
 
     def row_runner(self, packing: Packing) -> None:
-        """Return None: there is no shorter way through a pipe."""
+        """Return None: there is no fast path through a pipe."""
 
     def close(self) -> None:
         """End the process."""
@@ -159,7 +159,7 @@ class SklearnEngine:
                 return msgspec.msgpack.decode(data, type=Answers | Failure | Loaded)
             told = "ended" if ready else f"did not answer within {seconds:g} s"
         except (OSError, msgspec.DecodeError) as error:
-            told = f"cannot be spoken with ({error})"
+            told = f"broke the protocol ({error})"
         self._end()
         raise EngineError(f"{self._reference}: the estimator's process {told}")
 

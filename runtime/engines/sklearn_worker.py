@@ -35,7 +35,7 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Answers(msgspec.Struct, frozen=True, tag=True):
-    """The outputs, in the order in which they were asked for at the start."""
+    """The outputs, in the order of the methods in the first frame."""
 
     arrays: tuple[Array, ...]
 
@@ -52,7 +52,7 @@ def pack(array: NDArray[Any]) -> Array:
 
 
 def unpack(array: Array) -> NDArray[Any]:
-    """Return a message as an array; raises ValueError where it is none of numbers."""
+    """Return a message as an array; raises ValueError if it is none of numbers."""
     dtype = np.dtype(array.dtype)
     if dtype.hasobject:
         raise ValueError(f"an array of {dtype} holds no numbers")
@@ -66,7 +66,7 @@ def write_frame(stream: BinaryIO, data: bytes) -> None:
 
 
 def read_frame(stream: BinaryIO) -> bytes:
-    """Return one frame; empty where the other side has gone."""
+    """Return one frame; empty if the other side has gone."""
     head = stream.read(4)
     return stream.read(int.from_bytes(head, "little")) if len(head) == 4 else b""
 

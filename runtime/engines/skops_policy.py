@@ -24,7 +24,7 @@ def scan(data: bytes) -> None:
     """Look at an archive without unpacking it.
 
     Raises:
-        ValueError: it is no archive of skops, or would grow beyond measure.
+        ValueError: it is not an archive of skops, or would unpack to too many bytes.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -5,7 +5,7 @@ and compares the sum with the size of the file, so a sum that wraps around passe
 reads the memory before the file, and gives it away in its answers. A file may also name other
 files for its weights. Looked at are all buffers, operators and tensors.
 
-A LiteRT file is a FlatBuffer: little-endian tables, each with a table of where its fields lie.
+A LiteRT file is a FlatBuffer: little-endian tables, each with a table of its fields' offsets.
 """
 
 import struct
@@ -28,7 +28,7 @@ def check_self_contained(model: bytes, reference: str) -> None:
     """Look through a LiteRT file before anything loads it; no data are read or copied.
 
     Raises:
-        EngineError: a buffer lies outside of the file, or the file is not a LiteRT model.
+        EngineError: a buffer is outside of the file, or the file is not a LiteRT model.
     """
     try:
         outside = _find_outside(_Tables(model))
@@ -92,7 +92,7 @@ class _Tables:
 
 
 def _find_outside(file: _Tables) -> str | None:
-    """Return what lies outside of a file, or None."""
+    """Return what is outside of a file, or None."""
     for number in (_EXTERNAL_GROUPS, _EXTERNAL_BUFFERS):
         if any(True for _ in file.tables(file.root, number)):
             return "an external buffer"

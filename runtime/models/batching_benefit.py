@@ -1,4 +1,4 @@
-"""Whether gathering rows pays for a model: measured on its golden rows when it is loaded."""
+"""Whether batching pays for a model: measured on its golden rows when it is loaded."""
 
 import logging
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class BatchingBenefit(NamedTuple):
 
 
 def decide_batching(model: Model) -> None:
-    """Measure a model that is to be batched; switch it off where it does not pay, and say so."""
+    """Measure a model that is to be batched; switch batching off if it does not pay, and log it."""
     batching = model.batching
     if batching is None or not model.package.golden.rows:
         return

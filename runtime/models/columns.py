@@ -1,4 +1,4 @@
-"""Rows as columns."""
+"""Converts rows to columns."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the rows' values by field; None where a row has no such field."""
+    """Return the rows' values by field; None if a row has no such field."""
     names = dict.fromkeys(name for row in rows for name in row)
     columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
     for name, values in columns.items():

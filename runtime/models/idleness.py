@@ -1,4 +1,4 @@
-"""Which routes nobody asks for: decided from counts and a clock that are handed in."""
+"""Which routes are idle: decided from counts and a clock that are passed in."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ class Idleness:
         self._seen: dict[str, tuple[int, float]] = {}
 
     def idle(self, calls: Mapping[str, int], now: float) -> set[str]:
-        """Return the routes whose calls have not changed for so long; `now` is monotonic seconds.
+        """Return the routes whose calls have not changed for that time; `now` is monotonic seconds.
 
         >>> idleness = Idleness(10)
         >>> [idleness.idle({"eta": calls}, now) for calls, now in ((1, 0), (2, 9), (2, 19))]

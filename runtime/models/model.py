@@ -91,7 +91,7 @@ class Model:
         return RowByRow(engine) if self._is_row_by_row else engine
 
     def _check_rows(self) -> None:
-        """Refuse a model whose rows are no first axis; run rows one by one if they depend."""
+        """Refuse a model whose first axis is not the rows; run dependent rows one by one."""
         try:
             tensors = golden_tensors(self.package.golden, self.inputs, self.packing)
             if check_rows(self.reference, self.engine, tensors, self._output_tensors):
@@ -215,7 +215,7 @@ class Model:
         return failure
 
     def warm_up(self) -> None:
-        """Run the golden rows as often as the manifest wants, so that first callers do not wait.
+        """Run the golden rows as often as the manifest says, so that first callers do not wait.
 
         Measures `row_latency` then: the first run alone lays out memory, and would make any model
         slow. A model without a warm-up is not measured.

@@ -1,7 +1,7 @@
-"""The loaded models of a process: within a memory budget, asleep while nobody asks for them.
+"""The loaded models of a process: within a memory budget, asleep while they are idle.
 
-A model that sleeps has given its engine back and keeps the rest: contracts, references, counts. To
-wake it is to load its file again, verified as ever.
+A model that sleeps has released its engine and keeps the rest: contracts, references, counts. To
+wake it is to load its file again, with the usual verification.
 """
 
 import logging
@@ -97,13 +97,13 @@ class ModelStore:
             if model.is_awake:
                 model.sleep()
                 self.upkeep[digest].sleeps += 1
-                logger.info("%s sleeps: nobody has asked for it", model.reference)
+                logger.info("%s sleeps: it was idle", model.reference)
 
     def wake(self, digests: Iterable[str]) -> bool:
         """Load the engines of models that sleep; return whether any did.
 
         Raises:
-            MemoryExceeded: there is no room for one.
+            MemoryExceeded: one exceeds the memory budget.
             EngineError, PackageError: one cannot be loaded any more.
         """
         asleep = [one for one in map(self.models.__getitem__, digests) if not one.is_awake]
@@ -120,7 +120,7 @@ class ModelStore:
             model.close()
 
     def _check(self, reference: str, needed: int) -> None:
-        """Raise where so many bytes more would be more than the budget."""
+        """Raise MemoryExceeded if `needed` further bytes would exceed the budget."""
         if not self._budget_bytes:
             return
         loaded = {
@@ -153,9 +153,9 @@ def _expected(package: Package) -> int:
 
 
 def _resident_bytes(package: Package) -> int:
-    """Return the memory of this process and, where one runs the package's engine, of its children.
+    """Return the memory of this process and, if one runs the package's engine, of its children.
 
-    To find children is to look at every process of the machine, so it is done only where needed.
+    Finding children means looking at every process of the machine, so it is done only if needed.
     """
     process = psutil.Process()
     total = int(process.memory_info().rss)

@@ -1,4 +1,4 @@
-"""What a refused caller is told: a message for people, details for machines."""
+"""Errors for callers whose request is refused: a message for people, details for machines."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ _MESSAGE_LIMIT = 500
 
 
 def refusal(reference: str, violations: Violations) -> InvalidInput:
-    """Return the error that tells a caller what was wrong with the inputs."""
+    """Return the error for inputs that break their contract."""
     message, details = _explained(f"{reference} refused the input", violations)
     return InvalidInput(message, details=details)
 
 
 def unreadable(reference: str, why: str) -> InvalidInput:
-    """Return the error for a request whose fields cannot be told."""
+    """Return the error for a request that cannot be read as fields."""
     return InvalidInput(
         f"{reference} refused the input: {why}; expected one value for each field and row",
         details=[{"row": None, "field": None, "rule": "request", "value": None, "expected": why}],
@@ -27,7 +27,7 @@ def unreadable(reference: str, why: str) -> InvalidInput:
 
 
 def bad_output(reference: str, violations: Violations) -> InvalidOutput:
-    """Return the error that tells a caller what was wrong with the model's answer."""
+    """Return the error for outputs that break their contract."""
     message, details = _explained(
         f"{reference} gave an answer that breaks its contract", violations
     )

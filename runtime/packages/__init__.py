@@ -1,1 +1,1 @@
-"""What a package is, how it lies on disk, who signed it, and how it is found and written."""
+"""Packages: their format, their layout on disk, their signatures, and how they are written."""

@@ -24,7 +24,7 @@ def attest(
     One of the same kind by the same key is replaced. It does not count as the builder's signature.
 
     Args:
-        folder: where the package lies.
+        folder: the package's folder.
         reference: its `name@version`.
         digest: its digest.
         signer: who states it.

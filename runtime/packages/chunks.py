@@ -1,6 +1,6 @@
 """Content in pieces of `CHUNK_BYTES`, each known by its SHA-256.
 
-So a download that broke off resumes, and a new version reuses what an old one had in common.
+So an interrupted download resumes, and a new version reuses the chunks that it shares with others.
 """
 
 import hashlib

@@ -30,7 +30,7 @@ class Predictor(Protocol):
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rows as a client sends them, the outputs by name, and how far an answer may lie from them.
+    """Rows as a client sends them, the outputs by name, and the tolerance of a comparison.
 
     A number agrees if it is within `absolute + relative * |expected|`; all else must be equal.
     The defaults allow for another processor's order of float32 additions.
@@ -49,7 +49,7 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Predict every row again.
 
         Raises:
-            GoldenMismatch: where an answer is refused, fails, or lies outside the tolerance.
+            GoldenMismatch: if an answer is refused, fails, or is outside the tolerance.
         """
         differences = []
         for number, (row, expected) in enumerate(zip(self.rows, self.outputs, strict=True)):
@@ -109,7 +109,7 @@ def decode_golden(data: bytes) -> Golden:
     """Read golden samples.
 
     Raises:
-        PackageError: where they are not valid; the message has the path of the offending key.
+        PackageError: if they are not valid; the message has the path of the offending key.
     """
     try:
         return msgspec.json.decode(data, type=Golden)

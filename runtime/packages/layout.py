@@ -1,4 +1,4 @@
-"""How a package lies on disk, and what may lie there: plain files that the manifest names, no more.
+"""The layout of a package on disk: the plain files that its manifest names, and no others.
 
 Names match a pattern, so that no name can leave the folder; links and devices are refused, so that
 no file can stand for another; sizes are limited before anything is read.
@@ -36,7 +36,7 @@ def list_files(root: Path) -> dict[str, int]:
     """Return the size of each file under a package's folder by its relative path.
 
     Raises:
-        PackageError: where something is not a plain file or folder, or there are too many.
+        PackageError: if something is not a plain file or folder, or there are too many.
     """
     try:
         if not stat.S_ISDIR(root.lstat().st_mode):
@@ -72,7 +72,7 @@ def open_file(root: Path, path: str) -> BinaryIO:
     """Open a package's file for reading, refusing to follow a link.
 
     Raises:
-        PackageError: where it is missing, a link, or unreadable.
+        PackageError: if it is missing, a link, or unreadable.
     """
     try:
         descriptor = os.open(root / path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
@@ -85,7 +85,7 @@ def read_limited(root: Path, path: str, limit: int) -> bytes:
     """Return the bytes of a file.
 
     Raises:
-        PackageError: where it is larger than `limit` bytes.
+        PackageError: if it is larger than `limit` bytes.
     """
     with open_file(root, path) as file:
         data = file.read(limit + 1)
@@ -95,7 +95,7 @@ def read_limited(root: Path, path: str, limit: int) -> bytes:
 
 
 def read_attestations(root: Path, listing: Mapping[str, int]) -> tuple[bytes, ...]:
-    """Return the envelopes that lie beside a manifest, in order of their names."""
+    """Return the envelopes beside a manifest, in order of their names."""
     return tuple(
         read_limited(root, path, ATTESTATION_LIMIT)
         for path in sorted(listing)
@@ -158,7 +158,7 @@ def read_verified(root: Path, manifest: Manifest, path: str) -> bytes:
     """Return a file's bytes after holding these very bytes against the manifest.
 
     Raises:
-        PackageError: where they differ, or the manifest has no such file.
+        PackageError: if they differ, or the manifest has no such file.
     """
     entry = next((entry for entry in manifest.files if entry.path == path), None)
     if entry is None:

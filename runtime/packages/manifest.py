@@ -84,7 +84,7 @@ class Batching(_Record, frozen=True, kw_only=True):
 
 
 class DeclaredFallback(_Record, frozen=True, kw_only=True):
-    """What may answer where the model fails: an expression over the inputs, or a value, by output.
+    """What answers if the model fails: by output, an expression over the inputs, or a value.
 
     One of the two is set.
     """
@@ -116,7 +116,7 @@ class Deployment(_Record, frozen=True, kw_only=True):
     transcript_permille: int | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Refuse a number of instances that is none."""
+        """Refuse an invalid number of instances."""
         if self.instances is not UNSET and not 1 <= self.instances <= 64:
             raise ValueError(f"instances should be 1 to 64, got {self.instances}")
         share = self.transcript_permille
@@ -203,7 +203,7 @@ def decode_manifest(data: bytes) -> Manifest:
     """Read a manifest.
 
     Raises:
-        PackageError: where it is not valid; the message has the path of the offending key.
+        PackageError: if it is not valid; the message has the path of the offending key.
     """
     try:
         return msgspec.json.decode(data, type=Manifest)

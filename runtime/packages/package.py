@@ -88,7 +88,7 @@ class Package:
         """Return the bytes of one of the package's files, verified as they are read.
 
         Raises:
-            PackageError: where the file was altered since the package was opened.
+            PackageError: if the file was altered since the package was opened.
         """
         return layout.read_verified(self.path, self.manifest, path)
 
@@ -105,7 +105,7 @@ class Package:
 
 
 def _check_consistency(package: Package) -> None:
-    """Raise PackageError where manifest, profile and golden samples do not belong together."""
+    """Raise PackageError if manifest, profile and golden samples are inconsistent."""
     manifest, profile = package.manifest, package.profile
     for side, specs, fields in (
         ("inputs", manifest.signature.inputs, profile.inputs),

@@ -32,7 +32,7 @@ class Profile:
     watched has `monitored=False`.
 
     Raises:
-        PackageError: where fields and references do not fit together.
+        PackageError: if fields and references do not fit together.
     """
 
     inputs: tuple[Field, ...]
@@ -108,7 +108,7 @@ def decode_profile(data: bytes) -> Profile:
     """Read a profile from JSON.
 
     Raises:
-        PackageError: where it is not valid; the message names the key, field or rule.
+        PackageError: if it is not valid; the message names the key, field or rule.
     """
     try:
         return _build(msgspec.json.decode(data, type=dict[str, Any]))
@@ -120,12 +120,12 @@ def decode_profile_yaml(data: bytes) -> Profile:
     """Read a profile that a person wrote as YAML; needs PyYAML.
 
     Raises:
-        PackageError: where it is not valid, or PyYAML is not installed.
+        PackageError: if it is not valid, or PyYAML is not installed.
     """
     try:
         import yaml
 
-        # In Python: the loader in C ends the process where lists are nested too deeply.
+        # In Python: the loader in C crashes if lists are nested too deeply.
         document = yaml.load(data, Loader=yaml.SafeLoader)
     except ImportError as error:
         raise PackageError(missing_extra("a profile in YAML", "PyYAML", "yaml")) from error

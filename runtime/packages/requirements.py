@@ -18,7 +18,7 @@ _CPU_FILE = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What counts of a machine; `cpu_features` is None where the system does not tell them."""
+    """The properties of a machine; `cpu_features` is None if the system does not report them."""
 
     system: str
     architecture: str
@@ -72,7 +72,7 @@ def _unmet(needs: Needs, machine: Machine) -> Iterator[str]:
     if needs.cpu_features and machine.cpu_features is None:
         yield (
             f"it needs the CPU features {', '.join(needs.cpu_features)}; "
-            f"{machine.system} does not tell which there are"
+            f"{machine.system} does not report them"
         )
     elif absent := [one for one in needs.cpu_features if one not in (machine.cpu_features or ())]:
         yield f"it needs the CPU features {', '.join(absent)}, which this machine lacks"

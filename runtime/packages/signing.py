@@ -76,7 +76,7 @@ class Signer:
         """Read a key from an unencrypted PKCS#8 PEM file.
 
         Raises:
-            ConfigurationError: where the file is missing or holds no Ed25519 key.
+            ConfigurationError: if the file is missing or holds no Ed25519 key.
         """
         try:
             key = serialization.load_pem_private_key(Path(path).read_bytes(), password=None)
@@ -150,7 +150,7 @@ class TrustStore:
         """Trust these Ed25519 public keys of 32 bytes each.
 
         Raises:
-            ConfigurationError: where one of them is not such a key.
+            ConfigurationError: if one of them is not such a key.
         """
         self._keys: dict[str, Ed25519PublicKey] = {}
         for key in keys:
@@ -169,7 +169,7 @@ class TrustStore:
         """Return the names of the trusted keys that signed the package of this digest.
 
         Raises:
-            UntrustedPackage: where there is none; the message says why each envelope did not count.
+            UntrustedPackage: if there is none; the message says why each envelope did not count.
         """
         signers: list[str] = []
         reasons: list[str] = []
@@ -237,7 +237,7 @@ class _NotCounted(Exception):
 
 
 def _read_statement(payload: bytes, digest: str, predicate_type: str) -> dict[str, Any]:
-    """Return what is stated of this digest; raise `_NotCounted` where it is of something else."""
+    """Return what is stated of this digest; raise `_NotCounted` if it is of something else."""
     try:
         statement = msgspec.json.decode(payload, type=_Statement)
     except (msgspec.DecodeError, ValueError) as error:

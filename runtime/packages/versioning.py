@@ -1,4 +1,4 @@
-"""Which versions of a model are loaded where no hub decides it, and which answers by default."""
+"""Which versions of a model a standalone node loads, and which one answers by default."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _EXPECTED = "'latest', 'latest:COUNT', 'all' or 'specific:VERSION,VERSION'"
 
 @dataclass(frozen=True, slots=True)
 class VersionPolicy:
-    """The newest `count`, those that are named, or, where `count` is 0 and none is named, all.
+    """The newest `count`, those that are named, or, if `count` is 0 and none is named, all.
 
     >>> VersionPolicy.parse("latest:2").choose(["1", "10", "9"])
     ('9', '10')

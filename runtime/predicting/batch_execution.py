@@ -1,7 +1,7 @@
-"""Many rows with one run of the engine, each judged, counted and told as if it had come alone.
+"""Many rows with one run of the engine; each is validated, counted and reported individually.
 
-Only rows without any broken rule are gathered; all others, and all where the run fails, go alone.
-Until its rows are answered nothing of a gathered run is counted, so nothing is counted twice.
+Only rows without a violation are gathered. All others go alone; so do all if the run fails.
+Nothing of a gathered run is counted before its rows are answered, so nothing is counted twice.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Dynamic batching: rows of different callers that are under way at once share a run of the engine.
 
-A caller's own thread does the work: whoever waits longest leads, lets others join for as long as
-the settings allow, and answers all of them with one run. While it runs, the next ones gather.
+A caller's own thread does the work: the one that has waited longest leads, lets others join for as
+long as the settings allow, and answers all of them with one run. Meanwhile the next ones gather.
 """
 
 import threading
@@ -98,7 +98,7 @@ class Batcher:
             first.wake.wait(left)
 
     def _run(self, calls: Sequence[_Call]) -> None:
-        """Answer the calls; what goes wrong with all of them is told to each."""
+        """Answer the calls; an error of the run is the outcome of each."""
         outcomes: Sequence[RowOutcome]
         try:
             outcomes = self._execute([call.request for call in calls])

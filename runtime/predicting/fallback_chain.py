@@ -45,7 +45,7 @@ class FallbackHandler(Protocol):
         """Answer one row, as given and as the target checked it; None: it has no answer either."""
 
     def columns(self, columns: Mapping[str, Any], inputs: Columns) -> FallbackResult | None:
-        """Answer many rows; None where it has no answer to one of them."""
+        """Answer many rows; None if one of them has no answer."""
 
 
 def bind_fallbacks(
@@ -195,7 +195,7 @@ class _ConstantHandler(_CheckedHandler):
 
 
 def _countable(field: Field) -> Field:
-    """Return the field; raises where no number is its value."""
+    """Return the field; raises if its values are not numbers."""
     if not field.kind.is_number:
         raise ConfigurationError(
             f"output {field.name!r} is {field.kind.value}; a rule gives numbers, so only a "

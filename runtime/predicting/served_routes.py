@@ -1,4 +1,4 @@
-"""Routes made ready: each target with its model, its series, its fallbacks and its shadows."""
+"""Routes in service: each target with its model, its series, its fallbacks and its shadows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from gnomon.runtime.routing.routes import Route
 
 @dataclass(frozen=True, slots=True)
 class RouteTarget:
-    """What answers one call: a model, where it is counted, and what stands behind it."""
+    """What answers a call: a model, the series that counts it, its fallbacks and shadows."""
 
     route: Route
     model: Model
@@ -28,9 +28,9 @@ class RouteTarget:
 
 @dataclass(frozen=True, slots=True)
 class ServedRoute:
-    """A route in service: the target of each target; `only` where there is but one.
+    """A route in service: its targets by digest; `only` if there is a single one.
 
-    `versions` has the targets that callers may ask for by version.
+    `versions` has the targets that callers may request by version.
     """
 
     route: Route
@@ -61,9 +61,9 @@ class ServedRoute:
     def target(
         self, key: str | None, version: str = "", bucket: int | None = None
     ) -> RouteTarget | None:
-        """Return the target that a call takes; None where it asks for a version that is not here.
+        """Return the target that a call takes; None if its version is not in service.
 
-        `bucket` is where chance has put the call already, in [0, 1000).
+        `bucket` is the call's traffic bucket, 0 to 999, if one was chosen already.
         """
         if version:
             return self.versions.get(version)
@@ -107,7 +107,7 @@ def serve_route(
     targets = {digest: serve_target(digest) for digest, _ in route.targets}
     named = [targets[target.digest] for target in route.targets if target.weight]
     named += [targets.get(digest) or serve_target(digest) for digest in route.versions]
-    # Two formats of one version answer alike; the first of them is asked.
+    # Two formats of one version answer alike; the first of them is used.
     versions = {one.model.version: one for one in reversed(named)}
     only = next(iter(targets.values())) if len(targets) == 1 else None
     models_asked = [one.model for one in (*targets.values(), *versions.values())]

@@ -1,4 +1,4 @@
-"""Shadows: models that are asked too, after the answer, whose answers go to no client.
+"""The queue of shadow calls. Shadows run after the answer; their outputs go to no client.
 
 They must never slow or fail a call: a bounded queue and one thread; when the queue is full, a
 shadow's call is the first thing to go, and is counted.
@@ -40,7 +40,7 @@ class ShadowQueue:
             self.dropped += jobs
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all jobs are done, at most so long; return whether they are."""
+        """Wait at most `seconds` until all jobs are done; return whether they are."""
         until = time.monotonic() + seconds
         while self._jobs.unfinished_tasks:
             if time.monotonic() > until:

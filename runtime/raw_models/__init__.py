@@ -1,1 +1,1 @@
-"""Bare model files: where they lie, what their tensors say, packages made of them."""
+"""Raw model files: finding them, deriving contracts from their tensors, packaging them."""

@@ -1,4 +1,4 @@
-"""Which models lie under a path: packages, bare model files, and folders of versions of them.
+"""Finds the models under a path: packages, raw model files, and folders of versions of them.
 
 eta-1/manifest.json                a package, with the name and version of its manifest
 linear.onnx                        a bare file: linear@1

@@ -40,7 +40,7 @@ class TensorInfo:
 
     @property
     def width(self) -> int:
-        """Return how many numbers it has a row; −1 where that is open."""
+        """Return how many numbers it has for each row; −1 if that is not fixed."""
         sizes = self.shape[1:]
         return -1 if -1 in sizes else int(np.prod(sizes, dtype=np.int64))
 
@@ -133,7 +133,7 @@ def derive_kind(values: NDArray[Any]) -> dict[str, Any]:
 
 
 def _draft(format: str, outputs: Sequence[str]) -> Manifest:
-    """Return as much of a manifest as an engine asks for."""
+    """Return as much of a manifest as an engine reads."""
     return Manifest(
         name="draft",
         version="0",

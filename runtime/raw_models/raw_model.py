@@ -1,7 +1,7 @@
 """A model file and nothing else: the contract that shapes and types give, and rows to try it on.
 
-There are no ranges, no categories and no reference to judge drift by; what such a package can do is
-run, refuse what is no row of its numbers, and be counted.
+There are no ranges, no categories and no reference to detect drift with. Such a package can run,
+refuse rows of other types, and count its calls.
 """
 
 import logging
@@ -82,7 +82,7 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
         columns: names of the columns of the model's one tensor, or of its inputs.
 
     Raises:
-        PackageError: the file is no model, or its tensors are not rows of numbers.
+        PackageError: the file is not a model, or its tensors are not rows of numbers.
         ConfigurationError: there are not as many names as columns, or other names than inputs.
         EngineError: the model fails on every row that was tried, or an output's first axis is not
             the rows.

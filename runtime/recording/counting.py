@@ -26,17 +26,15 @@ class PerRowIdentity(NamedTuple):
 
 
 def timestamp_of(series: WindowSeries, request: PredictRequest, rows: int = 1) -> float:
-    """Return epoch seconds; a call whose time or identity is none is counted now, as refused.
+    """Return epoch seconds; a call with an invalid time or id is counted now, as refused.
 
     Args:
         series: in which a refused call is counted.
-        at: the data's own time: epoch seconds or a datetime; None: now.
-        request_id: of the call.
-        started: `perf_counter_ns` at the call's start.
+        request: the call; its `at` and `request_id` are checked.
         rows: of the call.
 
     Raises:
-        InvalidInput: `at` is no time, or `request_id` is too long to be kept.
+        InvalidInput: `at` is not a time, or `request_id` is too long to be kept.
     """
     at, request_id = request.at, request.request_id
     if at is None and len(request_id) <= REQUEST_ID_CHARACTERS:
@@ -86,7 +84,7 @@ def count_columns(
 
     Args:
         model: What was to answer.
-        series: Where its calls are counted.
+        series: The series that counts its calls.
         columns: The columns as they came.
         result: What became of them at the model.
         outcome: What became of the whole call, fallbacks included.
@@ -113,7 +111,7 @@ def _error_of(result: RowResult | ColumnsResult) -> GnomonError | None:
 
 
 def rows_of(columns: Mapping[str, Any]) -> int:
-    """Return how many rows a request asks for: its longest column."""
+    """Return how many rows a request has: those of its longest column."""
     return max(
         (len(column) for column in columns.values() if hasattr(column, "__len__")), default=0
     )

@@ -1,4 +1,4 @@
-# Counts calls into a window of the present without the GIL. A native door calls `count`.
+# Counts calls into a window of the present without the GIL. A native frontend calls `count`.
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t

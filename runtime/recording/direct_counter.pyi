@@ -1,4 +1,4 @@
-"""Counts what a native door answers, without the GIL; a `WindowSeries` gathers it."""
+"""Counts what a native frontend answers, without the GIL; a `WindowSeries` collects it."""
 
 from collections.abc import Callable
 

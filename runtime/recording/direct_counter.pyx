@@ -1,4 +1,4 @@
-"""Counts what a native door answers, without the GIL; a `WindowSeries` gathers it."""
+"""Counts what a native frontend answers, without the GIL; a `WindowSeries` collects it."""
 
 from libc.math cimport isnan
 from libc.stdint cimport int64_t, uint32_t

@@ -20,7 +20,7 @@ logger = logging.getLogger("gnomon.runtime")
 
 #: Batches of samples, and examples, that wait for a sink that takes none.
 WAITING_LIMIT = 1_000
-#: A series whose package was unloaded is forgotten after so long; calls in progress have ended.
+#: A series is forgotten this long after its package was unloaded; calls in progress have ended.
 RETIRED_SECONDS = 600.0
 
 
@@ -103,7 +103,7 @@ class Recorder:
             except Exception:
                 # Kept and offered again at the next turn; said once, not at every turn.
                 if not failing:
-                    logger.exception("telemetry waits: the sink does not take it")
+                    logger.exception("sink unavailable; retrying")
                 failing = True
             self._forget_retired()
 
@@ -166,7 +166,7 @@ def _now() -> int:
 
 
 def _text(text: str) -> str:
-    """Return a text that a record can hold: what is no Unicode must not stop the outbox."""
+    """Return a text that a record can hold: invalid Unicode must not stop the outbox."""
     return text.encode(errors="replace").decode()
 
 

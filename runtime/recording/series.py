@@ -1,4 +1,4 @@
-"""One series: the open windows and samples of one package on one route, asked or as a shadow."""
+"""One series: the open windows and samples of a package on a route, as a target or a shadow."""
 
 import math
 import threading
@@ -41,7 +41,7 @@ class SeriesKey:
 
 @dataclass(slots=True)
 class ClosedWindow:
-    """A window and where its interval starts, in epoch seconds."""
+    """A window and the start of its interval, in epoch seconds."""
 
     key: SeriesKey
     started_at: int
@@ -71,7 +71,7 @@ class Example:
 
 @dataclass(slots=True)
 class PendingRecords:
-    """What a series gives away to be recorded."""
+    """Records drained from a series."""
 
     windows: list[ClosedWindow] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
@@ -91,7 +91,7 @@ class BrokenRules(NamedTuple):
 
 
 class CallOutcome(NamedTuple):
-    """What became of a call: its code in a window, nanoseconds, epoch seconds, and who asked."""
+    """The outcome of a call: its code in a window, nanoseconds, epoch seconds, request id."""
 
     code: int
     latency_ns: int
@@ -200,7 +200,7 @@ class WindowSeries:
                 self._count_broken(window, outcome, one)
 
     def count_unread(self, outcome: CallOutcome, rows: int, example: Example) -> None:
-        """Count rows whose fields cannot be told, as of a request without rows."""
+        """Count rows that could not be read, and requests without rows."""
         with self._lock:
             self._window(outcome.timestamp).observe(outcome.code, outcome.latency_ns, rows)
             self._keep_examples([example])

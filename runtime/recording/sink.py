@@ -1,4 +1,4 @@
-"""The seam behind which telemetry leaves the runtime: on a node, the spool."""
+"""The interface through which telemetry leaves the runtime: on a node, to the spool."""
 
 from typing import Protocol
 

@@ -1,8 +1,8 @@
-"""Transcripts: what was asked and answered, for a sampled share of requests, as JSON lines.
+"""Transcripts: inputs and outputs of a sampled share of requests, as JSON lines.
 
 Only packages that allow it (`deployment.transcript_permille`) are written down, and only on nodes
 that keep transcripts. Values of fields that a contract declares private are masked. A transcript
-never slows or fails a call: what there is no room for is dropped, and counted.
+never slows or fails a call: if the queue is full, it is dropped and counted.
 """
 
 import logging
@@ -36,14 +36,14 @@ class TranscriptSink(Protocol):
     dropped: int
 
     def put(self, lines: Sequence[bytes]) -> None:
-        """Keep transcripts, a JSON object each; raises OSError where they cannot be kept."""
+        """Keep transcripts, a JSON object each; raises OSError if they cannot be kept."""
 
     def close(self) -> None:
-        """Keep no more."""
+        """Close the sink."""
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """One row as it was asked and answered.
+    """One row with its inputs and outputs.
 
     Attributes:
         at: the data's own time, epoch seconds.
@@ -80,7 +80,7 @@ class Transcripts:
 
     @property
     def dropped(self) -> int:
-        """Return how many there was no room for, here or where they are kept."""
+        """Return how many were dropped, here or by the sink."""
         return self._dropped + self._sink.dropped
 
     def row(

@@ -10,6 +10,6 @@ def count_row(
 ) -> None:
     """Do `update_row`, `update_output_row` if there are outputs, and `observe`, in one call.
 
-    Raises `ValueError` where the rows or the outcome are not what the window counts; nothing was
+    Raises `ValueError` if the rows or the outcome are not what the window counts; nothing was
     counted then.
     """

@@ -1,4 +1,4 @@
-"""What may answer where a route's target fails, in the order of a chain. Declarations only.
+"""What answers if a route's target fails, in the order of a chain. Declarations only.
 
 Another package; a business rule, one expression over the inputs for each output (the language is
 that of `gnomon.core.expression`); constants. `gnomon.runtime.predicting.fallback_chain` puts

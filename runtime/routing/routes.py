@@ -1,7 +1,8 @@
 """Routes: which package answers for a public model name. Pure functions, no state.
 
-A key (a customer, a device) sticks to a bucket_of in [0, 1000) of its route; targets lie side by
-side in the order given. So while the weight of the last target grows, keys only move to it.
+A key (a customer, a device) always has the same bucket of a route, 0 to 999. Each target takes as
+many buckets as its weight, in the order given. So while the weight of the last target grows, keys
+only move to it.
 """
 
 import hashlib
@@ -29,13 +30,12 @@ class Target(NamedTuple):
 class Route:
     """A public model name and who answers: weighted targets, shadows, fallbacks, further versions.
 
-    The targets' weights add up to 1,000. A shadow's weight is the share of requests that it is
-    asked too; its answers go to no client. Where a target fails, the first of the fallbacks that
-    can answers. `versions` are packages that answer only who asks for their version by name, as
-    every target does too.
+    The targets' weights add up to 1,000. A shadow's weight is the share of requests that it also
+    receives; its answers go to no client. If a target fails, the first fallback that can answers.
+    `versions` are further packages that answer requests for their version only.
 
     Raises:
-        ConfigurationError: where there is no target or the weights do not add up.
+        ConfigurationError: if there is no target or the weights do not add up.
     """
 
     name: str
@@ -69,7 +69,7 @@ def single(name: str, digest: str) -> Route:
 
 
 def bucket_of(route: str, key: str) -> int:
-    """Return where a key sticks on a route, in [0, 1000): the same in every process, for ever."""
+    """Return a key's bucket on a route, 0 to 999: the same in every process and release."""
     data = f"{route}\0{key}".encode(errors="surrogatepass")
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest()) % WEIGHT_TOTAL
 
@@ -77,7 +77,7 @@ def bucket_of(route: str, key: str) -> int:
 def choose_target(route: Route, key: str | None = None, bucket: int | None = None) -> str:
     """Return the digest of the target that answers: by the key if there is one, else by chance.
 
-    `bucket` is where chance has put the call already, in [0, 1000).
+    `bucket` is the call's traffic bucket, 0 to 999, if one was chosen already.
     """
     if len(route.targets) == 1:
         return route.targets[0].digest
@@ -93,7 +93,7 @@ def choose_target(route: Route, key: str | None = None, bucket: int | None = Non
 
 
 def choose_shadows(route: Route, request_id: str) -> tuple[str, ...]:
-    """Return the digests of the shadows that are asked too, by the request's identity."""
+    """Return the digests of the shadows that also receive a request, chosen by its id."""
     if not route.shadows:
         return ()
     sampled = bucket_of(f"{route.name}\0shadow", request_id)
@@ -104,7 +104,7 @@ def from_message(message: hub_pb2.Route) -> Route:
     """Return the route that a hub's message describes.
 
     Raises:
-        ConfigurationError: where its weights do not add up, or a fallback is none.
+        ConfigurationError: if its weights do not add up, or a fallback is invalid.
     """
     return Route(
         message.name,
