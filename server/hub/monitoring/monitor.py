@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select, tuple_
 from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.server.hub import placements
-from gnomon.server.hub.monitoring import alerts, degradation, windows
+from gnomon.server.hub.monitoring import alerts, degradation, failures, windows
 from gnomon.server.hub.monitoring.evaluation import ALL_MOVED, SOURCE_MOVED, Evaluation, Evaluator
 from gnomon.server.hub.monitoring.intervals import Arrival, MonitorSettings, closed
 from gnomon.server.hub.monitoring.missing_values import MISSING_EXCEEDED
@@ -58,12 +58,22 @@ def run_once(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
     with database.read() as connection:
         models = placements.of_environment(connection, schema.PRODUCTION)
     for model, version in models.items():
-        for _ in range(_ROUNDS):
-            if not _round(database, model, settings):
-                break
-        for _ in range(_ROUNDS):
-            if not degradation.run_once(database, model, version):
-                break
+        try:
+            _evaluate_model(database, model, version, settings)
+        except Exception as error:
+            # One model's state or windows must not stop the evaluation of all behind it.
+            failures.report(database, model, "evaluation", error)
+
+
+def _evaluate_model(
+    database: Database, model: str, version: str, settings: MonitorSettings
+) -> None:
+    for _ in range(_ROUNDS):
+        if not _round(database, model, settings):
+            break
+    for _ in range(_ROUNDS):
+        if not degradation.run_once(database, model, version):
+            break
 
 
 def _round(database: Database, model: str, settings: MonitorSettings) -> bool:

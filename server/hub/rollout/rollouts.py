@@ -19,7 +19,7 @@ from gnomon.runtime.errors import Conflict, NotFound, UnknownModel
 from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
-from gnomon.server.hub.monitoring import alerts
+from gnomon.server.hub.monitoring import alerts, failures
 from gnomon.server.hub.rollout.criteria import Decision, Verdict, evaluate
 from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
 from gnomon.server.hub.rollout.plan import Plan
@@ -120,7 +120,11 @@ def run_once(database: Database) -> None:
             select(schema.rollout).where(_ROLLOUT.state.in_(ACTIVE)).order_by(_ROLLOUT.id)
         ).all()
     for row in active:
-        _take(database, row)
+        try:
+            _take(database, row)
+        except Exception as error:
+            # One rollout must not stop all behind it; without a verdict it holds.
+            failures.report(database, row.model, "rollout", error)
 
 
 def verdict(connection: Connection, row: Row[Any]) -> Verdict:

@@ -407,3 +407,26 @@ def test_intervals_close_in_order() -> None:
     assert closed(blocked, {"a": SourceClock(0, 105)}, 110, settings) == []
     # An interval that the clock has not reached is not over, however quiet it is.
     assert closed([Arrival((10**6, 0), 0)], {}, 500, settings) == []
+
+
+@pytest.mark.both_databases
+def test_a_model_that_cannot_be_evaluated_stops_no_other(
+    world: Any, database: Database, eta: str
+) -> None:
+    """The state of `cost`, which comes first, is damaged."""
+    world.publish("cost", "1")
+    world.place("cost", "1")
+    with database.write() as connection:
+        connection.execute(
+            schema.detector_state.insert().values(
+                model="cost", key="fleet", state=b"\xff", position=0, updated_at=0
+            )
+        )
+    for day in range(2):
+        send_day(world, eta, day)
+        monitor.run_once(database, AT_ONCE)
+    assert judged(database) == [0, 1]
+    with database.read() as connection:
+        (alert,) = alerts.find(connection, model="cost", open_only=True)
+    assert (alert.kind, alert.count) == ("evaluation_failed", 1)
+    assert "the hub's log has the error" in alert.text

@@ -10,6 +10,7 @@ from sqlalchemy import event, select
 from gnomon.runtime.errors import Conflict, NotFound, UnknownModel
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
+from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.rollout.criteria import Gates
 from gnomon.server.hub.rollout.plan import Plan
@@ -351,3 +352,25 @@ def _content(database: Database) -> list[Any]:
     tables = (schema.rollout, schema.rollout_step, schema.placement, schema.audit, schema.alert)
     with database.read() as connection:
         return [list(connection.execute(select(table))) for table in tables]
+
+
+def test_a_rollout_that_cannot_be_read_stops_no_other(
+    world: Any, database: Database, eta: tuple[str, str]
+) -> None:
+    world.publish("cost", "1")
+    world.publish("cost", "2")
+    world.place("cost", "1")
+    with database.change("ada") as change:
+        damaged = rollouts.create(change, "cost", "2", PLAN)
+    with database.write() as connection:
+        connection.execute(
+            schema.rollout.update().where(schema.rollout.c.id == damaged).values(plan={"steps": []})
+        )
+    rollout_id = start(database)
+    rollouts.run_once(database)
+    rollouts.run_once(database)
+    assert stands(database, rollout_id) == ("running", 0, 100)
+    assert stands(database, damaged)[0] == "pending"
+    with database.read() as connection:
+        (alert,) = alerts.find(connection, model="cost", open_only=True)
+    assert (alert.kind, alert.count) == ("rollout_failed", 1)
