@@ -21,9 +21,11 @@ struct output {
     size_t text_count, text_longest;
 };
 
-/* More bytes than the outputs of so many rows can take. */
+/* Pure functions, for any thread.
+ *
+ * An upper bound of the bytes that the outputs of so many rows take. */
 size_t gnomon_answer_room(const struct output *outputs, int count, size_t rows);
-/* Append the outputs whose bit is set in `wanted`; there must be room. */
+/* Append the outputs whose bit is set in `wanted`; the caller has reserved `answer_room`. */
 void gnomon_answer_write(const struct output *outputs, int count, uint64_t wanted, size_t rows,
                          int raw, struct buffer *out);
 

@@ -73,7 +73,7 @@ static void put(struct call *call) {
         gnomon_bidi_refuse(call, STATUS_RESOURCE_EXHAUSTED, "too many calls wait; try later");
 }
 
-/* Hand the next message to Python, where there is one and Python may have it. */
+/* Hand the next message to Python, if there is one and Python may have it. */
 static void next(struct call *call) {
     struct streaming *own = call->streaming;
     queue_lock(call->loop->queue);

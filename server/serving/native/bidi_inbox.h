@@ -7,8 +7,8 @@
 
 enum { INBOX_FAULT_BYTES = 96 };
 
-/* Move the next message to the call's `body`. 1: it is there; 0: none is whole, or the connection is
- * marked as broken, since there is no memory; -1: it is refused, with a status and a text. */
+/* Move the next message to the call's `body`. 1: it is there; 0: none is whole, or the connection
+ * is marked as broken, since there is no memory; -1: it is refused, with a status and a text. */
 int gnomon_inbox_take(struct call *call, enum status *status, char fault[INBOX_FAULT_BYTES]);
 /* Drop what has come. */
 void gnomon_inbox_forget(struct call *call);

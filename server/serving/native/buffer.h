@@ -1,4 +1,5 @@
-/* Bytes that grow, and bytes that lie elsewhere. */
+/* Bytes that grow, and a view of bytes that somebody else owns. From one thread at a time for each
+ * buffer, whose memory is its holder's to free. */
 #ifndef GNOMON_BUFFER_H
 #define GNOMON_BUFFER_H
 
@@ -17,7 +18,7 @@ struct buffer {
     size_t room;
 };
 
-/* Make room for `more` bytes behind what is there; 0, or -1 where there is no memory. */
+/* Make room for `more` bytes behind what is there; 0, or -1 if there is no memory. */
 static inline int buffer_reserve(struct buffer *buffer, size_t more) {
     if (buffer->room - buffer->size >= more) return 0;
     size_t room = buffer->room ? buffer->room : 256;
@@ -29,6 +30,7 @@ static inline int buffer_reserve(struct buffer *buffer, size_t more) {
     return 0;
 }
 
+/* Copy bytes behind what is there; 0, or -1 if there is no memory. */
 static inline int buffer_append(struct buffer *buffer, const void *data, size_t size) {
     if (!size) return 0;
     if (buffer_reserve(buffer, size)) return -1;
@@ -37,7 +39,7 @@ static inline int buffer_append(struct buffer *buffer, const void *data, size_t 
     return 0;
 }
 
-/* Forget the bytes; keep the memory only where it is small. */
+/* Forget the bytes; keep the memory only if it is at most `keep` bytes. */
 static inline void buffer_clear(struct buffer *buffer, size_t keep) {
     buffer->size = 0;
     if (buffer->room <= keep) return;

@@ -1,4 +1,4 @@
-# Bytes that grow, and bytes that lie elsewhere.
+# Bytes that grow, and a view of bytes that somebody else owns.
 
 from libc.stdint cimport uint8_t
 

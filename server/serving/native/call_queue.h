@@ -16,12 +16,12 @@ void gnomon_queue_join(struct queue *queue);
 void gnomon_queue_leave(struct queue *queue);
 
 /* On the call's loop, without the lock: let the call wait for Python's threads. 0: the queue knows
- * the call; or its connection is marked as broken, if there is no memory. -1: too many wait already;
- * the call stays the loop's. */
+ * the call; or its connection is marked as broken, if there is no memory. -1: too many wait
+ * already; the call stays the loop's. */
 int gnomon_queue_put(struct call *call);
 
-/* From Python's threads, without the lock, waiting: the call that waits longest, in CALL_RUNNING and
- * owned by the caller; NULL once all loops have left. */
+/* From Python's threads, without the lock, waiting: the call that waits longest, in CALL_RUNNING
+ * and owned by the caller; NULL once all loops have left. */
 struct call *gnomon_queue_take(struct queue *queue);
 /* From the thread that took a unary call, without the lock: hand it back, to be answered with its
  * response or its trailers. The call is the loop's from then on. */

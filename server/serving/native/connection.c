@@ -46,7 +46,7 @@ void gnomon_loop_use_tls(struct loop *loop, tls_context *context) {
     if (old) gnomon_tls_context_free(old);
 }
 
-/* Begin with TLS, where the loop has it; 0, or -1 where there is no memory. */
+/* Begin with TLS, if the loop has it; 0, or -1 if there is no memory. */
 static int begin_tls(struct connection *connection) {
     struct loop *loop = connection->loop;
     queue_lock(loop->queue);
@@ -108,7 +108,7 @@ static void wait_to_write(struct connection *connection, int waits) {
                  connection);
 }
 
-/* Write; the number of bytes that the socket took, or -1 where it is broken. */
+/* Write; the number of bytes that the socket took, or -1 if it is broken. */
 static ssize_t write_some(struct connection *connection, const uint8_t *data, size_t size) {
     size_t sent = 0;
     while (sent < size) {
@@ -126,7 +126,7 @@ static ssize_t write_some(struct connection *connection, const uint8_t *data, si
     return (ssize_t)sent;
 }
 
-/* Write what is left over; 1 where nothing is left, 0 where the socket is full, -1 if broken. */
+/* Write what is left over; 1 if nothing is left, 0 if the socket is full, -1 if it is broken. */
 static int flush_pending(struct connection *connection) {
     struct buffer *pending = &connection->pending;
     if (!pending->size) return 1;
@@ -141,7 +141,7 @@ static int flush_pending(struct connection *connection) {
     return 1;
 }
 
-/* Gather frames; how many bytes, or -1 where the session is broken. */
+/* Gather frames; how many bytes, or -1 if the session is broken. */
 static ssize_t gather(struct connection *connection) {
     uint8_t *out = connection->loop->write_buffer;
     size_t size = 0;

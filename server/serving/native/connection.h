@@ -1,5 +1,5 @@
-/* One connection: what is read is shown to nghttp2, and what nghttp2 has to send is written. All but
- * `gnomon_loop_use_tls` run on the loop. */
+/* One connection: what is read is shown to nghttp2, and what nghttp2 has to send is written. All
+ * but `gnomon_loop_use_tls` run on the loop. */
 #ifndef GNOMON_CONNECTION_H
 #define GNOMON_CONNECTION_H
 

@@ -1,4 +1,5 @@
-/* One request for a prediction, between the loop that has read it and what answers it. */
+/* One request for a prediction, between the loop that has read it and what answers it. All of it is
+ * the loop's, and is valid until the function returns. */
 #ifndef GNOMON_EXCHANGE_H
 #define GNOMON_EXCHANGE_H
 
@@ -23,11 +24,14 @@ struct exchange {
     /* Who the caller says they are: the header, and the name in the certificate they have shown. */
     struct slice authorization, certificate;
     struct buffer *out; /* prefix and answer */
-    /* Where chance put the request on its route, for whoever answers it instead. */
+    /* The traffic bucket drawn for the request, for whoever answers it instead; or
+     * POSITION_NONE. */
     int position;
     struct refusal refusal;
 };
 
+/* Called on the loop's thread, without the interpreter's lock and without the queue's; it must not
+ * wait. `context` is the loop's maker's. */
 typedef enum verdict (*answer_function)(void *context, struct exchange *exchange);
 
 #endif

@@ -1,9 +1,10 @@
 /* What other threads hand to a loop: one signal and one set of lists for all kinds.
  *
- * The rule that no kind may break: who hands over adds to a list under the queue's lock, and signals
- * afterwards; the loop clears the signal first, and takes the lists afterwards. If it took a list
- * first, what is added before the signal is cleared would wait, with no signal left, until something
- * else wakes the loop, which may be never. `gnomon_handover_take` is the only place that takes. */
+ * The rule that no kind may break: who hands over adds to a list under the queue's lock, and
+ * signals afterwards; the loop clears the signal first, and takes the lists afterwards. If it took
+ * a list first, what is added before the signal is cleared would wait, with no signal left, until
+ * something else wakes the loop, which may be never. `gnomon_handover_take` is the only place that
+ * takes. */
 #include "handover.h"
 
 #include "poller.h"

@@ -7,9 +7,9 @@
 /* Before the loop runs: make its signal and watch it. 0, or -1 if there is no descriptor left. */
 int gnomon_handover_open(struct loop *loop);
 
-/* From any thread, with the queue's lock held; `gnomon_handover_signal` must follow, without the lock.
- * The loop then owns the arrival; a call in `done` is the loop's; a call among the news keeps its
- * owner, and is listed once until it is taken. */
+/* From any thread, with the queue's lock held; `gnomon_handover_signal` must follow, without the
+ * lock. The loop then owns the arrival; a call in `done` is the loop's; a call among the news keeps
+ * its owner, and is listed once until it is taken. */
 void gnomon_handover_add_arrival(struct loop *loop, struct arrival *arrival);
 void gnomon_handover_add_done(struct loop *loop, struct call *call);
 void gnomon_handover_add_news(struct loop *loop, struct call *call);

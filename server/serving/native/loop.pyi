@@ -29,7 +29,7 @@ class Call:
     authorization: bytes | None
     #: The first common name of the verified client certificate, in UTF-8.
     certificate_name: bytes | None
-    #: Where chance has put it on its route, in [0, 1000), if it has.
+    #: Its traffic bucket on its route, 0 to 999; None if none was drawn.
     position: int | None
     is_streaming: bool
     #: For whoever answers a streaming call to keep what they like.
@@ -41,13 +41,13 @@ class Call:
     def waited_ns(self) -> int:
         """How long ago it, or its present message, was put into the queue for Python's threads."""
     def answer(self, message: bytes) -> None:
-        """Answer with a message; raises `RuntimeError` where that was done already."""
+        """Answer with a message; raises `RuntimeError` if that was done already."""
     def refuse(self, trailers: Sequence[tuple[bytes, bytes]]) -> None:
         """End with trailers, gRPC's status among them; raises as `answer`."""
     def send(self, message: bytes) -> bool:
         """Send a message of a streaming call; say whether anyone is there to take it.
 
-        Raises `RuntimeError` once it was finished, `BufferError` where far too much waits for the
+        Raises `RuntimeError` once it was finished, `BufferError` if far too much waits for the
         client already.
         """
     def give_turn(self) -> None:
@@ -65,8 +65,8 @@ class Queue:
 class Tls:
     """Certificate, key and clients' authority (all PEM), as they are in the files now.
 
-    With an authority, clients must show a certificate of it. Raises `OSError` where OpenSSL is
-    missing, `ValueError` where a file is not to be used.
+    With an authority, clients must show a certificate of it. Raises `OSError` if OpenSSL is
+    missing, `ValueError` if a file cannot be used.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Loop:
     Without a listener it serves what a loop that it joins hands over. All loops of a ring have one
     queue; each runs in a thread of its own, with a table of its own. `streaming` are the paths of
     streaming methods, `unary` of the others; without these, any other path may be one. Raises
-    `OSError` where libnghttp2 is missing.
+    `OSError` if libnghttp2 is missing.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ cdef bytes list_paths(paths):
 
 
 cdef bytes bytes_of(const buffer* held):
-    """Return what is held, None where it is nothing."""
+    """Return what is held; None if it is empty."""
     if held.size == 0:
         return None
     return PyBytes_FromStringAndSize(<const char*>held.data, held.size)
@@ -231,7 +231,7 @@ cdef class Loop:
     cdef Queue _queue
     cdef bytes _paths
     cdef bytes _unary
-    # Streaming calls by where they lie, until they end.
+    # Streaming calls by their address, until they end.
     cdef dict _streaming
     cdef bint _has_run
 
@@ -297,7 +297,7 @@ cdef class Loop:
         loop_drain(self._loop, <uint64_t>(max(grace_seconds, 0.0) * 1e9))
 
     cdef Call show(self, call* found):
-        """Return the object for a call with its message; None where its client has left."""
+        """Return the object for a call with its message; None if its client has left."""
         cdef Call taken = None
         if found.streaming != NULL:
             taken = self._streaming.get(<size_t>found)

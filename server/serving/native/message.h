@@ -32,7 +32,7 @@ struct tensor {
     enum datatype type;
     int64_t rows, width; /* width: elements of a row */
     int rank;
-    int contents_field; /* 0 where there are none */
+    int contents_field; /* 0 if there are none */
     int is_raw;
 };
 
@@ -68,11 +68,13 @@ struct element {
     struct slice text;
 };
 
-/* 0, or -1 to decline. The request points into `data`. */
+/* Pure functions, for any thread.
+ *
+ * Read a request: 0, or -1 to decline. The request points into `data`, which must outlive it. */
 int gnomon_request_read(const uint8_t *data, size_t size, struct request *request);
-/* 0, or -1 where the contents have not as many elements as the shape says. */
+/* Begin with a tensor's elements: 0, or -1 if they are not as many as the shape says. */
 int gnomon_cursor_start(const struct tensor *tensor, struct cursor *cursor);
-/* The next element; ELEMENT_BAD where it is none. */
+/* The next element; ELEMENT_BAD if it is not one of the tensor's type. */
 void gnomon_cursor_next(struct cursor *cursor, struct element *element);
 
 #endif

@@ -29,7 +29,7 @@ static inline int read_varint(struct reader *reader, uint64_t *value) {
     return -1;
 }
 
-/* Read a tag and the bytes of its field; -1 where it is another kind of field. */
+/* Read a tag and the bytes of its field; 0, or -1 if it is another kind of field. */
 static inline int read_field(struct reader *reader, int *field, struct slice *bytes) {
     uint64_t tag, size;
     if (read_varint(reader, &tag) || (tag & 7) != PROTOBUF_BYTES || tag >> 3 == 0 || tag >> 3 > 15)
@@ -44,8 +44,8 @@ static inline int read_field(struct reader *reader, int *field, struct slice *by
 /* Whether bytes are UTF-8: 1, or 0. */
 int gnomon_is_utf8(const uint8_t *text, size_t size);
 
-/* Append to a buffer, which is the caller's; nothing is appended if there is no memory, so make room
- * first. A varint; the head of a field with `size` bytes to follow; a field with bytes. */
+/* Append to a buffer, which is the caller's; nothing is appended if there is no memory, so make
+ * room first. A varint; the head of a field with `size` bytes to follow; a field with bytes. */
 void gnomon_write_varint(struct buffer *out, uint64_t value);
 void gnomon_write_head(struct buffer *out, int field, size_t size);
 void gnomon_write_bytes(struct buffer *out, int field, const void *data, size_t size);

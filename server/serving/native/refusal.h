@@ -4,7 +4,8 @@
 
 #include "exchange.h"
 
-/* `model` is percent-encoded; the texts are those of `throttling.Throttle`. */
+/* Fill a refusal, from any thread. `model` is percent-encoded; the texts are those of
+ * `throttling.Throttle`. */
 void gnomon_refusal_write(struct refusal *refusal, const char *model, const char *limit,
                           double value, double wait_seconds);
 

@@ -6,7 +6,8 @@
 
 #include "state.h"
 
-/* Submit the headers, and messages that `provider` reads; its last must call `gnomon_submit_end`. */
+/* Submit the headers, and messages that `provider` reads; its last must call
+ * `gnomon_submit_end`. */
 void gnomon_submit_response(struct call *call, const h2_provider *provider);
 /* Submit headers and the call's trailers, with no message. `is_complete`: the client has sent its
  * whole request; else its stream is reset once the trailers are out. */

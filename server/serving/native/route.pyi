@@ -9,7 +9,7 @@ class NativeRoute:
     """Targets in the route's order: target, weight in 1,000, and where its clients are counted.
 
     `turned_away` counts whom the gates refuse; `shadow_share` is the largest share of any shadow.
-    Raises `ValueError` where the weights do not add up to 1,000.
+    Raises `ValueError` if the weights do not add up to 1,000.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ cdef class RouteTable:
     cdef RateLimiter limiter
     cdef bint _asks_who
     cdef bint _has_limits
-    # Who asks where nobody is asked who they are.
+    # The caller of all requests, if no credentials are asked for.
     cdef Principal _anyone
     cdef double _next_told
     cdef ShadowQueue shadows

@@ -1,6 +1,6 @@
-/* What Python's threads do to a call of many messages. Between `gnomon_queue_take` and `gnomon_servicer_leave` an
- * object of Python's owns the call; any of its threads may use it, one at a time for what ends it.
- * All run without the queue's lock. */
+/* What Python's threads do to a call of many messages. Between `gnomon_queue_take` and
+ * `gnomon_servicer_leave` an object of Python's owns the call; any of its threads may use it, one
+ * at a time for what ends it. All run without the queue's lock. */
 #ifndef GNOMON_SERVICER_H
 #define GNOMON_SERVICER_H
 
@@ -14,8 +14,9 @@ enum sent gnomon_servicer_send(struct call *call, const uint8_t *message, size_t
 int gnomon_servicer_is_over(struct call *call);
 /* Be done with the message that came last; the call comes again from the queue with the next. */
 void gnomon_servicer_give_turn(struct call *call);
-/* Whether the caller decides the end: 1, to be followed by trailers and `gnomon_servicer_leave(call, 1)`;
- * 0: it was decided before, and only `gnomon_servicer_leave(call, 0)` may follow. */
+/* Whether the caller decides the end: 1, to be followed by trailers and
+ * `gnomon_servicer_leave(call, 1)`; 0: it was decided before, and only `gnomon_servicer_leave(call,
+ * 0)` may follow. */
 int gnomon_servicer_claim(struct call *call);
 /* Let go of the call, which may be freed at once. `is_finished`: the caller has claimed it, and its
  * trailers are whole. */

@@ -22,13 +22,17 @@ struct shadow_queue {
     uint64_t dropped;
 };
 
+/* Before any thread uses it: 0, or -1 if the system refuses. */
 int gnomon_shadow_queue_init(struct shadow_queue *queue);
+/* After all threads are done with it: free what waits, and the lock. */
 void gnomon_shadow_queue_clear(struct shadow_queue *queue);
-/* Put a copy, or count what is dropped for want of room. */
+/* From any thread: put a copy, or count the request as dropped if there is no room. */
 void gnomon_shadow_queue_put(struct shadow_queue *queue, struct slice identity,
                              struct slice message, double moment);
-/* Wait for a call, to be freed by the caller; NULL once the queue is closed. */
+/* From the thread that asks shadows, waiting: a call, to be freed by the caller; NULL once the
+ * queue is closed. */
 struct shadow_call *gnomon_shadow_queue_take(struct shadow_queue *queue);
+/* From any thread: wake who waits; nothing is put or taken any more. */
 void gnomon_shadow_queue_close(struct shadow_queue *queue);
 
 #endif

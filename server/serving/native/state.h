@@ -1,13 +1,14 @@
 /* gRPC over HTTP/2 on epoll loops: states and structures.
  *
- * A loop's thread never holds the interpreter's lock. A complete request is shown to `answer`, which
- * answers it at once or declines; a declined request waits in a queue for Python's threads, which
- * hand the answer back. Loops share one queue. Only what is marked "under the queue's lock" is
- * shared between threads; all else belongs to the loop's thread, and to whoever made the loop before
- * it runs and after it has ended.
+ * A loop's thread never holds the interpreter's lock. A complete request is shown to `answer`,
+ * which answers it at once or declines; a declined request waits in a queue for Python's threads,
+ * which hand the answer back. Loops share one queue. Only what is marked "under the queue's lock"
+ * is shared between threads; all else belongs to the loop's thread, and to whoever made the loop
+ * before it runs and after it has ended.
  *
- * One loop of a ring listens, and hands each connection to the loop that has the fewest: clients of
- * gRPC keep few connections for long, and the kernel's choice by port numbers spreads those badly.
+ * One loop of a ring listens, and hands each connection to the loop that has the fewest: clients
+ * of gRPC keep few connections for long, and the kernel's choice by port numbers spreads those
+ * badly.
  *
  * Files, bottom first. Each calls only those above it in this list:
  *   buffer, clock, debug, exchange, h2_library, tls_library: no state
@@ -156,7 +157,7 @@ struct call {
     char path[PATH_LIMIT];
     struct buffer authorization; /* the header, as it came */
     struct buffer certificate;   /* the connection's peer, for Python */
-    int position;                /* where chance has put it on its route, if it has */
+    int position;                /* its traffic bucket, or POSITION_NONE */
     struct buffer body;
     struct buffer response; /* prefix and message */
     size_t sent;
@@ -265,7 +266,7 @@ struct loop {
     uint8_t read_buffer[READ_BYTES];
     uint8_t write_buffer[READ_BYTES + FRAME_BYTES];
 
-    struct loop *sibling; /* the next of its ring; itself where it is alone */
+    struct loop *sibling; /* the next of its ring; itself if it is alone */
     struct queue *queue;
     /* Under the queue's lock. */
     tls_context *tls; /* for new connections; NULL: clear text */

@@ -37,7 +37,7 @@ cdef double FORGETTING = 0.9999
 
 cdef class NativeTarget(TargetBuffers):
     cdef int put_inputs(self, const request* asked, Py_ssize_t rows) noexcept nogil:
-        """Check all rows; 0 where no rule of any is broken."""
+        """Check all rows; 0 if no rule of any is broken, else -1."""
         cdef Py_ssize_t row, index, place
         cdef RowBuffers buffers
         cdef const tensor* given
@@ -103,7 +103,7 @@ cdef class NativeTarget(TargetBuffers):
         return 0 if at.at == at.end else -1
 
     cdef int run(self, Py_ssize_t rows) noexcept nogil:
-        """Pack the rows and run the model on them; 0, or -1 where that fails."""
+        """Pack the rows and run the model on them; 0, or -1 if that fails."""
         cdef Py_ssize_t row, index, width
         cdef RowBuffers buffers
         cdef void* status = NULL
@@ -128,7 +128,7 @@ cdef class NativeTarget(TargetBuffers):
         return failed
 
     cdef int put_outputs(self, Py_ssize_t rows) noexcept nogil:
-        """Check the answers of all rows; 0 where no rule of any is broken."""
+        """Check the answers of all rows; 0 if no rule of any is broken, else -1."""
         cdef Py_ssize_t row, index
         cdef RowBuffers buffers
         for row in range(rows):
@@ -168,7 +168,7 @@ cdef class NativeTarget(TargetBuffers):
         return 0
 
     cdef uint64_t wanted_outputs(self, const request* asked) noexcept nogil:
-        """Return a bit for each output that is asked for; 0 where one is not known."""
+        """Return a bit for each output that is asked for; 0 if one is not known."""
         cdef uint64_t wanted = 0
         cdef Py_ssize_t index, place
         if asked.outputs == 0:
@@ -255,7 +255,7 @@ cdef int write_response(
     NativeTarget target, Py_ssize_t rows, const slice* identity, uint64_t wanted, bint raw,
     buffer* out
 ) noexcept nogil:
-    """Write gRPC's prefix and the message; 0, or -1 where there is no memory."""
+    """Write gRPC's prefix and the message; 0, or -1 if there is no memory."""
     cdef int outputs = <int>target.session.output_count
     cdef size_t room = 64 + target.head.size + target.parameters.size + identity.size
     out.size = 0

@@ -108,7 +108,7 @@ static int grow_old(struct connection *connection) {
     return 1;
 }
 
-/* Leave a client that sends frames which cost work and ask for none; 1 where it is one. */
+/* Leave a client that sends frames which cost work and ask for none; 1 if it is one. */
 static int calm(struct connection *connection, uint64_t span) {
     static const uint8_t why[] = "too_many_pings";
     int is_flood =

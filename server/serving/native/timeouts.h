@@ -4,8 +4,8 @@
 
 #include "state.h"
 
-/* On the loop: refuse calls whose deadline has passed, and, if a long tick has passed, close or warn
- * connections that have met one of their limits. 1 if a long tick has passed, else 0. */
+/* On the loop: refuse calls whose deadline has passed, and, if a long tick has passed, close or
+ * warn connections that have met one of their limits. 1 if a long tick has passed, else 0. */
 int gnomon_timeouts_check(struct loop *loop);
 
 #endif

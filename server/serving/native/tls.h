@@ -9,22 +9,29 @@
 
 enum tls_progress { TLS_BROKEN = -1, TLS_DONE = 0, TLS_WAITS_TO_READ, TLS_WAITS_TO_WRITE };
 
-/* Read the files (PEM); `authority` NULL: clients need no certificate. NULL, and why in `fault`,
- * where they are not to be used. */
+/* A context from files (PEM), from any thread; the caller frees it. `authority` NULL: clients need
+ * no certificate. NULL if they cannot be used; `fault` says why. */
 tls_context *gnomon_tls_context_new(const char *certificate, const char *key, const char *authority,
                                     char *fault, size_t fault_size);
-void gnomon_tls_context_share(tls_context *context); /* to be freed once more */
+/* From any thread: one more owner, who frees it too; one owner less. */
+void gnomon_tls_context_share(tls_context *context);
 void gnomon_tls_context_free(tls_context *context);
-/* A session over a socket; NULL where there is no memory. */
+
+/* All that follow: on the connection's loop.
+ *
+ * A session over a socket, which stays the caller's; NULL if there is no memory. */
 tls_session *gnomon_tls_open(tls_context *context, int socket);
+/* Go on with the handshake. */
 enum tls_progress gnomon_tls_shake(tls_session *session);
-/* The verified certificate's first common name, as UTF-8; 0, or -1 where it is too long. */
+/* Append the verified certificate's first common name, as UTF-8. 0, also if there is no certificate
+ * or no name; -1 if it is too long or there is no memory. */
 int gnomon_tls_peer_name(tls_session *session, struct buffer *name);
-/* As `recv` and `send`: -1 with EAGAIN in `errno` where the socket must be waited for. */
+/* As `recv` and `send`: -1 with EAGAIN in `errno` if the socket must be waited for. */
 ssize_t gnomon_tls_read(tls_session *session, void *data, size_t size);
 ssize_t gnomon_tls_write(tls_session *session, const void *data, size_t size);
 /* Whether there is more to read that no event of the socket will tell of. */
 int gnomon_tls_has_unread(const tls_session *session);
+/* Free the session; tell the other side, unless it is broken. */
 void gnomon_tls_close(tls_session *session, int is_broken);
 
 #endif

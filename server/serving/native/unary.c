@@ -68,7 +68,7 @@ int gnomon_unary_data(struct call *call, const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* Answer or refuse a prediction without Python; 0 where that cannot be. */
+/* Answer or refuse a prediction without Python; 0 if that is not possible. */
 static int end_here(struct call *call) {
     struct loop *loop = call->loop;
     struct exchange exchange;
