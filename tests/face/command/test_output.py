@@ -67,6 +67,31 @@ def test_what_would_move_the_cursor_is_shown_by_its_number(text: str) -> None:
         assert character.isprintable() or repr(character)[1:-1] in shown
 
 
+@pytest.mark.parametrize("width", [40, 80, 140])
+def test_on_a_narrow_terminal_no_value_is_cut_or_folded_beyond_reading(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"column_{number}" for number in range(15)]
+    record = {name: f"{name}={'x' * 20}" for name in names} | {"at": 0}
+    received = io.StringIO()
+    console = Console(file=received, width=width, markup=False, emoji=False)
+    monkeypatch.setattr(output, "console", console)
+    output.render_list("Rollouts", [record, record])
+    shown = received.getvalue()
+    assert shown.startswith("Rollouts\n\n")
+    for name in names:
+        assert shown.count(f"  {name}: {record[name]}\n") == 2
+    assert "  at: 1970-01-01T00:00:00+00:00\n" in shown
+
+
+def test_a_table_with_few_columns_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    received = io.StringIO()
+    monkeypatch.setattr(output, "console", Console(file=received, width=60, markup=False))
+    output.show(output.table("Alerts", ["id", "text"], [["01M8P4W", "word " * 40]]))
+    assert "01M8P4W" in received.getvalue()
+    assert received.getvalue().count("word") == 40
+
+
 def test_no_command_prints_past_the_one_place_that_knows_how() -> None:
     folder = Path(gnomon.command.__file__).parent
     for file in folder.rglob("*.py"):

@@ -23,6 +23,9 @@ console = Console(
     width=None if sys.stdout.isatty() else PIPE_COLUMNS, markup=False, emoji=False, highlight=False
 )
 
+#: Characters that a column of a table needs to be read, if its values are folded.
+_READABLE_COLUMNS = 16
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 #: Control characters but tabs and line ends, direction overrides, and halves of surrogate pairs.
@@ -50,11 +53,34 @@ def styled(value: object, style: str) -> Text:
 
 
 def show(*parts: object) -> None:
-    """Print one line of values and `styled` ones, joined without spaces; or one table."""
+    """Print one line of values and `styled` ones, joined without spaces; or one table.
+
+    A table whose columns would be too narrow to read is printed as one line for each value.
+    """
     if len(parts) == 1 and isinstance(parts[0], Table):
-        console.print(parts[0])
+        if _is_readable(parts[0]):
+            console.print(parts[0])
+        else:
+            _show_records(parts[0])
         return
     console.print(Text.assemble(*map(_as_text, parts)), soft_wrap=True)
+
+
+def _is_readable(shown: Table) -> bool:
+    """Return whether a table fits, or has few enough columns to fold their values."""
+    options = console.options.update_width(PIPE_COLUMNS)
+    fits = console.measure(shown, options=options).maximum <= console.width
+    return fits or console.width >= _READABLE_COLUMNS * len(shown.columns)
+
+
+def _show_records(shown: Table) -> None:
+    console.print(shown.title or "", soft_wrap=True)
+    columns = [(column.header, list(column.cells)) for column in shown.columns]
+    for row in range(shown.row_count):
+        show()
+        for header, cells in columns:
+            if str(cells[row]):
+                show("  ", header, ": ", cells[row])
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
@@ -79,8 +105,8 @@ def render_list(title: str, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def readable(name: str, value: Any) -> Any:
-    """Return the value of a column `…_at`, Unix milliseconds, as a time; others as they are."""
-    if not name.endswith("_at") or not isinstance(value, int):
+    """Return the value of a column `at` or `…_at`, Unix ms, as a time; others as they are."""
+    if not f"_{name}".endswith("_at") or not isinstance(value, int):
         return value
     try:
         return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="seconds")
