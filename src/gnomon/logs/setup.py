@@ -7,6 +7,7 @@ import threading
 from types import TracebackType
 from typing import Any, TextIO
 
+from gnomon.logs.deferred import install_handler
 from gnomon.logs.redaction import redact
 from gnomon.logs.rendering import render_json, render_text
 from gnomon.logs.settings import LogSettings
@@ -35,26 +36,6 @@ class LogHandler(logging.StreamHandler[TextIO]):
         if record.name != "gnomon.logs":
             where = f"{record.pathname}:{record.lineno}"
             logging.getLogger("gnomon.logs").error("a record of %s cannot be rendered", where)
-
-
-class DeferredLogHandler(logging.Handler):
-    """Sets up the log at the first record: most commands log nothing, and import nothing for it."""
-
-    def __init__(self, settings: LogSettings, automatic: int) -> None:
-        super().__init__()
-        self._settings = settings
-        self._automatic = automatic
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Set up the log, and log the record."""
-        set_up_logging(self._settings, self._automatic)
-        logging.getLogger(record.name).handle(record)
-
-
-def defer_logging(settings: LogSettings | None = None, automatic: int = logging.WARNING) -> None:
-    """Set up the log when the first record is logged; arguments as of `set_up_logging`."""
-    settings = settings or LogSettings()
-    _replace_handler(DeferredLogHandler(settings, automatic), settings.threshold(automatic))
 
 
 def set_up_logging(settings: LogSettings | None = None, automatic: int = logging.INFO) -> None:
@@ -94,18 +75,9 @@ def set_up_logging(settings: LogSettings | None = None, automatic: int = logging
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
-    _replace_handler(handler, level)
+    install_handler(handler, level)
     _log_what_python_prints()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-
-
-def _replace_handler(handler: logging.Handler, level: int) -> None:
-    root = logging.getLogger()
-    for former in list(root.handlers):
-        if isinstance(former, LogHandler | DeferredLogHandler):
-            root.removeHandler(former)
-    root.addHandler(handler)
-    root.setLevel(level)
 
 
 def _log_what_python_prints() -> None:

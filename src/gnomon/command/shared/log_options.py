@@ -4,7 +4,6 @@ Imports wait until a command runs: `--help` needs none of them.
 """
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,7 +37,9 @@ def defer_log_of(ctx: click.Context, config_file: str | None) -> None:
     Raises:
         ConfigurationError: a setting of the log is wrong.
     """
-    from gnomon.logs.setup import defer_logging
+    from pathlib import Path
+
+    from gnomon.logs.deferred import defer_logging
 
     variables = {f"GNOMON_{name.upper()}" for name in _NAMES}
     is_set = any(ctx.params.get(name) for name in _NAMES) or variables & os.environ.keys()
