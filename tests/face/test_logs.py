@@ -256,3 +256,15 @@ def test_the_level_holds_for_every_library(start: Callable[..., Process]) -> Non
     hub = start_hub(start, "hub", "--log-level", "error")
     hub.ready()
     assert hub.stop() == []
+
+
+def test_a_command_that_logs_has_the_format_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    assert run(["--log-format", "json", "registry", "show", "eta"]) == 2
+    capsys.readouterr()
+    logging.getLogger("library").info("below the level")
+    logging.getLogger("library").warning("said by a library")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "said by a library"

@@ -37,16 +37,24 @@ def defer_log_of(ctx: click.Context, config_file: str | None) -> None:
     Raises:
         ConfigurationError: a setting of the log is wrong.
     """
+    import logging
     from pathlib import Path
 
-    from gnomon.logs.deferred import defer_logging
+    from gnomon.logs.deferred import DeferredLogHandler, install_handler
 
+    settings: LogSettings | None = None
     variables = {f"GNOMON_{name.upper()}" for name in _NAMES}
     is_set = any(ctx.params.get(name) for name in _NAMES) or variables & os.environ.keys()
     if is_set or config_file or Path("gnomon.toml").exists():
-        defer_logging(_log_settings(ctx.params, config_file))
-    else:
-        defer_logging()
+        settings = _log_settings(ctx.params, config_file)
+
+    def set_up() -> None:
+        from gnomon.logs.setup import set_up_logging
+
+        set_up_logging(settings, logging.WARNING)
+
+    level = settings.threshold(logging.WARNING) if settings else logging.WARNING
+    install_handler(DeferredLogHandler(set_up), level)
 
 
 def set_up_log_of(ctx: click.Context, *, is_long_running: bool) -> None:
