@@ -16,7 +16,7 @@ from gnomon.server.serving.settings import FrontendSettings
 _log = logging.getLogger(__name__)
 
 #: Seconds between two checks of the files.
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 _Stamps = tuple[tuple[int, int, int] | None, ...]
 
@@ -26,14 +26,14 @@ class ChangedFiles:
 
     def __init__(self, settings: FrontendSettings) -> None:
         self._files = tuple(file for file in settings.tls_files or () if file is not None)
-        self._stamps = self._look()
+        self._stamps = self._stamp_files()
 
     def have_changed(self) -> bool:
         """Check the files; True once for each change."""
-        before, self._stamps = self._stamps, self._look()
+        before, self._stamps = self._stamps, self._stamp_files()
         return before != self._stamps
 
-    def _look(self) -> _Stamps:
+    def _stamp_files(self) -> _Stamps:
         return tuple(_stamp_of(file) for file in self._files)
 
 
@@ -56,7 +56,7 @@ class Follower:
         self._thread.join()
 
     def _follow(self) -> None:
-        while not self._stopped.wait(LOOK_SECONDS):
+        while not self._stopped.wait(CHECK_SECONDS):
             if not self._changed.have_changed():
                 continue
             try:

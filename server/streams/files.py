@@ -15,7 +15,7 @@ from gnomon.server.streams.lines import Line, LineSplitter
 
 _PIECE_BYTES = 1 << 18
 #: Seconds between two checks of a followed file.
-_LOOK_SECONDS = 0.05
+_CHECK_SECONDS = 0.05
 
 
 class PipeSource:
@@ -101,7 +101,7 @@ class FileSource:
             if line is None and not self._take_piece():
                 if time.monotonic() >= until:
                     break
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_CHECK_SECONDS)
             elif line is not None:
                 records += self._record(line)
         return records

@@ -17,7 +17,7 @@ from gnomon.runtime.errors import Fault, GnomonError, NotAllowed, Overloaded
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import LOCAL, Authentication, Caller
-from gnomon.server.serving.admission.clients import ANSWERED, FAILED, REFUSED, TURNED_AWAY, Clients
+from gnomon.server.serving.admission.clients import ANSWERED, FAILED, REFUSED, REJECTED, Clients
 from gnomon.server.serving.admission.throttling import Throttle
 from gnomon.server.serving.admission.tokens import Tokens
 from gnomon.server.serving.admission.tracing import Tracing, make_tracing
@@ -64,26 +64,26 @@ class Admission:
         self.throttle = Throttle(limits)
         self._slow_ns = round(slow_seconds * 1e9)
         self._lock = threading.Lock()
-        self._turned_away: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
         self._lines = Throttle(RateLimits(requests_per_second=_LINES_PER_SECOND))
         self._silent = 0
 
     @property
-    def turned_away(self) -> Mapping[str, int]:
+    def rejected(self) -> Mapping[str, int]:
         """Return how many calls never reached the runtime, by the error's code."""
         with self._lock:
-            turned_away = self._turned_away.copy()
+            rejected = self._rejected.copy()
         # Calls that the native loops rejected without Python.
         if self.throttle.limiter.refused:
-            turned_away[Overloaded.code] += self.throttle.limiter.refused
-        return dict(turned_away)
+            rejected[Overloaded.code] += self.throttle.limiter.refused
+        return dict(rejected)
 
     def identify(self, authorization: str | None, certificate_name: str | None = None) -> Caller:
         """Return the caller; counts failed authentications. Raises as `Authentication.identify`."""
         try:
             return self.authentication.identify(authorization, certificate_name)
         except GnomonError as error:
-            self._turn_away(error)
+            self._count_rejected(error)
             raise
 
     def check_control(self, caller: Caller, what: str) -> None:
@@ -105,7 +105,7 @@ class Admission:
         else:
             _log.info("control_call", caller=caller.name, call=what)
             return
-        self._turn_away(error)
+        self._count_rejected(error)
         raise error
 
     def admit(self, caller: Caller, call: AdmittedCall) -> "AdmissionContext":
@@ -124,8 +124,8 @@ class Admission:
             caller.check(call.route)
             self.throttle.enter(caller.name, throttled)
         except GnomonError as error:
-            self._turn_away(error)
-            self.clients.count(caller.name, throttled, "", TURNED_AWAY)
+            self._count_rejected(error)
+            self.clients.count(caller.name, throttled, "", REJECTED)
             self._tell("call_refused", caller, call, error)
             if self._tracing is not None:
                 self._tracing.record(caller.name, call, error)
@@ -152,7 +152,7 @@ class Admission:
         if self._tracing is not None:
             self._tracing.record(caller.name, call, error)
         if isinstance(error, Overloaded):
-            self._turn_away(error)
+            self._count_rejected(error)
         if error is None or isinstance(error, Exception):
             self.clients.count(caller.name, throttled, call.digest, _outcome(error))
         if error is None:
@@ -164,9 +164,9 @@ class Admission:
         elif isinstance(error, Exception):
             self._tell("call_failed", caller, call, GnomonError("unexpected"))
 
-    def _turn_away(self, error: GnomonError) -> None:
+    def _count_rejected(self, error: GnomonError) -> None:
         with self._lock:
-            self._turned_away[error.code] += 1
+            self._rejected[error.code] += 1
 
     def _tell(
         self, event: str, caller: Caller, call: AdmittedCall, error: GnomonError | None = None

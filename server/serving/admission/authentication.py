@@ -25,7 +25,7 @@ from gnomon.server.serving.admission.credential_cache import CredentialCache
 from gnomon.server.serving.admission.key_file import ALL_MODELS, hash_key, read_keys
 
 #: Files are looked at no more often.
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 #: Seconds without a check of the files after which no cached credential is accepted.
 LEASE_SECONDS = 5.0
 
@@ -125,7 +125,7 @@ class Authentication:
         self._clients = clients or Clients()
         self._lock = threading.Lock()
         self._stamps: list[tuple[int, int, int]] | None = None
-        self._looked = float("-inf")
+        self._checked = float("-inf")
         self.credentials = CredentialCache()
         if self._credentials:
             self._load()
@@ -143,7 +143,7 @@ class Authentication:
         """
         if not self._credentials and not certificate_name:
             return LOCAL
-        self.look()
+        self.reload_if_changed()
         header = authorization if self._credentials and authorization else ""
         if not header.isascii():
             raise Unauthenticated("an API key has no other characters than those of ASCII")
@@ -157,17 +157,17 @@ class Authentication:
         self.credentials.learn(*shown, believed.caller, place, believed.expires, generation)
         return believed.caller
 
-    def look(self) -> None:
+    def reload_if_changed(self) -> None:
         """Read the files again if they have changed; call it regularly.
 
         Raises:
             Unauthenticated: one cannot be read; all callers are rejected until it can.
         """
         now = time.monotonic()
-        if not self._credentials or now - self._looked < LOOK_SECONDS:
+        if not self._credentials or now - self._checked < CHECK_SECONDS:
             return
         with self._lock:
-            self._looked = now
+            self._checked = now
             try:
                 if self._stamps_now() != self._stamps:
                     self._load()

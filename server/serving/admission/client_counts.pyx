@@ -1,4 +1,4 @@
-"""What became of each client's requests, counted from any thread without a lock."""
+"""Request counts by client and outcome, updated from any thread without a lock."""
 
 __all__ = ["LIMIT", "OUTCOME_NAMES", "ClientCounts"]
 

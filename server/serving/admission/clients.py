@@ -13,7 +13,7 @@ from gnomon.server.serving.admission.client_counts import LIMIT, OUTCOME_NAMES, 
 #: The label of clients without a label of their own.
 OTHERS = "other"
 #: What became of a request, by the numbers of `OUTCOME_NAMES`.
-ANSWERED, REFUSED, FAILED, TURNED_AWAY = range(len(OUTCOME_NAMES))
+ANSWERED, REFUSED, FAILED, REJECTED = range(len(OUTCOME_NAMES))
 
 
 class ClientCount(NamedTuple):

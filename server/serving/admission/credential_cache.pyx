@@ -1,9 +1,9 @@
-"""Callers who have shown who they are, found again without the GIL by what they show.
+"""A cache of authenticated callers, searched without the GIL by their credentials.
 
-Kept is a tag of what was shown: keyed BLAKE2b, whose key never leaves the process. So no key or
-token lies in this memory, none can be guessed from how long a look takes, and a look costs a hash
-of a few dozen bytes, not a signature. The tags lie in small sets; a new one takes the place of
-another of its set. Nobody who was refused is remembered.
+An entry holds a tag of the credentials: keyed BLAKE2b, whose key never leaves the process. So no
+key or token is in this memory, and the time of a search reveals none. A search hashes a few
+dozen bytes, not a signature. The cache is set-associative: a new tag replaces another one of its
+set. Rejected callers are not cached.
 """
 
 from libc.stdint cimport uint8_t, uint64_t

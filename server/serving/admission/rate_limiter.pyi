@@ -1,10 +1,10 @@
-"""How much each caller has asked of each model, counted without the GIL, for all frontends."""
+"""Rate and concurrency limits, counted without the GIL, for all frontends."""
 
 class RateLimiter:
     """Limits of a caller on a model, and of all together; 0: none. Threads may share it.
 
-    `burst` 0 is one second's worth. At most `pairs` pairs of caller and model are remembered
-    while they are not idle; of more, none is let in.
+    `burst` 0 is the requests of one second. At most `pairs` pairs of caller and model are kept
+    while they are not idle; calls of more pairs are rejected.
     """
 
     rate: float
@@ -12,15 +12,15 @@ class RateLimiter:
     concurrent: int
     total: int
     under_way: int
-    #: How many calls were refused without Python.
+    #: How many calls were rejected without Python.
     refused: int
     def __init__(
         self, rate: float, burst: int, concurrent: int, total: int, pairs: int
     ) -> None: ...
     @property
     def pairs(self) -> int:
-        """Return how many pairs are remembered."""
+        """Return how many pairs are kept."""
     def let_in(self, caller: str, model: str, now: float) -> tuple[str, float] | None:
-        """Let a call in, or return which limit is reached and how many seconds to wait."""
+        """Admit a call, or return which limit is reached and how many seconds to wait."""
     def let_out(self, caller: str, model: str) -> None:
-        """Count a call out that was let in."""
+        """Count the end of an admitted call."""

@@ -1,8 +1,8 @@
-"""How much each caller has asked of each model, counted without the GIL: one truth for all doors.
+"""Rate and concurrency limits, counted without the GIL, for all frontends.
 
-Rate and burst follow the generic cell rate algorithm (ITU-T I.371): one number a pair of caller and
-model. Pairs lie in a table of open addressing, at most half full; the idle are forgotten when it
-would grow.
+Rate and burst follow the generic cell rate algorithm (ITU-T I.371): one number for each pair of
+caller and model. Pairs are in an open-addressing table that is at most half full; idle pairs are
+removed before it grows.
 """
 
 from libc.stdlib cimport calloc, free

@@ -59,7 +59,7 @@ class GrpcFrontend:
         self._handler = handler
         self._settings = settings
         self._admission = admission or make_admission(settings, handler)
-        self._pacer = ExecutorSelector(settings.threads, handler.runtime)
+        self._executor = ExecutorSelector(settings.threads, handler.runtime)
         self._stream = InferStream(self._caller, self._infer_in_turn)
         self._server = self._make_server()
         self._socket: tuple[int, int] | None = None
@@ -150,7 +150,7 @@ class GrpcFrontend:
             remove(self._settings.socket_path, self._socket)
         self._stream.close()
         await self._server.stop(grace_seconds)
-        self._pacer.close()
+        self._executor.close()
 
     def _credentials(self) -> Any:
         """Return credentials that reload the files when they change."""
@@ -231,7 +231,7 @@ class GrpcFrontend:
         call = AdmittedCall("grpc", request.model_name, request.id, traceparent=parent)
         with self._admission.admit(caller, call):
             call.read_ns = time.perf_counter_ns()
-            return await self._pacer.run(
+            return await self._executor.run(
                 request.model_name, size, lambda: self._predict(request, call)
             )
 

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 #: Seconds between two reviews of which routes are too slow for the loops.
 _REVIEW_SECONDS = 1.0
 #: Shortest pause between two checks of the key files.
-_LEAST_LOOK_SECONDS = 0.02
+_LEAST_CHECK_SECONDS = 0.02
 
 
 class NativeRoutes:
@@ -38,7 +38,7 @@ class NativeRoutes:
         self._handler = handler
         self._runtime = handler.runtime
         self._admission = admission
-        self._gates = native_admission(admission, asks_certificates=asks_certificates)
+        self._native_admission = native_admission(admission, asks_certificates=asks_certificates)
         self._shadows = ShadowQueue()
         self._tables: list[RouteTable] = []
         # For each table, what it answers from, with the served routes that it was built from.
@@ -50,7 +50,7 @@ class NativeRoutes:
 
     def new_table(self) -> RouteTable:
         """Return a table for one loop; call it before `open`."""
-        table = RouteTable(SLOW_SECONDS, self._gates, self._shadows)
+        table = RouteTable(SLOW_SECONDS, self._native_admission, self._shadows)
         self._tables.append(table)
         self._built.append({})
         return table
@@ -71,7 +71,7 @@ class NativeRoutes:
             ("native-frontend-paths", self._keep_reviewing),
         ]
         if self._admission.authentication.needs_keys:
-            jobs.append(("native-frontend-keys", self._look))
+            jobs.append(("native-frontend-keys", self._watch_keys))
         for name, job in jobs:
             threading.Thread(target=job, name=name, daemon=True).start()
 
@@ -170,11 +170,11 @@ class NativeRoutes:
                 self._runtime.count_dropped_shadows(dropped - told)
                 told = dropped
 
-    def _look(self) -> None:
+    def _watch_keys(self) -> None:
         """Check the key files regularly, since C does not."""
-        while not self._closed.wait(max(authentication.LOOK_SECONDS, _LEAST_LOOK_SECONDS)):
+        while not self._closed.wait(max(authentication.CHECK_SECONDS, _LEAST_CHECK_SECONDS)):
             with contextlib.suppress(Unauthenticated):
-                self._admission.authentication.look()
+                self._admission.authentication.reload_if_changed()
 
 
 def _is_measured(model: Model) -> bool:

@@ -60,14 +60,14 @@ class ServingCollector(Collector):
         yield from _triton(series_totals)
         yield from model_metrics(self._runtime)
         yield path_metrics(self._runtime, self._handler.paths)
-        turned_away = CounterMetricFamily(
+        rejected = CounterMetricFamily(
             "gnomon_turned_away_requests",
-            "Requests that the gates before the model refused, by the error's code.",
+            "Requests that admission rejected, by the error's code.",
             labels=("code",),
         )
-        for code, count in sorted(self._admission.turned_away.items()):
-            turned_away.add_metric((code,), count)
-        yield turned_away
+        for code, count in sorted(self._admission.rejected.items()):
+            rejected.add_metric((code,), count)
+        yield rejected
         yield self._clients()
         yield GaugeMetricFamily(
             "gnomon_requests_under_way",

@@ -44,8 +44,8 @@ class RestFrontend:
         """
         listener = listen_rest(settings, port) if isinstance(port, int) else port
         self._tls = RestTls(settings)
-        self._pacer = ExecutorSelector(settings.threads, handler.runtime)
-        self.app = create_app(handler, runtime, admission, self._pacer, settings.message_bytes)
+        self._executor = ExecutorSelector(settings.threads, handler.runtime)
+        self.app = create_app(handler, runtime, admission, self._executor, settings.message_bytes)
         self._guard = RestGuard(
             self.app,
             admission=admission,
@@ -69,14 +69,14 @@ class RestFrontend:
         """Take no new calls, let running ones finish, and close."""
         self._tls.stop()
         self._port.stop(grace_seconds + _STOP_SECONDS)
-        self._pacer.close()
+        self._executor.close()
 
 
 def create_app(
     handler: Handler,
     runtime: Runtime,
     admission: Admission,
-    pacer: ExecutorSelector,
+    executor: ExecutorSelector,
     message_bytes: int,
 ) -> FastAPI:
     """Build the application: the protocol's calls, rows, metrics, and the pages about them.
@@ -85,7 +85,7 @@ def create_app(
         handler: answers the protocol's calls.
         runtime: of the pages and metrics.
         admission: in front of every call.
-        pacer: chooses the thread for each model.
+        executor: chooses the thread for each model.
         message_bytes: most bytes of a body.
     """
     # FastAPI's own page fetches its scripts from a CDN.
@@ -94,7 +94,7 @@ def create_app(
     # Before the calls of one model, so that "stats" is not taken for a model's name.
     app.include_router(models_router(handler, admission))
     app.include_router(
-        calls_router(InferenceCalls(handler, runtime, admission, pacer, message_bytes))
+        calls_router(InferenceCalls(handler, runtime, admission, executor, message_bytes))
     )
     app.include_router(metrics_router(handler, admission))
     general = app.openapi

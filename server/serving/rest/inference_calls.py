@@ -57,14 +57,14 @@ class InferenceCalls:
         handler: Handler,
         runtime: Runtime,
         admission: Admission,
-        pacer: ExecutorSelector,
+        executor: ExecutorSelector,
         message_bytes: int,
     ) -> None:
         self._message_bytes = message_bytes
         self._handler = handler
         self._runtime = runtime
         self._admission = admission
-        self._pacer = pacer
+        self._executor = executor
 
     def server_metadata(self) -> dict[str, Any]:
         """Return the server's name, version and extensions."""
@@ -172,7 +172,7 @@ class InferenceCalls:
         with self._admission.admit(request.state.caller, call):
             # What is packed may be many times as large.
             size = self._message_bytes if encoding else len(data)
-            return await self._pacer.run(model, size, respond)
+            return await self._executor.run(model, size, respond)
 
 
 def calls_router(calls: InferenceCalls) -> APIRouter:

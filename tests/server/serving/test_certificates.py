@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> TlsFiles:
 
 @pytest.fixture(autouse=True)
 def _looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(certificates, "CHECK_SECONDS", 0.05)
 
 
 @pytest.fixture(params=["grpcio", "rest"])

@@ -195,14 +195,14 @@ def test_calls_of_a_quick_model_stay_on_the_event_loop_beside_a_busy_thread(
     model = runtime.load(package)
     model.engine = GivesWay(model.engine, busy, works_in_caller=True)
     runtime.apply([single("eta", package.digest)])
-    pacer = ExecutorSelector(2, runtime)
+    executor = ExecutorSelector(2, runtime)
 
     async def call() -> str:
         def predict() -> str:
             runtime.predict("eta", ROW)
             return threading.current_thread().name
 
-        return await pacer.run("eta", 100, predict)
+        return await executor.run("eta", 100, predict)
 
     async def calls() -> list[str]:
         return [await call() for _ in range(20)]
@@ -210,7 +210,7 @@ def test_calls_of_a_quick_model_stay_on_the_event_loop_beside_a_busy_thread(
     threads = asyncio.run(calls())
     assert threads[0].startswith("predict")
     assert threads[-1] == threading.current_thread().name
-    pacer.close()
+    executor.close()
 
 
 def test_an_agent_beside_a_busy_thread_knows_that_its_model_is_quick(

@@ -14,7 +14,7 @@ from gnomon.server.serving.rate_limits import RateLimits
 SECRET = "4711-secret"
 
 
-def admission(slow_seconds: float = 1.0, **limits: Any) -> Admission:
+def new_admission(slow_seconds: float = 1.0, **limits: Any) -> Admission:
     return Admission(
         Authentication(None),
         RateLimits(**limits),
@@ -23,8 +23,8 @@ def admission(slow_seconds: float = 1.0, **limits: Any) -> Admission:
     )
 
 
-def ask(gates: Admission, error: Exception | None = None) -> None:
-    with gates.admit(LOCAL, AdmittedCall("rest", "eta", request_id="r1")) as call:
+def ask(admission: Admission, error: Exception | None = None) -> None:
+    with admission.admit(LOCAL, AdmittedCall("rest", "eta", request_id="r1")) as call:
         call.version = "3"
         call.read_ns = call.started_ns + 1_000_000
         call.answered_ns = call.started_ns + 3_000_000
@@ -36,9 +36,9 @@ def test_a_refusal_names_rules_and_no_values() -> None:
     details = [
         {"row": 2, "field": "age", "rule": "maximum", "value": SECRET, "expected": SECRET},
     ]
-    gates = admission()
+    admission = new_admission()
     with capture_logs() as lines, pytest.raises(InvalidInput):
-        ask(gates, InvalidInput(f"age is {SECRET}", details=details))
+        ask(admission, InvalidInput(f"age is {SECRET}", details=details))
     (line,) = lines
     assert SECRET not in str(line)
     assert line["event"] == "call_refused"
@@ -51,33 +51,33 @@ def test_a_refusal_names_rules_and_no_values() -> None:
 
 
 def test_failures_and_slow_answers_are_told_and_others_are_not() -> None:
-    gates = admission()
+    admission = new_admission()
     with capture_logs() as lines:
-        ask(gates)
+        ask(admission)
         with pytest.raises(EngineError):
-            ask(gates, EngineError(SECRET))
+            ask(admission, EngineError(SECRET))
         with pytest.raises(RuntimeError):
-            ask(gates, RuntimeError(SECRET))
-        ask(admission(slow_seconds=1e-9))
+            ask(admission, RuntimeError(SECRET))
+        ask(new_admission(slow_seconds=1e-9))
     assert [line["event"] for line in lines] == ["call_failed", "call_failed", "call_slow"]
     assert [line.get("code") for line in lines] == ["engine", "internal", None]
     assert SECRET not in str(lines)
-    assert gates.throttle.under_way == 0
+    assert admission.throttle.under_way == 0
 
 
 def test_a_flood_does_not_fill_the_disk() -> None:
-    gates = admission()
+    admission = new_admission()
     with capture_logs() as lines:
         for _ in range(1_000):
             with pytest.raises(InvalidInput):
-                ask(gates, InvalidInput("bad"))
+                ask(admission, InvalidInput("bad"))
     assert 50 <= len(lines) < 500
 
 
 def test_what_was_turned_away_is_counted() -> None:
-    gates = admission(requests_per_second=0.001, burst=1)
-    ask(gates)
+    admission = new_admission(requests_per_second=0.001, burst=1)
+    ask(admission)
     for _ in range(3):
         with capture_logs(), pytest.raises(Exception, match="try again"):
-            ask(gates)
-    assert gates.turned_away == {"overloaded": 3}
+            ask(admission)
+    assert admission.rejected == {"overloaded": 3}

@@ -41,7 +41,7 @@ from tests.support.serving import BODY, GRPC_FRONTENDS, PREDICT, Doors
 
 @pytest.fixture(autouse=True)
 def _look_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authentication, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(authentication, "CHECK_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ ED_KEY = ed25519.Ed25519PrivateKey.generate()
 
 @pytest.fixture(autouse=True)
 def _look_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authentication, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(authentication, "CHECK_SECONDS", 0.0)
 
 
 def pem(key: Any) -> bytes:

@@ -174,13 +174,13 @@ def traced() -> tuple[Admission, Any]:
     exporter = InMemorySpanExporter()
     provider = sdk.TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    gates = Admission(
+    admission = Admission(
         Authentication(None),
         RateLimits(),
         is_known=lambda _: True,
         tracing=tracing.OpenTelemetry(provider),
     )
-    return gates, exporter
+    return admission, exporter
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def traced() -> tuple[Admission, Any]:
     ],
 )
 def test_only_faults_of_ours_are_errors(error: Exception, code: str, is_error: bool) -> None:
-    gates, exporter = traced()
-    with pytest.raises(type(error)), gates.admit(LOCAL, AdmittedCall("rest", "eta")):
+    admission, exporter = traced()
+    with pytest.raises(type(error)), admission.admit(LOCAL, AdmittedCall("rest", "eta")):
         raise error
     (span,) = exporter.get_finished_spans()
     assert span.attributes["gnomon.code"] == code
@@ -203,8 +203,8 @@ def test_only_faults_of_ours_are_errors(error: Exception, code: str, is_error: b
 
 @pytest.mark.parametrize("parent", ["", "nonsense", "00-0-0-00", "ff" + PARENT[2:], "é" * 3_000])
 def test_a_parent_that_is_none_begins_a_trace(parent: str) -> None:
-    gates, exporter = traced()
-    with gates.admit(LOCAL, AdmittedCall("rest", "eta", traceparent=parent)):
+    admission, exporter = traced()
+    with admission.admit(LOCAL, AdmittedCall("rest", "eta", traceparent=parent)):
         pass
     (span,) = exporter.get_finished_spans()
     assert span.parent is None
@@ -228,5 +228,5 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         tracing.make_tracing(True)
 
 
-def test_the_native_door_says_that_it_makes_no_spans() -> None:
-    assert "span" in str(why_not(FrontendSettings(traces=True)))
+def test_the_native_frontend_says_that_it_supports_no_traces() -> None:
+    assert "traces" in str(why_not(FrontendSettings(traces=True)))

@@ -1,4 +1,4 @@
-"""The gates without Python: who is known is let in, what is too much is refused, in one truth."""
+"""Admission without Python: known callers are admitted, calls above limits are rejected."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ def unpadded(text: bytes) -> bytes:
 
 
 class Gated:
-    """A table behind the gates of some settings, over the handler of `served`; no network."""
+    """A table behind the admission of some settings, over the handler of `served`; no network."""
 
     def __init__(self, served: Any, **changes: Any) -> None:
         self.admission = make_admission(FrontendSettings(**changes), served.handler)
@@ -88,28 +88,28 @@ def test_who_was_believed_is_known_to_the_table(
 ) -> None:
     keys = {name: f"Bearer {create_key(keys_file, name)}" for name in ("app", "batch")}
     other = f"Bearer {create_key(keys_file, 'other', ['delay'])}"
-    gates = gated(keys_file=keys_file)
+    case = gated(keys_file=keys_file)
     for shown in ("", "Bearer x", *keys.values(), other):
-        assert gates.ask(shown) == (None, None)
+        assert case.ask(shown) == (None, None)
     for shown in (*keys.values(), other):
-        gates.admission.identify(shown)
+        case.admission.identify(shown)
     for shown in keys.values():
-        assert gates.ask(shown)[0]
+        assert case.ask(shown)[0]
     # Known, but not for this model; and what is only nearly a key.
-    assert gates.ask(other)[0] is None
-    assert gates.ask(keys["app"] + " ")[0] is None
-    assert gates.ask(keys["app"][:-1])[0] is None
-    assert gates.clients() == {("app", "eta", "answered"): 1, ("batch", "eta", "answered"): 1}
+    assert case.ask(other)[0] is None
+    assert case.ask(keys["app"] + " ")[0] is None
+    assert case.ask(keys["app"][:-1])[0] is None
+    assert case.clients() == {("app", "eta", "answered"): 1, ("batch", "eta", "answered"): 1}
 
 
 def test_a_revoked_key_is_unknown_at_once(gated: Callable[..., Gated], keys_file: Path) -> None:
     shown = f"Bearer {create_key(keys_file, 'app')}"
-    gates = gated(keys_file=keys_file)
-    gates.admission.identify(shown)
-    assert gates.ask(shown)[0]
+    case = gated(keys_file=keys_file)
+    case.admission.identify(shown)
+    assert case.ask(shown)[0]
     revoke_key(keys_file, read_keys(keys_file)[0].id)
     # Nobody asks Python meanwhile: the frontend looks at the file by itself.
-    until(lambda: gates.ask(shown)[0] is None)
+    until(lambda: case.ask(shown)[0] is None)
 
 
 def test_where_nobody_looks_at_the_file_nobody_is_known(
@@ -117,14 +117,14 @@ def test_where_nobody_looks_at_the_file_nobody_is_known(
 ) -> None:
     monkeypatch.setattr(authentication, "LEASE_SECONDS", -1.0)
     shown = f"Bearer {create_key(keys_file, 'app')}"
-    gates = gated(keys_file=keys_file)
-    gates.admission.identify(shown)
-    until(lambda: gates.ask(shown)[0] is None)
+    case = gated(keys_file=keys_file)
+    case.admission.identify(shown)
+    until(lambda: case.ask(shown)[0] is None)
 
 
 def test_what_is_above_a_limit_is_refused_as_python_would(gated: Callable[..., Gated]) -> None:
-    gates = gated(requests_per_second=0.01, burst=3)
-    answers = [gates.ask() for _ in range(6)]
+    case = gated(requests_per_second=0.01, burst=3)
+    answers = [case.ask() for _ in range(6)]
     assert [answer is not None for answer, _ in answers] == [True] * 3 + [False] * 3
     # The first refusal is Python's, which logs it.
     assert [refused is not None for _, refused in answers[3:]] == [False, True, True]
@@ -135,37 +135,40 @@ def test_what_is_above_a_limit_is_refused_as_python_would(gated: Callable[..., G
     )
     assert isinstance(told, Overloaded)
     with pytest.raises(Overloaded) as caught:
-        gates.admission.throttle.enter("local", "eta")
+        case.admission.throttle.enter("local", "eta")
     expected = caught.value.details[0]
     (found,) = told.details
     assert (found["limit"], found["value"]) == (expected["limit"], expected["value"])
     assert found["retry_after_seconds"] == pytest.approx(expected["retry_after_seconds"], abs=20)
     assert str(told).startswith("model 'eta' takes no more for now: requests_per_second is 0.01;")
-    assert gates.admission.turned_away == {"overloaded": 2}
-    assert gates.clients() == {("local", "eta", "answered"): 3, ("local", "eta", "turned_away"): 2}
-    assert gates.admission.throttle.under_way == 0
+    assert case.admission.rejected == {"overloaded": 2}
+    assert case.clients() == {
+        ("local", "eta", "answered"): 3,
+        ("local", "eta", "turned_away"): 2,
+    }
+    assert case.admission.throttle.under_way == 0
 
 
 def test_a_refusal_is_whole_base64_and_json_whatever_the_figures(
     gated: Callable[..., Gated],
 ) -> None:
     for rate in (0.01, 1 / 3, 1e-5, 0.000123456789012):
-        gates = gated(requests_per_second=rate, burst=1)
-        refused = [gates.ask()[1] for _ in range(3)][-1]
+        case = gated(requests_per_second=rate, burst=1)
+        refused = [case.ask()[1] for _ in range(3)][-1]
         (detail,) = json.loads(unpadded(refused[1]))
         assert detail["value"] == rate
         assert detail["retry_after_seconds"] <= 1 / rate + 0.001
 
 
 def test_what_python_answers_is_charged_once(served: Any, gated: Callable[..., Gated]) -> None:
-    gates = gated(requests_per_second=0.001, burst=4)
+    case = gated(requests_per_second=0.001, burst=4)
     bad = request(distance=[-1.0]).SerializeToString()
     for _ in range(10):
-        assert gates.table.try_exchange(bad)[0] is None
-    assert gates.admission.throttle.under_way == 0
+        assert case.table.try_exchange(bad)[0] is None
+    assert case.admission.throttle.under_way == 0
     for _ in range(2):
-        gates.admission.throttle.enter("local", "eta")
-    assert [gates.ask()[0] is not None for _ in range(3)] == [True, True, False]
+        case.admission.throttle.enter("local", "eta")
+    assert [case.ask()[0] is not None for _ in range(3)] == [True, True, False]
 
 
 def test_calls_under_way_elsewhere_count(gated: Callable[..., Gated]) -> None:
@@ -173,15 +176,15 @@ def test_calls_under_way_elsewhere_count(gated: Callable[..., Gated]) -> None:
         ({"concurrent_requests": 2}, "concurrent_requests"),
         ({"total_requests": 2}, "total_requests"),
     ):
-        gates = gated(**limits)
-        throttle: Throttle = gates.admission.throttle
+        case = gated(**limits)
+        throttle: Throttle = case.admission.throttle
         for _ in range(2):
-            assert gates.ask()[0]
+            assert case.ask()[0]
             throttle.enter("local", "eta")
-        assert gates.ask() == (None, None)
-        assert reached in gates.ask()[1][0].decode()
+        assert case.ask() == (None, None)
+        assert reached in case.ask()[1][0].decode()
         throttle.leave("local", "eta")
-        assert gates.ask()[0]
+        assert case.ask()[0]
 
 
 class Token:
@@ -264,7 +267,7 @@ def test_a_known_key_needs_no_python_and_others_no_entry(package: Package, keys_
         counts = served.frontend.counts
         assert counts["taken"] == 9
         assert counts["no credential"] == 3
-        assert served.admission.turned_away == {"unauthenticated": 2}
+        assert served.admission.rejected == {"unauthenticated": 2}
         outcomes = {(one.client, one.outcome): one.requests for one in _read(served.admission)}
         assert outcomes == {("app", "answered"): 10}
     finally:
@@ -287,7 +290,7 @@ def test_overload_is_refused_on_the_wire_with_details(package: Package) -> None:
                 codes.append(error.code())
         assert codes == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 4
         assert served.frontend.counts["refused"] >= 1
-        assert served.admission.turned_away == {"overloaded": 4}
+        assert served.admission.rejected == {"overloaded": 4}
     finally:
         served.close()
 

@@ -210,7 +210,7 @@ def test_callers_are_known_by_the_name_in_their_certificate(
 def test_a_renewed_certificate_needs_no_restart(
     serve: Callable[..., TlsServed], files: TlsFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(certificates, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(certificates, "CHECK_SECONDS", 0.05)
     served = serve(**files.settings())
 
     def shown() -> str:
