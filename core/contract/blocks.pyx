@@ -8,8 +8,11 @@ from libc.stdint cimport (
 
 from gnomon.core.contract.plan cimport (
     CLEAN, FIRST_CONDITION, VALUE_BOOL, VALUE_FLOAT32, VALUE_FLOAT64, VALUE_INTEGER, VALUE_VECTOR,
-    CompiledContract, FieldPlan, check_integer, check_number, check_unsigned, check_vector,
-    severity_of, status_of,
+    CompiledContract, FieldPlan,
+)
+from gnomon.core.contract.row_input cimport severity_of
+from gnomon.core.contract.value_checks cimport (
+    check_integer, check_number, check_unsigned, check_vector, status_of,
 )
 from gnomon.core.row cimport MISSING, OK
 

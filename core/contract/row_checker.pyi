@@ -30,6 +30,13 @@ class RowChecker(CompiledContract):
         vectors. NaN and None are missing values. Raises `ValueError` for another contract's row.
         """
 
+    def check_doubles(self, values: NDArray[np.float64], row: Row) -> int:
+        """Check a row of float64 as native code does and fill `row`; return the worst severity.
+
+        NaN is a missing value, a bool 0 or 1, a category its code, a free text its length. 0 is
+        all well, 1 flag, 2 clip, 3 impute, 4 reject.
+        """
+
     def check_objects(
         self, field: int, values: Sequence[Any], row: Row
     ) -> tuple[NDArray[np.float64], NDArray[np.uint8], NDArray[np.uint8]]:

@@ -8,10 +8,12 @@ from libc.stdint cimport int64_t, uintptr_t
 from gnomon.core.contract.plan cimport (
     BROKE_OVERFLOW, BROKE_PATTERN, BROKE_SHAPE, BROKE_TYPE, SEVERITY_NONE, VALUE_FLOAT32,
     VALUE_FLOAT64, VALUE_INTEGER, VALUE_VECTOR, CompiledContract, ContractPlan, FieldPlan,
-    RowBuffers, Severity, buffers_of, contract_begin, contract_field,
-    contract_finish, contract_put_bool, contract_put_broken, contract_put_double,
-    contract_put_integer, contract_put_missing, contract_put_text, contract_put_vector,
-    put,
+    RowBuffers, Severity,
+)
+from gnomon.core.contract.row_input cimport (
+    buffers_of, contract_begin, contract_check_doubles, contract_field, contract_finish,
+    contract_put_bool, contract_put_broken, contract_put_double, contract_put_integer,
+    contract_put_missing, contract_put_text, contract_put_vector, put,
 )
 from gnomon.core.row cimport Row
 
@@ -69,6 +71,15 @@ cdef class RowChecker(CompiledContract):
         if worst == SEVERITY_NONE and unknown == 0:
             return None
         return self.violations_of(row, mapping)
+
+    def check_doubles(self, const double[::1] values, Row row not None):
+        if values.shape[0] != self.plan.field_count or row.fields != self.plan.field_count:
+            raise ValueError(f"{self.plan.field_count} values are wanted, not {values.shape[0]}")
+        if row.conditions != self.plan.condition_count or row.vector_size != self.plan.vector_size:
+            raise ValueError("the row was made by another contract; use this one's new_row()")
+        cdef RowBuffers buffers = buffers_of(row)
+        cdef const double* first = &values[0] if values.shape[0] else NULL
+        return <int>contract_check_doubles(&self.plan, first, &buffers)
 
     def check_objects(self, Py_ssize_t field, values, Row row not None):
         """Check a sequence of Python values as one field's; return numbers, rules and status."""

@@ -3,7 +3,8 @@
 from gnomon.core.detectors.alarm import Alarm, Change
 from gnomon.core.detectors.discovery import discover
 from gnomon.core.detectors.field import FieldDetector
-from gnomon.core.detectors.fleet import FleetDetector, FleetVerdict
+from gnomon.core.detectors.fleet import FleetDetector
+from gnomon.core.detectors.fleet_verdict import FleetVerdict
 from gnomon.core.detectors.loss import LossDetector
 from gnomon.core.detectors.model import ModelDetector
 from gnomon.core.detectors.pair import PairDetector

@@ -36,14 +36,13 @@ Shin, Ramdas and Rinaldo, "E-detectors" (2022).
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.field import FieldDetector
+from gnomon.core.detectors.fleet_verdict import FleetVerdict
 from gnomon.core.detectors.model import PAIRS
 from gnomon.core.detectors.pair import PairDetector
 from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField, PeerPair, Pool
@@ -59,21 +58,6 @@ class _FleetSettings(TypedDict):
     windows_per_false_alarm: float
     tolerance: float
     block_rows: float
-
-
-@dataclass(frozen=True, slots=True)
-class FleetVerdict:
-    """What one interval says of the fleet.
-
-    Attributes:
-        outliers: sources that have left their peers, each with its alarm.
-        fleet_wide: changes of the whole fleet against the profile's reference.
-        excluded: sources kept out of the pool, by field.
-    """
-
-    outliers: list[tuple[str, Alarm]] = field(default_factory=list)
-    fleet_wide: list[Alarm] = field(default_factory=list)
-    excluded: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class FleetDetector:

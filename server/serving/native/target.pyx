@@ -3,11 +3,12 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from gnomon.core.contract.plan cimport (
-    CLEAN, SEVERITY_NONE, VALUE_CATEGORY, VALUE_VECTOR, contract_begin, contract_field,
-    contract_finish, contract_put_bool, contract_put_double, contract_put_integer,
-    contract_put_text, contract_put_unsigned, contract_put_vector, count_characters, put,
+from gnomon.core.contract.plan cimport CLEAN, SEVERITY_NONE, VALUE_CATEGORY, VALUE_VECTOR
+from gnomon.core.contract.row_input cimport (
+    contract_begin, contract_field, contract_finish, contract_put_bool, contract_put_double,
+    contract_put_integer, contract_put_text, contract_put_unsigned, contract_put_vector, put,
 )
+from gnomon.core.contract.value_checks cimport count_characters
 from gnomon.core.packing.loop cimport pack_row
 from gnomon.runtime.recording.direct_counter cimport Answered
 from gnomon.runtime.engines.ort_api cimport RELEASE_STATUS, Release

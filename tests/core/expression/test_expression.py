@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnomon.bench.core.condition_oracle import condition
 from gnomon.bench.core.contract_fuzz import draw_rule
-from gnomon.bench.core.contract_oracle import condition
 from gnomon.core.contract import Contract
 from gnomon.core.expression import Expression, ExpressionError
 from gnomon.core.expression.with_numba import compile_with_numba
