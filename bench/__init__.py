@@ -1,1 +1,1 @@
-"""Benchmarks beside the peers, and the drift evaluation."""
+"""Benchmarks against comparable systems, and the drift evaluation."""

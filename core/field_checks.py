@@ -1,4 +1,4 @@
-"""What makes a field contradict itself; each refusal says what would be right."""
+"""Checks of the settings of a field; each refusal says what would be right."""
 
 import math
 import re
@@ -104,13 +104,13 @@ def check_bounds(field: FieldSettings) -> None:
     low, high = field.minimum, field.maximum
     if low is not None and high is not None:
         touching = low == high and not (field.minimum_open or field.maximum_open)
-        require(low < high or touching, field.name, f"minimum {low} must lie below maximum {high}")
+        require(low < high or touching, field.name, f"minimum {low} must be below maximum {high}")
     if kind.is_integer:
         least, greatest = field.integer_bounds
         require(
             least <= greatest,
             field.name,
-            f"no {kind.value} lies between minimum {low} and maximum {high}; the kind takes "
+            f"no {kind.value} is between minimum {low} and maximum {high}; the kind takes "
             f"{kind.integer_range[0]} to {kind.integer_range[1]}",
         )
     require(

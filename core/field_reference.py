@@ -21,7 +21,7 @@ PAIR_CELLS = 3
 
 
 def fingerprint(*parts: object) -> str:
-    """Give 16 hexadecimal digits that are equal only for equal `parts`."""
+    """Return 16 hexadecimal digits that are equal only for equal `parts`."""
     text = json.dumps(parts, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -54,7 +54,7 @@ class FieldReference:
     """The sign, in [−1, 1], given to values equal to the median, so that the mean sign is 0."""
     monitored: bool = True
     unit: str = ""
-    """Unit of the values by name or sign, empty where it is not known; no part of the layout."""
+    """Unit of the values by name or sign, empty if it is not known; no part of the layout."""
 
     def __post_init__(self) -> None:
         """Refuse what the kernels could not index."""

@@ -13,7 +13,7 @@ Scalar = float | int | str | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSettings:
-    """What `Field` says about one column; see there for the meaning of each attribute."""
+    """The attributes of one column; `Field` documents each of them."""
 
     name: str
     kind: Kind

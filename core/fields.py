@@ -1,4 +1,4 @@
-"""What one column is and what it must keep to: `Field`, `Rule`, `Kind`, `Policy`."""
+"""One column and its rules: `Field`, `Rule`, `Kind`, `Policy`."""
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -29,13 +29,13 @@ class Field(FieldSettings):
     `missing_allowance` is the share of missing values that a window may hold. Bounds are closed
     unless `minimum_open` or `maximum_open`; a float32 field is compared in float32. `allowed` of
     a text field gives its codes, in order. Lengths count characters; `pattern` must match the
-    whole text. `integer` asks a float field for whole numbers, `finite` refuses infinities.
+    whole text. `integer` restricts a float field to whole numbers, `finite` refuses infinities.
     `shape` belongs to vectors and tensors, whose elements are float32 and all keep the bounds.
     `impute` is what `Policy.IMPUTE` writes. `monitored=False` is for calendar fields that drive
     the season, so that their change is no drift. The values of a `private` field are never
     shown. `unit` and `description` are for people.
 
-    Raises `ContractError` where these contradict each other.
+    Raises `ContractError` if these contradict each other.
 
     >>> Field(name="distance", kind=Kind.FLOAT64, minimum=0, unit="miles").minimum
     0
@@ -70,7 +70,7 @@ class Rule:
     """A condition over several fields, such as `arrival > departure and distance > 0`.
 
     The language is that of `gnomon.core.expression`. `policy` is reject or flag: an expression
-    does not say which of its fields to repair. `message` tells people what would be right.
+    does not say which of its fields to repair. `message` says what would be right.
     """
 
     name: str

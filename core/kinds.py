@@ -1,4 +1,4 @@
-"""The words that fields are described with: `Kind`, `Policy`, and the error that refuses one."""
+"""The types that describe fields: `Kind`, `Policy`, and the error that refuses one."""
 
 from enum import StrEnum
 
@@ -10,7 +10,7 @@ LARGEST_WHOLE = 2**53 - 1
 
 
 class ContractError(ValueError):
-    """A contract, field, rule or packing that contradicts itself; says where and what would do."""
+    """A contract, field, rule or packing contradicts itself; the message says what is right."""
 
 
 class Kind(StrEnum):
@@ -70,7 +70,7 @@ class Kind(StrEnum):
 
 
 class Policy(StrEnum):
-    """What is done about a violation: refuse the row, repair the value, or only say so."""
+    """What is done about a violation: refuse the row, repair the value, or only report it."""
 
     REJECT = "reject"
     CLIP = "clip"

@@ -43,7 +43,7 @@ class Reference:
         return {name: getattr(self, name) for name in ("fields", "rows", "pairs", "block_rows")}
 
     def index(self, name: str) -> int:
-        """Give the position of field `name`; raises `KeyError`."""
+        """Return the position of field `name`; raises `KeyError`."""
         for position, one in enumerate(self.fields):
             if one.name == name:
                 return position
@@ -74,7 +74,7 @@ class Reference:
         return [(pair.first, pair.second) for pair in self.pairs]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what JSON can hold; floats survive it bit for bit."""
+        """Return what JSON can hold; floats survive it bit for bit."""
         return {
             "rows": self.rows,
             "block_rows": self.block_rows,

@@ -1,6 +1,6 @@
-# What flows on from a contract: one row, or many rows in columns.
+# The result of a contract: one row, or many rows in columns.
 #
-# `status` tells what came in, `values` what flows on. So a clipped value is INVALID with the
+# `status` describes the value that came in, `values` holds the value that is passed on. So a clipped value is INVALID with the
 # bound as its value, and an imputed one is MISSING (or INVALID) with the imputed value. A
 # column of whole numbers or bools that holds missing values comes as COLUMN_FLOAT64 with NaN.
 
@@ -36,8 +36,8 @@ cdef enum ColumnType:
 
 
 cdef class Row:
-    # One number a field: NaN where missing or not a number, the code of a category
-    # (UNSEEN_CODE if unknown), the length of a free text; vectors lie in vector_buffer.
+    # One number a field: NaN if missing or not a number, the code of a category
+    # (UNSEEN_CODE if unknown), the length of a free text; vectors are in vector_buffer.
     cdef double* value_buffer
     cdef uint8_t* status_buffer
     # The code of the first rule that each field broke, 0 if none; then one byte for each
@@ -56,7 +56,7 @@ cdef class Row:
 
 ctypedef struct Column:
     const void* data
-    # One Status a row. NULL: NaN, MISSING_CODE and UNSEEN_CODE tell for themselves and all
+    # One Status a row. NULL: NaN, MISSING_CODE and UNSEEN_CODE show it by themselves and all
     # else is OK.
     const uint8_t* status
     ColumnType type

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 __all__ = ["Columns", "Row"]
 
 class Row:
-    """One checked row, filled anew by each `Contract.check_row`; not shared between threads.
+    """One checked row, overwritten by each `Contract.check_row`; not shared between threads.
 
-    `values` has one float64 a field: NaN where missing, a category's code (-2 if it is not
+    `values` has one float64 a field: NaN if missing, a category's code (-2 if it is not
     known), the length of a free text, NaN for a vector. `status` has one uint8 a field, telling
     what came in whatever the policy made of it: 0 OK, 1 missing, 2 invalid, 3 unseen category.
     `rules` has the code of the first rule that each field broke, 0 for none, then one code for
@@ -35,7 +35,7 @@ class Columns:
     Numeric fields keep their dtype; fields in `codes` are int32 (categories as codes, free texts
     as lengths, -1 missing, -2 unseen); vectors are float32 of shape (rows, *shape). Whole numbers
     and bools among which some are missing come as float64 with NaN. A status array (uint8, as in
-    `Row.status`) is there only where the array alone does not tell.
+    `Row.status`) is given only if the array alone does not show it.
 
     Raises `ValueError` for arrays that are not contiguous, of another length or dtype.
     """
@@ -53,7 +53,7 @@ class Columns:
         """Return the field's buffer as it is."""
 
     def mask(self, field: int) -> NDArray[np.uint8] | None:
-        """Return the field's status array, or None where the values tell for themselves."""
+        """Return the field's status array, or None if the values alone show it."""
 
     def values(self, field: int) -> NDArray[np.float64]:
         """Return a new array of what `Row.values` would hold for each row."""

@@ -62,7 +62,7 @@ cdef class Columns:
         cdef Column* column = &self.columns[index]
         cdef tuple shape = array.shape
         if shape[0] != self.rows:
-            raise ValueError(f"column {index} has {shape[0]} rows, where others have {self.rows}")
+            raise ValueError(f"column {index} has {shape[0]} rows, but others have {self.rows}")
         column.data = address(array, index)
         column.type = column_type(array.dtype, len(shape), is_code, index)
         column.width = 1
@@ -108,7 +108,7 @@ cdef class Columns:
 
 
 cdef const void* address(array, Py_ssize_t index) except? NULL:
-    """Return where a contiguous array lies; the caller keeps the array."""
+    """Return the address of a contiguous array; the caller keeps the array alive."""
     cdef Py_buffer buffer
     if not array.flags.c_contiguous or not array.dtype.isnative:
         raise ValueError(f"column {index} must be contiguous and of native byte order")

@@ -13,7 +13,7 @@
 #define HASH_BYTES 32
 #define LANES 4
 
-/* Wheels are built for the oldest x86-64; where the loader can choose, it takes AVX2. */
+/* Wheels are built for the oldest x86-64; if the loader can choose, it takes AVX2. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
 #define ROW_HASH_VERSIONS __attribute__((target_clones("avx2", "default")))
 #else
@@ -135,7 +135,7 @@ static void sort_few(uint8_t *hashes, int64_t count) {
 }
 
 /* Lay hashes out by the `bits` that follow the leading `skip`. `ends` has 2^bits + 1 zeros, and
-   holds afterwards where each group ends. */
+   holds afterwards the end of each group. */
 static void group_hashes(const uint8_t *from, int64_t count, int skip, int bits, int64_t *ends,
                          uint8_t *to) {
     const int shift = 64 - bits;

@@ -4,16 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 def hash_rows(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give the hashes `(N, 32)` of messages `(N, width)`."""
+    """Return the hashes `(N, 32)` of messages `(N, width)`."""
 
 def hash_texts(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Give the hashes of the messages data[offsets[i] … offsets[i + 1]].
+    """Return the hashes of the messages data[offsets[i] … offsets[i + 1]].
 
     Raises `ValueError` for offsets that leave the data.
     """
 
 def sort_rows(hashes: NDArray[np.uint8], skip: int = 0) -> NDArray[np.uint8]:
-    """Give hashes `(N, 32)` in the order of their bytes; all agree in the leading `skip` bits.
+    """Return hashes `(N, 32)` in the order of their bytes; all agree in the leading `skip` bits.
 
     Raises `ValueError` for another width, or more than 32 bits to skip.
     """
@@ -26,9 +26,18 @@ def write_words(
     tag: int,
     absent: int,
 ) -> None:
-    """Write a column into the rows' bytes from `at` on: a tag byte, then eight bytes.
+    """Write a column of integers: for each row a tag byte, then eight bytes.
 
-    What is not present becomes the tag `absent` and zeros. Raises `ValueError` for other lengths.
+    Args:
+        rows: the rows' bytes `(N, width)`, written from byte `at` on.
+        at: offset of the column in a row.
+        words: uint64 `(N,)`.
+        present: uint8 `(N,)`, 1 if the row has a value; else `absent` and zeros are written.
+        tag: tag byte of a value.
+        absent: tag byte of a missing one.
+
+    Raises:
+        ValueError: lengths differ, or the column does not fit into the rows.
     """
 
 def write_reals(
@@ -40,7 +49,17 @@ def write_reals(
     fraction: int,
     absent: int,
 ) -> None:
-    """Write a column of floats; those without a fraction as integers, with the tag `whole`."""
+    """Write a column of floats; those without a fraction as integers.
+
+    Args:
+        rows, at, present, absent: as in `write_words`.
+        values: float64 `(N,)`.
+        whole: tag byte of a value without a fraction.
+        fraction: tag byte of another value.
+
+    Raises:
+        ValueError: lengths differ, or the column does not fit into the rows.
+    """
 
 def write_hashes(
     rows: NDArray[np.uint8],
@@ -51,7 +70,13 @@ def write_hashes(
     tag: int,
     absent: int,
 ) -> None:
-    """Write a column of texts: a tag byte, then the hash that the row's code names.
+    """Write a column of texts: for each row a tag byte, then the hash of its code.
 
-    Raises `ValueError` for other lengths, or a code that names none.
+    Args:
+        rows, at, present, tag, absent: as in `write_words`.
+        hashes: uint8 `(texts, 32)`.
+        codes: int64 `(N,)`, the row of `hashes` for each row.
+
+    Raises:
+        ValueError: lengths differ, or a code has no hash.
     """

@@ -46,7 +46,7 @@ def hash_texts(const uint8_t[::1] data, const int64_t[::1] offsets):
     cdef uint8_t nothing = 0
     for index in range(count):
         if not 0 <= offsets[index] <= offsets[index + 1] <= data.shape[0]:
-            raise ValueError(f"text {index} does not lie within {data.shape[0]} bytes")
+            raise ValueError(f"text {index} is not within {data.shape[0]} bytes")
     if count:
         with nogil:
             hash_varied(&data[0] if data.shape[0] else &nothing, &offsets[0], count, &out[0, 0])
@@ -111,7 +111,7 @@ def write_hashes(
         raise ValueError(f"a hash has {HASH_BYTES} bytes, not {hashes.shape[1]}")
     for row in range(rows.shape[0]):
         if present[row] and not 0 <= codes[row] < hashes.shape[0]:
-            raise ValueError(f"code {codes[row]} of row {row} is none of {hashes.shape[0]}")
+            raise ValueError(f"code {codes[row]} of row {row} is not one of the {hashes.shape[0]}")
     if rows.shape[0]:
         with nogil:
             c_hashes(

@@ -1,1 +1,1 @@
-"""Contract and window beside their peers."""
+"""Benchmarks of contract and window against comparable libraries."""

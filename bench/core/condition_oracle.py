@@ -14,7 +14,7 @@ __all__ = ["condition"]
 
 
 def condition(source: str, known: Mapping[str, Any]) -> bool | None:
-    """Evaluate a condition over plain values, None for missing; None where it is unknown."""
+    """Evaluate a condition over plain values, None for missing; None if it is unknown."""
     result = _evaluate(ast.parse(source, mode="eval").body, known)
     return None if result is None else bool(result)
 

@@ -1,7 +1,7 @@
-"""The contract beside its peers, in CPU time: `python -m gnomon.bench.core.contract`.
+"""The contract against comparable libraries, in CPU time: `python -m gnomon.bench.core.contract`.
 
-Rounds alternate between us and the peer in one process, so that a noisy machine hits both; the
-figures are the least CPU time of the rounds, which is what is left when nothing disturbs.
+Rounds alternate between Gnomon and its peer in one process, so that other load on the machine
+affects both. The figures are the least CPU time of the rounds.
 """
 
 import math
@@ -30,7 +30,7 @@ AIRPORTS = ("JFK", "LGA", "EWR")
 class Result:
     """One comparison. `ours` and `peer` are ns of CPU time per `unit`; NaN if the peer is absent.
 
-    `must` is the greatest ratio that keeps the promise, None where there is none.
+    `must` is the greatest ratio that keeps the promise, None for none.
     """
 
     what: str

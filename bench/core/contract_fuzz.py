@@ -1,7 +1,7 @@
-"""Random contracts, rows and columns against the twin: `python -m gnomon.bench.core.contract_fuzz`.
+"""Random contracts and data against the oracle: `python -m gnomon.bench.core.contract_fuzz`.
 
-Deterministic by seed. Each round draws a contract and rows of nonsense and demands that the row
-form, the column form and the plain Python twin find the same and let the same values flow on.
+Deterministic by seed. Each round draws a contract and mostly invalid rows. The row form, the column
+form and the plain Python oracle must find the same violations and pass on the same values.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""The contract in plain Python: what the compiled one is held equal to, and a peer in benchmarks.
+"""The contract in plain Python: the oracle of the compiled one, and a peer in benchmarks.
 
-Nothing here is shared with `gnomon.core` but the descriptions of fields and rules.
+It shares only the descriptions of fields and rules with `gnomon.core`.
 """
 
 import math
@@ -108,7 +108,7 @@ def _judge_text(field: Field, value: Any) -> Judged:
 
 
 def _single(value: float) -> float:
-    """Round to float32; infinite where it does not fit."""
+    """Round to float32; infinite if it does not fit."""
     try:
         return float(struct.unpack("f", struct.pack("f", value))[0])
     except OverflowError:

@@ -1,4 +1,4 @@
-"""A small dense network as ONNX: what the benchmarks of the predict path have behind them."""
+"""A small dense network as ONNX: the model in benchmarks of the predict path."""
 
 import math
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
-"""What a checked and counted prediction costs, in CPU time: `python -m gnomon.bench.core.predict`.
+"""The cost of a checked and counted prediction, in CPU time: `python -m gnomon.bench.core.predict`.
 
-One row of 12 fields (ten numbers, two categories) through a network of 16-32-16-1. All ways take
-turns in one process, so that a noisy machine hits them all; the figures are the least CPU time of
-the rounds, threads of the recorder included. "Check plus window" is what the contracts of inputs
-and outputs and the window add to the same ONNX prediction.
+One row of 12 fields (ten numbers, two categories) through a network of 16-32-16-1. All variants
+alternate in one process, so that other load on the machine affects them all. The figures are the
+least CPU time of the rounds, threads of the recorder included. "Check plus window" is what the
+contracts of inputs and outputs and the window add to the same ONNX prediction.
 """
 
 import math

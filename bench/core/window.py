@@ -1,9 +1,9 @@
-"""The window beside its peers, in CPU time: `python -m gnomon.bench.core.window`.
+"""The window against comparable libraries, in CPU time: `python -m gnomon.bench.core.window`.
 
-All take turns in one process, so that a noisy machine hits them all; the figures are the least
-CPU time of the rounds. The peers count bins alone: boost-histogram neither moments nor missing,
-KLL a sketch, NumPy bins and sums, Numba's loop bins, sums and extremes. Promises without a peer
-stand in the peer's place, to be undercut.
+All alternate in one process, so that other load on the machine affects them all. The figures are
+the least CPU time of the rounds. The peers count less: boost-histogram counts neither moments nor
+missing values, KLL is a sketch, NumPy counts bins and sums, Numba's loop bins, sums and extremes.
+A promise without a peer is compared with its own limit.
 """
 
 import math

@@ -1,1 +1,1 @@
-"""Fingerprints and profiles beside their peers."""
+"""Benchmarks of fingerprints and profiles against comparable tools."""

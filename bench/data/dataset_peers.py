@@ -1,7 +1,6 @@
-"""DVC and whylogs over files, in an environment of their own; `datasets.py` beside it starts it.
+"""DVC and whylogs over files, in an environment of their own; `datasets.py` starts it.
 
-Prints one JSON object: seconds on the clock and seconds of CPU, children included. Imports do not
-count.
+Prints one JSON object: seconds of wall time and of CPU, children included, imports excluded.
 """
 
 import json

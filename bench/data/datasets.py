@@ -1,9 +1,9 @@
-"""Fingerprints and profiles beside DVC, whylogs and KLL: `python -m gnomon.bench.data.datasets`.
+"""Fingerprints and profiles against DVC, whylogs and KLL: `python -m gnomon.bench.data.datasets`.
 
 The peers run in an environment of their own, whose Python `--peers` names: `pip install dvc==3.67.1
-whylogs==1.6.4 datasketches "numpy<2" "pandas<2.3" "pyarrow<19"`. All take turns over the same
-files, which lie in the page cache; figures are the least of the rounds. DVC is asked for its hashes
-alone (`build(dry_run=True)`), nothing is copied.
+whylogs==1.6.4 datasketches "numpy<2" "pandas<2.3" "pyarrow<19"`. All alternate over the same files,
+which are in the page cache; the figures are the least of the rounds. DVC only computes its hashes
+(`build(dry_run=True)`) and copies nothing.
 """
 
 import argparse
@@ -58,7 +58,7 @@ class Comparison:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and return 1 where a peer is not undercut three times on the clock."""
+    """Measure, print, and return 1 if a peer is not undercut three times on the clock."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.data.datasets", description=__doc__)
     parser.add_argument("--peers", default="", help="Python of an environment with the peers")
     parser.add_argument("--files", type=int, default=20_000, help="small files in the folder")

@@ -1,1 +1,1 @@
-"""The drift detectors beside what people use."""
+"""The drift detectors against those in common use."""

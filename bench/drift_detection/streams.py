@@ -1,4 +1,4 @@
-"""Streams with a known truth: twelve fields, with nothing, or with one change, happening."""
+"""Streams with a known truth: twelve fields, without a change or with one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ LEVELS = {"switch": 2, "grade": 5, "site": 12, "part": 50}
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows in columns: numbers with NaN where missing, categories as codes with −1.
+    """Rows in columns: numbers with NaN if missing, categories as codes with −1.
 
     Attributes:
-        columns: field → values, all of one length; whole numbers where the field is a category.
+        columns: field → values, all of one length; whole numbers if the field is a category.
         levels: category field → number of its levels.
-        blocks: natural block of each row, such as its day; None where rows are independent.
+        blocks: natural block of each row, such as its day; None if rows are independent.
         segment: the part of the calendar that the rows belong to.
-        units: field → unit, where it is known.
+        units: field → unit, if it is known.
     """
 
     columns: Mapping[str, Values]
@@ -47,7 +47,7 @@ class Stream:
         reference: draws the reference tables, one a segment.
         before: draws a window in which nothing has changed.
         after: draws the window so many windows after the change, from 0; None for no change.
-        fields: what may rightly be accused of the change; anything where empty.
+        fields: the fields that the change affects; empty for any.
     """
 
     name: str
@@ -81,13 +81,13 @@ def table(
     blocks: NDArray[np.int64] | None = None,
     segment: str = "",
 ) -> Table:
-    """Turn nine normals into twelve fields of different shapes.
+    """Return twelve fields of different shapes, made of nine normal variables.
 
     Args:
-        generator: draws the random numbers.
-        normal: standard normal values, float64 of shape (9, rows).
-        blocks: the block of each row, int64 of shape (rows,).
-        segment: name of the segment that the table is of; empty: of none.
+        generator: draws what is missing.
+        normal: float64 `(9, rows)`, standard normal.
+        blocks: the block of each row, int64 of shape (rows,), if there are any.
+        segment: the season of all rows, if any.
     """
     rows = normal.shape[1]
     missing = generator.random(rows) < 0.01
@@ -169,7 +169,7 @@ def _flip(generator: np.random.Generator, rows: int, _: int) -> Table:
 
 
 def changes() -> Iterator[Stream]:
-    """Give the streams in which one thing changes."""
+    """Return the streams in which one thing changes."""
     plain = {"plain"}
     draws: dict[str, tuple[Draw, set[str]]] = {
         "shift 0.1 σ": (_shift(0.1), plain),
@@ -209,7 +209,7 @@ def _seasonal(generator: np.random.Generator, rows: int, hour: int) -> Table:
 
 
 def quiet() -> Iterator[Stream]:
-    """Give the streams in which nothing changes that training has not seen."""
+    """Return the streams in which nothing changes that training has not seen."""
     yield Stream("independent rows", independent_reference, independent)
     yield Stream("rows with memory 0.7", _remembering_reference, _remembering)
     yield Stream(

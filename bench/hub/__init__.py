@@ -1,1 +1,1 @@
-"""The hub with much in it, and while it is killed."""
+"""Benchmarks of a hub with much data, and of a hub that is killed."""

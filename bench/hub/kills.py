@@ -1,9 +1,9 @@
-"""Kills hub and builder amid a push, again and again: `python -m gnomon.bench.hub.kills`.
+"""Kills hub and builder during a push, repeatedly: `python -m gnomon.bench.hub.kills`.
 
-In each round a builder pushes a version that nobody has seen, and at a random moment (seeded) the
-builder or the hub, in turns, is ended with SIGKILL. Then the doctor must find the hub sound and the
-version must be there whole, so that it can be pulled and is what was pushed, or not at all, so that
-pushing it again succeeds. Exits with 1 where that is not so.
+In each round a builder pushes a new version, and at a random moment (seeded) the builder or the
+hub, alternately, is ended with SIGKILL. Then the doctor must find no fault in the hub. The version
+must be there completely, so that it can be pulled and equals what was pushed, or not at all, so
+that pushing it again succeeds. Exits with 1 if that is not so.
 """
 
 import argparse
@@ -142,7 +142,7 @@ class _Rounds:
         return self._packages.make(self._version)
 
     def _measure(self) -> float:
-        """Return the seconds of a push that nobody disturbs, its process included."""
+        """Return the seconds of an undisturbed push, its process included."""
         package = self._make()
         start = time.monotonic()
         self._builder.start_push(package.path)
@@ -157,14 +157,14 @@ def kill_again_and_again(
     seed: int,
     told: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Play so many rounds on a hub with these settings; `folder` is for packages and builder.
+    """Kill a hub or its clients many times, and check after each kill that nothing was lost.
 
     Args:
         settings: of the hub.
-        folder: for packages and the builder's keys.
-        kills: rounds, each of which ends one process with SIGKILL.
-        seed: of the random moments.
-        told: gets the totals after each round.
+        folder: for packages and the builder's identity.
+        kills: how many rounds.
+        seed: of the moments of the kills.
+        told: called with the counts after each round.
     """
     kind = "PostgreSQL" if settings.database_url else "SQLite"
     tally = Tally(kind)

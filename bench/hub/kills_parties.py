@@ -1,4 +1,4 @@
-"""A hub and a builder as processes that can be killed: what `gnomon.bench.hub.kills` kills."""
+"""The hub and the builder that `gnomon.bench.hub.kills` kills, as processes."""
 
 import dataclasses
 import logging
@@ -44,7 +44,7 @@ class HubProcess:
         """Start the hub, and wait until it answers.
 
         Raises:
-            NotReady: where it does not come up.
+            NotReady: it does not start in time.
         """
         ours, theirs = _LIVES.Pipe(duplex=False)
         self._process: BaseProcess = _LIVES.Process(

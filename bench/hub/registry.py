@@ -1,8 +1,8 @@
 """How quickly a large registry answers: `python -m gnomon.bench.hub.registry`.
 
-Fills a store with 10,000 versions and 1,000,000 windows and asks it, again and again with other
-names and days, what the registry's interface asks. Each figure is the 95th percentile of the wall
-time of one answer in the process, ready to be sent, in milliseconds; 50 are promised.
+Fills a store with 10,000 versions and 1,000,000 windows, and runs the queries of the registry's
+interface with varying names and days. Each figure is the 95th percentile of the wall time of one
+answer in the process, ready to be sent, in milliseconds; 50 are promised.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Figure:
 
 
 class _Questions:
-    """The questions, each with other names and days whenever it is asked."""
+    """The queries, each with other names and days at every call."""
 
     def __init__(self, size: Size) -> None:
         self._random = Random(7)  # noqa: S311

@@ -1,8 +1,8 @@
-"""A hub's database as large as one likes: versions, what was in service, and windows.
+"""A hub's database of any size: versions, placements and windows.
 
 Each model has its share of the versions, placed one after the other over a year, each by a rollout
 of three steps. Every node sends a window a day of each model it runs. Versions share one profile
-and windows one content; all else differs from row to row, as it would.
+and windows one content; all else differs from row to row.
 """
 
 import hashlib

@@ -1,1 +1,1 @@
-"""Servers of other makes that ours are measured beside, each as lean as its library allows."""
+"""Servers of other makes, each as lean as its library allows."""

@@ -1,4 +1,4 @@
-"""Compiles the C++ peer, where gRPC's C++ library and its compiler plug-in are installed."""
+"""Compiles the C++ server, if gRPC's C++ library and its compiler plug-in are installed."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ _TOOLS = ("g++", "protoc", "grpc_cpp_plugin", "pkg-config")
 
 
 def build(folder: Path) -> Path | None:
-    """Compile the server into a folder and return it; None where something for it is missing.
+    """Compile the server into a folder and return it; None if something for it is missing.
 
     Raises:
         subprocess.CalledProcessError: the compiler refuses it.

@@ -1,1 +1,1 @@
-"""Servers beside their peers, under load, while they change and while they are attacked."""
+"""Benchmarks of servers: under load, during swaps and drains, and under attack."""

@@ -1,7 +1,7 @@
-"""Clients that mean harm, each for so long: what they send is what a good client never does.
+"""Attacks over HTTP/2: each sends for a limited time what a good client never sends.
 
-All speak HTTP/2 by hand to an address on loopback, and are bounded in connections and time. Each
-returns what it has done, and which statuses it was given where it could tell.
+All write frames by hand to an address on loopback, and are bounded in connections and time. Each
+returns counts of what it did, and of the statuses it received, as far as it can read them.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ def _read_what_is_there(raw: http2.Connection) -> None:
 
 
 def stops_reading(address: str, until: float) -> Counter[str]:
-    """Ask on many connections for all that they let one ask, and never read an answer."""
+    """Send as many requests as many connections allow, and never read an answer."""
     request = make_request()
     calls = b"".join(http2.call(2 * turn + 1, request) for turn in range(60))
     done: Counter[str] = Counter()
@@ -154,7 +154,7 @@ def control_floods(address: str, until: float) -> Counter[str]:
 
 
 def idle_streams(address: str, until: float) -> Counter[str]:
-    """Open a hundred thousand streams over a thousand connections, and say no more on them."""
+    """Open a hundred thousand streams over a thousand connections, and leave them idle."""
     block = http2.block(http2.request_headers())
     streams = b"".join(
         http2.frame(http2.HEADERS, http2.END_HEADERS, 2 * turn + 1, block)

@@ -1,11 +1,11 @@
-"""What attacks do to others: `python -m gnomon.bench.servers.attacks`.
+"""What attacks do to other clients: `python -m gnomon.bench.servers.attacks`.
 
-A server in a process of its own, asked by good clients (h2load, an open loop of 200 requests a
-second over ten connections) while one attack after the other runs beside them. Told are the good
-clients' slowest answers (99th percentile, in milliseconds), how many of their requests failed, how
-much memory the server took at most above what it had before, and whether any call of the attack
-ended with the status UNKNOWN. Attacker, server and good clients share the machine's cores: the
-attacker's own work weighs on the figures, so `nothing` is measured too.
+A server in a process of its own answers good clients (h2load, an open loop of 200 requests a second
+over ten connections) while one attack after the other runs. Reported are the good clients' 99th
+percentile in milliseconds, how many of their requests failed, by how much the server's memory grew
+at most, and whether a call of the attack ended with the status UNKNOWN. Attacker, server and good
+clients share the machine's cores: the attacker's own load affects the figures, so `nothing` is
+measured too.
 """
 
 import argparse
@@ -64,19 +64,19 @@ def _nothing(_address: str, until: float) -> Counter[str]:
 
 
 def measure(server: Server, attack: Attack, body: Path, log: Path, seconds: int) -> dict[str, Any]:
-    """Return what an attack of so many seconds does to good clients and to the server.
+    """Return what an attack does to good clients and to the server.
 
     Args:
-        server: the server under attack.
-        attack: what is done to it.
-        body: file with a good request.
-        log: file for h2load's record; overwritten.
-        seconds: how long.
+        server: under attack.
+        attack: runs until a time of `time.monotonic`.
+        body: a good request, as h2load takes it.
+        log: overwritten with h2load's record of every request.
+        seconds: how long the attack lasts.
     """
     found: list[h2load.Answers] = []
 
     def ask() -> None:
-        # Where nobody is answered at all, h2load fails, or writes down nothing.
+        # If no request is answered at all, h2load fails, or writes down nothing.
         with contextlib.suppress(subprocess.SubprocessError, OSError, LookupError, ValueError):
             found.append(
                 h2load.open_loop(server.address, body, CONNECTIONS, PER_SECOND, seconds, log)
@@ -103,7 +103,7 @@ def measure(server: Server, attack: Attack, body: Path, log: Path, seconds: int)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one JSON line a door and attack; return 1 where the native door breaks a promise."""
+    """Print a line for each frontend and attack; return 1 if the native one fails its limits."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.servers.attacks", description=__doc__)
     parser.add_argument("--seconds", type=int, default=10, help="of each attack")
     parser.add_argument("--doors", nargs="+", choices=OURS, default=OURS)

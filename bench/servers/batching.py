@@ -1,10 +1,10 @@
 """Dynamic batching, with and without: `python -m gnomon.bench.servers.batching`.
 
-Single rows of 64 callers at once (h2load, 64 connections in a closed loop), answered one by one or
-gathered into shared runs: by gradient boosting of 100 trees, which hardly gains from it, and by a
-network so wide that a row alone waits for its weights to come from memory. By itself Gnomon leaves
-batching off where it does not pay; here it is on in any case, so that both can be seen. "Alone" is
-the native door's own way, on its loop or, for a slow model, on threads.
+Single rows of 64 callers at once (h2load, 64 connections in a closed loop) are answered one by one,
+or gathered into shared runs: by gradient boosting of 100 trees, which hardly gains from it, and by
+a network so wide that a single row waits for its weights to come from memory. By default Gnomon
+leaves batching off if it does not pay; here it is always on, so that both can be seen. "Alone" is
+the native frontend's own path: on its event loop or, for a slow model, on threads.
 """
 
 import argparse

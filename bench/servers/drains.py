@@ -1,9 +1,9 @@
-"""Servers that leave while others ask: `python -m gnomon.bench.servers.drains`.
+"""Servers that are replaced while clients send requests: `python -m gnomon.bench.servers.drains`.
 
-So often a second, each on time, a client asks one address; again and again a new server opens on
-the same port beside the old one (`share_port`), and the old one is told to stop with SIGTERM. Every
-question must be answered, with the retries of `gnomon.AsyncClient`; what was retried is counted,
-since a client without retries would have lost it.
+A client sends requests to one address at a fixed rate. Repeatedly a new server opens on the same
+port beside the old one (`share_port`), and the old one is ended with SIGTERM. Every request must be
+answered, with the retries of `gnomon.AsyncClient`; retries are counted, since a client without
+retries would have lost these requests.
 """
 
 import argparse
@@ -103,7 +103,7 @@ async def drain_often(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one JSON line a door; return 1 where a question was lost."""
+    """Print one JSON line for each frontend; return 1 if a request was lost."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.servers.drains", description=__doc__)
     parser.add_argument("--drains", type=int, default=50)
     parser.add_argument("--per-second", type=float, default=200.0)

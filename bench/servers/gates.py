@@ -1,8 +1,8 @@
-"""What gates, splits and shadows cost at the native door: `python -m gnomon.bench.servers.gates`.
+"""The cost of admission, splits and shadows: `python -m gnomon.bench.servers.gates`.
 
-First a request within C, HTTP/2 apart, by what stands around it (`ours`) and by nothing (`peer`).
-Then whole servers asked by h2load with a key and all limits on: the native door (`ours`) and
-grpcio's (`peer`), which take turns; and the native door where all is above a limit. The figures are
+First a request within C, without HTTP/2, with admission (`ours`) and without (`peer`). Then whole
+servers under h2load with a key and all limits on: the native frontend (`ours`) and grpcio's
+(`peer`), which alternate; and the native frontend when all requests exceed a limit. The figures are
 the least of the rounds.
 """
 
@@ -107,7 +107,7 @@ def _table(
 
 
 def _least(table: RouteTable, message: bytes, header: bytes) -> float:
-    """Return ns a call; raises `RuntimeError` where Python would have been asked."""
+    """Return ns a call; raises `RuntimeError` if a call is left to Python."""
     took = []
     for _ in range(5):
         started = time.thread_time_ns()

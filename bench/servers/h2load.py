@@ -1,4 +1,4 @@
-"""h2load (nghttp2), the client of the serving benches: requests of one row over so many streams."""
+"""h2load (nghttp2), the load generator of the serving benchmarks: requests of one row."""
 
 import re
 import shutil
@@ -42,7 +42,16 @@ def closed_loop(
     *more: str,
     with_tls: bool = False,
 ) -> int:
-    """Ask as fast as answers come; return how many were answered. `more`: options of h2load.
+    """Send the next request when an answer comes; return how many were answered.
+
+    Args:
+        address: `host:port` of the server.
+        body: file with the request's body.
+        connections: number of connections.
+        streams: requests at the same time on each connection.
+        seconds: how long.
+        more: further options of h2load.
+        with_tls: whether to connect by TLS.
 
     Args:
         address: `host:port`.
@@ -53,7 +62,7 @@ def closed_loop(
         with_tls: over TLS, without verifying the certificate.
 
     Raises:
-        RuntimeError: none was, or one failed.
+        RuntimeError: no request was answered, or one failed.
     """
     url = f"{'https' if with_tls else 'http'}://{address}"
     succeeded, failed = _run(url, body, connections, streams, seconds, *more)
@@ -65,17 +74,15 @@ def closed_loop(
 def open_loop(
     address: str, body: Path, connections: int, per_second: int, seconds: int, log: Path
 ) -> Answers:
-    """Ask so often a second over all connections, whether answers come or not.
-
-    `log` is overwritten with h2load's own record of every request.
+    """Send requests at a fixed rate, whether answers come or not.
 
     Args:
-        address: `host:port`.
-        body: file with a request.
-        connections: connections at once.
+        address: `host:port` of the server.
+        body: file with the request's body.
+        connections: number of connections.
         per_second: requests a second over all connections.
         seconds: how long.
-        log: file for h2load's record of every request; overwritten.
+        log: overwritten with h2load's record of every request.
     """
     share = max(1, round(per_second / connections))
     log.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""HTTP/2 by hand: frames that no good client sends, for attacks and tests."""
+"""HTTP/2 frames written by hand, for attacks and tests."""
 
 import socket
 import struct
@@ -22,13 +22,13 @@ class Frame(NamedTuple):
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Return a frame's bytes.
+    """Return a frame's bytes: its head (RFC 9113, 4.1) and the payload.
 
     Args:
-        kind: number of the frame's type.
-        flags: the flags' bits.
-        stream: id of the stream, 0 for the connection.
-        payload: what follows the header, at most 2²⁴ − 1 bytes.
+        kind: type of the frame.
+        flags: its flags.
+        stream: identifier of the stream, 0 for the connection.
+        payload: bytes after the head.
     """
     return (
         struct.pack(">I", len(payload))[1:]
@@ -88,7 +88,7 @@ def call(stream: int, message: bytes, **extra: str) -> bytes:
 
 
 class Connection:
-    """A connection that says whatever it is told to."""
+    """A connection that sends whatever frames it is given."""
 
     def __init__(self, address: str, *, greets: bool = True) -> None:
         host, _, port = address.rpartition(":")

@@ -1,9 +1,9 @@
-"""The slowest answers under an open load: `python -m gnomon.bench.servers.open_loop`.
+"""Tail latency under an open load: `python -m gnomon.bench.servers.open_loop`.
 
-A hundred connections ask half of what the server can answer at most (measured first, in a closed
-loop), each on its own clock, whether answers come or not. The figure is the 99.9th percentile to
-the median; server and client share the machine's cores. Other servers take turns with ours, at
-half of their own most.
+A hundred connections send half of the greatest rate that the server can answer (measured first, in
+a closed loop), each by its own clock, whether answers come or not. The figure is the ratio of the
+99.9th percentile to the median. Server and client share the machine's cores. Other servers
+alternate with Gnomon's, at half of their own greatest rate.
 """
 
 import argparse
@@ -34,11 +34,11 @@ def measure(
     """Return rate, percentiles in milliseconds, their ratio, and how many requests failed.
 
     Args:
-        server: the server to measure.
-        body: file with a request.
-        log: file for h2load's record; overwritten.
-        seconds: how long it is measured.
-        warm_up_seconds: how long it is asked before.
+        server: that answers.
+        body: file with the request's body.
+        log: overwritten with h2load's record of every request.
+        seconds: how long to measure.
+        warm_up_seconds: how long to send as fast as possible before, to find the rate.
     """
     most = h2load.closed_loop(server.address, body, CONNECTIONS, 1, warm_up_seconds)
     rate = round(most / warm_up_seconds / 2)
@@ -56,7 +56,7 @@ def measure(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one JSON line a server and round; return 1 where ours breaks the promise."""
+    """Print one JSON line a server and round; return 1 if ours breaks the promise."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.servers.open_loop", description=__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="of each open loop")
     parser.add_argument("--rounds", type=int, default=3)

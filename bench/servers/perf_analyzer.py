@@ -1,10 +1,10 @@
-"""Triton's own load generator against our doors: `python -m gnomon.bench.servers.perf_analyzer`.
+"""Triton's load generator against our frontends: `python -m gnomon.bench.servers.perf_analyzer`.
 
-It asks for Triton's configuration and statistics and aborts where they are missing; so that it runs
-is a test of the protocol, and its figures are those that a Triton user would see. It comes with
-tritonclient 2.41.0 from PyPI, is put once into a virtual environment of its own, and needs glibc
-2.34 on x86-64 and Debian's package libb64-0d. A closed loop, one request under way for each unit of
-concurrency; the client shares the machine, and takes most of it.
+It requests Triton's configuration and statistics and aborts if they are missing. That it runs is a
+test of the protocol, and its figures are those that a Triton user would see. It comes with
+tritonclient 2.41.0 from PyPI, is installed once into a virtual environment of its own, and needs
+glibc 2.34 on x86-64 and Debian's package libb64-0d. A closed loop, one request at a time for each
+unit of concurrency; the client shares the machine, and takes most of it.
 """
 
 import argparse
@@ -30,19 +30,19 @@ FOLDER = Path("build/perf_analyzer")
 #: Later wheels of tritonclient have a placeholder in its place.
 PACKAGES = ("tritonclient==2.41.0", "nvidia-cuda-runtime-cu12==12.9.79")
 CONCURRENCY = (1, 8)
-#: How it is told to ask, by way, and whether over REST.
+#: Its options by kind of request, and whether over REST.
 WAYS = {
     "gRPC": ("-i", "grpc"),
     "gRPC, streaming": ("-i", "grpc", "--streaming", "--async"),
     "REST": ("-i", "http"),
 }
 _ROWS = 64
-#: Noise of so many percent between windows is taken for none: machines are shared.
+#: Deviation between windows, in percent, that is accepted: machines are shared.
 _STABILITY = ("--stability-percentage", "60", "--max-trials", "12")
 
 
 class Figures(NamedTuple):
-    """What it says of one load: requests answered a second, and µs."""
+    """Its result for one load: requests answered a second, and µs."""
 
     way: str
     concurrency: int
@@ -60,7 +60,7 @@ class Figures(NamedTuple):
 
 
 def find_program(folder: Path = FOLDER) -> Path | None:
-    """Return the program, where it has been installed."""
+    """Return the program if it is installed."""
     program = folder / "bin" / "perf_analyzer"
     return program if program.exists() else None
 
@@ -81,10 +81,10 @@ def install(folder: Path = FOLDER) -> Path:
 def run(
     program: Path, concurrency: Sequence[int] = CONCURRENCY, window_seconds: float = 2.0
 ) -> list[Figures]:
-    """Ask the native door and the REST door of one server in every way.
+    """Measure the native and the REST frontend of one server by every kind of request.
 
     Raises:
-        RuntimeError: the program says that something is wrong.
+        RuntimeError: the program reports a failure.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -108,7 +108,7 @@ def run(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what it says."""
+    """Print its results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where it is installed")
     parser.add_argument("--concurrency", type=int, nargs="+", default=CONCURRENCY)
@@ -154,7 +154,7 @@ def _measure(
 
 
 def _libraries(program: Path) -> Path:
-    """Return where the CUDA runtime lies that it is linked with, and never uses here."""
+    """Return the folder of the CUDA runtime that it is linked with, and does not use here."""
     (found,) = program.parent.parent.glob("lib/python*/site-packages/nvidia/cuda_runtime/lib")
     return found
 

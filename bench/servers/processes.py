@@ -1,7 +1,7 @@
-"""The servers that are measured: ours by either door, and plain ones of other makes.
+"""The servers that are measured: Gnomon's with each gRPC frontend, and plain ones of other makes.
 
-Each is a process of its own on loopback with the same model behind it; only ours check, count and
-refuse. All print their address once they serve.
+Each is a process of its own on loopback with the same model; only Gnomon's check, count and refuse.
+All print their address once they serve.
 """
 
 import json
@@ -51,7 +51,7 @@ serve(ServeSettings(frontend=given["frontend"], **settings),
 
 
 class Server:
-    """A running server, with a busy process beside it if asked for."""
+    """A running server, with a busy process beside it on request."""
 
     def __init__(self, command: list[str], *, busy_beside: bool = False) -> None:
         self._burner = subprocess.Popen([sys.executable, "-c", _BURNER]) if busy_beside else None
@@ -73,7 +73,7 @@ class Server:
         """Tell it to stop, and wait until it has.
 
         Raises:
-            subprocess.TimeoutExpired: it has not within so many seconds.
+            subprocess.TimeoutExpired: it has not ended in time.
         """
         self._process.terminate()
         self._process.wait(timeout=seconds)

@@ -1,11 +1,12 @@
-"""The native door beside its peers: `python -m gnomon.bench.servers.serving`.
+"""The native frontend against other gRPC servers: `python -m gnomon.bench.servers.serving`.
 
-Whole servers in processes of their own, asked for one row of ten fields by h2load in a closed loop:
-so many connections with so many streams each. Ours has contract and window on; the peers (plain
-grpc.aio, C++ gRPC with callbacks and with a completion queue) only run the model. All take turns
-round by round, so that a noisy machine hits all; the figures are the least of the rounds. "CPU" is
-the CPU time of the server's threads, "time" the wall clock's, both for a request that was answered.
-Without gRPC's C++ library those peers are left out (`gnomon.bench.peers.cpp.NEEDS`).
+Whole servers in processes of their own answer requests of one row of ten fields from h2load in a
+closed loop, over given numbers of connections and streams. Gnomon's has contract and window on; the
+others (plain grpc.aio, C++ gRPC with callbacks and with a completion queue) only run the model. All
+alternate round by round, so that other load on the machine affects all; the figures are the least
+of the rounds. "CPU" is the CPU time of the server's threads, "time" the wall time, both for one
+answered request. Without gRPC's C++ library those servers are left out
+(`gnomon.bench.peers.cpp.NEEDS`).
 """
 
 import argparse

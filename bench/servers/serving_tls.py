@@ -1,8 +1,8 @@
-"""TLS at the native door beside clear text and grpcio's: `gnomon bench tls`.
+"""TLS at the native frontend, clear text, and grpcio's TLS: `gnomon bench tls`.
 
 As `gnomon.bench.servers.serving`, with a P-256 certificate and no certificates of clients; and with
-one loop and two, in clear text. All take turns; the figures are the least of the rounds. h2load
-keeps its connections, so no handshake is in them.
+one event loop and two, in clear text. All alternate; the figures are the least of the rounds.
+h2load keeps its connections, so no handshake is measured.
 """
 
 import math
@@ -24,7 +24,7 @@ ROUNDS = 3
 LOADS = ((1, 1), (8, 8))
 SECONDS = 2
 
-#: By server: its door, and its settings beside the TLS files.
+#: By server: its frontend, and its settings beside the TLS files.
 _CLEAR: dict[str, tuple[str, dict[str, Any]]] = {
     "one loop": ("native", {"loops": 1}),
     "two loops": ("native", {"loops": 2}),

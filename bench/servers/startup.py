@@ -1,8 +1,8 @@
 """How long `gnomon serve MODEL` takes to answer: `python -m gnomon.bench.servers.startup`.
 
-From the start of the process to the first answer over gRPC and over REST, and to the line that says
-"serving", for a bare ONNX file; the figures are the least of the rounds, since other work can only
-make them longer. The process's CPU time is what a quiet machine would take.
+From the start of the process to the first answer over gRPC and over REST, and to the log line
+"serving", for a bare ONNX file. The figures are the least of the rounds, since other load can only
+make them longer. The process's CPU time is what an idle machine would take.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def _ask_rest(url: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the least of the rounds as JSON; return 1 where gRPC took longer than promised."""
+    """Print the least of the rounds as JSON; return 1 if gRPC took longer than promised."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.servers.startup", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args(arguments)

@@ -1,10 +1,10 @@
 """Hot swaps under load: `python -m gnomon.bench.servers.swaps`.
 
-A server swaps between two versions, a thousand times, while h2load asks it through the native door
-in an open loop. Shown are latencies while it swaps and while it does not, calls that failed, and
-memory before and after. `--inside` does without server and load: threads ask a runtime in this
-process, which is the test that nothing leaks; with `--leak` each swap keeps an engine that should
-have been given back, and the run must find that out.
+A server swaps between two versions, a thousand times, while h2load sends requests to the native
+frontend in an open loop. Reported are latencies during swaps and without, calls that failed, and
+memory before and after. `--inside` runs without server and load: threads call a runtime in this
+process, to test that nothing leaks. With `--leak` each swap keeps an engine that should have been
+released, and the run must find that out.
 """
 
 import argparse
@@ -89,7 +89,7 @@ class Swapper:
 
 
 def inside(swaps: int, leak: bool = False) -> dict[str, Any]:
-    """Swap while threads ask; return memory, calls and failures."""
+    """Swap while threads predict; return memory, calls and failures."""
     row = {f"x{number}": 0.5 for number in range(LAYERS[0])}
     stop = threading.Event()
     failures: list[str] = []
@@ -191,7 +191,7 @@ def _resident_mib() -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what was found as JSON; return 1 where a call failed or memory grew."""
+    """Print what was found as JSON; return 1 if a call failed or memory grew."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.servers.swaps", description=__doc__)
     parser.add_argument("--swaps", type=int, default=1_000)
     parser.add_argument("--seconds", type=int, default=30, help="of each load")

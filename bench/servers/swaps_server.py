@@ -1,7 +1,7 @@
 """The server of `gnomon.bench.servers.swaps`.
 
 It prints its address, reads how often to swap within how many seconds, does so while it serves, and
-prints what it saw as JSON.
+prints what it measured as JSON.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ DECLINED = (
     "engine failed",
     "too slow",
 )
-#: The rest of a load that was asked for at the same time must have ended.
+#: Time for the rest of the load, started at the same moment, to end.
 _LOAD_ENDS_SECONDS = 4.0
 
 

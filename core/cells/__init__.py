@@ -1,1 +1,1 @@
-"""What rows are counted into: each field's cells, how they lie in memory, the loop that counts."""
+"""The cells that rows are counted into: their layout in memory, and the loops that count."""

@@ -9,13 +9,13 @@ RELATIVE_ERROR: float
 """How far, in proportion, a quantile may be from the true one."""
 
 def bucket_of(nanoseconds: int) -> int:
-    """Give the bucket of a latency; what is negative counts as 0."""
+    """Return the bucket of a latency; what is negative counts as 0."""
 
 def middle_of(bucket: int) -> float:
-    """Give the middle of a bucket in nanoseconds, within 1/32 of all that fell in it."""
+    """Return the middle of a bucket in nanoseconds, within 1/32 of all that fell in it."""
 
 def quantile(counts: NDArray[np.int64], share: float) -> float | None:
-    """Give the latency, in nanoseconds, that `share` of the calls did not exceed.
+    """Return the latency, in nanoseconds, that `share` of the calls did not exceed.
 
-    None where nothing was counted. Raises `ValueError` for a share outside 0 to 1.
+    None if nothing was counted. Raises `ValueError` for a share outside 0 to 1.
     """

@@ -1,10 +1,10 @@
-"""Where a window keeps each of its counts, and the fixed-point scales of its moments.
+"""The layout of a window's counts, and the fixed-point scales of its moments.
 
 Every sum in a window is an integer, so that merging is associative and commutative bit for bit,
 in whatever order rows, threads, nodes and windows come. A value x enters the moments as
 q = round((x − shift) / step), clamped at ±2³⁰. The step is the power of two that divides half the
 reference's range into 2¹⁷ to 2¹⁸ steps, and the shift a multiple of it: whole numbers and halves
-are exact, rounding adds at most step²/12 to a variance, and what lies up to 4,096 half ranges
+are exact, rounding adds at most step²/12 to a variance, and values up to 4,096 half ranges
 away, as after a change of unit, still counts in full.
 """
 
@@ -60,7 +60,7 @@ class SideLayout:
 
 
 def fixed_point(minimum: float, maximum: float) -> tuple[float, float]:
-    """Give shift and step for values of a range.
+    """Return shift and step for values of a range.
 
     >>> fixed_point(0.0, 100.0)
     (50.0, 0.000244140625)

@@ -11,7 +11,7 @@ from gnomon.core.reference import Reference
 class Plan:
     """What all windows over one reference share: places, scales and edges, as the loops want them.
 
-    `edges` has each field's edges, empty where it has none.
+    `edges` has each field's edges, empty if it has none.
     """
 
     layout: SideLayout
@@ -34,7 +34,7 @@ class SideCounter:
         """Memory of all buffers, in bytes."""
 
 def bucket_of(value: float) -> int:
-    """Give the sketch's bucket of a value that is not NaN."""
+    """Return the sketch's bucket of a value that is not NaN."""
 
 def can_run_wide() -> bool:
-    """Tell whether this processor runs the AVX2 version of the loops."""
+    """Return whether this processor runs the AVX2 version of the loops."""

@@ -198,10 +198,10 @@ cdef class SideCounter:
 
 
 def bucket_of(double value):
-    """Give the sketch's bucket of a value that is not NaN."""
+    """Return the sketch's bucket of a value that is not NaN."""
     return sketch_bucket(value)
 
 
 def can_run_wide():
-    """Tell whether this processor runs the AVX2 version of the loops."""
+    """Return whether this processor runs the AVX2 version of the loops."""
     return bool(side_can_run_wide())

@@ -1,7 +1,7 @@
 """A quantile sketch for numbers of which nothing is known beforehand.
 
 Counts in log-linear buckets: 8 to each factor of two from 2⁻³² to 2³², for either sign, and one
-for what lies nearer to zero. Sketches merge by adding, in any order, bit for bit. A quantile's
+for values nearer to zero. Sketches merge by adding, in any order, bit for bit. A quantile's
 bucket is exact: the value given differs from the true one, of exactly that rank, by at most 1/17
 of it (values beyond the range count as its end, values within 2⁻³² of zero as zero). A stated
 error in the value is what makes the merge exact; sketches with an error in the rank (KLL,
@@ -23,7 +23,7 @@ Counts = NDArray[np.int64]
 
 
 def buckets_of(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the bucket of each value; none may be NaN."""
+    """Return the bucket of each value; none may be NaN."""
     sizes = np.minimum(np.abs(values), np.nextafter(2.0**32, 0))
     small = sizes < 2.0**LEAST_EXPONENT
     bits = np.where(small, 1.0, sizes).view(np.int64)
@@ -33,7 +33,7 @@ def buckets_of(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _middles() -> NDArray[np.float64]:
-    """Give the value of each bucket that is, in proportion, equally far from both its ends."""
+    """Return the value of each bucket that is, in proportion, equally far from both its ends."""
     steps = np.arange(HALF + 1)
     ends = 2.0 ** (steps // PER_OCTAVE + LEAST_EXPONENT) * (1 + steps % PER_OCTAVE / PER_OCTAVE)
     low, high = ends[:-1], ends[1:]
@@ -55,7 +55,7 @@ def sketch(values: NDArray[np.float64]) -> Counts:
 
 
 def quantile(counts: Counts, share: float) -> float:
-    """Give the value that `share` of the counted ones do not exceed; NaN for an empty sketch."""
+    """Return the value that `share` of the counted ones do not exceed; NaN for an empty sketch."""
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"share is {share}, expected 0 to 1")
     total = int(counts.sum())
@@ -66,7 +66,7 @@ def quantile(counts: Counts, share: float) -> float:
 
 
 def moments(counts: Counts) -> tuple[float, float]:
-    """Give mean and variance of the buckets' middles, each within the sketch's error."""
+    """Return mean and variance of the buckets' middles, each within the sketch's error."""
     total = int(counts.sum())
     if total == 0:
         return float("nan"), float("nan")

@@ -1,4 +1,4 @@
-"""Passes over typed columns: is anything amiss, and if so, what in which row."""
+"""Passes over typed columns: whether any rule is broken, and if so, which in which row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Passes over typed columns: is anything amiss, and if so, what in which row."""
+"""Passes over typed columns: whether any rule is broken, and if so, which in which row."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.math cimport isnan
@@ -68,7 +68,7 @@ def clean_columns(CompiledContract contract not None, names, mapping):
 
 
 cdef bint is_clean(const FieldPlan* field, array) except -1:
-    """Tell whether an array is of the field's own dtype and keeps all of its rules."""
+    """Return whether an array is of the field's own dtype and keeps all of its rules."""
     cdef Py_buffer buffer
     if not array.flags.c_contiguous or not array.dtype.isnative or array.ndim != 1:
         return False
@@ -84,7 +84,7 @@ cdef bint is_clean(const FieldPlan* field, array) except -1:
 
 
 cdef bint any_broken(const FieldPlan* field, const void* data, Py_ssize_t count) noexcept nogil:
-    """True may also mean that only a look at each value can tell."""
+    """Whether a rule is broken, or only a check of each value can decide."""
     cdef IntegerRules rules
     if field.kind == VALUE_BOOL:
         return False

@@ -22,7 +22,7 @@ PLAIN_DTYPES = frozenset("bhilqBHILQfd")
 
 @dataclass(slots=True)
 class CheckedColumn:
-    """One column as it flows on, with the status and the broken rule of each row if any."""
+    """One column as it is passed on, with the status and the broken rule of each row if any."""
 
     array: NDArray[Any]
     status: NDArray[np.uint8] | None = None
@@ -39,19 +39,19 @@ def count_rows(contract: ContractTerms, mapping: Mapping[str, Any]) -> int:
     for name, column in columns:
         if len(column) != rows:
             raise ContractError(
-                f"field {name!r}: {len(column)} rows, where field {columns[0][0]!r} has {rows}"
+                f"field {name!r}: {len(column)} rows, but field {columns[0][0]!r} has {rows}"
             )
     return rows
 
 
 def check_column(contract: ContractTerms, index: int, data: Any, rows: int) -> CheckedColumn:
-    """Check one field's column, None if it is absent, and apply the field's policy.
+    """Check one field's column and apply the field's policy.
 
     Args:
         contract: the terms of the contract.
         index: place of the field in the contract.
-        data: the values as the caller sent them, None if the field is absent.
-        rows: how many values there must be.
+        data: an array, or a list of what `check_row` takes; None if the column is absent.
+        rows: number of rows.
     """
     field = contract.fields[index]
     if data is None:

@@ -20,16 +20,19 @@ class Contract(ContractTerms):
     """Fields and the conditions over several of them, for inputs and outputs alike.
 
     `check_row(mapping, row)` takes one mapping of Python values and fills a reusable `Row`;
-    `check_columns(mapping)` takes arrays or lists. Both answer with `None` for the violations
-    when all is well, agree in what they find, and apply each field's policy to what flows on.
-    `unknown` says what is done about keys that are no field: reject or flag.
+    `check_columns(mapping)` takes arrays or lists. Both return `None` for the violations if no rule
+    is broken, find the same violations, and apply each field's policy to the values that they pass
+    on. `unknown` is the policy for keys that are not fields: reject or flag.
 
-    A field is judged by the first rule that it breaks, in the order of `rule_names`. A text,
+    Of each field, the first rule that it breaks is reported, in the order of `rule_names`. A text,
     a bool and a number are never taken for each other; a whole float is a whole number. A
-    condition that reads a missing value passes unless it asks `is missing`: see
-    `gnomon.core.expression`. Conditions see what flows on, repaired values included.
+    condition that reads a missing value passes unless it tests `is missing`: see
+    `gnomon.core.expression`. Conditions read the values that are passed on, repaired ones included.
 
-    Raises `ContractError` for names that occur twice and for wrong conditions.
+    Threads may share a contract; each needs a `Row` of its own.
+
+    Raises:
+        ContractError: names occur twice, or conditions are wrong.
 
     >>> from gnomon.core.fields import Field, Kind
     >>> contract = Contract([Field(name="distance", kind=Kind.FLOAT64, minimum=0)])
@@ -41,8 +44,10 @@ class Contract(ContractTerms):
     def check_columns(self, mapping: Mapping[str, Any]) -> tuple[Columns, Violations | None]:
         """Check columns of one length: arrays, or lists of what `check_row` takes.
 
-        Arrays of a field's own dtype flow on without a copy, unless a policy repairs them. Raises
-        `ContractError` if lengths differ.
+        Arrays of a field's own dtype are passed on without a copy, unless a policy repairs them.
+
+        Raises:
+            ContractError: lengths differ.
         """
         rows = count_rows(self, mapping)
         arrays = clean_columns(self, self.names, mapping)

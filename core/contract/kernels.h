@@ -1,4 +1,4 @@
-/* Passes over one column that only answer whether anything in a block is amiss. They have no
+/* Passes over one column that only find whether any value breaks a rule. They have no
  * branches, so that compilers vectorise them; what is found is listed by a slower pass. */
 #ifndef GNOMON_CONTRACT_KERNELS_H
 #define GNOMON_CONTRACT_KERNELS_H
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Wheels are built for the oldest x86-64; where the loader can choose, it takes AVX2. */
+/* Wheels are built for the oldest x86-64; if the loader can choose, it takes AVX2. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
 #define GNOMON_MULTIVERSION __attribute__((target_clones("avx2", "default")))
 #else
@@ -70,7 +70,7 @@ GNOMON_ANY_FRACTION(f64, double, floor)
 typedef struct {
     int64_t low;
     int64_t high;
-    /* Of the 64 numbers from low on, those that are allowed; asked only if has_bits. */
+    /* Of the 64 numbers from low on, those that are allowed; read only if has_bits. */
     uint64_t bits;
     int has_bits;
 } gnomon_integer_rules;

@@ -44,7 +44,7 @@ FIELD_RULES = (
 FIRST_CONDITION = len(FIELD_RULES)
 UNKNOWN_FIELD = FIELD_RULES.index("unknown_field")
 
-# By the numbers of `plan.pxd`, ordered by gravity; 0 is none.
+# By the numbers of `plan.pxd`, ordered by severity; 0 is no violation.
 SEVERITIES: dict[Policy, int] = {
     Policy.FLAG: 1,
     Policy.CLIP: 2,
@@ -148,7 +148,7 @@ def _float_bounds(field: Field) -> tuple[float, float]:
     low, high = max(low, -edge), min(high, edge)
     if low > high or (math.isinf(low) and low > 0) or (math.isinf(high) and high < 0):
         raise ContractError(
-            f"field {field.name!r}: no {field.kind.value} lies between minimum "
+            f"field {field.name!r}: no {field.kind.value} is between minimum "
             f"{field.minimum} and maximum {field.maximum}"
         )
     return low, high

@@ -35,7 +35,7 @@ cdef enum RuleCode:
     # Conditions over several fields follow, in their order.
     FIRST_CONDITION = 16
 
-# Ordered by gravity.
+# In increasing order.
 cdef enum Severity:
     SEVERITY_NONE = 0
     SEVERITY_FLAG = 1
@@ -60,10 +60,10 @@ ctypedef struct FieldPlan:
     bint nullable
     bint finite
     bint whole
-    # Whether a number within its bounds still has more to prove.
+    # Whether a number within its bounds still has to be checked by check_particular.
     bint particular
     bint has_pattern
-    # Closed bounds, infinite where there are none; open ones are moved by one step. Where
+    # Closed bounds, infinite if there are none; open ones are moved by one step. Where
     # only finite numbers will do, they are never beyond the largest of the kind.
     double minimum
     double maximum
@@ -114,7 +114,7 @@ cdef class CompiledContract:
     cdef FieldPlan* _fields
     cdef ConditionPlan* _conditions
     cdef tuple _names
-    # Whatever the plan points into.
+    # The objects whose memory the plan points into.
     cdef list _kept
     cdef _plan_field(self, Py_ssize_t index, dict layout)
     cdef const double* _keep_doubles(self, values)

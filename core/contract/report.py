@@ -45,14 +45,14 @@ def column_violations(
     mapping: Mapping[str, Any],
     rows: int,
 ) -> Violations | None:
-    """Return what checked columns broke, ordered by row, or None; `answers` are conditions'.
+    """Return the violations of checked columns, ordered by row, or None.
 
     Args:
-        contract: the terms of the contract.
-        checked: place of a field → its checked column.
-        answers: for each condition, float64 of shape (rows,): 1 holds, 0 broken, NaN unknown.
-        mapping: name of a field → the values as the caller sent them.
-        rows: rows in each column.
+        contract: whose check it was.
+        checked: by field index, the columns that are not clean.
+        answers: for each condition, float64 of shape (rows,): 0 broken, 1 holds, NaN unknown.
+        mapping: the caller's columns, from which values are described later.
+        rows: number of rows.
     """
     found: list[Found] = []
     for index, column in checked.items():
@@ -79,9 +79,9 @@ def _gathered(
     single: bool,
 ) -> Violations:
     unknown = (key for key in mapping if key not in contract.positions)
-    strange = list(islice(unknown, LISTED_UNKNOWN_FIELDS))
+    unknown_keys = list(islice(unknown, LISTED_UNKNOWN_FIELDS))
     every = np.arange(rows)
-    for _ in strange:
+    for _ in unknown_keys:
         found.append((every, -1, UNKNOWN_FIELD, SEVERITIES[contract.unknown]))
     lengths = [len(part[0]) for part in found]
     at = np.concatenate([part[0] for part in found] or [every[:0]])
@@ -102,5 +102,5 @@ def _gathered(
         severities=column(3, np.uint8),
         source=mapping,
         single=single,
-        unknown=strange * rows,
+        unknown=unknown_keys * rows,
     )

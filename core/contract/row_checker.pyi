@@ -24,7 +24,7 @@ class RowChecker(CompiledContract):
         patterns: Sequence[tuple[int, re.Pattern[str]]] = (),
     ) -> Self: ...
     def check_row(self, mapping: Mapping[str, Any], row: Row) -> Violations | None:
-        """Check one mapping from field names to values and fill `row`; None if all is well.
+        """Check one mapping from field names to values and fill `row`; None if no rule is broken.
 
         Takes float, int, bool, str, bytes (UTF-8), None, NumPy's scalars, and arrays or lists for
         vectors. NaN and None are missing values. Raises `ValueError` for another contract's row.
@@ -34,7 +34,7 @@ class RowChecker(CompiledContract):
         """Check a row of float64 as native code does and fill `row`; return the worst severity.
 
         NaN is a missing value, a bool 0 or 1, a category its code, a free text its length. 0 is
-        all well, 1 flag, 2 clip, 3 impute, 4 reject.
+        no violation, 1 flag, 2 clip, 3 impute, 4 reject.
         """
 
     def check_objects(

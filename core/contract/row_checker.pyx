@@ -74,7 +74,7 @@ cdef class RowChecker(CompiledContract):
 
     def check_doubles(self, const double[::1] values, Row row not None):
         if values.shape[0] != self.plan.field_count or row.fields != self.plan.field_count:
-            raise ValueError(f"{self.plan.field_count} values are wanted, not {values.shape[0]}")
+            raise ValueError(f"{self.plan.field_count} values are expected, not {values.shape[0]}")
         if row.conditions != self.plan.condition_count or row.vector_size != self.plan.vector_size:
             raise ValueError("the row was made by another contract; use this one's new_row()")
         cdef RowBuffers buffers = buffers_of(row)

@@ -33,12 +33,12 @@ cdef void contract_put_vector(
 
 
 cdef Severity severity_of(const FieldPlan* field, uint8_t rule) noexcept nogil:
-    """The field's policy, or reject where the policy cannot repair this."""
+    """The field's policy, or reject if the policy cannot repair this."""
     if rule == CLEAN:
         return SEVERITY_NONE
     if field.policy == SEVERITY_CLIP and rule not in (BROKE_MINIMUM, BROKE_MAXIMUM):
         return SEVERITY_REJECT
-    # What the kind cannot hold cannot flow on as it is.
+    # A number that the kind cannot hold cannot be passed on.
     if field.policy == SEVERITY_FLAG and rule == BROKE_OVERFLOW and field.kind == VALUE_INTEGER:
         return SEVERITY_REJECT
     return field.policy
@@ -68,7 +68,7 @@ cdef double clipped(const FieldPlan* field, uint8_t rule) noexcept nogil:
 
 
 cdef Severity contract_finish(const ContractPlan* plan, const RowBuffers* row) noexcept nogil:
-    """Apply policies and conditions; return the gravest severity, SEVERITY_NONE if all is well."""
+    """Apply policies and conditions; return the highest severity, SEVERITY_NONE if no rule is broken."""
     cdef double[MAXIMUM_DEPTH] stack
     cdef Severity worst = SEVERITY_NONE
     cdef uint8_t broken = 0

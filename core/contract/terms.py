@@ -64,7 +64,7 @@ class ContractTerms(RowChecker):
         return type(self), (self.fields, self.rules, self.unknown)
 
     def field_index(self, name: str) -> int:
-        """Return the position of a field; raises `KeyError` if there is none of this name."""
+        """Return the position of a field; raises `KeyError` if there is no field of this name."""
         return self.positions[name]
 
     def operands(self, rule: int) -> tuple[str, ...]:

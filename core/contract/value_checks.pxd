@@ -19,7 +19,7 @@ cdef uint8_t check_vector(
 
 
 cdef inline uint8_t status_of(uint8_t rule) noexcept nogil:
-    """What came in, where a rule was broken."""
+    """The status of a value that broke `rule`."""
     if rule == BROKE_REQUIRED or rule == BROKE_NULL:
         return MISSING
     return INVALID

@@ -10,7 +10,7 @@ from gnomon.core.contract.plan cimport (
 
 
 cdef uint8_t check_particular(const FieldPlan* field, double value) noexcept nogil:
-    """Check what only some fields ask of a number within its bounds."""
+    """Check the rules that only some fields have, for a number within its bounds."""
     cdef Py_ssize_t low = 0, high = field.allowed_count, middle
     if field.whole and not isinf(value) and value != floor(value):
         return BROKE_INTEGER

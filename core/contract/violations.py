@@ -1,4 +1,4 @@
-"""What broke a contract: typed arrays for machines, sentences for people."""
+"""The violations of a contract, as typed arrays and as sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LISTED_VALUES = 10
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One broken rule: where, what was there, what would be right, and what was done.
+    """One broken rule: row, field, value, what would be right, and the policy applied.
 
     `field` is the unknown key for "unknown_field", and None for a condition over several fields,
     whose `value` maps the names of its fields to theirs.

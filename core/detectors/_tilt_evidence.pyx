@@ -130,9 +130,9 @@ cdef class TiltEvidence:
         # in `quadratic` rows) is small enough to alarm, and the logarithm of that chance.
         cdef double events = self.linear[tilt]
         cdef double ratio = rows / (rows + self.quadratic[tilt])
-        cdef double wanted = exp(self.log_weight[tilt] - self.threshold) * (1.0 - 1e-9)
+        cdef double target = exp(self.log_weight[tilt] - self.threshold) * (1.0 - 1e-9)
         cdef double term = exp(events * log1p(-ratio)), step, tail = 1.0, count = 0.0
-        while tail > wanted and count < MOST_BURST:
+        while tail > target and count < MOST_BURST:
             term *= ratio * (count + events) / (count + 1.0)
             count += 1.0
             # The terms that follow shrink at least as fast as this step.
@@ -140,7 +140,7 @@ cdef class TiltEvidence:
             if step < 1.0:
                 tail = term / (1.0 - step)
         # A window far larger than the reference has no count that is rare enough.
-        self.burst[tilt] = count if tail <= wanted else 1e300
+        self.burst[tilt] = count if tail <= target else 1e300
         self.cost[tilt] = log(tail)
 
     cdef void weigh(self) noexcept nogil:

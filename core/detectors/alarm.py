@@ -1,4 +1,4 @@
-"""What a detector says when it has seen enough."""
+"""The alarm of a detector: what changed, how far, since when, by which evidence."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,7 +30,7 @@ class Alarm:
         evidence: natural logarithm of the evidence, on the scale of the threshold.
         threshold: natural logarithm of the threshold that the evidence has crossed.
         since: windows since the change began by the detector's estimate; 1 is this window.
-        distance: how far, in `unit`; signed where a sign has a meaning.
+        distance: how far, in `unit`; signed if a sign has a meaning.
         unit: `"σ"` of normal scores, `"×"` for a ratio of spreads or a factor of units,
             `"share"` for a change of a cell's share of rows.
         description: one sentence for people.

@@ -1,12 +1,12 @@
 """Is more missing than is allowed, or is it chance?
 
 Meaning: of n rows, k lack a value; the field's contract allows a share a. The allowance is
-exceeded where k/n > a and chance alone, at the allowance, would seldom leave so many:
+exceeded if k/n > a and chance alone, at the allowance, would seldom leave so many:
 
     P(k or more of n) ≤ exp(−n·KL(k/n, a)) ≤ level,   KL(p, a) = p·log(p/a) + (1−p)·log((1−p)/(1−a))
 
-Guarantee: each question is wrong with a probability of at most `level`, whatever n is, so asked in
-every interval it is wrong at most once in 1/level intervals on average. A handful of rows says
+Guarantee: each test is wrong with a probability of at most `level`, whatever n is. Run in
+every interval it is wrong at most once in 1/level intervals on average. A few rows show
 nothing, unless nothing at all may be missing.
 
 Reference: Chernoff (1952), in Hoeffding's form (1963, theorem 1).

@@ -49,7 +49,7 @@ class Group:
 
 @dataclass(slots=True)
 class TiltSetBuilder:
-    """Tilts in the making."""
+    """Collects the tilts of one field before they are frozen to arrays."""
 
     tilts: list[Tilt] = field(default_factory=list)
     dense: list[Floats] = field(default_factory=list)
@@ -66,14 +66,14 @@ class TiltSetBuilder:
         price: Price,
         weight: float,
     ) -> None:
-        """Take one tilt with its price.
+        """Add one tilt.
 
         Args:
-            tilt: what it looks for.
-            group: place of the group that it watches.
-            theta: log ratio of its one cell; 0 for a tilt of all cells.
-            price: linear, quadratic and reach.
-            weight: its share of the budget.
+            tilt: what it stands for.
+            group: index of the group of cells that it looks at; 0 for a dense tilt.
+            theta: score of a row in the group; 0 for a dense tilt.
+            price: linear, quadratic and reach, see `TiltSet`.
+            weight: share of the budget, before normalisation.
         """
         self.tilts.append(tilt)
         self.group.append(group)
@@ -147,11 +147,11 @@ def build_tilt_set(
 def build_groups(
     counts: Floats, groups: Sequence[Group], *, tolerance: float, threshold: float
 ) -> TiltSet:
-    """Build tilts of groups of cells only, from effective counts of the reference.
+    """Build tilts of groups of cells only.
 
     Args:
         counts: effective counts of the reference, float64 of shape (cells,).
-        groups: the groups of cells.
+        groups: the cells that are watched as one.
         tolerance: χ distance below which a change does not matter, in σ.
         threshold: natural logarithm of the threshold that the evidence must reach.
     """
@@ -189,7 +189,7 @@ def _groups(reference: FieldReference, shares: Floats) -> Iterator[Group]:
 
 
 def _parts(shares: Floats, ordered: bool) -> list[tuple[int, ...]]:
-    """Part cells into at most `MOST_CELLS`: neighbours where there is an order, else the rare."""
+    """Part cells into at most `MOST_CELLS`: neighbours if they are ordered, else the rare ones."""
     count = len(shares)
     if count <= MOST_CELLS:
         return [(cell,) for cell in range(count)]
@@ -255,7 +255,7 @@ def _units(reference: FieldReference, present: Floats) -> list[tuple[Tilt, Float
             found.append(([slip.label], slip.factor, moved))
         else:
             twin[0].append(slip.label)
-    # A tenth stays where it was: the edges know the reference only roughly.
+    # A tenth stays unchanged: the edges know the reference only roughly.
     return [
         (Tilt(Change.UNIT, factor, " or ".join(labels)), 0.9 * moved + 0.1 * present, 0.05)
         for labels, factor, moved in found

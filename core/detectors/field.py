@@ -40,9 +40,9 @@ class FieldDetector(TiltDetector):
         share: this detector's share of that budget, in (0, 1].
         tolerance: a change below it does not matter: a shift of the location by this many σ of
             normal scores, or of a cell's share p by this many √(p(1−p)).
-        design_effect: how many rows count as one; the reference's where None.
+        design_effect: how many rows count as one; None takes the reference's.
         block_rows: rows of the blocks on which the design effect was measured. A window of fewer
-            rows has a smaller design effect, `1 + (n − 1)(d − 1)/(block_rows − 1)`; where 0 the
+            rows has a smaller design effect, `1 + (n − 1)(d − 1)/(block_rows − 1)`; if 0, the
             design effect is taken as it is.
 
     Raises:

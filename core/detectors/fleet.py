@@ -1,8 +1,8 @@
-"""Many sources in the same interval: has one left its peers, or have all moved?
+"""Finds sources that differ from their peers, and changes that all sources share.
 
-Alone. In every interval each field of each source is compared with the pool of trusted sources in
-that same interval, so that a season, a storm or a rollout that moves all of them cancels out. For
-a tilt θ, a source with n rows and counts c, and shares p̂ of the pool with that source in it,
+Outliers. In every interval each field of each source is compared with the pool of trusted sources
+in that same interval, so that a season or a rollout that moves all of them cancels out. For a tilt
+θ, a source with n rows and counts c, and shares p̂ of the pool with that source in it,
 
     log e(θ) = θ·c/d − (n/d)·log(Z + τ√V),   Z = Σ p̂ exp(θ),  V = Σ p̂ exp(2θ) − Z².
 
@@ -14,20 +14,20 @@ single cell with C rows among the pool's N the two margins may change roles, and
 has more the others have less. A source with far more rows than the
 others is thinned to a few times their median in the pool, which keeps the guarantee (Jensen).
 
-A broken source makes its peers look bad. So the source with the most evidence against it leaves
-the pool first, and the others are judged again without it; it is trusted again when its evidence
+A broken source distorts the pool. So the source with the most evidence against it leaves
+the pool first, and the others are compared again without it; it is trusted again when its evidence
 is gone. At least half of the sources stay in the pool.
 
-World. The sum of the trusted sources' counts runs against the profile's reference, with tolerance
-and design effect (`FieldDetector`).
+Fleet-wide. The sum of the trusted sources' counts is compared with the profile's reference, with
+tolerance and design effect (`FieldDetector`).
 
-Pairs of fields are judged by the same two questions, with a tenth of the budget
-(`gnomon.core.detectors.model.PAIRS`). A field that moves takes its pairs with it; what the field
-says already is not said again of its pairs.
+Pairs of fields are watched by the same two tests, with a tenth of the budget
+(`gnomon.core.detectors.model.PAIRS`). A field that moves takes its pairs with it; a field's
+alarm is not repeated for its pairs.
 
 Guarantee: at most one false alarm in `windows_per_false_alarm` intervals on average, half of them
-granted to each question, divided among sources, fields and pairs. With fewer than three sources
-nobody can be told to be alone.
+for each test, divided among sources, fields and pairs. With fewer than three sources
+no source can be named an outlier.
 
 References: Hoeffding, "Probability inequalities for sums of bounded random variables" (1963);
 Shin, Ramdas and Rinaldo, "E-detectors" (2022).
@@ -61,7 +61,7 @@ class _FleetSettings(TypedDict):
 
 
 class FleetDetector:
-    """Tells a source that has left its peers from a world that has moved.
+    """Separates a source that has left its peers from a change of the whole fleet.
 
     Args:
         references: the fields' references, in the order of the counts.
@@ -124,7 +124,7 @@ class FleetDetector:
 
     @property
     def threshold(self) -> float:
-        """Log evidence at which a source's field is said to be alone; grows with the sources."""
+        """Log evidence at which a source's field is named an outlier; grows with the sources."""
         return self._threshold(0)
 
     def _threshold(self, index: int) -> float:
@@ -138,7 +138,7 @@ class FleetDetector:
         """Take one interval: for each source its cell counts, field by field and pair by pair.
 
         Sources may come, stay away and come back; a source without pairs gathers no evidence
-        there. Raises `ValueError` naming source and field where counts do not fit the reference.
+        there. Raises `ValueError` naming source and field if counts do not fit the reference.
         """
         unseen = [np.zeros(PAIR_CELLS, dtype=np.int64)] * len(self.pairs)
         given = pairs_by_source or {}
@@ -182,7 +182,7 @@ class FleetDetector:
         counts_by_source: Mapping[str, Sequence[Counts]],
         verdict: FleetVerdict,
     ) -> None:
-        used = 2 if self._members[index] else None  # a pair's incomplete rows say nothing
+        used = 2 if self._members[index] else None  # a pair's incomplete rows carry no evidence
         integers = np.array([counts_by_source[name][index][:used] for name in names])
         excluded = self._excluded[index, rows]
         explained = self._explained(index, rows)
@@ -193,22 +193,22 @@ class FleetDetector:
             self._excluded[index, rows] = excluded
         excluded = np.logical_or(excluded, explained)
         if excluded.any():
-            accused = tuple(name for name, one in zip(names, excluded, strict=True) if one)
-            verdict.excluded[self._peers[index].name] = accused
+            named = tuple(name for name, one in zip(names, excluded, strict=True) if one)
+            verdict.excluded[self._peers[index].name] = named
         trusted = integers[~excluded] if not excluded.all() else integers
         alarm = self._fleet_wide[index].update(np.ascontiguousarray(trusted.sum(axis=0)))
         if alarm is not None and not self._field_moved(index, verdict):
             verdict.fleet_wide.append(alarm)
 
     def _explained(self, index: int, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return whose pair is told by a field of it that has left the peers by itself."""
+        """Return which sources have a field of the pair that is an outlier by itself."""
         members = self._members[index]
         return np.asarray(self._excluded[list(members)][:, rows].any(axis=0), dtype=np.bool_)
 
     def _field_moved(self, index: int, verdict: FleetVerdict) -> bool:
-        """Return whether a pair's alarm only repeats what one of its fields says, or is about to.
+        """Return whether one of a pair's fields alarms too, or is about to.
 
-        A field that moves across its median changes how its pairs lie, whatever they depend on.
+        A field that moves across its median changes the concordance of its pairs in any case.
         """
         members = [self._fleet_wide[member] for member in self._members[index]]
         alarmed = {alarm.field for alarm in verdict.fleet_wide}
@@ -269,7 +269,7 @@ class FleetDetector:
         return zlib.compress(b"".join(parts), 1)
 
     def restore(self, data: bytes) -> None:
-        """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
+        """Go on from `data`; raises `StateMismatch` if it belongs to another detector."""
         try:
             reader = StateReader(zlib.decompress(data))
             if reader.take(4) != _MAGIC:

@@ -9,7 +9,7 @@ __all__ = ["FleetVerdict"]
 
 @dataclass(frozen=True, slots=True)
 class FleetVerdict:
-    """What one interval says of the fleet.
+    """The result of one interval of a fleet.
 
     Attributes:
         outliers: sources that have left their peers, each with its alarm.

@@ -126,7 +126,7 @@ class LossDetector:
         return float(np.logaddexp.reduce(self._health)) - math.log(len(_BETS)) >= self._level
 
     def restart(self) -> None:
-        """Ask anew whether the model is harmless from here on, such as at an input's alarm."""
+        """Restart the test whether the model is harmless, for example at an alarm of an input."""
         self._health = np.zeros(len(_BETS))
 
     def update(self, losses: ArrayLike) -> Alarm | None:
@@ -171,7 +171,7 @@ class LossDetector:
         return _STATE.pack(_MAGIC, *numbers, self._age, self._seen)
 
     def restore(self, data: bytes) -> None:
-        """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
+        """Go on from `data`; raises `StateMismatch` if it belongs to another detector."""
         if len(data) != _STATE.size or data[:4] != _MAGIC:
             raise StateMismatch(
                 f"state of {self.name!r}: {len(data)} bytes beginning {data[:4]!r}, "

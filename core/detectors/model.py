@@ -98,14 +98,16 @@ class ModelDetector:
     ) -> list[Alarm]:
         """Take one window's cell counts, in the order of the references; return its alarms.
 
-        What is left empty was not seen in this window and gathers no evidence. Raises
-        `ValueError` where the number of fields or pairs is not the reference's.
+        A side or pairs left empty were not seen in this window and gather no evidence.
 
         Args:
             fields: for each input, int64 counts of shape (cells,).
-            pairs: for each pair of inputs, int64 counts of shape (cells,).
+            pairs: for each pair of inputs, int64 counts: concordant, discordant, incomplete.
             outputs: for each output, int64 counts of shape (cells,).
-            output_pairs: for each pair of outputs, int64 counts of shape (cells,).
+            output_pairs: for each pair of outputs, int64 counts as in `pairs`.
+
+        Raises:
+            ValueError: the number of fields or pairs is not the reference's.
         """
         alarms: list[Alarm] = []
         given = [(fields, pairs), (outputs, output_pairs)]
@@ -131,7 +133,7 @@ class ModelDetector:
         return b"".join(_LENGTH.pack(len(state)) + state for state in states)
 
     def restore(self, data: bytes) -> None:
-        """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
+        """Go on from `data`; raises `StateMismatch` if it belongs to another detector."""
         at, parts = 0, []
         while at + _LENGTH.size <= len(data):
             (size,) = _LENGTH.unpack_from(data, at)

@@ -1,8 +1,8 @@
 """Two numeric fields, watched for a change of how they go together.
 
-Meaning: do the fields still lie on the same side of their medians as often as in the reference?
+Meaning: are the fields still on the same side of their medians as often as in the reference?
 A row is concordant when they do. Window and reference balance what ties there are, so that a
-change of one field alone leaves the share of an independent pair where it was and accuses nobody.
+change of one field alone leaves the share of an independent pair unchanged and raises no alarm.
 
 Statistic, price and guarantee are those of `FieldDetector` with the single cell "concordant"
 among the rows in which both fields are present.
@@ -24,10 +24,10 @@ from gnomon.core.reference import PairReference
 def build_pair_tilt_set(
     reference: PairReference, design_effect: float, tolerance: float, threshold: float
 ) -> TiltSet:
-    """Build the tilts of a pair's share of concordant rows; see `FieldDetector`.
+    """Build the tilts of a pair's share of concordant rows.
 
     Args:
-        reference: of the pair.
+        reference: the pair's reference.
         design_effect: effective rows of the reference are rows / design_effect.
         tolerance: χ distance below which a change does not matter, in σ.
         threshold: natural logarithm of the threshold that the evidence must reach.
@@ -61,7 +61,7 @@ class PairDetector(TiltDetector):
         share: this detector's share of that budget, in (0, 1].
         tolerance: a change of the share p of concordant rows below `tolerance·√(p(1−p))` does not
             matter.
-        design_effect: how many rows count as one; the reference's where None.
+        design_effect: how many rows count as one; None takes the reference's.
         block_rows: as in `FieldDetector`.
 
     Raises:

@@ -21,7 +21,13 @@ LOG_CAP = 500.0
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What the sources of one interval have in common: who is trusted and how much."""
+    """The pool of the trusted sources of one interval.
+
+    Attributes:
+        trusted: for each source, whether it is in the pool.
+        weight: for each source, the factor of its counts in the pool, 0 to 1.
+        counts: cells of the pool, weighted.
+    """
 
     trusted: NDArray[np.bool_]
     weight: Floats
@@ -46,7 +52,7 @@ class PeerField:
         self._take(reference.name, tilt_set, tolerance, design_effect)
 
     def _take(self, name: str, tilt_set: TiltSet, tolerance: float, design_effect: float) -> None:
-        keep = tilt_set.reach >= 0  # a burst is priced by the reference, which has no say here
+        keep = tilt_set.reach >= 0  # a burst is priced by the reference, which is not used here
         tilted = len(tilt_set.dense)
         scores = np.zeros((len(tilt_set.tilts), len(tilt_set.shares)))
         scores[:tilted] = tilt_set.dense

@@ -76,7 +76,7 @@ class SeasonDetector:
         return b"".join(_LENGTH.pack(len(state)) + state for state in states)
 
     def restore(self, data: bytes) -> None:
-        """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
+        """Go on from `data`; raises `StateMismatch` if it belongs to another detector."""
         at = 0
         for segment in sorted(self._models):
             if at + _LENGTH.size > len(data):

@@ -10,13 +10,13 @@ LENGTH = struct.Struct("<I")
 
 
 class StateReader:
-    """Takes part after part of `data`; raises `ValueError` where one is cut short."""
+    """Takes part after part of `data`; raises `ValueError` if one is cut short."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 
     def take(self, size: int) -> bytes:
-        """Take so many bytes."""
+        """Return the next `count` bytes."""
         part = self._data[self._at : self._at + size]
         if len(part) != size:
             raise ValueError(f"ends after {len(self._data)} bytes, expected more")

@@ -66,7 +66,7 @@ class TiltDetector:
         return header + state.astype("<f8").tobytes()
 
     def restore(self, data: bytes) -> None:
-        """Go on from `data`; raises `StateMismatch` where it belongs to another detector."""
+        """Go on from `data`; raises `StateMismatch` if it belongs to another detector."""
         tilts = len(self._tilt_set.tilts)
         expected = _HEADER.size + 8 * tilts * 5
         if len(data) != expected or data[:4] != _MAGIC:
@@ -84,13 +84,14 @@ def log_threshold(
 ) -> float:
     """Check the parameters that all detectors take, and return the log threshold.
 
-    Raises `ValueError` that names the parameter which is out of range.
-
     Args:
-        windows_per_false_alarm: windows, on average, between two false alarms; at least 1.
-        share: of the budget that this detector may use, in (0, 1].
-        tolerance: change that does not matter, in σ; in [0, 1).
-        design_effect: effective rows of the reference are rows / design_effect; at least 1.
+        windows_per_false_alarm: mean number of windows between false alarms, at least 1.
+        share: of that budget, in (0, 1].
+        tolerance: χ distance that does not matter, in σ, in [0, 1).
+        design_effect: how many rows count as one, at least 1.
+
+    Raises:
+        ValueError: a parameter is out of range; the message names it.
     """
     _require(windows_per_false_alarm >= 1, "windows_per_false_alarm", "at least 1")
     _require(0 < share <= 1, "share", "in (0, 1]")

@@ -18,7 +18,7 @@ What evidence costs, for n effective rows of a reference of T effective rows:
   that the reference leaves credible (A: log threshold).
 * bursts in such cells: evidence 1/P from k rows on, none below, where P is the chance of k or
   more rows under the reference's posterior and k the least count that alarms at once. For what
-  lies outside the range of the reference this is the chance that the k highest of T + n ranks
+  is outside the range of the reference this is the chance that the k highest of T + n ranks
   are all new.
 
 Reference: Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential
@@ -41,14 +41,14 @@ SPREADS = (1.1, 1.25, 1.6)  # ratio of spreads, and their inverses
 STEPS = (0.07, -0.07, 0.13, -0.13, 0.25, -0.25, 0.5, -0.5)  # shifts of a share, √(2·nats a row)
 COARSE_STEPS = (0.18,)  # the same for single bins
 RATIOS = (2.0, 4.0, 12.0)  # times a rare cell's largest credible share
-SHAPE_PATIENCE, GROUP_PATIENCE = 0.5, 1.0  # see R above; all of a budget may lie on one group
+SHAPE_PATIENCE, GROUP_PATIENCE = 0.5, 1.0  # see R above; one group may have the whole budget
 FEW = 30.0  # events of a cell in the reference below which it is rare
 PSEUDO = 0.5  # prior events of a cell
 OUTSIDE = 1.0  # the same beyond the extremes: each is exceeded by 1/T of further rows on average
 STEEPEST = 3.0  # |θ| of location and scale: beyond it a handful of rows would decide
-UNIT_TWINS = 0.1  # total variation under which two changes of unit cannot be told apart
+UNIT_TWINS = 0.1  # total variation under which two changes of unit cannot be distinguished
 UNIT_MARGIN = 5.0  # nats by which a change of unit must explain more than anything simpler
-UNIT_DISTANCE = 0.2  # total variation under which a change of unit cannot be told from none
+UNIT_DISTANCE = 0.2  # total variation under which a change of unit looks like none
 MOST_CELLS = 32  # cells of a field that are watched one by one
 
 
@@ -68,7 +68,7 @@ class TiltSet:
     Attributes:
         tilts: what each tilt stands for.
         dense: tilts × cells, scores of the dense tilts.
-        cell_group: the group of each cell; `groups` where it has none.
+        cell_group: the group of each cell; `groups` if it has none.
         group: the group that each tilt looks at; 0 for dense tilts.
         theta: score of a row in the group; 0 for dense tilts.
         linear, quadratic, reach: the price of a row, of a row times the greater of the window's
@@ -110,15 +110,18 @@ def normal_shares(cuts: Floats, shift: float, spread: float) -> Floats:
 
 
 def moved_shares(edges: Floats, shares: Floats, factors: Floats, offsets: Floats) -> Floats:
-    """Return maps × (below, bins, above): the shares after each `x → factor·x + offset`.
+    """Return the shares after each map `x → factor·x + offset`.
 
-    Within a bin the values are taken to lie evenly.
+    Within a bin the values are assumed to be spread evenly.
 
     Args:
         edges: edges of the bins, float64 of shape (bins + 1,).
         shares: below, in each bin and above, float64 of shape (bins + 2,).
         factors: one for each map, float64 of shape (maps,).
         offsets: one for each map, float64 of shape (maps,).
+
+    Returns:
+        float64 of shape (maps, bins + 2).
     """
     spread = max(float(edges[-1] - edges[0]), 1e-300)
     grid = np.concatenate(([edges[0] - 1e-9 * spread], edges, [edges[-1] + 1e-9 * spread]))
@@ -148,7 +151,10 @@ def solve_step(share: float, step: float) -> float | None:
 
 
 def posterior_shares(counts: Floats, *, outside: bool) -> Floats:
-    """Return each cell's share with prior events; the first and third last lie `outside`."""
+    """Return each cell's share with prior events.
+
+    If `outside`, the first and the third last cell are outside the bins, with a prior of their own.
+    """
     prior = np.full(len(counts), PSEUDO)
     if outside:
         prior[[0, -3]] = OUTSIDE

@@ -4,15 +4,15 @@ A season moves a field's location, or its spread; a change of unit moves both to
 factor that is known. So of the alarm's own window, with counts c over the cells of present values
 and the shares p before, the log-likelihood `ℓ(a, b) = Σ c log p(a·x + b)` is taken for the
 plausible units, for every pure shift and every change of spread up to `REACH` σ, and for every
-affine map. A unit is named only where it
+affine map. A unit is named only if it
 
-* leads every pure shift and spread by `LEAD` nats, by `LEAD_LARGE` where the field's unit is not
-  known or more than `CROWDED` of the rows would lie in one cell,
-* is of the field's own quantity or, where its unit is not known, not so crowded: values that are
+* leads every pure shift and spread by `LEAD` nats, by `LEAD_LARGE` if the field's unit is not
+  known or more than `CROWDED` of the rows would be in one cell,
+* is of the field's own quantity or, if its unit is not known, not so crowded: values that are
   all far away could come from any unit, or from none,
 * and gains at least `FIT` of what the best affine map gains over no change.
 
-Names of units that explain the window within `EQUAL` nats of each other are given together; where
+Names of units that explain the window within `EQUAL` nats of each other are given together; if
 there are more than `MOST_NAMES` of them, nothing is known but that the values are far away.
 
 Reference: the likelihood ratio of nested and of separate families; Cox, "Tests of separate
@@ -34,11 +34,11 @@ CROWDED = 0.5
 EQUAL = 3.0
 MOST_NAMES = 3
 REACH = 5.0  # σ; farther than any season
-_UNCHANGED = 0.005  # share of rows that stay where they were, lest a single one decide
+_UNCHANGED = 0.005  # share of rows that stay where they were, so that a single row cannot decide
 _SHIFTS = np.linspace(-REACH, REACH, 101)
 _SPREADS = np.exp(np.linspace(-2.5, 2.5, 51))  # 1 is the middle one
 _LIKE_A_UNIT = (Change.LOCATION, Change.SCALE, Change.BELOW, Change.ABOVE)
-_FEWEST = 8  # rows of a window that can tell anything
+_FEWEST = 8  # least rows of a window that are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class UnitChange:
 def fit_unit(
     reference: FieldReference, kind: Change, before: Floats, counts: Floats
 ) -> UnitChange | None:
-    """Return the change of unit that a window has seen; None where something simpler explains it.
+    """Return the change of unit that a window has seen; None if something simpler explains it.
 
     Args:
         reference: the field's reference; lends its edges and its unit.

@@ -108,7 +108,7 @@ def _any() -> tuple[Slip, ...]:
         found = _find(come)
         if found is not None:
             named.append(_slip(found[0], come, gone))
-    # A mere offset, Celsius to kelvin, cannot be told from a shift where the unit is not known.
+    # An offset alone (Celsius to kelvin) looks like a shift if the unit is not known.
     return (*_DECIMAL, Slip("×60", 60.0), Slip("÷60", 1 / 60), *named)
 
 
@@ -119,7 +119,7 @@ def slips(unit: str) -> tuple[Slip, ...]:
     """Return the changes of unit that are plausible for a field with this unit.
 
     Args:
-        unit: the field's unit, by name or sign; empty where it is not known: then all common
+        unit: the field's unit, by name or sign; empty if it is not known: then all common
             slips. A unit that is not in the table can only slip by powers of ten or its sign.
 
     >>> [slip.label for slip in slips("°F")]

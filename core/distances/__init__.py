@@ -28,9 +28,9 @@ __all__ = [
 
 
 def positions(field: FieldReference) -> list[float]:
-    """Give a value for each cell of a numeric field's present values: the middle of its bin.
+    """Return a value for each cell of a numeric field's present values: the middle of its bin.
 
-    What lies below or above the reference is put at its nearest edge.
+    What is below or above the reference is put at its nearest edge.
     """
     middles = [low / 2 + high / 2 for low, high in zip(field.edges, field.edges[1:], strict=False)]
     return [field.edges[0], *middles, field.edges[-1]]
@@ -40,7 +40,7 @@ def measure(field: FieldReference, cells: Sequence[int] | Counts) -> dict[str, f
     """Measure a window's cells against their reference in every way that fits its kind.
 
     All cells count, missing and invalid too; the two distances that need an order take the
-    present values. `wasserstein` is in standard deviations of the reference. NaN where one of the
+    present values. `wasserstein` is in standard deviations of the reference. NaN if one of the
     two has no rows. Raises `ValueError` for another number of cells.
 
     >>> field = FieldReference("age", "numeric", edges=(0.0, 1.0, 2.0), counts=(0, 5, 5, 0, 0, 0),

@@ -22,7 +22,7 @@ MOST_TERMS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ChiSquare:
-    """The test's result; NaN where a table is empty."""
+    """The test's result; NaN if a table is empty."""
 
     statistic: float
     degrees: int
@@ -47,7 +47,7 @@ def chi_square(expected: ArrayLike, actual: ArrayLike) -> ChiSquare:
 
 
 def upper_tail(statistic: float, degrees: int) -> float:
-    """Give the probability that chi-square exceeds `statistic`.
+    """Return the probability that chi-square exceeds `statistic`.
 
     >>> round(upper_tail(3.841458820694124, 1), 12)
     0.05

@@ -13,7 +13,7 @@ from gnomon.core.distances.shares import Shares, shares
 
 
 def jensen_shannon(expected: ArrayLike, actual: ArrayLike) -> float:
-    """Give the distance, 0 to 1.
+    """Return the distance, 0 to 1.
 
     >>> jensen_shannon([1, 0], [0, 1])
     1.0

@@ -12,7 +12,7 @@ from gnomon.core.distances.shares import shares
 
 
 def kolmogorov_smirnov(expected: ArrayLike, actual: ArrayLike) -> float:
-    """Give the distance, 0 to 1, for cells in the order of their values.
+    """Return the distance, 0 to 1, for cells in the order of their values.
 
     >>> kolmogorov_smirnov([2, 2, 0], [0, 2, 2])
     0.5

@@ -17,7 +17,7 @@ PSEUDO_COUNT = 0.5
 
 
 def psi(expected: ArrayLike, actual: ArrayLike) -> float:
-    """Give the index, 0 or more.
+    """Return the index, 0 or more.
 
     >>> round(psi([50, 50], [60, 40]), 4)
     0.0397

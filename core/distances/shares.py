@@ -10,7 +10,7 @@ Shares = NDArray[np.float64]
 def shares(
     expected: ArrayLike, actual: ArrayLike, pseudo_count: float = 0.0
 ) -> tuple[Shares, Shares]:
-    """Give the share of each cell in both tables; NaN where a table is empty.
+    """Return the share of each cell in both tables; NaN if a table is empty.
 
     Raises `ValueError` for tables of different size and for counts below 0.
 

@@ -12,7 +12,7 @@ from gnomon.core.distances.shares import shares
 
 
 def total_variation(expected: ArrayLike, actual: ArrayLike) -> float:
-    """Give the distance, 0 to 1.
+    """Return the distance, 0 to 1.
 
     >>> total_variation([50, 50], [75, 25])
     0.25

@@ -1,7 +1,7 @@
 """Wasserstein distance (earth mover's, first order) on ordered cells.
 
 ∫ |F − G| over the values: how far, on average, rows must be moved to turn one table into the
-other, in the field's own unit. Each cell's rows are taken to lie at its position.
+other, in the field's own unit. Each cell's rows are placed at its position.
 Reference: Vallender, "Calculation of the Wasserstein distance between probability distributions
 on the line" (1974).
 """
@@ -13,7 +13,7 @@ from gnomon.core.distances.shares import shares
 
 
 def wasserstein(expected: ArrayLike, actual: ArrayLike, positions: ArrayLike) -> float:
-    """Give the distance in the unit of `positions`, which must not decrease.
+    """Return the distance in the unit of `positions`, which must not decrease.
 
     >>> wasserstein([1, 0], [0, 1], [0.0, 2.5])
     2.5

@@ -34,7 +34,7 @@ ctypedef struct Instruction:
     int32_t operation
     # The field of PUSH_FIELD, the number of members of IS_IN.
     int32_t argument
-    # Where the constant or the members lie.
+    # The index of the constant, or of the first member.
     int32_t constant
 
 ctypedef struct ProgramView:

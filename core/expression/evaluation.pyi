@@ -12,7 +12,7 @@ __all__ = ["CompiledProgram"]
 class CompiledProgram:
     """A postfix program made by `gnomon.core.expression.Expression`.
 
-    `instructions` are triples (operation, argument, where its constants lie). The answer of a
+    `instructions` are triples (operation, argument, index of its constants). The answer of a
     row is 1 true, 0 false, NaN unknown.
     """
 

@@ -1,6 +1,6 @@
 """The interpreter of conditions: one postfix program, run over one row or over a block of rows.
 
-Each value is a double; a logical is 1, 0, or NaN where it is unknown because something is missing.
+Each value is a double; a logical is 1, 0, or NaN if it is unknown because something is missing.
 """
 
 from libc.math cimport NAN, fabs, isnan, log
@@ -75,7 +75,7 @@ cdef const double* evaluate(
     Py_ssize_t rows,
     double* stack,
 ) noexcept nogil:
-    """Run over `rows` rows; field f lies at `fields + f * stride`, `stack` has depth x rows."""
+    """Run over `rows` rows; field f is at `fields + f * stride`, `stack` has depth x rows."""
     cdef const Instruction* step
     cdef double* top = stack - rows
     cdef Py_ssize_t row

@@ -7,11 +7,11 @@
 
 There are numbers, logicals (bool fields, comparisons) and categories. Comparisons may be chained;
 arithmetic is `+ - * /`; functions are `abs`, `log`, `min`, `max`; `in` and `not in` take a set,
-list or tuple of literals; `is missing` and `is not missing` ask of a field whether it has a value.
+list or tuple of literals; `is missing` and `is not missing` test whether a field has a value.
 
 **What is missing.** A comparison or calculation with a missing operand is unknown, `not` of it
 too; `and` is false as soon as one side is false, `or` true as soon as one side is true, whatever
-is unknown beside it. A rule is broken only where its expression is false: one that comes out
+is unknown beside it. A rule is broken only if its expression is false: one that is
 unknown does not apply, and passes, as a CHECK does in SQL. `is missing` is never unknown.
 
 Numbers are float64 and follow IEEE 754: `1 / 0` is infinite; what is not a number (`0 / 0`,
@@ -31,7 +31,7 @@ __all__ = ["Expression", "ExpressionError", "Formula"]
 
 @dataclass(frozen=True)
 class Expression:
-    """A condition over `fields`; raises `ExpressionError` where it is wrong.
+    """A condition over `fields`; raises `ExpressionError` if it is wrong.
 
     >>> from gnomon.core.fields import Field, Kind
     >>> speed = Field(name="speed", kind=Kind.FLOAT64)
@@ -58,7 +58,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Formula:
-    """A calculation over `fields` that gives a number; raises `ExpressionError` where it is wrong.
+    """A calculation over `fields` that gives a number; raises `ExpressionError` if it is wrong.
 
     What comes out of a missing operand is NaN.
 

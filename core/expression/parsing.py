@@ -1,4 +1,4 @@
-"""From Python's syntax to typed nodes: a whitelist; all else is refused with its position."""
+"""Parses Python's syntax to typed nodes; syntax that is not listed is refused by position."""
 
 import ast
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ FUNCTIONS = {
 
 
 def parse(source: str, fields: Sequence[Field], wanted: str = "logical") -> Node:
-    """Return the root of a condition over `fields`, or of a calculation where a number is wanted.
+    """Return the root of an expression over `fields`; `wanted` is its type: "logical" or "number".
 
     Raises:
         ExpressionError: it is not one.
@@ -44,8 +44,8 @@ def parse(source: str, fields: Sequence[Field], wanted: str = "logical") -> Node
 
 
 _WANTED = {
-    "logical": "a condition is wanted, such as a comparison",
-    "number": "a calculation is wanted, such as a sum",
+    "logical": "expected a condition, such as a comparison",
+    "number": "expected a calculation, such as a sum",
 }
 
 
@@ -102,7 +102,7 @@ class _Parser:
     def want(self, tree: ast.expr, wanted: str) -> Node:
         node = self.visit(tree)
         if node.type != wanted:
-            self.refuse(tree, f"a {wanted} is wanted here, not {_describe(node)}")
+            self.refuse(tree, f"expected a {wanted} here, not {_describe(node)}")
         return node
 
     def boolean(self, tree: ast.BoolOp) -> Node:
@@ -176,7 +176,7 @@ class _Parser:
         if not (isinstance(right, ast.Name) and right.id == "missing"):
             self.refuse(right, "'is' is only for 'is missing' and 'is not missing'; use ==")
         if not isinstance(left, ast.Name):
-            self.refuse(left, "'is missing' asks of a field")
+            self.refuse(left, "'is missing' tests a field")
         node = self.name(left)
         if node.type == "vector":
             self.refuse(left, f"field {left.id!r} is a vector, which expressions cannot read")
@@ -195,7 +195,7 @@ class _Parser:
         negative = isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub)
         inner = tree.operand if isinstance(tree, ast.UnaryOp) and negative else tree
         if not isinstance(inner, ast.Constant):
-            self.refuse(tree, "a literal number or text is wanted here")
+            self.refuse(tree, "expected a literal number or text here")
         node = self.constant(inner)
         if node.type == "text" and not negative:
             return self.code(subject, node, tree)

@@ -9,7 +9,7 @@ __all__ = ["ExpressionError", "Node", "Operation"]
 
 
 class ExpressionError(ContractError):
-    """An expression that is refused: the message says at which character, and why."""
+    """An expression is refused; the message has the character and the reason."""
 
 
 class Operation(IntEnum):
@@ -44,7 +44,7 @@ class Node:
     """One operation of a parsed expression over its `children`.
 
     `type` is "number", "logical", "text" (a literal not yet turned into a code), "free" (a field
-    of which only `is missing` can be asked), or the allowed values of a category.
+    of which only `is missing` can be tested), or the allowed values of a category.
     """
 
     operation: Operation

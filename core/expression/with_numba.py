@@ -1,4 +1,4 @@
-"""Conditions compiled by Numba, where it is installed (extra `rules`); never needed.
+"""Conditions compiled by Numba if it is installed (extra `rules`); optional.
 
 The answers are those of the interpreter, bit for bit; a batch job that checks long rules over
 hundreds of millions of rows is what this is for.
@@ -33,7 +33,7 @@ BINARY = {
 def compile_with_numba(expression: Expression) -> Callable[[Columns], NDArray[np.float64]]:
     """Return a function from columns to 1 true, 0 false, NaN unknown for each row.
 
-    Raises `ImportError` where Numba is not installed.
+    Raises `ImportError` if Numba is not installed.
     """
     import numba
 

@@ -20,7 +20,7 @@ ctypedef struct FeaturePlan:
     # The first of the tensor's columns that it fills, and how many.
     int32_t start
     int32_t width
-    # Where a vector's elements lie in Row.vector_buffer.
+    # The offset of a vector's elements in Row.vector_buffer.
     int32_t vector_offset
     int32_t reserved
     # What stands for a value that is missing or, as a code, not known.

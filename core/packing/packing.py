@@ -1,4 +1,4 @@
-"""How checked fields become an engine's tensors: the same in training, on server and device."""
+"""Converts checked fields to an engine's tensors: the same in training, on server and device."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class Tensor:
 class Packing:
     """Writes checked rows into tensors.
 
-    Raises `ContractError` where a feature does not suit its field or its tensor.
+    Raises `ContractError` if a feature does not suit its field or its tensor.
 
     >>> from gnomon.core.fields import Field, Kind
     >>> contract = Contract([Field(name="hour", kind=Kind.INT8)])

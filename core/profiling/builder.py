@@ -27,7 +27,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One field's rows: numbers or codes, NaN where absent, and the status of each."""
+    """One field's rows: numbers or codes, NaN if absent, and the status of each."""
 
     values: Values
     status: NDArray[np.uint8]
@@ -115,7 +115,7 @@ def _numbers(name: str, given: ArrayLike) -> tuple[Values, NDArray[np.uint8]]:
 
 
 def _texts(given: NDArray[Any], categories: tuple[str, ...]) -> tuple[Values, NDArray[np.uint8]]:
-    """Give the codes of known texts, or the lengths of free ones."""
+    """Return the codes of known texts, or the lengths of free ones."""
     codes = {text: float(code) for code, text in enumerate(categories)}
     values, status = np.full(len(given), np.nan), np.zeros(len(given), dtype=np.uint8)
     for row, text in enumerate(given):
@@ -156,7 +156,7 @@ def _describe(field: Field, column: Column, bins: int) -> FieldReference:
 
 
 def _variance(values: Values, scale: float) -> float:
-    """Give the variance, at most the largest float, computed where nothing overflows."""
+    """Return the variance, at most the largest float, computed so that nothing overflows."""
     deviation = float((values / scale).std())
     return float(min(deviation * scale, 1e154) ** 2)
 
@@ -259,7 +259,7 @@ def _field_effect(one: FieldReference, column: Column, blocks: NDArray[np.int64]
 
 
 def cells_of(one: FieldReference, values: Values, status: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Give the cell of each row, by NumPy; a window's loops give the same."""
+    """Return the cell of each row, by NumPy; a window's loops give the same."""
     missing = status == MISSING
     if one.kind == "category":
         known = (status == OK) & ~((values < 0) | (values >= one.bins))

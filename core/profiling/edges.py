@@ -1,7 +1,7 @@
-"""Where to cut a numeric field into bins of about equal mass, ties and all.
+"""The edges that cut a numeric field into bins of about equal mass, with ties.
 
-Cuts lie midway between two neighbouring values that occurred, so that no value sits on a cut by
-a rounding error. A value that alone holds a bin's share gets a bin of its own. A field of few
+Cuts are placed midway between two neighbouring values that occurred, so that no value is on a cut
+by a rounding error. A value that alone holds a bin's share gets a bin of its own. A field of few
 values gets one bin a value.
 """
 
@@ -14,7 +14,7 @@ Values = NDArray[np.float64]
 
 
 def choose_edges(values: Values, bins: int) -> tuple[float, ...]:
-    """Give the edges for finite `values`; none where there are no values.
+    """Return the edges for finite `values`; none where there are no values.
 
     >>> choose_edges(np.array([1.0, 1.0, 2.0, 3.0]), 32)
     (1.0, 1.5, 2.5, 3.0)
@@ -48,13 +48,13 @@ def _groups(counts: NDArray[np.int64], bins: int) -> NDArray[np.int64]:
 
 
 def _between(low: Values, high: Values) -> Values:
-    """Give low < cut <= high for each pair."""
+    """Return low < cut <= high for each pair."""
     middle = low / 2 + high / 2
     return np.where((middle > low) & (middle <= high), middle, high)
 
 
 def median_and_tie(values: Values, unit: int) -> tuple[float, float]:
-    """Give the lower median, and the sign, in 1/`unit`, that values equal to it are given.
+    """Return the lower median, and the sign, in 1/`unit`, that values equal to it are given.
 
     With that sign the mean sign around the median is 0: 1 above it, −1 below it.
 

@@ -20,16 +20,13 @@ Table = NDArray[np.float64]
 
 
 def cells_effect(cells: Cells, blocks: Cells, cell_count: int, *, ordered: int = 0) -> float:
-    """Give the design effect of one field.
-
-    `cells` and `blocks` have one entry a row, blocks numbered from 0. The first `ordered` cells
-    are in the order of their values.
+    """Return the design effect of one field.
 
     Args:
-        cells: the cell of each row, integers of shape (rows,).
-        blocks: the block of each row, numbered from 0; shape (rows,).
-        cell_count: how many cells there are.
-        ordered: how many of the first cells are in the order of their values.
+        cells: the cell of each row, int64 of shape (rows,).
+        blocks: the block of each row, numbered from 0; int64 of shape (rows,).
+        cell_count: number of cells.
+        ordered: number of leading cells that are in the order of their values.
     """
     block_count = int(blocks.max()) + 1 if len(blocks) else 0
     if block_count < 2:
@@ -39,7 +36,7 @@ def cells_effect(cells: Cells, blocks: Cells, cell_count: int, *, ordered: int =
 
 
 def table_effect(counts: Cells, *, ordered: int = 0) -> float:
-    """Give the design effect of one field from its counts, blocks × cells."""
+    """Return the design effect of one field from its counts, blocks × cells."""
     table: Table = counts[counts.sum(axis=1) > 0].astype(np.float64)
     effects = [_spread(table, np.eye(table.shape[1]))]
     if ordered:
@@ -52,13 +49,13 @@ def table_effect(counts: Cells, *, ordered: int = 0) -> float:
 
 
 def signs_effect(counts: Cells) -> float:
-    """Give the design effect of a pair from its concordant and discordant rows, blocks × 2."""
+    """Return the design effect of a pair from its concordant and discordant rows, blocks × 2."""
     table: Table = counts[counts.sum(axis=1) > 0].astype(np.float64)
     return max(1.0, _spread(table, np.array([[1.0], [-1.0]]))) if len(table) else 1.0
 
 
 def _spread(table: Table, scores: Table) -> float:
-    """Give D of scores (cells × statistics) from counts (blocks × cells)."""
+    """Return D of scores (cells × statistics) from counts (blocks × cells)."""
     sizes = table.sum(axis=1)
     if len(sizes) < 2:
         return 1.0
@@ -70,7 +67,7 @@ def _spread(table: Table, scores: Table) -> float:
 
 
 def values_effect(values: NDArray[np.float64], blocks: Cells) -> float:
-    """Give the design effect of the mean of `values`; rows with NaN do not count."""
+    """Return the design effect of the mean of `values`; rows with NaN do not count."""
     present = ~np.isnan(values)
     values, blocks = values[present], blocks[present]
     if len(values) == 0:

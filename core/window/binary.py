@@ -29,7 +29,13 @@ Extremes = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class SideCounts:
-    """The numbers of one side, as they lie in its layout."""
+    """The numbers of one side (inputs or outputs), in the order of its layout.
+
+    Attributes:
+        reference: what was counted against.
+        counts: int64, of the layout's `size`.
+        extremes: float64 `(fields, 2)`, least and greatest value of each field.
+    """
 
     reference: Reference
     counts: Counts
@@ -95,7 +101,7 @@ def _check_references(body: bytes, references: list[Reference]) -> int:
 
 
 def _expected(field: FieldReference, rows: int) -> Counts:
-    """Say how many of `rows` rows would fall in each cell, had nothing changed."""
+    """Return how many of `rows` rows would fall in each cell, had nothing changed."""
     counts = np.array(field.counts, dtype=np.float64)
     expected: Counts = np.floor(rows * (counts / max(counts.sum(), 1.0))).astype(np.int64)
     return expected

@@ -21,7 +21,7 @@ class BitReader:
 
     def __init__(self, data: bytes | memoryview) -> None: ...
     def read(self, count: int) -> NDArray[np.int64]:
-        """Give the next group; raises `CorruptWindow` where the bytes end too soon."""
+        """Return the next group; raises `CorruptWindow` if the bytes end too soon."""
 
     def finish(self) -> None:
-        """Raise `CorruptWindow` where anything is left over."""
+        """Raise `CorruptWindow` if anything is left over."""

@@ -1,4 +1,4 @@
-"""What a window's counts say: moments, pairs, correlations, quantiles, and all of it for people.
+"""Statistics of a window's counts: moments, pairs, correlations, quantiles, and a snapshot.
 
 Functions of the numbers of one side at rest; nothing here locks or counts.
 """
@@ -23,7 +23,7 @@ _SIGN_SQUARE = SIGN_UNIT * SIGN_UNIT  # what a concordant row adds to a pair's s
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Of the present and valid values of one numeric field; NaN where there are none."""
+    """Of the present and valid values of one numeric field; NaN if there are none."""
 
     count: int
     mean: float
@@ -51,7 +51,7 @@ def outcomes(counts: Counts) -> dict[str, int]:
 
 
 def latency(counts: Counts, share: float) -> float | None:
-    """Give a latency quantile in nanoseconds, within 1/32; None where nothing was answered."""
+    """Return a latency quantile in nanoseconds, within 1/32; None if nothing was answered."""
     return latency_buckets.quantile(counts, share)
 
 
@@ -63,13 +63,17 @@ def _field(side: SideCounts, field: int | str) -> tuple[int, FieldLayout]:
 
 
 def cells(side: SideCounts, field: int | str) -> Counts:
-    """Give the cell counts of a field, in the order of its reference."""
+    """Return the cell counts of a field, in the order of its reference."""
     _, layout = _field(side, field)
     return side.counts[layout.cells : layout.cells + layout.cell_count].copy()
 
 
 def moments(side: SideCounts, field: int | str) -> Moments:
-    """Give count, mean, variance and extremes of a numeric field; raises `TypeError` for others."""
+    """Return count, mean, variance and extremes of a numeric field.
+
+    Raises:
+        TypeError: the field is a category.
+    """
     index, layout = _field(side, field)
     if layout.kind == "category":
         raise TypeError(f"field {side.reference.fields[index].name!r} is a category")
@@ -102,7 +106,7 @@ def _pair(side: SideCounts, pair: int) -> tuple[int, int, int]:
 
 
 def pair_cells(side: SideCounts, pair: int) -> Counts:
-    """Give the rows in which a pair's fields lie on the same side, on different sides, or not both.
+    """Return how many rows of a pair are concordant, discordant and incomplete.
 
     A value equal to the median counts for both sides in the parts that balance the reference, so
     that a change of one field alone leaves the shares of an independent pair as they were.
@@ -113,7 +117,7 @@ def pair_cells(side: SideCounts, pair: int) -> Counts:
 
 
 def all_cells(sides: list[SideCounts]) -> Cells:
-    """Give the cell counts of every field and pair of a window's sides."""
+    """Return the cell counts of every field and pair of a window's sides."""
     fields, pairs = zip(*(_side_cells(side) for side in sides), strict=True)
     if len(sides) == 1:
         return Cells(fields[0], pairs[0], [], [])
@@ -132,7 +136,7 @@ def _side_cells(side: SideCounts) -> tuple[list[Counts], list[Counts]]:
 
 
 def correlation(side: SideCounts, pair: int) -> float:
-    """Give Pearson's correlation of a pair; NaN where one of the fields is constant or absent.
+    """Return Pearson's correlation of a pair; NaN if one of the fields is constant or absent.
 
     Values are clamped at 16 reference standard deviations. Where values are missing, each field's
     mean and variance are those of all its present values.
@@ -154,9 +158,9 @@ def correlation(side: SideCounts, pair: int) -> float:
 
 
 def quantile(side: SideCounts, field: int | str, share: float) -> float:
-    """Give a quantile of a numeric field: within its bin, or within 1/17 from a sketch.
+    """Return a quantile of a numeric field: within its bin, or within 1/17 from a sketch.
 
-    NaN where nothing was present; the observed extremes bound the answer.
+    NaN if nothing was present; the observed extremes bound the answer.
     """
     index, layout = _field(side, field)
     if layout.kind == "category":
@@ -173,7 +177,7 @@ def quantile(side: SideCounts, field: int | str, share: float) -> float:
 
 
 def snapshot(service: Mapping[str, Counts], sides: Sequence[SideCounts]) -> dict[str, Any]:
-    """Give everything as plain values that JSON can hold; `service` has the counts of calls."""
+    """Return everything as plain values that JSON can hold; `service` has the counts of calls."""
     found: dict[str, Any] = {
         "rows": int(sides[0].counts[0]),
         "outcomes": outcomes(service["outcomes"]),

@@ -1,4 +1,4 @@
-# What a native door calls without the GIL. Each call takes the window's lock.
+# What native code calls without the GIL. Each call takes the window's lock.
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t
@@ -27,7 +27,7 @@ cdef class WindowSnapshot:
 cdef class Window:
     cdef cython.pymutex lock
     cdef SideCounter _inputs
-    # None where the package has no reference of its outputs.
+    # None if the package has no reference of its outputs.
     cdef SideCounter _outputs
     cdef bint _has_outputs
     # Calls by outcome, rows by outcome, then the latency's buckets, then violations by rule.

@@ -44,10 +44,10 @@ class Window:
         """The reference of the outputs, if any."""
 
     def update_row(self, row: Row) -> None:
-        """Count one row of inputs; raises `ValueError` where the number of fields differs."""
+        """Count one row of inputs; raises `ValueError` if the number of fields differs."""
 
     def update_output_row(self, row: Row) -> None:
-        """Count one row of outputs; raises `ValueError` where there is no such reference."""
+        """Count one row of outputs; raises `ValueError` if there is no such reference."""
 
     def update_columns(self, columns: Columns, violations: object = None) -> None:
         """Count rows of inputs, exactly as `update_row` would one by one.
@@ -74,16 +74,16 @@ class Window:
         """
 
     def copy(self) -> Window:
-        """Give a window with the same counts."""
+        """Return a window with the same counts."""
 
     def take(self) -> Window:
-        """Give a window with the counts and start anew from zero, in one step."""
+        """Return a window with the counts and reset this one, in one step under the lock."""
 
     def reset(self) -> None:
-        """Start anew from zero."""
+        """Set all counts to zero."""
 
     def to_bytes(self) -> bytes:
-        """Give the compact form (see `gnomon.core.window.binary`); equal windows, equal bytes."""
+        """Return the compact form (see `gnomon.core.window.binary`); equal windows, equal bytes."""
 
     @staticmethod
     def from_bytes(
@@ -92,9 +92,17 @@ class Window:
         data: bytes | bytearray | memoryview,
         rules: int = 0,
     ) -> Window:
-        """Read a window that was counted against these references.
+        """Read what `to_bytes` wrote.
 
-        Raises `CorruptWindow` for damaged bytes and `ReferenceMismatch` for other references.
+        Args:
+            inputs: the reference that the inputs were counted against.
+            outputs: that of the outputs, or None.
+            data: the bytes.
+            rules: the number of rule codes.
+
+        Raises:
+            CorruptWindow: the bytes are damaged.
+            ReferenceMismatch: the window was counted against other references.
         """
 
     @property
@@ -126,40 +134,40 @@ class Window:
         """Memory of all buffers, in bytes."""
 
     def latency(self, share: float) -> float | None:
-        """Give the latency in ns that `share` of the answers did not exceed, within 1/32."""
+        """Return the latency in ns that `share` of the answers did not exceed, within 1/32."""
 
     def read_cells(self) -> Cells:
-        """Give the cells of all fields, pairs, outputs and output pairs at one moment.
+        """Return the cells of all fields, pairs, outputs and output pairs at one moment.
 
         One copy of the window serves all; `cells` and its siblings make one each.
         """
 
     def cells(self, field: int | str) -> NDArray[np.int64]:
-        """Give the cell counts of an input."""
+        """Return the cell counts of an input."""
 
     def output_cells(self, field: int | str) -> NDArray[np.int64]:
-        """Give the cell counts of an output."""
+        """Return the cell counts of an output."""
 
     def pair_cells(self, pair: int) -> NDArray[np.int64]:
-        """Give concordant, discordant and incomplete rows of a pair of inputs."""
+        """Return concordant, discordant and incomplete rows of a pair of inputs."""
 
     def output_pair_cells(self, pair: int) -> NDArray[np.int64]:
-        """Give concordant, discordant and incomplete rows of a pair of outputs."""
+        """Return concordant, discordant and incomplete rows of a pair of outputs."""
 
     def moments(self, field: int | str) -> Moments:
-        """Give count, mean, variance and extremes of a numeric input."""
+        """Return count, mean, variance and extremes of a numeric input."""
 
     def output_moments(self, field: int | str) -> Moments:
-        """Give count, mean, variance and extremes of a numeric output."""
+        """Return count, mean, variance and extremes of a numeric output."""
 
     def correlation(self, pair: int) -> float:
-        """Give the correlation of a pair of inputs; NaN where it has none."""
+        """Return the correlation of a pair of inputs; NaN if it has none."""
 
     def quantile(self, field: int | str, share: float) -> float:
-        """Give a quantile of a numeric input, as close as its bins are."""
+        """Return a quantile of a numeric input, as close as its bins are."""
 
     def snapshot(self) -> dict[str, Any]:
-        """Give everything as plain values that JSON can hold, for people."""
+        """Return everything as plain values that JSON can hold, for people."""
 
     def _read(self, outputs: bool = False) -> Any: ...
     def __eq__(self, other: object) -> bool: ...

@@ -105,7 +105,7 @@ cdef class Window:
                 self._service_counts[RULES_START + rule] += counts[rule]
 
     def _checked_codes(self, violations):
-        """Give rule codes that fit: those of an array, or of an object that has `rules`."""
+        """Return rule codes that fit: those of an array, or of an object that has `rules`."""
         if violations is None:
             return None
         codes = np.asarray(getattr(violations, "rules", violations))
@@ -118,7 +118,7 @@ cdef class Window:
         return codes.astype(np.int64)
 
     cdef WindowSnapshot _snapshot(self, bint wipe):
-        """Copy all numbers in one step, and start anew from zero if `wipe`."""
+        """Copy all numbers in one step under the lock, and reset them if `wipe`."""
         cdef WindowSnapshot snapshot = WindowSnapshot(self)
         with nogil, self.lock:
             self._inputs.copy_to(snapshot.input_counts, snapshot.input_extremes)
@@ -209,7 +209,7 @@ cdef class Window:
         return sides + self._service.nbytes
 
     def _read(self, bint outputs=False):
-        """Give the numbers of one side, as they are now."""
+        """Return the numbers of one side, as they are now."""
         if outputs and not self._has_outputs:
             raise ValueError("the window has no reference of outputs")
         return self._snapshot(False).sides[1 if outputs else 0]

@@ -218,7 +218,7 @@ def test_missing_columns_and_rows_of_different_length() -> None:
     contract = _flights()
     _, violations = contract.check_columns({"hour": [1, 2], "carrier": ["UA", "UA"]})
     assert violations is not None and violations.counts_by_rule == {"required": 2}
-    with pytest.raises(ContractError, match="'carrier': 3 rows, where field 'hour' has 2"):
+    with pytest.raises(ContractError, match="'carrier': 3 rows, but field 'hour' has 2"):
         contract.check_columns({"hour": [1, 2], "carrier": ["UA"] * 3})
     columns, violations = contract.check_columns({})
     assert columns.rows == 0 and violations is None
