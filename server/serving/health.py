@@ -29,7 +29,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Answer once; a service that is not here is NOT_FOUND."""
         if request.service not in ("", self._service):
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service is here")
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
         return _STATUS(status=self._status(request.service))
 
     async def Watch(self, request: Any, _context: Any) -> AsyncIterator[Any]:  # noqa: N802

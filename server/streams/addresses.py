@@ -75,7 +75,7 @@ def broker_of(address: str) -> BrokerAddress | None:
     subject = parts.path.lstrip("/")
     if parts.scheme not in _CLIENTS or not parts.netloc or not subject or parts.query:
         raise ConfigurationError(
-            f"{address.rpartition('@')[2]!r} is no address of a stream; it should be a file, '-', "
+            f"{address.rpartition('@')[2]!r} is not a stream address; it should be a file, '-', "
             "nats://host:port/subject or kafka://host:port/topic"
         )
     if "@" in parts.netloc:

@@ -50,14 +50,15 @@ class FileProgress:
                 self._state = msgspec.json.decode(self._path.read_bytes(), type=_ProgressState)
             except (OSError, *UNDECODABLE) as error:
                 raise ConfigurationError(
-                    f"{self._path} does not say how far the stream came ({error}); remove it to "
-                    "begin at the beginning"
+                    f"{self._path} is not a progress file ({error}); remove it to start "
+                    "from the beginning"
                 ) from error
         size = os.fstat(file.fileno()).st_size
         if size < self._state.offset or self._crc(self._state.head_bytes) != self._state.head_crc:
             raise ConfigurationError(
-                f"{self._path} is of another file: {self._state.offset} bytes of it were done, and "
-                f"the source is shorter or begins otherwise; remove it to begin at the beginning"
+                f"{self._path} belongs to another file: {self._state.offset} bytes were done, and "
+                "the source is shorter or has another beginning; remove it to start from the "
+                "beginning"
             )
         return self._state.offset
 

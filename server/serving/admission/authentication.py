@@ -189,7 +189,7 @@ class Authentication:
             believed = one.believe(key.strip())
             if believed is not None:
                 return believed
-        raise Unauthenticated("the API key is not known here; it may have been revoked")
+        raise Unauthenticated("the API key is unknown; it may have been revoked")
 
     def _load(self) -> None:
         stamps = None

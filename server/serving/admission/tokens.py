@@ -85,7 +85,7 @@ class Tokens:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except (self._jwt.PyJWTError, ValueError, TypeError) as error:
-            raise Unauthenticated(f"the token is not to be believed: {_why(error)}") from error
+            raise Unauthenticated(f"the token is not valid: {_why(error)}") from error
         name = claims["sub"]
         if not isinstance(name, str) or not 0 < len(name) <= _NAME_CHARACTERS:
             raise Unauthenticated(
@@ -114,7 +114,7 @@ class Tokens:
             ]
             _first_that_takes(prepared, key)
         elif key.algorithm_name not in ALGORITHMS or hasattr(key.key, "private_bytes"):
-            raise ValueError(f"a key for {key.algorithm_name!r} is no public key")
+            raise ValueError(f"a key for {key.algorithm_name!r} is not a public key")
 
     def _key(self, header: Mapping[str, Any]) -> Any:
         """Return the key that a token's header names.

@@ -137,7 +137,7 @@ class NativeCallHandler:
     def _check_health(self, call: Call) -> None:
         request = decode(health_pb2.HealthCheckRequest, self._message(call))
         if request.service not in ("", SERVICE):
-            call.refuse(trailers_of(Refusal("NOT_FOUND", "no such service is here", ())))
+            call.refuse(trailers_of(Refusal("NOT_FOUND", "unknown service", ())))
             return
         kind = health_pb2.HealthCheckResponse
         status = kind.SERVING if self._handler.server_ready() else kind.NOT_SERVING

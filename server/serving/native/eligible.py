@@ -37,7 +37,7 @@ class NeedsPython(ValueError):
 
 
 class BuiltRoute(NamedTuple):
-    """A route for one loop, and the targets of its targets."""
+    """A route for one loop, with its targets."""
 
     route: NativeRoute
     targets: Sequence[NativeTarget]
@@ -52,6 +52,15 @@ def native_routes(served: Mapping[str, ServedRoute], clients: Clients) -> dict[s
     """Return the routes that need no Python, by name, each with its own targets."""
     found = {name: build_route(name, one, clients) for name, one in served.items()}
     return {name: one.route for name, one in found.items() if isinstance(one, BuiltRoute)}
+
+
+def why_python(served: ServedRoute) -> RoutePath | None:
+    """Return why Python has to answer a route, by what is known without building it, or None."""
+    try:
+        _check_supported(served)
+    except NeedsPython as why:
+        return RoutePath(False, why.code, str(why))
+    return None
 
 
 def build_route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute | RoutePath:
@@ -73,11 +82,8 @@ def _route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute:
 
     All targets or none are native: for a target that C declines, Python would draw again.
     """
+    _check_supported(served)
     route = served.route
-    if served.is_written_down:
-        raise NeedsPython("transcripts", "transcripts are made of its calls")
-    if served.batching is not None:
-        raise NeedsPython("batching", "its rows are gathered with those of other calls")
     laid = {
         digest: _build_target(name, served.targets[digest])
         for digest, weight in route.targets
@@ -94,6 +100,17 @@ def _route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute:
         max((shadow.weight for shadow in route.shadows), default=0),
     )
     return BuiltRoute(native, tuple(laid.values()))
+
+
+def _check_supported(served: ServedRoute) -> None:
+    """Raise `NeedsPython` if a route needs Python by its settings or its engines."""
+    if served.is_written_down:
+        raise NeedsPython("transcripts", "transcripts are made of its calls")
+    if served.batching is not None:
+        raise NeedsPython("batching", "its rows are gathered with those of other calls")
+    engines = [target.model.engine for target in served.targets.values()]
+    if not all(isinstance(engine, NativeOnnxEngine) for engine in engines):
+        raise NeedsPython("engine", "its engine is not ONNX Runtime's C interface")
 
 
 def _build_target(name: str, target: RouteTarget) -> NativeTarget:

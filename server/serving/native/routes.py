@@ -15,7 +15,7 @@ from gnomon.server.serving.admission import authentication
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.admission import native_admission
-from gnomon.server.serving.native.eligible import BuiltRoute, build_route
+from gnomon.server.serving.native.eligible import BuiltRoute, build_route, why_python
 from gnomon.server.serving.native.path_selector import PathSelector
 from gnomon.server.serving.native.route_table import RouteTable
 from gnomon.server.serving.native.shadow_queue import ShadowQueue
@@ -45,6 +45,8 @@ class NativeRoutes:
         self._built: list[dict[str, tuple[ServedRoute, BuiltRoute]]] = []
         self._lock = threading.Lock()
         self._selector = PathSelector()
+        # Routes that need Python by their settings or engines, with the reasons.
+        self._unsupported: Mapping[str, RoutePath] = {}
         self._served: Mapping[str, ServedRoute] = {}
         self._closed = threading.Event()
 
@@ -120,12 +122,18 @@ class NativeRoutes:
     def _publish(self, served: Mapping[str, ServedRoute]) -> None:
         with self._lock:
             self._served = served
-            self._selector.follow(served)
+            self._unsupported = {
+                name: path for name, one in served.items() if (path := why_python(one)) is not None
+            }
+            # Only routes that the loops could answer are measured again.
+            self._selector.follow(
+                {name: one for name, one in served.items() if name not in self._unsupported}
+            )
             self._fill_tables()
 
     def _fill_tables(self) -> None:
         """Fill each table with native routes; those built from the same route are kept."""
-        paths = self._selector.held
+        paths = {**self._unsupported, **self._selector.held}
         clients = self._admission.clients
         wanted = {name: one for name, one in self._served.items() if name not in paths}
         for number, table in enumerate(self._tables):

@@ -71,7 +71,7 @@ class ServingCollector(Collector):
         yield self._clients()
         yield GaugeMetricFamily(
             "gnomon_requests_under_way",
-            "Requests that were let in and are not answered yet.",
+            "Admitted requests that are not answered yet.",
             self._admission.throttle.under_way,
         )
         yield CounterMetricFamily(
@@ -84,7 +84,7 @@ class ServingCollector(Collector):
         """Return requests by client; of a package that has left, no more."""
         requests = CounterMetricFamily(
             "gnomon_client_requests",
-            "Requests by client and outcome; model and version where one of them answered.",
+            "Requests by client and outcome; model and version if one answered.",
             labels=("client", "route", "model", "version", "outcome"),
         )
         for one in self._admission.clients.read():

@@ -130,7 +130,9 @@ class ModelRepository:
         """Return the shelf for a change."""
         _check_repository(request.repository_name)
         if self._shelf is None:
-            raise Conflict("the hub decides which models are in service here; ask it instead")
+            raise Conflict(
+                "the hub decides which models are in service here; use its rollouts instead"
+            )
         return self._shelf
 
     def _served(self) -> list[_ServedVersion]:

@@ -227,6 +227,19 @@ def test_an_agent_beside_a_busy_thread_knows_that_its_model_is_quick(
         assert model.row_latency.is_quick
 
 
+def test_a_route_that_needs_python_anyway_is_not_measured_for_its_speed(
+    runtime: Runtime, package: Package, open_door: Callable[[], Any]
+) -> None:
+    model = runtime.load(package)
+    wrongly_slow(model)
+    model.batching = Batching(max_rows=8)
+    runtime.apply([single("eta", package.digest)])
+    frontend, _ = open_door()
+    assert frontend.paths["eta"].reason == "batching"
+    frontend.review_paths()
+    assert model.row_latency.is_slow, "nothing was measured again"
+
+
 def samples(handler: Handler) -> set[tuple[str, str, str]]:
     collector = ServingCollector(handler, make_admission(FrontendSettings(port=0), handler))
     (family,) = (one for one in collector.collect() if one.name == "gnomon_route_path")

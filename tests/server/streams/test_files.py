@@ -63,13 +63,13 @@ def test_another_file_is_not_taken_for_the_one_that_was_begun(path: Path, conten
     source.commit()
     source.close()
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match="of another file"):
+    with pytest.raises(ConfigurationError, match="belongs to another file"):
         open_file(path)
 
 
 def test_progress_that_cannot_be_read_is_told(path: Path) -> None:
     path.with_name("progress").write_bytes(b"{")
-    with pytest.raises(ConfigurationError, match="remove it to begin"):
+    with pytest.raises(ConfigurationError, match="remove it to start"):
         open_file(path)
 
 
