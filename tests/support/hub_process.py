@@ -62,11 +62,13 @@ class HubProcess:
         self.process.wait(timeout=20)
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = httpx.post(f"{self.rest}/api/v1/{path}", json=body, trust_env=False, timeout=20)
+        answer = httpx.post(
+            f"{self.rest}/api/v1/{path}", json=body, trust_env=False, timeout=20, verify=False
+        )
         return answer.raise_for_status().json()
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(f"{self.rest}/api/v1/{path}", trust_env=False, timeout=20)
+        answer = httpx.get(f"{self.rest}/api/v1/{path}", trust_env=False, timeout=20, verify=False)
         return answer.raise_for_status().json()
 
     def token(self, role: str = "node") -> str:
