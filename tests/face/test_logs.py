@@ -241,8 +241,8 @@ def test_hub_server_and_agent_log_in_one_format(
     written = {"serve": server.stop(), "agent": agent.stop(), "hub": hub.stop()}
     for name, expected in (
         ("hub", ("alembic", "uvicorn", "gnomon.server")),
-        ("serve", ("uvicorn", "gnomon.edge", "gnomon.server")),
-        ("agent", ("gnomon.edge",)),
+        ("serve", ("uvicorn", "gnomon.runtime", "gnomon.server")),
+        ("agent", ("gnomon.runtime",)),
     ):
         lines = written[name]
         for line in lines:
