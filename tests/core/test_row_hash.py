@@ -55,9 +55,9 @@ def test_what_would_leave_the_buffers_is_refused():
     with pytest.raises(ValueError, match="2 rows, but 3 values"):
         write_words(rows, 0, np.zeros(3, np.uint64), present, 1, 0)
     wide, hashes = np.zeros((2, 33), np.uint8), np.zeros((1, 32), np.uint8)
-    with pytest.raises(ValueError, match="code 1 of row 1 is none of 1"):
+    with pytest.raises(ValueError, match="code 1 of row 1 is not one of the 1"):
         write_hashes(wide, 0, hashes, np.array([0, 1]), present, 1, 0)
-    with pytest.raises(ValueError, match="text 0 does not lie within 2 bytes"):
+    with pytest.raises(ValueError, match="text 0 is not within 2 bytes"):
         hash_texts(np.zeros(2, np.uint8), np.array([0, 3]))
     with pytest.raises(ValueError, match="a hash has 32 bytes, not 9"):
         sort_rows(rows)

@@ -338,7 +338,7 @@ def _value_and_double(random: Any, field: Field) -> tuple[Any, float]:
 
 def test_native_form_refuses_rows_of_another_size() -> None:
     contract = _flights()
-    with pytest.raises(ValueError, match="3 values are wanted"):
+    with pytest.raises(ValueError, match="3 values are expected"):
         contract.check_doubles(np.zeros(2), contract.new_row())
     assert contract.check_doubles(np.array([1.0, 7.0, 99.0]), contract.new_row()) == 4
 
