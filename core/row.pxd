@@ -1,8 +1,9 @@
 # The result of a contract: one row, or many rows in columns.
 #
-# `status` describes the value that came in, `values` holds the value that is passed on. So a clipped value is INVALID with the
-# bound as its value, and an imputed one is MISSING (or INVALID) with the imputed value. A
-# column of whole numbers or bools that holds missing values comes as COLUMN_FLOAT64 with NaN.
+# `status` describes the value that came in, `values` holds the value that is passed on. So a
+# clipped value is INVALID with the bound as its value, and an imputed one is MISSING (or INVALID)
+# with the imputed value. A column of whole numbers or bools that holds missing values comes as
+# COLUMN_FLOAT64 with NaN.
 
 from libc.stdint cimport uint8_t
 

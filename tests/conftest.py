@@ -1,12 +1,20 @@
 """Marks that follow from a fixture or a folder, and the demo, played once for all tests."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+from hypothesis import settings
 
 from tests.support.demo import Played
+
+# Idle threads of OpenMP spin by default, which costs a fit three times its CPU time.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A busy machine makes no example wrong.
+settings.register_profile("gnomon", deadline=None)
+settings.load_profile("gnomon")
 
 #: Fixture → the mark of every test that needs it.
 FIXTURE_MARKS = {"broker": "brokers", "played": "demo"}

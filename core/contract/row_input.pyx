@@ -68,7 +68,7 @@ cdef double clipped(const FieldPlan* field, uint8_t rule) noexcept nogil:
 
 
 cdef Severity contract_finish(const ContractPlan* plan, const RowBuffers* row) noexcept nogil:
-    """Apply policies and conditions; return the highest severity, SEVERITY_NONE if no rule is broken."""
+    """Apply policies and conditions; return the highest severity, SEVERITY_NONE if all hold."""
     cdef double[MAXIMUM_DEPTH] stack
     cdef Severity worst = SEVERITY_NONE
     cdef uint8_t broken = 0
