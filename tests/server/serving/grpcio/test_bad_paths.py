@@ -40,7 +40,7 @@ def test_the_door_opens_again(package: Package, caplog: pytest.LogCaptureFixture
         for _ in range(3):
             say_bad_path(served.address)
             assert answers_within(served, 30)
-        assert "opens again" in caplog.text
+        assert "reopening the frontend" in caplog.text
     finally:
         served.close()
 
