@@ -201,7 +201,7 @@ def test_a_store_that_cannot_be_used_is_named(
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("not a url", "no URL"),
+        ("not a url", "not a URL"),
         ("mysql://root@localhost/hub", "'mysql'; expected sqlite or postgresql"),
     ],
 )
