@@ -18,6 +18,8 @@ settings.load_profile("gnomon")
 
 #: Fixture → the mark of every test that needs it.
 FIXTURE_MARKS = {"broker": "brokers", "played": "demo"}
+#: Folder → the mark of every test in it.
+FOLDER_MARKS = {"neighbours": "neighbours", "bench": "slow"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,8 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name in FIXTURE_MARKS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(FIXTURE_MARKS[name])
-        if "neighbours" in item.path.parts:
-            item.add_marker("neighbours")
+        for folder, mark in FOLDER_MARKS.items():
+            if folder in item.path.parts:
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

@@ -22,10 +22,10 @@ from gnomon.core.window import ANSWERED_CODE
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.server.hub.monitoring import windows
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.clock import DAY_MS
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.search import words_of
 
-DAY_MS = 86_400_000
 DAYS = 365
 #: The first day, UTC: 2025-01-01.
 FIRST_DAY = 20_089

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gnomon.core.contract.violations import Violations
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.models.refusals import describe
+from gnomon.runtime.models.refusals import UNREADABLE, describe
 from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.prediction import Prediction, Predictions, row_ids
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES
@@ -27,8 +27,6 @@ Columns = Mapping[str, NDArray[Any]]
 
 #: Most broken rules that an answer reports, as over REST.
 _BROKEN_LIMIT = 1_000
-#: What a contract raises for data that is not columns; the runtime reports such data itself.
-_UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 class InferResult(NamedTuple):
@@ -102,7 +100,7 @@ def infer_partial(
 def _judge(model: Model, columns: Columns) -> Violations | None:
     try:
         return model.inputs.check_columns(columns)[1]
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

@@ -17,6 +17,8 @@ from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
 from tests.support.hub_command import HubCommand
 from tests.support.recipes import write_project
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "packages.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
 

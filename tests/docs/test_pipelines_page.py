@@ -16,6 +16,8 @@ from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, TrustStore
 from tests.docs.test_packages_page import run, settings
 from tests.support.hub_command import HubCommand
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "pipelines.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -20,6 +20,8 @@ from gnomon.runtime.packages.manifest import Manifest, Reproducibility, Signatur
 from gnomon.runtime.packages.signing import Signer
 from tests.support.recipes import linear_onnx, write_project
 
+pytestmark = pytest.mark.slow
+
 ROWS = np.random.default_rng(0).normal(size=(20, 2))
 
 

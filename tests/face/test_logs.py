@@ -24,6 +24,8 @@ from gnomon.logs.redaction import redact_text
 from gnomon.logs.settings import FORMATS, LogSettings
 from gnomon.logs.setup import set_up_logging
 
+pytestmark = pytest.mark.slow
+
 TEXT_LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z (debug|info|warning|error|critical) [\w.]+: .*"
 )

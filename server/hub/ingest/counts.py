@@ -14,13 +14,13 @@ from sqlalchemy import Connection, Select, Table, case, select, union
 
 from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.clock import DAY_MS
 from gnomon.server.hub.store.dialect import insert_into
 from gnomon.server.hub.store.limits import MAXIMUM_COUNT
 
 #: The outcome of rows whose windows the hub could not look into: it does not have the package.
 UNREAD = "unread"
 
-_DAY_MS = 86_400_000
 _TALLY = schema.tally.c
 _KEY = ("model", "version", "node", "shadow", "outcome")
 _COUNTED = (*(_TALLY[name] for name in _KEY), _TALLY.rows)
@@ -36,7 +36,7 @@ def add(connection: Connection, windows: Iterable[Mapping[str, Any]]) -> None:
         outcomes = window["outcomes"] or {UNREAD: window["rows"]}
         for outcome, rows in outcomes.items():
             sums[(*source, outcome)] += rows
-            day = window["started_at"] // _DAY_MS * _DAY_MS
+            day = window["started_at"] // DAY_MS * DAY_MS
             days[(day, *source, window.get("environment", schema.PRODUCTION))] += rows
     _add(connection, schema.tally, _KEY, sums)
     _add(connection, schema.daily, _DAY_KEY, days)

@@ -19,7 +19,7 @@ from gnomon.server.hub.monitoring.watched_fields import (
     WatchedFields,
     pool,
 )
-from gnomon.server.hub.store.clock import calendar
+from gnomon.server.hub.store.clock import DAY_MS, calendar
 
 #: Distances are kept source by source up to so many sources; beyond, for all of them together.
 MOST_SOURCES = 32
@@ -28,7 +28,6 @@ MOST_SOURCES = 32
 SOURCE_MOVED = "source_moved"
 ALL_MOVED = "all_moved"
 
-_DAY_MS = 86_400_000
 
 Totals = Mapping[str, SourceTotals]
 
@@ -185,7 +184,7 @@ def _since(interval: Interval, alarm: Alarm) -> str:
     end, start = interval
     length = end - start
     moment = calendar(start - (alarm.since - 1) * length)
-    return f"{moment:%Y-%m-%d}" if length >= _DAY_MS else f"{moment:%Y-%m-%d %H:%M} UTC"
+    return f"{moment:%Y-%m-%d}" if length >= DAY_MS else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _means(mine: float | None, here: str, theirs: float | None, there: str) -> str:

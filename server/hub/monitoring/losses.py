@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, and_, cast, func, select, update
 
-from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.clock import DAY_MS, now_ms
 from gnomon.server.hub.store.dialect import BATCH, insert_into
 from gnomon.server.hub.store.limits import MAXIMUM_VALUE
 from gnomon.server.hub.store.schema import label, loss, prediction, version
 
 _log = structlog.get_logger(__name__)
 
-_DAY_MS = 86_400_000
 _MAXIMUM_ERROR = 2.0 * MAXIMUM_VALUE
 
 
@@ -117,7 +116,7 @@ def _count(connection: Connection, model: str, rows: Sequence[Row[Any]]) -> int:
         if not is_countable(error):
             left_out.append(row.request_id)
             continue
-        day = row.at // _DAY_MS * _DAY_MS
+        day = row.at // DAY_MS * DAY_MS
         key = _Key(row.digest, row.node, day, row.rollout, row.step)
         sums[key] += Losses(1, error, abs(error), error * error)
     _add(connection, model, sums)

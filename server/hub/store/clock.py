@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 
 from gnomon.runtime.ids import new_id, now_ms
 
-__all__ = ["calendar", "new_id", "now_ms"]
+__all__ = ["DAY_MS", "calendar", "new_id", "now_ms"]
+
+#: Milliseconds of a day.
+DAY_MS = 86_400_000
 
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, cast, func, or_
 
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.store import schema
-from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.clock import DAY_MS, now_ms
 from gnomon.server.hub.store.dialect import BATCH
 from gnomon.server.hub.versions import aliases, runs, tags
 from gnomon.server.hub.versions.records import (
@@ -29,7 +29,6 @@ from gnomon.server.hub.versions.records import (
 )
 
 _DATE_CHARACTERS = len("2026-03-01")
-_DAY_MS = 86_400_000
 _RELATED = 100
 
 #: The model and the environment to select; None: all.
@@ -70,7 +69,7 @@ class Span:
         start = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
         if start > now_ms():
             raise InvalidInput(f"{when!r} has not been yet; nobody knows what will run then")
-        return cls(start, start + (_DAY_MS if len(when) == _DATE_CHARACTERS else 1))
+        return cls(start, start + (DAY_MS if len(when) == _DATE_CHARACTERS else 1))
 
     def meets(
         self, started_at: ColumnElement[int], ended_at: ColumnElement[int]
@@ -168,7 +167,7 @@ def _counted(
     )
     wanted = (
         select(*key, *figures)
-        .where(_DAILY.day >= span.start // _DAY_MS * _DAY_MS, _DAILY.day < span.end)
+        .where(_DAILY.day >= span.start // DAY_MS * DAY_MS, _DAILY.day < span.end)
         .group_by(*key)
         .order_by(*key)
     )

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from gnomon.server.hub.store.clock import calendar
+from gnomon.server.hub.store.clock import DAY_MS, calendar
 
 #: Width and height of one of many charts, and of one that stands alone.
 SMALL = (340, 150)
 WIDE = (760, 240)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 10, 10, 22
-_DAY_MS = 86_400_000
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -103,7 +102,7 @@ def _dates(frame: _Frame) -> Iterator[Markup]:
     ends = [(frame.first, "start"), (frame.last, "end")]
     if frame.first == frame.last:
         ends = [(frame.first, "middle")]
-    form = "%Y-%m-%d" if frame.last - frame.first >= 2 * _DAY_MS else "%m-%d %H:%M"
+    form = "%Y-%m-%d" if frame.last - frame.first >= 2 * DAY_MS else "%m-%d %H:%M"
     for at, anchor in ends:
         moment = calendar(at)
         yield Markup(

@@ -15,6 +15,8 @@ from gnomon.delivery.pipeline_watch import PipelineWatch
 from gnomon.delivery.run_sender import PipelineSettings
 from tests.support.builds import BUILD, STEPS, write_build
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 120
 
 

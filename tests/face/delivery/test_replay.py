@@ -24,6 +24,8 @@ from gnomon.runtime.packages.signing import REPLAY_PREDICATE_TYPE, Signer, Trust
 from tests.support.hub_command import HubCommand
 from tests.support.packages import make_package
 
+pytestmark = pytest.mark.slow
+
 LIBRARY = Dependency(name="gnomon-tiny", version="1.4")
 ROW = {"distance": 400.0, "wind": None, "carrier": "AA"}
 

@@ -15,6 +15,8 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def flights():

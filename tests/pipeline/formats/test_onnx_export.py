@@ -11,6 +11,8 @@ from sklearn.linear_model import LinearRegression
 from gnomon.pipeline.formats.onnx_export import _round_down, check_parity, export_onnx, run_onnx
 from gnomon.runtime.errors import PackageError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rounded_data():
