@@ -51,15 +51,7 @@ def closed_loop(
         streams: requests at the same time on each connection.
         seconds: how long.
         more: further options of h2load.
-        with_tls: whether to connect by TLS.
-
-    Args:
-        address: `host:port`.
-        body: file with a request.
-        connections: connections at once.
-        streams: requests under way on each connection.
-        seconds: how long.
-        with_tls: over TLS, without verifying the certificate.
+        with_tls: whether to connect by TLS, without verifying the certificate.
 
     Raises:
         RuntimeError: no request was answered, or one failed.
