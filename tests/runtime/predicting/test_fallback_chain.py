@@ -121,7 +121,7 @@ def test_rows_and_columns_agree_on_a_rule(
             r"gives \['minutes'\]; expected each",
         ),
         (RuleFallback({"air_time": "distance >"}), "the rule behind eta@1: expression"),
-        (RuleFallback({"air_time": "distance > 1"}), "a calculation is wanted"),
+        (RuleFallback({"air_time": "distance > 1"}), "expected a calculation"),
         (RuleFallback({"air_time": "height / 2"}), "unknown field 'height'"),
         (ConstantFallback({}), r"gives \[\]; expected"),
         (ConstantFallback({"air_time": -1.0}), "breaks the contract of its outputs"),
