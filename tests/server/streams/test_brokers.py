@@ -234,7 +234,7 @@ def test_a_sink_keeps_what_it_took(broker: Broker, name: str) -> None:
 
 
 def test_nobody_at_an_address_is_told(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"gnomon.server.streams.{broker.scheme}_ends._CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(f"gnomon.server.streams.{broker.scheme}._CONNECT_SECONDS", 0.5)
     addresses = [f"{broker.scheme}://127.0.0.1:1/x"]
     if broker.scheme == "nats":
         # Kafka's broker for tests makes every topic that it is asked for.
