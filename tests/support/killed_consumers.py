@@ -12,7 +12,7 @@ from tests.support.records import BAD, GOOD
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 Read = Callable[[], Sequence[bytes]]
-SECONDS = 60
+SECONDS = 180
 
 
 def rows(count: int) -> list[Any]:
