@@ -22,9 +22,10 @@ from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from gnomon.bench.hub import postgres
-from gnomon.bench.hub.registry_store import DAY_MS, DAYS, FIRST_DAY, Size, fill
+from gnomon.bench.hub.registry_store import DAYS, FIRST_DAY, Size, fill
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.ingest import counts
+from gnomon.server.hub.store.clock import DAY_MS
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions import catalogue, history
 from gnomon.server.hub.versions.search import Search, search
