@@ -53,9 +53,8 @@ class Recorder:
         with self._lock:
             self._retired.pop(key, None)
             if key not in self._series:
-                deployment = package.manifest.deployment
-                self._lengths[key] = deployment.window_seconds
-                self._series[key] = WindowSeries(key, package.profile, deployment, self._wake.set)
+                self._lengths[key] = package.manifest.deployment.window_seconds
+                self._series[key] = WindowSeries(key, package, self._wake.set)
             return self._series[key]
 
     def series_totals(self) -> dict[SeriesKey, SeriesTotals]:

@@ -15,8 +15,7 @@ from gnomon.core.contract.violations import Violations
 from gnomon.core.row import Columns, Row
 from gnomon.core.window import Window
 from gnomon.runtime import clock
-from gnomon.runtime.packages.manifest import Deployment
-from gnomon.runtime.packages.profile import Profile
+from gnomon.runtime.packages.package import Package
 from gnomon.runtime.recording.direct_counter import DirectCounter
 from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.runtime.recording.window_row import count_row
@@ -107,15 +106,10 @@ class WindowSeries:
     `notify` is called, under the series' lock, when there is something to take.
     """
 
-    def __init__(
-        self,
-        key: SeriesKey,
-        profile: Profile,
-        deployment: Deployment,
-        notify: Callable[[], None],
-    ) -> None:
+    def __init__(self, key: SeriesKey, package: Package, notify: Callable[[], None]) -> None:
         self.key = key
-        self._profile = profile
+        self._profile = profile = package.profile
+        deployment = package.manifest.deployment
         self._length = deployment.window_seconds
         # No labels are joined to what a shadow says.
         self._permille = 0 if key.shadow else deployment.sample_permille
@@ -130,7 +124,8 @@ class WindowSeries:
         self._samples = Samples()
         self._examples = 0
         self._leaving = PendingRecords()
-        self._taken = SeriesTotals(len(profile.rule_names))
+        manifest = package.manifest
+        self._taken = SeriesTotals(profile.rule_names, manifest.name, manifest.version)
         self._direct: DirectCounter | None = None
 
     def direct(self) -> DirectCounter:

@@ -13,11 +13,22 @@ from gnomon.core.window.reading import OUTCOMES
 MIDDLES_NS = np.array([latency.middle_of(bucket) for bucket in range(latency.BUCKETS)], np.float64)
 
 
+def latency_ns(latency_counts: NDArray[np.int64]) -> int:
+    """Return how long calls counted by latency bucket took together, within 1/32."""
+    return round(float(MIDDLES_NS @ latency_counts))
+
+
 @dataclass(slots=True)
 class SeriesTotals:
-    """Calls and rows by outcome, violations by rule code, answers by latency bucket."""
+    """Calls and rows by outcome, violations by rule code, answers by latency bucket.
 
-    rules: int
+    `model`, `version` and `rule_names` are those of the package, so that whoever reads the totals
+    needs no second look at what is loaded, which may have changed by then.
+    """
+
+    rule_names: tuple[str, ...]
+    model: str = ""
+    version: str = ""
     calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     violations: NDArray[np.int64] = field(init=False)
@@ -26,7 +37,7 @@ class SeriesTotals:
     )
 
     def __post_init__(self) -> None:
-        self.violations = np.zeros(self.rules, np.int64)
+        self.violations = np.zeros(len(self.rule_names), np.int64)
 
     def add(self, window: Window) -> None:
         """Add what a window counted."""
@@ -40,11 +51,13 @@ class SeriesTotals:
     @property
     def latency_ns(self) -> int:
         """Return how long the answered calls took together, within 1/32."""
-        return round(float(MIDDLES_NS @ self.latency_counts))
+        return latency_ns(self.latency_counts)
 
     def copy(self) -> "SeriesTotals":
         """Return totals with the same counts."""
-        other = SeriesTotals(self.rules, dict(self.calls), dict(self.rows))
+        other = SeriesTotals(
+            self.rule_names, self.model, self.version, dict(self.calls), dict(self.rows)
+        )
         other.violations += self.violations
         other.latency_counts += self.latency_counts
         return other

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from fastapi import APIRouter
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -21,9 +22,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from gnomon.runtime.models.model import Model
 from gnomon.runtime.recording.series import SeriesKey
-from gnomon.runtime.recording.series_totals import MIDDLES_NS, SeriesTotals
+from gnomon.runtime.recording.series_totals import MIDDLES_NS, SeriesTotals, latency_ns
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.observing.model_metrics import model_metrics, path_metrics
@@ -39,7 +39,7 @@ _PLACES = np.array([bisect_left(BOUNDS, middle / 1e9) for middle in MIDDLES_NS])
 _LABELS = ("model", "version", "route", "shadow")
 _TRITON_LABELS = ("model", "version")
 
-Labelled = list[tuple[tuple[str, ...], Model, SeriesTotals]]
+Labelled = list[tuple[tuple[str, ...], SeriesTotals]]
 
 
 class ServingCollector(Collector):
@@ -49,13 +49,14 @@ class ServingCollector(Collector):
         self._handler = handler
         self._runtime = handler.runtime
         self._admission = admission
-        self._known: dict[str, Model] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Return all metrics."""
         counted = self._admission.clients.digests()
-        series_totals = self._labelled(self._runtime.series_totals())
-        self._admission.clients.retire(counted - set(self._known))
+        found = self._runtime.series_totals()
+        names = {key.digest: (totals.model, totals.version) for key, totals in found.items()}
+        series_totals = _labelled(found)
+        self._admission.clients.retire(counted - set(names))
         yield from _requests(series_totals)
         yield from _triton(series_totals)
         yield from model_metrics(self._runtime)
@@ -68,7 +69,7 @@ class ServingCollector(Collector):
         for code, count in sorted(self._admission.rejected.items()):
             rejected.add_metric((code,), count)
         yield rejected
-        yield self._clients()
+        yield self._clients(names)
         yield GaugeMetricFamily(
             "gnomon_requests_under_way",
             "Admitted requests that are not answered yet.",
@@ -80,72 +81,82 @@ class ServingCollector(Collector):
             self._runtime.dropped,
         )
 
-    def _clients(self) -> Metric:
+    def _clients(self, names: Mapping[str, tuple[str, str]]) -> Metric:
         """Return requests by client; of a package that has left, no more."""
-        requests = CounterMetricFamily(
+        requests = _Summed(
             "gnomon_client_requests",
             "Requests by client and outcome; model and version if one answered.",
             labels=("client", "route", "model", "version", "outcome"),
         )
         for one in self._admission.clients.read():
-            model = self._known.get(one.digest)
-            name, version = ("", "") if model is None else (model.name, model.version)
-            labels = (one.client, one.route, name, version, one.outcome)
-            requests.add_metric(labels, one.requests)
-        return requests
+            labels = (one.client, one.route, *names.get(one.digest, ("", "")), one.outcome)
+            requests.add(labels, one.requests)
+        return requests.family()
 
-    def _labelled(self, series_totals: Mapping[SeriesKey, SeriesTotals]) -> Labelled:
-        """Return the series_totals with their labels; a model that was unloaded keeps its own."""
-        self._known |= self._runtime.models
-        self._known = {key.digest: self._known[key.digest] for key in series_totals}
-        return [
-            (
-                (model.name, model.version, key.route, str(key.shadow).lower()),
-                model,
-                totals,
-            )
-            for key, totals in series_totals.items()
-            for model in (self._known[key.digest],)
-        ]
+
+class _Summed:
+    """A counter whose samples are sums: two packages may have the same name and version."""
+
+    def __init__(self, name: str, told: str, labels: tuple[str, ...]) -> None:
+        self._family = CounterMetricFamily(name, told, labels=labels)
+        self._sums: dict[tuple[str, ...], float] = {}
+
+    def add(self, labels: tuple[str, ...], count: float) -> None:
+        """Add to the sample of these labels."""
+        self._sums[labels] = self._sums.get(labels, 0) + count
+
+    def family(self) -> Metric:
+        """Return the metric."""
+        for labels, total in self._sums.items():
+            self._family.add_metric(labels, total)
+        return self._family
+
+
+def _labelled(series_totals: Mapping[SeriesKey, SeriesTotals]) -> Labelled:
+    """Return the totals with their labels, which they bring along for packages that have left."""
+    return [
+        ((totals.model, totals.version, key.route, str(key.shadow).lower()), totals)
+        for key, totals in series_totals.items()
+    ]
 
 
 def _requests(series_totals: Labelled) -> Iterator[Metric]:
-    requests = CounterMetricFamily(
-        "gnomon_requests", "Requests by outcome.", labels=(*_LABELS, "outcome")
-    )
-    rows = CounterMetricFamily("gnomon_rows", "Rows by outcome.", labels=(*_LABELS, "outcome"))
-    violations = CounterMetricFamily(
+    requests = _Summed("gnomon_requests", "Requests by outcome.", (*_LABELS, "outcome"))
+    rows = _Summed("gnomon_rows", "Rows by outcome.", (*_LABELS, "outcome"))
+    violations = _Summed(
         "gnomon_violations",
         "Broken rules of the contracts: those that refused a row, and those that were mended.",
-        labels=(*_LABELS, "side", "rule"),
+        (*_LABELS, "side", "rule"),
     )
-    durations = HistogramMetricFamily(
+    durations: dict[tuple[str, ...], NDArray[np.int64]] = {}
+    for labels, totals in series_totals:
+        for outcome, count in totals.calls.items():
+            requests.add((*labels, outcome), count)
+        for outcome, count in totals.rows.items():
+            rows.add((*labels, outcome), count)
+        for name, count in zip(totals.rule_names, totals.violations.tolist(), strict=True):
+            if count:
+                side, _, rule = name.partition(".")
+                violations.add((*labels, side, rule), count)
+        durations[labels] = durations.get(labels, 0) + totals.latency_counts
+    yield from (requests.family(), rows.family(), violations.family(), _durations(durations))
+
+
+def _durations(latency_counts: Mapping[tuple[str, ...], NDArray[np.int64]]) -> Metric:
+    family = HistogramMetricFamily(
         "gnomon_request_duration_seconds",
         "From call to answer, of answered requests; within 1/32.",
         labels=_LABELS,
     )
-    for labels, model, totals in series_totals:
-        for outcome, count in totals.calls.items():
-            requests.add_metric((*labels, outcome), count)
-        for outcome, count in totals.rows.items():
-            rows.add_metric((*labels, outcome), count)
-        names = model.package.profile.rule_names
-        for name, count in zip(names, totals.violations.tolist(), strict=True):
-            if count:
-                side, _, rule = name.partition(".")
-                violations.add_metric((*labels, side, rule), count)
-        durations.add_metric(labels, _buckets(totals), _seconds(totals))
-    yield from (requests, rows, violations, durations)
+    for labels, counts in latency_counts.items():
+        family.add_metric(labels, _buckets(counts), latency_ns(counts) / 1e9)
+    return family
 
 
-def _buckets(totals: SeriesTotals) -> list[tuple[str, float]]:
-    counts = np.bincount(_PLACES, totals.latency_counts, len(BOUNDS) + 1).cumsum()
+def _buckets(latency_counts: NDArray[np.int64]) -> list[tuple[str, float]]:
+    counts = np.bincount(_PLACES, latency_counts, len(BOUNDS) + 1).cumsum()
     names = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
     return list(zip(names, counts.tolist(), strict=True))
-
-
-def _seconds(totals: SeriesTotals) -> float:
-    return totals.latency_ns / 1e9
 
 
 def _triton(series_totals: Labelled) -> Iterator[Metric]:
@@ -186,14 +197,14 @@ def _by_package(
 ) -> dict[tuple[str, str], tuple[dict[str, int], dict[str, int], float]]:
     """Return calls and rows by outcome, and seconds, of each package, without shadows."""
     found: dict[tuple[str, str], tuple[dict[str, int], dict[str, int], float]] = {}
-    for (model, version, _, shadow), _model, totals in series_totals:
+    for (model, version, _, shadow), totals in series_totals:
         if shadow == "true":
             continue
         calls, rows, seconds = found.get((model, version), ({}, {}, 0.0))
         found[model, version] = (
             {name: calls.get(name, 0) + more for name, more in totals.calls.items()},
             {name: rows.get(name, 0) + more for name, more in totals.rows.items()},
-            seconds + _seconds(totals),
+            seconds + totals.latency_ns / 1e9,
         )
     return found
 

@@ -12,7 +12,7 @@ from gnomon.core.cells import latency
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.server.serving.native.frontend import NativeFrontend, why_not
-from gnomon.server.serving.observing.metrics import BOUNDS, _buckets, _seconds
+from gnomon.server.serving.observing.metrics import BOUNDS, _buckets
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.packages import make_package
 
@@ -24,11 +24,14 @@ TRITON = {"model": "eta", "version": "1"}
 def scrape(rest: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     answer = rest.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
+    found = [
+        ((sample.name, frozenset(sample.labels.items())), sample.value)
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
-    }
+    ]
+    samples = dict(found)
+    assert len(samples) == len(found), "no sample comes twice"
+    return samples
 
 
 def value(samples: dict[Any, float], name: str, **labels: str) -> float | None:
@@ -103,37 +106,46 @@ def test_the_native_door_is_counted_too(served: Any, rest: httpx.Client) -> None
         served.run(frontend.close(0))
 
 
+@pytest.mark.parametrize("is_scraped_before", [True, False])
+@pytest.mark.parametrize("version", ["2", "1"])
 def test_a_package_that_left_keeps_its_counts(
-    served: Any, rest: httpx.Client, tmp_path: Any
+    served: Any, rest: httpx.Client, tmp_path: Any, version: str, is_scraped_before: bool
 ) -> None:
     from gnomon.runtime.routing.routes import single
 
     rest.post("/v1/models/eta:predict", json={"instances": [GOOD]})
     (old,) = served.runtime.models
-    scrape(rest)
-    other = make_package(tmp_path / "eta-2", None, version="2")
+    if is_scraped_before:
+        scrape(rest)
+    # The same name and version in another package, too: then one sample has both.
+    other = make_package(tmp_path / "eta-2", None, version=version, card="another digest")
     served.runtime.load(other)
     served.runtime.apply([single("eta", other.digest)])
     served.runtime.unload(old)
     rest.post("/v1/models/eta:predict", json={"instances": [GOOD]})
     samples = scrape(rest)
-    for version in ("1", "2"):
-        labels = LABELS | {"version": version, "outcome": "answered"}
-        assert value(samples, "gnomon_requests_total", **labels) == 1
+    for each in {"1", version}:
+        labels = LABELS | {"version": each, "outcome": "answered"}
+        count = 1 if version == "2" else 2
+        assert value(samples, "gnomon_requests_total", **labels) == count
+        durations = "gnomon_request_duration_seconds_count"
+        assert value(samples, durations, **LABELS | {"version": each}) == count
+        client = {"client": "local", "route": "eta", "model": "eta", "version": each}
+        assert value(samples, "gnomon_client_requests_total", **client, outcome="answered") == count
 
 
 def test_buckets_are_cumulative_and_within_the_promised_error() -> None:
-    totals = SeriesTotals(0)
+    totals = SeriesTotals(())
     seconds = np.random.default_rng(1).lognormal(-7, 1.5, 2_000)
     for one in seconds:
         totals.latency_counts[latency.bucket_of(int(one * 1e9))] += 1
-    buckets = _buckets(totals)
+    buckets = _buckets(totals.latency_counts)
     assert [name for name, _ in buckets] == [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
     assert buckets[-1][1] == len(seconds)
     for bound, (_, count) in zip(BOUNDS, buckets, strict=False):
         assert (seconds <= bound * (1 - 1 / 16)).sum() <= count
         assert count <= (seconds <= bound * (1 + 1 / 16)).sum()
-    assert _seconds(totals) == pytest.approx(seconds.sum(), rel=1 / 32)
+    assert totals.latency_ns / 1e9 == pytest.approx(seconds.sum(), rel=1 / 32)
 
 
 def test_names_pass_prometheus_own_advice(rest: httpx.Client) -> None:
