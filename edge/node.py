@@ -5,6 +5,7 @@ the steps of `gnomon.edge.sync`; another uploads telemetry. After a restart the 
 the packages that were in service, without the hub.
 """
 
+import contextlib
 import logging
 import platform
 import threading
@@ -54,6 +55,7 @@ class Node:
         self._calls = 0
         self._is_hub_reachable = False
         self._has_reported_drops = False
+        self._has_resumed = False
         self._last_error = ""
         self._ready = threading.Event()
         self._stop = threading.Event()
@@ -70,7 +72,7 @@ class Node:
         engines = settings.engines or available_engines()
         self._facts = describe_machine(engines)
         self._state_path = folder / "sync.json"
-        self._machine = SyncMachine(self._read_state())
+        self._machine = SyncMachine(self._read_state(), self._save_state)
         self._enrolment = Enrolment(settings, self._facts)
         slots = Slots(folder / "slots")
         self._spool = Spool(
@@ -194,14 +196,23 @@ class Node:
         except OSError as error:
             raise StorageError(f"{self._state_path} cannot be read: {error}") from error
 
-    def _save_state(self) -> None:
+    def _save_state(self, state: SyncState) -> None:
         try:
-            write_durably(self._state_path, self._machine.state.encode())
+            write_durably(self._state_path, state.encode())
         except OSError as error:
             raise StorageError(f"{self._state_path} cannot be written: {error}") from error
 
+    def _resume(self) -> None:
+        """Decide, once after the start, with which step to continue; raise `StorageError`."""
+        if not self._has_resumed:
+            self._machine.resume()
+            self._has_resumed = True
+
     def _restore(self) -> None:
-        self._machine.resume()
+        try:
+            self._resume()
+        except StorageError as error:
+            self._record_error(error)  # the packages in service do not depend on it
         state = self._machine.in_service
         failures = self._installer.restore(state, self._enrolment.trust)
         if failures:
@@ -236,47 +247,68 @@ class Node:
     def _sync_once(self) -> float:
         """Call the hub and install what it wants; return the seconds until the next call."""
         channel = self._enrolment.connect()
-        if self._machine.step in (Step.COMMIT, Step.ROLLBACK):
-            self._install(channel)  # completes what a crash or a full disk interrupted
+        failure = self._complete_interrupted(channel)
         response = channel.exchange(self._make_report())
         self._is_hub_reachable = True
+        if failure is not None:
+            raise failure
         if self._machine.step is Step.REPORT:
             self._machine.advance()
-            self._save_state()
         self._enrolment.renew_if_due(read_hub_time(response))
         if self._machine.propose(response.desired):
-            self._save_state()
             self._install(channel)
             return 0.0
         return response.call_again_ms / 1000 or self._settings.sync_seconds
+
+    def _complete_interrupted(self, channel: HubChannel) -> GnomonError | None:
+        """Continue steps that a write that failed cut off; return why they cannot be completed.
+
+        The hub is told even if they cannot.
+        """
+        try:
+            self._resume()
+            if not (self._machine.is_open_to_news or self._machine.step is Step.REPORT):
+                self._install(channel)
+        except GnomonError as error:
+            return error
+        return None
 
     def _install(self, channel: HubChannel) -> None:
         machine = self._machine
         while machine.step not in (Step.IDLE, Step.REPORT):
             if self._stop.is_set() and machine.step not in (Step.COMMIT, Step.ROLLBACK):
                 machine.hold("the node was stopped")
-                self._save_state()
                 return
             try:
                 self._execute_step(machine.step, channel)
-            except (HubUnavailable, StorageError) as error:
-                machine.hold(str(error))
-                self._save_state()
-                raise
             except Exception as error:
-                self._reject_generation(error)
+                self._handle_failure(error)
                 continue
+            is_committed = machine.step is Step.COMMIT
             machine.advance()
-            self._save_state()
+            if is_committed:
+                self._record_event("installed", f"generation {machine.in_service.generation}")
         if machine.step is Step.REPORT:
             self._installer.remove_unused(machine.in_service)
+
+    def _handle_failure(self, error: Exception) -> None:
+        """Reject the generation, or raise `error` if the step is to be executed again."""
+        step = self._machine.step
+        if step in (Step.COMMIT, Step.ROLLBACK):
+            raise error
+        if isinstance(error, HubUnavailable | StorageError):
+            with contextlib.suppress(StorageError):  # then this very step is executed again
+                self._machine.hold(str(error))
+            raise error
+        if step is Step.TRIAL:  # before anything is written, which a full disk may prevent
+            self._installer.restore(self._machine.in_service, self._enrolment.trust)
+        self._reject_generation(error)
 
     def _execute_step(self, step: Step, channel: HubChannel) -> None:
         if step is Step.ROLLBACK:
             self._installer.restore(self._machine.in_service, self._enrolment.trust)
         elif step is Step.COMMIT:
             self._ready.set()
-            self._record_event("installed", f"generation {self._machine.desired.generation}")
         else:
             self._installer.execute_step(
                 step, self._machine.desired, channel, self._enrolment.trust
@@ -289,7 +321,6 @@ class Node:
         reason = f"{where}: {error if isinstance(error, GnomonError) else type(error).__name__}"
         _log.warning("generation %d rejected: %s", generation, reason)
         self._machine.fail(reason)
-        self._save_state()
         self._record_event("rolled_back", f"generation {generation}: {reason}")
 
     def _make_report(self) -> hub_pb2.ExchangeRequest:

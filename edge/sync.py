@@ -3,13 +3,15 @@
     IDLE → CHECK → DOWNLOAD → VERIFY → STAGE → WARM → TRIAL → COMMIT → REPORT → IDLE
               └────────┴─────────┴───────┴──────┴───────┴→ ROLLBACK → REPORT
 
-The state is saved before each step, so a crash at any instruction can be resumed. The former state
-stays in service until COMMIT has passed. A desired state that failed is rejected: it is reported
-with its reason and not tried again; only a newer generation is. Steps in which a model may end the
-whole process (STAGE, WARM, TRIAL) are repeated after a crash, up to a limit.
+Each transition is saved first and adopted only once it is durable. So a crash, or a write that
+fails, can be resumed at any step: the step that could not be left is executed again. The former
+state stays in service until COMMIT has passed. A desired state that failed is rejected: it is
+reported with its reason and not tried again; only a newer generation is. Steps in which a model may
+end the whole process (STAGE, WARM, TRIAL) are repeated after a crash, up to a limit.
 """
 
 import enum
+from collections.abc import Callable
 from typing import Self
 
 import msgspec
@@ -99,16 +101,28 @@ def _parse(data: bytes) -> hub_pb2.DesiredState:
 
 
 class SyncMachine:
-    """Decides the next step; the caller executes it and reports success or failure."""
+    """Decides the next step; the caller executes it and reports success or failure.
 
-    def __init__(self, state: SyncState | None = None) -> None:
+    Every method that changes the state raises what `save` raises, and then changes nothing.
+    """
+
+    def __init__(
+        self, state: SyncState | None = None, save: Callable[[SyncState], None] | None = None
+    ) -> None:
+        """Continue with a state; `save` returns once a state is durable."""
         self.state = state or SyncState()
-        self._incomplete = False
+        self._save = save
+        self._incomplete = ""
 
     @property
     def step(self) -> Step:
         """Return the current step."""
         return self.state.step
+
+    @property
+    def is_open_to_news(self) -> bool:
+        """Whether `propose` may be called; if not, the current step must be executed first."""
+        return self.step in _OPEN_TO_NEWS
 
     @property
     def in_service(self) -> hub_pb2.DesiredState:
@@ -122,15 +136,12 @@ class SyncMachine:
 
     def resume(self) -> None:
         """Decide, after a restart, with which step to continue."""
-        if self.step in _MAY_CRASH:
-            crashes = self.state.crashes + 1
-            self._change(crashes=crashes)
-            if crashes >= CRASH_LIMIT:
-                where = self.step.name
-                self._refuse(f"the process crashed {crashes} times, most recently during {where}")
-                return
-        if self.step not in (Step.IDLE, Step.ROLLBACK, Step.REPORT):
-            self._change(step=Step.CHECK)
+        crashes = self.state.crashes + (self.step in _MAY_CRASH)
+        if self.step in _MAY_CRASH and crashes >= CRASH_LIMIT:
+            where = self.step.name
+            self._refuse(f"the process crashed {crashes} times, most recently during {where}")
+        elif self.step not in (Step.IDLE, Step.ROLLBACK, Step.REPORT):
+            self._change(step=Step.CHECK, crashes=crashes)
 
     def propose(self, desired: hub_pb2.DesiredState) -> bool:
         """Accept a desired state from the hub; return whether there is a step to execute.
@@ -140,7 +151,7 @@ class SyncMachine:
         Raises:
             IllegalTransition: the current step must end first.
         """
-        if self.step not in _OPEN_TO_NEWS:
+        if not self.is_open_to_news:
             raise IllegalTransition(self.step, Step.CHECK)
         newest = max(self._generation(), self.desired.generation, self.state.refused_generation)
         if desired.generation <= newest:
@@ -158,9 +169,11 @@ class SyncMachine:
         if following is None:
             raise IllegalTransition(self.step, Step.CHECK)
         if self.step is Step.COMMIT:
-            self._change(in_service=self.state.desired, desired=b"", reason="", crashes=0)
-            self._incomplete = False
-        self._change(step=following)
+            in_service = self.state.desired
+            self._change(step=following, in_service=in_service, desired=b"", reason="", crashes=0)
+            self._incomplete = ""
+        else:
+            self._change(step=following)
 
     def fail(self, reason: str) -> None:
         """Reject the desired state for good: the step failed.
@@ -184,8 +197,7 @@ class SyncMachine:
 
     def mark_incomplete(self, reason: str) -> None:
         """Record that the state in service is incomplete; accept any generation again."""
-        self._incomplete = True
-        self._change(reason=reason)
+        self._incomplete = reason
 
     def reported(self) -> hub_pb2.ReportedState:
         """Return the report to the hub, without the packages in service."""
@@ -193,7 +205,7 @@ class SyncMachine:
             generation=self._generation(),
             state=_WIRE_STATES[self.step],
             refused_generation=self.state.refused_generation,
-            reason=self.state.reason,
+            reason=self._incomplete or self.state.reason,
         )
 
     def _generation(self) -> int:
@@ -209,4 +221,7 @@ class SyncMachine:
         )
 
     def _change(self, **changes: object) -> None:
-        self.state = msgspec.structs.replace(self.state, **changes)
+        state = msgspec.structs.replace(self.state, **changes)
+        if self._save is not None:
+            self._save(state)
+        self.state = state

@@ -1,5 +1,6 @@
 """Agents with a real hub over real TLS: enrol, install, predict, count; whoever dies in between."""
 
+import errno
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from gnomon.runtime.errors import (
     StorageError,
     UntrustedPackage,
 )
+from gnomon.runtime.files import write_durably
 from gnomon.runtime.packages.signing import Signer, TrustStore
 from tests.support.packages import linear_onnx, make_package
 
@@ -270,3 +272,34 @@ def test_a_package_needs_no_hub(tmp_path: Path, signer: Signer) -> None:
 def test_wrong_settings_are_named(settings: dict[str, Any], told: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=told):
         Agent(data=tmp_path, **settings)
+
+
+@pytest.mark.slow
+def test_each_write_of_the_state_may_fail_once_and_every_version_is_installed(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = 0
+    failing = 0
+
+    def write(path: Path, data: bytes, **options: Any) -> None:
+        nonlocal writes
+        if path.name == "sync.json":
+            writes += 1
+            if writes == failing:
+                raise OSError(errno.ENOSPC, "no space left")
+        write_durably(path, data, **options)
+
+    monkeypatch.setattr("gnomon.edge.node.write_durably", write)
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        wait_for(lambda: agent.status().step == "idle")
+        for number in range(1, writes + 1):
+            writes, failing = 0, number
+            story.publish(str(number + 1), bias=0.00001 * number)
+            story.wait_for(agent, str(number + 1))
+            wait_for(lambda: agent.status().step == "idle")
+            assert writes > failing
+            assert "sync.json cannot be written" in agent.status().last_error
+            assert agent.predict(GOOD, model=story.name).version == str(number + 1)
+        assert agent.status().refused_generation == 0

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gnomon.edge.sync import CRASH_LIMIT, IllegalTransition, Step, SyncMachine, SyncState
 from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import StorageError
 
 HAPPY = [
     Step.CHECK,
@@ -122,3 +123,56 @@ def test_crashes_at_any_step_end_in_service_or_refused(events: list[str]) -> Non
 @pytest.mark.parametrize("data", [b"", b"{", b'{"step":"fly"}', b'{"in_service":"/w=="}', b"\xff"])
 def test_a_damaged_state_file_is_a_fresh_start(data: bytes) -> None:
     assert SyncState.decode(data) == SyncState()
+
+
+class Disk:
+    """Keeps the last state that was saved; fails as its list of outcomes says."""
+
+    def __init__(self, outcomes: list[bool]) -> None:
+        self.outcomes = outcomes
+        self.kept = SyncState()
+
+    def save(self, state: SyncState) -> None:
+        if self.outcomes and not self.outcomes.pop(0):
+            raise StorageError("no space left")
+        self.kept = state
+
+
+@given(st.lists(st.booleans(), max_size=30), st.sampled_from([*HAPPY[:6], None]))
+def test_a_state_is_adopted_only_once_it_is_durable(
+    outcomes: list[bool], failing: Step | None
+) -> None:
+    disk = Disk(outcomes)
+    machine = SyncMachine(save=disk.save)
+    is_proposed = False
+    for _ in range(60):
+        try:
+            if not is_proposed:
+                is_proposed = machine.propose(desired(2))
+            elif machine.step is failing:
+                machine.fail("no")
+            elif machine.step is not Step.IDLE:
+                machine.advance()
+        except StorageError:
+            pass
+        assert machine.state == disk.kept
+        resumed = SyncMachine(disk.kept)
+        resumed.resume()
+    assert machine.step is Step.IDLE
+    expected = (2, 0) if failing is None else (0, 2)
+    assert (machine.reported().generation, machine.reported().refused_generation) == expected
+
+
+@pytest.mark.parametrize("step", [*HAPPY, Step.ROLLBACK])
+def test_what_cannot_be_saved_changes_nothing(step: Step) -> None:
+    state = SyncState(step=step, desired=desired(2).SerializeToString(), crashes=1)
+    machine = SyncMachine(state, Disk([False] * 4).save)
+    attempts = [machine.advance]
+    if step is not Step.REPORT and step is not Step.ROLLBACK:
+        attempts.append(machine.resume)
+    if step in HAPPY[:6]:
+        attempts += [lambda: machine.fail("no"), lambda: machine.hold("later")]
+    for attempt in attempts:
+        with pytest.raises(StorageError):
+            attempt()
+        assert machine.state == state
