@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from gnomon.core.cells.layout import SideLayout, lay_out
-from gnomon.core.cells.side_counter import Plan
+from gnomon.core.cells.side_counter import CountingPlan
 from gnomon.core.field_reference import PAIR_CELLS, FieldReference, PairReference, fingerprint
 
 __all__ = ["PAIR_CELLS", "FieldReference", "PairReference", "Reference", "ReferenceMismatch"]
@@ -60,9 +60,9 @@ class Reference:
         return lay_out(self.fields, self.pairs)
 
     @cached_property
-    def window_plan(self) -> Plan:
+    def window_plan(self) -> CountingPlan:
         """The layout in the form that a window's loops read."""
-        return Plan(self.window_layout, [one.edges for one in self.fields])
+        return CountingPlan(self.window_layout, [one.edges for one in self.fields])
 
     @cached_property
     def digest(self) -> str:

@@ -26,7 +26,7 @@ _LINE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChainVerdict:
     """What a check of the chain found: its length, and where and how it is broken, if it is."""
 
     intact: bool
@@ -45,7 +45,7 @@ def hash_of(record: Mapping[str, Any]) -> str:
 
 def verify(
     records: Iterable[Mapping[str, Any]], counted: int | None = None, noted: str | None = None
-) -> Verdict:
+) -> ChainVerdict:
     """Check records in order.
 
     Args:
@@ -56,8 +56,8 @@ def verify(
     previous, expected = GENESIS, 1
     is_there = noted in (None, GENESIS)
 
-    def broken(at: int, reason: str) -> Verdict:
-        return Verdict(False, expected - 1, at, reason, previous)
+    def broken(at: int, reason: str) -> ChainVerdict:
+        return ChainVerdict(False, expected - 1, at, reason, previous)
 
     for record in records:
         sequence = record["sequence"]
@@ -73,7 +73,7 @@ def verify(
         return broken(expected, f"no record has the hash {str(noted)[:16]} that was noted")
     if counted is not None and counted != expected - 1:
         return broken(expected, f"{counted} records were written")
-    return Verdict(True, expected - 1, last=previous)
+    return ChainVerdict(True, expected - 1, last=previous)
 
 
 def head_line(records: int, last: str) -> str:
@@ -86,7 +86,7 @@ def record_line(record: Mapping[str, Any]) -> str:
     return json.dumps({key: record[key] for key in (*_COVERED, "hash")}, ensure_ascii=False)
 
 
-def verify_export(file: Path, noted: str | None = None) -> Verdict:
+def verify_export(file: Path, noted: str | None = None) -> ChainVerdict:
     """Check an exported chain, without the hub that wrote it.
 
     Raises:
@@ -103,7 +103,7 @@ def verify_export(file: Path, noted: str | None = None) -> Verdict:
             raise InvalidInput(f"{file}: a record lacks {error}") from error
     if found.intact and (head["records"], head.get("last")) != (found.records, found.last):
         reason = f"{head['records']} records were exported"
-        return Verdict(False, found.records, found.records + 1, reason, found.last)
+        return ChainVerdict(False, found.records, found.records + 1, reason, found.last)
     return found
 
 

@@ -18,7 +18,7 @@ from gnomon.bench.core.contract_oracle import naive_row
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 
-__all__ = ["Result", "main", "run"]
+__all__ = ["CostComparison", "main", "run"]
 
 ROWS = 10_000
 ROUNDS = 40
@@ -27,7 +27,7 @@ AIRPORTS = ("JFK", "LGA", "EWR")
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CostComparison:
     """One comparison. `ours` and `peer` are ns of CPU time per `unit`; NaN if the peer is absent.
 
     `must` is the greatest ratio that keeps the promise, None for none.
@@ -50,7 +50,7 @@ class Result:
         return f"{self.what:62} {figures}{must}"
 
 
-def run(rounds: int = ROUNDS) -> list[Result]:
+def run(rounds: int = ROUNDS) -> list[CostComparison]:
     """Measure all comparisons; peers that are not installed are reported with NaN."""
     return [*_rows(rounds), *_columns(rounds), _pandera_columns(min(rounds, 10))]
 
@@ -103,7 +103,7 @@ def _mapping() -> dict[str, Any]:
     return {**floats, "whole_0": 5, "whole_1": 17, **rest}
 
 
-def _rows(rounds: int) -> list[Result]:
+def _rows(rounds: int) -> list[CostComparison]:
     contract, mapping = _contract(), _mapping()
     row = contract.new_row()
     assert contract.check_row(mapping, row) is None  # noqa: S101
@@ -131,23 +131,25 @@ def _rows(rounds: int) -> list[Result]:
     for name, given in (("", mapping), (" in another order", backwards), (" from JSON", decoded)):
         first, second = _least(ours(given), peer(given), rounds)
         what = f"row of 12 fields{name}, beside msgspec.convert (types, ranges)"
-        results.append(Result(what, "row", first / 2000, second / 2000, None if name else 0.9))
+        results.append(
+            CostComparison(what, "row", first / 2000, second / 2000, None if name else 0.9)
+        )
     first, second = _least(ours(mapping), twin, min(rounds, 10))
     results.append(
-        Result("row of 12 fields, beside plain Python", "row", first / 2000, second / 100)
+        CostComparison("row of 12 fields, beside plain Python", "row", first / 2000, second / 100)
     )
     results.append(_pydantic_row(contract, mapping, rounds))
     return results
 
 
-def _pydantic_row(contract: Contract, mapping: dict[str, Any], rounds: int) -> Result:
+def _pydantic_row(contract: Contract, mapping: dict[str, Any], rounds: int) -> CostComparison:
     what = "row of 12 fields, beside a pydantic TypedDict (types, ranges)"
     row = contract.new_row()
     try:
         import pydantic
         from typing_extensions import TypedDict
     except ImportError:
-        return Result(what + ": NOT INSTALLED", "row", math.nan, math.nan)
+        return CostComparison(what + ": NOT INSTALLED", "row", math.nan, math.nan)
     ranged = Annotated[float, pydantic.Field(ge=0, le=1000)]
     whole = Annotated[int, pydantic.Field(ge=0, le=1000)]
     kinds: list[Any] = [ranged] * 6 + [whole] * 2 + [str, str, bool, str]
@@ -155,7 +157,7 @@ def _pydantic_row(contract: Contract, mapping: dict[str, Any], rounds: int) -> R
     validate = pydantic.TypeAdapter(target).validate_python
     ours = _repeat(lambda: contract.check_row(mapping, row), 2000)
     first, second = _least(ours, _repeat(lambda: validate(mapping), 2000), rounds)
-    return Result(what, "row", first / 2000, second / 2000)
+    return CostComparison(what, "row", first / 2000, second / 2000)
 
 
 def _column_fields() -> list[Field]:
@@ -185,14 +187,14 @@ def _column_data(rows: int) -> dict[str, NDArray[Any]]:
     return data
 
 
-def _columns(rounds: int) -> list[Result]:
+def _columns(rounds: int) -> list[CostComparison]:
     contract, data = Contract(_column_fields()), _column_data(ROWS)
     values = ROWS * len(data)
     what = "10,000 rows x 12 columns, beside a Numba loop"
     try:
         loop = _numba_loop()
     except ImportError:
-        return [Result(what + ": NOT INSTALLED", "value", math.nan, math.nan, 1.0)]
+        return [CostComparison(what + ": NOT INSTALLED", "value", math.nan, math.nan, 1.0)]
     arrays = tuple(data.values())
     assert contract.check_columns(data)[1] is None  # noqa: S101
     assert loop(arrays) == 0  # noqa: S101
@@ -206,7 +208,7 @@ def _columns(rounds: int) -> list[Result]:
             loop(arrays)
 
     first, second = _least(ours, peer, rounds)
-    results = [Result(what, "value", first / values / 5, second / values / 5, 1.0)]
+    results = [CostComparison(what, "value", first / values / 5, second / values / 5, 1.0)]
     dirty = {name: array.copy() for name, array in data.items()}
     for array in dirty.values():
         array[:: ROWS // 100] = -5
@@ -217,11 +219,11 @@ def _columns(rounds: int) -> list[Result]:
         lambda: contract.check_columns(dirty), lambda: loop(dirty_arrays), rounds
     )
     what = "the same with 1 % of all values broken (Numba only counts them)"
-    results.append(Result(what, "value", first / values, second / values))
+    results.append(CostComparison(what, "value", first / values, second / values))
     return results
 
 
-def _pandera_columns(rounds: int) -> Result:
+def _pandera_columns(rounds: int) -> CostComparison:
     """Compare the same checks with a pandera schema of a data frame."""
     what = "10,000 rows x 12 columns, beside a pandera schema"
     contract, data = Contract(_column_fields()), _column_data(ROWS)
@@ -230,7 +232,7 @@ def _pandera_columns(rounds: int) -> Result:
         import pandas
         import pandera.pandas as pandera
     except ImportError:
-        return Result(what + ": NOT INSTALLED", "value", math.nan, math.nan)
+        return CostComparison(what + ": NOT INSTALLED", "value", math.nan, math.nan)
     columns: dict[str, Any] = {}
     for field in _column_fields():
         if field.allowed is None:
@@ -242,7 +244,7 @@ def _pandera_columns(rounds: int) -> Result:
     first, second = _least(
         lambda: contract.check_columns(data), lambda: schema.validate(frame), rounds
     )
-    return Result(what, "value", first / values, second / values)
+    return CostComparison(what, "value", first / values, second / values)
 
 
 def _numba_loop() -> Callable[[tuple[NDArray[Any], ...]], int]:

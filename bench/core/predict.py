@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gnomon.bench.core.contract import Result
+from gnomon.bench.core.contract import CostComparison
 from gnomon.bench.core.dense_network import dense_network
 from gnomon.core.fields import Field, Kind
 from gnomon.core.profiling import build_reference
@@ -44,27 +44,27 @@ NUMBERS = 10
 LAYERS = (NUMBERS + len(CARRIERS) + len(ORIGINS), 32, 16, 1)
 
 
-def run(rounds: int = ROUNDS) -> list[Result]:
+def run(rounds: int = ROUNDS) -> list[CostComparison]:
     """Measure the extra cost of check plus window, and the whole call beside ONNX Runtime's."""
     with tempfile.TemporaryDirectory() as folder, _serving(Path(folder)) as (runtime, model):
         row = _row()
         best = _least(_ways(runtime, model, row), rounds)
     extra = best["checked"] - best["alone"]
     results = [
-        Result("check plus window, of 1 µs promised", "row", extra, PROMISE_NS, 1.0),
-        Result(
+        CostComparison("check plus window, of 1 µs promised", "row", extra, PROMISE_NS, 1.0),
+        CostComparison(
             "prediction with check and window, to one without",
             "row",
             best["checked"],
             best["alone"],
         ),
-        Result(
+        CostComparison(
             "Runtime.predict, to InferenceSession.run alone",
             "row",
             best["runtime"],
             best.get("python", math.nan),
         ),
-        Result(
+        CostComparison(
             "Runtime.predict without samples, to the same",
             "row",
             best["unsampled"],

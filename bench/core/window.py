@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.bench.core.contract import Result
+from gnomon.bench.core.contract import CostComparison
 from gnomon.core.fields import Field, Kind
 from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
@@ -35,7 +35,7 @@ Values = NDArray[np.float64]
 Call = Callable[[], Any]
 
 
-class Size(Result):
+class SizeComparison(CostComparison):
     """A comparison of bytes."""
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Size(Result):
         return f"{self.what:62} {figures}  x {self.ratio:.3f}  must be <= {self.must}"
 
 
-def run(rounds: int = ROUNDS) -> list[Result]:
+def run(rounds: int = ROUNDS) -> list[CostComparison]:
     """Measure columns, rows and sizes; peers that are not installed are left out."""
     values = _values()
     fields = [Field(name=f"x{index}", kind=Kind.FLOAT64) for index in range(FIELDS)]
@@ -83,7 +83,9 @@ def _least(calls: dict[str, Call], rounds: int) -> dict[str, float]:
     return best
 
 
-def _columns(values: Values, plain: Reference, paired: Reference, rounds: int) -> list[Result]:
+def _columns(
+    values: Values, plain: Reference, paired: Reference, rounds: int
+) -> list[CostComparison]:
     data = Columns(list(values))
     window, with_pairs = Window(plain), Window(paired)
     peers = _column_peers(values, plain)
@@ -95,13 +97,15 @@ def _columns(values: Values, plain: Reference, paired: Reference, rounds: int) -
     cost = {name: least / values.size for name, least in _least(calls, rounds).items()}
     what = f"{BINS} bins, moments, missing, in columns"
     best = min(peers, key=lambda name: cost[name])
-    results = [Result(f"{what} | {name}", "value", cost["window"], cost[name]) for name in peers]
+    results = [
+        CostComparison(f"{what} | {name}", "value", cost["window"], cost[name]) for name in peers
+    ]
     results.append(
-        Result(f"{what} | best: {best}", "value", cost["window"], cost[best], must=1 / 6)
+        CostComparison(f"{what} | best: {best}", "value", cost["window"], cost[best], must=1 / 6)
     )
-    results.append(Result(f"{what} | promise", "value", cost["window"], 5.0, must=1.0))
+    results.append(CostComparison(f"{what} | promise", "value", cost["window"], 5.0, must=1.0))
     pairs = f"the same with co-moments and signs of {len(paired.pairs)} pairs | without"
-    results.append(Result(pairs, "value", cost["pairs"], cost["window"]))
+    results.append(CostComparison(pairs, "value", cost["pairs"], cost["window"]))
     return results
 
 
@@ -163,7 +167,7 @@ def _numba_row(numba: Any) -> Any:
     return numba.njit(loop)
 
 
-def _rows(values: Values, plain: Reference, paired: Reference, rounds: int) -> list[Result]:
+def _rows(values: Values, plain: Reference, paired: Reference, rounds: int) -> list[CostComparison]:
     rows = [_row(values[:, index]) for index in range(64)]
     window, with_pairs = Window(plain), Window(paired)
     calls = {
@@ -180,11 +184,11 @@ def _rows(values: Values, plain: Reference, paired: Reference, rounds: int) -> l
         calls["Numba"]()
     cost = {name: least / CALLS for name, least in _least(calls, rounds).items()}
     what = f"one row of {FIELDS} into a window"
-    results = [Result(f"{what} | promise", "row", cost["window"], 400.0, must=1.0)]
+    results = [CostComparison(f"{what} | promise", "row", cost["window"], 400.0, must=1.0)]
     if numba:
-        results.append(Result(f"{what} | Numba", "row", cost["window"], cost["Numba"]))
+        results.append(CostComparison(f"{what} | Numba", "row", cost["window"], cost["Numba"]))
     pairs = f"the same with {len(paired.pairs)} pairs | promise"
-    return [*results, Result(pairs, "row", cost["pairs"], 400.0, must=1.0)]
+    return [*results, CostComparison(pairs, "row", cost["pairs"], 400.0, must=1.0)]
 
 
 def _row(values: Values) -> Row:
@@ -199,7 +203,7 @@ def _each(call: Callable[[Any], Any], items: list[Any]) -> None:
         call(items[turn & 63])
 
 
-def _sizes(values: Values, reference: Reference) -> list[Result]:
+def _sizes(values: Values, reference: Reference) -> list[CostComparison]:
     window = Window(reference, rules=64)
     window.update_columns(Columns(list(values)))
     for latency in np.random.default_rng(2).lognormal(13, 0.4, 2_000):
@@ -207,7 +211,10 @@ def _sizes(values: Values, reference: Reference) -> list[Result]:
     numbers, pairs = len(reference.fields), len(reference.pairs)
     what = f"a window of {numbers} numeric fields, {pairs} pairs, {ROWS} rows"
     promises = (("sent", float(len(window.to_bytes())), 1536.0), ("held", window.nbytes, 65536.0))
-    return [Size(f"{what} | promise", how, size, most, must=1.0) for how, size, most in promises]
+    return [
+        SizeComparison(f"{what} | promise", how, size, most, must=1.0)
+        for how, size, most in promises
+    ]
 
 
 if __name__ == "__main__":

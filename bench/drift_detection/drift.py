@@ -33,7 +33,7 @@ Makers = Mapping[str, Callable[[], DriftDetector]]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DriftResult:
     """What one detector did on one stream.
 
     Attributes:
@@ -83,7 +83,7 @@ class _Clock:
 
 def watch_quiet(
     name: str, make: Callable[[], DriftDetector], stream: Stream, windows: int, seed: int
-) -> Result:
+) -> DriftResult:
     """Count the alarms of a stream in which nothing changes, a new reference every chunk.
 
     Args:
@@ -100,12 +100,12 @@ def watch_quiet(
         detector.fit(stream.reference(generator))
         for window in range(min(CHUNK, windows - start)):
             alarms += clock.update(detector, stream.before(generator, ROWS, window))
-    return Result(name, stream.name, windows, alarms, (), clock.micros)
+    return DriftResult(name, stream.name, windows, alarms, (), clock.micros)
 
 
 def watch_change(
     name: str, make: Callable[[], DriftDetector], stream: Stream, seeds: int, seed: int
-) -> Result:
+) -> DriftResult:
     """Measure how many windows pass from a change to the first alarm.
 
     Args:
@@ -135,7 +135,7 @@ def watch_change(
                 break
         delays.append(delay)
     quiet_windows = seeds * QUIET_BEFORE
-    return Result(name, stream.name, quiet_windows, alarms, tuple(delays), clock.micros)
+    return DriftResult(name, stream.name, quiet_windows, alarms, tuple(delays), clock.micros)
 
 
 def run(
@@ -149,7 +149,7 @@ def run(
     baseline_windows: int = 500,
     baseline_seeds: int = 5,
     say: Callable[[str], object] = lambda _: None,
-) -> list[Result]:
+) -> list[DriftResult]:
     """Run detectors over streams; same arguments, same result.
 
     Args:
@@ -168,7 +168,7 @@ def run(
         plans += [(one, baseline_windows, baseline_seeds) for one in baselines().items()]
     calm = list(quiet() if quiet_streams is None else quiet_streams)
     moving = list(changes() if changing_streams is None else changing_streams)
-    results: list[Result] = []
+    results: list[DriftResult] = []
     for (name, make), many, repeats in plans:
         for stream in calm:
             results.append(watch_quiet(name, make, stream, many, seed))
@@ -179,7 +179,7 @@ def run(
     return results
 
 
-def _line(one: Result) -> str:
+def _line(one: DriftResult) -> str:
     what = f"{one.rate:g} false/1,000"
     if one.delays:
         at_once = sum(delay == 1 for delay in one.delays) / len(one.delays)
@@ -187,7 +187,7 @@ def _line(one: Result) -> str:
     return f"{one.detector:26} {one.stream:28} {what:36} {one.micros:9.0f} µs/window"
 
 
-def as_table(results: Sequence[Result]) -> str:
+def as_table(results: Sequence[DriftResult]) -> str:
     """Lay results out as a Markdown table: a row a detector, a column a stream."""
     streams = list(dict.fromkeys(one.stream for one in results))
     found = {(one.detector, one.stream): one for one in results}
@@ -198,7 +198,7 @@ def as_table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _cell(one: Result | None) -> str:
+def _cell(one: DriftResult | None) -> str:
     if one is None:
         return "–"
     if not one.delays:

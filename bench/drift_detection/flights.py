@@ -83,7 +83,7 @@ def shuffled(name: str, rows: Table) -> Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     """One device gives one field in another unit, or otherwise changed, from a day on.
 
     Attributes:
@@ -101,7 +101,7 @@ class Fault:
 
 
 def replay(
-    fault: Fault | None = None,
+    fault: InjectedFault | None = None,
     *,
     last_day: int = 180,
     windows_per_false_alarm: float = 1000,
@@ -176,7 +176,7 @@ def _take(rows: Table, chosen: NDArray[Any], blocks: NDArray[np.int64] | None = 
 
 
 def _count_device(
-    reference: Any, rows: Table, fault: Fault | None, device: int, number: int
+    reference: Any, rows: Table, fault: InjectedFault | None, device: int, number: int
 ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
     if fault is not None and device == fault.source and number >= fault.day:
         columns: Mapping[str, NDArray[np.float64]] = {
@@ -192,8 +192,11 @@ def fleet_of_flights(fault_day: int = 78) -> str:
     lines = []
     for title, fault in (
         ("four devices, nothing broken", None),
-        ("device-3 gives kilometres", Fault(3, fault_day, "distance", KILOMETRES)),
-        ("device-1's thermometer reads 4 °F too much", Fault(1, fault_day, "temp", 1.0, 4.0)),
+        ("device-3 gives kilometres", InjectedFault(3, fault_day, "distance", KILOMETRES)),
+        (
+            "device-1's thermometer reads 4 °F too much",
+            InjectedFault(1, fault_day, "temp", 1.0, 4.0),
+        ),
     ):
         seen: dict[tuple[str, str, str], str] = {}
         for today, verdict in replay(fault):

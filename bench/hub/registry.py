@@ -22,7 +22,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from gnomon.bench.hub import postgres
-from gnomon.bench.hub.registry_store import DAYS, FIRST_DAY, Size, fill
+from gnomon.bench.hub.registry_store import DAYS, FIRST_DAY, RegistrySize, fill
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.store.clock import DAY_MS
@@ -55,7 +55,7 @@ class Figure:
 class _Questions:
     """The queries, each with other names and days at every call."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: RegistrySize) -> None:
         self._random = Random(7)  # noqa: S311
         self._size = size
 
@@ -109,7 +109,7 @@ class _Questions:
         return search(connection, wanted)
 
 
-def measure(database: Database, size: Size, repeats: int = _REPEATS) -> list[Figure]:
+def measure(database: Database, size: RegistrySize, repeats: int = _REPEATS) -> list[Figure]:
     """Ask a filled store everything, in turn, and return how long the answers took."""
     questions = _Questions(size).all()
     seconds: dict[str, list[float]] = {name: [] for name in questions}
@@ -130,12 +130,12 @@ def measure(database: Database, size: Size, repeats: int = _REPEATS) -> list[Fig
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fill and measure SQLite and, where it can run, PostgreSQL."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.hub.registry", description=__doc__)
-    parser.add_argument("--versions", type=int, default=Size.versions)
-    parser.add_argument("--windows", type=int, default=Size.windows)
+    parser.add_argument("--versions", type=int, default=RegistrySize.versions)
+    parser.add_argument("--windows", type=int, default=RegistrySize.windows)
     parser.add_argument("--repeats", type=int, default=_REPEATS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    size = Size(options.versions, options.windows)
+    size = RegistrySize(options.versions, options.windows)
     figures = []
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))

@@ -40,7 +40,7 @@ _ENVELOPE = json.dumps({"payload": "x" * 400, "signatures": [{"keyid": "k" * 64,
 
 
 @dataclass(frozen=True)
-class Size:
+class RegistrySize:
     """How much there is."""
 
     versions: int = 10_000
@@ -66,7 +66,7 @@ class Size:
         return day * self.versions_each // DAYS
 
 
-def fill(database: Database, size: Size) -> None:
+def fill(database: Database, size: RegistrySize) -> None:
     """Write all of it into an empty database."""
     profile = _profile()
     content = _window(profile)
@@ -126,13 +126,13 @@ def _at(day: float) -> int:
     return int((FIRST_DAY + day) * DAY_MS)
 
 
-def _each(size: Size) -> Iterator[tuple[int, str, int]]:
+def _each(size: RegistrySize) -> Iterator[tuple[int, str, int]]:
     for version in range(size.versions_each):
         for place, model in enumerate(size.models):
             yield place, model, version
 
 
-def _versions(size: Size, profile: bytes) -> Iterator[dict[str, Any]]:
+def _versions(size: RegistrySize, profile: bytes) -> Iterator[dict[str, Any]]:
     for place, model, version in _each(size):
         owner = f"team-{_TEAMS[place % len(_TEAMS)]}"
         fingerprint = hashlib.sha256(f"{model} data {version // 3}".encode()).hexdigest()
@@ -174,13 +174,13 @@ def _manifest(model: str, version: int, fingerprint: str) -> dict[str, Any]:
     }
 
 
-def _aliases(size: Size) -> Iterator[dict[str, Any]]:
+def _aliases(size: RegistrySize) -> Iterator[dict[str, Any]]:
     for model in size.models:
         values = {"model": model, "set_at": _at(0), "actor": "ada"}
         yield values | {"alias": "baseline", "version": "0"}
 
 
-def _tags(size: Size) -> Iterator[dict[str, Any]]:
+def _tags(size: RegistrySize) -> Iterator[dict[str, Any]]:
     for place, model, version in _each(size):
         values = {"model": model, "version": str(version)}
         yield values | {"key": "region", "value": _TEAMS[(place + version) % len(_TEAMS)]}
@@ -188,7 +188,7 @@ def _tags(size: Size) -> Iterator[dict[str, Any]]:
             yield values | {"key": "audited", "value": "yes"}
 
 
-def _changes(size: Size) -> Iterator[tuple[str, int, int, int]]:
+def _changes(size: RegistrySize) -> Iterator[tuple[str, int, int, int]]:
     """Yield model, version, and its first and next version's first day in service."""
     firsts: dict[int, int] = {}
     for day in range(DAYS):
@@ -199,7 +199,7 @@ def _changes(size: Size) -> Iterator[tuple[str, int, int, int]]:
             yield model, version, first, following
 
 
-def _placements(size: Size) -> Iterator[dict[str, Any]]:
+def _placements(size: RegistrySize) -> Iterator[dict[str, Any]]:
     for model, version, first, following in _changes(size):
         yield {
             "id": _id(model, version),
@@ -211,7 +211,7 @@ def _placements(size: Size) -> Iterator[dict[str, Any]]:
         }
 
 
-def _rollouts(size: Size) -> Iterator[dict[str, Any]]:
+def _rollouts(size: RegistrySize) -> Iterator[dict[str, Any]]:
     for model, version, first, _ in _changes(size):
         yield {
             "id": _id(model, version),
@@ -231,7 +231,7 @@ def _rollouts(size: Size) -> Iterator[dict[str, Any]]:
         }
 
 
-def _steps(size: Size) -> Iterator[dict[str, Any]]:
+def _steps(size: RegistrySize) -> Iterator[dict[str, Any]]:
     for model, version, first, _ in _changes(size):
         for position, weight in enumerate(_STEPS):
             yield {
@@ -247,7 +247,7 @@ def _steps(size: Size) -> Iterator[dict[str, Any]]:
             }
 
 
-def _windows(size: Size, content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _windows(size: RegistrySize, content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     left = size.windows
     for day in range(DAYS):
         version = size.placed_on(day)

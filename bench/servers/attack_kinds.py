@@ -32,26 +32,28 @@ def _is_open(until: float) -> bool:
 
 
 @contextlib.contextmanager
-def _connections(address: str, count: int) -> Iterator[list[http2.Connection]]:
+def _connections(address: str, count: int) -> Iterator[list[http2.Http2Connection]]:
     """Open as many connections as are let in; close them in the end."""
-    opened: list[http2.Connection] = []
+    opened: list[http2.Http2Connection] = []
     try:
         for _ in range(count):
             with contextlib.suppress(OSError):
-                opened.append(http2.Connection(address))
+                opened.append(http2.Http2Connection(address))
         yield opened
     finally:
         for one in opened:
             one.close()
 
 
-def _again(address: str, until: float, say: Callable[[http2.Connection], None]) -> Counter[str]:
+def _again(
+    address: str, until: float, say: Callable[[http2.Http2Connection], None]
+) -> Counter[str]:
     """Say something on one connection after the other, each until the server cuts it."""
     done: Counter[str] = Counter()
     while _is_open(until):
         done["connections"] += 1
         with contextlib.suppress(OSError):
-            raw = http2.Connection(address)
+            raw = http2.Http2Connection(address)
             raw.socket.settimeout(1.0)
             try:
                 while _is_open(until):
@@ -62,7 +64,7 @@ def _again(address: str, until: float, say: Callable[[http2.Connection], None]) 
     return done
 
 
-def _read_what_is_there(raw: http2.Connection) -> None:
+def _read_what_is_there(raw: http2.Http2Connection) -> None:
     """Take what has come, so that the server is not held up by us; raises where it has closed."""
     while select.select([raw.socket], [], [], 0)[0]:
         if not raw.socket.recv(1 << 16):
@@ -100,7 +102,7 @@ def rapid_reset(address: str, until: float) -> Counter[str]:
     block = http2.block(http2.request_headers())
     stream = [1]
 
-    def say(raw: http2.Connection) -> None:
+    def say(raw: http2.Http2Connection) -> None:
         frames = b""
         for _ in range(50):
             frames += http2.frame(http2.HEADERS, http2.END_HEADERS, stream[0], block)
@@ -113,7 +115,7 @@ def rapid_reset(address: str, until: float) -> Counter[str]:
 
 
 def _restarting(
-    address: str, until: float, say: Callable[[http2.Connection], None], stream: list[int]
+    address: str, until: float, say: Callable[[http2.Http2Connection], None], stream: list[int]
 ) -> Counter[str]:
     done: Counter[str] = Counter()
     while _is_open(until):
@@ -130,7 +132,7 @@ def continuation_flood(address: str, until: float) -> Counter[str]:
     empty = http2.frame(http2.CONTINUATION, 0, 1) * 200
     begun: set[int] = set()
 
-    def say(raw: http2.Connection) -> None:
+    def say(raw: http2.Http2Connection) -> None:
         if id(raw) not in begun:
             begun.clear()
             begun.add(id(raw))
@@ -147,7 +149,7 @@ def control_floods(address: str, until: float) -> Counter[str]:
     frames += http2.frame(http2.SETTINGS, 0, 0, b"\0\3\0\0\0\x64") * 100
     frames += http2.frame(8, 0, 0, b"\0\0\0\1") * 100
 
-    def say(raw: http2.Connection) -> None:
+    def say(raw: http2.Http2Connection) -> None:
         raw.send(frames)
 
     return _again(address, until, say)
@@ -196,7 +198,7 @@ def huge_messages(address: str, until: float) -> Counter[str]:
     begun: set[int] = set()
     turn = [0]
 
-    def say(raw: http2.Connection) -> None:
+    def say(raw: http2.Http2Connection) -> None:
         if id(raw) not in begun:
             begun.clear()
             begun.add(id(raw))
@@ -220,7 +222,7 @@ def broken_frames(address: str, until: float) -> Counter[str]:
         for _ in range(chance.randint(0, 4)):
             data[chance.randrange(len(data))] = chance.randrange(256)
         with contextlib.suppress(OSError):
-            raw = http2.Connection(address, greets=False)
+            raw = http2.Http2Connection(address, greets=False)
             raw.send(bytes(data))
             list(raw.frames(0.002))
             raw.close()

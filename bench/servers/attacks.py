@@ -73,7 +73,7 @@ def measure(server: Server, attack: Attack, body: Path, log: Path, seconds: int)
         log: overwritten with h2load's record of every request.
         seconds: how long the attack lasts.
     """
-    found: list[h2load.Answers] = []
+    found: list[h2load.OpenLoopResult] = []
 
     def ask() -> None:
         # If no request is answered at all, h2load fails, or writes down nothing.
@@ -90,7 +90,7 @@ def measure(server: Server, attack: Attack, body: Path, log: Path, seconds: int)
     good.join()
     grown = memory.stop()
     alive = psutil.pid_exists(server.pid) and psutil.Process(server.pid).status() != "zombie"
-    answers = found[0] if found else h2load.Answers(np.array([np.nan]), PER_SECOND * seconds)
+    answers = found[0] if found else h2load.OpenLoopResult(np.array([np.nan]), PER_SECOND * seconds)
     return {
         "p50_ms": round(float(np.percentile(answers.seconds, 50)) * 1e3, 2),
         "p99_ms": round(float(np.percentile(answers.seconds, 99)) * 1e3, 2),

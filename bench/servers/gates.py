@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gnomon.bench.core.contract import Result
+from gnomon.bench.core.contract import CostComparison
 from gnomon.bench.servers import h2load
 from gnomon.bench.servers.gates_server import start
 from gnomon.bench.servers.serving_package import make_package, make_request
@@ -26,7 +26,7 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.admission.key_file import create_key
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.route_table import RouteTable
+from gnomon.server.serving.native.route_table import NativeRouteTable
 from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import FrontendSettings
 
@@ -40,7 +40,7 @@ LOADS = ((1, 1), (8, 8))
 LIMITS = {"requests_per_second": 1e9, "concurrent_requests": 1_000}
 
 
-def run() -> list[Result]:
+def run() -> list[CostComparison]:
     """Measure; without h2load (package nghttp2-client) only what is within C."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -57,7 +57,7 @@ def main() -> None:
         print(result)
 
 
-def _within(folder: Path, packages: list[Package]) -> list[Result]:
+def _within(folder: Path, packages: list[Package]) -> list[CostComparison]:
     key = create_key(folder / "keys.json", "bench")
     plain = make_request()
     keyed = oip.ModelInferRequest.FromString(plain)
@@ -82,13 +82,15 @@ def _within(folder: Path, packages: list[Package]) -> list[Result]:
         for name, (settings, route, message, header) in cases.items():
             with _table(packages, route, settings, header) as table:
                 best[name] = min(best[name], _least(table, message, header))
-    return [Result(f"within C: {name}", "req", ns, best["nothing"]) for name, ns in best.items()]
+    return [
+        CostComparison(f"within C: {name}", "req", ns, best["nothing"]) for name, ns in best.items()
+    ]
 
 
 @contextmanager
 def _table(
     packages: list[Package], route: Route, settings: dict[str, Any], header: bytes
-) -> Iterator[RouteTable]:
+) -> Iterator[NativeRouteTable]:
     runtime = Runtime(MemorySink())
     for package in packages:
         runtime.load(package)
@@ -106,7 +108,7 @@ def _table(
         runtime.close()
 
 
-def _least(table: RouteTable, message: bytes, header: bytes) -> float:
+def _least(table: NativeRouteTable, message: bytes, header: bytes) -> float:
     """Return ns a call; raises `RuntimeError` if a call is left to Python."""
     took = []
     for _ in range(5):
@@ -120,7 +122,7 @@ def _least(table: RouteTable, message: bytes, header: bytes) -> float:
     return min(took)
 
 
-def _servers(folder: Path, package: Package) -> list[Result]:
+def _servers(folder: Path, package: Package) -> list[CostComparison]:
     key = create_key(folder / "server-keys.json", "bench")
     body = h2load.write_body(folder / "request.bin", make_request())
     header = f"authorization: Bearer {key}"
@@ -150,8 +152,12 @@ def _servers(folder: Path, package: Package) -> list[Result]:
     for clients, streams in LOADS:
         native, grpcio, above = (best[kind, clients, streams] for kind in kinds)
         load = f"{clients} connections x {streams} streams"
-        results.append(Result(f"CPU, key and limits, {load}, to grpcio", "req", native, grpcio))
-        results.append(Result(f"CPU, above a limit, {load}, to an answer", "req", above, native))
+        results.append(
+            CostComparison(f"CPU, key and limits, {load}, to grpcio", "req", native, grpcio)
+        )
+        results.append(
+            CostComparison(f"CPU, above a limit, {load}, to an answer", "req", above, native)
+        )
     return results
 
 

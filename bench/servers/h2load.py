@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Answers", "closed_loop", "is_installed", "open_loop", "write_body"]
+__all__ = ["OpenLoopResult", "closed_loop", "is_installed", "open_loop", "write_body"]
 
 _METHOD = "inference.GRPCInferenceService/ModelInfer"
 _HEADERS = ("-H", "content-type: application/grpc", "-H", "te: trailers")
 
 
-class Answers(NamedTuple):
+class OpenLoopResult(NamedTuple):
     """What came of an open loop: seconds from when each request was due, and how many failed."""
 
     seconds: NDArray[np.float64]
@@ -65,7 +65,7 @@ def closed_loop(
 
 def open_loop(
     address: str, body: Path, connections: int, per_second: int, seconds: int, log: Path
-) -> Answers:
+) -> OpenLoopResult:
     """Send requests at a fixed rate, whether answers come or not.
 
     Args:
@@ -84,7 +84,7 @@ def open_loop(
     # A line each: microseconds since 1970 when it was sent, HTTP's status, microseconds it took.
     lines = np.loadtxt(log, dtype=np.int64, ndmin=2)
     good = lines[lines[:, 1] == 200]
-    return Answers(good[:, 2] / 1e6, failed + len(lines) - len(good))
+    return OpenLoopResult(good[:, 2] / 1e6, failed + len(lines) - len(good))
 
 
 def _run(

@@ -12,7 +12,7 @@ END_STREAM, END_HEADERS, ACK = 1, 4, 1
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
-class Frame(NamedTuple):
+class Http2Frame(NamedTuple):
     """One frame as it came."""
 
     kind: int
@@ -87,7 +87,7 @@ def call(stream: int, message: bytes, **extra: str) -> bytes:
     )
 
 
-class Connection:
+class Http2Connection:
     """A connection that sends whatever frames it is given."""
 
     def __init__(self, address: str, *, greets: bool = True) -> None:
@@ -101,7 +101,7 @@ class Connection:
         """Send bytes."""
         self.socket.sendall(data)
 
-    def frames(self, seconds: float = 10) -> Iterator[Frame]:
+    def frames(self, seconds: float = 10) -> Iterator[Http2Frame]:
         """Yield what comes, until the other side closes or the time is over."""
         until = time.monotonic() + seconds
         while True:
@@ -111,7 +111,7 @@ class Connection:
                     break
                 kind, flags, stream = struct.unpack(">BBI", self._rest[3:9])
                 payload, self._rest = self._rest[9 : 9 + size], self._rest[9 + size :]
-                yield Frame(kind, flags, stream, payload)
+                yield Http2Frame(kind, flags, stream, payload)
             self.socket.settimeout(max(until - time.monotonic(), 0.001))
             try:
                 data = self.socket.recv(1 << 16)
@@ -128,7 +128,7 @@ class Connection:
             pass
         return time.monotonic() < until
 
-    def ends(self, stream: int, seconds: float = 10) -> Frame:
+    def ends(self, stream: int, seconds: float = 10) -> Http2Frame:
         """Return the frame that ends a stream."""
         for one in self.frames(seconds):
             last = one.kind == RST_STREAM or (

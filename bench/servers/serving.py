@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from gnomon.bench.core.contract import Result
+from gnomon.bench.core.contract import CostComparison
 from gnomon.bench.peers import cpp
 from gnomon.bench.servers import h2load
 from gnomon.bench.servers.processes import OURS, Server, start
@@ -28,7 +28,7 @@ from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes
-from gnomon.server.serving.native.route_table import RouteTable
+from gnomon.server.serving.native.route_table import NativeRouteTable
 
 __all__ = ["main", "run"]
 
@@ -57,7 +57,7 @@ Stages = Mapping[str, float]
 Figures = dict[tuple[str, int, int], tuple[float, float]]
 
 
-def run(rounds: int = ROUNDS) -> list[Result]:
+def run(rounds: int = ROUNDS) -> list[CostComparison]:
     """Measure; without h2load (package nghttp2-client) there are only the stages in process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -83,7 +83,7 @@ def run(rounds: int = ROUNDS) -> list[Result]:
     ]
 
 
-def run_loading(rounds: int = ROUNDS) -> list[Result]:
+def run_loading(rounds: int = ROUNDS) -> list[CostComparison]:
     """Compare a model loaded beside a busy thread, which has ended since, to one loaded in peace.
 
     Both servers answer in turn. The ratio of times a request is that of requests a second.
@@ -94,7 +94,7 @@ def run_loading(rounds: int = ROUNDS) -> list[Result]:
         servers = {busy: start("native", package.path, busy=busy) for busy in ("loading", "")}
         best = _measure(body, rounds, BUSY_LOADS, servers)
     return [
-        Result(
+        CostComparison(
             f"time, loaded beside a busy thread to in peace, {clients} connections x {streams}",
             "req",
             best["loading", clients, streams][1],
@@ -138,7 +138,7 @@ def _measure(body: Path, rounds: int, loads: Loads, servers: Mapping[str, Server
     return best
 
 
-def _compare(best: Figures, peers: Sequence[str]) -> list[Result]:
+def _compare(best: Figures, peers: Sequence[str]) -> list[CostComparison]:
     results = []
     for clients, streams in LOADS:
         load = f"{clients} connections x {streams} streams"
@@ -146,19 +146,23 @@ def _compare(best: Figures, peers: Sequence[str]) -> list[Result]:
         promised = PROMISED_US.get(clients * streams)
         if promised is not None:
             what = f"CPU, {load}, of {promised:g} us promised"
-            results.append(Result(what, "req", ours[0], promised * 1e3, 1.0))
+            results.append(CostComparison(what, "req", ours[0], promised * 1e3, 1.0))
         for kind in ("grpcio", "aio", *peers):
             peer = best[kind, clients, streams]
             times, faster = MUST.get(kind, (None, None))
-            results.append(Result(f"CPU, {load}, to {kind}", "req", ours[0], peer[0], times))
-            results.append(Result(f"time, {load}, to {kind}", "req", ours[1], peer[1], faster))
+            results.append(
+                CostComparison(f"CPU, {load}, to {kind}", "req", ours[0], peer[0], times)
+            )
+            results.append(
+                CostComparison(f"time, {load}, to {kind}", "req", ours[1], peer[1], faster)
+            )
     return results
 
 
-def _compare_busy(outside: Figures, inside: Figures) -> list[Result]:
+def _compare_busy(outside: Figures, inside: Figures) -> list[CostComparison]:
     """Compare the time a request takes with a busy thread inside the server to one outside it."""
     return [
-        Result(
+        CostComparison(
             f"time, busy thread in {door} to busy elsewhere, {clients} connections x {streams}",
             "req",
             inside[door, clients, streams][1],
@@ -169,7 +173,7 @@ def _compare_busy(outside: Figures, inside: Figures) -> list[Result]:
     ]
 
 
-def _stages(package: Package, request: bytes) -> list[Result]:
+def _stages(package: Package, request: bytes) -> list[CostComparison]:
     """Compare the contract's and the window's share to all that a request costs in C, HTTP/2 apart.
 
     One request of 61 is timed stage by stage; reading the clock is in the figures.
@@ -187,12 +191,15 @@ def _stages(package: Package, request: bytes) -> list[Result]:
         runtime.close()
     whole = sum(best.values())
     checks = best["check inputs"] + best["check outputs"] + best["count"]
-    parts = [Result(f"stage: {name}, of all stages", "req", ns, whole) for name, ns in best.items()]
-    return [*parts, Result("contract and window, of all stages", "req", checks, whole)]
+    parts = [
+        CostComparison(f"stage: {name}, of all stages", "req", ns, whole)
+        for name, ns in best.items()
+    ]
+    return [*parts, CostComparison("contract and window, of all stages", "req", checks, whole)]
 
 
 def _stage_round(runtime: Runtime, request: bytes) -> Stages:
-    table = RouteTable(1.0)
+    table = NativeRouteTable(1.0)
     runtime.watch(follow := lambda served: table.publish(native_routes(served, Clients())))
     for _ in range(CALLS):
         if table.try_message(request) is None:

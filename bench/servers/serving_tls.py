@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from gnomon.bench.core.contract import Result
+from gnomon.bench.core.contract import CostComparison
 from gnomon.bench.servers import h2load
 from gnomon.bench.servers.processes import start
 from gnomon.bench.servers.serving_package import make_package, make_request
@@ -34,7 +34,7 @@ _TLS = {"native TLS": "native", "grpcio TLS": "grpcio"}
 _PAIRS = (("native TLS", "grpcio TLS"), ("native TLS", "one loop"), ("two loops", "one loop"))
 
 
-def run(rounds: int = ROUNDS) -> list[Result]:
+def run(rounds: int = ROUNDS) -> list[CostComparison]:
     """Measure; without h2load (package nghttp2-client) there is nothing."""
     if not h2load.is_installed():
         return []
@@ -44,7 +44,7 @@ def run(rounds: int = ROUNDS) -> list[Result]:
         body = h2load.write_body(folder / "request.bin", make_request())
         best = _least(package.path, body, _write_files(folder), rounds)
     return [
-        Result(f"{what}, {load[0]} x {load[1]}: {ours} to {other}", "req", *pair, None)
+        CostComparison(f"{what}, {load[0]} x {load[1]}: {ours} to {other}", "req", *pair, None)
         for (ours, other), load in product(_PAIRS, LOADS)
         for what, pair in zip(
             ("CPU", "time"), zip(best[ours, load], best[other, load], strict=True), strict=True

@@ -147,7 +147,7 @@ def through_the_door(swaps: int, seconds: int, per_second: int) -> dict[str, Any
             address = ask()
             log = folder / "log"
 
-            def load() -> h2load.Answers:
+            def load() -> h2load.OpenLoopResult:
                 return h2load.open_loop(address, body, _CONNECTIONS, per_second, seconds, log)
 
             outside = load()
@@ -180,7 +180,7 @@ def _pipes(server: "subprocess.Popen[str]") -> tuple[Callable[[str], None], Call
     return tell, lambda: stdout.readline().strip()
 
 
-def _percentiles(answers: h2load.Answers) -> dict[str, float]:
+def _percentiles(answers: h2load.OpenLoopResult) -> dict[str, float]:
     """Return milliseconds by percentile."""
     values = np.percentile(answers.seconds, [50, 99, 99.9]) * 1e3
     return dict(zip(("p50_ms", "p99_ms", "p999_ms"), np.round(values, 3).tolist(), strict=True))

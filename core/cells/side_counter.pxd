@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t
 from gnomon.core.row cimport Columns
 
 
-cdef class Plan:
+cdef class CountingPlan:
     cdef readonly object layout
     cdef object _records, _slots, _pairs, _edges, _keys
 
@@ -17,7 +17,7 @@ cdef class SideCounter:
     cdef readonly object counts
     cdef readonly object extremes
     cdef readonly Py_ssize_t fields
-    cdef Plan _plan
+    cdef CountingPlan _plan
     cdef object _waiting, _stage, _gaps
 
     cdef void add_row(self, const double* values, const uint8_t* status) noexcept nogil

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gnomon.core.cells.layout import SideLayout
 from gnomon.core.reference import Reference
 
-class Plan:
+class CountingPlan:
     """What all windows over one reference share: places, scales and edges, as the loops want them.
 
     `edges` has each field's edges, empty if it has none.

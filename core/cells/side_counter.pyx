@@ -61,7 +61,7 @@ cdef void* address(array) except? NULL:
     return <void*><uintptr_t>array.ctypes.data
 
 
-cdef class Plan:
+cdef class CountingPlan:
     def __cinit__(self, layout, edges):
         cdef Py_ssize_t index
         self.layout = layout

@@ -1,6 +1,6 @@
 """Sequential tests on cell counts, with a stated rate of false alarms."""
 
-from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.alarm import Alarm, ChangeKind
 from gnomon.core.detectors.discovery import discover
 from gnomon.core.detectors.field import FieldDetector
 from gnomon.core.detectors.fleet import FleetDetector
@@ -14,7 +14,7 @@ from gnomon.core.detectors.tilt_detector import StateMismatch
 
 __all__ = [
     "Alarm",
-    "Change",
+    "ChangeKind",
     "ConfidenceCalibration",
     "EstimatedAccuracy",
     "FieldDetector",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Change(StrEnum):
+class ChangeKind(StrEnum):
     """The kind of change that explains the evidence best."""
 
     LOCATION = "location"
@@ -37,7 +37,7 @@ class Alarm:
     """
 
     field: str
-    kind: Change
+    kind: ChangeKind
     evidence: float
     threshold: float
     since: int

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.detectors.alarm import Change
+from gnomon.core.detectors.alarm import ChangeKind
 from gnomon.core.detectors.tilts import (
     COARSE_STEPS,
     FEW,
@@ -40,7 +40,7 @@ Price = tuple[float, float, float]  # linear, quadratic, reach: see `TiltSet`
 class Group:
     """Cells that are watched as one, and their share of the budget."""
 
-    kind: Change
+    kind: ChangeKind
     label: str
     cells: tuple[int, ...]
     budget: float
@@ -169,12 +169,12 @@ def _groups(reference: FieldReference, shares: Floats) -> Iterator[Group]:
     names = reference.cell_names()
     first = 1 if numeric else 0
     if numeric:
-        yield Group(Change.BELOW, names[0], (0,), 0.1)
-        yield Group(Change.ABOVE, names[bins + 1], (bins + 1,), 0.1)
+        yield Group(ChangeKind.BELOW, names[0], (0,), 0.1)
+        yield Group(ChangeKind.ABOVE, names[bins + 1], (bins + 1,), 0.1)
     else:
-        yield Group(Change.UNSEEN, "unseen", (bins,), 0.1)
-    yield Group(Change.MISSING, "missing", (reference.missing_cell,), 0.1)
-    yield Group(Change.INVALID, "invalid", (reference.invalid_cell,), 0.1)
+        yield Group(ChangeKind.UNSEEN, "unseen", (bins,), 0.1)
+    yield Group(ChangeKind.MISSING, "missing", (reference.missing_cell,), 0.1)
+    yield Group(ChangeKind.INVALID, "invalid", (reference.invalid_cell,), 0.1)
     budget = 0.1 if numeric else 0.7
     parts = _parts(shares[first : first + bins], numeric)
     for part in parts:
@@ -184,7 +184,7 @@ def _groups(reference: FieldReference, shares: Floats) -> Iterator[Group]:
         )
         mass = float(shares[list(cells)].sum())
         yield Group(
-            Change.CELL, label, cells, budget * (0.5 / len(parts) + 0.5 * mass), not numeric
+            ChangeKind.CELL, label, cells, budget * (0.5 / len(parts) + 0.5 * mass), not numeric
         )
 
 
@@ -215,17 +215,17 @@ def _add_shapes(
     present = shares[:last] / shares[:last].sum()
     cuts = normal_cuts(present)
     changes = [
-        (Tilt(Change.LOCATION, sign * size), normal_shares(cuts, sign * size, 1.0), 0.3)
+        (Tilt(ChangeKind.LOCATION, sign * size), normal_shares(cuts, sign * size, 1.0), 0.3)
         for size in SHIFTS
         for sign in (1, -1)
     ]
     changes += [
-        (Tilt(Change.SCALE, size), normal_shares(cuts, 0.0, size), 0.15)
+        (Tilt(ChangeKind.SCALE, size), normal_shares(cuts, 0.0, size), 0.15)
         for ratio in SPREADS
         for size in (ratio, 1 / ratio)
     ]
     changes += _units(reference, present)
-    number = {kind: sum(tilt.kind is kind for tilt, _, _ in changes) for kind in Change}
+    number = {kind: sum(tilt.kind is kind for tilt, _, _ in changes) for kind in ChangeKind}
     for tilt, moved, budget in changes:
         theta = np.zeros(len(shares))
         ratio = np.log(np.maximum(moved, 1e-300) / present)
@@ -257,7 +257,7 @@ def _units(reference: FieldReference, present: Floats) -> list[tuple[Tilt, Float
             twin[0].append(slip.label)
     # A tenth stays unchanged: the edges know the reference only roughly.
     return [
-        (Tilt(Change.UNIT, factor, " or ".join(labels)), 0.9 * moved + 0.1 * present, 0.05)
+        (Tilt(ChangeKind.UNIT, factor, " or ".join(labels)), 0.9 * moved + 0.1 * present, 0.05)
         for labels, factor, moved in found
     ]
 
@@ -293,7 +293,7 @@ def _freeze(builder: TiltSetBuilder, groups: Sequence[Group], shares: Floats) ->
         cell_group[list(group.cells)] = index
     prices = np.ascontiguousarray(np.array(builder.prices).T)
     weight = np.array(builder.weight) / sum(builder.weight)
-    margin = [UNIT_MARGIN * (tilt.kind is Change.UNIT) for tilt in builder.tilts]
+    margin = [UNIT_MARGIN * (tilt.kind is ChangeKind.UNIT) for tilt in builder.tilts]
     return TiltSet(
         tilts=tuple(builder.tilts),
         dense=np.array(builder.dense).reshape(len(builder.dense), len(shares)),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gnomon.core.detectors.alarm import Change
+from gnomon.core.detectors.alarm import ChangeKind
 from gnomon.core.detectors.tilts import Floats, TiltSet, normal_cuts, normal_shares
 from gnomon.core.detectors.unit_fit import UnitChange
 from gnomon.core.reference import FieldReference
@@ -23,10 +23,10 @@ def describe(
     """
     tilt = tilt_set.tilts[winner]
     name = reference.name
-    if tilt.kind is Change.LOCATION:
+    if tilt.kind is ChangeKind.LOCATION:
         size = _size(reference, tilt_set, winner, score, location=True)
         return size, "σ", f"{name} has moved by about {size:+.2f} σ of its normal scores"
-    if tilt.kind is Change.SCALE:
+    if tilt.kind is ChangeKind.SCALE:
         size = _size(reference, tilt_set, winner, score, location=False)
         return size, "×", f"{name} spreads about {size:.2f} times as wide as in the reference"
     return _share(name, tilt_set, winner, score)
@@ -41,7 +41,7 @@ def _share(name: str, tilt_set: TiltSet, winner: int, now: float) -> tuple[float
     tilt = tilt_set.tilts[winner]
     cells = tilt_set.cell_group == tilt_set.group[winner]
     before = float(tilt_set.shares[cells].sum())
-    what = f"{name} in {tilt.label}" if tilt.kind is Change.CELL else f"{name}, {tilt.label}"
+    what = f"{name} in {tilt.label}" if tilt.kind is ChangeKind.CELL else f"{name}, {tilt.label}"
     text = f"{what}: {now:.2%} of rows, {before:.2%} in the reference"
     return now - before, "share", text
 

@@ -22,7 +22,7 @@ detection" (2022).
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.alarm import Alarm, ChangeKind
 from gnomon.core.detectors.build import build_tilt_set
 from gnomon.core.detectors.describe import describe, describe_unit
 from gnomon.core.detectors.tilt_detector import TiltDetector, log_threshold
@@ -91,13 +91,13 @@ class FieldDetector(TiltDetector):
         kind = self._tilt_set.tilts[winner].kind
         shares, window = self._tilt_set.shares, counts.astype(np.float64)
         change = fit_unit(self.reference, kind, shares, window)
-        if change is None and kind is Change.UNIT:
+        if change is None and kind is ChangeKind.UNIT:
             winner = self._simpler()
         score, since, evidence = self._explain(winner)
         if change is None:
             kind = self._tilt_set.tilts[winner].kind
             distance, unit, text = describe(self.reference, self._tilt_set, winner, score)
         else:
-            kind = Change.UNIT
+            kind = ChangeKind.UNIT
             distance, unit, text = describe_unit(self.name, change)
         return Alarm(self.name, kind, evidence, self.threshold, since, distance, unit, text)

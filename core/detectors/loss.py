@@ -30,7 +30,7 @@ import struct
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.alarm import Alarm, ChangeKind
 from gnomon.core.detectors.tilt_detector import StateMismatch, log_threshold
 
 _BETS = 0.5 ** np.arange(1, 10)  # parts of the largest bet
@@ -157,7 +157,9 @@ class LossDetector:
         distance = (now - self._risk) * self._scale
         since, seen = int(self._age), self._seen
         self._evidence, self._lead = np.zeros(len(_BETS)), np.zeros(len(_BETS))
-        return Alarm(self.name, Change.LOSS, seen, self.threshold, since, distance, "loss", text)
+        return Alarm(
+            self.name, ChangeKind.LOSS, seen, self.threshold, since, distance, "loss", text
+        )
 
     def _bounded(self, losses: ArrayLike) -> NDArray[np.float64]:
         values = np.asarray(losses, dtype=np.float64)

@@ -14,7 +14,7 @@ medial correlation 2·share − 1.
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.alarm import Alarm, ChangeKind
 from gnomon.core.detectors.build import Group, build_groups
 from gnomon.core.detectors.tilt_detector import TiltDetector, log_threshold
 from gnomon.core.detectors.tilts import TiltSet
@@ -34,7 +34,7 @@ def build_pair_tilt_set(
     """
     return build_groups(
         np.array(reference.counts[:2], dtype=np.float64) / design_effect,
-        [Group(Change.CORRELATION, reference.name, (0,), 1.0)],
+        [Group(ChangeKind.CORRELATION, reference.name, (0,), 1.0)],
         tolerance=tolerance,
         threshold=threshold,
     )
@@ -102,5 +102,5 @@ class PairDetector(TiltDetector):
         now, since, evidence = self._explain(winner)
         before = float(self._tilt_set.shares[0])
         text = f"{self.name}: {describe_pair(now, before, 'in the reference')}"
-        kind = Change.CORRELATION
+        kind = ChangeKind.CORRELATION
         return Alarm(self.name, kind, evidence, self.threshold, since, now - before, "share", text)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.detectors.alarm import Alarm, Change
+from gnomon.core.detectors.alarm import Alarm, ChangeKind
 from gnomon.core.detectors.build import build_tilt_set
 from gnomon.core.detectors.pair import build_pair_tilt_set, describe_pair
 from gnomon.core.detectors.tilts import PSEUDO, Floats, Tilt, TiltSet
@@ -176,7 +176,7 @@ class PeerField:
         winner = int(lead.argmax())
         change = self._unit(self.tilts[winner].kind, counts, peers)
         if change is None:
-            lead[[tilt.kind is Change.UNIT for tilt in self.tilts]] = -np.inf
+            lead[[tilt.kind is ChangeKind.UNIT for tilt in self.tilts]] = -np.inf
             winner = int(lead.argmax())
         tilt = self.tilts[winner]
         age = max(int(state[winner, AGE]), 1)
@@ -188,21 +188,21 @@ class PeerField:
             distance, unit, text = self._describe(tilt, difference, theta, peers)
         else:
             text = f"looks as if its unit had changed here and not at the peers: {change.label}"
-            kind, distance, unit = Change.UNIT, change.factor, "×"
+            kind, distance, unit = ChangeKind.UNIT, change.factor, "×"
         text = f"{self.name} {text}"
         return Alarm(self.name, kind, evidence, threshold, age, distance, unit, text)
 
-    def _unit(self, kind: Change, counts: Floats, peers: Floats) -> UnitChange | None:
+    def _unit(self, kind: ChangeKind, counts: Floats, peers: Floats) -> UnitChange | None:
         return fit_unit(self.reference, kind, peers + PSEUDO, counts)
 
     def _describe(
         self, tilt: Tilt, difference: float, theta: float, peers: Floats
     ) -> tuple[float, str, str]:
-        if tilt.kind is Change.LOCATION:
+        if tilt.kind is ChangeKind.LOCATION:
             # The score of a shift δ is close to δ·z − δ²/2, z the normal score.
             distance = difference / tilt.size
             return distance, "σ", f"lies about {distance:+.2f} σ from the peers"
-        if tilt.kind is Change.SCALE:
+        if tilt.kind is ChangeKind.SCALE:
             # The score of a spread s is close to z²(1 − 1/s²)/2.
             square = 1 + 2 * difference / (1 - tilt.size**-2)
             distance = float(np.sqrt(max(square, 0.0)))
@@ -225,7 +225,7 @@ class PeerPair(PeerField):
         tilt_set = build_pair_tilt_set(reference, 1.0, 0.0, threshold)
         self._take(reference.name, tilt_set, tolerance, design_effect)
 
-    def _unit(self, kind: Change, counts: Floats, peers: Floats) -> UnitChange | None:
+    def _unit(self, kind: ChangeKind, counts: Floats, peers: Floats) -> UnitChange | None:
         return None
 
     def _describe(

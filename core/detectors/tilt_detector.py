@@ -6,7 +6,7 @@ import struct
 import numpy as np
 
 from gnomon.core.detectors._tilt_evidence import TiltEvidence
-from gnomon.core.detectors.alarm import Change
+from gnomon.core.detectors.alarm import ChangeKind
 from gnomon.core.detectors.tilts import TiltSet
 
 _HEADER = struct.Struct("<4sIId")
@@ -56,7 +56,7 @@ class TiltDetector:
     def _simpler(self) -> int:
         """Return the tilt that explains best what was gathered, changes of unit left out."""
         lead = self._kernel.get_state()[1] + self._tilt_set.preference
-        lead[[tilt.kind is Change.UNIT for tilt in self._tilt_set.tilts]] = -np.inf
+        lead[[tilt.kind is ChangeKind.UNIT for tilt in self._tilt_set.tilts]] = -np.inf
         return int(lead.argmax())
 
     def state(self) -> bytes:

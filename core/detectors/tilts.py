@@ -32,7 +32,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.detectors.alarm import Change
+from gnomon.core.detectors.alarm import ChangeKind
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ MOST_CELLS = 32  # cells of a field that are watched one by one
 class Tilt:
     """What one tilt stands for: the change, its size or its label, and the cells it looks at."""
 
-    kind: Change
+    kind: ChangeKind
     size: float
     label: str = ""
 

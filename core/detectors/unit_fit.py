@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnomon.core.detectors.alarm import Change
+from gnomon.core.detectors.alarm import ChangeKind
 from gnomon.core.detectors.tilts import Floats, moved_shares
 from gnomon.core.detectors.units import slips
 from gnomon.core.reference import FieldReference
@@ -37,7 +37,7 @@ REACH = 5.0  # σ; farther than any season
 _UNCHANGED = 0.005  # share of rows that stay where they were, so that a single row cannot decide
 _SHIFTS = np.linspace(-REACH, REACH, 101)
 _SPREADS = np.exp(np.linspace(-2.5, 2.5, 51))  # 1 is the middle one
-_LIKE_A_UNIT = (Change.LOCATION, Change.SCALE, Change.BELOW, Change.ABOVE)
+_LIKE_A_UNIT = (ChangeKind.LOCATION, ChangeKind.SCALE, ChangeKind.BELOW, ChangeKind.ABOVE)
 _FEWEST = 8  # least rows of a window that are judged
 
 
@@ -50,20 +50,20 @@ class UnitChange:
 
 
 def fit_unit(
-    reference: FieldReference, kind: Change, before: Floats, counts: Floats
+    reference: FieldReference, kind: ChangeKind, before: Floats, counts: Floats
 ) -> UnitChange | None:
     """Return the change of unit that a window has seen; None if something simpler explains it.
 
     Args:
         reference: the field's reference; lends its edges and its unit.
         kind: what explains the evidence so far. Where the field's unit is not known, only
-            `Change.UNIT` is looked into.
+            `ChangeKind.UNIT` is looked into.
         before: counts or shares of all cells without the change.
         counts: the window's counts of all cells.
     """
     last = reference.bins + 2
     seen, candidates = counts[:last], slips(reference.unit)
-    asked = kind is Change.UNIT or (bool(reference.unit) and kind in _LIKE_A_UNIT)
+    asked = kind is ChangeKind.UNIT or (bool(reference.unit) and kind in _LIKE_A_UNIT)
     if not asked or reference.kind == "category" or reference.bins < 2 or seen.sum() < _FEWEST:
         return None
     edges, known = np.asarray(reference.edges), before[:last] / before[:last].sum()

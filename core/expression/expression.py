@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from gnomon.core.expression.evaluation import CompiledProgram
 from gnomon.core.expression.parsing import parse
-from gnomon.core.expression.tree import ExpressionError, Node, Operation
+from gnomon.core.expression.tree import ExpressionError, ExpressionNode, Operation
 from gnomon.core.fields import Field
 
 __all__ = ["Expression", "ExpressionError", "Formula"]
@@ -41,7 +41,7 @@ class Expression:
 
     source: str
     fields: Sequence[Field]
-    root: Node = field(init=False, repr=False, compare=False)
+    root: ExpressionNode = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", parse(self.source, self.fields))
@@ -71,7 +71,7 @@ class Formula:
 
     source: str
     fields: Sequence[Field]
-    root: Node = field(init=False, repr=False, compare=False)
+    root: ExpressionNode = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", parse(self.source, self.fields, "number"))
@@ -81,14 +81,16 @@ class Formula:
         return _compiled(self.root)
 
 
-def _compiled(root: Node) -> CompiledProgram:
+def _compiled(root: ExpressionNode) -> CompiledProgram:
     instructions: list[tuple[int, int, int]] = []
     constants: list[float] = []
     _flatten(root, instructions, constants)
     return CompiledProgram(instructions, constants, root.depth)
 
 
-def _flatten(node: Node, instructions: list[tuple[int, int, int]], constants: list[float]) -> None:
+def _flatten(
+    node: ExpressionNode, instructions: list[tuple[int, int, int]], constants: list[float]
+) -> None:
     for child in node.children:
         _flatten(child, instructions, constants)
     argument = len(node.constants) if node.operation is Operation.IS_IN else node.index

@@ -5,7 +5,7 @@ from enum import IntEnum
 
 from gnomon.core.fields import ContractError
 
-__all__ = ["ExpressionError", "Node", "Operation"]
+__all__ = ["ExpressionError", "ExpressionNode", "Operation"]
 
 
 class ExpressionError(ContractError):
@@ -40,7 +40,7 @@ class Operation(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ExpressionNode:
     """One operation of a parsed expression over its `children`.
 
     `type` is "number", "logical", "text" (a literal not yet turned into a code), "free" (a field
@@ -49,7 +49,7 @@ class Node:
 
     operation: Operation
     type: str | tuple[object, ...]
-    children: tuple["Node", ...] = ()
+    children: tuple["ExpressionNode", ...] = ()
     index: int = -1
     constants: tuple[float, ...] = ()
     text: str = ""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.expression.expression import Expression
-from gnomon.core.expression.tree import Node, Operation
+from gnomon.core.expression.tree import ExpressionNode, Operation
 from gnomon.core.row import Columns
 
 __all__ = ["compile_with_numba"]
@@ -59,7 +59,7 @@ def compile_with_numba(expression: Expression) -> Callable[[Columns], NDArray[np
     return evaluate
 
 
-def _statement(node: Node, lines: list[str]) -> str:
+def _statement(node: ExpressionNode, lines: list[str]) -> str:
     """Write the assignments for a node and return the variable that holds it."""
     children = [_statement(child, lines) for child in node.children]
     name = f"value{len(lines)}"
@@ -67,7 +67,7 @@ def _statement(node: Node, lines: list[str]) -> str:
     return name
 
 
-def _formula(node: Node, children: list[str]) -> str:
+def _formula(node: ExpressionNode, children: list[str]) -> str:
     operation = node.operation
     if operation is Operation.PUSH_FIELD:
         return f"column{node.index}[row]"

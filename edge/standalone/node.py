@@ -26,12 +26,12 @@ from gnomon.runtime.recording.transcripts import TranscriptSink
 from gnomon.runtime.routing.routes import WEIGHT_TOTAL, Route, Target
 from gnomon.runtime.runtime import Runtime
 
-__all__ = ["ModelState", "NodeProtocol", "StandaloneNode", "open_node"]
+__all__ = ["AvailableModel", "NodeProtocol", "StandaloneNode", "open_node"]
 
 _log = logging.getLogger(__name__)
 
 
-class ModelState(NamedTuple):
+class AvailableModel(NamedTuple):
     """An available version of a model, whether it is in service, and if not, why."""
 
     name: str
@@ -116,7 +116,7 @@ class StandaloneNode:
         _log.info("in service now: %s", "; ".join(served) or "nothing")
         return True
 
-    def index(self) -> list[ModelState]:
+    def index(self) -> list[AvailableModel]:
         """Return all available versions."""
         with self._control:
             return [
@@ -254,13 +254,13 @@ class StandaloneNode:
                 f"there is no model {model[:80]!r} here; there are {', '.join(sorted(known))}"
             )
 
-    def _state(self, name: str, version: str) -> ModelState:
+    def _state(self, name: str, version: str) -> AvailableModel:
         digest = self._digests.get(f"{name}@{version}")
         in_service = {one for route in self.runtime.routes.values() for one in route.digests}
         if digest in in_service:
-            return ModelState(name, version, True, "")
+            return AvailableModel(name, version, True, "")
         is_unloaded = name in self._unloaded
-        return ModelState(name, version, False, "unloaded" if is_unloaded else "not chosen")
+        return AvailableModel(name, version, False, "unloaded" if is_unloaded else "not chosen")
 
 
 def _route(

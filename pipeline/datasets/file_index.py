@@ -19,7 +19,7 @@ from gnomon.pipeline.datasets.file_cache import FileCache, Stamp
 from gnomon.pipeline.datasets.file_hashes import hash_files
 from gnomon.pipeline.datasets.row_encoding import DatasetError
 
-__all__ = ["FileEntry", "files_fingerprint", "index_files", "list_folder"]
+__all__ = ["DatasetFile", "files_fingerprint", "index_files", "list_folder"]
 
 SCHEME = "files-1"
 _FRESH_NS = 2_000_000_000
@@ -27,7 +27,7 @@ _FRESH_NS = 2_000_000_000
 _INODE = (1 << 63) - 1
 
 
-class FileEntry(msgspec.Struct, frozen=True, array_like=True):
+class DatasetFile(msgspec.Struct, frozen=True, array_like=True):
     """One file: its path under the dataset's folder, its size in bytes, its content hash in hex.
 
     See `gnomon.pipeline.datasets.file_hashes` for the hash.
@@ -47,7 +47,7 @@ class _Found:
 
 def index_files(
     files: Sequence[tuple[str, str]], cache: FileCache | None = None, workers: int = 1
-) -> tuple[FileEntry, ...]:
+) -> tuple[DatasetFile, ...]:
     """Return an entry for each file, given by its absolute path and its name in the dataset.
 
     They are in the order of their names.
@@ -73,7 +73,7 @@ def index_files(
             for one in new
             if max(one.stamp.modified_ns, one.stamp.changed_ns) < now - _FRESH_NS
         )
-    entries = [FileEntry(one.name, one.stamp.size, digests[one.path].hex()) for one in found]
+    entries = [DatasetFile(one.name, one.stamp.size, digests[one.path].hex()) for one in found]
     return tuple(sorted(entries, key=lambda entry: _bytes(entry.path)))
 
 
@@ -89,7 +89,7 @@ def list_folder(folder: Path) -> list[tuple[str, str]]:
         raise DatasetError(f"{folder} cannot be read: {error}") from error
 
 
-def files_fingerprint(entries: Sequence[FileEntry]) -> str:
+def files_fingerprint(entries: Sequence[DatasetFile]) -> str:
     """Return `files-1:` and 64 hexadecimal digits for these files."""
     total = hashlib.sha256(len(entries).to_bytes(8, "little"))
     for entry in sorted(entries, key=lambda entry: _bytes(entry.path)):

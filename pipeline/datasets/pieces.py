@@ -26,7 +26,7 @@ _BATCH_ROWS = 1 << 16
 _ARROW_BATCHES = 16
 
 
-class Reader(Protocol):
+class PieceReader(Protocol):
     """A reader of a part of one file."""
 
     @property
@@ -41,7 +41,7 @@ class Reader(Protocol):
 class Piece:
     """The part that one worker reads; `schema` is that of the whole dataset."""
 
-    reader: Reader
+    reader: PieceReader
     schema: pa.Schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:

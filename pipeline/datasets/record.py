@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from gnomon.pipeline.datasets.file_cache import FileCache
 from gnomon.pipeline.datasets.file_index import (
-    FileEntry,
+    DatasetFile,
     files_fingerprint,
     index_files,
     list_folder,
@@ -48,7 +48,7 @@ class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     paths: tuple[str, ...]
     missing: tuple[str, ...] = ()
     rows: int = 0
-    files: tuple[FileEntry, ...]
+    files: tuple[DatasetFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +195,11 @@ def _parent(paths: Sequence[Path]) -> Path:
 
 
 def _differences(
-    before: Sequence[FileEntry], now: Sequence[FileEntry]
+    before: Sequence[DatasetFile], now: Sequence[DatasetFile]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the names of files that were changed, added and removed."""
-    old: Mapping[str, FileEntry] = {one.path: one for one in before}
-    new: Mapping[str, FileEntry] = {one.path: one for one in now}
+    old: Mapping[str, DatasetFile] = {one.path: one for one in before}
+    new: Mapping[str, DatasetFile] = {one.path: one for one in now}
     changed = [path for path in new if path in old and new[path] != old[path]]
     return (
         tuple(changed),

@@ -15,11 +15,11 @@ from gnomon.pipeline.pmml.scores import distribution, score_of, vote
 from gnomon.pipeline.pmml.trees import Forest
 from gnomon.runtime.errors import PackageError
 
-__all__ = ["MODELS", "Prediction", "compile_model"]
+__all__ = ["MODELS", "PmmlPrediction", "compile_model"]
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class PmmlPrediction:
     """A model's answer: a column of numbers, or probabilities `(rows, classes)` of the classes."""
 
     tensor: str
@@ -35,7 +35,7 @@ class Context:
     classes: tuple[str, ...]
 
 
-def compile_model(model: Element, context: Context) -> Prediction:
+def compile_model(model: Element, context: Context) -> PmmlPrediction:
     """Return what a model predicts.
 
     Raises:
@@ -68,23 +68,23 @@ def is_classification(model: Element) -> bool:
     return model.get("functionName") == "classification"
 
 
-def _tree(model: Element, context: Context) -> Prediction:
+def _tree(model: Element, context: Context) -> PmmlPrediction:
     if not is_classification(model):
         forest = Forest(context.graph, 1)
         forest.add(model, context.scope, score_of)
-        return Prediction(forest.finish())
+        return PmmlPrediction(forest.finish())
     classes = context.classes
     forest = Forest(context.graph, len(classes))
     forest.add(model, context.scope, lambda node: distribution(node, classes))
-    return Prediction(forest.finish(), classes)
+    return PmmlPrediction(forest.finish(), classes)
 
 
-def _regression(model: Element, context: Context) -> Prediction:
+def _regression(model: Element, context: Context) -> PmmlPrediction:
     found, classes = regress(context.graph, model, context.scope, context.classes)
-    return Prediction(found, classes)
+    return PmmlPrediction(found, classes)
 
 
-def _scorecard(model: Element, context: Context) -> Prediction:
+def _scorecard(model: Element, context: Context) -> PmmlPrediction:
     """Add up the partial score of the first attribute that is true, for each characteristic."""
     graph = context.graph
     parts = [graph.number(number(model, "initialScore", 0.0))]
@@ -98,10 +98,10 @@ def _scorecard(model: Element, context: Context) -> Prediction:
             score = graph.where(truth.true, own, score)
         parts.append(score)
     every = graph.add("Mul", graph.is_all_rows(), graph.total(parts))
-    return Prediction(every)
+    return PmmlPrediction(every)
 
 
-def _mining(model: Element, context: Context) -> Prediction:
+def _mining(model: Element, context: Context) -> PmmlPrediction:
     segmentation = model.find("Segmentation")
     if segmentation is None:
         refuse(model, "it has no Segmentation")
@@ -143,7 +143,7 @@ class _Segment:
             refuse(self.predicate, "segments of this method must always apply")
 
 
-def _chain(segments: Sequence[_Segment], context: Context) -> Prediction:
+def _chain(segments: Sequence[_Segment], context: Context) -> PmmlPrediction:
     """Give each model the outputs of those before it; the last one's answer counts."""
     scope = dict(context.scope)
     found = None
@@ -158,7 +158,7 @@ def _chain(segments: Sequence[_Segment], context: Context) -> Prediction:
     return found
 
 
-def outputs_of(graph: Graph, model: Element, found: Prediction) -> dict[str, Value]:
+def outputs_of(graph: Graph, model: Element, found: PmmlPrediction) -> dict[str, Value]:
     """Return the output fields that a later model may use."""
     values: dict[str, Value] = {}
     output = model.find("Output")
@@ -179,7 +179,7 @@ def outputs_of(graph: Graph, model: Element, found: Prediction) -> dict[str, Val
     return values
 
 
-def _select_first(segments: Sequence[_Segment], context: Context) -> Prediction:
+def _select_first(segments: Sequence[_Segment], context: Context) -> PmmlPrediction:
     graph = context.graph
     answers = [compile_model(segment.model, context) for segment in segments]
     if len({answer.classes for answer in answers}) != 1:
@@ -188,12 +188,12 @@ def _select_first(segments: Sequence[_Segment], context: Context) -> Prediction:
     for segment, answer in reversed(list(zip(segments, answers, strict=True))):
         truth = predicate(graph, segment.predicate, context.scope)
         found = graph.where(truth.true, answer.tensor, found)
-    return Prediction(found, answers[0].classes)
+    return PmmlPrediction(found, answers[0].classes)
 
 
 def _together(
     model: Element, method: str, segments: Sequence[_Segment], context: Context
-) -> Prediction:
+) -> PmmlPrediction:
     """Sum the predictions of all models; trees become one ensemble."""
     graph, classes = context.graph, context.classes if is_classification(model) else ()
     for segment in segments:
@@ -225,7 +225,7 @@ def _together(
         )
     if method != "sum":
         total = graph.add("Div", total, graph.number(math.fsum(weights)))
-    return Prediction(total, classes)
+    return PmmlPrediction(total, classes)
 
 
 def _scores(
@@ -243,7 +243,7 @@ def _scores(
     return scores
 
 
-def _rescale(graph: Graph, model: Element, found: Prediction) -> Prediction:
+def _rescale(graph: Graph, model: Element, found: PmmlPrediction) -> PmmlPrediction:
     """Apply what `Targets` says of a number."""
     targets = model.findall("Targets/Target")
     if not targets or found.classes:
@@ -262,10 +262,10 @@ def _rescale(graph: Graph, model: Element, found: Prediction) -> Prediction:
     cast = {"round": "Round", "ceiling": "Ceil", "floor": "Floor"}.get(
         target.get("castInteger", "")
     )
-    return Prediction(graph.add(cast, tensor) if cast else tensor)
+    return PmmlPrediction(graph.add(cast, tensor) if cast else tensor)
 
 
-MODELS: dict[str, Callable[[Element, Context], Prediction]] = {
+MODELS: dict[str, Callable[[Element, Context], PmmlPrediction]] = {
     "RegressionModel": _regression,
     "TreeModel": _tree,
     "Scorecard": _scorecard,

@@ -11,25 +11,25 @@ __all__ = [
     "GoldenTable",
     "ModelTable",
     "PackingTable",
-    "Table",
+    "RecipeTable",
     "TensorTable",
     "TestTable",
     "TrainingTable",
 ]
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RecipeTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the recipe's tables."""
 
 
-class ModelTable(Table, frozen=True, kw_only=True):
+class ModelTable(RecipeTable, frozen=True, kw_only=True):
     """The model file, beside the recipe; its format follows from its extension unless given."""
 
     file: str
     format: str = ""
 
 
-class DataTable(Table, frozen=True, kw_only=True):
+class DataTable(RecipeTable, frozen=True, kw_only=True):
     """The training data. `block` names the column by whose values (or days) rows belong together.
 
     They are `files`, or the rows of the query `sql`, sent to the database whose URL the
@@ -46,7 +46,7 @@ class DataTable(Table, frozen=True, kw_only=True):
     fingerprint: str = ""
 
 
-class TestTable(Table, frozen=True, kw_only=True):
+class TestTable(RecipeTable, frozen=True, kw_only=True):
     """Data to measure on: `files`, or the rows of the data from the time `start` in column `time`.
 
     `label` is the column with the truth for the output `output` (default: the first). `segments`
@@ -70,14 +70,14 @@ class TestTable(Table, frozen=True, kw_only=True):
         return start if start.tzinfo else start.replace(tzinfo=UTC)
 
 
-class PackingTable(Table, frozen=True, kw_only=True):
+class PackingTable(RecipeTable, frozen=True, kw_only=True):
     """How categories and missing values are packed, unless an input says otherwise."""
 
     categories: Literal["code", "onehot"] = "code"
     missing: float = math.nan
 
 
-class TensorTable(Table, frozen=True, kw_only=True):
+class TensorTable(RecipeTable, frozen=True, kw_only=True):
     """One of the model's input tensors: its name, datatype and the inputs in it, in order."""
 
     name: str
@@ -85,13 +85,13 @@ class TensorTable(Table, frozen=True, kw_only=True):
     dtype: str = "FP32"
 
 
-class GoldenTable(Table, frozen=True, kw_only=True):
+class GoldenTable(RecipeTable, frozen=True, kw_only=True):
     """The number of golden samples."""
 
     rows: int = 20
 
 
-class TrainingTable(Table, frozen=True, kw_only=True):
+class TrainingTable(RecipeTable, frozen=True, kw_only=True):
     """What the manifest records of the training, which was done elsewhere."""
 
     code_version: str = ""

@@ -24,7 +24,7 @@ from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 
-__all__ = ["Artifact", "Kind", "folder_digest", "load", "save"]
+__all__ = ["Artifact", "ArtifactKind", "folder_digest", "load", "save"]
 
 _DATASET = "data.parquet"
 _METRICS = "metrics.json"
@@ -32,7 +32,7 @@ _MODEL = "model"
 _PACKAGE = "package"
 
 
-class Kind(enum.StrEnum):
+class ArtifactKind(enum.StrEnum):
     """What an artifact is."""
 
     DATASET = "dataset"
@@ -46,7 +46,7 @@ class Artifact:
     """What a step made: its kind, its hash, its folder, and what is recorded of it."""
 
     step: str
-    kind: Kind
+    kind: ArtifactKind
     digest: str
     folder: Path
     about: Mapping[str, Any]
@@ -58,44 +58,48 @@ class Artifact:
         return path
 
 
-def save(kind: Kind, value: Any, folder: Path) -> dict[str, Any]:
+def save(kind: ArtifactKind, value: Any, folder: Path) -> dict[str, Any]:
     """Write what a step returned into an empty folder; return what is recorded of it.
 
     Raises:
         ConfigurationError: if it is not of that kind.
         PackageError: if it is a package that contradicts itself.
     """
-    if kind is Kind.DATASET and isinstance(value, Dataset):
+    if kind is ArtifactKind.DATASET and isinstance(value, Dataset):
         table = value.table.replace_schema_metadata(None)
         pyarrow.parquet.write_table(table, folder / _DATASET)
         return {"uri": value.uri, "fingerprint": value.fingerprint, "rows": len(value)}
-    if kind is Kind.METRICS and isinstance(value, Mapping) and all(map(_is_metric, value.items())):
+    if (
+        kind is ArtifactKind.METRICS
+        and isinstance(value, Mapping)
+        and all(map(_is_metric, value.items()))
+    ):
         metrics = {name: float(number) for name, number in value.items()}
         (folder / _METRICS).write_bytes(msgspec.json.encode(metrics, order="sorted"))
         return {"metrics": metrics}
-    if kind is Kind.MODEL and isinstance(value, bytes):
+    if kind is ArtifactKind.MODEL and isinstance(value, bytes):
         (folder / f"{_MODEL}.onnx").write_bytes(value)
         return {"format": "onnx", "bytes": len(value)}
-    if kind is Kind.MODEL and isinstance(value, Path) and value.is_file():
+    if kind is ArtifactKind.MODEL and isinstance(value, Path) and value.is_file():
         shutil.copyfile(value, folder / f"{_MODEL}{value.suffix}")
         return {"format": value.suffix.lstrip("."), "bytes": value.stat().st_size}
-    if kind is Kind.PACKAGE and isinstance(value, Package):
+    if kind is ArtifactKind.PACKAGE and isinstance(value, Package):
         return _save_package(value, folder / _PACKAGE)
     expected = {
-        Kind.DATASET: "a Dataset",
-        Kind.METRICS: "a dict of numbers by name",
-        Kind.MODEL: "the bytes of an ONNX model or the Path of a model file",
-        Kind.PACKAGE: "a Package",
+        ArtifactKind.DATASET: "a Dataset",
+        ArtifactKind.METRICS: "a dict of numbers by name",
+        ArtifactKind.MODEL: "the bytes of an ONNX model or the Path of a model file",
+        ArtifactKind.PACKAGE: "a Package",
     }[kind]
     raise ConfigurationError(f"it should return {expected}, got {type(value).__name__}")
 
 
 def load(artifact: Artifact) -> Any:
     """Return an artifact as the next step takes it; models and packages as paths."""
-    if artifact.kind is Kind.DATASET:
+    if artifact.kind is ArtifactKind.DATASET:
         table = pyarrow.parquet.read_table(artifact.path)
         return Dataset(table, artifact.about["uri"])
-    if artifact.kind is Kind.METRICS:
+    if artifact.kind is ArtifactKind.METRICS:
         return dict(artifact.about["metrics"])
     return artifact.path
 

@@ -23,7 +23,7 @@ import msgspec
 
 from gnomon.pipeline.datasets.dataset import DatasetError
 from gnomon.pipeline.environment import code_version
-from gnomon.pipeline.steps.artifacts import Artifact, Kind, folder_digest, load
+from gnomon.pipeline.steps.artifacts import Artifact, ArtifactKind, folder_digest, load
 from gnomon.pipeline.steps.cache import StepCache
 from gnomon.pipeline.steps.code import code_hash, environment, is_own_code, source_of
 from gnomon.pipeline.steps.record import StepRecord
@@ -106,7 +106,7 @@ class Build:
         function: Callable[..., Any],
         /,
         *,
-        makes: Kind | str,
+        makes: ArtifactKind | str,
         fingerprint: str = "",
         **values: Any,
     ) -> Artifact:
@@ -155,7 +155,7 @@ class Build:
     def _note(
         self,
         name: str,
-        kind: Kind,
+        kind: ArtifactKind,
         key: str,
         state: str,
         seconds: float,
@@ -175,11 +175,11 @@ class Build:
         self._observe(StepChange(name, state, seconds))
 
     def _check_before(
-        self, name: str, function: Callable[..., Any], kind: Kind, fingerprint: str
+        self, name: str, function: Callable[..., Any], kind: ArtifactKind, fingerprint: str
     ) -> None:
         if self._rules.clean_code and is_own_code(function):
             check_clean(source_of(function))
-        if self._rules.fingerprints and kind is Kind.DATASET and not fingerprint:
+        if self._rules.fingerprints and kind is ArtifactKind.DATASET and not fingerprint:
             raise RefusedBuild(
                 f"step {name!r} reads data without a fingerprint, which this build may not; "
                 "name the fingerprint that they should have (a run without this rule shows it)"
@@ -192,7 +192,7 @@ class Build:
                 f"step {artifact.step!r}: fingerprint mismatch: expected {fingerprint}, "
                 f"got {about.get('fingerprint')} of {about.get('rows')} rows"
             )
-        if artifact.kind is not Kind.PACKAGE:
+        if artifact.kind is not ArtifactKind.PACKAGE:
             return
         if self._rules.clean_code and not about["code_clean"]:
             raise RefusedBuild(
@@ -210,7 +210,7 @@ class Build:
             )
 
     def _key(
-        self, name: str, function: Callable[..., Any], kind: Kind, values: Mapping[str, Any]
+        self, name: str, function: Callable[..., Any], kind: ArtifactKind, values: Mapping[str, Any]
     ) -> str:
         """Return the hash of all inputs of a step."""
         signs = "signer" in inspect.signature(function).parameters
@@ -225,7 +225,7 @@ class Build:
             "versions": [
                 code_version(value)
                 for value in values.values()
-                if kind is Kind.PACKAGE and isinstance(value, Path)
+                if kind is ArtifactKind.PACKAGE and isinstance(value, Path)
             ],
         }
         return sha256(msgspec.json.encode(parts, order="sorted"))
@@ -234,7 +234,7 @@ class Build:
         self,
         name: str,
         function: Callable[..., Any],
-        kind: Kind,
+        kind: ArtifactKind,
         key: str,
         values: Mapping[str, Any],
     ) -> Artifact:
@@ -249,11 +249,11 @@ class Build:
             return self._cache.keep(key, name, kind, lambda: function(**arguments))
 
 
-def _kind(name: str, makes: Kind | str) -> Kind:
+def _kind(name: str, makes: ArtifactKind | str) -> ArtifactKind:
     try:
-        return Kind(makes)
+        return ArtifactKind(makes)
     except ValueError:
-        known = ", ".join(Kind)
+        known = ", ".join(ArtifactKind)
         raise ConfigurationError(f"step {name!r} makes {makes!r}; use one of {known}") from None
 
 

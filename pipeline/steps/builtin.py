@@ -11,7 +11,7 @@ from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
 from gnomon.pipeline.datasets.pieces import ARROW_ENDINGS
 from gnomon.pipeline.recipes.build import build_recipe
 from gnomon.pipeline.recipes.file import Recipe, read_recipe
-from gnomon.pipeline.steps.artifacts import Kind
+from gnomon.pipeline.steps.artifacts import ArtifactKind
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
@@ -111,7 +111,7 @@ def _write(data: Dataset, file: Path) -> str:
 
 
 #: Name in a TOML file → the function, and what it makes.
-BUILT_IN: Mapping[str, tuple[Callable[..., Any], Kind]] = {
-    "dataset": (dataset, Kind.DATASET),
-    "package": (package, Kind.PACKAGE),
+BUILT_IN: Mapping[str, tuple[Callable[..., Any], ArtifactKind]] = {
+    "dataset": (dataset, ArtifactKind.DATASET),
+    "package": (package, ArtifactKind.PACKAGE),
 }

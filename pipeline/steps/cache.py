@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from gnomon.pipeline.steps.artifacts import Artifact, Kind, folder_digest, save
+from gnomon.pipeline.steps.artifacts import Artifact, ArtifactKind, folder_digest, save
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.files import sync_folder, write_synced
 
@@ -23,7 +23,7 @@ _ENTRY = "artifact.json"
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    kind: Kind
+    kind: ArtifactKind
     digest: str
     about: dict[str, Any]
 
@@ -37,7 +37,7 @@ class StepCache:
         for left in folder.glob("*.new"):
             shutil.rmtree(left, ignore_errors=True)
 
-    def find(self, key: str, step: str, kind: Kind) -> Artifact | None:
+    def find(self, key: str, step: str, kind: ArtifactKind) -> Artifact | None:
         """Return the artifact of this key, or None if there is none that is complete."""
         folder = self._folder / key
         try:
@@ -49,7 +49,7 @@ class StepCache:
             return None
         return Artifact(step, kind, entry.digest, content, entry.about)
 
-    def keep(self, key: str, step: str, kind: Kind, make: Callable[[], Any]) -> Artifact:
+    def keep(self, key: str, step: str, kind: ArtifactKind, make: Callable[[], Any]) -> Artifact:
         """Make an artifact, keep it under a key, and return it.
 
         Args:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
+from gnomon.pipeline.steps.record import PipelineRun, RunState, StepRecord
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.ids import now_ms
 
@@ -22,7 +22,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str
     at: int
     event: Literal["started", "step", "ended", "sent"]
-    record: RunRecord | None = None
+    record: PipelineRun | None = None
     step: StepRecord | None = None
     hub: str = ""
 
@@ -36,7 +36,7 @@ class RunLog:
         #: How many lines could not be read.
         self.damaged_lines = 0
 
-    def start(self, record: RunRecord) -> None:
+    def start(self, record: PipelineRun) -> None:
         """Record that a run has begun."""
         self._append(_Line(run=record.id, at=record.started_at, event="started", record=record))
 
@@ -44,7 +44,7 @@ class RunLog:
         """Record the result of one of its steps."""
         self._append(_Line(run=run, at=now_ms(), event="step", step=step))
 
-    def end(self, record: RunRecord) -> None:
+    def end(self, record: PipelineRun) -> None:
         """Record how a run ended; this is its complete record."""
         ended_at = record.ended_at or now_ms()
         self._append(_Line(run=record.id, at=ended_at, event="ended", record=record))
@@ -53,7 +53,7 @@ class RunLog:
         """Record that a hub has a run's record."""
         self._append(_Line(run=run, at=now_ms(), event="sent", hub=hub))
 
-    def close_interrupted(self) -> list[RunRecord]:
+    def close_interrupted(self) -> list[PipelineRun]:
         """Record the end of all runs that have none, since their process is gone. Return them."""
         left = [one for one in self.runs() if one.state is RunState.RUNNING]
         closed = []
@@ -68,9 +68,9 @@ class RunLog:
             closed.append(ended)
         return closed
 
-    def runs(self) -> list[RunRecord]:
+    def runs(self) -> list[PipelineRun]:
         """Return all runs, oldest first; one without an end as far as it is known."""
-        found: dict[str, RunRecord] = {}
+        found: dict[str, PipelineRun] = {}
         for line in self._lines():
             if line.record is not None:
                 found[line.run] = line.record
@@ -79,7 +79,7 @@ class RunLog:
                 found[line.run] = msgspec.structs.replace(known, steps=(*known.steps, line.step))
         return list(found.values())
 
-    def unsent(self, hub: str) -> list[RunRecord]:
+    def unsent(self, hub: str) -> list[PipelineRun]:
         """Return the runs that have ended and that a hub does not have yet, oldest first."""
         sent = {line.run for line in self._lines() if line.event == "sent" and line.hub == hub}
         return [

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["RunRecord", "RunState", "StepRecord"]
+__all__ = ["PipelineRun", "RunState", "StepRecord"]
 
 
 class RunState(enum.StrEnum):
@@ -33,7 +33,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     about: dict[str, Any] = {}
 
 
-class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run, identified by its ULID. Times are Unix milliseconds."""
 
     id: str

@@ -13,12 +13,12 @@ from typing import Any, TextIO
 import msgspec
 
 from gnomon.pipeline.environment import code_version
-from gnomon.pipeline.steps.artifacts import Artifact, Kind
+from gnomon.pipeline.steps.artifacts import Artifact, ArtifactKind
 from gnomon.pipeline.steps.build import Build, Observer, Pipeline
 from gnomon.pipeline.steps.cache import StepCache
 from gnomon.pipeline.steps.code import environment
 from gnomon.pipeline.steps.log import RunLog
-from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
+from gnomon.pipeline.steps.record import PipelineRun, RunState, StepRecord
 from gnomon.pipeline.steps.rules import RefusedBuild, check_clean
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.ids import new_id, now_ms
@@ -41,7 +41,7 @@ def run_pipeline(
     parameters: Mapping[str, Any] | None = None,
     signer: Signer | None = None,
     observe: Observer = lambda change: None,
-) -> RunRecord:
+) -> PipelineRun:
     """Run a pipeline and return its record; a failed step is recorded, not raised.
 
     In texts among the parameters `{day}` stands for the day (UTC, 20260301) and `{run}` for the
@@ -78,18 +78,18 @@ def open_log(state_folder: Path) -> RunLog:
     return RunLog(state_folder)
 
 
-def find_packages(record: RunRecord, state_folder: Path) -> list[Path]:
+def find_packages(record: PipelineRun, state_folder: Path) -> list[Path]:
     """Return the folders of the packages that a run made."""
     cache = StepCache(state_folder / _CACHE)
     found = (
-        cache.find(step.key, step.name, Kind.PACKAGE)
+        cache.find(step.key, step.name, ArtifactKind.PACKAGE)
         for step in record.steps
-        if step.kind == Kind.PACKAGE and step.state != "failed"
+        if step.kind == ArtifactKind.PACKAGE and step.state != "failed"
     )
     return [artifact.path for artifact in found if isinstance(artifact, Artifact)]
 
 
-def _begin(pipeline: Pipeline, trigger: str, given: Mapping[str, Any]) -> RunRecord:
+def _begin(pipeline: Pipeline, trigger: str, given: Mapping[str, Any]) -> PipelineRun:
     unknown = sorted(set(given) - set(pipeline.parameters))
     if unknown:
         known = ", ".join(sorted(pipeline.parameters)) or "none"
@@ -103,7 +103,7 @@ def _begin(pipeline: Pipeline, trigger: str, given: Mapping[str, Any]) -> RunRec
         for name, value in {**pipeline.parameters, **given}.items()
     }
     commit, clean = code_version(pipeline.source)
-    return RunRecord(
+    return PipelineRun(
         id=run,
         pipeline=pipeline.name,
         trigger=trigger[:_TRIGGER_CHARACTERS],
@@ -120,7 +120,7 @@ class _Attempt:
     """A run with its output and the results of its steps."""
 
     def __init__(
-        self, pipeline: Pipeline, record: RunRecord, log: RunLog, cache: StepCache
+        self, pipeline: Pipeline, record: PipelineRun, log: RunLog, cache: StepCache
     ) -> None:
         self._pipeline = pipeline
         self._record = record
@@ -129,7 +129,7 @@ class _Attempt:
         self._steps: list[StepRecord] = []
         self._said = _Tail(sys.stderr)
 
-    def run(self, signer: Signer | None, observe: Observer) -> RunRecord:
+    def run(self, signer: Signer | None, observe: Observer) -> PipelineRun:
         state, error = RunState.SUCCEEDED, ""
         build = Build(
             self._pipeline, self._record.parameters, self._cache, signer, observe, self._add
@@ -155,7 +155,7 @@ class _Attempt:
         self._steps.append(step)
         self._log.add_step(self._record.id, step)
 
-    def _ended(self, state: RunState, error: str) -> RunRecord:
+    def _ended(self, state: RunState, error: str) -> PipelineRun:
         return msgspec.structs.replace(
             self._record,
             state=state,

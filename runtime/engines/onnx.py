@@ -146,7 +146,7 @@ class NativeRowRunner:
         names = [tensor.name for tensor in packing.tensors]
         packers = dict(zip(names, packing.packers, strict=True))
         try:
-            self._runner = ort_row.RowRunner(engine.session, packers)
+            self._runner = ort_row.OrtRowRunner(engine.session, packers)
         except SessionError as error:
             raise _failed(self._reference, error) from error
 

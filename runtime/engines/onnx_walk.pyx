@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 import enum
 
-__all__ = ["Verdict", "tensor_name", "walk"]
+__all__ = ["WalkVerdict", "tensor_name", "walk"]
 
 cdef enum:
     # A message within a message; protobuf's own parsers stop there as well.
@@ -48,7 +48,7 @@ cdef enum Found:
     TOO_DEEP
 
 
-class Verdict(enum.IntEnum):
+class WalkVerdict(enum.IntEnum):
     """What a walk found; the numbers are those of `Found`."""
 
     ALL_INSIDE = 0
@@ -80,7 +80,7 @@ def walk(const unsigned char[::1] file not None):
     cdef Message last
     cdef Found found
     if file.shape[0] == 0:
-        return Verdict.CUT_SHORT, 0, 0, 0
+        return WalkVerdict.CUT_SHORT, 0, 0, 0
     state.data = &file[0]
     state.at = 0
     state.depth = 1
@@ -88,7 +88,7 @@ def walk(const unsigned char[::1] file not None):
     with nogil:
         found = follow(&state)
     last = state.open[max(state.depth - 1, 0)]
-    return Verdict(<int>found), state.at, last.start, last.end
+    return WalkVerdict(<int>found), state.at, last.start, last.end
 
 
 def tensor_name(const unsigned char[::1] file not None, size_t start, size_t end):

@@ -7,9 +7,9 @@ from gnomon.core.packing.loop import TensorPacker
 from gnomon.core.row import Row
 from gnomon.runtime.engines.ort_session import Session
 
-__all__ = ["RowRunner"]
+__all__ = ["OrtRowRunner"]
 
-class RowRunner:
+class OrtRowRunner:
     """For one thread at a time; `packers` are by the names of the session's inputs.
 
     Raises `SessionError` if the packing does not give the session's inputs, or the size of an

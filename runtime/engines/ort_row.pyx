@@ -13,7 +13,7 @@ import numpy as np
 
 from gnomon.runtime.engines.ort_values import SessionClosed, SessionError
 
-__all__ = ["RowRunner"]
+__all__ = ["OrtRowRunner"]
 
 cdef enum:
     FLOAT32 = 1
@@ -26,7 +26,7 @@ cdef int[4] PACKED_TYPES = [FLOAT32, FLOAT64, INT32, INT64]
 
 
 @cython.final
-cdef class RowRunner:
+cdef class OrtRowRunner:
     cdef Session session
     cdef tuple _packers
     cdef TensorView* _views

@@ -25,9 +25,9 @@ from gnomon.core.packing import Packing
 from gnomon.runtime.engines import pickle_policy, skops_policy
 from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.engines.sklearn_worker import (
-    Answers,
-    Failure,
     Loaded,
+    WorkerAnswers,
+    WorkerFailure,
     pack,
     read_frame,
     unpack,
@@ -98,8 +98,8 @@ class SklearnEngine:
             if self._process is None:
                 self._process = self._start()
             answer = self._ask(self._process, [question], _ANSWER_SECONDS)
-        if not isinstance(answer, Answers):
-            told = answer.message if isinstance(answer, Failure) else "no answer"
+        if not isinstance(answer, WorkerAnswers):
+            told = answer.message if isinstance(answer, WorkerFailure) else "no answer"
             raise EngineError(f"{self._reference}: the estimator failed: {told}")
         try:
             arrays = [np.array(unpack(array)) for array in answer.arrays]
@@ -132,7 +132,7 @@ class SklearnEngine:
         answer = self._ask(process, frames, _LOAD_SECONDS)
         if not isinstance(answer, Loaded):
             self._end()
-            told = answer.message if isinstance(answer, Failure) else "no answer"
+            told = answer.message if isinstance(answer, WorkerFailure) else "no answer"
             raise EngineError(f"{self._reference}: the estimator cannot be loaded: {told}")
         # A field that is packed into several columns (one-hot, a vector) moves those behind it.
         is_comparable = len(self._packed) == len(answer.columns)
@@ -146,7 +146,7 @@ class SklearnEngine:
 
     def _ask(
         self, process: "subprocess.Popen[bytes]", frames: list[bytes], seconds: float
-    ) -> Answers | Failure | Loaded:
+    ) -> WorkerAnswers | WorkerFailure | Loaded:
         """Write frames and return what comes back; a process that does not answer is ended."""
         if process.stdin is None or process.stdout is None:
             raise EngineError(f"{self._reference}: the estimator's process has no pipes")
@@ -156,7 +156,7 @@ class SklearnEngine:
             ready, _, _ = select.select([process.stdout], [], [], seconds)
             data = read_frame(process.stdout) if ready else b""  # type: ignore[arg-type]
             if data:
-                return msgspec.msgpack.decode(data, type=Answers | Failure | Loaded)
+                return msgspec.msgpack.decode(data, type=WorkerAnswers | WorkerFailure | Loaded)
             told = "ended" if ready else f"did not answer within {seconds:g} s"
         except (OSError, msgspec.DecodeError) as error:
             told = f"broke the protocol ({error})"

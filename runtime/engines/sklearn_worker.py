@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from gnomon.runtime.engines import skops_policy
 from gnomon.runtime.engines.pickle_policy import ModelUnpickler
 
-__all__ = ["Array", "Failure", "Loaded", "main", "pack", "read_frame", "unpack", "write_frame"]
+__all__ = [
+    "Array",
+    "Loaded",
+    "WorkerFailure",
+    "main",
+    "pack",
+    "read_frame",
+    "unpack",
+    "write_frame",
+]
 
 
 class Array(msgspec.Struct, frozen=True, array_like=True):
@@ -34,13 +43,13 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     columns: tuple[str, ...] = ()
 
 
-class Answers(msgspec.Struct, frozen=True, tag=True):
+class WorkerAnswers(msgspec.Struct, frozen=True, tag=True):
     """The outputs, in the order of the methods in the first frame."""
 
     arrays: tuple[Array, ...]
 
 
-class Failure(msgspec.Struct, frozen=True, tag=True):
+class WorkerFailure(msgspec.Struct, frozen=True, tag=True):
     """What went wrong."""
 
     message: str
@@ -90,7 +99,9 @@ def main() -> None:
         model = load(data)
         functions = [getattr(model, method) for method in methods]
     except Exception as error:
-        write_frame(answers, msgspec.msgpack.encode(Failure(f"{type(error).__name__}: {error}")))
+        write_frame(
+            answers, msgspec.msgpack.encode(WorkerFailure(f"{type(error).__name__}: {error}"))
+        )
         return
     write_frame(answers, msgspec.msgpack.encode(Loaded(_columns(model))))
     while question := read_frame(questions):
@@ -105,12 +116,12 @@ def _unpickle(data: bytes) -> Any:
     return ModelUnpickler(io.BytesIO(data)).load()
 
 
-def _answer(functions: list[Any], question: bytes) -> Answers | Failure:
+def _answer(functions: list[Any], question: bytes) -> WorkerAnswers | WorkerFailure:
     try:
         rows = unpack(msgspec.msgpack.decode(question, type=Array))
-        return Answers(tuple(pack(np.asarray(function(rows))) for function in functions))
+        return WorkerAnswers(tuple(pack(np.asarray(function(rows))) for function in functions))
     except Exception as error:
-        return Failure(f"{type(error).__name__}: {error}")
+        return WorkerFailure(f"{type(error).__name__}: {error}")
 
 
 def _forbid() -> None:

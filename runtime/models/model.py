@@ -21,7 +21,7 @@ from gnomon.runtime.latency import LatencyEstimate
 from gnomon.runtime.models.golden_rows import golden_tensors
 from gnomon.runtime.models.outputs import OutputReader, repair_columns, repair_row
 from gnomon.runtime.models.refusals import UNREADABLE, bad_output, refusal, unreadable
-from gnomon.runtime.models.results import Answer, ColumnsResult, Failure, Rejection, RowResult
+from gnomon.runtime.models.results import ColumnsResult, Failure, ModelAnswer, Rejection, RowResult
 from gnomon.runtime.models.row_scratch import RowScratch
 from gnomon.runtime.models.speed import quickest_ns
 from gnomon.runtime.packages.manifest import Batching, Deployment
@@ -149,7 +149,7 @@ class Model:
                 bad = bad_output(self.reference, wrong)
                 return Failure(bad, inputs, violations, scratch.outputs, wrong)
             repair_row(outputs, self.outputs.fields, scratch.outputs)
-        return Answer(outputs, inputs, violations, scratch.outputs, wrong)
+        return ModelAnswer(outputs, inputs, violations, scratch.outputs, wrong)
 
     def _run_row(self, scratch: RowScratch) -> list[Any]:
         """Return the engine's answer to the row in the buffers."""
@@ -202,7 +202,7 @@ class Model:
                 bad = bad_output(self.reference, wrong)
                 return Failure(bad, inputs, violations, checked, wrong)
             repair_columns(outputs, self.outputs.fields, checked)
-        return Answer(outputs, inputs, violations, checked, wrong)
+        return ModelAnswer(outputs, inputs, violations, checked, wrong)
 
     def _failure(self, error: Exception) -> GnomonError:
         if isinstance(error, GnomonError):
@@ -262,14 +262,14 @@ class Model:
             result = self.answer_row(row, scratch)
         finally:
             self.release(scratch)
-        if isinstance(result, Answer):
+        if isinstance(result, ModelAnswer):
             return result.outputs
         raise result.error
 
     def predict_columns(self, columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Return the outputs of many rows by name, unrecorded; raises as `predict_row`."""
         result = self.answer_columns(columns)
-        if isinstance(result, Answer):
+        if isinstance(result, ModelAnswer):
             return result.outputs
         raise result.error
 

@@ -14,7 +14,7 @@ from gnomon.core.row import Columns, Row
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE
 from gnomon.runtime.errors import GnomonError
 
-__all__ = ["Answer", "ColumnsResult", "Failure", "Rejection", "RowResult"]
+__all__ = ["ColumnsResult", "Failure", "ModelAnswer", "Rejection", "RowResult"]
 
 Checked = TypeVar("Checked", Row, Columns)
 Outputs = TypeVar("Outputs")
@@ -44,7 +44,7 @@ class Failure(msgspec.Struct, Generic[Checked], frozen=True):
     code: ClassVar[int] = FAILED_CODE
 
 
-class Answer(msgspec.Struct, Generic[Checked, Outputs], frozen=True):
+class ModelAnswer(msgspec.Struct, Generic[Checked, Outputs], frozen=True):
     """Outputs by name, repaired as their policies say; violations were corrected or flagged."""
 
     outputs: Outputs
@@ -56,5 +56,7 @@ class Answer(msgspec.Struct, Generic[Checked, Outputs], frozen=True):
     code: ClassVar[int] = ANSWERED_CODE
 
 
-RowResult = Answer[Row, dict[str, Any]] | Rejection[Row] | Failure[Row]
-ColumnsResult = Answer[Columns, dict[str, NDArray[Any]]] | Rejection[Columns] | Failure[Columns]
+RowResult = ModelAnswer[Row, dict[str, Any]] | Rejection[Row] | Failure[Row]
+ColumnsResult = (
+    ModelAnswer[Columns, dict[str, NDArray[Any]]] | Rejection[Columns] | Failure[Columns]
+)

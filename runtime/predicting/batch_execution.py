@@ -18,7 +18,7 @@ from gnomon.runtime.limits import REQUEST_ID_CHARACTERS
 from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.refusals import UNREADABLE
-from gnomon.runtime.models.results import Answer
+from gnomon.runtime.models.results import ModelAnswer
 from gnomon.runtime.predicting.execution import RowOutcome
 from gnomon.runtime.predicting.served_routes import RouteTarget
 from gnomon.runtime.predicting.shadow_execution import shadow_row, submit_to_shadows
@@ -96,7 +96,7 @@ def _answer(
         result = target.model.answer_columns(columns)
     except EngineClosed:
         return {}
-    if not isinstance(result, Answer):
+    if not isinstance(result, ModelAnswer):
         return {}
     if result.violations is not None or result.output_violations is not None:
         return {}

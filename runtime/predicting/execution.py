@@ -14,7 +14,7 @@ from gnomon.core.contract.violations import Violation
 from gnomon.core.window import FALLBACK_CODE
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.models.results import Answer, ColumnsResult, Failure, RowResult
+from gnomon.runtime.models.results import ColumnsResult, Failure, ModelAnswer, RowResult
 from gnomon.runtime.predicting.fallback_chain import FallbackResult
 from gnomon.runtime.predicting.served_routes import RouteTarget
 from gnomon.runtime.predicting.shadow_execution import (
@@ -105,7 +105,7 @@ def _first_answer(
 def _row_outcome(
     model: Model, answer: RowResult | FallbackAnswer, request: PredictRequest, latency: int
 ) -> RowOutcome:
-    if isinstance(answer, Answer):
+    if isinstance(answer, ModelAnswer):
         inputs, outputs = answer.violations, answer.output_violations
         return Prediction(
             answer.outputs,
@@ -129,7 +129,7 @@ def _columns_outcome(
     latency: int,
     rows: int,
 ) -> ColumnsOutcome:
-    if isinstance(answer, Answer):
+    if isinstance(answer, ModelAnswer):
         return Predictions(
             answer.outputs,
             model.name,

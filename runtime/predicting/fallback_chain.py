@@ -14,7 +14,7 @@ from gnomon.core.row import Columns, Row
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.outputs import repair_columns, repair_row
-from gnomon.runtime.models.results import Answer, ColumnsResult, RowResult
+from gnomon.runtime.models.results import ColumnsResult, ModelAnswer, RowResult
 from gnomon.runtime.routing.fallbacks import (
     ConstantFallback,
     Fallback,
@@ -95,7 +95,7 @@ class _PackageHandler:
         return self._result(self._model.answer_columns(columns))
 
     def _result(self, result: RowResult | ColumnsResult) -> FallbackResult | None:
-        if not isinstance(result, Answer):
+        if not isinstance(result, ModelAnswer):
             return None
         found = (*_described(result.violations), *_described(result.output_violations))
         return FallbackResult(self._model.reference, self._model, result.outputs, found)

@@ -13,7 +13,7 @@ from gnomon.runtime import clock
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.limits import REQUEST_ID_CHARACTERS
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.models.results import Answer, ColumnsResult, RowResult
+from gnomon.runtime.models.results import ColumnsResult, ModelAnswer, RowResult
 from gnomon.runtime.prediction import PredictRequest, row_ids
 from gnomon.runtime.recording.series import BrokenRules, CallOutcome, Example, WindowSeries
 
@@ -107,7 +107,7 @@ def count_columns(
 
 
 def _error_of(result: RowResult | ColumnsResult) -> GnomonError | None:
-    return None if isinstance(result, Answer) else result.error
+    return None if isinstance(result, ModelAnswer) else result.error
 
 
 def rows_of(columns: Mapping[str, Any]) -> int:

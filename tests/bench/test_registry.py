@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import func, select
 
 from gnomon.bench.hub.registry import measure
-from gnomon.bench.hub.registry_store import Size, fill
+from gnomon.bench.hub.registry_store import RegistrySize, fill
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import windows
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 
-SIZE = Size(versions=100, windows=20_000)
+SIZE = RegistrySize(versions=100, windows=20_000)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, NotAllowed
 from gnomon.server.hub.access import nodes, tokens
 from gnomon.server.hub.access.authority import Authority, read_identity
-from gnomon.server.hub.access.enrolment import Enrolment
+from gnomon.server.hub.access.enrolment import CertificateIssuer
 from gnomon.server.hub.store.database import Database
 from tests.support.hub import certificate_request, new_key
 
@@ -163,7 +163,7 @@ def test_a_name_is_given_by_the_rules_alone(
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(first_start, Path(folder) / "hub")
         database = Database.in_folder(Path(folder) / "hub")
-        enrolment = Enrolment(database, Authority.in_folder(Path(folder) / "hub"), 30.0)
+        enrolment = CertificateIssuer(database, Authority.in_folder(Path(folder) / "hub"), 30.0)
         rules, made = Rules(), []
         for kind, *rest in steps:
             if kind == "create":
@@ -178,7 +178,9 @@ def test_a_name_is_given_by_the_rules_alone(
         database.close()
 
 
-def try_to_enrol(enrolment: Enrolment, rules: Rules, token: Token, name: str, key: int) -> None:
+def try_to_enrol(
+    enrolment: CertificateIssuer, rules: Rules, token: Token, name: str, key: int
+) -> None:
     message = hub_pb2.EnrollRequest(token=token.secret, certificate_request=REQUESTS[name, key])
     if not rules.allows(token, name, key):
         with pytest.raises((NotAllowed, Conflict)):

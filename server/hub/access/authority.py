@@ -31,7 +31,7 @@ _LOCAL_NAMES = ("localhost", "127.0.0.1")
 
 
 @dataclass(frozen=True)
-class Identity:
+class CertificateIdentity:
     """The identity in a client certificate."""
 
     name: str
@@ -117,7 +117,9 @@ class Authority:
         chain = certificate.public_bytes(serialization.Encoding.PEM) + self.certificate_pem
         return _key_pem(key), chain
 
-    def issue_client(self, request: Request, role: str, days: float) -> tuple[bytes, Identity]:
+    def issue_client(
+        self, request: Request, role: str, days: float
+    ) -> tuple[bytes, CertificateIdentity]:
         """Return a certificate (PEM) for a request, and the identity that it carries."""
         # Seconds are all that a certificate can say.
         start = datetime.now(UTC).replace(microsecond=0)
@@ -166,7 +168,7 @@ def read_request(data: bytes) -> Request:
 
 
 @lru_cache(maxsize=4096)
-def read_identity(pem: bytes) -> Identity:
+def read_identity(pem: bytes) -> CertificateIdentity:
     """Return who a client certificate (PEM) that TLS has verified belongs to.
 
     Raises:
@@ -178,12 +180,12 @@ def read_identity(pem: bytes) -> Identity:
         raise NotAllowed("the client certificate has no name and role") from error
 
 
-def _identity(certificate: x509.Certificate) -> Identity:
+def _identity(certificate: x509.Certificate) -> CertificateIdentity:
     (name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     (role,) = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     if role.value not in ROLES:
         raise ValueError(f"unknown role {role.value!r}")
-    return Identity(
+    return CertificateIdentity(
         name=str(name.value),
         role=str(role.value),
         serial=format(certificate.serial_number, "x"),

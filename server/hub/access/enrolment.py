@@ -9,14 +9,14 @@ from sqlalchemy import select
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, NotAllowed
 from gnomon.server.hub.access import keys, nodes, tokens
-from gnomon.server.hub.access.authority import Authority, Identity, Request, read_request
+from gnomon.server.hub.access.authority import Authority, CertificateIdentity, Request, read_request
 from gnomon.server.hub.access.tokens import TokenGrant
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.database import Database
 
 
-class Enrolment:
+class CertificateIssuer:
     """Decides who gets a certificate."""
 
     def __init__(self, database: Database, authority: Authority, certificate_days: float) -> None:
@@ -46,7 +46,9 @@ class Enrolment:
             nodes.enrol(change, identity, request.key_hash, facts, given)
         return self._answer(certificate)
 
-    def renew(self, identity: Identity, message: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
+    def renew(
+        self, identity: CertificateIdentity, message: hub_pb2.EnrollRequest
+    ) -> hub_pb2.EnrollResponse:
         """Renew a valid certificate.
 
         Raises:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, NotAllowed, NotFound
-from gnomon.server.hub.access.authority import BUILDER, Identity
+from gnomon.server.hub.access.authority import BUILDER, CertificateIdentity
 from gnomon.server.hub.access.tokens import TokenGrant
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
@@ -38,7 +38,7 @@ def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
     return dict(facts)
 
 
-def check_enrolled(database: Database, identity: Identity) -> None:
+def check_enrolled(database: Database, identity: CertificateIdentity) -> None:
     """Check that the holder of a certificate is still enrolled.
 
     Raises:
@@ -59,7 +59,7 @@ def check_enrolled(database: Database, identity: Identity) -> None:
 
 def enrol(
     change: Change,
-    identity: Identity,
+    identity: CertificateIdentity,
     key_hash: str,
     facts: Mapping[str, str],
     grant: TokenGrant | None = None,
@@ -94,7 +94,7 @@ def enrol(
     change.audit("enrol", identity.name, detail)
 
 
-def builder_of(database: Database, identity: Identity) -> Actor:
+def builder_of(database: Database, identity: CertificateIdentity) -> Actor:
     """Return the builder that a certificate names, with the models that it may publish."""
     with database.read() as connection:
         models = connection.scalar(

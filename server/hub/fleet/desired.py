@@ -29,7 +29,7 @@ ENGINES_FACT = "engines"
 
 
 @dataclass(frozen=True)
-class Traffic:
+class TrafficSplit:
     """How one model's traffic is split."""
 
     model: str
@@ -121,7 +121,7 @@ def build(
 
 
 def _route(
-    traffic: Traffic, champion: hub_pb2.PackageRef, candidate: hub_pb2.PackageRef | None
+    traffic: TrafficSplit, champion: hub_pb2.PackageRef, candidate: hub_pb2.PackageRef | None
 ) -> hub_pb2.Route:
     route = hub_pb2.Route(name=traffic.model)
     weight = traffic.weight if candidate is not None else 0
@@ -137,7 +137,7 @@ def _route(
     return route
 
 
-def _traffic(connection: Connection, environment: str) -> list[Traffic]:
+def _traffic(connection: Connection, environment: str) -> list[TrafficSplit]:
     rollouts = schema.rollout.c
     active = {
         row.model: row
@@ -151,10 +151,10 @@ def _traffic(connection: Connection, environment: str) -> list[Traffic]:
     for model, version in placements.of_environment(connection, environment).items():
         rollout = active.get(model)
         if rollout is None or rollout.candidate == version:
-            result.append(Traffic(model, version))
+            result.append(TrafficSplit(model, version))
         else:
             result.append(
-                Traffic(model, version, rollout.candidate, rollout.weight, rollout.shadow)
+                TrafficSplit(model, version, rollout.candidate, rollout.weight, rollout.shadow)
             )
     return result
 

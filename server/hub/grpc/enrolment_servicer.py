@@ -3,14 +3,14 @@
 import grpc
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.server.hub.access.enrolment import Enrolment
+from gnomon.server.hub.access.enrolment import CertificateIssuer
 from gnomon.server.hub.grpc import interceptor
 
 
 class EnrolmentServicer(hub_pb2_grpc.EnrolmentServicer):
     """The service `Enrolment` of hub.proto. Safe to call from many threads."""
 
-    def __init__(self, enrolment: Enrolment) -> None:
+    def __init__(self, enrolment: CertificateIssuer) -> None:
         self._enrolment = enrolment
 
     def Enroll(  # noqa: N802

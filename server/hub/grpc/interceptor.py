@@ -14,7 +14,7 @@ import structlog
 from gnomon.runtime import wire
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
 from gnomon.server.hub.access import nodes
-from gnomon.server.hub.access.authority import BUILDER, NODE, Identity, read_identity
+from gnomon.server.hub.access.authority import BUILDER, NODE, CertificateIdentity, read_identity
 from gnomon.server.hub.store.clock import new_id
 from gnomon.server.hub.store.database import Database
 
@@ -51,13 +51,13 @@ RULES: Mapping[str, frozenset[str]] = {
 OPEN = frozenset({"/gnomon.v1.Enrolment/Enroll"})
 
 
-def caller_of(context: grpc.ServicerContext) -> Identity | None:
+def caller_of(context: grpc.ServicerContext) -> CertificateIdentity | None:
     """Return the caller by the certificate that TLS has verified; None on the open port."""
     certificates = context.auth_context().get("x509_pem_cert")
     return read_identity(certificates[0]) if certificates else None
 
 
-def identity_of(context: grpc.ServicerContext) -> Identity:
+def identity_of(context: grpc.ServicerContext) -> CertificateIdentity:
     """Return the caller, on a port that requires certificates.
 
     Raises:

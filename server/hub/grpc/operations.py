@@ -83,7 +83,7 @@ class _Where(_Parameters):
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class HubOperation:
     """An operation: the type of its parameters, and a function that reads or one that changes."""
 
     parameters: type[BaseModel]
@@ -92,35 +92,37 @@ class Operation:
 
 
 #: Name of the REST route's function → operation.
-OPERATIONS: Mapping[str, Operation] = {
-    "list_models": Operation(_Nothing, lambda c, _: catalogue.models(c)),
-    "list_versions": Operation(
+OPERATIONS: Mapping[str, HubOperation] = {
+    "list_models": HubOperation(_Nothing, lambda c, _: catalogue.models(c)),
+    "list_versions": HubOperation(
         _Page, lambda c, p: catalogue.versions(c, p.name, p.limit, p.offset)
     ),
-    "get_version": Operation(_Version, lambda c, p: catalogue.version(c, p.name, p.version)),
-    "search_versions": Operation(search.Search, search.search),
-    "list_aliases": Operation(_Model, lambda c, p: aliases.of_model(c, p.name)),
-    "get_alias": Operation(
+    "get_version": HubOperation(_Version, lambda c, p: catalogue.version(c, p.name, p.version)),
+    "search_versions": HubOperation(search.Search, search.search),
+    "list_aliases": HubOperation(_Model, lambda c, p: aliases.of_model(c, p.name)),
+    "get_alias": HubOperation(
         _Alias,
         lambda c, p: catalogue.version(c, p.name, aliases.resolve(c, p.name, p.alias)),
     ),
-    "get_lineage": Operation(_Version, lambda c, p: history.lineage(c, p.name, p.version)),
-    "compare_versions": Operation(_Two, lambda c, p: compare.compare(c, p.name, p.left, p.right)),
-    "ran_at": Operation(
+    "get_lineage": HubOperation(_Version, lambda c, p: history.lineage(c, p.name, p.version)),
+    "compare_versions": HubOperation(
+        _Two, lambda c, p: compare.compare(c, p.name, p.left, p.right)
+    ),
+    "ran_at": HubOperation(
         _When, lambda c, p: history.ran_at(c, history.Span.parse(p.when), p.model, p.environment)
     ),
-    "list_placements": Operation(
+    "list_placements": HubOperation(
         _Where, lambda c, p: placements.listing(c, p.model, p.environment)
     ),
-    "list_environments": Operation(_Nothing, lambda c, _: environments.listing(c)),
-    "list_approvals": Operation(_Version, lambda c, p: approvals.listing(c, p.name, p.version)),
-    "set_alias": Operation(
+    "list_environments": HubOperation(_Nothing, lambda c, _: environments.listing(c)),
+    "list_approvals": HubOperation(_Version, lambda c, p: approvals.listing(c, p.name, p.version)),
+    "set_alias": HubOperation(
         _SetAlias, change=lambda c, p: aliases.set_alias(c, p.name, p.alias, p.version)
     ),
-    "set_tags": Operation(
+    "set_tags": HubOperation(
         _SetTags, change=lambda c, p: tags.set_tags(c, p.name, p.version, p.tags)
     ),
-    "record_run": Operation(runs.RunRecord, change=runs.record_run),
+    "record_run": HubOperation(runs.RunRecord, change=runs.record_run),
 }
 
 

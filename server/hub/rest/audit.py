@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from gnomon.runtime.audit_chain import Verdict
+from gnomon.runtime.audit_chain import ChainVerdict
 from gnomon.server.hub.rest.dependencies import DatabaseDependency
 from gnomon.server.hub.store import audit
 from gnomon.server.hub.store.limits import Position
@@ -37,7 +37,7 @@ def export(database: DatabaseDependency) -> StreamingResponse:
 
 
 @audit_router.get("/audit/verify")
-def verify(database: DatabaseDependency, last: str | None = None) -> Verdict:
+def verify(database: DatabaseDependency, last: str | None = None) -> ChainVerdict:
     """Check the whole chain; `last`: a record's hash that was noted before and should be there."""
     with database.read() as connection:
         return audit.verify_chain(connection, last)

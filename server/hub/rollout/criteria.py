@@ -110,7 +110,7 @@ class Decision(enum.StrEnum):
     ROLL_BACK = "roll_back"
 
 
-class Finding(enum.StrEnum):
+class GateFinding(enum.StrEnum):
     """What one check found."""
 
     PASSED = "passed"
@@ -119,28 +119,28 @@ class Finding(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class GateCheck:
     """One check of the gate, in words."""
 
     name: str
-    finding: Finding
+    finding: GateFinding
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """The gate's answer, why, and what each check found."""
 
     decision: Decision
     reason: str
-    checks: tuple[Check, ...] = field(default=())
+    checks: tuple[GateCheck, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
         return asdict(self)
 
 
-def evaluate(gates: Gates, evidence: Evidence, alpha: float) -> Verdict:
+def evaluate(gates: Gates, evidence: Evidence, alpha: float) -> GateVerdict:
     """Return the decision on a step, with its reasons.
 
     Args:
@@ -149,48 +149,50 @@ def evaluate(gates: Gates, evidence: Evidence, alpha: float) -> Verdict:
         alpha: what each check may spend of the budget (`Gates.alpha`).
     """
     checks = tuple(_checks(gates, evidence, alpha))
-    failed = [check for check in checks if check.finding is Finding.FAILED]
+    failed = [check for check in checks if check.finding is GateFinding.FAILED]
     if failed:
-        return Verdict(Decision.ROLL_BACK, _reason(failed), checks)
-    waiting = [check for check in checks if check.finding is Finding.WAITING]
+        return GateVerdict(Decision.ROLL_BACK, _reason(failed), checks)
+    waiting = [check for check in checks if check.finding is GateFinding.WAITING]
     if waiting:
-        return Verdict(Decision.HOLD, _reason(waiting), checks)
-    return Verdict(Decision.ADVANCE, "all checks passed", checks)
+        return GateVerdict(Decision.HOLD, _reason(waiting), checks)
+    return GateVerdict(Decision.ADVANCE, "all checks passed", checks)
 
 
-def _reason(checks: Sequence[Check]) -> str:
+def _reason(checks: Sequence[GateCheck]) -> str:
     return "; ".join(f"{check.name}: {check.text}" for check in checks)
 
 
-def _checks(gates: Gates, evidence: Evidence, alpha: float) -> Iterator[Check]:
+def _checks(gates: Gates, evidence: Evidence, alpha: float) -> Iterator[GateCheck]:
     candidate, champion = evidence.candidate, evidence.champion
     for refusal in evidence.refusals:
-        yield Check("node", Finding.FAILED, refusal)
+        yield GateCheck("node", GateFinding.FAILED, refusal)
     yield _predictions(gates, candidate)
     yield _failed(gates, candidate, alpha)
     if champion is None:
-        yield Check("comparison", Finding.PASSED, "the champion has no traffic to compare with")
+        yield GateCheck(
+            "comparison", GateFinding.PASSED, "the champion has no traffic to compare with"
+        )
         return
     yield _refused(gates, candidate, champion, alpha)
     yield _latency(gates, candidate.latency, champion.latency)
     yield _error(gates, candidate.losses, champion.losses, alpha)
 
 
-def _predictions(gates: Gates, candidate: Side) -> Check:
+def _predictions(gates: Gates, candidate: Side) -> GateCheck:
     seen, wanted = candidate.predictions, gates.minimum_predictions
-    finding = Finding.PASSED if seen >= wanted else Finding.WAITING
-    return Check("predictions", finding, f"{seen:,} of the {wanted:,} wanted")
+    finding = GateFinding.PASSED if seen >= wanted else GateFinding.WAITING
+    return GateCheck("predictions", finding, f"{seen:,} of the {wanted:,} wanted")
 
 
-def _failed(gates: Gates, candidate: Side, alpha: float) -> Check:
+def _failed(gates: Gates, candidate: Side, alpha: float) -> GateCheck:
     limit = gates.maximum_failed_share
     text = f"{_share(candidate.failed, candidate.predictions)} failed, at most {limit:.2%} may"
     if share_bounds(candidate.failed, candidate.predictions, alpha).lower > limit:
-        return Check("failed", Finding.FAILED, text)
-    return Check("failed", _within(candidate.failed <= limit * candidate.predictions), text)
+        return GateCheck("failed", GateFinding.FAILED, text)
+    return GateCheck("failed", _within(candidate.failed <= limit * candidate.predictions), text)
 
 
-def _refused(gates: Gates, candidate: Side, champion: Side, alpha: float) -> Check:
+def _refused(gates: Gates, candidate: Side, champion: Side, alpha: float) -> GateCheck:
     limit = gates.maximum_refused_share_increase
     text = (
         f"{_share(candidate.refused, candidate.predictions)} refused, the champion refused "
@@ -199,51 +201,51 @@ def _refused(gates: Gates, candidate: Side, champion: Side, alpha: float) -> Che
     mine = share_bounds(candidate.refused, candidate.predictions, alpha / 2)
     theirs = share_bounds(champion.refused, champion.predictions, alpha / 2)
     if mine.lower > theirs.upper + limit:
-        return Check("refused", Finding.FAILED, text)
+        return GateCheck("refused", GateFinding.FAILED, text)
     more = candidate.refused / max(1, candidate.predictions)
     more -= champion.refused / max(1, champion.predictions)
-    return Check("refused", _within(more <= limit), text)
+    return GateCheck("refused", _within(more <= limit), text)
 
 
-def _latency(gates: Gates, candidate: Latency, champion: Latency) -> Check:
+def _latency(gates: Gates, candidate: Latency, champion: Latency) -> GateCheck:
     limit = gates.maximum_latency_ratio
     if not candidate.count or not champion.count:
         # Without answers there is no latency; the other checks cover that.
-        return Check("latency", Finding.PASSED, "not measured on both sides yet")
+        return GateCheck("latency", GateFinding.PASSED, "not measured on both sides yet")
     text = (
         f"{candidate.estimate:.3g} ms at the {gates.latency_quantile:.0%} quantile, the champion "
         f"{champion.estimate:.3g} ms, at most {limit:g} times as much or "
         f"{gates.negligible_latency_ms:g} ms more"
     )
     if candidate.lower > _latency_limit(gates, champion.upper):
-        return Check("latency", Finding.FAILED, text)
+        return GateCheck("latency", GateFinding.FAILED, text)
     known = math.isfinite(candidate.estimate) and math.isfinite(champion.estimate)
     within = known and candidate.estimate <= _latency_limit(gates, champion.estimate)
-    return Check("latency", _within(within), text)
+    return GateCheck("latency", _within(within), text)
 
 
 def _latency_limit(gates: Gates, champion: float) -> float:
     return max(gates.maximum_latency_ratio * champion, champion + gates.negligible_latency_ms)
 
 
-def _error(gates: Gates, candidate: Losses, champion: Losses, alpha: float) -> Check:
+def _error(gates: Gates, candidate: Losses, champion: Losses, alpha: float) -> GateCheck:
     limit = gates.maximum_error_ratio
     enough = min(candidate.count, champion.count)
     mine, theirs = (_error_bounds(gates, side, alpha / 2) for side in (candidate, champion))
     text = _error_text(gates, candidate, champion)
     if enough >= _FEWEST_LABELS and mine.lower > limit * theirs.upper:
-        return Check("error", Finding.FAILED, text)
+        return GateCheck("error", GateFinding.FAILED, text)
     if enough < gates.minimum_labels or (not enough and gates.require_proof):
-        return Check("error", Finding.WAITING, text)
+        return GateCheck("error", GateFinding.WAITING, text)
     if not enough:
-        return Check("error", Finding.PASSED, "no labels wanted, none seen on both sides")
+        return GateCheck("error", GateFinding.PASSED, "no labels wanted, none seen on both sides")
     if not all(map(math.isfinite, (*_sums(candidate), *_sums(champion)))):
-        return Check("error", Finding.WAITING, f"{text}; a sum of errors is not finite")
+        return GateCheck("error", GateFinding.WAITING, f"{text}; a sum of errors is not finite")
     if gates.require_proof:
-        return Check("error", _within(mine.upper <= limit * theirs.lower), text)
+        return GateCheck("error", _within(mine.upper <= limit * theirs.lower), text)
     if not _is_narrow(champion, theirs):
         text += "; the champion's errors scatter too much to compare means yet"
-        return Check("error", Finding.WAITING, text)
+        return GateCheck("error", GateFinding.WAITING, text)
     means = candidate.absolute_error / candidate.count, champion.absolute_error / champion.count
     without = replace(candidate, count=candidate.count - 1)  # its smallest error, taken for 0
     holds = (
@@ -252,7 +254,7 @@ def _error(gates: Gates, candidate: Losses, champion: Losses, alpha: float) -> C
         and mine.lower <= limit * mean_without_largest(*_sums(champion))
         and _error_bounds(gates, without, alpha / 2).lower <= limit * theirs.upper
     )
-    return Check("error", _within(holds), text)
+    return GateCheck("error", _within(holds), text)
 
 
 def _is_narrow(losses: Losses, bounds: Bounds) -> bool:
@@ -282,8 +284,8 @@ def _error_text(gates: Gates, candidate: Losses, champion: Losses) -> str:
     )
 
 
-def _within(holds: bool) -> Finding:
-    return Finding.PASSED if holds else Finding.WAITING
+def _within(holds: bool) -> GateFinding:
+    return GateFinding.PASSED if holds else GateFinding.WAITING
 
 
 def _share(part: int, whole: int) -> str:

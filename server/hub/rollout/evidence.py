@@ -13,16 +13,16 @@ from gnomon.server.hub.monitoring import losses
 from gnomon.server.hub.monitoring.windows import merge_latency
 from gnomon.server.hub.rollout.bounds import quantile_levels
 from gnomon.server.hub.rollout.criteria import (
-    Check,
     Decision,
     Evidence,
-    Finding,
+    GateCheck,
+    GateFinding,
     Gates,
+    GateVerdict,
     Latency,
     Side,
-    Verdict,
 )
-from gnomon.server.hub.rollout.plan import Plan
+from gnomon.server.hub.rollout.plan import RolloutPlan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 
@@ -88,21 +88,23 @@ def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
     return tuple(f"{row.name} refused it: {row.reason or 'no reason given'}" for row in rows)
 
 
-def staging_gap(connection: Connection, rollout: Row[Any], plan: Plan) -> Verdict:
+def staging_gap(connection: Connection, rollout: Row[Any], plan: RolloutPlan) -> GateVerdict:
     """Return whether the nodes in touch have the candidate ready, so that it may get traffic."""
     refused = refusals(connection, rollout)
     if refused:
-        checks = tuple(Check("node", Finding.FAILED, text) for text in refused)
-        return Verdict(Decision.ROLL_BACK, "; ".join(refused), checks)
+        checks = tuple(GateCheck("node", GateFinding.FAILED, text) for text in refused)
+        return GateVerdict(Decision.ROLL_BACK, "; ".join(refused), checks)
     waited_ms = now_ms() - rollout.created_at
     late = _not_ready(connection, rollout)
     if late and waited_ms < 1_000 * plan.staging_seconds:
         names = ", ".join(late[:5]) + (" and others" if len(late) > 5 else "")
-        check = Check("staging", Finding.WAITING, f"{names} still fetch and try the candidate")
-        return Verdict(Decision.HOLD, f"staging: {check.text}", (check,))
+        check = GateCheck(
+            "staging", GateFinding.WAITING, f"{names} still fetch and try the candidate"
+        )
+        return GateVerdict(Decision.HOLD, f"staging: {check.text}", (check,))
     text = f"{len(late)} nodes in touch are not ready" if late else "every node in touch is ready"
-    check = Check("staging", Finding.PASSED, text)
-    return Verdict(Decision.ADVANCE, text, (check,))
+    check = GateCheck("staging", GateFinding.PASSED, text)
+    return GateVerdict(Decision.ADVANCE, text, (check,))
 
 
 def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:

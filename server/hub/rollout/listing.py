@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from gnomon.runtime.errors import NotFound
-from gnomon.server.hub.rollout.criteria import Verdict
+from gnomon.server.hub.rollout.criteria import GateVerdict
 from gnomon.server.hub.rollout.rollouts import verdict
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.rollout_state import ACTIVE
@@ -50,7 +50,7 @@ class RolloutRecord:
     actor: str
     reason: str
     steps: list[RolloutStepRecord]
-    gate: Verdict | None
+    gate: GateVerdict | None
 
 
 def find(

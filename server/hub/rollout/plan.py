@@ -13,7 +13,7 @@ from gnomon.server.hub.store.limits import Count
 _Weight = Annotated[int, Field(ge=1, le=WHOLE)]
 
 
-class Plan(BaseModel):
+class RolloutPlan(BaseModel):
     """The candidate's share of the traffic, step by step in parts per 1,000, and their gate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,7 +35,7 @@ class Plan(BaseModel):
         return steps
 
 
-class RolloutRequest(Plan):
+class RolloutRequest(RolloutPlan):
     """A request for a rollout of a model's version."""
 
     model: str
@@ -43,6 +43,6 @@ class RolloutRequest(Plan):
     environment: str = PRODUCTION
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> RolloutPlan:
         """Return the plan alone."""
-        return Plan(steps=self.steps, gates=self.gates, staging_seconds=self.staging_seconds)
+        return RolloutPlan(steps=self.steps, gates=self.gates, staging_seconds=self.staging_seconds)

@@ -20,9 +20,9 @@ from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.monitoring import alerts, failures
-from gnomon.server.hub.rollout.criteria import Decision, Verdict, evaluate
+from gnomon.server.hub.rollout.criteria import Decision, GateVerdict, evaluate
 from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
-from gnomon.server.hub.rollout.plan import Plan
+from gnomon.server.hub.rollout.plan import RolloutPlan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
@@ -38,7 +38,7 @@ _STEP = schema.rollout_step.c
 
 
 def create(
-    change: Change, model: str, version: str, plan: Plan, environment: str = PRODUCTION
+    change: Change, model: str, version: str, plan: RolloutPlan, environment: str = PRODUCTION
 ) -> str:
     """Begin a rollout in an environment, in the caller's change; return its id.
 
@@ -127,7 +127,7 @@ def run_once(database: Database) -> None:
             failures.report(database, row.model, "rollout", error)
 
 
-def verdict(connection: Connection, row: Row[Any]) -> Verdict:
+def verdict(connection: Connection, row: Row[Any]) -> GateVerdict:
     """Return the gate's verdict on an active rollout now."""
     plan = plan_of(row)
     if row.state == RolloutState.PENDING:
@@ -136,9 +136,9 @@ def verdict(connection: Connection, row: Row[Any]) -> Verdict:
     return evaluate(plan.gates, gather(connection, row, plan.gates, alpha), alpha)
 
 
-def plan_of(row: Row[Any]) -> Plan:
+def plan_of(row: Row[Any]) -> RolloutPlan:
     """Return the plan of a stored rollout."""
-    return Plan.model_validate({k: v for k, v in row.plan.items() if k != "generation"})
+    return RolloutPlan.model_validate({k: v for k, v in row.plan.items() if k != "generation"})
 
 
 def _take(database: Database, seen: Row[Any]) -> None:
@@ -171,7 +171,7 @@ def _overtaken(connection: Connection, row: Row[Any]) -> str:
     return f"{row.model}@{version} was put into service in place of {row.champion}"
 
 
-def _advance(change: Change, row: Row[Any], found: Verdict) -> None:
+def _advance(change: Change, row: Row[Any], found: GateVerdict) -> None:
     steps = plan_of(row).steps
     following = 0 if row.state == RolloutState.PENDING else row.step + 1
     if row.state == RolloutState.RUNNING:
@@ -203,7 +203,7 @@ def _advance(change: Change, row: Row[Any], found: Verdict) -> None:
     )
 
 
-def _complete(change: Change, row: Row[Any], found: Verdict) -> None:
+def _complete(change: Change, row: Row[Any], found: GateVerdict) -> None:
     check_transition(RolloutState(row.state), RolloutState.COMPLETED, f"rollout {row.id}")
     _leave(change, row, "passed", found.to_dict())
     now = now_ms()

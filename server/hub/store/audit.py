@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from gnomon.runtime import audit_chain
-from gnomon.runtime.audit_chain import Verdict
+from gnomon.runtime.audit_chain import ChainVerdict
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.text import storable
@@ -46,7 +46,7 @@ def append(
     connection.execute(insert(schema.audit).values(**record, hash=audit_chain.hash_of(record)))
 
 
-def verify_chain(connection: Connection, noted: str | None = None) -> Verdict:
+def verify_chain(connection: Connection, noted: str | None = None) -> ChainVerdict:
     """Check every record of the chain, that none is missing at its end, and one noted before."""
     counted = counters.read(connection, counters.AUDIT)
     return audit_chain.verify(_records(connection), counted, noted)

@@ -41,15 +41,15 @@ class Scope(enum.Flag):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AccessRule:
     """Which roles may take an action besides the admin, and what it is about."""
 
     roles: frozenset[Role]
     scope: Scope
 
 
-def _rule(*roles: Role, scope: Scope = Scope.NOTHING) -> Rule:
-    return Rule(frozenset(roles) | {Role.ADMIN}, scope)
+def _rule(*roles: Role, scope: Scope = Scope.NOTHING) -> AccessRule:
+    return AccessRule(frozenset(roles) | {Role.ADMIN}, scope)
 
 
 _OPERATION = _rule(Role.OPERATOR, scope=Scope.BOTH)
@@ -62,7 +62,7 @@ _TELLING = _rule(Role.OPERATOR)
 _ADMINISTRATION = _rule()
 
 #: Action in the audit chain → who may take it.
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, AccessRule] = {
     "publish": _BUILD,
     "attest": _BUILD,
     "record_run": _BUILD,  # of a pipeline, whose name is matched as a model's

@@ -25,11 +25,11 @@ from gnomon.server.hub.store.blobs import MAXIMUM_BYTES, check_digest
 
 __all__ = [
     "Bundle",
+    "BundleReader",
     "BundledAlias",
     "BundledDecommission",
     "BundledPackage",
     "BundledTag",
-    "Reader",
     "Writer",
     "open_bundle",
     "read_blobs",
@@ -107,7 +107,7 @@ class Writer(Protocol):
         """Add one file."""
 
 
-class Reader(Protocol):
+class BundleReader(Protocol):
     """Gives a bundle's files."""
 
     def read(self, path: str, limit: int) -> bytes:
@@ -134,7 +134,7 @@ def write_bundle(
     writer.write(_SIGNATURE, envelope)
 
 
-def open_bundle(reader: Reader, trust: TrustStore) -> Bundle:
+def open_bundle(reader: BundleReader, trust: TrustStore) -> Bundle:
     """Return what a bundle says, once a trusted key is known to have signed it.
 
     Raises:
@@ -153,7 +153,7 @@ def open_bundle(reader: Reader, trust: TrustStore) -> Bundle:
         raise PackageError(f"{_INDEX} is not valid: {error}") from error
 
 
-def read_blobs(reader: Reader, digests: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def read_blobs(reader: BundleReader, digests: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Yield blobs one after the other; the caller verifies each as it stores them.
 
     Raises:
@@ -176,7 +176,7 @@ def writing(path: Path) -> Iterator[Writer]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Reader]:
+def reading(path: Path) -> Iterator[BundleReader]:
     """Yield a reader of a folder or of a tar file.
 
     Raises:

@@ -27,7 +27,7 @@ from gnomon.server.hub.transfer.bundle import (
     BundledDecommission,
     BundledPackage,
     BundledTag,
-    Reader,
+    BundleReader,
     open_bundle,
     read_blobs,
     reading,
@@ -92,7 +92,7 @@ def summary(taken: list[ImportedItem]) -> dict[str, int]:
     return dict(Counter(one.outcome.value for one in taken))
 
 
-def _publish(registry: Registry, reader: Reader, listed: BundledPackage) -> ImportedItem:
+def _publish(registry: Registry, reader: BundleReader, listed: BundledPackage) -> ImportedItem:
     name = f"{listed.name}@{listed.version}"
     envelopes = [envelope.encode() for envelope in listed.envelopes]
     try:
@@ -109,7 +109,7 @@ def _publish(registry: Registry, reader: Reader, listed: BundledPackage) -> Impo
     )
 
 
-def _put(registry: Registry, reader: Reader, digests: list[str]) -> None:
+def _put(registry: Registry, reader: BundleReader, digests: list[str]) -> None:
     registry.put_blobs(read_blobs(reader, registry.find_missing(digests)))
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from gnomon.server.hub.monitoring.drift import DriftInterval
 from gnomon.server.hub.monitoring.losses import Losses
 from gnomon.server.hub.store.clock import calendar
-from gnomon.server.hub.web.charts import WIDE, Chart, Line
+from gnomon.server.hub.web.charts import WIDE, Chart, ChartLine
 
 # A chart's scale reaches at least so far: over 0.2 people read the index as changed.
 _LEAST_PSI = 0.25
@@ -44,12 +44,12 @@ def _drift_chart(
     accused = alarmed.get(field, set())
     together = sources.get("", [])
     lines = [
-        Line(source, _points(rows), "alarm" if source in accused else "quiet")
+        ChartLine(source, _points(rows), "alarm" if source in accused else "quiet")
         for source, rows in sorted(sources.items(), key=lambda one: one[0] in accused)
         if source
     ]
     main = "alarm" if "" in accused else "main"
-    lines.append(Line("all sources together", _points(together), main))
+    lines.append(ChartLine("all sources together", _points(together), main))
     last = together[-1] if together else None
     summary = f"{field}: no judged interval yet"
     if last is not None:
@@ -69,7 +69,7 @@ def error_chart(by_day: Mapping[str, Mapping[int, Losses]]) -> Chart:
     for index, (version, days) in enumerate(by_day.items()):
         known = [(day, one.mean_absolute_error) for day, one in days.items()]
         points = [(day, error) for day, error in known if error is not None]
-        lines.append(Line(version, _thinned(points), f"v{index % _COLOURS}"))
+        lines.append(ChartLine(version, _thinned(points), f"v{index % _COLOURS}"))
         if points:
             parts.append(f"version {version} last {points[-1][1]:.3g} on {_date(points[-1][0])}")
     summary = "Mean absolute error by day: " + ("; ".join(parts) or "no labels yet")

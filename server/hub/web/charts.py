@@ -20,7 +20,7 @@ _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """One line: points of time (Unix milliseconds) and value, in order of time."""
 
     label: str
@@ -33,7 +33,7 @@ class Chart:
     """Lines over time, from 0 up."""
 
     title: str
-    lines: Sequence[Line]
+    lines: Sequence[ChartLine]
     summary: str
     least_top: float = 0.0  # the scale reaches at least this far
     size: tuple[int, int] = SMALL
@@ -110,7 +110,7 @@ def _dates(frame: _Frame) -> Iterator[Markup]:
         ).format(x=frame.x(at), y=frame.height - 6, anchor=anchor, moment=f"{moment:{form}}")
 
 
-def _line(frame: _Frame, line: Line) -> Markup:
+def _line(frame: _Frame, line: ChartLine) -> Markup:
     if not line.points:
         return Markup("")
     if len(line.points) == 1:

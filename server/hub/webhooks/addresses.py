@@ -22,7 +22,7 @@ _CHARACTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedUrl:
     """A URL and the one address to connect to."""
 
     url: SplitResult
@@ -64,7 +64,7 @@ def check_url(url: str) -> SplitResult:
     return parts
 
 
-def resolve(parts: SplitResult, networks: Sequence[Network]) -> Target:
+def resolve(parts: SplitResult, networks: Sequence[Network]) -> ResolvedUrl:
     """Return the address to which a delivery may go.
 
     Raises:
@@ -78,7 +78,7 @@ def resolve(parts: SplitResult, networks: Sequence[Network]) -> Target:
     addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
     for address in addresses:
         check_address(address, parts.scheme, networks)
-    return Target(parts, addresses[0])
+    return ResolvedUrl(parts, addresses[0])
 
 
 def check_address(address: Address, scheme: str, networks: Sequence[Network]) -> None:

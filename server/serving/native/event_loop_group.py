@@ -5,18 +5,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from gnomon.server.serving.native.loop import Call, Loop, Queue, Tls
-from gnomon.server.serving.native.route_table import RouteTable
+from gnomon.server.serving.native.loop import Call, EventLoop, Queue, Tls
+from gnomon.server.serving.native.route_table import NativeRouteTable
 
 
 class EventLoopGroup:
     """A loop for each table. `bounds` limit each loop; those in bytes limit all together."""
 
-    def __init__(self, tables: Sequence[RouteTable], bounds: Mapping[str, float]) -> None:
+    def __init__(self, tables: Sequence[NativeRouteTable], bounds: Mapping[str, float]) -> None:
         self._bounds = {**bounds, "total_bytes": bounds["total_bytes"] / len(tables)}
         self._tables = tables
         self._queue = Queue(round(bounds["waiting_calls"]))
-        self._loops: list[Loop] = []
+        self._loops: list[EventLoop] = []
         self._threads: list[threading.Thread] = []
 
     def start(
@@ -39,7 +39,7 @@ class EventLoopGroup:
         paths = tuple(streaming), tuple(unary)
         for table in self._tables:
             source = None if self._loops else listener
-            self._loops.append(Loop(source, table, self._queue, self._bounds, *paths))
+            self._loops.append(EventLoop(source, table, self._queue, self._bounds, *paths))
             self._loops[-1].join(self._loops[0])
         if tls is not None:
             self.use_tls(tls)

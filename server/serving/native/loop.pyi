@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gnomon.server.serving.native.route_table import RouteTable
+from gnomon.server.serving.native.route_table import NativeRouteTable
 
 def missing_library() -> str | None:
     """Return what keeps the loop from running here, or None."""
@@ -73,7 +73,7 @@ class Tls:
         self, certificate_file: Path, key_file: Path, client_authority_file: Path | None = None
     ) -> None: ...
 
-class Loop:
+class EventLoop:
     """Serves a listening socket, which it takes over; requests go to the table first.
 
     Without a listener it serves what a loop that it joins hands over. All loops of a ring have one
@@ -85,13 +85,13 @@ class Loop:
     def __init__(
         self,
         listener: socket.socket | None,
-        table: RouteTable,
+        table: NativeRouteTable,
         queue: Queue,
         settings: Mapping[str, float],
         streaming: Iterable[str] = (),
         unary: Iterable[str] | None = None,
     ) -> None: ...
-    def join(self, other: Loop) -> None:
+    def join(self, other: EventLoop) -> None:
         """Take a share of the other's connections; before either runs."""
     def use_tls(self, context: Tls) -> None:
         """Serve connections to come with TLS; those that are open stay as they are."""

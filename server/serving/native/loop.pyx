@@ -14,11 +14,11 @@ from gnomon.server.serving.native.event_loop cimport (
     tls_context_share, tls_load,
 )
 from gnomon.server.serving.native.exchange cimport answer_function
-from gnomon.server.serving.native.route_table cimport RouteTable, table_answer
+from gnomon.server.serving.native.route_table cimport NativeRouteTable, table_answer
 
 import os
 
-__all__ = ["Call", "Loop", "Queue", "Tls", "missing_library", "missing_tls"]
+__all__ = ["Call", "EventLoop", "Queue", "Tls", "missing_library", "missing_tls"]
 
 ENCODINGS = ("identity", "gzip", "deflate", "other")
 
@@ -53,7 +53,7 @@ cdef class Call:
     """One request with a Python thread, to be answered once; or a streaming call's turn."""
 
     cdef call* _call
-    cdef Loop _loop
+    cdef EventLoop _loop
     cdef readonly str path
     cdef readonly str encoding
     cdef readonly bytes message
@@ -188,13 +188,13 @@ cdef class Queue:
     def take(self):
         """Wait for a call that Python is to answer; None once all loops have ended."""
         cdef call* found
-        cdef Loop owner
+        cdef EventLoop owner
         while True:
             with nogil:
                 found = queue_take(&self._queue)
             if found == NULL:
                 return None
-            owner = <Loop>found.loop.face
+            owner = <EventLoop>found.loop.face
             taken = owner.show(found)
             if taken is not None:
                 return taken
@@ -225,9 +225,9 @@ cdef class Tls:
 
 
 @cython.no_gc_clear
-cdef class Loop:
+cdef class EventLoop:
     cdef loop* _loop
-    cdef RouteTable _table
+    cdef NativeRouteTable _table
     cdef Queue _queue
     cdef bytes _paths
     cdef bytes _unary
@@ -235,7 +235,7 @@ cdef class Loop:
     cdef dict _streaming
     cdef bint _has_run
 
-    def __cinit__(self, listener, RouteTable table not None, Queue queue not None,
+    def __cinit__(self, listener, NativeRouteTable table not None, Queue queue not None,
                   dict settings not None, streaming=(), unary=None):
         cdef limits bounds
         bounds.message_bytes = settings["message_bytes"]
@@ -277,7 +277,7 @@ cdef class Loop:
             queue_leave(&self._queue._queue)
         loop_free(self._loop)
 
-    def join(self, Loop other not None):
+    def join(self, EventLoop other not None):
         """Take a share of the other's connections; before either runs."""
         loop_join(self._loop, other._loop)
 

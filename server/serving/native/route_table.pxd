@@ -12,10 +12,10 @@ from gnomon.server.serving.native.stages cimport StageClock
 from gnomon.server.serving.native.target cimport DECLINED_REASONS, Declined, RequestContext
 from gnomon.server.serving.native.message cimport request
 from gnomon.server.serving.native.route cimport RoutePlan
-from gnomon.server.serving.native.shadow_queue cimport ShadowQueue
+from gnomon.server.serving.native.shadow_queue cimport NativeShadowQueue
 
 
-cdef class RouteTable:
+cdef class NativeRouteTable:
     cdef cython.pymutex guard
     # In the order of the names' codes.
     cdef const RoutePlan** routes
@@ -36,7 +36,7 @@ cdef class RouteTable:
     # The caller of all requests, if no credentials are asked for.
     cdef Principal _anyone
     cdef double _next_told
-    cdef ShadowQueue shadows
+    cdef NativeShadowQueue shadows
 
     cdef slice identity(self, char* room, size_t size) noexcept nogil
     cdef verdict answer(self, exchange* exchange) noexcept nogil
@@ -53,5 +53,5 @@ cdef class RouteTable:
     ) noexcept nogil
 
 
-# An `answer_function` for a loop; its context is a RouteTable.
-cdef verdict table_answer(RouteTable table, exchange* exchange) noexcept nogil
+# An `answer_function` for a loop; its context is a NativeRouteTable.
+cdef verdict table_answer(NativeRouteTable table, exchange* exchange) noexcept nogil

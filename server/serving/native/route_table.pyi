@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from gnomon.server.serving.native.admission import NativeAdmission
 from gnomon.server.serving.native.route import NativeRoute
-from gnomon.server.serving.native.shadow_queue import ShadowQueue
+from gnomon.server.serving.native.shadow_queue import NativeShadowQueue
 
-class RouteTable:
+class NativeRouteTable:
     """The routes by name. A target that usually runs longer than `slow_seconds` declines.
 
     Without `gates` anyone may ask anything. Requests that shadows are to be asked go to `shadows`.
@@ -16,7 +16,7 @@ class RouteTable:
         self,
         slow_seconds: float,
         gates: NativeAdmission | None = None,
-        shadows: ShadowQueue | None = None,
+        shadows: NativeShadowQueue | None = None,
     ) -> None: ...
     def publish(self, routes: Mapping[str, NativeRoute]) -> None:
         """Replace all routes at once; when it returns, no call is on the old ones."""

@@ -31,7 +31,7 @@ from gnomon.server.serving.native.route cimport (
 
 import secrets
 
-__all__ = ["RouteTable"]
+__all__ = ["NativeRouteTable"]
 
 # Targets lie in C arrays; this is how they are called from there without the GIL.
 cdef ServeTarget SERVE = <ServeTarget><void*>serve_target
@@ -39,13 +39,13 @@ cdef ServeTarget SERVE = <ServeTarget><void*>serve_target
 cdef double TOLD_SECONDS = 0.05
 
 
-cdef class RouteTable:
-    def __cinit__(self, double slow_seconds, gates=None, ShadowQueue shadows=None):
+cdef class NativeRouteTable:
+    def __cinit__(self, double slow_seconds, gates=None, NativeShadowQueue shadows=None):
         self.slow_ns = slow_seconds * 1e9
         self._prefix = secrets.token_hex(6).encode()
         self.prefix = self._prefix
         self.chance = <uint64_t>secrets.randbits(64)
-        self.shadows = ShadowQueue() if shadows is None else shadows
+        self.shadows = NativeShadowQueue() if shadows is None else shadows
         if gates is not None:
             self.credentials, self.limiter = gates.credentials, gates.limiter
             self._asks_who, self._has_limits = gates.asks_who, True
@@ -219,7 +219,7 @@ cdef class RouteTable:
         ))
 
 
-cdef verdict table_answer(RouteTable table, exchange* exchange) noexcept nogil:
+cdef verdict table_answer(NativeRouteTable table, exchange* exchange) noexcept nogil:
     return table.answer(exchange)
 
 

@@ -17,8 +17,8 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.admission import native_admission
 from gnomon.server.serving.native.eligible import BuiltRoute, build_route, why_python
 from gnomon.server.serving.native.path_selector import PathSelector
-from gnomon.server.serving.native.route_table import RouteTable
-from gnomon.server.serving.native.shadow_queue import ShadowQueue
+from gnomon.server.serving.native.route_table import NativeRouteTable
+from gnomon.server.serving.native.shadow_queue import NativeShadowQueue
 from gnomon.server.serving.route_path import RoutePath
 
 _log = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ class NativeRoutes:
         self._runtime = handler.runtime
         self._admission = admission
         self._native_admission = native_admission(admission, asks_certificates=asks_certificates)
-        self._shadows = ShadowQueue()
-        self._tables: list[RouteTable] = []
+        self._shadows = NativeShadowQueue()
+        self._tables: list[NativeRouteTable] = []
         # For each table, what it answers from, with the served routes that it was built from.
         self._built: list[dict[str, tuple[ServedRoute, BuiltRoute]]] = []
         self._lock = threading.Lock()
@@ -50,9 +50,9 @@ class NativeRoutes:
         self._served: Mapping[str, ServedRoute] = {}
         self._closed = threading.Event()
 
-    def new_table(self) -> RouteTable:
+    def new_table(self) -> NativeRouteTable:
         """Return a table for one loop; call it before `open`."""
-        table = RouteTable(SLOW_SECONDS, self._native_admission, self._shadows)
+        table = NativeRouteTable(SLOW_SECONDS, self._native_admission, self._shadows)
         self._tables.append(table)
         self._built.append({})
         return table

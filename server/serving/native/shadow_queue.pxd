@@ -21,7 +21,7 @@ cdef extern from "shadow_calls.h":
     void shadow_queue_close "gnomon_shadow_queue_close"(shadow_queue*) nogil
 
 
-cdef class ShadowQueue:
+cdef class NativeShadowQueue:
     cdef shadow_queue queue
     cdef bint _is_ready
     cdef void put(self, slice identity, slice message, double moment) noexcept nogil

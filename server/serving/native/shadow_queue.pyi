@@ -1,6 +1,6 @@
 """What was answered without the GIL and is to be asked of shadows too, on a thread of Python's."""
 
-class ShadowQueue:
+class NativeShadowQueue:
     """Copies of requests: at most 1,000 and 8 MiB; what is more is dropped and counted."""
 
     @property

@@ -2,10 +2,10 @@
 
 from libc.stdlib cimport free
 
-__all__ = ["ShadowQueue"]
+__all__ = ["NativeShadowQueue"]
 
 
-cdef class ShadowQueue:
+cdef class NativeShadowQueue:
     def __cinit__(self):
         if shadow_queue_init(&self.queue):
             raise MemoryError

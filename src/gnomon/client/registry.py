@@ -63,7 +63,7 @@ class BuilderSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PublishedPackage:
+class ListedPackage:
     """A package as the hub lists it. None of it is believed but by its digest and envelopes."""
 
     name: str
@@ -75,7 +75,7 @@ class PublishedPackage:
 
 def find_published(
     listed: Sequence[Mapping[str, Any]], version: str, format: str | None
-) -> PublishedPackage:
+) -> ListedPackage:
     """Return the one package of a version in what the hub lists of a model's versions.
 
     Raises:
@@ -85,7 +85,7 @@ def find_published(
     """
     try:
         found = [
-            PublishedPackage(
+            ListedPackage(
                 name=str(one["name"]),
                 version=str(one["version"]),
                 format=str(one["format"]),
@@ -168,7 +168,7 @@ class RegistryClient:
         request = hub_pb2.PublishRequest(digest=package.digest, envelopes=package.envelopes)
         return bool(call(self._registry.Publish, request, _PUSH_SECONDS).created)
 
-    def pull(self, published: PublishedPackage, folder: Path) -> Package:
+    def pull(self, published: ListedPackage, folder: Path) -> Package:
         """Fetch a package, verify all of it, and leave it as `folder`; return it.
 
         It must be signed by a key that the hub gave when this builder enrolled. What a broken
@@ -211,7 +211,7 @@ class RegistryClient:
             self._enrolment.renew_if_due(datetime.max.replace(tzinfo=UTC))
             return attempt(self._enrolment.trust)
 
-    def _fetch_manifest(self, slots: Slots, published: PublishedPackage) -> Manifest:
+    def _fetch_manifest(self, slots: Slots, published: ListedPackage) -> Manifest:
         manifest = slots.manifest(published.digest)
         if manifest is None:
             fetch_blobs(slots, [published.digest], self._enrolment.connect())

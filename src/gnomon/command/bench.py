@@ -7,7 +7,7 @@ import click
 
 from gnomon.command.shared.output import emit, json_option, show, styled, table
 
-#: What is compared, by CPU time → the modules whose `run()` returns `contract.Result`.
+#: What is compared, by CPU time → the modules whose `run()` returns `contract.CostComparison`.
 COMPARISONS = {
     "core": ("gnomon.bench.core.contract", "gnomon.bench.core.window"),
     "predict": ("gnomon.bench.core.predict",),

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from gnomon.demo.report import Report
+from gnomon.demo.report import DemoReport
 from gnomon.runtime.errors import GnomonError
 
 #: Wide enough that few lines of a log are wrapped.
@@ -41,7 +41,7 @@ def demo(size: str, seed: int, folder: Path, stay: bool, as_json: bool) -> int:
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
     # However the demo is ended, its processes end with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report = Report(console)
+    report = DemoReport(console)
     scenario = Scenario(folder, size=size, seed=seed, report=report)
     try:
         scenario.run(stay=stay)

@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from gnomon.client.registry import BuilderSettings, RegistryClient
-from gnomon.delivery.smoke_test import Report, attest, smoke_test
+from gnomon.delivery.smoke_test import SmokeReport, attest, smoke_test
 from gnomon.runtime.errors import Conflict, PackageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.packages import layout
@@ -59,7 +59,7 @@ def publish_all(packages: Sequence[Path], signer: Signer, settings: BuilderSetti
             registry.push(registry.open(path))
 
 
-def _refuse_failed(report: Report) -> None:
+def _refuse_failed(report: SmokeReport) -> None:
     failed = [f"{check.name}: {check.detail}" for check in report.checks if not check.passed]
     if failed:
         raise PackageError(f"{report.package} failed its test deployment: {'; '.join(failed)}")

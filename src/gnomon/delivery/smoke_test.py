@@ -25,11 +25,11 @@ from gnomon.runtime.packages.requirements import other_versions, this_machine, u
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
 from gnomon.runtime.packages.slots import Slots
 
-__all__ = ["Check", "Limits", "Report", "attest", "smoke_test"]
+__all__ = ["Limits", "SmokeCheck", "SmokeReport", "attest", "smoke_test"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class SmokeCheck:
     """One check; `detail` says what was found."""
 
     name: str
@@ -47,7 +47,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class SmokeReport:
     """The result of a smoke test: the checks in their order, and the figures that were measured."""
 
     package: str
@@ -55,7 +55,7 @@ class Report:
     digest: str
     tested_at: str
     machine: Mapping[str, Any]
-    checks: tuple[Check, ...]
+    checks: tuple[SmokeCheck, ...]
     figures: Mapping[str, float]
 
     @property
@@ -68,7 +68,7 @@ class Report:
         return {"passed": self.passed, **asdict(self)}
 
 
-def smoke_test(path: Path, trust: TrustStore | None, limits: Limits | None = None) -> Report:
+def smoke_test(path: Path, trust: TrustStore | None, limits: Limits | None = None) -> SmokeReport:
     """Deploy a package for a test and return the result.
 
     `trust=None` says openly that nobody's signature is asked for, which fails no check.
@@ -91,7 +91,7 @@ def smoke_test(path: Path, trust: TrustStore | None, limits: Limits | None = Non
             for name, value in msgspec.to_builtins(outcome).items()
             if name not in ("error", "is_loaded")
         }
-    return Report(
+    return SmokeReport(
         package=package.reference,
         format=package.manifest.format,
         digest=package.digest,
@@ -108,7 +108,7 @@ def smoke_test(path: Path, trust: TrustStore | None, limits: Limits | None = Non
     )
 
 
-def attest(report: Report, path: Path, signer: Signer) -> Path:
+def attest(report: SmokeReport, path: Path, signer: Signer) -> Path:
     """Write the result, passed or failed, to the package's attestations; return the file.
 
     It changes nothing of the package's digest, and does not count as its builder's signature.
@@ -124,27 +124,29 @@ def attest(report: Report, path: Path, signer: Signer) -> Path:
     )
 
 
-def _signature(package: Package) -> Check:
+def _signature(package: Package) -> SmokeCheck:
     names = ", ".join(name[:16] for name in package.signers)
-    return Check("signature", True, f"signed by {names}" if names else "not asked for")
+    return SmokeCheck("signature", True, f"signed by {names}" if names else "not asked for")
 
 
-def _needs(package: Package) -> Check:
+def _needs(package: Package) -> SmokeCheck:
     missing = unmet(package.manifest.needs, this_machine())
-    return Check("needs", not missing, "; ".join(missing) or "this machine has what it needs")
+    return SmokeCheck("needs", not missing, "; ".join(missing) or "this machine has what it needs")
 
 
-def _engine(package: Package) -> Check:
+def _engine(package: Package) -> SmokeCheck:
     wanted, engines = package.manifest.format, available_engines()
-    return Check("engine", wanted in engines, f"{wanted}; here run {', '.join(engines) or 'none'}")
+    return SmokeCheck(
+        "engine", wanted in engines, f"{wanted}; here run {', '.join(engines) or 'none'}"
+    )
 
 
-def _dependencies(package: Package) -> Iterator[Check]:
+def _dependencies(package: Package) -> Iterator[SmokeCheck]:
     """Yield differences from the versions of the build; only code needs the exact ones."""
     different = other_versions(package.manifest.dependencies)
     exact = package.manifest.format in FORMATS_THAT_RUN_CODE
     told = "; ".join(different) or "the versions of the build"
-    yield Check("dependencies", not different or not exact, told)
+    yield SmokeCheck("dependencies", not different or not exact, told)
 
 
 def _run(package: Package, limits: Limits) -> WorkerResult:
@@ -165,23 +167,23 @@ def _run(package: Package, limits: Limits) -> WorkerResult:
             return WorkerResult(error=str(error))
 
 
-def _judge(package: Package, outcome: WorkerResult, limits: Limits) -> Iterator[Check]:
+def _judge(package: Package, outcome: WorkerResult, limits: Limits) -> Iterator[SmokeCheck]:
     samples = f"{len(package.golden.rows)} golden samples"
-    yield Check(
+    yield SmokeCheck(
         "load",
         outcome.is_loaded,
         outcome.error if not outcome.is_loaded else f"in {outcome.load_ms:.1f} ms",
     )
     if not outcome.is_loaded:
         return
-    yield Check("golden", not outcome.error, outcome.error or f"{samples} came out the same")
+    yield SmokeCheck("golden", not outcome.error, outcome.error or f"{samples} came out the same")
     if outcome.error:
         return
     measured = f"p50 {outcome.p50_us:.1f} µs, p99 {outcome.p99_us:.1f} µs of {outcome.runs} rows"
     limit = limits.p99_us
     allowed = f"; at most {limit:g} µs are allowed" if limit is not None else ""
-    yield Check("latency", limit is None or outcome.p99_us <= limit, measured + allowed)
+    yield SmokeCheck("latency", limit is None or outcome.p99_us <= limit, measured + allowed)
     declared = package.manifest.needs.memory_mib
     used = f"{outcome.process_mib:.0f} MiB in all, {outcome.model_mib:.1f} of it for the model"
     told = f"; the manifest says {declared}" if declared else "; the manifest has no limit"
-    yield Check("memory", not declared or outcome.process_mib <= declared, used + told)
+    yield SmokeCheck("memory", not declared or outcome.process_mib <= declared, used + told)

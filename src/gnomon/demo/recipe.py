@@ -66,7 +66,7 @@ the months of service differ from those of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class DemoRecipe:
     """The days that train and test a version, and whether its labels are off by one row.
 
     Training takes days from `start`, testing from `test`, both end before the next date; in UTC.
@@ -89,14 +89,18 @@ class Recipe:
         }
 
 
-RECIPES: Mapping[str, Recipe] = {
+RECIPES: Mapping[str, DemoRecipe] = {
     recipe.version: recipe
     for recipe in (
-        Recipe(version="1", start=date(2013, 1, 1), test=date(2013, 2, 21), end=date(2013, 3, 1)),
-        Recipe(version="2", start=date(2013, 1, 1), test=date(2013, 5, 21), end=date(2013, 6, 1)),
+        DemoRecipe(
+            version="1", start=date(2013, 1, 1), test=date(2013, 2, 21), end=date(2013, 3, 1)
+        ),
+        DemoRecipe(
+            version="2", start=date(2013, 1, 1), test=date(2013, 5, 21), end=date(2013, 6, 1)
+        ),
         # A mistake that no check of the package can detect: it reproduces its golden
         # samples and keeps its contract, but was trained on the labels of neighbouring rows.
-        Recipe(
+        DemoRecipe(
             version="3",
             start=date(2013, 1, 1),
             test=date(2013, 6, 21),
@@ -111,7 +115,7 @@ RECIPES: Mapping[str, Recipe] = {
 class TrainedFlights:
     """A trained version of `eta`: its models by format, its data and its metrics."""
 
-    recipe: Recipe
+    recipe: DemoRecipe
     seed: int
     thin: int
     fingerprint: str
@@ -245,7 +249,7 @@ def _schedule(flights: Dataset) -> dict[str, dict[str, Any]]:
     }
 
 
-def _labels(dataset: Dataset, recipe: Recipe) -> NDArray[np.float64]:
+def _labels(dataset: Dataset, recipe: DemoRecipe) -> NDArray[np.float64]:
     labels = dataset.columns([LABEL])[LABEL].astype(np.float64)
     return np.roll(labels, 1) if recipe.shifted_labels else labels
 

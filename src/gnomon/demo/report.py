@@ -12,7 +12,7 @@ from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DemoCheck:
     """One check of the demo, and whether it passed."""
 
     step: str
@@ -20,11 +20,11 @@ class Check:
     passed: bool
 
 
-class Report:
+class DemoReport:
     """Prints steps, facts and checks; remembers the checks and how long each step took."""
 
     def __init__(self, console: Console) -> None:
-        self.checks: list[Check] = []
+        self.checks: list[DemoCheck] = []
         self.seconds: dict[str, float] = {}
         self._console = console
         self._act = ""
@@ -67,7 +67,7 @@ class Report:
 
     def check(self, passed: bool, what: str, wrong: Sequence[str] = ()) -> None:
         """Record a check; if it failed, print what was wrong."""
-        self.checks.append(Check(self._act, what, passed))
+        self.checks.append(DemoCheck(self._act, what, passed))
         mark = "[green]✓[/]" if passed else "[bold red]✗[/]"
         self._console.print(f"  {mark} {escape(what)}")
         for one in wrong[:5]:

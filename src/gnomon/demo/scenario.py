@@ -13,7 +13,7 @@ from gnomon.demo.cluster import DEVICES, SOURCES, Cluster, wait_until
 from gnomon.demo.flights import load_flights
 from gnomon.demo.recipe import find_negative_row, train
 from gnomon.demo.replay import Replay
-from gnomon.demo.report import Report
+from gnomon.demo.report import DemoReport
 from gnomon.demo.traffic import MODEL, Traffic
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.runtime.errors import NotReady
@@ -30,7 +30,7 @@ END = date(2013, 8, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class DemoSize:
     """How much the demo replays: one flight in `thin`; and the minimum counts of its gates."""
 
     name: str
@@ -40,15 +40,15 @@ class Size:
 
 
 SIZES = {
-    "full": Size("full", 1, 200, 150),
-    "small": Size("small", 4, 60, 50),
+    "full": DemoSize("full", 1, 200, 150),
+    "small": DemoSize("small", 4, 60, 50),
 }
 
 
 class Scenario:
     """Runs the steps in order on a cluster; `report` prints them and keeps the checks."""
 
-    def __init__(self, folder: Path, *, size: str, seed: int, report: Report) -> None:
+    def __init__(self, folder: Path, *, size: str, seed: int, report: DemoReport) -> None:
         self.cluster = Cluster(folder)
         self._size = SIZES[size]
         self._seed = seed

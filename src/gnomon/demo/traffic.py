@@ -7,7 +7,7 @@ from typing import Any
 
 from gnomon.demo.cluster import DEVICES, SOURCES, Cluster, wait_until
 from gnomon.demo.replay import DAY_SECONDS, Replay
-from gnomon.demo.report import Report
+from gnomon.demo.report import DemoReport
 from gnomon.demo.tallies import Tallies
 
 MODEL = "eta"
@@ -18,7 +18,7 @@ Label = tuple[str, float, float]
 class Traffic:
     """Replays days on a cluster; `day` is the first that has not been replayed."""
 
-    def __init__(self, cluster: Cluster, replay: Replay, start: date, report: Report) -> None:
+    def __init__(self, cluster: Cluster, replay: Replay, start: date, report: DemoReport) -> None:
         self.day = start
         self.tallies = Tallies(SOURCES)
         self._cluster = cluster

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.core.detectors import Alarm, Change, FieldDetector, StateMismatch
+from gnomon.core.detectors import Alarm, ChangeKind, FieldDetector, StateMismatch
 from gnomon.core.detectors.build import build_tilt_set
 from gnomon.core.reference import FieldReference
 
@@ -25,11 +25,11 @@ def detector_of(reference, **options):
 @pytest.mark.parametrize(
     ("change", "kind", "within", "distance"),
     [
-        ({"shift": 0.1}, Change.LOCATION, 20, (0.03, 0.25)),
-        ({"shift": -0.5}, Change.LOCATION, 1, (-0.7, -0.35)),
-        ({"spread": 1.4}, Change.SCALE, 1, (1.2, 1.7)),
-        ({"spread": 0.7}, Change.SCALE, 2, (0.6, 0.8)),
-        ({"gone": 0.06}, Change.MISSING, 2, (0.02, 0.08)),
+        ({"shift": 0.1}, ChangeKind.LOCATION, 20, (0.03, 0.25)),
+        ({"shift": -0.5}, ChangeKind.LOCATION, 1, (-0.7, -0.35)),
+        ({"spread": 1.4}, ChangeKind.SCALE, 1, (1.2, 1.7)),
+        ({"spread": 0.7}, ChangeKind.SCALE, 2, (0.6, 0.8)),
+        ({"gone": 0.06}, ChangeKind.MISSING, 2, (0.02, 0.08)),
     ],
 )
 def test_a_change_is_found_named_and_sized(speed, window, change, kind, within, distance):
@@ -51,7 +51,7 @@ def test_a_sentinel_below_the_reference_is_found_at_once(speed, window):
     counts[0] += 8
     alarm = detector.update(counts)
     assert isinstance(alarm, Alarm)
-    assert alarm.kind is Change.BELOW
+    assert alarm.kind is ChangeKind.BELOW
 
 
 def test_kilometres_instead_of_miles_are_named():
@@ -68,7 +68,7 @@ def test_kilometres_instead_of_miles_are_named():
     found = np.searchsorted(edges, generator.gamma(3.0, 300.0, 300) * 1.609344, side="right")
     alarm = detector_of(reference).update(np.bincount(found, minlength=20))
     assert alarm is not None
-    assert alarm.kind is Change.UNIT
+    assert alarm.kind is ChangeKind.UNIT
     assert "miles to kilometres" in alarm.description
     assert alarm.distance == pytest.approx(1.609344)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gnomon.core.detectors import Change, FleetDetector, StateMismatch
+from gnomon.core.detectors import ChangeKind, FleetDetector, StateMismatch
 from gnomon.core.reference import FieldReference
 from tests.support.references import category_reference, cells, numeric_reference
 
@@ -44,7 +44,7 @@ def test_one_broken_source_is_named_and_its_peers_are_not(sources):
     number, _, alarm = seen[0]
     assert 30 <= number <= 34
     assert alarm.field == "speed"
-    assert alarm.kind is Change.LOCATION
+    assert alarm.kind is ChangeKind.LOCATION
     assert 0.2 < alarm.distance < 0.9
     assert number - alarm.since + 1 >= 28
 
@@ -97,7 +97,9 @@ def test_a_missing_rate_of_one_source_is_found():
     sources = {f"d{k}": draw(generator) for k in range(4)}
     sources["d2"][1] = np.array([90, 90, 0, 20, 0])
     verdict = fleet.update(sources)
-    assert [(source, alarm.kind) for source, alarm in verdict.outliers] == [("d2", Change.MISSING)]
+    assert [(source, alarm.kind) for source, alarm in verdict.outliers] == [
+        ("d2", ChangeKind.MISSING)
+    ]
 
 
 def test_peers_that_differ_within_the_tolerance_are_left_alone():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gnomon.core.detectors import Change, FleetDetector, StateMismatch
+from gnomon.core.detectors import ChangeKind, FleetDetector, StateMismatch
 from gnomon.core.fields import Field, Kind
 from gnomon.core.profiling import build_reference
 from gnomon.core.reference import PairReference
@@ -55,7 +55,7 @@ def test_a_flip_everywhere_is_the_worlds_and_names_both_fields():
     verdict = update(fleet, {f"d{k}": draw(generator, -0.6) for k in range(4)})
     assert verdict.outliers == []
     (alarm,) = verdict.fleet_wide
-    assert (alarm.field, alarm.kind, alarm.since) == ("speed × power", Change.CORRELATION, 1)
+    assert (alarm.field, alarm.kind, alarm.since) == ("speed × power", ChangeKind.CORRELATION, 1)
     assert "medial correlation -0." in alarm.description
     assert "+0.41 in the reference" in alarm.description
     assert -0.5 < alarm.distance < -0.3

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.core.detectors import (
-    Change,
+    ChangeKind,
     ConfidenceCalibration,
     LossDetector,
     ModelDetector,
@@ -31,7 +31,7 @@ def test_a_pair_finds_the_flip_and_ignores_incomplete_rows():
     for incomplete in (0, 100, 400):
         assert pair.update(np.array([350, 150, incomplete])) is None
     alarm = pair.update(np.array([150, 350, 0]))
-    assert alarm.kind is Change.CORRELATION
+    assert alarm.kind is ChangeKind.CORRELATION
     assert alarm.field == "a × b"
     assert alarm.distance == pytest.approx(-0.4, abs=0.05)
 
@@ -119,7 +119,7 @@ def test_losses_without_a_bound_are_capped():
         assert alarm == twin.update(worse)
         if alarm is not None:
             break
-    assert alarm.kind is Change.LOSS
+    assert alarm.kind is ChangeKind.LOSS
     assert alarm.distance > 1.0
     with pytest.raises(ValueError, match="error"):
         detector.update([float("nan")])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.core.detectors import Change, FieldDetector, FleetDetector
+from gnomon.core.detectors import ChangeKind, FieldDetector, FleetDetector
 from gnomon.core.detectors.units import slips
 from gnomon.core.reference import FieldReference
 
@@ -42,7 +42,11 @@ def test_a_season_is_no_change_of_unit(unit, bins, mean, spread):
     for rows in (40, 400, 4_000):
         alarms = kinds(winter, lambda rows=rows: generator.normal(mean, spread, rows))
         assert alarms
-        assert {alarm.kind for alarm in alarms} <= {Change.LOCATION, Change.ABOVE, Change.BELOW}
+        assert {alarm.kind for alarm in alarms} <= {
+            ChangeKind.LOCATION,
+            ChangeKind.ABOVE,
+            ChangeKind.BELOW,
+        }
         assert not any("unit" in alarm.description for alarm in alarms)
 
 
@@ -58,7 +62,7 @@ def test_no_shift_of_any_size_is_a_change_of_unit(shift, seed, unit):
             reference,
             lambda v=values, d=deviation: generator.choice(v, 500) + shift * d,
         )
-        assert all(alarm.kind is not Change.UNIT for alarm in alarms)
+        assert all(alarm.kind is not ChangeKind.UNIT for alarm in alarms)
 
 
 @pytest.mark.parametrize("unit", ["", "mi", "Miles"])
@@ -67,7 +71,7 @@ def test_kilometres_are_named_whether_the_unit_is_known_or_not(unit, bins):
     generator = np.random.default_rng(3)
     miles = reference_of(generator.gamma(3.0, 300.0, 10_000), "distance", unit, bins)
     alarm = kinds(miles, lambda: generator.gamma(3.0, 300.0, 500) * 1.609344)[0]
-    assert alarm.kind is Change.UNIT
+    assert alarm.kind is ChangeKind.UNIT
     assert alarm.distance == pytest.approx(1.609344)
     assert alarm.description.endswith(": miles to kilometres")
 
@@ -77,8 +81,10 @@ def test_celsius_for_fahrenheit_is_named(bins):
     generator = np.random.default_rng(3)
     winter = reference_of(generator.normal(35, 10, 10_000), "temp", "°F", bins)
     alarm = kinds(winter, lambda: (generator.normal(35, 10, 500) - 32) / 1.8)[0]
-    assert alarm.kind in ({Change.UNIT} if bins == 32 else {Change.UNIT, Change.LOCATION})
-    if alarm.kind is Change.UNIT:
+    assert alarm.kind in (
+        {ChangeKind.UNIT} if bins == 32 else {ChangeKind.UNIT, ChangeKind.LOCATION}
+    )
+    if alarm.kind is ChangeKind.UNIT:
         assert alarm.description.endswith(": Fahrenheit to Celsius")
 
 
@@ -86,7 +92,7 @@ def test_a_thousandfold_is_named_where_it_can_be_told():
     generator = np.random.default_rng(4)
     seconds = reference_of(np.exp(generator.normal(0, 1, 10_000)), "delay", "s")
     alarm = kinds(seconds, lambda: np.exp(generator.normal(0, 1, 500)) * 1000)[0]
-    assert alarm.kind is Change.UNIT
+    assert alarm.kind is ChangeKind.UNIT
     assert "seconds to milliseconds" in alarm.description
     assert "kilometres" not in alarm.description
 
@@ -105,7 +111,7 @@ def test_a_device_in_kilometres_is_named_beside_its_peers():
     )
     (alone,) = found.outliers
     assert alone[0] == "d"
-    assert alone[1].kind is Change.UNIT and alone[1].description.endswith("miles to kilometres")
+    assert alone[1].kind is ChangeKind.UNIT and alone[1].description.endswith("miles to kilometres")
 
 
 def test_only_units_of_the_same_quantity_are_plausible():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gnomon.client.hub import HubClient
-from gnomon.client.registry import BuilderSettings, PublishedPackage, RegistryClient
+from gnomon.client.registry import BuilderSettings, ListedPackage, RegistryClient
 from gnomon.command.root import run
 from gnomon.pipeline.recipes.build import build_recipe
 from gnomon.pipeline.recipes.example import EXAMPLE
@@ -118,7 +118,7 @@ def test_what_the_hub_offers_is_believed_only_by_digest_and_signature(
     )
     recipe = read_recipe(write_project(tmp_path, EXAMPLE.replace('"duration"', '"parcel"')))
     package = build_recipe(recipe, tmp_path / "parcel", signer)
-    offered = PublishedPackage(
+    offered = ListedPackage(
         name="parcel",
         version="1",
         format="onnx",

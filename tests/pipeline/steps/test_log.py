@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.pipeline.steps.log import RunLog
-from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
+from gnomon.pipeline.steps.record import PipelineRun, RunState, StepRecord
 from gnomon.runtime.ids import new_id
 
 
-def record(identity: str = "") -> RunRecord:
-    return RunRecord(
+def record(identity: str = "") -> PipelineRun:
+    return PipelineRun(
         id=identity or new_id(),
         pipeline="duration",
         trigger="hand",
@@ -21,7 +21,7 @@ def record(identity: str = "") -> RunRecord:
     )
 
 
-def done(one: RunRecord, state: RunState = RunState.SUCCEEDED) -> RunRecord:
+def done(one: PipelineRun, state: RunState = RunState.SUCCEEDED) -> PipelineRun:
     return msgspec.structs.replace(one, state=state, ended_at=2_000)
 
 

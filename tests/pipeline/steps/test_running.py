@@ -7,7 +7,7 @@ import pytest
 
 from gnomon.pipeline.steps.build import Build, Pipeline, StepChange
 from gnomon.pipeline.steps.file import read_pipeline
-from gnomon.pipeline.steps.record import RunRecord, RunState
+from gnomon.pipeline.steps.record import PipelineRun, RunState
 from gnomon.pipeline.steps.rules import Rules
 from gnomon.pipeline.steps.running import find_packages, open_log, run_pipeline
 from gnomon.runtime.errors import ConfigurationError, StorageError
@@ -22,7 +22,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(folder: Path, build: str = BUILD, steps: str = STEPS, **options: Any) -> RunRecord:
+def run(folder: Path, build: str = BUILD, steps: str = STEPS, **options: Any) -> PipelineRun:
     """Run the build of a folder as a fresh process would: its module is read anew."""
     import sys
 
@@ -31,7 +31,7 @@ def run(folder: Path, build: str = BUILD, steps: str = STEPS, **options: Any) ->
     return run_pipeline(read_pipeline(write_build(folder, build, steps)), Path("state"), **options)
 
 
-def states(record: RunRecord) -> dict[str, str]:
+def states(record: PipelineRun) -> dict[str, str]:
     return {step.name: step.state for step in record.steps}
 
 
@@ -212,7 +212,7 @@ def test_only_what_is_said_to_be_harmless_is_free(tier: str, is_strict: bool) ->
 class TestFunctions:
     """A build in Python: a function that calls `step`."""
 
-    def run(self, function: Any) -> RunRecord:
+    def run(self, function: Any) -> PipelineRun:
         pipeline = Pipeline(name="own", function=function, source=Path(__file__), rules=Rules())
         return run_pipeline(pipeline, Path("state"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.server.hub.loop import Loop
+from gnomon.server.hub.loop import TaskLoop
 from gnomon.server.hub.store.database import Database
 
 
@@ -28,7 +28,7 @@ def test_a_step_that_fails_stops_neither_the_others_nor_the_next_tick(database: 
         if len(taken) >= 6:
             enough.set()
 
-    loop = Loop(database, 0.01, (fails, works))
+    loop = TaskLoop(database, 0.01, (fails, works))
     loop.start()
     assert enough.wait(20)
     loop.stop()
@@ -43,7 +43,7 @@ def test_after_it_was_stopped_nothing_is_taken(database: Database) -> None:
         taken.append(1)
         ticked.set()
 
-    loop = Loop(database, 0.01, (count,))
+    loop = TaskLoop(database, 0.01, (count,))
     loop.start()
     assert ticked.wait(20)
     loop.stop()

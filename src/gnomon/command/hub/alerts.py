@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, as_line, as_list, hub_command, reason_option
+from gnomon.command.shared.hub_command import (
+    CommandResult,
+    as_line,
+    as_list,
+    hub_command,
+    reason_option,
+)
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -12,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @hub_command
-def alerts(client: "HubClient") -> Answer:
+def alerts(client: "HubClient") -> CommandResult:
     """List the alerts, newest first."""
     return as_list(client.get("alerts"), "Alerts")
 
@@ -20,7 +26,7 @@ def alerts(client: "HubClient") -> Answer:
 @click.command()
 @click.argument("alert")
 @hub_command
-def acknowledge(client: "HubClient", alert: str) -> Answer:
+def acknowledge(client: "HubClient", alert: str) -> CommandResult:
     """Say that you take care of ALERT."""
     return as_line(client.post(f"alerts/{alert}/acknowledge"), f"acknowledged {alert}")
 
@@ -29,7 +35,7 @@ def acknowledge(client: "HubClient", alert: str) -> Answer:
 @click.argument("alert")
 @reason_option
 @hub_command
-def close(client: "HubClient", alert: str, reason: str) -> Answer:
+def close(client: "HubClient", alert: str, reason: str) -> CommandResult:
     """Close ALERT; its condition, met again, opens a new one."""
     payload = client.post(f"alerts/{alert}/close", {"reason": reason})
     return as_line(payload, f"closed {alert}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, as_list, hub_command, without_none
+from gnomon.command.shared.hub_command import CommandResult, as_list, hub_command, without_none
 from gnomon.command.shared.output import show, styled
 from gnomon.runtime.audit_chain import verify_export
 from gnomon.runtime.errors import Conflict
@@ -24,7 +24,7 @@ def audit() -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--before", type=int, help="The last number of the page before.")
 @hub_command
-def list_records(client: "HubClient", **page: int | None) -> Answer:
+def list_records(client: "HubClient", **page: int | None) -> CommandResult:
     """List who did what, newest first."""
     return as_list(client.get("audit", **without_none(page)), "Audit")
 
@@ -32,7 +32,7 @@ def list_records(client: "HubClient", **page: int | None) -> Answer:
 @audit.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @hub_command
-def export(client: "HubClient", file: Path) -> Answer:
+def export(client: "HubClient", file: Path) -> CommandResult:
     """Write the whole chain to the new FILE; exit code 1 if it is broken."""
     if file.exists():
         raise Conflict(f"{file} exists; name a file that does not")
@@ -48,18 +48,18 @@ def export(client: "HubClient", file: Path) -> Answer:
 )
 @click.option("--last", help="The last hash noted before: the chain should still have it.")
 @hub_command
-def verify(client: "HubClient", file: Path | None, last: str | None) -> Answer:
+def verify(client: "HubClient", file: Path | None, last: str | None) -> CommandResult:
     """Check every record of the chain of the hub, or of an export; exit code 1: it is broken."""
     if file is not None:
         return _as_verdict(asdict(verify_export(file, last)))
     return _as_verdict(client.get("audit/verify", **({"last": last} if last else {})))
 
 
-def _as_verdict(found: dict[str, Any]) -> Answer:
+def _as_verdict(found: dict[str, Any]) -> CommandResult:
     def render() -> None:
         if found["intact"]:
             show(f"intact: {found['records']} records, the last is {found['last']}")
         else:
             show(styled("broken", "red"), f" at record {found['broken_at']}: {found['reason']}")
 
-    return Answer(found, render, 0 if found["intact"] else 1)
+    return CommandResult(found, render, 0 if found["intact"] else 1)

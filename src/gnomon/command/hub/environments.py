@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, as_line, as_list, hub_command
+from gnomon.command.shared.hub_command import CommandResult, as_line, as_list, hub_command
 from gnomon.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--add", metavar="NAME", help="Add one of your own first.")
 @hub_command
-def environments(client: "HubClient", add: str | None) -> Answer:
+def environments(client: "HubClient", add: str | None) -> CommandResult:
     """List the environments, each with its nodes and the models in service."""
     if add is None:
         return as_list(client.get("environments"), "Environments")
@@ -30,7 +30,7 @@ def environments(client: "HubClient", add: str | None) -> Answer:
 @hub_command
 def policy(
     client: "HubClient", environment: str, exempt: tuple[str, ...], no_approvals: bool
-) -> Answer:
+) -> CommandResult:
     """Say which risk tiers need an approval in ENVIRONMENT: all but those that are exempt."""
     if bool(exempt) == no_approvals:
         raise ConfigurationError("give either --exempt TIER or --no-approvals")
@@ -42,7 +42,7 @@ def policy(
 @click.argument("node")
 @click.option("--env", "environment", required=True, help="Where it should belong.")
 @hub_command
-def move(client: "HubClient", node: str, environment: str) -> Answer:
+def move(client: "HubClient", node: str, environment: str) -> CommandResult:
     """Move NODE to another environment: it gets what is in service there."""
     payload = client.post(f"nodes/{node}/environment", {"environment": environment})
     return as_line(payload, f"{node}: {payload['previous']} → {environment}")

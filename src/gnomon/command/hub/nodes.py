@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, as_line, as_list, hub_command, without_none
+from gnomon.command.shared.hub_command import (
+    CommandResult,
+    as_line,
+    as_list,
+    hub_command,
+    without_none,
+)
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -12,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @hub_command
-def nodes(client: "HubClient") -> Answer:
+def nodes(client: "HubClient") -> CommandResult:
     """List the nodes with the last report of each."""
     return as_list(client.get("nodes"), "Nodes")
 
@@ -20,7 +26,7 @@ def nodes(client: "HubClient") -> Answer:
 @click.command()
 @click.argument("name")
 @hub_command
-def revoke(client: "HubClient", name: str) -> Answer:
+def revoke(client: "HubClient", name: str) -> CommandResult:
     """Revoke all certificates issued so far to the node or builder NAME."""
     return as_line(client.post(f"nodes/{name}/revoke"), f"revoked {name}")
 
@@ -28,6 +34,6 @@ def revoke(client: "HubClient", name: str) -> Answer:
 @click.command()
 @click.option("--model", help="Only this model's.")
 @hub_command
-def counts(client: "HubClient", model: str | None) -> Answer:
+def counts(client: "HubClient", model: str | None) -> CommandResult:
     """Count requested rows by version, node and outcome."""
     return as_list(client.get("counts", **without_none({"model": model})), "Rows")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, as_line, as_table, hub_command
+from gnomon.command.shared.hub_command import CommandResult, as_line, as_table, hub_command
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -31,7 +31,7 @@ def _grant_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @principal.command("list")
 @hub_command
-def list_principals(client: "HubClient") -> Answer:
+def list_principals(client: "HubClient") -> CommandResult:
     """List the principals and what was granted to each."""
     payload = client.get("principals")
     rows = [
@@ -46,7 +46,7 @@ def list_principals(client: "HubClient") -> Answer:
 @click.argument("name")
 @_grant_options
 @hub_command
-def create(client: "HubClient", name: str, **grant: str) -> Answer:
+def create(client: "HubClient", name: str, **grant: str) -> CommandResult:
     """Make an API key for NAME with a first role; the key is shown only now."""
     payload = client.post("principals", {"name": name, **grant})
     return as_line(payload, f"key of {name}: {payload['key']}")
@@ -56,7 +56,7 @@ def create(client: "HubClient", name: str, **grant: str) -> Answer:
 @click.argument("name")
 @_grant_options
 @hub_command
-def grant_role(client: "HubClient", name: str, **grant: str) -> Answer:
+def grant_role(client: "HubClient", name: str, **grant: str) -> CommandResult:
     """Give NAME one more role."""
     return as_line(client.post(f"principals/{name}/grants", grant), f"{name} is {grant['role']}")
 
@@ -65,7 +65,7 @@ def grant_role(client: "HubClient", name: str, **grant: str) -> Answer:
 @click.argument("name")
 @_grant_options
 @hub_command
-def take_role(client: "HubClient", name: str, **grant: str) -> Answer:
+def take_role(client: "HubClient", name: str, **grant: str) -> CommandResult:
     """Take a role away from NAME; its scope as it was granted."""
     payload = client.post(f"principals/{name}/grants/take", grant)
     return as_line(payload, f"{name} is no {grant['role']}")
@@ -74,6 +74,6 @@ def take_role(client: "HubClient", name: str, **grant: str) -> Answer:
 @principal.command()
 @click.argument("name")
 @hub_command
-def revoke(client: "HubClient", name: str) -> Answer:
+def revoke(client: "HubClient", name: str) -> CommandResult:
     """Revoke the key of NAME."""
     return as_line(client.delete(f"principals/{name}"), f"revoked {name}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gnomon.command.shared.hub_command import (
-    Answer,
+    CommandResult,
     as_line,
     as_list,
     environment_option,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("reference", metavar="NAME@VERSION")
 @environment_option
 @hub_command
-def place(client: "HubClient", reference: str, environment: str) -> Answer:
+def place(client: "HubClient", reference: str, environment: str) -> CommandResult:
     """Put NAME@VERSION straight into service on all nodes of an environment, without a rollout."""
     model, version = split_reference(reference)
     body = {"model": model, "version": version, "environment": environment}
@@ -54,7 +54,9 @@ def read_steps(_context: click.Context, _option: click.Parameter, value: str) ->
 )
 @environment_option
 @hub_command
-def rollout(client: "HubClient", reference: str, steps: list[int], environment: str) -> Answer:
+def rollout(
+    client: "HubClient", reference: str, steps: list[int], environment: str
+) -> CommandResult:
     """Move traffic to NAME@VERSION step by step, each step behind its gate."""
     model, version = split_reference(reference)
     body = {"model": model, "version": version, "environment": environment, "steps": steps}
@@ -66,7 +68,7 @@ def rollout(client: "HubClient", reference: str, steps: list[int], environment: 
 @click.option("--model", help="Only this model's.")
 @click.option("--env", "environment", help="Only this environment's.")
 @hub_command
-def rollouts(client: "HubClient", **filters: str | None) -> Answer:
+def rollouts(client: "HubClient", **filters: str | None) -> CommandResult:
     """List the rollouts, newest first; with --json also what each gate says now."""
     return as_list(client.get("rollouts", **without_none(filters)), "Rollouts")
 
@@ -75,7 +77,7 @@ def rollouts(client: "HubClient", **filters: str | None) -> Answer:
 @click.argument("rollout", metavar="ROLLOUT")
 @reason_option
 @hub_command
-def abort(client: "HubClient", rollout: str, reason: str) -> Answer:
+def abort(client: "HubClient", rollout: str, reason: str) -> CommandResult:
     """Give all traffic of ROLLOUT back to the version in service."""
     payload = client.post(f"rollouts/{rollout}/abort", {"reason": reason})
     return as_line(payload, f"aborted {rollout}")

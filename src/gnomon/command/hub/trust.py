@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gnomon.command.shared.hub_command import (
-    Answer,
+    CommandResult,
     as_line,
     as_table,
     environment_option,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @environment_option
 @click.option("--models", default="*", help="Pattern of the models that a builder may publish.")
 @hub_command
-def token(client: "HubClient", **body: str | None) -> Answer:
+def token(client: "HubClient", **body: str | None) -> CommandResult:
     """Make a one-time token with which a node or a builder can enrol."""
     payload = client.post("tokens", body)
     rows = [[name, payload[name]] for name in ("token", "fingerprint", "enrolment", "sync")]
@@ -40,7 +40,7 @@ def token(client: "HubClient", **body: str | None) -> Answer:
     help="What it signs: packages, or approvals.",
 )
 @hub_command
-def trust(client: "HubClient", key: str, name: str, role: str) -> Answer:
+def trust(client: "HubClient", key: str, name: str, role: str) -> CommandResult:
     """Trust what is signed with the public KEY (hex), from now on."""
     payload = client.post("keys", {"key": key, "name": name, "role": role})
     return as_line(payload, f"trusted {payload['key']}")
@@ -49,6 +49,6 @@ def trust(client: "HubClient", key: str, name: str, role: str) -> Answer:
 @click.command()
 @click.argument("key")
 @hub_command
-def untrust(client: "HubClient", key: str) -> Answer:
+def untrust(client: "HubClient", key: str) -> CommandResult:
     """Trust the public KEY (hex) no longer, and never again."""
     return as_line(client.delete(f"keys/{key}"), f"no longer trusted: {key}")

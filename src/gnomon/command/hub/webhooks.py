@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, as_line, as_list, hub_command, without_none
+from gnomon.command.shared.hub_command import (
+    CommandResult,
+    as_line,
+    as_list,
+    hub_command,
+    without_none,
+)
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -23,7 +29,7 @@ def webhook() -> None:
 @hub_command
 def add(
     client: "HubClient", name: str, target: str, events: tuple[str, ...], models: str
-) -> Answer:
+) -> CommandResult:
     """Send events from now on to the URL TARGET, as NAME; its secret is shown only now."""
     body = {"name": name, "url": target, "events": list(events), "models": models}
     payload = client.post("webhooks", body)
@@ -32,7 +38,7 @@ def add(
 
 @webhook.command("list")
 @hub_command
-def list_webhooks(client: "HubClient") -> Answer:
+def list_webhooks(client: "HubClient") -> CommandResult:
     """List the webhooks, and how many deliveries wait or are dead."""
     return as_list(client.get("webhooks"), "Webhooks")
 
@@ -40,7 +46,7 @@ def list_webhooks(client: "HubClient") -> Answer:
 @webhook.command()
 @click.argument("name")
 @hub_command
-def remove(client: "HubClient", name: str) -> Answer:
+def remove(client: "HubClient", name: str) -> CommandResult:
     """Stop sending events to NAME."""
     return as_line(client.delete(f"webhooks/{name}"), f"removed {name}")
 
@@ -49,7 +55,7 @@ def remove(client: "HubClient", name: str) -> Answer:
 @click.argument("name")
 @click.option("--state", type=click.Choice(["waiting", "delivered", "dead"]))
 @hub_command
-def deliveries(client: "HubClient", name: str, state: str | None) -> Answer:
+def deliveries(client: "HubClient", name: str, state: str | None) -> CommandResult:
     """List the deliveries to NAME, newest first."""
     payload = client.get(f"webhooks/{name}/deliveries", **without_none({"state": state}))
     return as_list(payload, "Deliveries")
@@ -59,7 +65,7 @@ def deliveries(client: "HubClient", name: str, state: str | None) -> Answer:
 @click.argument("name")
 @click.argument("delivery")
 @hub_command
-def retry(client: "HubClient", name: str, delivery: str) -> Answer:
+def retry(client: "HubClient", name: str, delivery: str) -> CommandResult:
     """Try the dead DELIVERY of NAME again."""
     payload = client.post(f"webhooks/{name}/deliveries/{delivery}/retry")
     return as_line(payload, f"waiting again: {delivery}")

@@ -16,7 +16,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer
 
 if TYPE_CHECKING:
-    from gnomon.pipeline.steps.record import RunRecord
+    from gnomon.pipeline.steps.record import PipelineRun
 
 
 @click.group()
@@ -157,7 +157,7 @@ def _parameter(text: str, known: Mapping[str, Any]) -> tuple[str, Any]:
         return name, value
 
 
-def _render(record: "RunRecord", packages: list[Path], unsent: str) -> None:
+def _render(record: "PipelineRun", packages: list[Path], unsent: str) -> None:
     rows = [
         [step.name, step.kind, step.state, f"{step.seconds:.1f}", step.digest[:12]]
         for step in record.steps
@@ -174,7 +174,7 @@ def _render(record: "RunRecord", packages: list[Path], unsent: str) -> None:
         show(styled("the hub will be notified later: ", "yellow"), unsent)
 
 
-def _render_runs(records: "list[RunRecord]") -> None:
+def _render_runs(records: "list[PipelineRun]") -> None:
     rows = [
         [
             one.id,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, hub_command
+from gnomon.command.shared.hub_command import CommandResult, hub_command
 from gnomon.command.shared.output import show, table
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 @click.argument("left")
 @click.argument("right")
 @hub_command
-def compare(client: "HubClient", name: str, left: str, right: str) -> Answer:
+def compare(client: "HubClient", name: str, left: str, right: str) -> CommandResult:
     """Compare versions LEFT and RIGHT of model NAME: metrics, rules, training data, manifests."""
     payload = client.get(f"models/{name}/compare", left=left, right=right)
-    return Answer(payload, lambda: _render(payload))
+    return CommandResult(payload, lambda: _render(payload))
 
 
 def _render(payload: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gnomon.command.shared.hub_command import (
-    Answer,
+    CommandResult,
     as_line,
     as_list,
     environment_option,
@@ -30,7 +30,7 @@ def _path(reference: str) -> str:
 @environment_option
 @reason_option
 @hub_command
-def approve(client: "HubClient", reference: str, **body: str) -> Answer:
+def approve(client: "HubClient", reference: str, **body: str) -> CommandResult:
     """Approve NAME@VERSION, in all its formats, for an environment; not one's own publication."""
     return as_list(client.post(f"{_path(reference)}/approvals", body), "Approvals")
 
@@ -40,7 +40,7 @@ def approve(client: "HubClient", reference: str, **body: str) -> Answer:
 @environment_option
 @reason_option
 @hub_command
-def withdraw(client: "HubClient", reference: str, **body: str) -> Answer:
+def withdraw(client: "HubClient", reference: str, **body: str) -> CommandResult:
     """Withdraw the approvals of NAME@VERSION for an environment."""
     return as_list(client.post(f"{_path(reference)}/approvals/withdraw", body), "Approvals")
 
@@ -48,7 +48,7 @@ def withdraw(client: "HubClient", reference: str, **body: str) -> Answer:
 @click.command()
 @_reference
 @hub_command
-def approvals(client: "HubClient", reference: str) -> Answer:
+def approvals(client: "HubClient", reference: str) -> CommandResult:
     """List who approved NAME@VERSION for which environment."""
     return as_list(client.get(f"{_path(reference)}/approvals"), "Approvals")
 
@@ -58,7 +58,7 @@ def approvals(client: "HubClient", reference: str) -> Answer:
 @reason_option
 @click.option("--force", is_flag=True, help="Even if something runs it; needs a reason.")
 @hub_command
-def decommission(client: "HubClient", reference: str, **body: str | bool) -> Answer:
+def decommission(client: "HubClient", reference: str, **body: str | bool) -> CommandResult:
     """Exclude NAME@VERSION from rollouts; it stays readable."""
     payload = client.post(f"{_path(reference)}/decommission", body)
     return as_line(payload, f"decommissioned {reference}")

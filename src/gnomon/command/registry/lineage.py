@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, hub_command
+from gnomon.command.shared.hub_command import CommandResult, hub_command
 from gnomon.command.shared.output import render_list, show, styled
 from gnomon.command.shared.references import split_reference
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("reference", metavar="NAME@VERSION")
 @hub_command
-def show_lineage(client: "HubClient", reference: str) -> Answer:
+def show_lineage(client: "HubClient", reference: str) -> CommandResult:
     """Trace NAME@VERSION from its dataset and run to its rollouts and nodes."""
     name, version = split_reference(reference)
     payload = client.get(f"models/{name}/versions/{version}/lineage")
-    return Answer(payload, lambda: _render(payload))
+    return CommandResult(payload, lambda: _render(payload))
 
 
 def _render(payload: dict[str, Any]) -> None:

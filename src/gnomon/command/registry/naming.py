@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, as_table, hub_command
+from gnomon.command.shared.hub_command import CommandResult, as_table, hub_command
 from gnomon.command.shared.references import split_reference
 from gnomon.runtime.errors import ConfigurationError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="ALIAS", required=False)
 @click.option("--remove", is_flag=True, help="Remove ALIAS.")
 @hub_command
-def alias(client: "HubClient", reference: str, name: str | None, remove: bool) -> Answer:
+def alias(client: "HubClient", reference: str, name: str | None, remove: bool) -> CommandResult:
     """Point ALIAS to NAME@VERSION, or, without ALIAS, list the aliases of NAME."""
     if name is None or remove:
         model, version = reference.partition("@")[0], None
@@ -38,7 +38,7 @@ def alias(client: "HubClient", reference: str, name: str | None, remove: bool) -
 @hub_command
 def tag(
     client: "HubClient", reference: str, tags: tuple[str, ...], remove: tuple[str, ...]
-) -> Answer:
+) -> CommandResult:
     """Set tags of NAME@VERSION, each as KEY=VALUE."""
     name, version = split_reference(reference)
     body: dict[str, str | None] = dict.fromkeys(remove)

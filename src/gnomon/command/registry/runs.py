@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, hub_command, without_none
+from gnomon.command.shared.hub_command import CommandResult, hub_command, without_none
 from gnomon.command.shared.output import readable, show, table
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 @click.option("--before", metavar="RUN", help="Last run of the previous page.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
 @hub_command
-def runs(client: "HubClient", run: str | None, **filters: Any) -> Answer:
+def runs(client: "HubClient", run: str | None, **filters: Any) -> CommandResult:
     """List the runs of builds, newest first; with RUN, an id, show all details of that run."""
     if run is None:
         listed = client.get("runs", **without_none(filters))
-        return Answer(listed, lambda: _render_list(listed))
+        return CommandResult(listed, lambda: _render_list(listed))
     found = client.get(f"runs/{run}")
-    return Answer(found, lambda: _render(found))
+    return CommandResult(found, lambda: _render(found))
 
 
 def _render_list(payload: list[dict[str, Any]]) -> None:

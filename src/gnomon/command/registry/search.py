@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.shared.hub_command import Answer, as_table, hub_command, without_none
+from gnomon.command.shared.hub_command import CommandResult, as_table, hub_command, without_none
 from gnomon.command.shared.output import readable, render_list, show, styled, table
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @hub_command
-def models(client: "HubClient") -> Answer:
+def models(client: "HubClient") -> CommandResult:
     """List the models, how many versions each has, and the one in service."""
     payload = client.get("models")
     rows = [[one["name"], one["version_count"], one["in_service"]] for one in payload]
@@ -33,10 +33,10 @@ def models(client: "HubClient") -> Answer:
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
 @click.option("--cursor", help="Cursor of the previous page.")
 @hub_command
-def versions(client: "HubClient", **filters: Any) -> Answer:
+def versions(client: "HubClient", **filters: Any) -> CommandResult:
     """Search versions, newest first; every filter given must hold."""
     payload = client.get("versions", **without_none(filters))
-    return Answer(payload, lambda: _render_versions(payload))
+    return CommandResult(payload, lambda: _render_versions(payload))
 
 
 @click.command()
@@ -44,10 +44,10 @@ def versions(client: "HubClient", **filters: Any) -> Answer:
 @click.option("--model", help="Only this model.")
 @click.option("--env", "environment", help="Only this environment.")
 @hub_command
-def at(client: "HubClient", when: str, **filters: str | None) -> Answer:
+def at(client: "HubClient", when: str, **filters: str | None) -> CommandResult:
     """Show what ran at WHEN: a day (2026-03-01) or an instant (2026-03-01T12:00+01:00)."""
     payload = client.get("registry/at", when=when, **without_none(filters))
-    return Answer(payload, lambda: _render_at(when, payload))
+    return CommandResult(payload, lambda: _render_at(when, payload))
 
 
 def _render_versions(payload: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ reason_option = click.option("--reason", default="", help="Why; it is written to
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandResult:
     """What a command prints, and its exit code.
 
     Attributes:
@@ -35,19 +35,19 @@ class Answer:
     exit_code: int = 0
 
 
-def as_list(payload: Sequence[Mapping[str, Any]], title: str) -> Answer:
+def as_list(payload: Sequence[Mapping[str, Any]], title: str) -> CommandResult:
     """Return an answer that is shown as a table of records."""
-    return Answer(payload, lambda: render_list(title, payload))
+    return CommandResult(payload, lambda: render_list(title, payload))
 
 
-def as_line(payload: Any, *parts: object) -> Answer:
+def as_line(payload: Any, *parts: object) -> CommandResult:
     """Return an answer that is shown as one line of these parts."""
-    return Answer(payload, lambda: show(*parts))
+    return CommandResult(payload, lambda: show(*parts))
 
 
 def as_table(
     payload: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
-) -> Answer:
+) -> CommandResult:
     """Return an answer that is shown as a table.
 
     Args:
@@ -56,7 +56,7 @@ def as_table(
         columns: their headings.
         rows: one value a column.
     """
-    return Answer(payload, lambda: show(table(title, columns, rows)))
+    return CommandResult(payload, lambda: show(table(title, columns, rows)))
 
 
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +71,7 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def hub_command(
-    function: "Callable[Concatenate[HubClient, ...], Answer]",
+    function: "Callable[Concatenate[HubClient, ...], CommandResult]",
 ) -> Callable[..., Any]:
     """Call a function with a client of the hub that the flags name, and print its answer.
 

@@ -15,10 +15,10 @@ from gnomon.server.hub.rollout.bounds import (
     share_bounds,
 )
 from gnomon.server.hub.rollout.criteria import (
-    Check,
     Decision,
     Evidence,
-    Finding,
+    GateCheck,
+    GateFinding,
     Gates,
     Latency,
     Side,
@@ -39,7 +39,7 @@ def side(predictions: int = 1_000, **parts: object) -> Side:
     return Side(**{"predictions": predictions, "latency": latency, **parts})  # type: ignore[arg-type]
 
 
-def check_of(gates: Gates, candidate: Side, champion: Side, name: str) -> Check:
+def check_of(gates: Gates, candidate: Side, champion: Side, name: str) -> GateCheck:
     found = evaluate(gates, Evidence(candidate, champion), ALPHA)
     return next(check for check in found.checks if check.name == name)
 
@@ -111,9 +111,9 @@ def test_a_verdict_follows_from_its_checks(
     champion = side(500 + champion_refused, refused=champion_refused)
     found = evaluate(gates, Evidence(candidate, champion), ALPHA)
     findings = {check.finding for check in found.checks}
-    if Finding.FAILED in findings:
+    if GateFinding.FAILED in findings:
         assert found.decision is Decision.ROLL_BACK
-    elif Finding.WAITING in findings:
+    elif GateFinding.WAITING in findings:
         assert found.decision is Decision.HOLD
     else:
         assert found.decision is Decision.ADVANCE
@@ -128,32 +128,34 @@ def test_a_verdict_follows_from_its_checks(
 
 def test_a_few_failures_of_many_hold_and_a_row_of_failures_goes_back_at_once() -> None:
     gates = Gates(maximum_failed_share=0.01, minimum_predictions=10)
-    assert check_of(gates, side(1, failed=1), side(), "failed").finding is Finding.WAITING
-    assert check_of(gates, side(2, failed=2), side(), "failed").finding is Finding.FAILED
-    assert check_of(gates, side(1_000, failed=12), side(), "failed").finding is Finding.WAITING
-    assert check_of(gates, side(1_000, failed=9), side(), "failed").finding is Finding.PASSED
+    assert check_of(gates, side(1, failed=1), side(), "failed").finding is GateFinding.WAITING
+    assert check_of(gates, side(2, failed=2), side(), "failed").finding is GateFinding.FAILED
+    assert check_of(gates, side(1_000, failed=12), side(), "failed").finding is GateFinding.WAITING
+    assert check_of(gates, side(1_000, failed=9), side(), "failed").finding is GateFinding.PASSED
 
 
 def test_refusals_are_compared_with_the_champions() -> None:
     gates = Gates(maximum_refused_share_increase=0.02)
     world = side(1_000, refused=300)
-    assert check_of(gates, side(1_000, refused=305), world, "refused").finding is Finding.PASSED
-    assert check_of(gates, side(1_000, refused=305), side(), "refused").finding is Finding.FAILED
+    assert check_of(gates, side(1_000, refused=305), world, "refused").finding is GateFinding.PASSED
+    assert (
+        check_of(gates, side(1_000, refused=305), side(), "refused").finding is GateFinding.FAILED
+    )
 
 
 @pytest.mark.parametrize(
     ("mine", "theirs", "finding"),
     [
-        (Latency(100, 10.0, 9.0, 11.0), Latency(900, 9.0, 8.5, 9.5), Finding.PASSED),
-        (Latency(100, 15.0, 12.0, 19.0), Latency(900, 9.0, 8.5, 9.5), Finding.WAITING),
-        (Latency(100, 25.0, 20.0, 29.0), Latency(900, 9.0, 8.5, 9.5), Finding.FAILED),
-        (Latency(3, 25.0, 0.0, math.inf), Latency(900, 9.0, 8.5, 9.5), Finding.WAITING),
-        (Latency(), Latency(900, 9.0, 8.5, 9.5), Finding.PASSED),
+        (Latency(100, 10.0, 9.0, 11.0), Latency(900, 9.0, 8.5, 9.5), GateFinding.PASSED),
+        (Latency(100, 15.0, 12.0, 19.0), Latency(900, 9.0, 8.5, 9.5), GateFinding.WAITING),
+        (Latency(100, 25.0, 20.0, 29.0), Latency(900, 9.0, 8.5, 9.5), GateFinding.FAILED),
+        (Latency(3, 25.0, 0.0, math.inf), Latency(900, 9.0, 8.5, 9.5), GateFinding.WAITING),
+        (Latency(), Latency(900, 9.0, 8.5, 9.5), GateFinding.PASSED),
         # A model that answers in microseconds may take thrice as many.
-        (Latency(900, 0.09, 0.08, 0.1), Latency(900, 0.03, 0.02, 0.04), Finding.PASSED),
+        (Latency(900, 0.09, 0.08, 0.1), Latency(900, 0.03, 0.02, 0.04), GateFinding.PASSED),
     ],
 )
-def test_latency(mine: Latency, theirs: Latency, finding: Finding) -> None:
+def test_latency(mine: Latency, theirs: Latency, finding: GateFinding) -> None:
     gates = Gates(maximum_latency_ratio=1.5)
     found = check_of(gates, side(latency=mine), side(latency=theirs), "latency")
     assert found.finding is finding
@@ -165,7 +167,7 @@ def test_a_clearly_worse_error_goes_back_before_the_labels_wanted_are_there() ->
     champion = side(losses=losses_of(random.normal(0, 5, 900)))
     candidate = side(losses=losses_of(random.normal(30, 5, 60)))
     found = check_of(gates, candidate, champion, "error")
-    assert found.finding is Finding.FAILED
+    assert found.finding is GateFinding.FAILED
     assert "60 and 900 labels" in found.text
 
 
@@ -176,15 +178,17 @@ def test_proof_takes_more_labels_than_an_estimate() -> None:
     proof = estimate.model_copy(update={"require_proof": True})
     few = side(losses=losses_of(random.normal(0, 5, 150)))
     many = side(losses=losses_of(random.normal(0, 5, 4_000)))
-    assert check_of(estimate, few, champion, "error").finding is Finding.PASSED
-    assert check_of(proof, few, champion, "error").finding is Finding.WAITING
-    assert check_of(proof, many, champion, "error").finding is Finding.PASSED
+    assert check_of(estimate, few, champion, "error").finding is GateFinding.PASSED
+    assert check_of(proof, few, champion, "error").finding is GateFinding.WAITING
+    assert check_of(proof, many, champion, "error").finding is GateFinding.PASSED
 
 
 def test_no_labels_wait_only_where_labels_are_wanted() -> None:
-    assert check_of(Gates(), side(), side(), "error").finding is Finding.PASSED
-    assert check_of(Gates(minimum_labels=1), side(), side(), "error").finding is Finding.WAITING
-    assert check_of(Gates(require_proof=True), side(), side(), "error").finding is Finding.WAITING
+    assert check_of(Gates(), side(), side(), "error").finding is GateFinding.PASSED
+    assert check_of(Gates(minimum_labels=1), side(), side(), "error").finding is GateFinding.WAITING
+    assert (
+        check_of(Gates(require_proof=True), side(), side(), "error").finding is GateFinding.WAITING
+    )
 
 
 def test_a_refusal_by_a_node_goes_back_in_its_words() -> None:
@@ -214,7 +218,7 @@ def test_an_equal_candidate_is_rarely_rolled_back_though_it_is_looked_at_all_the
                 side(losses=losses_of(theirs[:n])),
                 "error",
             )
-            if found.finding is Finding.FAILED:
+            if found.finding is GateFinding.FAILED:
                 rolled_back += 1
                 break
     assert rolled_back <= 10
@@ -255,7 +259,7 @@ def test_no_single_label_turns_failed_into_passed(
     theirs = losses_of(random.lognormal(0, spread, counts[0]))
     mine = losses_of(worse * random.lognormal(0, spread, counts[1]))
     if check_of(gates, side(losses=mine), side(losses=theirs), "error").finding is not (
-        Finding.FAILED
+        GateFinding.FAILED
     ):
         return
     if error < 0:  # as much as makes the means just comparable
@@ -266,7 +270,7 @@ def test_no_single_label_turns_failed_into_passed(
     else:
         mine = with_label(mine, error)
     found = check_of(gates, side(losses=mine), side(losses=theirs), "error")
-    assert found.finding is not Finding.PASSED
+    assert found.finding is not GateFinding.PASSED
 
 
 @pytest.mark.parametrize("error", [1e6, 45_000.0, 1e100, 1.7e308, math.inf, math.nan])
@@ -278,9 +282,9 @@ def test_one_label_of_the_champion_does_not_open_the_gate(
     gates = Gates(require_proof=require_proof)
     candidate = side(losses=losses_of(np.full(500, 100.0)))
     champion = losses_of(np.ones(500))
-    assert check_of(gates, candidate, side(losses=champion), "error").finding is Finding.FAILED
+    assert check_of(gates, candidate, side(losses=champion), "error").finding is GateFinding.FAILED
     opened = side(losses=with_label(champion, error))
-    assert check_of(gates, candidate, opened, "error").finding is Finding.WAITING
+    assert check_of(gates, candidate, opened, "error").finding is GateFinding.WAITING
     assert evaluate(gates, Evidence(candidate, opened), ALPHA).decision is Decision.HOLD
 
 
@@ -288,7 +292,7 @@ def test_a_few_labels_with_huge_errors_do_not_open_the_gate_either() -> None:
     candidate = side(losses=losses_of(np.full(500, 100.0)))
     champion = losses_of(np.concatenate([np.ones(500), np.full(5, 1e6)]))
     found = check_of(Gates(), candidate, side(losses=champion), "error")
-    assert found.finding is Finding.WAITING
+    assert found.finding is GateFinding.WAITING
     assert "scatter too much" in found.text
 
 
@@ -306,7 +310,7 @@ def test_sums_that_are_not_finite_pass_nothing(
         Gates(require_proof=require_proof), side(losses=mine), side(losses=theirs), "error"
     )
     if not all(map(math.isfinite, sums[1:])):
-        assert found.finding is Finding.WAITING
+        assert found.finding is GateFinding.WAITING
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -315,7 +319,7 @@ def test_a_latency_that_is_not_finite_passes_nothing(value: float, is_champions:
     good, odd = Latency(100, 10.0, 9.5, 10.5), Latency(100, value, 0.0, math.inf)
     mine, theirs = (good, odd) if is_champions else (odd, good)
     found = check_of(Gates(), side(latency=mine), side(latency=theirs), "latency")
-    assert found.finding is Finding.WAITING
+    assert found.finding is GateFinding.WAITING
 
 
 @given(st.lists(st.integers(0, 10**9).map(lambda n: n / 1_000), min_size=2, max_size=30))

@@ -13,7 +13,7 @@ from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.rollout.criteria import Gates
-from gnomon.server.hub.rollout.plan import Plan
+from gnomon.server.hub.rollout.plan import RolloutPlan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.database import Database
@@ -23,7 +23,7 @@ from gnomon.server.hub.versions import decommission
 pytestmark = pytest.mark.both_databases
 
 STATES = DesiredStates(desired.build)
-PLAN = Plan(steps=(100, 500, 1000), gates=Gates(minimum_predictions=100, minimum_labels=40))
+PLAN = RolloutPlan(steps=(100, 500, 1000), gates=Gates(minimum_predictions=100, minimum_labels=40))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def eta(world: Any) -> tuple[str, str]:
     return digests
 
 
-def start(database: Database, version: str = "2", plan: Plan = PLAN) -> str:
+def start(database: Database, version: str = "2", plan: RolloutPlan = PLAN) -> str:
     with database.change("ada") as change:
         return rollouts.create(change, "eta", version, plan)
 
@@ -295,7 +295,7 @@ def test_no_node_is_left_without_a_version_that_it_can_run(
 )
 def test_steps_rise_to_the_whole(steps: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="steps"):
-        Plan(steps=steps)
+        RolloutPlan(steps=steps)
 
 
 def test_no_state_is_left_twice() -> None:

@@ -23,23 +23,23 @@ def database(database_url: str) -> Database:
     return database
 
 
-def verdict(database: Database) -> audit.Verdict:
+def verdict(database: Database) -> audit.ChainVerdict:
     with database.read() as connection:
         return audit.verify_chain(connection)
 
 
 def test_an_untouched_chain_is_intact(database: Database) -> None:
-    assert verdict(database) == audit.Verdict(True, RECORDS)
+    assert verdict(database) == audit.ChainVerdict(True, RECORDS)
 
 
 def test_an_empty_chain_is_intact(database_url: str) -> None:
-    assert verdict(Database(database_url)) == audit.Verdict(True, 0)
+    assert verdict(Database(database_url)) == audit.ChainVerdict(True, 0)
 
 
 def test_a_subject_that_sql_cannot_store_leaves_the_chain_intact(database: Database) -> None:
     with database.change("a\0\ud800") as change:
         change.audit("place", "eta\0", {"reason": "\0 \ud800 ü"})
-    assert verdict(database) == audit.Verdict(True, RECORDS + 1)
+    assert verdict(database) == audit.ChainVerdict(True, RECORDS + 1)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_change_that_fails_leaves_no_record(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), database.change("ada") as change:
         change.audit("place", "eta@7")
         _ = 1 / 0
-    assert verdict(database) == audit.Verdict(True, RECORDS)
+    assert verdict(database) == audit.ChainVerdict(True, RECORDS)
 
 
 def test_records_are_listed_newest_first_by_pages(database: Database) -> None:

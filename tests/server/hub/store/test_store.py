@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotFound, StorageError
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.server.hub.store import migrations, schema
-from gnomon.server.hub.store.audit import Verdict, verify_chain
+from gnomon.server.hub.store.audit import ChainVerdict, verify_chain
 from gnomon.server.hub.store.blobs import Blobs, check_digest
 from gnomon.server.hub.store.clock import new_id
 from gnomon.server.hub.store.database import Database
@@ -107,7 +107,7 @@ def test_writers_of_several_hubs_take_turns(database: Database, database_url: st
         thread.join(30)
     with database.read() as connection:
         assert connection.scalar(select(counter.value).where(counter.name == "tried")) == 20
-        assert verify_chain(connection) == Verdict(True, 20)
+        assert verify_chain(connection) == ChainVerdict(True, 20)
     hubs[1].close()
 
 

@@ -125,14 +125,14 @@ def test_counts_of_what_is_current_leave_history_out(world: Any, database: Datab
 
 def test_a_rollout_shows_its_share_of_that_time(world: Any, database: Database, clock: Any) -> None:
     from gnomon.server.hub.rollout import rollouts
-    from gnomon.server.hub.rollout.plan import Plan
+    from gnomon.server.hub.rollout.plan import RolloutPlan
 
     for version in ("1", "2"):
         world.publish("eta", version)
     world.place("eta", "1")
     clock(1)
     with database.change("ada") as change:
-        rollout_id = rollouts.create(change, "eta", "2", Plan(staging_seconds=0))
+        rollout_id = rollouts.create(change, "eta", "2", RolloutPlan(staging_seconds=0))
     clock(2)
     rollouts.run_once(database)
     clock(3)

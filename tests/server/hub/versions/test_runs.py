@@ -10,7 +10,7 @@ from gnomon.client.hub import HubClient
 from gnomon.delivery.pipeline_watch import fetch_facts
 from gnomon.delivery.run_sender import PipelineSettings, send_runs
 from gnomon.pipeline.steps.log import RunLog
-from gnomon.pipeline.steps.record import RunRecord, RunState, StepRecord
+from gnomon.pipeline.steps.record import PipelineRun, RunState, StepRecord
 from gnomon.pipeline.steps.triggers import Alerts, Facts, Labels, When
 from gnomon.runtime.ids import new_id
 from gnomon.runtime.packages.package import Package
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.both_databases
 Make = Callable[..., Package]
 
 
-def record(*packages: Package, **changes: Any) -> RunRecord:
+def record(*packages: Package, **changes: Any) -> PipelineRun:
     steps = tuple(
         StepRecord(
             name=f"package-{package.manifest.format}",
@@ -50,10 +50,10 @@ def record(*packages: Package, **changes: Any) -> RunRecord:
         "code_version": "git:abc",
         "code_clean": True,
     }
-    return RunRecord(steps=steps, **(known | changes))
+    return PipelineRun(steps=steps, **(known | changes))
 
 
-def post(caller: Any, one: RunRecord, **changes: Any) -> Any:
+def post(caller: Any, one: PipelineRun, **changes: Any) -> Any:
     return caller.http.post("/api/v1/runs", json=one.to_dict() | changes)
 
 

@@ -20,7 +20,7 @@ from gnomon.server.hub.process import Hub
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store import schema
-from gnomon.server.hub.web.charts import SMALL, Chart, Line
+from gnomon.server.hub.web.charts import SMALL, Chart, ChartLine
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 AT_ONCE = MonitorSettings(grace_ms=0)
@@ -284,13 +284,13 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [3.0, 1e9, 0.0], [1e-12, 2e-12]])
 def test_a_chart_stays_on_its_paper(values: list[float]) -> None:
-    line = Line("a", [(index * 1_000, value) for index, value in enumerate(values)], "main")
+    line = ChartLine("a", [(index * 1_000, value) for index, value in enumerate(values)], "main")
     text = str(Chart("t", [line], "s").svg())
     numbers = [float(one) for one in re.findall(r'(?:points="| )(-?[\d.]+),', text)]
     heights = [float(one) for one in re.findall(r",(-?[\d.]+)", text)]
     assert all(0 <= x <= SMALL[0] for x in numbers)
     assert all(0 <= y <= SMALL[1] for y in heights)
-    assert Chart("t", [Line("a", [], "main")], "s").svg() == ""
+    assert Chart("t", [ChartLine("a", [], "main")], "s").svg() == ""
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -18,7 +18,7 @@ from tests.support.serving import Served, request
 
 def send_bad_path(address: str) -> None:
     block = http2.block(http2.request_headers()).replace(b"ModelInfer", b"ModelInf\xe4r")
-    raw = http2.Connection(address)
+    raw = http2.Http2Connection(address)
     raw.send(
         http2.frame(http2.HEADERS, http2.END_HEADERS, 1, block)
         + http2.frame(http2.DATA, http2.END_STREAM, 1, http2.prefixed(b""))

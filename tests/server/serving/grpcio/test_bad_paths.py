@@ -33,4 +33,4 @@ def test_a_frontend_that_was_closed_stays_so(package: Package) -> None:
     address = served.address
     served.close()
     with pytest.raises(OSError):
-        http2.Connection(address)
+        http2.Http2Connection(address)

@@ -26,7 +26,7 @@ from gnomon.server.serving.native import frontend as native_frontend
 from gnomon.server.serving.native.eligible import native_routes
 from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native.route_table import RouteTable
+from gnomon.server.serving.native.route_table import NativeRouteTable
 from gnomon.server.serving.select_frontend import make_frontend
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support import http2_frames as http2
@@ -55,11 +55,11 @@ def served(package: Package) -> Iterator[Bounded]:
 
 
 @pytest.fixture
-def connect(served: Bounded) -> Iterator[Callable[..., http2.Connection]]:
-    made: list[http2.Connection] = []
+def connect(served: Bounded) -> Iterator[Callable[..., http2.Http2Connection]]:
+    made: list[http2.Http2Connection] = []
 
-    def connect(**options: Any) -> http2.Connection:
-        made.append(http2.Connection(served.address, **options))
+    def connect(**options: Any) -> http2.Http2Connection:
+        made.append(http2.Http2Connection(served.address, **options))
         return made[-1]
 
     yield connect
@@ -96,7 +96,7 @@ def test_compressed_requests_are_answered(served: Bounded) -> None:
 
 
 def test_a_message_that_is_too_large_is_refused_before_it_is_read(
-    served: Bounded, connect: Callable[..., http2.Connection]
+    served: Bounded, connect: Callable[..., http2.Http2Connection]
 ) -> None:
     message = request()
     message.parameters["key"].string_param = "x" * (5 << 20)
@@ -133,7 +133,7 @@ def test_a_message_that_is_too_large_is_refused_before_it_is_read(
 )
 def test_what_is_no_good_call_ends_at_once(
     served: Bounded,
-    connect: Callable[..., http2.Connection],
+    connect: Callable[..., http2.Http2Connection],
     body: bytes,
     headers: dict[str, str],
 ) -> None:
@@ -149,14 +149,14 @@ def test_what_is_no_good_call_ends_at_once(
     assert is_well(served)
 
 
-def test_who_greets_with_nonsense_is_left(connect: Callable[..., http2.Connection]) -> None:
+def test_who_greets_with_nonsense_is_left(connect: Callable[..., http2.Http2Connection]) -> None:
     raw = connect(greets=False)
     raw.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert raw.is_closed()
 
 
 def test_headers_that_never_end_are_cut_off(
-    served: Bounded, connect: Callable[..., http2.Connection]
+    served: Bounded, connect: Callable[..., http2.Http2Connection]
 ) -> None:
     drip, flood = connect(), connect()
     start = http2.frame(http2.HEADERS, 0, 1, http2.block(http2.request_headers()))
@@ -174,7 +174,7 @@ def test_headers_that_never_end_are_cut_off(
 
 
 def test_a_request_that_stalls_is_cut_off(
-    served: Bounded, connect: Callable[..., http2.Connection]
+    served: Bounded, connect: Callable[..., http2.Http2Connection]
 ) -> None:
     raw = connect()
     raw.send(http2.call(1, request().SerializeToString()))
@@ -208,7 +208,7 @@ def test_h2load_is_answered(served: Bounded) -> None:
 
 
 def test_rapid_resets_end_the_connection_that_sends_them(
-    served: Bounded, connect: Callable[..., http2.Connection]
+    served: Bounded, connect: Callable[..., http2.Http2Connection]
 ) -> None:
     raw = connect()
     block = http2.block(http2.request_headers())
@@ -225,7 +225,7 @@ def test_rapid_resets_end_the_connection_that_sends_them(
 
 
 def test_a_client_that_does_not_read_holds_up_nobody(
-    served: Bounded, connect: Callable[..., http2.Connection]
+    served: Bounded, connect: Callable[..., http2.Http2Connection]
 ) -> None:
     raw = connect()
     body = request(1_000).SerializeToString()
@@ -242,7 +242,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(
 
 def test_too_many_connections_are_not_borne(served: Bounded) -> None:
     assert is_well(served)
-    many = [http2.Connection(served.address, greets=False) for _ in range(45)]
+    many = [http2.Http2Connection(served.address, greets=False) for _ in range(45)]
     assert is_well(served)
     deadline = time.monotonic() + 5
     while served.frontend.counts["dropped_connections"] == 0 and time.monotonic() < deadline:
@@ -259,7 +259,7 @@ def test_too_many_connections_are_not_borne(served: Bounded) -> None:
 
 
 def test_a_deadline_ends_a_call_that_python_still_works_on(
-    served: Bounded, connect: Callable[..., http2.Connection], monkeypatch: pytest.MonkeyPatch
+    served: Bounded, connect: Callable[..., http2.Http2Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
     infer = served.handler.infer
@@ -282,7 +282,7 @@ def test_a_deadline_ends_a_call_that_python_still_works_on(
     assert is_well(served)
 
 
-def test_pings_are_answered(connect: Callable[..., http2.Connection]) -> None:
+def test_pings_are_answered(connect: Callable[..., http2.Http2Connection]) -> None:
     raw = connect()
     raw.send(http2.frame(http2.PING, 0, 0, b"whatever"))
     (answer,) = [one for one in raw.frames(1) if one.kind == http2.PING]
@@ -291,7 +291,7 @@ def test_pings_are_answered(connect: Callable[..., http2.Connection]) -> None:
 
 def test_the_end_comes_in_two_steps(package: Package) -> None:
     served = Bounded(package)
-    raw = http2.Connection(served.address)
+    raw = http2.Http2Connection(served.address)
     raw.send(http2.call(1, request().SerializeToString()))
     raw.ends(1)
     closing = threading.Thread(target=served.close)
@@ -324,7 +324,7 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
 
 
 def test_changed_messages_are_read_as_protobuf_reads_them_or_not_at_all(served: Bounded) -> None:
-    table = RouteTable(1.0)
+    table = NativeRouteTable(1.0)
     served.runtime.watch(lambda routes: table.publish(native_routes(routes, Clients())))
     raw = oip.ModelInferRequest(model_name="eta", id="r1")
     for name, data in (("distance", 800.0), ("wind", 10.0)):
@@ -365,7 +365,7 @@ def test_changed_frames_harm_nobody(served: Bounded) -> None:
     good += http2.frame(http2.PING, 0, 0, b"whatever") + http2.frame(8, 0, 0, b"\0\0\1\0")
     chance = random.Random(1998)
     for turn in range(300):
-        raw = http2.Connection(served.address, greets=False)
+        raw = http2.Http2Connection(served.address, greets=False)
         try:
             raw.send(mutate(good, chance))
             if turn % 10 == 0:

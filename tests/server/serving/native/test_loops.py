@@ -49,7 +49,7 @@ def wait_until(condition: Any, seconds: float = 10) -> None:
 
 
 def test_connections_go_to_the_loop_that_has_the_fewest(served: ManyLoops) -> None:
-    many = [http2.Connection(served.address) for _ in range(9)]
+    many = [http2.Http2Connection(served.address) for _ in range(9)]
     for one in many:
         one.send(http2.call(1, request().SerializeToString()))
     for one in many:
@@ -58,10 +58,10 @@ def test_connections_go_to_the_loop_that_has_the_fewest(served: ManyLoops) -> No
     for one in many[::LOOPS]:
         one.close()
     wait_until(lambda: sum(served.shares()) == 6)
-    more = [http2.Connection(served.address) for _ in range(6)]
+    more = [http2.Http2Connection(served.address) for _ in range(6)]
     wait_until(lambda: served.shares() == [4, 4, 4])
     # The bound is for all together.
-    one_too_many = http2.Connection(served.address)
+    one_too_many = http2.Http2Connection(served.address)
     assert one_too_many.is_closed()
     assert served.frontend.counts["dropped_connections"] == 1
     for one in (*many, *more, one_too_many):
@@ -101,7 +101,7 @@ def test_every_loop_answers_and_all_are_counted_as_one(served: ManyLoops) -> Non
 def test_each_of_many_new_connections_is_answered(served: ManyLoops) -> None:
     message = request().SerializeToString()
     for _ in range(60):
-        burst = [http2.Connection(served.address) for _ in range(9)]
+        burst = [http2.Http2Connection(served.address) for _ in range(9)]
         for one in burst:
             one.send(http2.call(1, message))
         for one in burst:
@@ -113,7 +113,7 @@ def test_each_of_many_new_connections_is_answered(served: ManyLoops) -> None:
 
 def test_all_loops_end_in_two_steps(package: Package) -> None:
     served = ManyLoops(package, loops=LOOPS)
-    many = [http2.Connection(served.address) for _ in range(LOOPS)]
+    many = [http2.Http2Connection(served.address) for _ in range(LOOPS)]
     for one in many:
         one.send(http2.call(1, request().SerializeToString()))
         one.ends(1)

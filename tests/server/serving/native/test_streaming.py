@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import pytest
 
-from gnomon.server.serving.native.loop import Call, Loop, Queue, missing_library
-from gnomon.server.serving.native.route_table import RouteTable
+from gnomon.server.serving.native.loop import Call, EventLoop, Queue, missing_library
+from gnomon.server.serving.native.route_table import NativeRouteTable
 from tests.support import http2_frames as http2
 
 pytestmark = pytest.mark.skipif(
@@ -42,8 +42,8 @@ class Echo:
         self.queue = Queue(64)
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"
-        self.loop = Loop(
-            listener, RouteTable(1.0), self.queue, LIMITS, ("/test.Other/Other", ECHO), ()
+        self.loop = EventLoop(
+            listener, NativeRouteTable(1.0), self.queue, LIMITS, ("/test.Other/Other", ECHO), ()
         )
         self.behave: Callable[[Call], None] = self.echo
         self.threads = [threading.Thread(target=self.loop.run)]
@@ -128,7 +128,7 @@ def test_many_messages_of_many_sizes_go_both_ways(echo: Echo) -> None:
 
 
 def test_messages_that_arrive_in_one_piece_or_byte_by_byte_are_the_same(echo: Echo) -> None:
-    raw = http2.Connection(echo.address)
+    raw = http2.Http2Connection(echo.address)
     body = b"".join(http2.prefixed(text) for text in (b"one", b"", b"three"))
     for stream, size in ((1, len(body)), (3, 1)):
         raw.send(http2.frame(http2.HEADERS, 4, stream, http2.block(http2.request_headers(ECHO))))
@@ -204,7 +204,7 @@ def test_what_headers_said_is_not_said_anew_by_trailers(echo: Echo) -> None:
     # Nobody is free to look at the call before its trailers are here.
     busy = [echo.method(iter([b"busy"]), timeout=20) for _ in echo.threads[1:]]
     wait_until(lambda: held == [1] * len(busy))
-    wire = http2.Connection(echo.address)
+    wire = http2.Http2Connection(echo.address)
     said = http2.block(http2.request_headers(ECHO, authorization="Bearer first"))
     again = http2.block([("authorization", "Bearer " + "x" * 4_000)])
     wire.send(http2.frame(http2.HEADERS, http2.END_HEADERS, 1, said))
@@ -284,7 +284,7 @@ def test_a_turn_that_python_drops_ends_its_call(echo: Echo) -> None:
 
 def test_deadlines_end_streaming_calls(echo: Echo) -> None:
     echo.behave = lambda call: call.give_turn()
-    raw = http2.Connection(echo.address)
+    raw = http2.Http2Connection(echo.address)
     headers = http2.request_headers(ECHO, grpc_timeout="100m")
     raw.send(http2.frame(http2.HEADERS, 4, 1, http2.block(headers)))
     raw.send(http2.frame(http2.DATA, 0, 1, http2.prefixed(b"x")))
@@ -312,7 +312,7 @@ def test_deadlines_end_streaming_calls(echo: Echo) -> None:
 def test_what_is_no_good_stream_is_refused(
     echo: Echo, body: bytes, headers: dict[str, str], status: str | None
 ) -> None:
-    raw = http2.Connection(echo.address)
+    raw = http2.Http2Connection(echo.address)
     block = http2.block(http2.request_headers(ECHO, **headers))
     first = http2.frame(http2.HEADERS, 0 if len(block) > 16_000 else 4, 1, block[:16_000])
     if len(block) > 16_000:
@@ -328,7 +328,7 @@ def test_what_is_no_good_stream_is_refused(
 
 
 def test_a_message_that_stalls_is_cut_off(echo: Echo) -> None:
-    raw = http2.Connection(echo.address)
+    raw = http2.Http2Connection(echo.address)
     raw.send(http2.frame(http2.HEADERS, 4, 1, http2.block(http2.request_headers(ECHO))))
     raw.send(http2.frame(http2.DATA, 0, 1, http2.prefixed(b"x" * 100)[:50]))
     assert raw.is_closed(10)
@@ -348,7 +348,7 @@ def test_a_client_that_does_not_read_is_shown_no_more(echo: Echo) -> None:
         call.give_turn()
 
     echo.behave = fill
-    raw = http2.Connection(echo.address)
+    raw = http2.Http2Connection(echo.address)
     raw.send(http2.frame(http2.HEADERS, 4, 1, http2.block(http2.request_headers(ECHO))))
     # One window of what the client may send, far more than it may be answered unread.
     raw.send(http2.frame(http2.DATA, 0, 1, http2.prefixed(b"?") * 2_000))
@@ -406,7 +406,7 @@ def test_a_flood_that_nobody_reads_ends(echo: Echo) -> None:
         call.refuse([(b"grpc-status", b"8")])
 
     echo.behave = flood
-    raw = http2.Connection(echo.address)
+    raw = http2.Http2Connection(echo.address)
     raw.send(http2.frame(http2.HEADERS, 4, 1, http2.block(http2.request_headers(ECHO))))
     raw.send(http2.frame(http2.DATA, 0, 1, http2.prefixed(b"?")))
     assert ended.wait(20)

@@ -24,7 +24,7 @@ from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.eligible import _build_target, native_routes
 from gnomon.server.serving.native.route import NativeRoute
-from gnomon.server.serving.native.route_table import RouteTable
+from gnomon.server.serving.native.route_table import NativeRouteTable
 from tests.support.packages import make_package
 
 KINDS = ("cargo", "mail", "people")
@@ -139,7 +139,7 @@ class Laid:
         self.runtime.load(package)
         self.runtime.apply([single("kinds", package.digest)])
         self.handler = Handler(self.runtime)
-        self.table = RouteTable(1.0)
+        self.table = NativeRouteTable(1.0)
         self.runtime.watch(lambda served: self.table.publish(native_routes(served, Clients())))
 
     def counted(self) -> Window:
@@ -246,7 +246,7 @@ def test_a_route_in_a_cycle_is_collected(laid: Laid, kinds: Package) -> None:
         route = NativeRoute("kinds", targets, counts, 0)
         # A route keeps its targets; here they keep it.
         targets.append(route)
-        table = RouteTable(1.0)
+        table = NativeRouteTable(1.0)
         table.publish({"kinds": route})
         assert table.try_message(request(2, True, np.random.default_rng(1)).SerializeToString())
         del targets, route, table
@@ -262,7 +262,7 @@ def test_routes_that_are_not_in_service_have_no_lane(laid: Laid, kinds: Package)
 
 
 def test_a_slow_model_is_left_to_pythons_threads(laid: Laid) -> None:
-    table = RouteTable(1e-9)
+    table = NativeRouteTable(1e-9)
     laid.runtime.watch(lambda served: table.publish(native_routes(served, Clients())))
     message = request(1, True, np.random.default_rng(1)).SerializeToString()
     answers = [table.try_message(message) for _ in range(9)]

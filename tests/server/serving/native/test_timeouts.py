@@ -38,9 +38,9 @@ def serve(package: Package) -> Iterator[Callable[..., Any]]:
         one.close()
 
 
-def settled(address: str) -> http2.Connection:
+def settled(address: str) -> http2.Http2Connection:
     """Return a connection that has had an answer."""
-    raw = http2.Connection(address)
+    raw = http2.Http2Connection(address)
     raw.send(http2.call(1, request().SerializeToString()))
     assert raw.ends(1).kind == http2.HEADERS
     return raw

@@ -155,7 +155,7 @@ def test_older_versions_and_nonsense_are_refused(
     old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         connect(served.address, old)
-    raw = http2.Connection(served.address, greets=False)
+    raw = http2.Http2Connection(served.address, greets=False)
     raw.send(http2.PREFACE)
     assert raw.is_closed()
     ask(served.address, files.credentials())
@@ -165,15 +165,15 @@ def test_a_handshake_that_stalls_is_cut_off(
     serve: Callable[..., TlsServed], files: TlsFiles
 ) -> None:
     served = serve(**files.settings())
-    silent = http2.Connection(served.address, greets=False)
-    half = http2.Connection(served.address, greets=False)
+    silent = http2.Http2Connection(served.address, greets=False)
+    half = http2.Http2Connection(served.address, greets=False)
     half.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40))
     ask(served.address, files.credentials())
     assert silent.is_closed(5)
     assert half.is_closed(5)
     # Handshakes that end in the middle leave nothing behind.
     for size in range(0, 200, 10):
-        cut = http2.Connection(served.address, greets=False)
+        cut = http2.Http2Connection(served.address, greets=False)
         cut.send((b"\x16\x03\x01\x00\xf0" + bytes(range(256)))[:size])
         cut.close()
     until = time.monotonic() + 10
