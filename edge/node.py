@@ -258,7 +258,13 @@ class Node:
         if self._machine.propose(response.desired):
             self._install(channel)
             return 0.0
-        return response.call_again_ms / 1000 or self._settings.sync_seconds
+        return self._pause(response)
+
+    def _pause(self, response: hub_pb2.ExchangeResponse) -> float:
+        """Return the seconds until the next call: the hub's wish within the node's own setting."""
+        settings = self._settings
+        longest = max(settings.longest_pause_seconds, settings.sync_seconds)
+        return min(response.call_again_ms / 1000 or settings.sync_seconds, longest)
 
     def _complete_interrupted(self, channel: HubChannel) -> GnomonError | None:
         """Continue steps that a write that failed cut off; return why they cannot be completed.

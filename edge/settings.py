@@ -54,7 +54,7 @@ class NodeSettings:
     checkpoint_seconds: float = 10.0
     #: How long the node tries to upload the rest of its telemetry when it stops.
     stop_seconds: float = 5.0
-    #: The longest pause after failed calls.
+    #: The longest pause after failed calls, and between two calls if the hub asks for more.
     longest_pause_seconds: float = 60.0
 
     def __post_init__(self) -> None:

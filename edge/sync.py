@@ -18,7 +18,8 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.errors import GnomonError, HubError
+from gnomon.runtime.limits import MAXIMUM_GENERATION
 
 #: How often a desired state may end the process before it is rejected.
 CRASH_LIMIT = 3
@@ -75,6 +76,7 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     in_service: bytes = b""
     desired: bytes = b""
     refused_generation: int = 0
+    refused_epoch: int = 0
     reason: str = ""
     crashes: int = 0
 
@@ -146,15 +148,22 @@ class SyncMachine:
     def propose(self, desired: hub_pb2.DesiredState) -> bool:
         """Accept a desired state from the hub; return whether there is a step to execute.
 
-        Only a generation newer than those in service, rejected or being installed is accepted.
+        Only a state newer than those in service, rejected or being installed is accepted, in the
+        order of (epoch, generation). A hub without epochs has the epoch that the node knows.
 
         Raises:
             IllegalTransition: the current step must end first.
+            HubError: the hub's numbers would leave no room for newer ones.
         """
         if not self.is_open_to_news:
             raise IllegalTransition(self.step, Step.CHECK)
-        newest = max(self._generation(), self.desired.generation, self.state.refused_generation)
-        if desired.generation <= newest:
+        if max(desired.epoch, desired.generation) > MAXIMUM_GENERATION:
+            raise HubError(
+                f"the hub's desired state has epoch {desired.epoch} and generation "
+                f"{desired.generation}; both should be at most {MAXIMUM_GENERATION}"
+            )
+        newest = self._newest()
+        if (desired.epoch or newest[0], desired.generation) <= newest:
             return self.step is not Step.IDLE
         self._change(step=Step.CHECK, desired=desired.SerializeToString(), crashes=0)
         return True
@@ -202,19 +211,31 @@ class SyncMachine:
     def reported(self) -> hub_pb2.ReportedState:
         """Return the report to the hub, without the packages in service."""
         return hub_pb2.ReportedState(
-            generation=self._generation(),
+            generation=self._order_in_service()[1],
+            epoch=self._order_in_service()[0],
             state=_WIRE_STATES[self.step],
             refused_generation=self.state.refused_generation,
+            refused_epoch=self.state.refused_epoch,
             reason=self._incomplete or self.state.reason,
         )
 
-    def _generation(self) -> int:
-        return 0 if self._incomplete else int(self.in_service.generation)
+    def _newest(self) -> tuple[int, int]:
+        """Return the epoch and generation of the newest state that the node has seen."""
+        desired = self.desired
+        refused = (self.state.refused_epoch, self.state.refused_generation)
+        return max(self._order_in_service(), (desired.epoch, desired.generation), refused)
+
+    def _order_in_service(self) -> tuple[int, int]:
+        if self._incomplete:
+            return (0, 0)
+        state = self.in_service
+        return (state.epoch, state.generation)
 
     def _refuse(self, reason: str) -> None:
         self._change(
             step=Step.ROLLBACK,
             refused_generation=self.desired.generation,
+            refused_epoch=self.desired.epoch,
             reason=reason,
             desired=b"",
             crashes=0,

@@ -112,28 +112,34 @@ class Fallback(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., rule: _Optional[_Mapping[str, str]] = ..., constant: _Optional[str] = ...) -> None: ...
 
 class DesiredState(_message.Message):
-    __slots__ = ("generation", "packages", "routes")
+    __slots__ = ("generation", "packages", "routes", "epoch")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PACKAGES_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     generation: int
     packages: _containers.RepeatedCompositeFieldContainer[PackageRef]
     routes: _containers.RepeatedCompositeFieldContainer[Route]
-    def __init__(self, generation: _Optional[int] = ..., packages: _Optional[_Iterable[_Union[PackageRef, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ...) -> None: ...
+    epoch: int
+    def __init__(self, generation: _Optional[int] = ..., packages: _Optional[_Iterable[_Union[PackageRef, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class ReportedState(_message.Message):
-    __slots__ = ("generation", "state", "digests", "refused_generation", "reason")
+    __slots__ = ("generation", "state", "digests", "refused_generation", "reason", "epoch", "refused_epoch")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
     REFUSED_GENERATION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_EPOCH_FIELD_NUMBER: _ClassVar[int]
     generation: int
     state: InstallState
     digests: _containers.RepeatedScalarFieldContainer[str]
     refused_generation: int
     reason: str
-    def __init__(self, generation: _Optional[int] = ..., state: _Optional[_Union[InstallState, str]] = ..., digests: _Optional[_Iterable[str]] = ..., refused_generation: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    epoch: int
+    refused_epoch: int
+    def __init__(self, generation: _Optional[int] = ..., state: _Optional[_Union[InstallState, str]] = ..., digests: _Optional[_Iterable[str]] = ..., refused_generation: _Optional[int] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., refused_epoch: _Optional[int] = ...) -> None: ...
 
 class SpoolFigures(_message.Message):
     __slots__ = ("records", "bytes", "merged", "dropped")

@@ -17,8 +17,9 @@ from sqlalchemy import select
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.files import sync_folder, write_synced
 from gnomon.server.hub import doctor
-from gnomon.server.hub.store import schema
+from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.blobs import Blobs
+from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import FILE_NAME, Database
 
 _AUTHORITY = ("authority.key", "authority.pem")
@@ -46,7 +47,8 @@ def backup(folder: Path, out: Path, blob_url: str = "") -> list[doctor.Finding]:
 def restore(saved: Path, folder: Path, blob_url: str = "") -> list[doctor.Finding]:
     """Make a hub's data folder from a backup, and return what the doctor says of it.
 
-    Content is put to `blob_url`, if there is one.
+    Nodes may know more than the backup does, so the restored hub begins a new epoch. Content is
+    put to `blob_url`, if there is one.
 
     Raises:
         ConfigurationError: if `saved` is no backup, or `folder` exists.
@@ -56,7 +58,20 @@ def restore(saved: Path, folder: Path, blob_url: str = "") -> list[doctor.Findin
         raise ConfigurationError(f"{saved} is no backup of a hub: it has no {FILE_NAME}")
     with _new_folder(folder) as partial:
         _copy_database(saved / FILE_NAME, partial / FILE_NAME)
-        return _complete(saved, partial, "", blob_url)
+        findings = _complete(saved, partial, "", blob_url)
+        _begin_epoch(partial)
+        return findings
+
+
+def _begin_epoch(folder: Path) -> None:
+    """Begin an epoch that is newer than any that another restore of this backup began."""
+    database = Database.in_folder(folder)
+    try:
+        with database.write() as connection:
+            newest = counters.read(connection, counters.EPOCH)
+            counters.move(connection, counters.EPOCH, max(newest + 1, now_ms() // 1_000))
+    finally:
+        database.close()
 
 
 @contextmanager

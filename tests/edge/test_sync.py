@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gnomon.edge.sync import CRASH_LIMIT, IllegalTransition, Step, SyncMachine, SyncState
 from gnomon.proto import hub_pb2
-from gnomon.runtime.errors import StorageError
+from gnomon.runtime.errors import HubError, StorageError
 
 HAPPY = [
     Step.CHECK,
@@ -176,3 +176,46 @@ def test_what_cannot_be_saved_changes_nothing(step: Step) -> None:
         with pytest.raises(StorageError):
             attempt()
         assert machine.state == state
+
+
+def numbered(epoch: int, generation: int) -> hub_pb2.DesiredState:
+    return hub_pb2.DesiredState(epoch=epoch, generation=generation)
+
+
+ORDERS = st.tuples(st.integers(1, 3), st.integers(1, 4))
+
+
+@given(st.lists(st.tuples(ORDERS, st.booleans()), max_size=20))
+def test_states_are_taken_in_the_order_of_epoch_and_generation(
+    told: list[tuple[tuple[int, int], bool]],
+) -> None:
+    machine, newest = SyncMachine(), (0, 0)
+    for order, is_sound in told:
+        machine = SyncMachine(SyncState.decode(machine.state.encode()))
+        assert machine.propose(numbered(*order)) == (order > newest)
+        newest = max(newest, order)
+        if machine.step is not Step.IDLE and not is_sound:
+            machine.fail("no")
+        steps(machine)
+    reported = machine.reported()
+    in_service, refused = (
+        (reported.epoch, reported.generation),
+        (reported.refused_epoch, reported.refused_generation),
+    )
+    assert max(in_service, refused) == newest
+
+
+def test_a_hub_without_epochs_is_obeyed_in_the_epoch_that_is_known() -> None:
+    machine = SyncMachine()
+    machine.propose(numbered(7, 3))
+    steps(machine)
+    assert not machine.propose(numbered(0, 3))
+    assert machine.propose(numbered(0, 4))
+
+
+@pytest.mark.parametrize("order", [(1, 2**64 - 1), (2**64 - 1, 1), (1, 2**40 + 1)])
+def test_a_number_that_leaves_no_room_for_newer_ones_is_refused(order: tuple[int, int]) -> None:
+    machine = SyncMachine()
+    with pytest.raises(HubError, match="should be at most 1099511627776"):
+        machine.propose(numbered(*order))
+    assert machine.propose(numbered(1, 1))

@@ -10,11 +10,10 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, NotAllowed, NotFound
 from gnomon.server.hub.access.authority import BUILDER, CertificateIdentity
 from gnomon.server.hub.access.tokens import TokenGrant
-from gnomon.server.hub.store import schema
+from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.store.limits import MAXIMUM_INTEGER
 from gnomon.server.hub.store.rights import Actor, Grant, Role
 
 _FACTS = 64
@@ -123,8 +122,18 @@ def revoke(database: Database, actor: Actor | str, name: str) -> None:
 
 
 def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) -> None:
-    """Store a node's report."""
+    """Store a node's report.
+
+    Generations that this hub has not told the node are not stored: they are of a past that the hub
+    has forgotten, or invented, and say nothing about what it wants now.
+    """
     reported, spool = request.reported, request.spool
+    told = connection.scalar(select(_NODE.generation).where(_NODE.name == name)) or 0
+    epoch = counters.read(connection, counters.EPOCH)
+
+    def known(number_epoch: int, number: int) -> int:
+        return number if number <= told and (number_epoch == 0 or number_epoch >= epoch) else 0
+
     connection.execute(
         update(schema.node)
         .where(_NODE.name == name)
@@ -132,10 +141,10 @@ def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) 
             last_seen_at=now_ms(),
             boot=request.boot[:64],
             facts=check_facts(request.facts),
-            reported_generation=min(reported.generation, MAXIMUM_INTEGER),
+            reported_generation=known(reported.epoch, reported.generation),
             state=_state_name(reported.state),
             digests=list(reported.digests)[:_DIGESTS],
-            refused_generation=min(reported.refused_generation, MAXIMUM_INTEGER),
+            refused_generation=known(reported.refused_epoch, reported.refused_generation),
             reason=reported.reason[:_REASON_CHARACTERS],
             spool={
                 "records": spool.records,

@@ -3,6 +3,10 @@
 It is derived from what is in service and what the node can run, and cached until the next audited
 change. A new generation is drawn from one counter only if the state differs from the one that this
 node got last. So no change has to be announced, and a node that restarts gets the same state.
+
+States are ordered by (epoch, generation). A hub that was restored from a backup may have forgotten
+the newest generations. So a restore begins a new epoch, and a node that reports more than this hub
+has told it gets its state again, with numbers above those that it knows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +16,7 @@ from sqlalchemy import Connection, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import UnknownModel
+from gnomon.runtime.limits import MAXIMUM_GENERATION
 from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
@@ -23,6 +28,10 @@ from gnomon.server.hub.versions import approvals, decommission
 
 #: A route's whole traffic.
 WHOLE = 1_000
+
+#: The largest number of a node's report that is followed: far below what nodes take, so that no
+#: node can use up the numbers.
+_FOLLOWED = MAXIMUM_GENERATION >> 1
 
 #: The fact that lists the formats a node can run, most wanted first, with commas between.
 ENGINES_FACT = "engines"
@@ -67,14 +76,14 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
 
 
 def for_node(
-    connection: Connection, name: str, facts: Mapping[str, str], states: DesiredStates
+    connection: Connection, name: str, request: hub_pb2.ExchangeRequest, states: DesiredStates
 ) -> hub_pb2.DesiredState:
     """Return the desired state of a node; store its generation if the state is new.
 
     Args:
         connection: to the database.
         name: of the node.
-        facts: what the node said of itself.
+        request: what the node reported, and said of itself.
         states: the cache of desired states.
     """
     columns = schema.node.c
@@ -83,12 +92,14 @@ def for_node(
             columns.name == name
         )
     ).one()
-    wanted = states.find(connection, engines_of(facts), known.environment)
+    wanted = states.find(connection, engines_of(request.facts), known.environment)
     state = hub_pb2.DesiredState()
     state.CopyFrom(wanted.state)
-    if known.desired_hash == wanted.hash:
+    state.epoch, newest = _newest_reported(connection, request.reported)
+    if known.desired_hash == wanted.hash and known.generation >= newest:
         state.generation = known.generation
         return state
+    counters.raise_to(connection, counters.GENERATION, newest)
     state.generation = counters.advance(connection, counters.GENERATION)
     connection.execute(
         update(schema.node)
@@ -96,6 +107,23 @@ def for_node(
         .values(generation=state.generation, desired_hash=wanted.hash)
     )
     return state
+
+
+def _newest_reported(connection: Connection, reported: hub_pb2.ReportedState) -> tuple[int, int]:
+    """Return the epoch for a node, and the newest generation of it that the node reports.
+
+    A node that reports no epoch is older than epochs, or has nothing in service.
+    """
+    known = [
+        (epoch, generation)
+        for epoch, generation in (
+            (reported.epoch, reported.generation),
+            (reported.refused_epoch, reported.refused_generation),
+        )
+        if max(epoch, generation) <= _FOLLOWED
+    ]
+    epoch = max([counters.read(connection, counters.EPOCH), *(one[0] for one in known)])
+    return epoch, max((one[1] for one in known if one[0] in (0, epoch)), default=0)
 
 
 def engines_of(facts: Mapping[str, str]) -> tuple[str, ...]:

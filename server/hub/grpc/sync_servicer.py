@@ -38,7 +38,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         name = interceptor.identity_of(context).name
         with self._database.write() as connection:
             nodes.report(connection, name, request)
-            state = desired.for_node(connection, name, request.facts, self._states)
+            state = desired.for_node(connection, name, request, self._states)
         return hub_pb2.ExchangeResponse(
             desired=state, call_again_ms=self._node_call_ms, hub_time_unix_ms=now_ms()
         )

@@ -8,6 +8,8 @@ from gnomon.server.hub.store import schema
 AUDIT = "audit"
 #: Of desired states.
 GENERATION = "generation"
+#: Of this hub's memory: a hub that is restored from a backup begins a new one.
+EPOCH = "epoch"
 #: Up to which audit record deliveries of webhooks were created.
 WEBHOOKS = "webhooks"
 
@@ -23,6 +25,16 @@ def move(connection: Connection, name: str, value: int) -> None:
     """Set a counter that follows another."""
     connection.execute(
         update(schema.counter).where(schema.counter.c.name == name).values(value=value)
+    )
+
+
+def raise_to(connection: Connection, name: str, value: int) -> None:
+    """Set a counter that is below a value to that value."""
+    columns = schema.counter.c
+    connection.execute(
+        update(schema.counter)
+        .where(columns.name == name, columns.value < value)
+        .values(value=value)
     )
 
 

@@ -129,10 +129,11 @@ def test_a_rollout_splits_the_traffic(
 
 
 def test_what_a_node_reports_is_listed(node: Any, caller: Any) -> None:
+    told = node.exchange(facts={"engines": "onnx", "kind": "agent"}).desired.generation
     node.exchange(
         sequence=1,
         reported=hub_pb2.ReportedState(
-            generation=3,
+            generation=told,
             state=hub_pb2.TRIAL,
             digests=["d" * 64],
             refused_generation=2**64 - 1,
@@ -144,8 +145,8 @@ def test_what_a_node_reports_is_listed(node: Any, caller: Any) -> None:
     (listed,) = caller.get("nodes")
     assert listed["name"] == "device-1"
     assert listed["state"] == "TRIAL"
-    assert listed["reported_generation"] == 3
-    assert listed["refused_generation"] == 2**63 - 1
+    assert listed["reported_generation"] == told
+    assert listed["refused_generation"] == 0  # this hub never told it
     assert listed["reason"] == "golden samples differ"
     assert listed["spool"] == {"records": 4, "bytes": 5, "merged": 6, "dropped": 7}
     assert listed["facts"]["kind"] == "agent"

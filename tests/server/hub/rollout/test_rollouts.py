@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, NotFound, UnknownModel
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
@@ -23,6 +24,7 @@ from gnomon.server.hub.versions import decommission
 pytestmark = pytest.mark.both_databases
 
 STATES = DesiredStates(desired.build)
+REQUEST = hub_pb2.ExchangeRequest(facts={"engines": "onnx"})
 PLAN = RolloutPlan(steps=(100, 500, 1000), gates=Gates(minimum_predictions=100, minimum_labels=40))
 
 
@@ -171,7 +173,7 @@ def test_a_node_that_refuses_sends_it_back_with_its_reason(
     if running:
         rollouts.run_once(database)
     with database.write() as connection:
-        generation = desired.for_node(connection, "n0", {"engines": "onnx"}, STATES).generation
+        generation = desired.for_node(connection, "n0", REQUEST, STATES).generation
     world.node("n0", refused_generation=generation, reason="golden sample 7: 3.1, expected 2.9")
     rollouts.run_once(database)
     row = row_of(database, rollout_id)
@@ -214,7 +216,7 @@ def test_a_node_without_an_engine_for_it_is_not_waited_for(
     world.node("n1", digests=[eta[0]], facts={"engines": "onnx"})
     rollout_id = start(database)
     with database.write() as connection:
-        generation = desired.for_node(connection, "n1", {"engines": "onnx"}, STATES).generation
+        generation = desired.for_node(connection, "n1", REQUEST, STATES).generation
     world.node("n1", reported_generation=generation)
     rollouts.run_once(database)
     assert stands(database, rollout_id)[0] == "running"

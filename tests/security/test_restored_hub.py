@@ -1,0 +1,124 @@
+"""A hub whose memory is older than its nodes' is obeyed; no report deafens a node or the hub."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gnomon.edge.sync import SyncMachine
+from gnomon.proto import hub_pb2
+from gnomon.server.hub import backup
+from gnomon.server.hub.process import Hub
+from gnomon.server.hub.settings import HubSettings
+
+ONNX = {"engines": "onnx"}
+
+
+class Device:
+    """A node that puts into service whatever its hub tells it, by the node's own rules."""
+
+    def __init__(self, party: Any) -> None:
+        self.party = party
+        self.machine = SyncMachine()
+
+    def follow(self, *, is_sound: bool = True) -> list[str]:
+        """Call the hub once; return the packages in service after it."""
+        reported = self.machine.reported()
+        desired = self.party.exchange(facts=ONNX, reported=reported).desired
+        if self.machine.propose(desired) and not is_sound:
+            self.machine.fail("golden samples differ")
+        while self.machine.step.name != "IDLE":
+            self.machine.advance()
+        return [package.version for package in self.machine.in_service.packages]
+
+
+@pytest.fixture
+def restored(settings: HubSettings, caller_of: Callable[..., Any], tmp_path: Path) -> Any:
+    """Start a hub from a backup; return its caller."""
+    started = []
+
+    def restored(saved: Path) -> Any:
+        folder = tmp_path / f"restored-{len(started)}"
+        backup.restore(saved, folder)
+        started.append(Hub(dataclasses.replace(settings, data_folder=folder)))
+        started[-1].start()
+        return caller_of(started[-1].addresses)
+
+    yield restored
+    for hub in started:
+        hub.stop()
+
+
+@pytest.fixture
+def enrolled(caller: Any, fresh_key: Any) -> Any:
+    """Enrol a node; return how it connects to a hub with this authority."""
+    token, key = caller.token("node", "device-1"), fresh_key()
+    answer = caller.stranger(token).enrol(token["token"], key, "device-1")
+    return lambda other: other.known(answer.authority, key, answer.certificate)
+
+
+def test_a_restored_hub_is_obeyed(
+    settings: HubSettings,
+    caller: Any,
+    builder: Any,
+    make: Any,
+    enrolled: Any,
+    restored: Any,
+    tmp_path: Path,
+) -> None:
+    """What the hub forgot is taken back; placements count at once; a second restore counts too."""
+    builder.publish(make("1"))
+    builder.publish(make("2"))
+    caller.post("placements", model="eta", version="1")
+    device = Device(enrolled(caller))
+    assert device.follow() == ["1"]
+    backup.backup(settings.data_folder, tmp_path / "saved")
+    for version in ("2", "1", "2"):
+        caller.post("placements", model="eta", version=version)
+        assert device.follow() == [version]
+    for _ in range(2):
+        other = restored(tmp_path / "saved")
+        device.party = enrolled(other)
+        assert device.follow() == ["1"]
+        other.post("placements", model="eta", version="2")
+        assert device.follow() == ["2"]
+        device.follow()
+        (node,) = [one for one in other.get("nodes") if one["role"] == "node"]
+        assert node["reported_generation"] == node["generation"]
+
+
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_a_hub_whose_database_went_back_is_obeyed(
+    caller: Any, builder: Any, make: Any, enrolled: Any, is_sound: bool
+) -> None:
+    """Also if the database was copied by hand: what nodes report, in service or refused, counts."""
+    builder.publish(make("1"))
+    caller.post("placements", model="eta", version="1")
+    device = Device(enrolled(caller))
+    ahead = hub_pb2.DesiredState(epoch=1, generation=900)
+    device.machine.propose(ahead)
+    if not is_sound:
+        device.machine.fail("golden samples differ")
+    while device.machine.step.name != "IDLE":
+        device.machine.advance()
+    assert device.follow() == ["1"]
+    reported = device.machine.reported()
+    assert (reported.epoch, reported.generation) == (1, 901)
+
+
+def test_no_report_uses_up_the_numbers_or_counts_as_a_refusal(
+    caller: Any, builder: Any, make: Any, enrolled: Any
+) -> None:
+    builder.publish(make("1"))
+    caller.post("placements", model="eta", version="1")
+    liar = enrolled(caller)
+    for number in (2**63 - 1, 2**64 - 1, 2**40, 2**39 + 1):
+        for field in ("generation", "epoch", "refused_generation", "refused_epoch"):
+            reported = hub_pb2.ReportedState(**{"generation": 1, "epoch": 1, field: number})
+            desired = liar.exchange(facts=ONNX, reported=reported).desired
+            assert desired.generation < 1_000
+            assert desired.epoch == 1
+    (node,) = [one for one in caller.get("nodes") if one["role"] == "node"]
+    assert node["refused_generation"] == 0
