@@ -208,6 +208,15 @@ def _seasonal(generator: np.random.Generator, rows: int, hour: int) -> Table:
     return table(generator, normal, segment=f"hour {hour}")
 
 
+CODES = 200  # levels of the stream with many
+
+
+def _many_levels(generator: np.random.Generator, rows: int, window: int) -> Table:
+    zipf = np.cumsum(1 / np.arange(1, CODES + 1))
+    codes = np.searchsorted(zipf / zipf[-1], generator.random(rows)).astype(float)
+    return Table({"code": codes}, {"code": CODES})
+
+
 def quiet() -> Iterator[Stream]:
     """Return the streams in which nothing changes that training has not seen."""
     yield Stream("independent rows", independent_reference, independent)
@@ -216,4 +225,9 @@ def quiet() -> Iterator[Stream]:
         "season within its reference",
         lambda generator: [_seasonal(generator, 5000, hour) for hour in range(PERIOD)],
         lambda generator, rows, window: _seasonal(generator, rows, window % PERIOD),
+    )
+    yield Stream(
+        f"{CODES} levels",
+        lambda generator: [_many_levels(generator, REFERENCE_ROWS, 0)],
+        _many_levels,
     )

@@ -1,17 +1,17 @@
 """Choose and price the tilts that watch one field."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import ChangeKind
+from gnomon.core.detectors.grouping import Group, find_groups, split_counts
 from gnomon.core.detectors.tilts import (
     COARSE_STEPS,
     FEW,
     GROUP_PATIENCE,
-    MOST_CELLS,
     RATIOS,
     SHAPE_PATIENCE,
     SHIFTS,
@@ -34,17 +34,6 @@ from gnomon.core.detectors.units import slips
 from gnomon.core.reference import FieldReference
 
 Price = tuple[float, float, float]  # linear, quadratic, reach: see `TiltSet`
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Cells that are watched as one, and their share of the budget."""
-
-    kind: ChangeKind
-    label: str
-    cells: tuple[int, ...]
-    budget: float
-    fine: bool = True
 
 
 @dataclass(slots=True)
@@ -132,11 +121,11 @@ def build_tilt_set(
         design_effect: effective rows of the reference are rows / design_effect.
         threshold: natural logarithm of the threshold that the evidence must reach.
     """
-    counts = np.asarray(reference.counts, dtype=np.float64) / design_effect
+    choosing, counts = split_counts(reference, design_effect)
     shares = posterior_shares(counts, outside=reference.kind == "numeric")
     price_model = PriceModel(max(float(counts.sum()), 1.0), tolerance, threshold)
     builder = TiltSetBuilder()
-    groups = list(_groups(reference, shares))
+    groups = list(find_groups(reference, choosing, shares))
     if reference.kind == "numeric" and reference.bins >= 2:
         _add_shapes(builder, reference, shares, price_model)
     for index, group in enumerate(groups):
@@ -161,51 +150,6 @@ def build_groups(
     for index, group in enumerate(groups):
         _add_group(builder, group, index, float(shares[list(group.cells)].sum()), price_model)
     return _freeze(builder, groups, shares)
-
-
-def _groups(reference: FieldReference, shares: Floats) -> Iterator[Group]:
-    bins = reference.bins
-    numeric = reference.kind == "numeric"
-    names = reference.cell_names()
-    first = 1 if numeric else 0
-    if numeric:
-        yield Group(ChangeKind.BELOW, names[0], (0,), 0.1)
-        yield Group(ChangeKind.ABOVE, names[bins + 1], (bins + 1,), 0.1)
-    else:
-        yield Group(ChangeKind.UNSEEN, "unseen", (bins,), 0.1)
-    yield Group(ChangeKind.MISSING, "missing", (reference.missing_cell,), 0.1)
-    yield Group(ChangeKind.INVALID, "invalid", (reference.invalid_cell,), 0.1)
-    budget = 0.1 if numeric else 0.7
-    parts = _parts(shares[first : first + bins], numeric)
-    for part in parts:
-        cells = tuple(first + cell for cell in part)
-        label = (
-            names[cells[0]] if len(cells) == 1 else f"{names[cells[0]]} and {len(cells) - 1} more"
-        )
-        mass = float(shares[list(cells)].sum())
-        yield Group(
-            ChangeKind.CELL, label, cells, budget * (0.5 / len(parts) + 0.5 * mass), not numeric
-        )
-
-
-def _parts(shares: Floats, ordered: bool) -> list[tuple[int, ...]]:
-    """Part cells into at most `MOST_CELLS`: neighbours if they are ordered, else the rare ones."""
-    count = len(shares)
-    if count <= MOST_CELLS:
-        return [(cell,) for cell in range(count)]
-    if ordered:
-        return [
-            tuple(int(c) for c in part) for part in np.array_split(np.arange(count), MOST_CELLS)
-        ]
-    order = np.argsort(-shares, kind="stable")
-    alone = [(int(cell),) for cell in order[: MOST_CELLS // 2]]
-    rest = order[MOST_CELLS // 2 :]
-    # The rare share groups by rank, so that a group holds levels of similar mass.
-    return alone + _split(rest, min(MOST_CELLS // 2, len(rest)))
-
-
-def _split(cells: NDArray[np.intp], parts: int) -> list[tuple[int, ...]]:
-    return [tuple(int(cell) for cell in part) for part in np.array_split(cells, parts)]
 
 
 def _add_shapes(
@@ -270,6 +214,7 @@ def _add_group(
     builder: TiltSetBuilder, group: Group, index: int, share: float, price_model: PriceModel
 ) -> None:
     entries: list[tuple[float, float, Price]] = []
+    price_model = replace(price_model, rows=max(price_model.rows / group.effect, 1.0))
     if share * price_model.rows < FEW:
         entries.append((0.0, 3.0, price_model.burst(share)))
         entries += [(np.log(r), 1.0, price_model.rare(share, np.log(r))) for r in RATIOS]

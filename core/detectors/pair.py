@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, ChangeKind
-from gnomon.core.detectors.build import Group, build_groups
+from gnomon.core.detectors.build import build_groups
+from gnomon.core.detectors.grouping import Group
 from gnomon.core.detectors.tilt_detector import TiltDetector, log_threshold
 from gnomon.core.detectors.tilts import TiltSet
 from gnomon.core.reference import PairReference

@@ -154,9 +154,13 @@ def posterior_shares(counts: Floats, *, outside: bool) -> Floats:
     """Return each cell's share with prior events.
 
     If `outside`, the first and the third last cell are outside the bins, with a prior of their own.
+    Otherwise more than `MOST_CELLS` cells share the prior of so many: groups of cells are watched
+    then, and prior events of each level would dilute the shares of all.
     """
     prior = np.full(len(counts), PSEUDO)
     if outside:
         prior[[0, -3]] = OUTSIDE
+    else:
+        prior *= min(1.0, MOST_CELLS / len(counts))
     shares: Floats = (counts + prior) / (counts.sum() + prior.sum())
     return shares
