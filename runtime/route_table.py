@@ -28,6 +28,8 @@ class RouteTable:
         # Both are replaced as a whole, never changed: who reads them needs no lock.
         self.served: Mapping[str, ServedRoute] = {}
         self.batchers: Mapping[str, Batcher] = {}
+        #: Whether there has been a route.
+        self.has_served = False
         self._serve_route = serve_route
         self._execute_rows = execute_rows
         self._watchers: tuple[Watcher, ...] = ()
@@ -36,6 +38,7 @@ class RouteTable:
         """Serve these routes and no others; raises as `serve_route`, and then changes nothing."""
         served = {route.name: self._serve_route(route) for route in routes}
         self.served = served
+        self.has_served = self.has_served or bool(served)
         # Who waits in an old batcher is answered by its own thread, on the new routes.
         self.batchers = {
             name: Batcher(one.batching, self._executor(name), runs=one.instances)

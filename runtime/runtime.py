@@ -392,8 +392,18 @@ class Runtime:
         drawn: int | None = None,
     ) -> RouteTarget:
         if route not in served:
-            self._check_open()
+            self.check_started()
         return find_target(served, route, key, version, drawn)
+
+    def check_started(self) -> None:
+        """Check that routes were put into service: before that, no name is known to be wrong.
+
+        Raises:
+            NotReady: none was yet, or the runtime is closed.
+        """
+        self._check_open()
+        if not self._table.has_served:
+            raise NotReady("no model is in service here yet; try again")
 
     def _check_open(self) -> None:
         if self._closed:

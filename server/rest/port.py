@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from gnomon.runtime.errors import NotReady
 from gnomon.server.rest.bounded_http import BoundedHttp
+from gnomon.server.rest.head import HeadAsGet
 
 _START_SECONDS = 30.0
 
@@ -41,7 +42,7 @@ class RestPort:
             NotReady: the server does not start.
         """
         configuration = uvicorn.Config(
-            app,
+            HeadAsGet(app),
             http=BoundedHttp,
             ws="none",
             log_config=None,

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gnomon.runtime.errors import WIRE, GnomonError, InvalidInput
+from gnomon.server.rest.head import allowed_methods
 
 _log = structlog.get_logger(__name__)
 
@@ -80,13 +81,18 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return problem_of(InvalidInput(f"{first['field']}: {first['message']}", details=details))
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     codes = {404: "unknown_path", 405: "unknown_method"}
-    return problem(
+    document = problem(
         error.status_code, codes.get(error.status_code, "invalid_input"), str(error.detail)
     )
+    document.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Starlette names the methods of the first route of the path only.
+        document.headers["allow"] = ", ".join(allowed_methods(request.app.routes, request.scope))
+    return document
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,8 @@ from gnomon.runtime.errors import InvalidInput
 
 #: zlib's window bits by the encoding's name on the wire.
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
+#: Most members of a gzip message; each takes time, however little it holds.
+_MEMBERS = 1_024
 #: Shorter answers are not compressed, since that costs more than sending them.
 _WORTH_BYTES = 1_024
 #: Fast rather than small.
@@ -26,14 +28,27 @@ def unpack(encoding: str, data: bytes, limit: int) -> bytes:
             f"content encoding {encoding[:40]!r} is not known; right would be one of "
             f"{', '.join(_WINDOW_BITS)}"
         )
-    unpacker = zlib.decompressobj(_WINDOW_BITS[encoding])
     try:
-        message = unpacker.decompress(data, limit + 1)
+        return _unpack_members(encoding, data, limit)
     except zlib.error as error:
         raise InvalidInput(f"the message is not {encoding}: {error}") from error
-    if len(message) > limit or not unpacker.eof:
-        raise InvalidInput(f"the message is cut short, or larger than {limit} bytes unpacked")
-    return message
+
+
+def _unpack_members(encoding: str, data: bytes, limit: int) -> bytes:
+    """Return the data of all members; gzip may have several (RFC 1952, 2.2), deflate has one."""
+    parts: list[bytes] = []
+    size = 0
+    rest = data
+    for _ in range(_MEMBERS if encoding == "gzip" else 1):
+        unpacker = zlib.decompressobj(_WINDOW_BITS[encoding])
+        parts.append(unpacker.decompress(rest, limit - size + 1))
+        size += len(parts[-1])
+        if size > limit or not unpacker.eof:
+            raise InvalidInput(f"the message is cut short, or larger than {limit} bytes unpacked")
+        rest = unpacker.unused_data
+        if not rest:
+            return b"".join(parts)
+    raise InvalidInput(f"{len(rest)} bytes follow the {encoding} message")
 
 
 def pack(accepted: str, data: bytes) -> tuple[str, bytes]:

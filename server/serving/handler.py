@@ -102,6 +102,16 @@ class Handler:
         versions = [manifest.version for manifest in self._versions(request.name).values()]
         return self.server_ready() and request.version in ("", *versions)
 
+    def known_model_ready(self, request: oip.ModelReadyRequest) -> bool:
+        """As `model_ready`, of a model that is in service.
+
+        Raises:
+            UnknownModel: there is no such route, or it has no such version.
+            NotReady: no model is in service yet.
+        """
+        self._manifests_for(request)
+        return self.server_ready()
+
     def model_metadata(self, request: oip.ModelMetadataRequest) -> oip.ModelMetadataResponse:
         """Return the signature of a route's first target.
 
@@ -212,6 +222,7 @@ class Handler:
     def _route(self, name: str) -> Route:
         route = self._runtime.routes.get(name)
         if route is None:
+            self._runtime.check_started()
             known = ", ".join(sorted(self._runtime.routes)) or "none yet"
             raise UnknownModel(f"no model {name[:80]!r} is in service here; in service: {known}")
         return route

@@ -13,8 +13,8 @@ from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of
 from gnomon.server.serving.admission.admission import Admission
 
-#: Open to all callers: they only report whether the server is ready.
-HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
+#: Open to all callers: they only report whether the server is there and ready.
+HEALTH_PATHS = ("/", "/v2/health/live", "/v2/health/ready")
 
 
 class RestGuard:

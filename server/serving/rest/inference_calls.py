@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import msgspec
 from fastapi import APIRouter, Request
 from google.protobuf.json_format import MessageToDict
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.decoding import UNDECODABLE
+from gnomon.runtime.decoding import UNDECODABLE, check_unique_names
 from gnomon.runtime.errors import InvalidInput, NotReady
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problems import problem_of
@@ -39,6 +40,23 @@ _JSON = "application/json"
 _BINARY = "application/octet-stream"
 
 _Wanted = TypeVar("_Wanted")
+
+
+class _ModelName(Convertor[str]):
+    """A model's name in a path: no slash and no colon."""
+
+    regex = "[^/:]+"
+
+    def convert(self, value: str) -> str:
+        """Return the name."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the name."""
+        return value
+
+
+register_url_convertor("model_name", _ModelName())
 
 
 class _RowsBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,9 +106,14 @@ class InferenceCalls:
         return found
 
     def model_ready(self, model: str, version: str = "") -> Response:
-        """Return 200 if a model is in service, else 503."""
+        """Return 200 if a model takes requests; 503 if not now, 404 if there is none."""
         request = oip.ModelReadyRequest(name=model, version=version)
-        return _state(self._handler.model_ready(request), f"model {model[:80]!r}")
+        is_ready = self._handler.known_model_ready(request)
+        return _state(is_ready, f"model {model[:80]!r}")
+
+    def model_ready_v1(self, model: str) -> Response:
+        """Return 200 if a model takes requests; 503 if not now, 404 if there is none."""
+        return self.model_ready(model)
 
     def models(self) -> dict[str, Any]:
         """Return the names of the models in service."""
@@ -195,7 +218,10 @@ def calls_router(calls: InferenceCalls) -> APIRouter:
         ("/v2/models/{model}/versions/{version}", calls.model_metadata),
         ("/v2/models/{model}/versions/{version}/ready", calls.model_ready),
         ("/v1/models", calls.models),
-        ("/v1/models/{model}", calls.model_ready),
+        # Without a colon, so that a GET of a call's path is a wrong method, not a model's name.
+        ("/v1/models/{model:model_name}", calls.model_ready_v1),
+        # What clients of KServe's V1 protocol ask first.
+        ("/", _alive),
     ):
         router.add_api_route(path, answer, response_model=None, tags=["models"])
     return router
@@ -204,6 +230,11 @@ def calls_router(calls: InferenceCalls) -> APIRouter:
 def _live() -> Response:
     """Return 200: the server is there."""
     return JSONResponse({"live": True})
+
+
+def _alive() -> Response:
+    """Return 200: the server is there."""
+    return JSONResponse({"status": "alive"})
 
 
 def _state(ready: bool, what: str) -> Response:
@@ -230,7 +261,14 @@ def _read_rows(data: bytes) -> _RowsBody:
         raise InvalidInput(
             f'the body should be {{"instances": [{{…}}, …]}}, an object a row: {error}'
         ) from error
+    check_unique_names(data, _count_members(body))
     check_id(body.id)
     if body.at is not None:
         read_time(body.at)
     return body
+
+
+def _count_members(body: _RowsBody) -> int:
+    """Return how many members the objects of a body have; those with a default may be missing."""
+    given = (body.id != "", body.key is not None, body.at is not None, body.partial)
+    return 1 + sum(given) + sum(map(len, body.instances))

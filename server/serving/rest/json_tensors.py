@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.decoding import UNDECODABLE
+from gnomon.runtime.decoding import UNDECODABLE, check_unique_names
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack
 
@@ -69,13 +69,15 @@ def read_request(model: str, version: str, data: bytes, header_length: str | Non
         header_length: bytes of JSON before the raw tensors; None: all is JSON.
 
     Raises:
-        InvalidInput: the body is not a request, or a tensor contradicts itself.
+        InvalidInput: the body is not a request, has a name twice in one object, or a tensor
+            contradicts itself.
     """
     length = _header_length(header_length, len(data))
     try:
         body = msgspec.json.decode(data[:length], type=_Body)
     except UNDECODABLE as error:
         raise InvalidInput(f"the body is not an inference request: {error}") from error
+    check_unique_names(data[:length], _count_members(body))
     message = oip.ModelInferRequest(model_name=model, model_version=version, id=body.id)
     binary = memoryview(data)[length:]
     for given in body.inputs:
@@ -122,6 +124,21 @@ def write_response(
     # NaN becomes null here.
     data = msgspec.json.encode(document)
     return (data + b"".join(binary), len(data)) if binary else (data, None)
+
+
+def _count_members(body: _Body) -> int:
+    """Return how many members the objects of a body have; those with a default may be missing."""
+    count = 1 + bool(body.id) + bool(body.outputs) + _count_parameters(body.parameters)
+    for given in body.inputs:
+        has_data = given.data is not msgspec.UNSET
+        count += 3 + has_data + _count_parameters(given.parameters)
+    for output in body.outputs:
+        count += 1 + _count_parameters(output.parameters)
+    return count
+
+
+def _count_parameters(parameters: Parameters) -> int:
+    return len(parameters) + bool(parameters)
 
 
 def _header_length(text: str | None, size: int) -> int:

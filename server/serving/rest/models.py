@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from starlette.responses import JSONResponse, Response
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.decoding import UNDECODABLE
+from gnomon.runtime.decoding import UNDECODABLE, check_unique_names
 from gnomon.runtime.errors import InvalidInput, NotServed
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
@@ -117,12 +117,16 @@ def _numbers(name: str, value: Any) -> Any:
 
 async def _body(request: Request) -> _ControlBody:
     data = await request.body()
+    if not data.strip():
+        return _ControlBody()
     try:
-        return msgspec.json.decode(data, type=_ControlBody) if data.strip() else _ControlBody()
+        body = msgspec.json.decode(data, type=_ControlBody)
     except UNDECODABLE as error:
         raise InvalidInput(
             f'the body should be empty or {{"parameters": {{…}}}}: {error}'
         ) from error
+    check_unique_names(data, 1)
+    return body
 
 
 async def _no_regions(_request: Request) -> Response:

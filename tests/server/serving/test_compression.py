@@ -25,6 +25,28 @@ def test_what_was_packed_comes_back(data: bytes, encoding: str) -> None:
             unpack(encoding, made, len(data) - 1)
 
 
+@settings(max_examples=100, deadline=None)
+@given(parts=st.lists(st.binary(max_size=300), min_size=1, max_size=5), tail=st.binary(max_size=3))
+def test_all_members_of_gzip_are_read_and_nothing_else_may_follow(
+    parts: list[bytes], tail: bytes
+) -> None:
+    whole = b"".join(parts)
+    made = b"".join(gzip.compress(part) for part in parts)
+    assert unpack("gzip", made, len(whole)) == whole
+    if whole:
+        with pytest.raises(InvalidInput, match="larger than"):
+            unpack("gzip", made, len(whole) - 1)
+    if tail:
+        for encoding, data in (("gzip", made), ("deflate", zlib.compress(whole))):
+            with pytest.raises(InvalidInput):
+                unpack(encoding, data + tail, 5_000)
+
+
+def test_the_number_of_members_is_bounded() -> None:
+    with pytest.raises(InvalidInput, match="bytes follow"):
+        unpack("gzip", gzip.compress(b"") * 2_000, 1_000)
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=st.binary(max_size=200), encoding=st.sampled_from(["gzip", "deflate", "zstd", "x"]))
 def test_bytes_never_surprise(data: bytes, encoding: str) -> None:

@@ -256,3 +256,32 @@ def test_bodies_over_rest_are_read_strictly(house: House) -> None:
     assert httpx.post(url, content=b"{", trust_env=False).status_code == 422
     answer = httpx.post(url, content=json.dumps({"ready": True}), trust_env=False)
     assert [one["name"] for one in answer.json()] == ["eta", "kinds", "wide"]
+
+
+@pytest.mark.parametrize("has_served", [False, True])
+def test_a_name_is_unknown_only_after_models_have_been_in_service(
+    package: Package, has_served: bool
+) -> None:
+    """Before that the server restores its models: clients should try again."""
+    house = House([package] if has_served else [])
+    status, code = (404, "NOT_FOUND") if has_served else (503, "UNAVAILABLE")
+    try:
+        for path in ("/v1/models/x", "/v2/models/x/ready", "/v2/models/x"):
+            answer = httpx.get(f"http://{house.address('rest')}{path}", trust_env=False)
+            assert answer.status_code == status
+        url = f"http://{house.address('rest')}/v1/models/x:predict"
+        assert httpx.post(url, json={"instances": [{}]}, trust_env=False).status_code == status
+        for frontend in house.frontends:
+            with grpc.insecure_channel(house.address(frontend)) as channel:
+                stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+                for ask, message in (
+                    (stub.ModelInfer, oip.ModelInferRequest(model_name="x")),
+                    (stub.ModelMetadata, oip.ModelMetadataRequest(name="x")),
+                ):
+                    with pytest.raises(grpc.RpcError) as caught:
+                        ask(message)
+                    error: Any = caught.value
+                    assert error.code().name == code
+                assert not stub.ModelReady(oip.ModelReadyRequest(name="x")).ready
+    finally:
+        house.close()

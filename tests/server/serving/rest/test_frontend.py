@@ -262,12 +262,61 @@ def test_metadata_and_health(served: Any, rest: httpx.Client) -> None:
     assert rest.get("/v2/health/ready").status_code == 200
     assert rest.get("/v1/models").json() == {"models": ["eta"]}
     assert rest.get("/v1/models/eta").json()["ready"]
-    assert problem(rest.get("/v1/models/x")) == (503, "not_ready")
-    assert problem(rest.get("/v2/models/x")) == (404, "unknown_model")
+    assert rest.get("/").json() == {"status": "alive"}
+    for path in ("/v1/models/x", "/v2/models/x", "/v2/models/x/ready"):
+        assert problem(rest.get(path)) == (404, "unknown_model")
+    assert problem(rest.get("/v2/models/eta/versions/7/ready")) == (404, "unknown_model")
     assert problem(rest.get("/v3")) == (404, "unknown_path")
     served.handler.drain()
-    assert problem(rest.get("/v2/health/ready")) == (503, "not_ready")
+    for path in ("/v2/health/ready", "/v1/models/eta", "/v2/models/eta/ready"):
+        assert problem(rest.get(path)) == (503, "not_ready")
     assert rest.get("/v2/health/live").status_code == 200
+
+
+def test_head_is_answered_wherever_get_is(rest: httpx.Client) -> None:
+    description = rest.get("/openapi.json").json()
+    paths = [path for path, calls in description["paths"].items() if "get" in calls]
+    assert len(paths) > 10
+    for path in (*paths, "/docs", "/openapi.json", "/v2/models/x", "/nothing"):
+        path = path.format(model="eta", version="1")
+        got, head = rest.get(path), rest.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", PREDICT, "POST"),
+        ("HEAD", INFER, "POST"),
+        ("POST", "/v1/models/eta", "GET, HEAD"),
+        ("DELETE", "/v2/logging", "GET, HEAD, POST"),
+        ("PUT", "/metrics", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    rest: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    answer = rest.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("place", ["body", "row", "input", "parameters"])
+def test_a_name_that_comes_twice_is_refused(served: Any, rest: httpx.Client, place: str) -> None:
+    once, twice, path = {
+        "body": ('"id": "q"', '"id": "q", "\\u0069d": "r"', PREDICT),
+        "row": ('"wind": 10.0', '"wind": 10.0, "wind": 900', PREDICT),
+        "input": ('"name": "wind"', '"name": "wind", "name": "distance"', INFER),
+        "parameters": ('"key": "a:b"', '"key": "a:b", "key": "c"', INFER),
+    }[place]
+    body = tensors() | {"parameters": {"key": "a:b"}}
+    text = json.dumps(body if path == INFER else {"id": "q", "instances": [GOOD]})
+    assert rest.post(path, content=text).status_code == 200
+    answer = rest.post(path, content=text.replace(once, twice))
+    assert once in text
+    assert problem(answer) == (422, "invalid_input")
+    assert "comes twice" in answer.json()["detail"]
+    assert served.counted() == {"answered": 1, "refused": 1}
 
 
 def test_pages_come_from_the_contract(rest: httpx.Client) -> None:

@@ -1,0 +1,42 @@
+"""HEAD wherever GET is (RFC 9110, 9.3.2), and the methods that a path has."""
+
+from collections.abc import Iterable
+
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+
+class HeadAsGet:
+    """Answers HEAD as GET, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        # The web server keeps its own scope, and so frames the answer to a HEAD rightly.
+        await self._app({**scope, "method": "GET"}, receive, send_head)
+
+
+def allowed_methods(routes: Iterable[BaseRoute], scope: Scope) -> list[str]:
+    """Return the methods that the routes of a request's path take."""
+    routes = list(routes)
+    path = {"type": scope["type"], "path": scope["path"], "root_path": scope.get("root_path", "")}
+    return [method for method in _METHODS if any(_takes(one, path, method) for one in routes)]
+
+
+def _takes(route: BaseRoute, path: Scope, method: str) -> bool:
+    # Routers write into a scope that they match.
+    asked = {**path, "method": "GET" if method == "HEAD" else method, "headers": []}
+    return route.matches(asked)[0] is Match.FULL
