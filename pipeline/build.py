@@ -28,7 +28,7 @@ from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.packages.writing import write_package
 from gnomon.runtime.raw_models.raw_model import signature
 
-__all__ = ["About", "ModelFile", "build_package", "record", "signature"]
+__all__ = ["ModelFile", "PackageMetadata", "build_package", "record", "signature"]
 
 #: The distributions that run a format.
 _RUN_BY = {
@@ -53,7 +53,7 @@ class ModelFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class PackageMetadata:
     """Descriptive metadata of a package, and how it is to be run."""
 
     owner: str = ""
@@ -75,7 +75,7 @@ def build_package(
     golden_rows: Sequence[Mapping[str, Any]],
     reproducibility: Reproducibility,
     signer: Signer | None,
-    about: About | None = None,
+    about: PackageMetadata | None = None,
 ) -> Package:
     """Write the package as `folder` and return it, verified. Same inputs, same digest.
 
@@ -115,7 +115,11 @@ def build_package(
         "output_tensors": model.output_tensors,
         "reproducibility": reproducibility,
         "dependencies": pinned(_RUN_BY[model.format]),
-        **{key: value for key, value in vars(about or About()).items() if value is not None},
+        **{
+            key: value
+            for key, value in vars(about or PackageMetadata()).items()
+            if value is not None
+        },
     }
     files = {model_file: model.content, "profile.json": encode_profile(profile)}
     golden = _record_golden(manifest, files, golden_rows)

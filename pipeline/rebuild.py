@@ -10,21 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnomon.pipeline.recipes.build import Recorded, build_recipe
+from gnomon.pipeline.recipes.build import RecordedModel, build_recipe
 from gnomon.pipeline.recipes.file import parse_recipe
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 
-__all__ = ["TOLERANCE", "Rebuilt", "rebuild"]
+__all__ = ["TOLERANCE", "RebuildResult", "rebuild"]
 
 #: Relative, of metrics above 1: sums in another order.
 TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuildResult:
     """The rebuilt package, and how it differs; `is_same` compares the digests.
 
     `is_within` says that the data are the same and no metric differs by more than the tolerance.
@@ -36,7 +36,9 @@ class Rebuilt:
     differences: tuple[str, ...]
 
 
-def rebuild(package: Package, beside: Path, folder: Path, signer: Signer | None = None) -> Rebuilt:
+def rebuild(
+    package: Package, beside: Path, folder: Path, signer: Signer | None = None
+) -> RebuildResult:
     """Build `package` again as `folder`, from what lies in the folder `beside`.
 
     The version of the code is taken from the record; the libraries are those installed here.
@@ -57,10 +59,10 @@ def rebuild(package: Package, beside: Path, folder: Path, signer: Signer | None 
         raise PackageError(
             f"{package.reference} was not built from a recipe, so its record has none to follow"
         )
-    recorded = Recorded(package.read_model(), record.code_version, record.code_clean)
+    recorded = RecordedModel(package.read_model(), record.code_version, record.code_clean)
     again = build_recipe(parse_recipe(text, beside / "recipe.toml"), folder, signer, recorded)
     differences = tuple(_differences(package.manifest, again.manifest))
-    return Rebuilt(
+    return RebuildResult(
         package=again,
         is_same=again.digest == package.digest,
         is_within=_is_within(package.manifest, again.manifest),

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import Conflict, GnomonError, NotReady
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.models.model_store import ModelStore, Upkeep
+from gnomon.runtime.models.model_store import ModelStore, ModelUsage
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.predicting.batch_execution import execute_rows
@@ -178,9 +178,9 @@ class Runtime:
         return self._store.models
 
     @property
-    def upkeep(self) -> Mapping[str, Upkeep]:
+    def usage(self) -> Mapping[str, ModelUsage]:
         """Return what each loaded model has cost, by digest."""
-        return self._store.upkeep
+        return self._store.usage
 
     def series_totals(self) -> Mapping[SeriesKey, SeriesTotals]:
         """Return what each package has counted so far on each route, as a target or a shadow."""
@@ -287,7 +287,7 @@ class Runtime:
         on_answer = partial(self._write_down, route)
         return execute_rows(drawn, target_of, self._shadows, execute_alone, on_answer)
 
-    def ask_shadows(
+    def run_shadows(
         self, route: str, columns: Mapping[str, Any], *, request_id: str, at: float
     ) -> None:
         """Run the shadows of a call that a frontend has answered and counted by itself.

@@ -13,7 +13,7 @@ from gnomon.runtime.recording.series_totals import SeriesTotals
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
-class Idling(Protocol):
+class IdleRuntime(Protocol):
     """What is watched: a runtime."""
 
     def series_totals(self) -> Mapping[SeriesKey, SeriesTotals]:
@@ -26,7 +26,7 @@ class Idling(Protocol):
 class Sleeper:
     """Reads the counts of a runtime, and unloads idle models."""
 
-    def __init__(self, runtime: Idling, seconds: float) -> None:
+    def __init__(self, runtime: IdleRuntime, seconds: float) -> None:
         self._runtime = runtime
         self._idleness = Idleness(seconds)
         self._pause = min(seconds / 4, _LONGEST_PAUSE_SECONDS)

@@ -221,7 +221,7 @@ def _edge(field: Field, rule: str) -> float:
     return edge
 
 
-class _Unknown:
+class _UnknownCategory:
     """A category that is not known equals nothing, not even itself."""
 
     def __eq__(self, other: object) -> bool:
@@ -240,7 +240,7 @@ def _operands(fields: Sequence[Field], values: Sequence[float]) -> dict[str, Any
         elif field.kind is Kind.BOOL:
             known[field.name] = bool(value)
         elif field.kind.is_text and field.allowed is not None:
-            known[field.name] = field.allowed[int(value)] if value >= 0 else _Unknown()
+            known[field.name] = field.allowed[int(value)] if value >= 0 else _UnknownCategory()
         else:
             known[field.name] = value
     return known

@@ -26,7 +26,7 @@ ROW = {f"x{number}": 0.5 for number in range(LAYERS[0])}
 STOP_SECONDS = 30.0
 
 
-class Asker:
+class LoadGenerator:
     """Asks on time until it is stopped; counts answers, failures and retries."""
 
     def __init__(self, client: AsyncClient, per_second: float) -> None:
@@ -80,7 +80,7 @@ async def drain_often(
     stopped = asyncio.Event()
     try:
         async with AsyncClient(server.address, retries=1_000) as client:
-            asker = Asker(client, per_second)
+            asker = LoadGenerator(client, per_second)
             asking = asyncio.create_task(asker.run(stopped))
             for _ in range(drains):
                 follower = await asyncio.to_thread(start, door, package, port=port, **settings)

@@ -39,7 +39,7 @@ class DatasetFile(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundFile:
     path: str
     name: str
     stamp: Stamp
@@ -111,13 +111,13 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _look(path: str, name: str) -> _Found:
+def _look(path: str, name: str) -> _FoundFile:
     found = os.stat(path)  # noqa: PTH116 (there may be a million: a Path for each takes its time)
     stamp = Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE)
-    return _Found(path, name, stamp)
+    return _FoundFile(path, name, stamp)
 
 
-def _is_known(one: _Found, known: dict[str, tuple[Stamp, bytes]]) -> bool:
+def _is_known(one: _FoundFile, known: dict[str, tuple[Stamp, bytes]]) -> bool:
     return one.path in known and known[one.path][0] == one.stamp
 
 

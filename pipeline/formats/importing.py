@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gnomon.pipeline.build import About, ModelFile, build_package
+from gnomon.pipeline.build import ModelFile, PackageMetadata, build_package
 from gnomon.pipeline.formats.mlflow import mlflow_file, signature_columns
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.column_names import first_misplaced
@@ -67,7 +67,7 @@ def import_model(
     *,
     signer: Signer | None,
     columns: Sequence[str] = (),
-    about: About | None = None,
+    about: PackageMetadata | None = None,
 ) -> Package:
     """Write a package of a model without its data as `folder` and return it, verified.
 
@@ -100,7 +100,7 @@ def import_model(
             f"{source.name} has the columns {', '.join(source.columns)}; {misplaced!r} is at "
             f"another place in {', '.join(columns)}"
         )
-    about = about or About()
+    about = about or PackageMetadata()
     return build_package(
         folder,
         name,

@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
-from gnomon.pipeline.build import About, ModelFile, build_package
+from gnomon.pipeline.build import ModelFile, PackageMetadata, build_package
 from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
-from gnomon.pipeline.pmml.compile import INPUT, LABEL, NUMBER, PROBABILITIES, Compiled, compile_pmml
+from gnomon.pipeline.pmml.compile import (
+    INPUT,
+    LABEL,
+    NUMBER,
+    PROBABILITIES,
+    CompiledModel,
+    compile_pmml,
+)
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.models.outputs import OutputReader
@@ -39,7 +46,7 @@ def import_pmml(
     *,
     data: Dataset | None,
     signer: Signer | None,
-    about: About | None = None,
+    about: PackageMetadata | None = None,
 ) -> Package:
     """Write a package of a PMML document as `folder` and return it, verified.
 
@@ -98,11 +105,11 @@ def import_pmml(
             },
         ),
         signer=signer,
-        about=_with_note(about or About(), compiled, compared),
+        about=_with_note(about or PackageMetadata(), compiled, compared),
     )
 
 
-def _with_note(about: About, compiled: Compiled, compared: int) -> About:
+def _with_note(about: PackageMetadata, compiled: CompiledModel, compared: int) -> PackageMetadata:
     note = (
         f"Compiled from PMML to ONNX; {compared} recorded answers came out again within "
         f"{TOLERANCE:g}."
@@ -115,7 +122,7 @@ def _with_note(about: About, compiled: Compiled, compared: int) -> About:
 
 
 def _run(
-    compiled: Compiled, data: Dataset
+    compiled: CompiledModel, data: Dataset
 ) -> tuple[ModelFile, tuple[Field, ...], tuple[Field, ...], dict[str, NDArray[Any]]]:
     """Return the model, its fields, and its answers for all rows as callers see them."""
     missing = [name for name in compiled.inputs if name not in data.table.column_names]
@@ -144,7 +151,7 @@ def _run(
     return model, fields, outputs, read
 
 
-def _outputs(compiled: Compiled) -> tuple[tuple[Field, ...], tuple[str, ...]]:
+def _outputs(compiled: CompiledModel) -> tuple[tuple[Field, ...], tuple[str, ...]]:
     if not compiled.classes:
         return (Field(name=compiled.output, kind=Kind.FLOAT64),), (NUMBER,)
     label = Field(name=compiled.output, kind=Kind.CATEGORY, allowed=compiled.classes)
@@ -165,7 +172,7 @@ def _good_rows(
     return np.flatnonzero(~bad)
 
 
-def _verification_rows(compiled: Compiled) -> Dataset | None:
+def _verification_rows(compiled: CompiledModel) -> Dataset | None:
     """Return the document's recorded rows, with the recorded answers, as a table."""
     found = compiled.verification
     if found is None or not found.rows:
@@ -185,7 +192,7 @@ def _verification_rows(compiled: Compiled) -> Dataset | None:
     return Dataset(pa.table(columns), "pmml:ModelVerification")
 
 
-def _compare(compiled: Compiled, data: Dataset) -> int:
+def _compare(compiled: CompiledModel, data: Dataset) -> int:
     """Return the number of recorded answers; raise PackageError if one differs."""
     known = {compiled.output: -1} | {
         f"probability({one})": index for index, one in enumerate(compiled.classes)

@@ -15,7 +15,15 @@ from gnomon.pipeline.pmml.graph import Graph
 from gnomon.pipeline.pmml.models import MODELS, Context, compile_model
 from gnomon.runtime.errors import PackageError
 
-__all__ = ["INPUT", "LABEL", "NUMBER", "PROBABILITIES", "Compiled", "Verification", "compile_pmml"]
+__all__ = [
+    "INPUT",
+    "LABEL",
+    "NUMBER",
+    "PROBABILITIES",
+    "CompiledModel",
+    "Verification",
+    "compile_pmml",
+]
 
 INPUT, NUMBER, PROBABILITIES, LABEL = "input", "number", "probabilities", "label"
 
@@ -31,7 +39,7 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledModel:
     """The ONNX model, its inputs and its outputs.
 
     `inputs` has each field's attributes by name, in the order of the columns of `INPUT`. A
@@ -46,7 +54,7 @@ class Compiled:
     verification: Verification | None
 
 
-def compile_pmml(data: bytes) -> Compiled:
+def compile_pmml(data: bytes) -> CompiledModel:
     """Compile a PMML document.
 
     Raises:
@@ -80,7 +88,7 @@ def compile_pmml(data: bytes) -> Compiled:
     else:
         graph.name(found.tensor, NUMBER)
         outputs = {NUMBER: (TensorProto.DOUBLE, 1)}
-    return Compiled(
+    return CompiledModel(
         content=graph.to_bytes(len(names), outputs),
         inputs={name: _attributes(dictionary[name], schema) for name in names},
         classes=found.classes,

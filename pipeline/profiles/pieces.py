@@ -32,7 +32,7 @@ from gnomon.pipeline.datasets.pieces import Piece
 from gnomon.pipeline.datasets.row_encoding import DatasetError
 from gnomon.pipeline.profiles.effects import with_effects
 
-__all__ = ["Counted", "Run", "in_this_process", "profile_pieces"]
+__all__ = ["PieceCounts", "Run", "in_this_process", "profile_pieces"]
 
 _SAMPLE_ROWS = 100_000
 _SAMPLE_PIECES = 16
@@ -42,7 +42,7 @@ Run = Callable[[Callable[[Piece], "Blocks"], Sequence[Piece]], Iterable["Blocks"
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class PieceCounts:
     """The counts of a block (without blocks all rows are block 0): a window, and the texts.
 
     `texts` counts those of each column of texts; None if there are too many for a category.
@@ -51,14 +51,14 @@ class Counted:
     window: Window
     texts: Mapping[str, Mapping[str, int] | None]
 
-    def merge(self, other: "Counted") -> "Counted":
+    def merge(self, other: "PieceCounts") -> "PieceCounts":
         """Add the other's counts to these."""
         self.window.merge(other.window)
         texts = {name: merge_texts(one, other.texts[name]) for name, one in self.texts.items()}
-        return Counted(self.window, texts)
+        return PieceCounts(self.window, texts)
 
 
-Blocks = Mapping[int, Counted]
+Blocks = Mapping[int, PieceCounts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def profile_pieces(
     layout = build_reference(
         [Field(name=name, kind=Kind.FLOAT64) for name in names], _sample(pieces, names), bins=bins
     )
-    blocks: dict[int, Counted] = {}
+    blocks: dict[int, PieceCounts] = {}
     for part in run(partial(_count, _Task(layout, block)), pieces):
         for number, one in part.items():
             blocks[number] = blocks[number].merge(one) if number in blocks else one
@@ -152,15 +152,15 @@ def _sample(pieces: Sequence[Piece], names: Sequence[str]) -> dict[str, NDArray[
     }
 
 
-def _nothing(layout: Reference, schema: pa.Schema) -> Counted:
+def _nothing(layout: Reference, schema: pa.Schema) -> PieceCounts:
     names = [one.name for one in layout.fields]
     texts = [name for name in names if column_kind(schema.field(name).type) == "text"]
-    return Counted(Window(layout), {name: {} for name in texts})
+    return PieceCounts(Window(layout), {name: {} for name in texts})
 
 
 def _count(task: _Task, piece: Piece) -> Blocks:
     names = [one.name for one in task.layout.fields]
-    blocks: dict[int, Counted] = {}
+    blocks: dict[int, PieceCounts] = {}
     for batch in piece.batches():
         for number, rows in _blocks(batch, task.block):
             part = batch if rows is None else batch.take(pa.array(rows))
@@ -168,12 +168,12 @@ def _count(task: _Task, piece: Piece) -> Blocks:
             arrays = [np.ascontiguousarray(_numbers(part.column(name))) for name in names]
             found.window.update_columns(Columns(arrays))
             texts = {name: text_counts(_decoded(part.column(name))) for name in found.texts}
-            found = Counted(found.window, texts)
+            found = PieceCounts(found.window, texts)
             blocks[number] = blocks[number].merge(found) if number in blocks else found
     return blocks
 
 
-def _facts(column: pa.Field, total: Counted) -> ColumnFacts:
+def _facts(column: pa.Field, total: PieceCounts) -> ColumnFacts:
     """Return the facts of a column: all but the texts from the window."""
     window, texts = total.window, total.texts.get(column.name)
     missing, moments = int(window.cells(column.name)[-2]), window.moments(column.name)

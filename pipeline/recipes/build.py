@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gnomon.core.contract import Contract
 from gnomon.core.contract.violations import Violations
 from gnomon.core.fields import Field
-from gnomon.pipeline.build import About, build_package
+from gnomon.pipeline.build import PackageMetadata, build_package
 from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
 from gnomon.pipeline.environment import code_version
 from gnomon.pipeline.profiles.profile import build_profile
@@ -29,11 +29,11 @@ from gnomon.runtime.packages.manifest import Reproducibility
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 
-__all__ = ["Recorded", "build_recipe"]
+__all__ = ["RecordedModel", "build_recipe"]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedModel:
     """What a rebuild takes from the record: the code, and the model if its file is missing."""
 
     model: bytes
@@ -42,7 +42,7 @@ class Recorded:
 
 
 def build_recipe(
-    recipe: Recipe, folder: Path, signer: Signer | None, recorded: Recorded | None = None
+    recipe: Recipe, folder: Path, signer: Signer | None, recorded: RecordedModel | None = None
 ) -> Package:
     """Build the package that a recipe describes as `folder` and return it, verified.
 
@@ -93,7 +93,7 @@ def build_recipe(
             recipe, data, model, _measure(recipe, data, fields, outputs), recorded
         ),
         signer=signer,
-        about=About(**recipe.about),
+        about=PackageMetadata(**recipe.about),
     )
 
 
@@ -137,7 +137,7 @@ def _golden_rows(
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
+class _TestMetrics:
     """Metrics of all test rows, and of those of each segment."""
 
     whole: Mapping[str, float] = field(default_factory=dict)
@@ -149,17 +149,17 @@ def _measure(
     data: RecipeData,
     fields: tuple[Field, ...],
     outputs: dict[str, NDArray[Any]],
-) -> _Measured:
+) -> _TestMetrics:
     """Return the metrics of the output that has labels; none if the recipe has no test."""
     test = recipe.test
     if test is None or data.test is None:
-        return _Measured()
+        return _TestMetrics()
     chosen = next((one for one in fields if one.name == test.output), fields[0])
     labels = data.test.columns([test.label])[test.label]
     kind = test.metrics or ("regression" if chosen.kind.is_float else "classification")
     blocks, values = data.blocks(data.test), data.test.columns(test.segments)
     try:
-        return _Measured(
+        return _TestMetrics(
             measure(kind, labels, outputs[chosen.name], blocks),
             measure_segments(kind, labels, outputs[chosen.name], blocks, values),
         )
@@ -171,8 +171,8 @@ def _record(
     recipe: Recipe,
     data: RecipeData,
     model: RecipeModel,
-    measured: _Measured,
-    recorded: Recorded | None,
+    measured: _TestMetrics,
+    recorded: RecordedModel | None,
 ) -> Reproducibility:
     training = recipe.training
     code = (training.code_version, training.code_clean)

@@ -15,7 +15,7 @@ from gnomon.pipeline.steps.artifacts import Artifact
 from gnomon.pipeline.steps.build import Build, Pipeline
 from gnomon.pipeline.steps.builtin import BUILT_IN
 from gnomon.pipeline.steps.rules import Rules
-from gnomon.pipeline.steps.triggers import When
+from gnomon.pipeline.steps.triggers import RunConditions
 from gnomon.runtime.errors import ConfigurationError
 
 __all__ = ["read_pipeline", "read_when"]
@@ -48,7 +48,7 @@ class _File(_Table, frozen=True, kw_only=True):
     risk_tier: str = "low"
     require: _Require = _Require()
     parameters: dict[str, Any] = {}
-    when: When = When()
+    when: RunConditions = RunConditions()
 
 
 def read_pipeline(path: Path) -> Pipeline:
@@ -88,7 +88,7 @@ def read_pipeline(path: Path) -> Pipeline:
     )
 
 
-def read_when(path: Path) -> When:
+def read_when(path: Path) -> RunConditions:
     """Return when a pipeline's TOML file says that it should run.
 
     Raises:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 from cronsim import CronSim, CronSimError
 
-__all__ = ["Facts", "Seen", "Triggers", "When"]
+__all__ = ["Facts", "RunConditions", "TriggerProgress", "Triggers"]
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,7 +32,7 @@ class Alerts(_Record, frozen=True, kw_only=True):
     kinds: tuple[str, ...] = ()
 
 
-class When(_Record, frozen=True, kw_only=True):
+class RunConditions(_Record, frozen=True, kw_only=True):
     """What makes a pipeline run; `cron` is in UTC: minute, hour, day, month, day of the week."""
 
     cron: str = ""
@@ -53,7 +53,7 @@ class When(_Record, frozen=True, kw_only=True):
         return self.labels is not None or self.alerts is not None
 
 
-class Seen(_Record, frozen=True, kw_only=True):
+class TriggerProgress(_Record, frozen=True, kw_only=True):
     """What has been handled: the time, the number of labels and the newest alert."""
 
     at: float  # Unix seconds
@@ -71,8 +71,8 @@ class Facts(_Record, frozen=True, kw_only=True):
 class Triggers:
     """Decides when a pipeline is due."""
 
-    def __init__(self, when: When, seen: Seen) -> None:
-        """Continue from what was seen; `Seen(at=now)` for the first time."""
+    def __init__(self, when: RunConditions, seen: TriggerProgress) -> None:
+        """Continue from what was seen; `TriggerProgress(at=now)` for the first time."""
         self._when = when
         self.seen = seen
 

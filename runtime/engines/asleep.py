@@ -9,7 +9,7 @@ from gnomon.core.packing import Packing
 from gnomon.runtime.engines.base import Engine, EngineClosed
 
 
-class _Asleep:
+class _SleepingEngine:
     works_in_caller = True
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -22,4 +22,4 @@ class _Asleep:
         pass
 
 
-ASLEEP: Engine = _Asleep()
+ASLEEP: Engine = _SleepingEngine()

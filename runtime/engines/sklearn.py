@@ -25,7 +25,7 @@ from gnomon.core.packing import Packing
 from gnomon.runtime.engines import pickle_policy, skops_policy
 from gnomon.runtime.engines.base import EngineClosed
 from gnomon.runtime.engines.sklearn_worker import (
-    Loaded,
+    ModelColumns,
     WorkerAnswers,
     WorkerFailure,
     pack,
@@ -130,7 +130,7 @@ class SklearnEngine:
         self._process = process
         frames = [msgspec.msgpack.encode((self._format, self._outputs)), self._model]
         answer = self._ask(process, frames, _LOAD_SECONDS)
-        if not isinstance(answer, Loaded):
+        if not isinstance(answer, ModelColumns):
             self._end()
             told = answer.message if isinstance(answer, WorkerFailure) else "no answer"
             raise EngineError(f"{self._reference}: the estimator cannot be loaded: {told}")
@@ -146,7 +146,7 @@ class SklearnEngine:
 
     def _ask(
         self, process: "subprocess.Popen[bytes]", frames: list[bytes], seconds: float
-    ) -> WorkerAnswers | WorkerFailure | Loaded:
+    ) -> WorkerAnswers | WorkerFailure | ModelColumns:
         """Write frames and return what comes back; a process that does not answer is ended."""
         if process.stdin is None or process.stdout is None:
             raise EngineError(f"{self._reference}: the estimator's process has no pipes")
@@ -156,7 +156,9 @@ class SklearnEngine:
             ready, _, _ = select.select([process.stdout], [], [], seconds)
             data = read_frame(process.stdout) if ready else b""  # type: ignore[arg-type]
             if data:
-                return msgspec.msgpack.decode(data, type=WorkerAnswers | WorkerFailure | Loaded)
+                return msgspec.msgpack.decode(
+                    data, type=WorkerAnswers | WorkerFailure | ModelColumns
+                )
             told = "ended" if ready else f"did not answer within {seconds:g} s"
         except (OSError, msgspec.DecodeError) as error:
             told = f"broke the protocol ({error})"

@@ -19,7 +19,7 @@ from gnomon.runtime.engines.pickle_policy import ModelUnpickler
 
 __all__ = [
     "Array",
-    "Loaded",
+    "ModelColumns",
     "WorkerFailure",
     "main",
     "pack",
@@ -37,7 +37,7 @@ class Array(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
 
 
-class Loaded(msgspec.Struct, frozen=True, tag=True):
+class ModelColumns(msgspec.Struct, frozen=True, tag=True):
     """The model is there; `columns` are those of the data frame that it was fitted on, if any."""
 
     columns: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ def main() -> None:
             answers, msgspec.msgpack.encode(WorkerFailure(f"{type(error).__name__}: {error}"))
         )
         return
-    write_frame(answers, msgspec.msgpack.encode(Loaded(_columns(model))))
+    write_frame(answers, msgspec.msgpack.encode(ModelColumns(_columns(model))))
     while question := read_frame(questions):
         write_frame(answers, msgspec.msgpack.encode(_answer(functions, question)))
 

@@ -20,7 +20,7 @@ logger = logging.getLogger("gnomon.runtime")
 
 
 @dataclass(slots=True)
-class Upkeep:
+class ModelUsage:
     """What a model has cost: bytes of memory while it is awake, and how often it slept and woke."""
 
     memory_bytes: int = 0
@@ -39,7 +39,7 @@ class ModelStore:
     def __init__(self, budget_bytes: int = 0) -> None:
         # Replaced as a whole, never changed: who reads it needs no lock.
         self.models: Mapping[str, Model] = {}
-        self.upkeep: Mapping[str, Upkeep] = {}
+        self.usage: Mapping[str, ModelUsage] = {}
         self._budget_bytes = budget_bytes
 
     def load(
@@ -68,12 +68,12 @@ class ModelStore:
             batching_benefit.decide_batching(model)
             if check_golden:
                 package.golden.check(model)
-            upkeep = Upkeep(max(expected, _resident_bytes(package) - before))
-            self._check(package.reference, upkeep.memory_bytes)
+            usage = ModelUsage(max(expected, _resident_bytes(package) - before))
+            self._check(package.reference, usage.memory_bytes)
         except BaseException:
             model.close()
             raise
-        self.upkeep = {**self.upkeep, package.digest: upkeep}
+        self.usage = {**self.usage, package.digest: usage}
         self.models = {**self.models, package.digest: model}
         return model
 
@@ -87,7 +87,7 @@ class ModelStore:
             raise UnknownModel(f"the package {digest[:16]} is not loaded")
         model = self.models[digest]
         self.models = {name: one for name, one in self.models.items() if name != digest}
-        self.upkeep = {name: one for name, one in self.upkeep.items() if name != digest}
+        self.usage = {name: one for name, one in self.usage.items() if name != digest}
         model.close()
 
     def sleep(self, digests: Iterable[str]) -> None:
@@ -96,7 +96,7 @@ class ModelStore:
             model = self.models[digest]
             if model.is_awake:
                 model.sleep()
-                self.upkeep[digest].sleeps += 1
+                self.usage[digest].sleeps += 1
                 logger.info("%s sleeps: it was idle", model.reference)
 
     def wake(self, digests: Iterable[str]) -> bool:
@@ -108,9 +108,9 @@ class ModelStore:
         """
         asleep = [one for one in map(self.models.__getitem__, digests) if not one.is_awake]
         for model in asleep:
-            self._check(model.reference, self.upkeep[model.digest].memory_bytes)
+            self._check(model.reference, self.usage[model.digest].memory_bytes)
             model.wake()
-            self.upkeep[model.digest].wakes += 1
+            self.usage[model.digest].wakes += 1
             logger.info("%s is awake again", model.reference)
         return bool(asleep)
 
@@ -124,7 +124,7 @@ class ModelStore:
         if not self._budget_bytes:
             return
         loaded = {
-            model.reference: self.upkeep[digest].memory_bytes
+            model.reference: self.usage[digest].memory_bytes
             for digest, model in self.models.items()
             if model.is_awake
         }

@@ -205,11 +205,11 @@ class Handler:
             raise
         return asked, columns
 
-    def ask_shadows(self, message: bytes, request_id: str, at: float) -> None:
+    def run_shadows(self, message: bytes, request_id: str, at: float) -> None:
         """Run the shadows of a request that the native loops have answered, at epoch seconds."""
         request = oip.ModelInferRequest.FromString(message)
         columns = decode_inputs(request)
-        self._runtime.ask_shadows(request.model_name, columns, request_id=request_id, at=at)
+        self._runtime.run_shadows(request.model_name, columns, request_id=request_id, at=at)
 
     def count_unread(self, model: str, **options: Any) -> None:
         """Count a request that never became columns, as a request without rows is counted.

@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
-from gnomon.pipeline.build import About, ModelFile, build_package, signature
+from gnomon.pipeline.build import ModelFile, PackageMetadata, build_package, signature
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.pipeline.formats import litert, onnx_export
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields
@@ -90,7 +90,7 @@ def build(folder, model, profile, signer, rows=ROWS):
         golden_rows=rows,
         reproducibility=RECORD,
         signer=signer,
-        about=About(owner="me", licence="CC0-1.0"),
+        about=PackageMetadata(owner="me", licence="CC0-1.0"),
     )
 
 

@@ -21,7 +21,7 @@ Build = Callable[[Connection, Sequence[str], str], hub_pb2.DesiredState]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HashedState:
     """A state without its number, and the SHA-256 of what a node would do."""
 
     state: hub_pb2.DesiredState
@@ -36,9 +36,9 @@ class DesiredStates:
         self._build = build
         self._lock = threading.Lock()
         self._decided = -1  # the audit chain's length of which the kept states are
-        self._kept: dict[tuple[str, tuple[str, ...]], Wanted] = {}
+        self._kept: dict[tuple[str, tuple[str, ...]], HashedState] = {}
 
-    def find(self, connection: Connection, engines: Sequence[str], environment: str) -> Wanted:
+    def find(self, connection: Connection, engines: Sequence[str], environment: str) -> HashedState:
         """Return what is wanted of nodes of an environment that can run these formats."""
         decided = connection.scalar(
             select(schema.counter.c.value).where(schema.counter.c.name == counters.AUDIT)
@@ -49,7 +49,7 @@ class DesiredStates:
         if known is not None:
             return known
         state = self._build(connection, engines, environment)
-        wanted = Wanted(state, _hash(state))
+        wanted = HashedState(state, _hash(state))
         with self._lock:
             if decided != self._decided or len(self._kept) >= _KEPT:
                 self._decided, self._kept = decided or 0, {}

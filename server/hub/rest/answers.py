@@ -22,7 +22,7 @@ class RevokedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
+class Revocation:
     """A node or principal whose certificates or key are not accepted any more."""
 
     name: str
@@ -30,7 +30,7 @@ class Revoked:
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class Removal:
     """Something that was removed."""
 
     name: str

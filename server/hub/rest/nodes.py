@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from gnomon.server.hub.access import nodes, tokens
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import labels
-from gnomon.server.hub.rest.answers import EnrolmentToken, IngestedLabels, Revoked
+from gnomon.server.hub.rest.answers import EnrolmentToken, IngestedLabels, Revocation
 from gnomon.server.hub.rest.bodies import LabelsBody, TokenBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
@@ -28,10 +28,10 @@ def list_nodes(database: DatabaseDependency) -> list[nodes.NodeRecord]:
 
 
 @nodes_router.post("/nodes/{name}/revoke")
-def revoke_node(name: str, database: DatabaseDependency, actor: ActorDependency) -> Revoked:
+def revoke_node(name: str, database: DatabaseDependency, actor: ActorDependency) -> Revocation:
     """Revoke all certificates issued so far to a name."""
     nodes.revoke(database, actor, name)
-    return Revoked(name, revoked=True)
+    return Revocation(name, revoked=True)
 
 
 @nodes_router.post("/tokens", status_code=201)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from gnomon.server.hub.access import principals
-from gnomon.server.hub.rest.answers import CreatedPrincipal, NamedGrant, Revoked
+from gnomon.server.hub.rest.answers import CreatedPrincipal, NamedGrant, Revocation
 from gnomon.server.hub.rest.bodies import GrantBody, PrincipalBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 
@@ -47,8 +47,8 @@ def take_role(
 
 
 @principals_router.delete("/principals/{name}")
-def revoke_principal(name: str, database: DatabaseDependency, actor: ActorDependency) -> Revoked:
+def revoke_principal(name: str, database: DatabaseDependency, actor: ActorDependency) -> Revocation:
     """Revoke a principal's key."""
     with database.change(actor) as change:
         principals.revoke(change, name)
-    return Revoked(name, revoked=True)
+    return Revocation(name, revoked=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub.rest.answers import CreatedWebhook, Removed, RetriedDelivery
+from gnomon.server.hub.rest.answers import CreatedWebhook, Removal, RetriedDelivery
 from gnomon.server.hub.rest.bodies import WebhookBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
@@ -48,11 +48,11 @@ def add_webhook(
 
 
 @webhooks_router.delete("/webhooks/{name}")
-def remove_webhook(name: str, database: DatabaseDependency, actor: ActorDependency) -> Removed:
+def remove_webhook(name: str, database: DatabaseDependency, actor: ActorDependency) -> Removal:
     """Remove a webhook."""
     with database.change(actor) as change:
         targets.remove(change, name)
-    return Removed(name, removed=True)
+    return Removal(name, removed=True)
 
 
 @webhooks_router.get("/webhooks/{name}/deliveries")

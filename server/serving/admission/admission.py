@@ -31,7 +31,7 @@ _LINES_PER_SECOND = 50
 _RULES_SHOWN = 10
 
 
-class KnowsRoutes(Protocol):
+class RouteLookup(Protocol):
     """Tells whether a route is in service."""
 
     def has_route(self, name: str) -> bool:
@@ -182,7 +182,7 @@ class Admission:
         _log.warning(event, caller=caller.name, **_facts(call), **_why(error), **facts)
 
 
-def make_admission(settings: FrontendSettings, handler: KnowsRoutes) -> Admission:
+def make_admission(settings: FrontendSettings, handler: RouteLookup) -> Admission:
     """Return the admission that all frontends of a server share.
 
     Raises:

@@ -28,7 +28,7 @@ _FLOATS = {"float32": "FP32", "float64": "FP64"}
 _WHOLE = {"INT32": np.dtype(np.int32), "INT64": np.dtype(np.int64)}
 
 
-class NeedsPython(ValueError):
+class UnsupportedRoute(ValueError):
     """Why the loops cannot answer a route; `code` is for metrics."""
 
     def __init__(self, code: str, why: str) -> None:
@@ -58,7 +58,7 @@ def why_python(served: ServedRoute) -> RoutePath | None:
     """Return why Python has to answer a route, by what is known without building it, or None."""
     try:
         _check_supported(served)
-    except NeedsPython as why:
+    except UnsupportedRoute as why:
         return RoutePath(False, why.code, str(why))
     return None
 
@@ -67,7 +67,7 @@ def build_route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute 
     """Return a route for one loop, with targets of its own, or why Python has to answer it."""
     try:
         return _route(name, served, clients)
-    except NeedsPython as why:
+    except UnsupportedRoute as why:
         return RoutePath(False, why.code, str(why))
     except ValueError as why:
         return RoutePath(False, "contract", str(why))
@@ -103,21 +103,21 @@ def _route(name: str, served: ServedRoute, clients: Clients) -> BuiltRoute:
 
 
 def _check_supported(served: ServedRoute) -> None:
-    """Raise `NeedsPython` if a route needs Python by its settings or its engines."""
+    """Raise `UnsupportedRoute` if a route needs Python by its settings or its engines."""
     if served.is_written_down:
-        raise NeedsPython("transcripts", "transcripts are made of its calls")
+        raise UnsupportedRoute("transcripts", "transcripts are made of its calls")
     if served.batching is not None:
-        raise NeedsPython("batching", "its rows are gathered with those of other calls")
+        raise UnsupportedRoute("batching", "its rows are gathered with those of other calls")
     engines = [target.model.engine for target in served.targets.values()]
     if not all(isinstance(engine, NativeOnnxEngine) for engine in engines):
-        raise NeedsPython("engine", "its engine is not ONNX Runtime's C interface")
+        raise UnsupportedRoute("engine", "its engine is not ONNX Runtime's C interface")
 
 
 def _build_target(name: str, target: RouteTarget) -> NativeTarget:
     """Return what answers for a target; raises `ValueError`, which says why it needs Python."""
     model = target.model
     if not isinstance(model.engine, NativeOnnxEngine):
-        raise NeedsPython("engine", "its engine is not ONNX Runtime's C interface")
+        raise UnsupportedRoute("engine", "its engine is not ONNX Runtime's C interface")
     packing = model.packing
     names = [tensor.name for tensor in packing.tensors]
     return NativeTarget(
@@ -138,7 +138,7 @@ def _outputs(model: Model, engine: NativeOnnxEngine) -> list[dict[str, Any]]:
     specs = model.package.manifest.signature.outputs
     fields = model.outputs.fields
     if [spec.name for spec in specs] != [field.name for field in fields]:
-        raise NeedsPython("outputs", "its signature has the outputs in another order")
+        raise UnsupportedRoute("outputs", "its signature has the outputs in another order")
     return [
         _output(spec, field, kind, shape)
         for spec, field, (_, kind, shape) in zip(specs, fields, engine.session.outputs, strict=True)
@@ -151,11 +151,13 @@ def _output(
     """Return how an output is written; raises `ValueError` where Python must write it."""
     size = math.prod(shape[1:])
     if shape[:1] not in ((-1,), (1,)) or min(shape[1:], default=1) < 1 or size != field.size:
-        raise NeedsPython(
+        raise UnsupportedRoute(
             "outputs", f"output {field.name!r} has no fixed size of {field.size} a row"
         )
     if not _goes(spec, field, kind):
-        raise NeedsPython("outputs", f"output {field.name!r} is {kind} and becomes {spec.datatype}")
+        raise UnsupportedRoute(
+            "outputs", f"output {field.name!r} is {kind} and becomes {spec.datatype}"
+        )
     tail = field.shape or ((1,) if len(spec.shape) > 1 else ())
     return {
         "name": spec.name,

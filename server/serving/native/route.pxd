@@ -25,7 +25,7 @@ ctypedef struct RoutePlan:
     int shadow_share
     uint64_t hash
     # The name as a refusal says it.
-    slice told
+    slice quoted_name
 
 
 cdef class NativeRoute:

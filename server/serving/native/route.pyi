@@ -8,7 +8,7 @@ from gnomon.server.serving.native.target import NativeTarget
 class NativeRoute:
     """Targets in the route's order: target, weight in 1,000, and where its clients are counted.
 
-    `turned_away` counts whom the gates refuse; `shadow_share` is the largest share of any shadow.
+    `turned_away` counts what admission refuses; `shadow_share` is the largest share of any shadow.
     Raises `ValueError` if the weights do not add up to 1,000.
     """
 

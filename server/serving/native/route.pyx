@@ -13,7 +13,7 @@ import urllib.parse
 __all__ = ["NativeRoute"]
 
 #: How much of a name a refusal says.
-TOLD_CHARACTERS = 80
+NAME_CHARACTERS = 80
 
 
 cdef class NativeRoute:
@@ -42,8 +42,10 @@ cdef class NativeRoute:
         self.plan.hash = <uint64_t><Py_hash_t>hash(name)
         self.plan.sticky = self._keep(f"{name}\0".encode())
         self.plan.shadowed = self._keep(f"{name}\0shadow\0".encode())
-        told = urllib.parse.quote(repr(name[:TOLD_CHARACTERS]), safe=" '!\"#$&()*+,/:;<=>?@[]^`{|}")
-        self.plan.told = self._keep(told.encode() + b"\0")
+        quoted = urllib.parse.quote(
+            repr(name[:NAME_CHARACTERS]), safe=" '!\"#$&()*+,/:;<=>?@[]^`{|}"
+        )
+        self.plan.quoted_name = self._keep(quoted.encode() + b"\0")
 
     def choose(self, key):
         """Return the place of the target that a key sticks to; for tests."""

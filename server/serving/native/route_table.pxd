@@ -1,4 +1,4 @@
-# The table in which a loop finds what answers a request, behind the gates.
+# The table in which a loop finds what answers a request, after admission.
 
 cimport cython
 from libc.stdint cimport uint64_t
@@ -35,19 +35,19 @@ cdef class NativeRouteTable:
     cdef bint _has_limits
     # The caller of all requests, if no credentials are asked for.
     cdef Principal _anyone
-    cdef double _next_told
+    cdef double _next_report_at
     cdef NativeShadowQueue shadows
 
     cdef slice identity(self, char* room, size_t size) noexcept nogil
     cdef verdict answer(self, exchange* exchange) noexcept nogil
-    cdef Declined pass_gates(
+    cdef Declined admit(
         self, const RoutePlan* route, RequestContext* context, exchange* exchange
     ) noexcept nogil
     cdef Declined refuse(
         self, const RoutePlan* route, const Principal* principal, int reached, double wait,
         double now, exchange* exchange
     ) noexcept nogil
-    cdef Declined along(
+    cdef Declined serve_route(
         self, const RoutePlan* route, const Principal* principal, RequestContext* context,
         exchange* exchange
     ) noexcept nogil

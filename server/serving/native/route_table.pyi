@@ -1,4 +1,4 @@
-"""The table in which a loop finds what answers a request, behind the gates: who asks, how much."""
+"""The table in which a loop finds what answers a request, after admission: who calls, how much."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ from gnomon.server.serving.native.shadow_queue import NativeShadowQueue
 class NativeRouteTable:
     """The routes by name. A target that usually runs longer than `slow_seconds` declines.
 
-    Without `gates` anyone may ask anything. Requests that shadows are to be asked go to `shadows`.
+    Without `admission` anyone may call every route. Requests for shadows are put in `shadows`.
     """
 
     def __init__(
         self,
         slow_seconds: float,
-        gates: NativeAdmission | None = None,
+        admission: NativeAdmission | None = None,
         shadows: NativeShadowQueue | None = None,
     ) -> None: ...
     def publish(self, routes: Mapping[str, NativeRoute]) -> None:

@@ -1,4 +1,4 @@
-"""The table in which a loop finds what answers a request, behind the gates: who asks, how much."""
+"""The table in which a loop finds what answers a request, after admission: who calls, how much."""
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -36,21 +36,21 @@ __all__ = ["NativeRouteTable"]
 # Targets lie in C arrays; this is how they are called from there without the GIL.
 cdef ServeTarget SERVE = <ServeTarget><void*>serve_target
 # One refusal in so many seconds goes to Python, which writes it to the log; more are only counted.
-cdef double TOLD_SECONDS = 0.05
+cdef double REPORT_SECONDS = 0.05
 
 
 cdef class NativeRouteTable:
-    def __cinit__(self, double slow_seconds, gates=None, NativeShadowQueue shadows=None):
+    def __cinit__(self, double slow_seconds, admission=None, NativeShadowQueue shadows=None):
         self.slow_ns = slow_seconds * 1e9
         self._prefix = secrets.token_hex(6).encode()
         self.prefix = self._prefix
         self.chance = <uint64_t>secrets.randbits(64)
         self.shadows = NativeShadowQueue() if shadows is None else shadows
-        if gates is not None:
-            self.credentials, self.limiter = gates.credentials, gates.limiter
-            self._asks_who, self._has_limits = gates.asks_who, True
-            self._anyone.caller = <uint64_t><Py_hash_t>hash(gates.anyone)
-            self._anyone.client = gates.anyone_client
+        if admission is not None:
+            self.credentials, self.limiter = admission.credentials, admission.limiter
+            self._asks_who, self._has_limits = admission.asks_who, True
+            self._anyone.caller = <uint64_t><Py_hash_t>hash(admission.anyone)
+            self._anyone.client = admission.anyone_client
         self.asked = <request*>PyMem_Calloc(1, sizeof(request))
         if self.asked == NULL:
             raise MemoryError
@@ -132,13 +132,13 @@ cdef class NativeRouteTable:
                     declined = NO_TARGET
                 else:
                     context.identity = self.identity(made, sizeof(made))
-                    declined = self.pass_gates(self.routes[code], &context, exchange)
+                    declined = self.admit(self.routes[code], &context, exchange)
             self.counts[<int>declined] += 1
         if declined == TAKEN:
             return VERDICT_ANSWERED
         return VERDICT_REFUSED if declined == REFUSED else VERDICT_DECLINED
 
-    cdef Declined pass_gates(
+    cdef Declined admit(
         self, const RoutePlan* route, RequestContext* context, exchange* exchange
     ) noexcept nogil:
         """Ask who it is and how much that was; what is declined is asked again by Python."""
@@ -153,11 +153,11 @@ cdef class NativeRouteTable:
         ) != SHOWN_CREDENTIAL:
             return NO_CREDENTIAL
         if not self._has_limits:
-            return self.along(route, &principal, context, exchange)
+            return self.serve_route(route, &principal, context, exchange)
         reached = self.limiter.enter(principal.caller, route.hash, now, &wait)
         if reached != REACHED_NONE:
             return self.refuse(route, &principal, reached, wait, now, exchange)
-        declined = self.along(route, &principal, context, exchange)
+        declined = self.serve_route(route, &principal, context, exchange)
         if declined == TAKEN:
             self.limiter.leave(principal.caller, route.hash)
         else:
@@ -169,8 +169,8 @@ cdef class NativeRouteTable:
         double now, exchange* exchange
     ) noexcept nogil:
         """Refuse what is above a limit; now and then let Python do it, which tells of it."""
-        if now >= self._next_told:
-            self._next_told = now + TOLD_SECONDS
+        if now >= self._next_report_at:
+            self._next_report_at = now + REPORT_SECONDS
             return NO_CREDENTIAL
         cdef const char* limit = b"total_requests"
         cdef double value = self.limiter.total
@@ -178,12 +178,12 @@ cdef class NativeRouteTable:
             limit, value = b"requests_per_second", self.limiter.rate
         elif reached == REACHED_CONCURRENT:
             limit, value = b"concurrent_requests", self.limiter.concurrent
-        refusal_write(&exchange.refusal, <const char*>route.told.data, limit, value, wait)
+        refusal_write(&exchange.refusal, <const char*>route.quoted_name.data, limit, value, wait)
         self.limiter.count_refused()
         count_client(route.turned_away, principal.client, CLIENT_TURNED_AWAY)
         return REFUSED
 
-    cdef Declined along(
+    cdef Declined serve_route(
         self, const RoutePlan* route, const Principal* principal, RequestContext* context,
         exchange* exchange
     ) noexcept nogil:

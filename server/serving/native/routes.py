@@ -166,17 +166,17 @@ class NativeRoutes:
 
     def _ask_shadows(self) -> None:
         """Run shadow calls, one after the other, until closed."""
-        told = 0
+        counted = 0
         while (call := self._shadows.take()) is not None:
             identity, message, moment = call
             try:
-                self._handler.ask_shadows(message, identity, moment)
+                self._handler.run_shadows(message, identity, moment)
             except Exception:
                 _log.exception("shadow call failed")
             dropped = self._shadows.dropped
-            if dropped != told:
-                self._runtime.count_dropped_shadows(dropped - told)
-                told = dropped
+            if dropped != counted:
+                self._runtime.count_dropped_shadows(dropped - counted)
+                counted = dropped
 
     def _watch_keys(self) -> None:
         """Check the key files regularly, since C does not."""

@@ -9,7 +9,7 @@ from gnomon.server.serving.native.message cimport request, tensor
 from gnomon.server.serving.native.stages cimport StageClock
 from gnomon.server.serving.native.target_buffers cimport TargetBuffers
 
-# What becomes of a request: taken, refused at a gate, or declined, so that Python answers it.
+# What becomes of a request: taken, refused by admission, or declined, so that Python answers it.
 cdef enum Declined:
     TAKEN = 0
     NOT_USUAL = 1

@@ -83,7 +83,7 @@ class ServingCollector(Collector):
 
     def _clients(self, names: Mapping[str, tuple[str, str]]) -> Metric:
         """Return requests by client; of a package that has left, no more."""
-        requests = _Summed(
+        requests = _SummedCounter(
             "gnomon_client_requests",
             "Requests by client and outcome; model and version if one answered.",
             labels=("client", "route", "model", "version", "outcome"),
@@ -94,11 +94,11 @@ class ServingCollector(Collector):
         return requests.family()
 
 
-class _Summed:
+class _SummedCounter:
     """A counter whose samples are sums: two packages may have the same name and version."""
 
-    def __init__(self, name: str, told: str, labels: tuple[str, ...]) -> None:
-        self._family = CounterMetricFamily(name, told, labels=labels)
+    def __init__(self, name: str, description: str, labels: tuple[str, ...]) -> None:
+        self._family = CounterMetricFamily(name, description, labels=labels)
         self._sums: dict[tuple[str, ...], float] = {}
 
     def add(self, labels: tuple[str, ...], count: float) -> None:
@@ -121,9 +121,9 @@ def _labelled(series_totals: Mapping[SeriesKey, SeriesTotals]) -> Labelled:
 
 
 def _requests(series_totals: Labelled) -> Iterator[Metric]:
-    requests = _Summed("gnomon_requests", "Requests by outcome.", (*_LABELS, "outcome"))
-    rows = _Summed("gnomon_rows", "Rows by outcome.", (*_LABELS, "outcome"))
-    violations = _Summed(
+    requests = _SummedCounter("gnomon_requests", "Requests by outcome.", (*_LABELS, "outcome"))
+    rows = _SummedCounter("gnomon_rows", "Rows by outcome.", (*_LABELS, "outcome"))
+    violations = _SummedCounter(
         "gnomon_violations",
         "Broken rules of the contracts: those that refused a row, and those that were mended.",
         (*_LABELS, "side", "rule"),

@@ -24,14 +24,14 @@ def model_metrics(runtime: Runtime) -> Iterator[Metric]:
         "gnomon_model_wakes", "How often a call loaded it again.", labels=_LABELS
     )
     models = runtime.models
-    for digest, upkeep in runtime.upkeep.items():
+    for digest, usage in runtime.usage.items():
         model = models.get(digest)
         if model is None:
             continue
         labels = (model.name, model.version, digest[:16])
-        memory.add_metric(labels, upkeep.memory_bytes if model.is_awake else 0)
-        sleeps.add_metric(labels, upkeep.sleeps)
-        wakes.add_metric(labels, upkeep.wakes)
+        memory.add_metric(labels, usage.memory_bytes if model.is_awake else 0)
+        sleeps.add_metric(labels, usage.sleeps)
+        wakes.add_metric(labels, usage.wakes)
     yield from (memory, sleeps, wakes)
 
 

@@ -56,7 +56,7 @@ Exit codes: 0 done; 1 the answer is no; 2 wrong call or setting; 3 bad package;
 one line, and a file named in it has the traceback."""
 
 
-class _Intercepted(Exception):
+class _InterceptedError(Exception):
     """Carries an error past click, which would end with 1 or say that it was interrupted."""
 
     def __init__(self, error: Exception) -> None:
@@ -68,11 +68,11 @@ class LazyGroup(click.Group):
     """A group that imports a command when it is called."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; raise what click would mistake for its own as `_Intercepted`."""
+        """Run the command; raise what click would mistake for its own as `_InterceptedError`."""
         try:
             return super().invoke(ctx)
         except (BrokenPipeError, EOFError) as error:
-            raise _Intercepted(error) from error
+            raise _InterceptedError(error) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
@@ -134,7 +134,7 @@ def run(arguments: Sequence[str]) -> int:
         _report(error, as_json="--json" in arguments)
         return EXIT_CODES[error.fault]
     except Exception as error:
-        return _end_after(error.error if isinstance(error, _Intercepted) else error, arguments)
+        return _end_after(error.error if isinstance(error, _InterceptedError) else error, arguments)
     return result if isinstance(result, int) else 0
 
 

@@ -13,7 +13,7 @@ import msgspec
 from gnomon.client.hub import HubClient
 from gnomon.delivery.run_sender import PipelineSettings
 from gnomon.pipeline.steps.file import read_when
-from gnomon.pipeline.steps.triggers import Facts, Seen, Triggers, When
+from gnomon.pipeline.steps.triggers import Facts, RunConditions, TriggerProgress, Triggers
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.files import write_durably
@@ -25,9 +25,9 @@ _LONGEST_PAUSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Watched:
+class _WatchedPipeline:
     path: Path
-    when: When
+    when: RunConditions
     triggers: Triggers
 
 
@@ -78,13 +78,15 @@ class PipelineWatch:
             pauses.append(self._settings.poll_seconds)
         return max(0.0, min([*pauses, _LONGEST_PAUSE_SECONDS]))
 
-    def _watch(self, path: Path, seen: dict[str, Seen]) -> _Watched:
+    def _watch(self, path: Path, seen: dict[str, TriggerProgress]) -> _WatchedPipeline:
         when = read_when(path)
         if not when.cron and not when.asks_hub:
             raise ConfigurationError(f"{path} has no [when]: give it cron, labels or alerts")
         if when.asks_hub and not self._settings.url:
             raise ConfigurationError(f"{path} has triggers that need a hub; give --url")
-        return _Watched(path, when, Triggers(when, seen.get(str(path), Seen(at=time.time()))))
+        return _WatchedPipeline(
+            path, when, Triggers(when, seen.get(str(path), TriggerProgress(at=time.time())))
+        )
 
     def _run(self, path: Path, reason: str) -> None:
         self._say(f"{path}: {reason}")
@@ -98,7 +100,7 @@ class PipelineWatch:
         done = subprocess.run([*command, *self._options], env=os.environ | secret, check=False)
         self._say(f"{path}: ended with {done.returncode}")
 
-    def _facts(self, when: When) -> Facts | None:
+    def _facts(self, when: RunConditions) -> Facts | None:
         if not when.asks_hub:
             return None
         try:
@@ -108,9 +110,9 @@ class PipelineWatch:
             self._say(f"the hub could not be queried for triggers: {error}")
             return None
 
-    def _read_state(self) -> dict[str, Seen]:
+    def _read_state(self) -> dict[str, TriggerProgress]:
         try:
-            return msgspec.json.decode(self._state.read_bytes(), type=dict[str, Seen])
+            return msgspec.json.decode(self._state.read_bytes(), type=dict[str, TriggerProgress])
         except FileNotFoundError:
             return {}
         except (OSError, *UNDECODABLE) as error:
@@ -123,7 +125,7 @@ class PipelineWatch:
         write_durably(self._state, msgspec.json.encode(kept))
 
 
-def fetch_facts(client: HubClient, when: When) -> Facts:
+def fetch_facts(client: HubClient, when: RunConditions) -> Facts:
     """Return the facts that a pipeline's triggers depend on, from the hub.
 
     Raises:

@@ -20,7 +20,7 @@ from gnomon.core.fields import Field, Kind, Policy, Rule
 from gnomon.demo.replay import Replay
 from gnomon.demo.schema import INPUTS, LABEL
 from gnomon.demo.training import predict, train_network, train_trees
-from gnomon.pipeline.build import About, ModelFile, build_package, record
+from gnomon.pipeline.build import ModelFile, PackageMetadata, build_package, record
 from gnomon.pipeline.datasets.dataset import Dataset, Split
 from gnomon.pipeline.metrics import regression_metrics
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields, with_outputs
@@ -163,7 +163,7 @@ class TrainedFlights:
                 test_metrics=self.metrics[format],
             ),
             signer=signer,
-            about=About(owner="gnomon demo", licence="CC0-1.0", card=_CARD),
+            about=PackageMetadata(owner="gnomon demo", licence="CC0-1.0", card=_CARD),
         )
 
     def _golden_rows(self) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def test_an_idle_model_sleeps_and_the_next_calls_wake_it(
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: runtime.predict("eta", GOOD), range(16)))
         assert {one.outputs["air_time"] for one in answers} == {111.0}
-        assert runtime.upkeep[package.digest].wakes >= turn + 1
+        assert runtime.usage[package.digest].wakes >= turn + 1
     wait_for(lambda: not model.is_awake)
     assert runtime.predict_columns("eta", COLUMNS).outputs["air_time"].tolist() == [111.0] * 2
     (totals,) = runtime.series_totals().values()

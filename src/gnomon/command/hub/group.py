@@ -6,13 +6,13 @@ from gnomon.command.hub import (
     alerts,
     audit,
     environments,
+    maintenance,
     nodes,
     principals,
     process,
     rollouts,
     transfer,
     trust,
-    upkeep,
     webhooks,
 )
 
@@ -24,9 +24,9 @@ def hub() -> None:
 
 for _command in (
     process.run,
-    upkeep.backup,
-    upkeep.restore,
-    upkeep.doctor,
+    maintenance.backup,
+    maintenance.restore,
+    maintenance.doctor,
     trust.token,
     trust.trust,
     trust.untrust,

@@ -94,11 +94,11 @@ def import_command(
     --data where they have what the model said in a column of its name; profile and golden samples
     come from the data.
     """
-    from gnomon.pipeline.build import About
+    from gnomon.pipeline.build import PackageMetadata
     from gnomon.pipeline.formats.importing import import_model, read_source
 
     signer = Signer.load(key_file) if key_file else None
-    about = About(owner=owner, licence=licence)
+    about = PackageMetadata(owner=owner, licence=licence)
     out.parent.mkdir(parents=True, exist_ok=True)
     if model.suffix.lower() == ".pmml":
         from gnomon.pipeline.formats.pmml_source import import_pmml

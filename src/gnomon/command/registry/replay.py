@@ -19,7 +19,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
 if TYPE_CHECKING:
-    from gnomon.delivery.replay.replaying import Replayed
+    from gnomon.delivery.replay.replaying import ReplayReport
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _find(
         yield _PackageSources(pulled, keys)
 
 
-def _render(done: "Sequence[Replayed]") -> None:
+def _render(done: "Sequence[ReplayReport]") -> None:
     for one in done:
         rows = [
             [part.what, part.rows, part.exact, part.within_tolerance, part.agreement, part.first]

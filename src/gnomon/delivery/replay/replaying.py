@@ -34,7 +34,7 @@ __all__ = [
     "Agreement",
     "Part",
     "RecordedRequest",
-    "Replayed",
+    "ReplayReport",
     "attest_replay",
     "read_requests",
     "replay",
@@ -81,7 +81,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class ReplayReport:
     """The result of a replay. `not_reproduced` lists differences from the recorded environment."""
 
     package: str
@@ -120,7 +120,7 @@ def replay(
     requests: Sequence[RecordedRequest] = (),
     wheelhouse: Path | None = None,
     here: bool = False,
-) -> Replayed:
+) -> ReplayReport:
     """Predict a package's golden rows and these requests again; compare with what was recorded.
 
     With `here` the libraries of this process are taken as they are. `keys` are what `trust` trusts.
@@ -155,7 +155,7 @@ def replay(
     if requests:
         expected = [one.outputs for one in requests]
         parts.append(_compare("requests", golden, expected, outcome.rows))
-    return Replayed(
+    return ReplayReport(
         package=package.reference,
         format=package.manifest.format,
         digest=package.digest,
@@ -172,7 +172,7 @@ def replay(
     )
 
 
-def attest_replay(replayed: Replayed, path: Path, signer: Signer) -> Path:
+def attest_replay(replayed: ReplayReport, path: Path, signer: Signer) -> Path:
     """Write the result, passed or failed, to the package's attestations; return the file."""
     return attest(
         path,

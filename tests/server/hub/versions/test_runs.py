@@ -11,7 +11,7 @@ from gnomon.delivery.pipeline_watch import fetch_facts
 from gnomon.delivery.run_sender import PipelineSettings, send_runs
 from gnomon.pipeline.steps.log import RunLog
 from gnomon.pipeline.steps.record import PipelineRun, RunState, StepRecord
-from gnomon.pipeline.steps.triggers import Alerts, Facts, Labels, When
+from gnomon.pipeline.steps.triggers import Alerts, Facts, Labels, RunConditions
 from gnomon.runtime.ids import new_id
 from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.monitoring import alerts
@@ -117,7 +117,7 @@ def test_what_is_no_record_is_refused(caller: Any, changes: dict[str, Any]) -> N
 
 
 def test_what_a_pipeline_waits_for_is_asked(caller: Any, hub: Hub) -> None:
-    when = When(labels=Labels(model="eta"), alerts=Alerts(model="eta"))
+    when = RunConditions(labels=Labels(model="eta"), alerts=Alerts(model="eta"))
     with HubClient(caller.addresses.rest) as client:
         assert fetch_facts(client, when) == Facts()
         with hub.services.database.write() as connection:

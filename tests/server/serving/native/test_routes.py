@@ -240,7 +240,7 @@ def test_a_shadow_that_hangs_or_fails_is_nobodys_trouble(
         assert release.wait(DEADLINE_SECONDS)
         raise RuntimeError("no shadow")
 
-    monkeypatch.setattr(split.runtime, "ask_shadows", hang)
+    monkeypatch.setattr(split.runtime, "run_shadows", hang)
     shadow = (Target(split.two.digest, 1_000),)
     split.runtime.apply([Route("eta", (Target(split.one.digest, 1_000),), shadows=shadow)])
     assert split.ask() is not None

@@ -1,4 +1,4 @@
-"""The cost of admission, splits and shadows: `python -m gnomon.bench.servers.gates`.
+"""The cost of admission, splits and shadows: `python -m gnomon.bench.servers.admission`.
 
 First a request within C, without HTTP/2, with admission (`ours`) and without (`peer`). Then whole
 servers under h2load with a key and all limits on: the native frontend (`ours`) and grpcio's
@@ -16,7 +16,7 @@ from typing import Any
 
 from gnomon.bench.core.contract import CostComparison
 from gnomon.bench.servers import h2load
-from gnomon.bench.servers.gates_server import start
+from gnomon.bench.servers.admission_server import start
 from gnomon.bench.servers.serving_package import make_package, make_request
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.packages.package import Package

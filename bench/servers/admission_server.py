@@ -1,4 +1,4 @@
-"""A server with admission, in a process of its own, for `gnomon.bench.servers.gates`."""
+"""A server with admission, in a process of its own, for `gnomon.bench.servers.admission`."""
 
 import json
 import sys
