@@ -13,8 +13,11 @@ COMPARISONS = {
     "predict": ("gnomon.bench.core.predict",),
     "serving": ("gnomon.bench.servers.serving",),
     "tls": ("gnomon.bench.servers.serving_tls",),
-    "gates": ("gnomon.bench.servers.gates",),
+    "admission": ("gnomon.bench.servers.admission",),
 }
+
+#: Former name of a comparison → its name.
+DEPRECATED = {"gates": "admission"}
 
 #: Evaluations with flags and tables of their own.
 EVALUATIONS = {
@@ -40,10 +43,15 @@ def bench() -> None:
     """
 
 
-def _comparison(name: str) -> click.Command:
-    modules = COMPARISONS[name]
+def _comparison(name: str, current: str = "") -> click.Command:
+    modules = COMPARISONS[current or name]
 
-    @click.command(name, help=f"Compare {' and '.join(modules)} with their peers.")
+    @click.command(
+        name,
+        help=f"Compare {' and '.join(modules)} with their peers.",
+        hidden=bool(current),
+        deprecated=f"use `gnomon bench {current}`." if current else False,
+    )
     @json_option
     def command(as_json: bool) -> int:
         results = [one for module in modules for one in importlib.import_module(module).run()]
@@ -82,6 +90,8 @@ def _evaluation(name: str) -> click.Command:
 
 for _name in COMPARISONS:
     bench.add_command(_comparison(_name))
+for _name, _current in DEPRECATED.items():
+    bench.add_command(_comparison(_name, _current))
 for _name in EVALUATIONS:
     bench.add_command(_evaluation(_name))
 
