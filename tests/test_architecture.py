@@ -15,6 +15,7 @@ from tests.support.import_graph import (
     packages,
     part_of,
     parts_imported,
+    public_classes,
     sources,
 )
 
@@ -147,6 +148,10 @@ ALLOWED = {
 }
 
 
+#: Name of several public classes → why they share it. None of them may be imported as the other.
+SHARED_NAMES: dict[str, str] = {}
+
+
 @pytest.mark.parametrize("folder", ALLOWED)
 def test_the_folders_import_down_only(folder: str) -> None:
     upward = [
@@ -194,6 +199,11 @@ def test_the_parts_of_a_package_keep_their_order(package: str) -> None:
         if part in place and other in place and place[other] >= place[part]
     ]
     assert not upward
+
+
+def test_no_two_classes_share_a_name() -> None:
+    shared = {name: found for name, found in public_classes().items() if len(found) > 1}
+    assert shared.keys() == SHARED_NAMES.keys(), shared
 
 
 def test_core_needs_numpy_only() -> None:

@@ -15,6 +15,8 @@ _CYTHON_IMPORT = re.compile(
     r"^[ \t]*(?:from +(gnomon[\w.]*) +c?import +(\([^)]*\)|[^\n]*)|c?import +(gnomon[\w.]*))", re.M
 )
 
+_CLASS = re.compile(r"^(?:cdef +)?class +([A-Za-z]\w*)", re.M)
+
 
 @cache
 def sources() -> Mapping[str, tuple[Path, ...]]:
@@ -59,6 +61,17 @@ def imported_by(path: Path) -> frozenset[str]:
     return frozenset(
         name if name in sources() else name.rpartition(".")[0] or name for name in ours
     )
+
+
+def public_classes() -> Mapping[str, list[str]]:
+    """Return the modules that define each public class, by the class's name."""
+    found: dict[str, list[str]] = {}
+    for module, paths in sources().items():
+        for path in paths:
+            if path.suffix != ".pxd":
+                for name in _CLASS.findall(path.read_text(encoding="utf-8")):
+                    found.setdefault(name, []).append(module)
+    return found
 
 
 def packages() -> list[str]:
