@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,9 @@ from tests.support.demo import Played
 
 # Idle threads of OpenMP spin by default, which costs a fit three times its CPU time.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Hubs of tests record their addresses here, not in the user's own folder.
+_STATE = tempfile.TemporaryDirectory(prefix="gnomon-state-")
+os.environ["XDG_STATE_HOME"] = str(Path(_STATE.name).resolve())
 # A busy machine makes no example wrong.
 settings.register_profile("gnomon", deadline=None)
 settings.load_profile("gnomon")

@@ -37,7 +37,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.runtime": (
         "errors extras ids latency limits",
         "clock decoding files lock raw_tensors webhooks wire",
-        "audit_chain prediction",
+        "audit_chain local_hub prediction",
         "packages",
         "enrolment routing",
         "engines",

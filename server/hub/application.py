@@ -9,6 +9,7 @@ from gnomon.server.hub.rest.audit import audit_router
 from gnomon.server.hub.rest.environments import environments_router
 from gnomon.server.hub.rest.guard import HEALTH_PATH, Guard
 from gnomon.server.hub.rest.lifecycle import lifecycle_router
+from gnomon.server.hub.rest.links import links_router
 from gnomon.server.hub.rest.monitor import monitor_router
 from gnomon.server.hub.rest.nodes import nodes_router
 from gnomon.server.hub.rest.principals import principals_router
@@ -19,6 +20,7 @@ from gnomon.server.hub.rest.versions import versions_router
 from gnomon.server.hub.rest.webhooks import webhooks_router
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.web.pages import web_router
+from gnomon.server.hub.web.sign_in import sign_in_router
 from gnomon.server.rest import docs, problems
 
 API = (
@@ -28,6 +30,7 @@ API = (
     nodes_router,
     environments_router,
     principals_router,
+    links_router,
     lifecycle_router,
     webhooks_router,
     audit_router,
@@ -43,11 +46,13 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     problems.install(app)
     docs.install(app)
-    names = (services.settings.host, *services.settings.names)
-    app.add_middleware(BaseHTTPMiddleware, dispatch=Guard(services.database, names))
+    settings = services.settings
+    guard = Guard(services.callers, (settings.host, *settings.names), settings.scheme)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=guard)
     for router in API:
         app.include_router(router, prefix="/api/v1")
     app.include_router(web_router)
+    app.include_router(sign_in_router)
 
     @app.get(HEALTH_PATH, include_in_schema=False)
     def health() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The hub as a process: starts all its parts, says where it listens, runs until told to stop."""
 
+import ipaddress
 import signal
 import threading
 from collections.abc import Callable
@@ -9,10 +10,15 @@ from types import FrameType
 
 import structlog
 
-from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.errors import ConfigurationError, StorageError
+from gnomon.runtime.local_hub import HubRecord, LocalHub
 from gnomon.runtime.lock import FolderLock
+from gnomon.server.hub.access import sessions
 from gnomon.server.hub.access.authority import Authority
+from gnomon.server.hub.access.callers import Callers
 from gnomon.server.hub.access.enrolment import CertificateIssuer
+from gnomon.server.hub.access.local_key import LocalKey
+from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.application import create_app
 from gnomon.server.hub.doctor import BLOBS
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
@@ -54,6 +60,7 @@ class Hub:
             authority = Authority.in_folder(folder)
             database = open_database(settings)
             opened.callback(database.close)
+            local_key = _local_key(folder, database)
             blobs = open_blobs(settings, database)
             catalogue = Catalogue()
             self._rest = RestPort(listen(settings.host, settings.rest_port))
@@ -71,8 +78,15 @@ class Hub:
             opened.callback(self._grpc.stop, DRAIN_SECONDS)
             self.addresses = self._addresses(settings, authority)
             self.services = Services(
-                settings, database, blobs, authority, self.addresses, catalogue
+                settings,
+                database,
+                blobs,
+                authority,
+                self.addresses,
+                Callers(database, local_key),
+                catalogue,
             )
+            _record_address(opened, self.addresses.rest, local_key)
             self._opened = opened.pop_all()
 
     def start(self) -> None:
@@ -100,7 +114,7 @@ class Hub:
         # What nodes get: a name that other machines can reach, if one was given.
         told = _in_address(settings.names[0] if settings.names else settings.host)
         return HubAddresses(
-            rest=f"http://{_in_address(settings.host)}:{self._rest.port}",
+            rest=f"http://{_in_address(_reachable(settings.host))}:{self._rest.port}",
             enrolment=f"{told}:{self._grpc.enrolment_port}",
             sync=f"{told}:{self._grpc.sync_port}",
             fingerprint=authority.fingerprint,
@@ -129,12 +143,41 @@ def open_blobs(settings: HubSettings, database: Database) -> Blobs:
     return Blobs.at(database, settings.blob_url, settings.data_folder / BLOBS)
 
 
+def _local_key(folder: Path, database: Database) -> LocalKey:
+    """Return the key of local callers; a new key ends the sessions that the old one began."""
+    key = LocalKey(folder)
+    if key.is_new:
+        sessions.end_all(database, LOCAL.name)
+    return key
+
+
+def _record_address(opened: ExitStack, rest: str, key: LocalKey) -> None:
+    """Let programs of the same user find the key of this hub by its address."""
+    try:
+        record = HubRecord(LocalHub(address=rest, key_file=str(key.file)))
+    except StorageError as error:
+        _log.warning("hub_not_recorded", reason=str(error), cure="commands take --api-key-file")
+        return
+    opened.callback(record.remove)
+
+
 def _private_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(f"data folder {folder} cannot be made: {error}") from error
     return folder
+
+
+def _reachable(host: str) -> str:
+    """Return the address by which this machine reaches a port bound to `host`."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == 4 else "::1"
 
 
 def _in_address(host: str) -> str:

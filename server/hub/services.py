@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from gnomon.server.hub.access.authority import Authority
+from gnomon.server.hub.access.callers import Callers
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
@@ -18,4 +19,5 @@ class Services:
     blobs: Blobs
     authority: Authority
     addresses: HubAddresses
+    callers: Callers
     catalogue: Catalogue = field(default_factory=Catalogue)

@@ -24,6 +24,8 @@ class HubSettings:
     blob_url: str = ""
     #: Host names and addresses under which others reach the hub, besides localhost.
     names: tuple[str, ...] = ()
+    #: Whether a proxy in front of REST and the page speaks TLS, so that pages are https.
+    behind_tls_proxy: bool = False
     tick_seconds: float = 1.0
     #: How long a node waits between two calls.
     node_call_ms: int = 5_000
@@ -42,6 +44,11 @@ class HubSettings:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
         _ = self.networks
+
+    @property
+    def scheme(self) -> str:
+        """Return the scheme of the page as browsers see it."""
+        return "https" if self.behind_tls_proxy else "http"
 
     @property
     def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

@@ -11,6 +11,7 @@ from tests.server.hub.conftest import (
     make,
     node,
     settings,
+    shared_caller,
     signer,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "make",
     "node",
     "settings",
+    "shared_caller",
     "signer",
 ]

@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.local_hub import find_local_hub, read_key
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.wire import read_error
 from gnomon.server.hub.settings import HubAddresses, HubSettings
@@ -45,6 +46,13 @@ def key_pem(key: Any) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+
+
+def local_key_of(rest: str) -> dict[str, str]:
+    """Return the header with the key of a hub that this user runs."""
+    found = find_local_hub(rest)
+    assert found is not None, "the hub has recorded its address"
+    return {"authorization": f"Bearer {read_key(found)}"}
 
 
 def call(method: Any, request: Any) -> Any:
@@ -116,7 +124,11 @@ class Caller:
         self.addresses = addresses
         # Without TLS nothing is verified; reading all authorities takes 23 ms of CPU a client.
         self.http = httpx.Client(
-            base_url=addresses.rest, timeout=CALL_SECONDS, trust_env=False, verify=False
+            base_url=addresses.rest,
+            headers=local_key_of(addresses.rest),
+            timeout=CALL_SECONDS,
+            trust_env=False,
+            verify=False,
         )
         self._channels: list[grpc.Channel] = []
 

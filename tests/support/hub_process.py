@@ -16,6 +16,7 @@ from gnomon.runtime.enrolment.hub_channel import enrol
 from gnomon.runtime.enrolment.identity import IdentityFolder, key_pem
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
+from tests.support.hub import local_key_of
 
 HUB = """
 import json, sys
@@ -62,13 +63,16 @@ class HubProcess:
         self.process.wait(timeout=20)
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = httpx.post(
-            f"{self.rest}/api/v1/{path}", json=body, trust_env=False, timeout=20, verify=False
-        )
-        return answer.raise_for_status().json()
+        return self._call("POST", path, json=body)
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(f"{self.rest}/api/v1/{path}", trust_env=False, timeout=20, verify=False)
+        return self._call("GET", path)
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        url, key = f"{self.rest}/api/v1/{path}", local_key_of(self.rest)
+        answer = httpx.request(
+            method, url, headers=key, trust_env=False, timeout=20, verify=False, **options
+        )
         return answer.raise_for_status().json()
 
     def token(self, role: str = "node") -> str:

@@ -1,4 +1,4 @@
-"""People and programs on other machines: their API keys, of which only hashes are kept."""
+"""People and programs: their API keys, of which only hashes are kept."""
 
 import secrets
 from collections import defaultdict
@@ -18,7 +18,8 @@ _NAME_CHARACTERS = 64
 _PRINCIPAL = schema.principal.c
 _GRANT = schema.role_grant.c
 
-#: A caller on this machine, who could read and write the database as well.
+#: Whoever shows the key in the hub's data folder: the hub's own user, who could read and write the
+#: database as well. No principal may have this name.
 LOCAL = Actor("local", (Grant(Role.ADMIN),))
 
 
@@ -29,7 +30,7 @@ def create(change: Change, name: str, first: Grant) -> str:
         InvalidInput: if the name is none.
         Conflict: if the name is taken.
     """
-    if not 0 < len(name) <= _NAME_CHARACTERS or name == LOCAL.name:
+    if not 0 < len(name.strip()) <= _NAME_CHARACTERS or name.strip().lower() == LOCAL.name:
         raise InvalidInput(
             f"name should have 1 to {_NAME_CHARACTERS} characters and not be {LOCAL.name!r}"
         )
@@ -61,6 +62,16 @@ def find(database: Database, key: str) -> Actor:
         if name is None:
             raise NotAllowed("the API key is not known here")
         return Actor(name, tuple(_grants(connection, name)))
+
+
+def find_named(connection: Connection, name: str) -> Actor | None:
+    """Return a principal with all that was granted; None if it was revoked, or is none."""
+    if name == LOCAL.name:
+        return LOCAL
+    known = connection.scalar(
+        select(_PRINCIPAL.id).where(_PRINCIPAL.name == name, _PRINCIPAL.revoked_at.is_(None))
+    )
+    return None if known is None else Actor(name, tuple(_grants(connection, name)))
 
 
 def grant(change: Change, name: str, wanted: Grant) -> None:

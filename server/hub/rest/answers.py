@@ -95,6 +95,14 @@ class CreatedPrincipal:
 
 
 @dataclass(frozen=True, slots=True)
+class SignInLink:
+    """A path on the hub's web page that signs in once, and for how long it may be used."""
+
+    path: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class NamedGrant:
     """A role given to, or taken from, a principal."""
 

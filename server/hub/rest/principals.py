@@ -1,4 +1,4 @@
-"""Routes of principals: who may use the hub from other machines, and what was granted to them."""
+"""Routes of principals: who may use the hub, and what was granted to them."""
 
 from fastapi import APIRouter
 
@@ -21,7 +21,7 @@ def list_principals(database: DatabaseDependency) -> list[principals.PrincipalRe
 def create_principal(
     body: PrincipalBody, database: DatabaseDependency, actor: ActorDependency
 ) -> CreatedPrincipal:
-    """Make an API key for use from other machines; it is shown only now."""
+    """Make an API key; it is shown only now."""
     with database.change(actor) as change:
         return CreatedPrincipal(body.name, principals.create(change, body.name, body.grant))
 

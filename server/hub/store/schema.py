@@ -5,7 +5,13 @@ Times are Unix milliseconds. Ids are ULIDs (`clock.new_id`) if a person or a URL
 without columns of their own are JSON.
 """
 
-from gnomon.server.hub.store.tables.access import principal, role_grant, token, trusted_key
+from gnomon.server.hub.store.tables.access import (
+    principal,
+    role_grant,
+    session,
+    token,
+    trusted_key,
+)
 from gnomon.server.hub.store.tables.columns import PRODUCTION, metadata
 from gnomon.server.hub.store.tables.fleet import (
     IS_UNREAD,
@@ -75,6 +81,7 @@ __all__ = [
     "rollout_step",
     "run",
     "run_package",
+    "session",
     "tag",
     "tally",
     "token",

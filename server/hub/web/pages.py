@@ -7,71 +7,41 @@ the scroll position. Nothing comes from another host, and a header makes the bro
 from importlib.resources import files
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from gnomon.runtime.errors import NotFound, UnknownModel
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.web import views
-from gnomon.server.hub.web.filters import FILTERS, share
+from gnomon.server.hub.web.rendering import render
+from gnomon.server.hub.web.sign_in import check_form
 
 web_router = APIRouter(include_in_schema=False)
 
 _ASSETS = {"page.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("gnomon.server.hub.web"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    environment.globals["share"] = share
-    return environment
-
-
-_TEMPLATES = _environment()
-
-
-def _page(template: str, status: int = 200, **values: object) -> HTMLResponse:
-    text = _TEMPLATES.get_template(template).render(**values)
-    return HTMLResponse(text, status, headers=_HEADERS)
 
 
 @web_router.get("/")
-def show_overview(database: DatabaseDependency, actor: ActorDependency) -> HTMLResponse:
+def show_overview(request: Request, database: DatabaseDependency) -> HTMLResponse:
     """Show all models, nodes, alerts and rollouts."""
     with database.read() as connection:
         view = views.overview(connection)
-    return _page("overview.html", actor=actor, **view)
+    return render("overview.html", request=request, **view)
 
 
 @web_router.get("/models/{name}")
 def show_model(
-    name: Annotated[str, Path(max_length=64)], database: DatabaseDependency, actor: ActorDependency
+    request: Request, name: Annotated[str, Path(max_length=64)], database: DatabaseDependency
 ) -> HTMLResponse:
     """Show one model."""
     try:
         with database.read() as connection:
             view = views.model_page(connection, name)
     except UnknownModel as error:
-        return _page("missing.html", 404, actor=actor, text=str(error))
-    return _page("model.html", actor=actor, **view)
+        return render("missing.html", 404, request, text=str(error))
+    return render("model.html", request=request, **view)
 
 
 @web_router.get("/assets/{name}")
@@ -84,7 +54,7 @@ def send_asset(name: str) -> Response:
     return Response(data, media_type=kind, headers={"X-Content-Type-Options": "nosniff"})
 
 
-@web_router.post("/alerts/{alert_id}/acknowledge")
+@web_router.post("/alerts/{alert_id}/acknowledge", dependencies=[Depends(check_form)])
 def acknowledge(
     alert_id: str, request: Request, database: DatabaseDependency, actor: ActorDependency
 ) -> RedirectResponse:
@@ -94,7 +64,7 @@ def acknowledge(
     return _back(request)
 
 
-@web_router.post("/alerts/{alert_id}/close")
+@web_router.post("/alerts/{alert_id}/close", dependencies=[Depends(check_form)])
 def close(
     alert_id: str, request: Request, database: DatabaseDependency, actor: ActorDependency
 ) -> RedirectResponse:
@@ -104,7 +74,7 @@ def close(
     return _back(request)
 
 
-@web_router.post("/rollouts/{rollout_id}/abort")
+@web_router.post("/rollouts/{rollout_id}/abort", dependencies=[Depends(check_form)])
 def abort(
     rollout_id: str, request: Request, database: DatabaseDependency, actor: ActorDependency
 ) -> RedirectResponse:

@@ -7,6 +7,7 @@ from typing import Any, Self
 import httpx
 
 from gnomon.runtime import errors
+from gnomon.runtime.local_hub import find_local_hub, read_key
 
 _ERRORS_BY_CODE: Mapping[str, type[errors.GnomonError]] = {
     kind.code: kind
@@ -23,17 +24,16 @@ _IDLE_SECONDS = 2.0
 class HubClient:
     """A hub at a URL, for example `http://127.0.0.1:8600`.
 
-    Every call raises the typed error that the hub answered with, or `HubUnavailable`.
+    Without an `api_key`, a hub of the same user on this machine is called with the key of its data
+    folder. Every call raises the typed error that the hub answered with, or `HubUnavailable`.
     """
 
     def __init__(
         self, url: str, *, api_key: str | None = None, timeout_seconds: float = 10
     ) -> None:
-        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self.url = url.rstrip("/")
+        self._api_key = api_key
         self._http = httpx.Client(
-            base_url=f"{self.url}/api/v1",
-            headers=headers,
             timeout=timeout_seconds,
             trust_env=False,
             limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
@@ -69,7 +69,11 @@ class HubClient:
         """
         partial = file.with_name(f".{file.name}.partial")
         try:
-            with self._http.stream("GET", path) as response, partial.open("wb") as out:
+            url, headers = self._address(path)
+            with (
+                self._http.stream("GET", url, headers=headers) as response,
+                partial.open("wb") as out,
+            ):
                 if not response.is_success:
                     response.read()
                     raise _typed_error(self.url, "GET", path, response)
@@ -82,13 +86,23 @@ class HubClient:
             partial.unlink(missing_ok=True)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        url, headers = self._address(path)
         try:
-            response = self._http.request(method, path, **arguments)
+            response = self._http.request(method, url, headers=headers, **arguments)
         except httpx.TransportError as error:
             raise errors.HubUnavailable(f"hub {self.url} cannot be reached: {error}") from error
         if response.is_success:
             return response.json() if response.content else None
         raise _typed_error(self.url, method, path, response)
+
+    def _address(self, path: str) -> tuple[str, dict[str, str]]:
+        """Return URL and headers of a call; a local hub's key is looked up each time."""
+        base, key = self.url, self._api_key
+        if key is None:
+            found = find_local_hub(self.url)
+            if found is not None:
+                base, key = found.address, read_key(found)
+        return f"{base}/api/v1/{path}", {"authorization": f"Bearer {key}"} if key else {}
 
 
 def _typed_error(url: str, method: str, path: str, response: httpx.Response) -> errors.GnomonError:

@@ -23,7 +23,7 @@ class PipelineSettings:
     state_folder: Path = Path("pipeline-data")
     #: The hub's REST address, such as http://127.0.0.1:8600; empty: runs are recorded here only.
     url: str = ""
-    #: Needed if the hub runs on another machine.
+    #: Not needed for a hub of the same user on this machine.
     api_key: str = ""
     #: How often the hub is asked whether something has happened.
     poll_seconds: float = 30.0

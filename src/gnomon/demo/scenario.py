@@ -82,12 +82,16 @@ class Scenario:
         """Print the folders of packages and the addresses of hub and server."""
         self._report.links(
             {
-                "web page": self.cluster.client.url,
+                "web page": f"{self.cluster.client.url}{self._sign_in_path()}",
                 "gRPC, Open Inference Protocol": self.cluster.server_address,
                 "logs and state": str(self.cluster.folder),
                 "a package": f"gnomon package inspect {self._packages['2']['onnx'].path}",
             }
         )
+
+    def _sign_in_path(self) -> str:
+        """Return the path of a link that signs in to the hub's page once."""
+        return str(self.cluster.client.post("sign-in-links")["path"])
 
     def close(self) -> None:
         """End all processes."""

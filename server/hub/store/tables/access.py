@@ -28,6 +28,17 @@ principal = Table(
     columns.time("revoked_at", nullable=True),
 )
 
+#: Sessions of the web page, and links that begin one; only the SHA-256 of a secret is kept.
+session = Table(
+    "web_session",
+    columns.metadata,
+    columns.digest("secret_hash", primary_key=True),
+    columns.name("kind"),  # session or link
+    columns.name("principal"),
+    columns.time("created_at"),
+    columns.time("expires_at"),
+)
+
 #: What principals may do: roles, for models and environments that match the patterns.
 role_grant = Table(
     "role_grant",

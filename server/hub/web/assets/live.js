@@ -49,6 +49,7 @@ const shown = new Map();
 
 async function refresh() {
   const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+  if (answer.redirected) return location.reload(); // the session has ended: sign in again
   if (!answer.ok) throw new Error("the hub answered " + answer.status);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const section of document.querySelectorAll("[data-live]")) {

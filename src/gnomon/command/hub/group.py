@@ -44,6 +44,7 @@ for _command in (
     alerts.acknowledge,
     alerts.close,
     principals.principal,
+    principals.sign_in,
     audit.audit,
     webhooks.webhook,
     transfer.export,

@@ -29,6 +29,14 @@ def _grant_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+@click.command("sign-in")
+@hub_command
+def sign_in(client: "HubClient") -> CommandResult:
+    """Print a link to the hub's web page that signs in once, within ten minutes."""
+    payload = client.post("sign-in-links")
+    return as_line(payload, f"{client.url}{payload['path']}")
+
+
 @principal.command("list")
 @hub_command
 def list_principals(client: "HubClient") -> CommandResult:

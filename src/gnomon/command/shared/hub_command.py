@@ -3,16 +3,19 @@
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate
 
 import click
 
 from gnomon.command.shared.output import emit, json_option, render_list, show, table
+from gnomon.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
 DEFAULT_URL = "http://127.0.0.1:8600"
+_KEY_FILE = "gnomon.api_key_file"
 
 environment_option = click.option(
     "--env", "environment", default="production", show_default=True, help="The environment."
@@ -59,11 +62,44 @@ def as_table(
     return CommandResult(payload, lambda: show(table(title, columns, rows)))
 
 
+def _remember_file(context: click.Context, _: click.Parameter, file: Path | None) -> None:
+    context.meta[_KEY_FILE] = file
+
+
+def _key_or_file(context: click.Context, _: click.Parameter, key: str | None) -> str | None:
+    """Return the key that was given, or else that of the file.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    file = context.meta.get(_KEY_FILE)
+    if key or file is None:
+        return key
+    try:
+        return str(file.read_text(encoding="ascii").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"no API key can be read from {file}: {error}") from error
+
+
 def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags by which a hub is found, and `--json`."""
     for option in (
         click.option("--url", envvar="GNOMON_HUB_URL", default=DEFAULT_URL, show_default=True),
-        click.option("--api-key", envvar="GNOMON_HUB_API_KEY", help="Needed from other machines."),
+        click.option(
+            "--api-key",
+            envvar="GNOMON_HUB_API_KEY",
+            callback=_key_or_file,
+            help="Not needed for a hub of the same user on this machine.",
+        ),
+        click.option(
+            "--api-key-file",
+            envvar="GNOMON_HUB_API_KEY_FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            is_eager=True,
+            expose_value=False,
+            callback=_remember_file,
+            help="A file that holds the API key, such as local.key in the hub's data folder.",
+        ),
         json_option,
     ):
         command = option(command)

@@ -21,6 +21,7 @@ from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.web.charts import SMALL, Chart, ChartLine
+from tests.support.hub import local_key_of
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 AT_ONCE = MonitorSettings(grace_ms=0)
@@ -71,7 +72,10 @@ def database(hub: Hub) -> Any:
 
 @pytest.fixture
 def http(hub: Hub) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hub.addresses.rest, timeout=20, trust_env=False) as client:
+    rest = hub.addresses.rest
+    with httpx.Client(
+        base_url=rest, headers=local_key_of(rest), timeout=20, trust_env=False
+    ) as client:
         yield client
 
 
@@ -302,7 +306,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
     reason="needs playwright and a Chromium: pip install playwright, apt-get install chromium",
 )
 def test_in_a_browser_the_page_stays_current_and_keeps_the_place(
-    hub: Hub, world: Any, busy: Any
+    hub: Hub, http: httpx.Client, world: Any, busy: Any
 ) -> None:
     from playwright.sync_api import expect, sync_playwright
 
@@ -314,6 +318,10 @@ def test_in_a_browser_the_page_stays_current_and_keeps_the_place(
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text))
         page.clock.install()
+        link = http.post("/api/v1/sign-in-links").json()["path"]
+        page.goto(f"{hub.addresses.rest}{link}")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("#alerts")).to_be_visible()
         page.goto(f"{hub.addresses.rest}/models/eta")
         expect(page.locator("#alerts .alert.open")).to_have_count(1)
         page.locator("summary", has_text="What was in service when").click()
