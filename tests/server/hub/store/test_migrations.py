@@ -1,6 +1,7 @@
 """A hub of any released schema is brought to the newest with all that it holds."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,13 @@ def test_the_released_schema_is_brought_up_with_its_data(empty_url: str) -> None
     with database.write() as connection:
         move_to(connection, "0001", up=False)
     database.close()
+
+
+def test_revisions_follow_each_other_to_the_newest() -> None:
+    """Alembic only warns if two have one number, and then applies one of them."""
+    files = sorted((migrations.FOLDER / "versions").glob("v*.py"))
+    found = [import_module(f"{migrations.__name__}.versions.{file.stem}") for file in files]
+    numbers = [module.revision for module in found]
+    assert numbers == [f"{number:04}" for number in range(1, len(found) + 1)]
+    assert [module.down_revision for module in found] == [None, *numbers[:-1]]
+    assert numbers[-1] == migrations.HEAD
