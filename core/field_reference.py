@@ -122,7 +122,7 @@ class FieldReference:
 
 @dataclass(frozen=True, slots=True)
 class PairReference:
-    """How often two numeric fields lie on the same side of their medians.
+    """How often two numeric fields are on the same side of their medians.
 
     `counts` are over the three cells: concordant, discordant, incomplete.
     """

@@ -269,7 +269,7 @@ class Node:
     def _complete_interrupted(self, channel: HubChannel) -> GnomonError | None:
         """Continue steps that a write that failed cut off; return why they cannot be completed.
 
-        The hub is told even if they cannot.
+        The hub is informed even if they cannot.
         """
         try:
             self._resume()

@@ -153,7 +153,7 @@ class SyncMachine:
 
         Raises:
             IllegalTransition: the current step must end first.
-            HubError: the hub's numbers would leave no room for newer ones.
+            HubError: the hub's numbers would make newer ones impossible.
         """
         if not self.is_open_to_news:
             raise IllegalTransition(self.step, Step.CHECK)

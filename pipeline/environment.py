@@ -17,7 +17,7 @@ def code_version(source: Path) -> tuple[str, bool]:
     """Return the version of the code in file `source`, and whether it is clean.
 
     That is `git:` and the commit, clean if no tracked file differs from it, if git tracks the
-    file; elsewhere, `gnomon-` and this distribution's version, which nobody can call clean.
+    file; elsewhere, `gnomon-` and this distribution's version, which is never clean.
     """
     try:
         _git(source, "ls-files", "--error-unmatch", source.name)

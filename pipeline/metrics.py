@@ -1,7 +1,7 @@
 """Errors of a regression's predictions, with intervals that respect blocks such as days.
 
 Errors of one day share its weather, so rows are not independent, and a bootstrap over rows would
-be too narrow. Whole blocks (days) are drawn instead: the block bootstrap (Efron and Tibshirani,
+be too narrow. Whole blocks (days) are sampled instead: the block bootstrap (Efron and Tibshirani,
 "An Introduction to the Bootstrap", 1993, ch. 8). With few blocks the intervals are rough.
 """
 

@@ -1,8 +1,8 @@
 """Builds a package again from its record, in another folder, and reports the differences.
 
 The record has the whole recipe; the data are the files of the folder under the names that it gives,
-or come from the database that it names. The model is that of the folder or, if there is none, of
-the package. The same data in the same files give the same digest. The same rows in another order
+or come from the database that it names. The model is that of the folder or, if that has no model,
+of the package. The same data in the same files give the same digest. The same rows in another order
 give the same fingerprint, and metrics within a tolerance: golden samples are chosen by position.
 """
 
@@ -39,7 +39,7 @@ class RebuildResult:
 def rebuild(
     package: Package, beside: Path, folder: Path, signer: Signer | None = None
 ) -> RebuildResult:
-    """Build `package` again as `folder`, from what lies in the folder `beside`.
+    """Build `package` again as `folder`, from the files in the folder `beside`.
 
     The version of the code is taken from the record; the libraries are those installed here.
 

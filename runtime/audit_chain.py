@@ -1,8 +1,8 @@
 """The audit chain as anybody can check it: each record's hash covers it and the hash before it.
 
 So a record that is changed, removed, put in or moved breaks the chain at a place that `verify`
-names. Whether records were cut off at the end is told by the number and the last hash that somebody
-noted before.
+names. Whether records were cut off at the end is detected by the number and the last hash that
+somebody noted before.
 
 An exported chain is a file of lines, each a JSON object: a head with the number of records and the
 last hash, then the records in order.

@@ -201,7 +201,7 @@ class Runtime:
         key: str | None = None,
         at: datetime | float | None = None,
         version: str = "",
-        drawn: int | None = None,
+        bucket: int | None = None,
     ) -> Prediction:
         """Answer one row.
 
@@ -212,7 +212,7 @@ class Runtime:
             key: whose answers stick to one target (a customer); None: by chance.
             at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
             version: which of the route's versions is to answer; empty: as the route has it.
-            drawn: the call's traffic bucket, 0 to 999, if a frontend has chosen one already.
+            bucket: the call's traffic bucket, 0 to 999, if a frontend has chosen one already.
 
         Raises:
             UnknownModel: there is no such route, or no such version on it.
@@ -224,9 +224,9 @@ class Runtime:
         """
         started = perf_counter_ns()
         request_id = self._identity() if request_id is None else str(request_id)
-        request = PredictRequest(row, request_id, key, at, version, drawn, started)
+        request = PredictRequest(row, request_id, key, at, version, bucket, started)
         batcher = self._table.batchers.get(route)
-        if batcher is None or version or drawn is not None:
+        if batcher is None or version or bucket is not None:
             outcome = self._execute_row(route, request)
         else:
             outcome = batcher.execute(request)
@@ -243,7 +243,7 @@ class Runtime:
         key: str | None = None,
         at: datetime | float | None = None,
         version: str = "",
-        drawn: int | None = None,
+        bucket: int | None = None,
     ) -> Predictions:
         """Answer many rows, one array or list a field; one bad row refuses the request.
 
@@ -253,7 +253,7 @@ class Runtime:
         """
         started = perf_counter_ns()
         request_id = self._identity() if request_id is None else str(request_id)
-        request = PredictRequest(columns, request_id, key, at, version, drawn, started)
+        request = PredictRequest(columns, request_id, key, at, version, bucket, started)
         outcome = self._execute(execute_columns, route, request)
         if isinstance(outcome, GnomonError):
             raise outcome
@@ -282,10 +282,10 @@ class Runtime:
             except GnomonError as error:
                 return error
 
-        # A bucket is drawn once: a row that is executed alone stays where it was when grouped.
-        drawn = [replace(one, bucket=random.randrange(WEIGHT_TOTAL)) for one in requests]  # noqa: S311
+        # A bucket is chosen once: a row that is executed alone stays where it was when grouped.
+        with_buckets = [replace(one, bucket=random.randrange(WEIGHT_TOTAL)) for one in requests]  # noqa: S311
         on_answer = partial(self._write_down, route)
-        return execute_rows(drawn, target_of, self._shadows, execute_alone, on_answer)
+        return execute_rows(with_buckets, target_of, self._shadows, execute_alone, on_answer)
 
     def run_shadows(
         self, route: str, columns: Mapping[str, Any], *, request_id: str, at: float
@@ -389,11 +389,11 @@ class Runtime:
         route: str,
         key: str | None,
         version: str = "",
-        drawn: int | None = None,
+        bucket: int | None = None,
     ) -> RouteTarget:
         if route not in served:
             self.check_started()
-        return find_target(served, route, key, version, drawn)
+        return find_target(served, route, key, version, bucket)
 
     def check_started(self) -> None:
         """Check that routes were put into service: before that, no name is known to be wrong.

@@ -36,7 +36,7 @@ def message_of(error: GnomonError) -> str:
 
 
 def trailing_metadata(error: GnomonError) -> tuple[tuple[str, str | bytes], ...]:
-    """Return what goes with the status: the code, and the details that there is room for."""
+    """Return what goes with the status: the code, and as many details as fit."""
     metadata: list[tuple[str, str | bytes]] = [(CODE_KEY, error.code)]
     kept: list[bytes] = []
     room = _DETAILS_BYTES

@@ -46,7 +46,8 @@ class Stream:
         name: name of the stream.
         reference: draws the reference tables, one a segment.
         before: draws a window in which nothing has changed.
-        after: draws the window so many windows after the change, from 0; None for no change.
+        after: draws the window that comes this many windows after the change, from 0; None for no
+            change.
         fields: the fields that the change affects; empty for any.
     """
 

@@ -155,7 +155,7 @@ def kill_again_and_again(
     folder: Path,
     kills: int,
     seed: int,
-    told: Callable[[Tally], None] = lambda tally: None,
+    on_round: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
     """Kill a hub or its clients many times, and check after each kill that nothing was lost.
 
@@ -164,7 +164,7 @@ def kill_again_and_again(
         folder: for packages and the builder's identity.
         kills: how many rounds.
         seed: of the moments of the kills.
-        told: called with the counts after each round.
+        on_round: called with the counts after each round.
     """
     kind = "PostgreSQL" if settings.database_url else "SQLite"
     tally = Tally(kind)
@@ -174,7 +174,7 @@ def kill_again_and_again(
         for _ in range(kills):
             rounds.play(tally)
             tally.seconds = time.monotonic() - start
-            told(tally)
+            on_round(tally)
     finally:
         rounds.close()
     return tally

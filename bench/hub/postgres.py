@@ -33,7 +33,7 @@ class Postgres:
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
     def drop_database(self, name: str) -> None:
-        """Remove a database, whoever is still connected."""
+        """Remove a database, even if clients are connected."""
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 

@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each frontend and attack; return 1 if the native one fails its limits."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.servers.attacks", description=__doc__)
     parser.add_argument("--seconds", type=int, default=10, help="of each attack")
-    parser.add_argument("--doors", nargs="+", choices=OURS, default=OURS)
+    parser.add_argument("--frontends", "--doors", nargs="+", choices=OURS, default=OURS)
     parser.add_argument("--attacks", nargs="+", choices=list(ATTACKS), default=list(ATTACKS))
     given = parser.parse_args(arguments)
     if not h2load.is_installed():
@@ -117,14 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(name)
         package = make_package(folder / "bench-1").path
         body = h2load.write_body(folder / "request.bin", make_request())
-        for door in given.doors:
-            server = start(door, package)
+        for frontend in given.frontends:
+            server = start(frontend, package)
             try:
                 h2load.closed_loop(server.address, body, CONNECTIONS, 1, 1)
                 for title, attack in chosen.items():
                     line = measure(server, attack, body, folder / "log", given.seconds)
-                    print(json.dumps({"door": door, "attack": title, **line}), flush=True)
-                    broken += door == "native" and not _is_kept(line)
+                    print(json.dumps({"frontend": frontend, "attack": title, **line}), flush=True)
+                    broken += frontend == "native" and not _is_kept(line)
             finally:
                 server.stop()
     return int(broken > 0)

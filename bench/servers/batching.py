@@ -56,8 +56,9 @@ async def main():
     gathered = Deployment(batching=Batching(max_rows=64, max_delay_seconds=0.001))
     runtime.load(package, deployment=gathered if sys.argv[2] == "gathered" else None)
     runtime.apply([single("model", package.digest)])
-    door = NativeFrontend(Handler(runtime), FrontendSettings(port=0, threads=64, total_requests=0))
-    print(await door.open(), flush=True)
+    settings = FrontendSettings(port=0, threads=64, total_requests=0)
+    frontend = NativeFrontend(Handler(runtime), settings)
+    print(await frontend.open(), flush=True)
     await asyncio.sleep(3600)
 
 asyncio.run(main())

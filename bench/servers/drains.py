@@ -63,19 +63,19 @@ class LoadGenerator:
 
 
 async def drain_often(
-    package: Path, door: str, *, drains: int, per_second: float, notice_seconds: float = 0.2
+    package: Path, frontend: str, *, drains: int, per_second: float, notice_seconds: float = 0.2
 ) -> dict[str, Any]:
     """Return what became of the questions while `drains` servers left one after the other.
 
     Args:
         package: folder of the package that is served.
-        door: the frontend: "native" or "grpcio".
+        frontend: "native" or "grpcio".
         drains: how many servers leave, one after the other.
         per_second: requests a second.
         notice_seconds: how long before its end a server says that it leaves.
     """
     settings: dict[str, Any] = {"share_port": True, "notice_seconds": notice_seconds}
-    server = await asyncio.to_thread(start, door, package, **settings)
+    server = await asyncio.to_thread(start, frontend, package, **settings)
     port = int(server.address.rpartition(":")[2])
     stopped = asyncio.Event()
     try:
@@ -83,7 +83,7 @@ async def drain_often(
             asker = LoadGenerator(client, per_second)
             asking = asyncio.create_task(asker.run(stopped))
             for _ in range(drains):
-                follower = await asyncio.to_thread(start, door, package, port=port, **settings)
+                follower = await asyncio.to_thread(start, frontend, package, port=port, **settings)
                 await asyncio.to_thread(server.terminate, STOP_SECONDS)
                 server = follower
             stopped.set()
@@ -92,7 +92,7 @@ async def drain_often(
     finally:
         server.stop()
     return {
-        "door": door,
+        "frontend": frontend,
         "drains": drains,
         **asker.counts,
         "failed": asker.counts["failed"],
@@ -107,14 +107,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gnomon.bench.servers.drains", description=__doc__)
     parser.add_argument("--drains", type=int, default=50)
     parser.add_argument("--per-second", type=float, default=200.0)
-    parser.add_argument("--doors", default="native,grpcio")
+    parser.add_argument("--frontends", "--doors", default="native,grpcio")
     given = parser.parse_args(arguments)
     lost = 0
     with tempfile.TemporaryDirectory() as folder:
         package = make_package(Path(folder) / "bench-1").path
-        for door in given.doors.split(","):
+        for frontend in given.frontends.split(","):
             found = asyncio.run(
-                drain_often(package, door, drains=given.drains, per_second=given.per_second)
+                drain_often(package, frontend, drains=given.drains, per_second=given.per_second)
             )
             print(json.dumps(found), flush=True)
             lost += found["failed"]

@@ -163,13 +163,13 @@ def _compare_busy(outside: Figures, inside: Figures) -> list[CostComparison]:
     """Compare the time a request takes with a busy thread inside the server to one outside it."""
     return [
         CostComparison(
-            f"time, busy thread in {door} to busy elsewhere, {clients} connections x {streams}",
+            f"time, busy thread in {frontend} to busy elsewhere, {clients} connections x {streams}",
             "req",
-            inside[door, clients, streams][1],
-            outside[door, clients, streams][1],
-            1.25 if door == "native" else None,
+            inside[frontend, clients, streams][1],
+            outside[frontend, clients, streams][1],
+            1.25 if frontend == "native" else None,
         )
-        for (clients, streams), door in product(BUSY_LOADS, ("native", "grpcio"))
+        for (clients, streams), frontend in product(BUSY_LOADS, ("native", "grpcio"))
     ]
 
 

@@ -60,17 +60,19 @@ def main() -> None:
 
 def _write_files(folder: Path) -> dict[str, Any]:
     key, chain = Authority.in_folder(folder).issue_server()
-    (folder / "door.key").write_bytes(key)
-    (folder / "door.pem").write_bytes(chain)
-    return {"key_file": str(folder / "door.key"), "certificate_file": str(folder / "door.pem")}
+    (folder / "server.key").write_bytes(key)
+    (folder / "server.pem").write_bytes(chain)
+    return {"key_file": str(folder / "server.key"), "certificate_file": str(folder / "server.pem")}
 
 
 def _least(
     package: Path, body: Path, files: dict[str, Any], rounds: int
 ) -> dict[tuple[str, tuple[int, int]], tuple[float, float]]:
     """Return the least ns of (CPU, time) a request by server and load, all in turn."""
-    servers = {name: start(door, package, **given) for name, (door, given) in _CLEAR.items()}
-    servers |= {name: start(door, package, loops=1, **files) for name, door in _TLS.items()}
+    servers = {
+        name: start(frontend, package, **given) for name, (frontend, given) in _CLEAR.items()
+    }
+    servers |= {name: start(frontend, package, loops=1, **files) for name, frontend in _TLS.items()}
     best: dict[tuple[str, tuple[int, int]], tuple[float, float]] = {}
     try:
         for _, load, (name, server) in product(range(rounds), LOADS, servers.items()):

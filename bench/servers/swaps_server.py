@@ -33,14 +33,14 @@ _LOAD_ENDS_SECONDS = 4.0
 async def _serve(folder: Path) -> None:
     folder.mkdir()
     swapper = Swapper(folder)
-    door = NativeFrontend(Handler(swapper.runtime), FrontendSettings(port=0))
-    print(await door.open(), flush=True)
+    frontend = NativeFrontend(Handler(swapper.runtime), FrontendSettings(port=0))
+    print(await frontend.open(), flush=True)
     swaps, seconds = map(int, (await asyncio.to_thread(sys.stdin.readline)).split())
     started = time.monotonic()
     found = await asyncio.to_thread(swapper.swap_often, swaps)
     took = time.monotonic() - started
     await asyncio.sleep(max(0.0, seconds - took) + _LOAD_ENDS_SECONDS)
-    declined = {name: n for name, n in door.counts.items() if n and name in DECLINED}
+    declined = {name: n for name, n in frontend.counts.items() if n and name in DECLINED}
     told = {
         "declined": declined,
         "swap_ms": round(1e3 * took / swaps, 2),

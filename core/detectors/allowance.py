@@ -1,7 +1,7 @@
 """Is more missing than is allowed, or is it chance?
 
 Meaning: of n rows, k lack a value; the field's contract allows a share a. The allowance is
-exceeded if k/n > a and chance alone, at the allowance, would seldom leave so many:
+exceeded if k/n > a and chance alone, at the allowance, would seldom leave k:
 
     P(k or more of n) ≤ exp(−n·KL(k/n, a)) ≤ level,   KL(p, a) = p·log(p/a) + (1−p)·log((1−p)/(1−a))
 

@@ -67,7 +67,8 @@ class LossDetector:
         name: what alarms call it.
 
     Raises:
-        ValueError: when a parameter is out of range, or the limit leaves no room for harm.
+        ValueError: when a parameter is out of range, or the limit is too high for any harm to
+            exceed it.
 
     >>> import numpy as np
     >>> held_out = np.repeat([0.0, 1.0], [9000, 1000])

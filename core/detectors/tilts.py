@@ -154,8 +154,8 @@ def posterior_shares(counts: Floats, *, outside: bool) -> Floats:
     """Return each cell's share with prior events.
 
     If `outside`, the first and the third last cell are outside the bins, with a prior of their own.
-    Otherwise more than `MOST_CELLS` cells share the prior of so many: groups of cells are watched
-    then, and prior events of each level would dilute the shares of all.
+    Otherwise more than `MOST_CELLS` cells share the prior of that many cells: groups of cells are
+    watched then, and prior events of each level would dilute the shares of all.
     """
     prior = np.full(len(counts), PSEUDO)
     if outside:

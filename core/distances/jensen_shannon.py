@@ -1,6 +1,6 @@
 """Jensen-Shannon distance.
 
-With m = (p + q) / 2, the square root of (KL(p‖m) + KL(q‖m)) / 2 in bits. It is a metric, lies
+With m = (p + q) / 2, the square root of (KL(p‖m) + KL(q‖m)) / 2 in bits. It is a metric, is
 between 0 and 1, and needs no pseudo-counts.
 Reference: Lin, "Divergence measures based on the Shannon entropy" (1991); Endres and Schindelin,
 "A new metric for probability distributions" (2003).

@@ -60,7 +60,7 @@ class StandaloneNode:
         Raises:
             PackageError: one is damaged, untrusted, or does not reproduce its golden samples.
             EngineError: one cannot be loaded.
-            MemoryExceeded: the memory budget has no room for one.
+            MemoryExceeded: one exceeds the memory budget.
             Conflict: two have the same name and version.
             ConfigurationError: there is no model, or the route file is invalid.
         """

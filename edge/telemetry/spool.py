@@ -233,7 +233,7 @@ class Spool:
                 yield from (f for f in segment.read() if f.sequence > watermark)
 
     def _make_room(self, needed: int) -> bool:
-        """Drop samples, then merge windows, until there is room or nothing is left to drop."""
+        """Drop samples, then merge windows, until the limit holds or nothing is left to drop."""
         try:
             for segment in list(self._segments):
                 if self._bytes() + needed <= self._budget_bytes:

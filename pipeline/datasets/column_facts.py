@@ -47,7 +47,7 @@ class ColumnFacts:
 
 
 def column_kind(kind: pa.DataType) -> ColumnKind | None:
-    """Return the kind of field for a column of this type; None if there is none."""
+    """Return the kind of field for a column of this type; None if no kind fits."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):

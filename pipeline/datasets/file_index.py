@@ -53,7 +53,7 @@ def index_files(
     They are in the order of their names.
 
     Raises:
-        DatasetError: a file cannot be read, is none, or changes while it is read.
+        DatasetError: a file cannot be read, is no regular file, or changes while it is read.
     """
     now = time.time_ns()
     try:

@@ -45,7 +45,7 @@ def row_hashes(table: pa.Table) -> NDArray[np.void]:
 
     Raises:
         DatasetError: if a column holds what is neither number, text, bool nor time, or two
-            columns bear one name.
+            columns have one name.
     """
     names = sorted(table.column_names)
     if len(set(names)) != len(names):
@@ -70,7 +70,7 @@ class RowCollector:
     after the other: memory for a 256th of them is enough. Use as a context; it removes the files.
 
     Raises:
-        DatasetError: there is no room for the files.
+        DatasetError: the disk has no space for the files.
     """
 
     def __init__(self, kept_rows: int = KEPT_ROWS) -> None:

@@ -167,7 +167,7 @@ def decode_record(data: bytes) -> DatasetRecord:
     """Read a record.
 
     Raises:
-        DatasetError: it is none; the message has the path of the offending key.
+        DatasetError: it is no valid record; the message has the path of the offending key.
     """
     try:
         return msgspec.json.decode(data, type=DatasetRecord)

@@ -216,7 +216,7 @@ def _operator(inputs: list[int], output: int, relu: bool) -> Any:
 
 
 class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose data lie on a boundary of 16 bytes; the generated code aligns to 1."""
+    """A buffer whose data are on a boundary of 16 bytes; the generated code aligns to 1."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__()

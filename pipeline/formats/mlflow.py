@@ -41,8 +41,8 @@ def mlflow_file(folder: Path, flavour: str, key: str, usual: str) -> Path:
         usual: The name of the file if the key is not there.
 
     Raises:
-        ConfigurationError: the folder is no such model, has not the flavour, or names a file that
-            lies elsewhere.
+        ConfigurationError: the folder is no such model, has not the flavour, or names a file
+            outside of it.
     """
     flavours = _read(folder).flavors or {}
     if flavour not in flavours:

@@ -1,7 +1,7 @@
 """scikit-learn estimators as ONNX files with one float32 input `[-1, F]`.
 
 Trees are compared with float32 thresholds there and with float64 ones in scikit-learn. Rounding a
-threshold to the nearest float32 sends a value that lies between the two down the other branch: on
+threshold to the nearest float32 sends a value between the two down the other branch: on
 the flights data 45 of 336,776 rows, by up to 1.4 minutes. So thresholds are first rounded *down* to
 float32, which changes nothing for a float32 input (x ≤ t exactly if x ≤ ⌊t⌋), and converts without
 loss. What remains is the order and precision of additions: `TOLERANCE`, which `check_parity`

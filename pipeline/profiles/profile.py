@@ -36,7 +36,7 @@ def derive_fields(
 
     A range is widened on either side by `margin` of its width, but never across zero: what was
     never negative stays so. A text of at most 1,000 values becomes a category of those. A column
-    of whole numbers becomes an int64 field, or a float64 one, which rounds, if a number lies beyond
+    of whole numbers becomes an int64 field, or a float64 one, which rounds, if a number is beyond
     ±`LARGEST_WHOLE`. A column is nullable if it has missing values.
     `overrides` replaces any of a field's attributes.
 

@@ -35,8 +35,8 @@ def on_cluster(
 ) -> Callable[[Callable[[Piece], Result], Sequence[Piece]], Iterator[Result]]:
     """Return a function that applies another to pieces on the Dask cluster of `address`.
 
-    Its workers need Gnomon, and the files under the same paths. Whoever reaches a scheduler can run
-    code on its workers: let it listen only locally, or with Dask's own TLS.
+    Its workers need Gnomon, and the files under the same paths. A client that reaches a scheduler
+    can run code on its workers: let it listen only locally, or with Dask's own TLS.
 
     Raises:
         ConfigurationError: dask.distributed is not installed, or there is no scheduler.

@@ -57,7 +57,7 @@ def build_recipe(
     Raises:
         ConfigurationError: the recipe contradicts itself, its model or its data.
         DatasetError: the data cannot be read, or are not those that the recipe names.
-        PackageError: the model file is none, or the parts do not make a package.
+        PackageError: the model file is invalid, or the parts do not make a package.
         EngineError: the model cannot be run.
         Conflict: the folder exists and holds something else.
     """

@@ -113,7 +113,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def parse_recipe(text: str, path: Path) -> Recipe:
-    """Read a recipe from its text; what it names lies beside `path`.
+    """Read a recipe from its text; the files that it names are beside `path`.
 
     Raises:
         ConfigurationError: it is not TOML, or a key is unknown, missing or wrong; the message names

@@ -125,7 +125,7 @@ class Build:
 
         Raises:
             RefusedBuild: the rules do not let it run.
-            ConfigurationError: two steps bear one name, a value cannot be recorded, or the function
+            ConfigurationError: two steps have one name, a value cannot be recorded, or the function
                 returns something of another kind.
             DatasetError: the dataset has another fingerprint.
         """

@@ -53,7 +53,7 @@ def package(
 ) -> Package:
     """Build the package that a recipe describes, from a model and data that other steps made.
 
-    They stand in for the files that the recipe names; `version` for the recipe's version.
+    They replace the files that the recipe names; `version` for the recipe's version.
     `parameters` join those of the recipe's `[training]`.
 
     Args:

@@ -38,7 +38,7 @@ class StepCache:
             shutil.rmtree(left, ignore_errors=True)
 
     def find(self, key: str, step: str, kind: ArtifactKind) -> Artifact | None:
-        """Return the artifact of this key, or None if there is none that is complete."""
+        """Return the artifact of this key, or None if no complete one exists."""
         folder = self._folder / key
         try:
             entry = msgspec.json.decode((folder / _ENTRY).read_bytes(), type=_Entry)

@@ -30,7 +30,7 @@ def source_of(function: Callable[..., Any]) -> Path:
     """Return the file that defines a function.
 
     Raises:
-        ConfigurationError: if there is none, as for what is typed into an interpreter.
+        ConfigurationError: if it has none, as for what is typed into an interpreter.
     """
     try:
         found = inspect.getsourcefile(inspect.unwrap(function))

@@ -54,7 +54,8 @@ class Engine(Protocol):
         """
 
     def row_runner(self, packing: Packing) -> "RowRunner | None":
-        """Return a fast path for one row and one thread at a time, or None if there is none.
+        """Return a fast path for one row and one thread at a time, or None if the engine has no
+        such path.
 
         Raises:
             EngineError: the packing does not give the tensors that the model takes.

@@ -1,9 +1,9 @@
 """What a pickle may name. A pickle is a program; this says which programs a model file may be.
 
 A fitted scikit-learn model is made of estimators, of the trees and losses within them, and of
-arrays. All else is refused by its name: before anything runs, as far as a look at the pickle tells,
-and again by whoever reads it. Not even all of NumPy and SciPy is let through: some of their classes
-open files.
+arrays. All else is refused by its name: before anything runs, as far as a scan of the pickle shows,
+and again by the process that reads it. Not even all of NumPy and SciPy is let through: some of
+their classes open files.
 """
 
 import io

@@ -61,7 +61,7 @@ def pack(array: NDArray[Any]) -> Array:
 
 
 def unpack(array: Array) -> NDArray[Any]:
-    """Return a message as an array; raises ValueError if it is none of numbers."""
+    """Return a message as an array; raises ValueError if it holds no numbers."""
     dtype = np.dtype(array.dtype)
     if dtype.hasobject:
         raise ValueError(f"an array of {dtype} holds no numbers")

@@ -169,7 +169,8 @@ class TrustStore:
         """Return the names of the trusted keys that signed the package of this digest.
 
         Raises:
-            UntrustedPackage: if there is none; the message says why each envelope did not count.
+            UntrustedPackage: if no envelope counts; the message says why each envelope did not
+                count.
         """
         signers: list[str] = []
         reasons: list[str] = []

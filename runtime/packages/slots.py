@@ -110,7 +110,7 @@ class Slots:
         """Return the hashes of the chunks that this node lacks, each once.
 
         Raises:
-            StorageError: the disk has no room for the package.
+            StorageError: the disk has no space for the package.
         """
         sources = self._chunk_sources()
         wanted = dict.fromkeys(chunk for entry in manifest.files for chunk in entry.chunks)

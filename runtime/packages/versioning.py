@@ -26,7 +26,7 @@ class VersionPolicy:
         """Read a policy.
 
         Raises:
-            ConfigurationError: it is none.
+            ConfigurationError: it is not a version.
         """
         kind, _, rest = text.strip().partition(":")
         if kind == "all" and not rest:

@@ -28,7 +28,7 @@ def write_package(
     """Write a package as `folder` and open it again, verified.
 
     `manifest_fields` are the manifest's fields but for `files`, as records or plain values; `files`
-    are the contents, or where they lie, by relative path: the model file, `profile.json`,
+    are the contents, or the files that hold them, by relative path: the model file, `profile.json`,
     `golden.json`. There is either the whole package afterwards or, after a crash, none under that
     name. A folder that already holds this very package is left as it is.
 

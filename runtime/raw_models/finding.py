@@ -45,7 +45,7 @@ def find(path: Path) -> list[FoundModel]:
     """Return all models under a path that an operator named; none is opened.
 
     Raises:
-        ConfigurationError: there is none, or a folder of versions is not one.
+        ConfigurationError: there is no model, or a folder of versions is not one.
         PackageError: a manifest cannot be read.
     """
     found = list(_look(path, 0))

@@ -164,7 +164,7 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
 
 
 def origin(name: str, content: bytes) -> Reproducibility:
-    """Return the record of a model whose training nobody here knows."""
+    """Return the record of a model whose training is unknown."""
     return Reproducibility(
         code_version="unknown",
         code_clean=False,

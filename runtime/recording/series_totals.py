@@ -22,7 +22,7 @@ def latency_ns(latency_counts: NDArray[np.int64]) -> int:
 class SeriesTotals:
     """Calls and rows by outcome, violations by rule code, answers by latency bucket.
 
-    `model`, `version` and `rule_names` are those of the package, so that whoever reads the totals
+    `model`, `version` and `rule_names` are those of the package, so that a reader of the totals
     needs no second look at what is loaded, which may have changed by then.
     """
 

@@ -28,7 +28,7 @@ _AUTHORITY = ("authority.key", "authority.pem")
 def backup(folder: Path, out: Path, blob_url: str = "") -> list[doctor.Finding]:
     """Copy a hub's data folder to `out`, and return what the doctor says of the copy.
 
-    Content that lies elsewhere, at `blob_url`, is copied into the folder too.
+    Content that is stored elsewhere, at `blob_url`, is copied into the folder too.
 
     Raises:
         ConfigurationError: if there is no hub with a SQLite database, or `out` exists.

@@ -1,4 +1,4 @@
-"""The hub as a process: starts all its parts, says where it listens, runs until told to stop."""
+"""The hub as a process: starts all its parts, says where it listens, runs until it is stopped."""
 
 import ipaddress
 import signal

@@ -7,7 +7,7 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def host_of(url: str) -> str:
-    """Return the host name in a URL, in lower case; empty if there is none."""
+    """Return the host name in a URL, in lower case; empty if it has none."""
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:

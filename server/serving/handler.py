@@ -173,7 +173,7 @@ class Handler:
         options: dict[str, Any] = {
             "request_id": request.id[:ID_CHARACTERS] or None,
             "version": request.model_version,
-            "drawn": bucket,
+            "bucket": bucket,
         }
         asked, columns = self._read(request, options)
         if read_ns is not None:
@@ -261,7 +261,7 @@ class Handler:
         """Return manifests, also of packages that left service recently and may still answer.
 
         Raises:
-            NotReady: a package left service so long ago that its manifest was dropped.
+            NotReady: a package left service, and its manifest was dropped since.
         """
         found = []
         for digest in digests:

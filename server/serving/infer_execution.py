@@ -77,7 +77,7 @@ def infer_partial(
         options: keywords of `Runtime.predict_columns`.
     """
     identity = options.get("request_id") or secrets.token_hex(8)
-    # One version must check and answer all rows, so the bucket is drawn only once.
+    # One version must check and answer all rows, so the bucket is chosen only once.
     key = options.get("key")
     options = {**options, "request_id": identity, "key": identity if key is None else key}
     model = runtime.model_of(route, options["key"], options.get("version", ""))

@@ -62,7 +62,7 @@ class PipeSource:
         """Do nothing: a pipe cannot be read again."""
 
     def close(self) -> None:
-        """Leave the pipe to whoever opened it."""
+        """Leave the pipe to the code that opened it."""
 
 
 class FileSource:
@@ -192,7 +192,7 @@ class PipeSink:
             raise StorageError(f"the pipe cannot be written: {error}") from error
 
     def close(self) -> None:
-        """Leave the pipe to whoever opened it."""
+        """Leave the pipe to the code that opened it."""
 
 
 def _cut_torn_line(descriptor: int) -> None:

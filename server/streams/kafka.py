@@ -31,7 +31,7 @@ class KafkaSource:
         """Connect.
 
         Raises:
-            ConfigurationError: nobody answers, or there is no such topic.
+            ConfigurationError: no broker answers, or there is no such topic.
         """
         self.name = address.subject
         self.ended = False
@@ -91,7 +91,7 @@ class KafkaSink:
         """Connect.
 
         Raises:
-            ConfigurationError: nobody answers, or there is no such topic.
+            ConfigurationError: no broker answers, or there is no such topic.
         """
         self._topic = address.subject
         given = {

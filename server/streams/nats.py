@@ -88,7 +88,7 @@ class NatsSource:
         """Connect.
 
         Raises:
-            ConfigurationError: nobody answers, or no stream holds the subject.
+            ConfigurationError: no server answers, or no stream holds the subject.
         """
         self.name = address.subject
         self.ended = False
@@ -162,7 +162,7 @@ class NatsSink:
         """Connect.
 
         Raises:
-            ConfigurationError: nobody answers, or no stream holds the subject.
+            ConfigurationError: no server answers, or no stream holds the subject.
         """
         self._subject = address.subject
         self._connection = _Connection(address, options)

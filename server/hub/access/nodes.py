@@ -124,8 +124,8 @@ def revoke(database: Database, actor: Actor | str, name: str) -> None:
 def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) -> None:
     """Store a node's report.
 
-    Generations that this hub has not told the node are not stored: they are of a past that the hub
-    has forgotten, or invented, and say nothing about what it wants now.
+    Generations that this hub has not sent to the node are not stored: they are of a past that the
+    hub has forgotten, or invented, and say nothing about what it wants now.
     """
     reported, spool = request.reported, request.spool
     told = connection.scalar(select(_NODE.generation).where(_NODE.name == name)) or 0

@@ -27,7 +27,7 @@ def create(change: Change, name: str, first: Grant) -> str:
     """Make a principal and return its API key; the hub keeps only the key's hash.
 
     Raises:
-        InvalidInput: if the name is none.
+        InvalidInput: if the name is no valid name.
         Conflict: if the name is taken.
     """
     if not 0 < len(name.strip()) <= _NAME_CHARACTERS or name.strip().lower() == LOCAL.name:
@@ -78,7 +78,7 @@ def grant(change: Change, name: str, wanted: Grant) -> None:
     """Give a principal one more role, in the caller's change.
 
     Raises:
-        NotFound: if there is none of that name.
+        NotFound: if no principal has that name.
         Conflict: if it has this very grant.
     """
     _check_known(change.connection, name)
@@ -115,7 +115,7 @@ def revoke(change: Change, name: str) -> None:
     """Make a principal's key worthless, in the caller's change.
 
     Raises:
-        NotFound: if there is none of that name.
+        NotFound: if no principal has that name.
     """
     done = change.execute(
         update(schema.principal)

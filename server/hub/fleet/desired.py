@@ -1,12 +1,12 @@
 """Desired state: what the hub wants of a node, from placements and active rollouts.
 
 It is derived from what is in service and what the node can run, and cached until the next audited
-change. A new generation is drawn from one counter only if the state differs from the one that this
+change. A new generation is taken from one counter only if the state differs from the one that this
 node got last. So no change has to be announced, and a node that restarts gets the same state.
 
 States are ordered by (epoch, generation). A hub that was restored from a backup may have forgotten
 the newest generations. So a restore begins a new epoch, and a node that reports more than this hub
-has told it gets its state again, with numbers above those that it knows.
+has sent it gets its state again, with numbers above those that it knows.
 """
 
 from collections.abc import Mapping, Sequence

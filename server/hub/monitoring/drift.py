@@ -50,7 +50,7 @@ def series(
         model: whose windows.
         field: only this one; None: all.
         source: a node's name; empty: all together; None: each and all together.
-        intervals: only so many of the last; None: all.
+        intervals: only this many of the last; None: all.
     """
     wanted = (
         select(

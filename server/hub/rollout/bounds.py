@@ -141,7 +141,7 @@ def quantile_levels(level: float, n: int, alpha: float) -> Bounds:
     """Return the levels of the *observed* quantiles that bound the true quantile of `level`.
 
     Of n values k fall at or below the true quantile, and k is binomial with probability `level`. So
-    while `level` lies in `share_bounds(k, n)`, the true quantile lies between the k-th and the
+    while `level` is in `share_bounds(k, n)`, the true quantile is between the k-th and the
     (k + 1)-th smallest value; the smallest and the greatest such k are the bounds. They hold at all
     looks, whatever the distribution. A lower level of 0 or an upper of infinity says: no bound yet.
 

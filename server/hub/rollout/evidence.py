@@ -75,7 +75,7 @@ def gather(connection: Connection, rollout: Row[Any], gates: Gates, alpha: float
 
 
 def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
-    """Return why nodes refused what they were told since the rollout began."""
+    """Return why nodes refused desired states since the rollout began."""
     rows = connection.execute(
         select(_NODE.name, _NODE.reason)
         .where(

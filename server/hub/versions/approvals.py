@@ -169,7 +169,7 @@ def withdraw(change: Change, model: str, version: str, environment: str, reason:
     """Withdraw all approvals of a version; what is in service stays there.
 
     Args:
-        change: of whoever withdraws it.
+        change: of the actor who withdraws it.
         model: the model's name.
         version: the version's name.
         environment: for which it counted.

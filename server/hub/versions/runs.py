@@ -159,7 +159,7 @@ def get(connection: Connection, run: str) -> RecordedRun:
     """Return all that is known of a run.
 
     Raises:
-        NotFound: if there is none of this id.
+        NotFound: if no run has this id.
     """
     row = connection.execute(
         select(_RUN.record, _RUN.reporter, _RUN.received_at).where(_RUN.id == run)

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG, drawn on the server: no script, no library, no foreign host.
+"""Line charts as inline SVG, made on the server: no script, no library, no foreign host.
 
 Colours come from classes, so that the style sheet decides them for light and dark alike. A chart
 has a sentence for those who do not see it.

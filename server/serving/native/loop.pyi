@@ -29,7 +29,7 @@ class Call:
     authorization: bytes | None
     #: The first common name of the verified client certificate, in UTF-8.
     certificate_name: bytes | None
-    #: Its traffic bucket on its route, 0 to 999; None if none was drawn.
+    #: Its traffic bucket on its route, 0 to 999; None if none was chosen.
     position: int | None
     is_streaming: bool
     #: For whoever answers a streaming call to keep what they like.

@@ -5,7 +5,7 @@ class NativeShadowQueue:
 
     @property
     def dropped(self) -> int:
-        """Return how many there was no room for."""
+        """Return how many a full queue has dropped."""
     def take(self) -> tuple[str, bytes, float] | None:
         """Wait for a request: identity, message, epoch seconds; None once it is closed."""
     def close(self) -> None:

@@ -106,13 +106,13 @@ class InferenceCalls:
         return found
 
     def model_ready(self, model: str, version: str = "") -> Response:
-        """Return 200 if a model takes requests; 503 if not now, 404 if there is none."""
+        """Return 200 if a model takes requests; 503 if not now, 404 if it is unknown."""
         request = oip.ModelReadyRequest(name=model, version=version)
         is_ready = self._handler.known_model_ready(request)
         return _state(is_ready, f"model {model[:80]!r}")
 
     def model_ready_v1(self, model: str) -> Response:
-        """Return 200 if a model takes requests; 503 if not now, 404 if there is none."""
+        """Return 200 if a model takes requests; 503 if not now, 404 if it is unknown."""
         return self.model_ready(model)
 
     def models(self) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def predict_rows(
     if not partial or not rows:
         _check_even(runtime, route, rows, request_id, options)
         return _answers(route, _ask(runtime, route, rows, request_id, options), len(rows))
-    # One version must check and answer all rows, so the bucket is drawn only once.
+    # One version must check and answer all rows, so the bucket is chosen only once.
     options["key"] = key = request_id if key is None else key
     model = runtime.model_of(route, key)
     refused, broken = _judge(model, rows)

@@ -179,7 +179,7 @@ class RegistryClient:
             PackageError: it is damaged, or not the requested package.
             Conflict: the folder exists.
             HubUnavailable: the hub cannot be reached; pulling again resumes.
-            StorageError: the disk has no room for it.
+            StorageError: the disk has no space for it.
         """
         if folder.exists():
             raise Conflict(f"{folder} exists; pull into a folder that does not")

@@ -117,7 +117,7 @@ root.params += log_options()
 def run(arguments: Sequence[str]) -> int:
     """Run the command line with these arguments; return the exit code.
 
-    No exception leaves it: what nobody expected becomes one line and a file with the traceback.
+    No exception leaves it: an unexpected error becomes one line and a file with the traceback.
     """
     _escape_unencodable()
     try:

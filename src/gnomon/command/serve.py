@@ -20,7 +20,7 @@ def serve(config_file: str | None, /, models: tuple[str, ...], as_json: bool, **
     (NAME/1/model.onnx), or a folder of any of these; what --packages names is served too. A bare
     file's contract is what the shapes and types of its tensors say.
 
-    Runs until it is told to stop (SIGTERM, Ctrl-C); then finishes running calls and
+    Runs until it is stopped (SIGTERM, Ctrl-C); then finishes running calls and
     uploads its telemetry.
     """
     from gnomon.server.serving.process import ServeAddresses

@@ -18,7 +18,7 @@ def stream(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
 
     Records and answers are JSON objects, one a line or message. A refused record is answered with
     the refusal and stops nothing. What was read is committed once its answers are durable. Runs
-    until the source ends or it is told to stop (SIGTERM, Ctrl-C).
+    until the source ends or it is stopped (SIGTERM, Ctrl-C).
     """
     from gnomon.server.streams.process import consume
 

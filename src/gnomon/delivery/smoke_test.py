@@ -71,12 +71,12 @@ class SmokeReport:
 def smoke_test(path: Path, trust: TrustStore | None, limits: Limits | None = None) -> SmokeReport:
     """Deploy a package for a test and return the result.
 
-    `trust=None` says openly that nobody's signature is asked for, which fails no check.
+    `trust=None` says openly that no signature is required, which fails no check.
 
     Raises:
         PackageError: it is damaged or contradicts itself, so there is nothing to test.
         UntrustedPackage: no trusted key signed it.
-        StorageError: there is no room to install it.
+        StorageError: the disk has no space to install it.
     """
     package = Package.open(path, trust)
     limits = limits or Limits()

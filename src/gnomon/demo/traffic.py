@@ -43,7 +43,7 @@ class Traffic:
         """Predict the flights of some days at all nodes at once; return the counts by outcome.
 
         `broken` is the device whose distances are in kilometres; `meanwhile` is called while the
-        callers are at work. Then the labels that became known in these days are told.
+        callers are at work. Then the labels that became known in these days are sent.
         """
         if days <= 0:
             return Counter()

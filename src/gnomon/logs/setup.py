@@ -42,7 +42,7 @@ def set_up_logging(settings: LogSettings | None = None, automatic: int = logging
     """Send all events of this process to standard error, one line each.
 
     Also exceptions that end a thread, warnings, and exceptions in finalizers. The C library of gRPC
-    writes lines of its own, in a format of its own: it is told to write none, unless the
+    writes lines of its own, in a format of its own: it is set to write none, unless the
     environment sets GRPC_VERBOSITY. For that, call this before gRPC is imported.
 
     Args:

@@ -1,4 +1,4 @@
-"""`gnomon hub run`: a hub, until it is told to stop."""
+"""`gnomon hub run`: a hub, until it is stopped."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from gnomon.command.shared.settings_options import load_settings, settings_comma
 @json_option
 @click.pass_obj
 def run(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
-    """Run a hub until it is told to stop (SIGTERM, Ctrl-C)."""
+    """Run a hub until it is stopped (SIGTERM, Ctrl-C)."""
     from gnomon.server.hub.process import run_hub
     from gnomon.server.hub.settings import HubAddresses
 

@@ -87,8 +87,8 @@ def import_command(
     MODEL is an .onnx or .tflite file, the folder of an MLflow model with the flavour onnx, or, with
     --unpickle, a pickled scikit-learn estimator over numbers (a file, or an MLflow model with the
     flavour sklearn), which is converted to ONNX. The contract is what shapes and types say: no
-    ranges, nothing to judge drift by. Where there are data, `gnomon package build` makes a better
-    one.
+    ranges, no profile to measure drift against. Where there are data, `gnomon package build` makes
+    a better one.
 
     A .pmml file is compiled to ONNX and compared on the rows that it records, and on those of
     --data where they have what the model said in a column of its name; profile and golden samples

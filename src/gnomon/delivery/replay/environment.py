@@ -32,7 +32,7 @@ class Environment:
 def rebuild(pinned: Sequence[Dependency], folder: Path, wheelhouse: Path | None) -> Environment:
     """Install the pinned libraries into a new environment, from an index or only from a folder.
 
-    Each is installed by itself, so that one which is not to be had costs no other; hashes that the
+    Each is installed by itself, so that an unavailable one does not affect others; hashes that the
     package names must fit.
     """
     venv.create(folder, with_pip=False)

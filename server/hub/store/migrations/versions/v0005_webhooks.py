@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries; what happened before is told to nobody."""
+"""Webhooks and their deliveries; earlier events are not delivered."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The key that a name's enrolment bears; unknown for those who enrolled before."""
+"""The key of a name's enrolment; unknown for those who enrolled before."""
 
 import sqlalchemy as sa
 from alembic import op
