@@ -87,7 +87,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.bench": ("core data drift_detection peers", "servers", "hub"),
     "gnomon.server": ("rest", "serving hub streams"),
-    "gnomon.server.rest": ("bounded_http docs head hosts listening", "problems", "port"),
+    "gnomon.server.rest": ("bounded_http ciphers docs head hosts listening", "problems", "port"),
     "gnomon.server.serving": (
         "rate_limits token_settings compression parameters route_path",
         "settings infer_execution tensors call_timer triton",

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from gnomon.runtime.errors import NotReady
 from gnomon.server.rest.bounded_http import BoundedHttp
+from gnomon.server.rest.ciphers import restrict
 from gnomon.server.rest.head import HeadAsGet
 
 _START_SECONDS = 30.0
@@ -53,8 +54,10 @@ class RestPort:
             **options,
         )
         configuration.load()
-        if on_tls is not None and configuration.ssl is not None:
-            on_tls(configuration.ssl)
+        if configuration.ssl is not None:
+            restrict(configuration.ssl)
+            if on_tls is not None:
+                on_tls(configuration.ssl)
         self._server = server = uvicorn.Server(configuration)
         self._thread = threading.Thread(
             target=server.run, args=([self._socket],), name="rest", daemon=True

@@ -1,4 +1,4 @@
-"""Reload of a frontend's TLS files when they change, without a restart.
+"""Reload of a frontend's TLS files when they change, and a log of handshakes that fail.
 
 New connections use the new files; open connections keep the old ones. Files that do not match (a
 new certificate whose key is not written yet) change nothing.
@@ -7,6 +7,7 @@ new certificate whose key is not written yet) change nothing.
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two checks of the files.
 CHECK_SECONDS = 1.0
+#: Seconds from one line about failed handshakes to the next.
+LOG_SECONDS = 10.0
 
 _Stamps = tuple[tuple[int, int, int] | None, ...]
 
@@ -37,15 +40,55 @@ class ChangedFiles:
         return tuple(_stamp_of(file) for file in self._files)
 
 
+class HandshakeLog:
+    """Counts handshakes that fail, and logs them, at most one line in `LOG_SECONDS`.
+
+    Without it nobody sees why a client with an expired certificate gets no answer.
+    """
+
+    def __init__(self, frontend: str) -> None:
+        self._frontend = frontend
+        self._lock = threading.Lock()
+        self._failed = 0
+        self._reason = ""
+        self._next = 0.0
+
+    def add(self, count: int, reason: str) -> None:
+        """Count failed handshakes; the reason is that of the last one."""
+        if count:
+            with self._lock:
+                self._failed += count
+                self._reason = reason
+
+    def report(self) -> None:
+        """Log what has failed since the last line, if it is time."""
+        now = time.monotonic()
+        with self._lock:
+            failed, reason = self._failed, self._reason
+            if not failed or now < self._next:
+                return
+            self._failed, self._next = 0, now + LOG_SECONDS
+        _log.warning(
+            "%d TLS handshakes with clients of the frontend %s failed; the last: %s",
+            failed,
+            self._frontend,
+            reason,
+        )
+
+
 class Follower:
     """Calls `renew` in its own thread after the files have changed, until `stop`.
 
-    `renew` raises `ConfigurationError` if they cannot be used; that is logged.
+    `renew` raises `ConfigurationError` if they cannot be used; that is logged. `report` is called
+    at each check.
     """
 
-    def __init__(self, settings: FrontendSettings, renew: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: FrontendSettings, renew: Callable[[], None], report: Callable[[], None]
+    ) -> None:
         self._changed = ChangedFiles(settings)
         self._renew = renew
+        self._report = report
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="certificates", daemon=True)
         self._thread.start()
@@ -57,6 +100,7 @@ class Follower:
 
     def _follow(self) -> None:
         while not self._stopped.wait(CHECK_SECONDS):
+            self._report()
             if not self._changed.have_changed():
                 continue
             try:

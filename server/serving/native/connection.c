@@ -214,6 +214,14 @@ static void connection_read(struct connection *connection) {
     gnomon_connection_flush(connection);
 }
 
+/* Who merely left, such as a probe of the port, is no fault. */
+static void note_fault(struct connection *connection) {
+    const char *fault = gnomon_tls_fault(connection->tls);
+    if (!fault) return;
+    connection->loop->tls_fault = fault;
+    connection->loop->counts.failed_handshakes++;
+}
+
 /* Go on with the handshake; whether it is done. */
 static int shake(struct connection *connection) {
     enum tls_progress progress = gnomon_tls_shake(connection->tls);
@@ -223,6 +231,7 @@ static int shake(struct connection *connection) {
         return 1;
     }
     connection->is_broken = progress == TLS_BROKEN || progress == TLS_DONE;
+    if (progress == TLS_BROKEN) note_fault(connection);
     if (connection->is_broken) gnomon_connection_flush(connection);
     else wait_to_write(connection, progress == TLS_WAITS_TO_WRITE);
     return 0;

@@ -33,6 +33,7 @@ cdef extern from *:
         uint64_t refused
         uint64_t connections
         uint64_t dropped_connections
+        uint64_t failed_handshakes
 
     struct streaming:
         pass
@@ -59,6 +60,7 @@ cdef extern from *:
         counts counts
         int connection_count
         size_t held
+        const char* tls_fault
 
     ctypedef struct tls_context:
         pass
@@ -66,7 +68,7 @@ cdef extern from *:
     const char* h2_load "gnomon_h2_load"() nogil
     const char* tls_load "gnomon_tls_load"() nogil
     tls_context* tls_context_new "gnomon_tls_context_new"(
-        const char*, const char*, const char*, char*, size_t
+        const char*, const char*, const char*, const char*, char*, size_t
     ) nogil
     void tls_context_share "gnomon_tls_context_share"(tls_context*) nogil
     void tls_context_free "gnomon_tls_context_free"(tls_context*) nogil

@@ -76,6 +76,11 @@ class EventLoopGroup:
         return total
 
     @property
+    def tls_faults(self) -> list[tuple[int, str]]:
+        """Return for each loop how many handshakes failed, and why its last one did."""
+        return [(loop.counts["failed_handshakes"], loop.tls_fault) for loop in self._loops]
+
+    @property
     def counts_by_loop(self) -> Sequence[Mapping[str, int]]:
         """Return what each loop has counted."""
         return [loop.counts for loop in self._loops]

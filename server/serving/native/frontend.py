@@ -13,8 +13,9 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.ciphers import TLS12_CIPHERS
 from gnomon.server.serving.admission.admission import Admission, make_admission
-from gnomon.server.serving.certificates import Follower
+from gnomon.server.serving.certificates import Follower, HandshakeLog
 from gnomon.server.serving.grpc_listener import identity_of, listen, remove
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.call_handler import NativeCallHandler
@@ -76,6 +77,8 @@ class NativeFrontend:
         tables = [self._routes.new_table() for _ in range(settings.loops or _usable_cores())]
         self._loops = EventLoopGroup(tables, self._bounds())
         self._follower: Follower | None = None
+        self._handshakes = HandshakeLog("native")
+        self._tls_faults: list[tuple[int, str]] = []
         self._socket: tuple[int, int] | None = None
         self._is_open = False
 
@@ -96,7 +99,7 @@ class NativeFrontend:
         self._routes.open()
         self._loops.start(listener, self._calls.streaming, self._calls.unary, tls)
         if tls is not None:
-            self._follower = Follower(self._settings, self._renew)
+            self._follower = Follower(self._settings, self._renew, self._report_handshakes)
         for number in range(self._settings.threads):
             name = f"native-frontend-{number}"
             threading.Thread(target=self._answer, name=name, daemon=True).start()
@@ -143,7 +146,7 @@ class NativeFrontend:
         """
         files = self._settings.tls_files
         try:
-            return None if files is None else Tls(*files)
+            return None if files is None else Tls(TLS12_CIPHERS, *files)
         except ValueError as error:
             raise ConfigurationError(f"TLS cannot begin: {error}") from error
 
@@ -151,6 +154,13 @@ class NativeFrontend:
         tls = self._tls()
         if tls is not None:
             self._loops.use_tls(tls)
+
+    def _report_handshakes(self) -> None:
+        faults = self._loops.tls_faults
+        before, self._tls_faults = self._tls_faults or [(0, "")] * len(faults), faults
+        for (count, _), (now, reason) in zip(before, faults, strict=True):
+            self._handshakes.add(now - count, reason)
+        self._handshakes.report()
 
     def _bounds(self) -> Mapping[str, float]:
         settings = self._settings

@@ -65,12 +65,17 @@ class Queue:
 class Tls:
     """Certificate, key and clients' authority (all PEM), as they are in the files now.
 
-    With an authority, clients must show a certificate of it. Raises `OSError` if OpenSSL is
-    missing, `ValueError` if a file cannot be used.
+    `ciphers` is what TLS 1.2 may agree on, as OpenSSL writes it. With an authority, clients must
+    show a certificate of it. Raises `OSError` if OpenSSL is missing, `ValueError` if a file cannot
+    be used.
     """
 
     def __init__(
-        self, certificate_file: Path, key_file: Path, client_authority_file: Path | None = None
+        self,
+        ciphers: str,
+        certificate_file: Path,
+        key_file: Path,
+        client_authority_file: Path | None = None,
     ) -> None: ...
 
 class EventLoop:
@@ -99,6 +104,9 @@ class EventLoop:
         """Serve until drained."""
     def drain(self, grace_seconds: float) -> None:
         """End in two steps: tell clients, then let what is under way end within the grace."""
+    @property
+    def tls_fault(self) -> str:
+        """Return why a handshake failed last; empty if none did."""
     @property
     def counts(self) -> Mapping[str, int]:
         """Return what has been counted so far, by name."""

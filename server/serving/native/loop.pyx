@@ -205,8 +205,9 @@ cdef class Tls:
 
     cdef tls_context* _context
 
-    def __cinit__(self, certificate_file, key_file, client_authority_file=None):
+    def __cinit__(self, ciphers, certificate_file, key_file, client_authority_file=None):
         cdef char[256] fault
+        cdef bytes suites = ciphers.encode()
         cdef bytes certificate = os.fsencode(certificate_file)
         cdef bytes key = os.fsencode(key_file)
         cdef bytes authority = os.fsencode(client_authority_file or "")
@@ -214,7 +215,7 @@ cdef class Tls:
         if missing is not None:
             raise OSError(missing)
         self._context = tls_context_new(
-            certificate, key, <char*>authority if authority else NULL, fault, sizeof(fault)
+            suites, certificate, key, <char*>authority if authority else NULL, fault, sizeof(fault)
         )
         if self._context == NULL:
             raise ValueError(fault.decode(errors="replace"))
@@ -286,6 +287,12 @@ cdef class EventLoop:
         tls_context_share(context._context)
         loop_use_tls(self._loop, context._context)
 
+    @property
+    def tls_fault(self):
+        """Return why a handshake failed last; empty if none did."""
+        cdef const char* fault = self._loop.tls_fault
+        return "" if fault == NULL else fault.decode(errors="replace")
+
     def run(self):
         """Serve until drained."""
         self._has_run = True
@@ -336,6 +343,7 @@ cdef class EventLoop:
             "refused": self._loop.counts.refused,
             "connections": self._loop.counts.connections,
             "dropped_connections": self._loop.counts.dropped_connections,
+            "failed_handshakes": self._loop.counts.failed_handshakes,
             "open_connections": self._loop.connection_count,
             "held_bytes": self._loop.held,
         }

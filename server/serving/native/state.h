@@ -206,7 +206,7 @@ struct limits {
 };
 
 struct counts {
-    uint64_t answered, declined, refused, connections, dropped_connections;
+    uint64_t answered, declined, refused, connections, dropped_connections, failed_handshakes;
 };
 
 /* A connection that another loop has accepted. */
@@ -262,7 +262,8 @@ struct loop {
     struct call *pool;
     int pooled;
     struct counts counts;
-    int has_unread; /* of connections that are to be read without an event */
+    const char *tls_fault; /* why a handshake failed last; static text */
+    int has_unread;        /* of connections that are to be read without an event */
     uint8_t read_buffer[READ_BYTES];
     uint8_t write_buffer[READ_BYTES + FRAME_BYTES];
 

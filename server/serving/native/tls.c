@@ -48,8 +48,8 @@ static void tell_fault(const char *which, char *fault, size_t size) {
     snprintf(fault, size, "%s: %s", which, reason ? reason : "it cannot be read");
 }
 
-tls_context *gnomon_tls_context_new(const char *certificate, const char *key, const char *authority,
-                                    char *fault, size_t fault_size) {
+tls_context *gnomon_tls_context_new(const char *ciphers, const char *certificate, const char *key,
+                                    const char *authority, char *fault, size_t fault_size) {
     const char *which = "OpenSSL";
     gnomon_tls.ERR_clear_error();
     tls_context *context = gnomon_tls.SSL_CTX_new(gnomon_tls.TLS_server_method());
@@ -61,12 +61,14 @@ tls_context *gnomon_tls_context_new(const char *certificate, const char *key, co
     gnomon_tls.SSL_CTX_ctrl(context, TLS_CONTROL_CACHE, 0, NULL);
     gnomon_tls.SSL_CTX_ctrl(context, TLS_CONTROL_MODE,
                             TLS_PARTIAL_WRITE | TLS_MOVING_BUFFER | TLS_RELEASE_BUFFERS, NULL);
-    gnomon_tls.SSL_CTX_set_options(context, TLS_NO_TICKET | TLS_NO_RENEGOTIATION);
+    gnomon_tls.SSL_CTX_set_options(context,
+                                   TLS_NO_TICKET | TLS_NO_RENEGOTIATION | TLS_SERVER_PREFERENCE);
     gnomon_tls.SSL_CTX_set_num_tickets(context, 0);
     gnomon_tls.SSL_CTX_ctrl(context, TLS_CONTROL_READ_AHEAD, 1, NULL);
     gnomon_tls.SSL_CTX_set_default_passwd_cb(context, give_no_password);
     gnomon_tls.SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
-    if (use_files(context, certificate, key, authority, &which)) {
+    if (gnomon_tls.SSL_CTX_set_cipher_list(context, ciphers) != 1 ||
+        use_files(context, certificate, key, authority, &which)) {
         tell_fault(which, fault, fault_size);
         gnomon_tls.ERR_clear_error();
         gnomon_tls.SSL_CTX_free(context);
@@ -109,6 +111,14 @@ enum tls_progress gnomon_tls_shake(tls_session *session) {
     /* Who offers no protocol at all is not asked to choose. */
     gnomon_tls.SSL_get0_alpn_selected(session, &protocol, &size);
     return size == 2 && !memcmp(protocol, "h2", 2) ? TLS_DONE : TLS_BROKEN;
+}
+
+const char *gnomon_tls_fault(const tls_session *session) {
+    long verified = gnomon_tls.SSL_get_verify_result(session);
+    if (verified != TLS_VERIFIED) return gnomon_tls.X509_verify_cert_error_string(verified);
+    unsigned long fault = gnomon_tls.ERR_peek_last_error();
+    return (fault & TLS_REASONS) == TLS_EARLY_END ? NULL
+                                                  : gnomon_tls.ERR_reason_error_string(fault);
 }
 
 int gnomon_tls_peer_name(tls_session *session, struct buffer *name) {

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.serving.certificates import Follower
+from gnomon.server.rest.ciphers import restrict
+from gnomon.server.serving.certificates import Follower, HandshakeLog
 from gnomon.server.serving.settings import FrontendSettings
 
 
@@ -20,6 +21,7 @@ class RestTls:
         self._settings = settings
         self._present: ssl.SSLContext | None = None
         self._follower: Follower | None = None
+        self._handshakes = HandshakeLog("rest")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -41,7 +43,8 @@ class RestTls:
     def follow(self, first: ssl.SSLContext) -> None:
         """Let the web server's context hand over to newer ones, until `stop`."""
         first.sni_callback = self._hand_over
-        self._follower = Follower(self._settings, self._renew)
+        first.sslobject_class = _watched(self._handshakes)
+        self._follower = Follower(self._settings, self._renew, self._handshakes.report)
 
     def stop(self) -> None:
         """Follow no more."""
@@ -67,6 +70,26 @@ def _read(certificate: Path, key: Path, authority: Path | None) -> ssl.SSLContex
         if authority is not None:
             context.load_verify_locations(authority)
             context.verify_mode = ssl.CERT_REQUIRED
+        restrict(context)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"TLS cannot begin: {error}") from error
     return context
+
+
+def _watched(log: HandshakeLog) -> type[ssl.SSLObject]:
+    """Return a kind of connection that counts its failed handshake; asyncio keeps it to itself."""
+
+    class WatchedConnection(ssl.SSLObject):
+        """One connection."""
+
+        def do_handshake(self) -> None:
+            """Go on with the handshake."""
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError):
+                raise
+            except ssl.SSLError as error:
+                log.add(1, getattr(error, "verify_message", "") or error.reason or str(error))
+                raise
+
+    return WatchedConnection
