@@ -25,9 +25,11 @@ from numpy.typing import NDArray
 from gnomon.core.detectors.alarm import Alarm, ChangeKind
 from gnomon.core.detectors.build import build_tilt_set
 from gnomon.core.detectors.describe import describe, describe_unit
+from gnomon.core.detectors.moments import NO_MOMENTS, MomentCheck, check_window, moments_of
 from gnomon.core.detectors.tilt_detector import TiltDetector, log_threshold
 from gnomon.core.detectors.unit_fit import fit_unit
 from gnomon.core.reference import FieldReference
+from gnomon.core.window.reading import Moments
 
 
 class FieldDetector(TiltDetector):
@@ -79,25 +81,46 @@ class FieldDetector(TiltDetector):
         )
         super().__init__(reference.name, tilt_set, effect, block_rows, threshold)
 
-    def update(self, counts: NDArray[np.int64]) -> Alarm | None:
+    def update(self, counts: NDArray[np.int64], moments: Moments = NO_MOMENTS) -> Alarm | None:
         """Take the counts of one window, in the layout of the reference; return an alarm or None.
 
-        Raises `ValueError` when the number of cells is wrong.
+        Args:
+            counts: int64 of shape (cells,).
+            moments: of the window's present values; an alarm names only a cause that agrees with
+                them.
+
+        Raises:
+            ValueError: the number of cells is wrong.
         """
         winner = self._kernel.update(counts)
-        return None if winner < 0 else self._alarm(winner, counts)
+        return None if winner < 0 else self._alarm(winner, counts, moments)
 
-    def _alarm(self, winner: int, counts: NDArray[np.int64]) -> Alarm:
+    def _alarm(self, winner: int, counts: NDArray[np.int64], moments: Moments) -> Alarm:
         kind = self._tilt_set.tilts[winner].kind
         shares, window = self._tilt_set.shares, counts.astype(np.float64)
-        change = fit_unit(self.reference, kind, shares, window)
-        if change is None and kind is ChangeKind.UNIT:
-            winner = self._simpler()
-        score, since, evidence = self._explain(winner)
+        check = check_window(moments_of(self.reference), moments, self.reference, window)
+        change = fit_unit(self.reference, kind, shares, window, check)
         if change is None:
+            winner, told = self._find_cause(winner, check)
             kind = self._tilt_set.tilts[winner].kind
-            distance, unit, text = describe(self.reference, self._tilt_set, winner, score)
         else:
-            kind = ChangeKind.UNIT
-            distance, unit, text = describe_unit(self.name, change)
-        return Alarm(self.name, kind, evidence, self.threshold, since, distance, unit, text)
+            kind, told = ChangeKind.UNIT, describe_unit(self.name, change)
+        _, since = self._explain(winner)
+        evidence = self._restart()
+        return Alarm(self.name, kind, evidence, self.threshold, since, *told)
+
+    def _find_cause(self, winner: int, check: MomentCheck) -> tuple[int, tuple[float, str, str]]:
+        """Return the best tilt that is no unit and agrees with the moments, and its description.
+
+        Shares of cells are counts, which no moments contradict: so there always is one.
+        """
+        refused = {ChangeKind.UNIT}
+        while True:
+            kind = self._tilt_set.tilts[winner].kind
+            if kind not in refused:
+                score, _ = self._explain(winner)
+                told = describe(self.reference, self._tilt_set, winner, score)
+                if check.allows(kind, told[0]):
+                    return winner, told
+                refused.add(kind)
+            winner = self._best(refused)

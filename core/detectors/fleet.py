@@ -43,12 +43,21 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.field import FieldDetector
 from gnomon.core.detectors.fleet_verdict import FleetVerdict
+from gnomon.core.detectors.interval import FieldInterval, PeerInterval
 from gnomon.core.detectors.model import PAIRS
+from gnomon.core.detectors.moments import NO_MOMENTS
 from gnomon.core.detectors.pair import PairDetector
-from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField, PeerPair, Pool
+from gnomon.core.detectors.peers import (
+    COLUMNS,
+    EVIDENCE,
+    PeerField,
+    PeerPair,
+    Pool,
+)
 from gnomon.core.detectors.state_reader import LENGTH, StateReader
 from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.core.reference import PAIR_CELLS, FieldReference, PairReference
+from gnomon.core.window.reading import Moments
 
 _MAGIC = b"GFL1"
 Counts = NDArray[np.int64]
@@ -134,16 +143,27 @@ class FleetDetector:
         self,
         counts_by_source: Mapping[str, Sequence[Counts]],
         pairs_by_source: Mapping[str, Sequence[Counts]] | None = None,
+        moments_by_source: Mapping[str, Sequence[Moments]] | None = None,
     ) -> FleetVerdict:
-        """Take one interval: for each source its cell counts, field by field and pair by pair.
+        """Take one interval of each source.
 
         Sources may come, stay away and come back; a source without pairs gathers no evidence
-        there. Raises `ValueError` naming source and field if counts do not fit the reference.
+        there.
+
+        Args:
+            counts_by_source: for each source the cell counts of each field, int64.
+            pairs_by_source: for each source the counts of each pair, if any.
+            moments_by_source: for each source the moments of each field, if they are known; an
+                alarm names only a cause that agrees with them.
+
+        Raises:
+            ValueError: counts do not fit the reference; it names source and field.
         """
         unseen = [np.zeros(PAIR_CELLS, dtype=np.int64)] * len(self.pairs)
-        given = pairs_by_source or {}
+        unknown = [NO_MOMENTS] * len(self.references)
+        pairs, moments = pairs_by_source or {}, moments_by_source or {}
         counts = {
-            source: [*fields, *given.get(source, unseen)]
+            source: [*fields, *pairs.get(source, unseen)]
             for source, fields in counts_by_source.items()
         }
         self._admit(counts)
@@ -151,7 +171,10 @@ class FleetDetector:
         names = sorted(counts)
         rows = np.array([self._sources[name] for name in names], dtype=np.intp)
         for index in range(len(self._peers) if names else 0):
-            self._judge(index, names, rows, counts, verdict)
+            seen = [moments.get(name, unknown) for name in names]
+            known = [one[index] if index < len(one) else NO_MOMENTS for one in seen]
+            interval = FieldInterval(names, rows, [counts[name][index] for name in names], known)
+            self._judge(index, interval, verdict)
         return verdict
 
     def _admit(self, counts_by_source: Mapping[str, Sequence[Counts]]) -> None:
@@ -174,29 +197,24 @@ class FleetDetector:
             self._excluded = np.pad(self._excluded, ((0, 0), (0, new)))
             self._state = [np.pad(one, ((0, new), (0, 0), (0, 0))) for one in self._state]
 
-    def _judge(
-        self,
-        index: int,
-        names: list[str],
-        rows: NDArray[np.intp],
-        counts_by_source: Mapping[str, Sequence[Counts]],
-        verdict: FleetVerdict,
-    ) -> None:
+    def _judge(self, index: int, interval: FieldInterval, verdict: FleetVerdict) -> None:
+        names, rows = interval.names, interval.rows
         used = 2 if self._members[index] else None  # a pair's incomplete rows carry no evidence
-        integers = np.array([counts_by_source[name][index][:used] for name in names])
+        integers = np.array([one[:used] for one in interval.counts])
         excluded = self._excluded[index, rows]
         explained = self._explained(index, rows)
         if len(names) >= 3:
             counts = integers.astype(np.float64)
             after, excluded, pool = self._compare(index, rows, counts)
-            self._alarm(index, names, rows, after, (counts, pool), verdict)
+            self._alarm(index, interval, after, (counts, pool), verdict)
             self._excluded[index, rows] = excluded
         excluded = np.logical_or(excluded, explained)
         if excluded.any():
             named = tuple(name for name, one in zip(names, excluded, strict=True) if one)
             verdict.excluded[self._peers[index].name] = named
-        trusted = integers[~excluded] if not excluded.all() else integers
-        alarm = self._fleet_wide[index].update(np.ascontiguousarray(trusted.sum(axis=0)))
+        trusted = ~excluded if not excluded.all() else np.ones(len(names), dtype=np.bool_)
+        total = np.ascontiguousarray(integers[trusted].sum(axis=0))
+        alarm = self._fleet_wide[index].update(total, interval.merge(trusted))
         if alarm is not None and not self._field_moved(index, verdict):
             verdict.fleet_wide.append(alarm)
 
@@ -234,25 +252,24 @@ class FleetDetector:
     def _alarm(
         self,
         index: int,
-        names: list[str],
-        rows: NDArray[np.intp],
+        interval: FieldInterval,
         after: NDArray[np.float64],
         seen: tuple[NDArray[np.float64], Pool],
         verdict: FleetVerdict,
     ) -> None:
-        peer, (counts, pool) = self._peers[index], seen
+        peer, (counts, pool), rows = self._peers[index], seen, interval.rows
         threshold, explained = self._threshold(index), self._explained(index, rows)
         evidence, peers = peer.evidence(after), peer.peers(counts, pool)
         for position in np.flatnonzero(evidence >= threshold):
+            others = pool.trusted & (np.arange(len(rows)) != position)
+            both = interval.merge(others), interval.moments[position]
             alarm = peer.alarm(
                 after[position],
-                float(evidence[position]),
-                threshold,
-                counts[position],
-                peers[position],
+                (float(evidence[position]), threshold),
+                PeerInterval(counts[position], peers[position], *both),
             )
             if not explained[position]:
-                verdict.outliers.append((names[position], alarm))
+                verdict.outliers.append((interval.names[position], alarm))
             after[position, :, EVIDENCE] = 0.0  # restart; what keeps it out of the pool stays
         self._state[index][rows] = after
 

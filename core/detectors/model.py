@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.field import FieldDetector
+from gnomon.core.detectors.moments import NO_MOMENTS
 from gnomon.core.detectors.pair import PairDetector
 from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.core.reference import Reference
+from gnomon.core.window.reading import Moments
 
 FIELDS, PAIRS, OUTPUTS = 0.7, 0.1, 0.2  # shares of the budget
 _LENGTH = struct.Struct("<I")
@@ -95,6 +97,9 @@ class ModelDetector:
         pairs: Sequence[NDArray[np.int64]] = (),
         outputs: Sequence[NDArray[np.int64]] = (),
         output_pairs: Sequence[NDArray[np.int64]] = (),
+        *,
+        moments: Sequence[Moments] = (),
+        output_moments: Sequence[Moments] = (),
     ) -> list[Alarm]:
         """Take one window's cell counts, in the order of the references; return its alarms.
 
@@ -105,15 +110,18 @@ class ModelDetector:
             pairs: for each pair of inputs, int64 counts: concordant, discordant, incomplete.
             outputs: for each output, int64 counts of shape (cells,).
             output_pairs: for each pair of outputs, int64 counts as in `pairs`.
+            moments: for each input, `Window.moments`, if they are known; an alarm names only a
+                cause that agrees with them.
+            output_moments: the same for each output.
 
         Raises:
             ValueError: the number of fields or pairs is not the reference's.
         """
         alarms: list[Alarm] = []
-        given = [(fields, pairs), (outputs, output_pairs)]
-        for side, (cells, couples) in enumerate(given[: len(self._sides)]):
+        given = [(fields, pairs, moments), (outputs, output_pairs, output_moments)]
+        for side, (cells, couples, known) in enumerate(given[: len(self._sides)]):
             if len(cells):
-                alarms += _step(self._sides[side], cells)
+                alarms += _step(self._sides[side], cells, known)
             if len(couples):
                 alarms += _step(self._pairs[side], couples)
         return alarms
@@ -159,13 +167,18 @@ def _divide(side: Reference, share: float) -> tuple[float, float]:
 
 
 def _step(
-    watches: Sequence[FieldDetector | PairDetector | None], counts: Sequence[NDArray[np.int64]]
+    watches: Sequence[FieldDetector | PairDetector | None],
+    counts: Sequence[NDArray[np.int64]],
+    moments: Sequence[Moments] = (),
 ) -> list[Alarm]:
     if len(counts) != len(watches):
         raise ValueError(f"counts of {len(counts)}, expected {len(watches)}")
+    known = moments or [NO_MOMENTS] * len(watches)
+    if len(known) != len(watches):
+        raise ValueError(f"moments of {len(known)}, expected {len(watches)}")
     found = [
-        watch.update(cells)
-        for watch, cells in zip(watches, counts, strict=True)
+        watch.update(cells, seen)
+        for watch, cells, seen in zip(watches, counts, known, strict=True)
         if watch is not None
     ]
     return [alarm for alarm in found if alarm is not None]

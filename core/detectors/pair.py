@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from gnomon.core.detectors.alarm import Alarm, ChangeKind
 from gnomon.core.detectors.build import build_groups
 from gnomon.core.detectors.grouping import Group
+from gnomon.core.detectors.moments import NO_MOMENTS
 from gnomon.core.detectors.tilt_detector import TiltDetector, log_threshold
 from gnomon.core.detectors.tilts import TiltSet
 from gnomon.core.reference import PairReference
+from gnomon.core.window.reading import Moments
 
 
 def build_pair_tilt_set(
@@ -95,12 +97,13 @@ class PairDetector(TiltDetector):
         self.reference = reference
         super().__init__(reference.name, tilt_set, effect, block_rows, threshold)
 
-    def update(self, counts: NDArray[np.int64]) -> Alarm | None:
-        """Take the concordant, discordant and incomplete rows of one window."""
+    def update(self, counts: NDArray[np.int64], moments: Moments = NO_MOMENTS) -> Alarm | None:
+        """Take the concordant, discordant and incomplete rows of one window; it has no moments."""
         winner = self._kernel.update(counts[:2])
         if winner < 0:
             return None
-        now, since, evidence = self._explain(winner)
+        now, since = self._explain(winner)
+        evidence = self._restart()
         before = float(self._tilt_set.shares[0])
         text = f"{self.name}: {describe_pair(now, before, 'in the reference')}"
         kind = ChangeKind.CORRELATION

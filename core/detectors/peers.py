@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from gnomon.core.detectors.alarm import Alarm, ChangeKind
 from gnomon.core.detectors.build import build_tilt_set
+from gnomon.core.detectors.interval import PeerInterval
+from gnomon.core.detectors.moments import MomentCheck, check_window
 from gnomon.core.detectors.pair import build_pair_tilt_set, describe_pair
 from gnomon.core.detectors.tilts import PSEUDO, Floats, Tilt, TiltSet
 from gnomon.core.detectors.unit_fit import UnitChange, fit_unit
@@ -162,38 +164,51 @@ class PeerField:
         found: Floats = np.log(np.maximum(state[:, :, EVIDENCE] @ self.weight, 1e-300))
         return found
 
-    def alarm(
-        self, state: Floats, evidence: float, threshold: float, counts: Floats, peers: Floats
-    ) -> Alarm:
+    def alarm(self, state: Floats, evidence: tuple[float, float], interval: PeerInterval) -> Alarm:
         """Describe the alarm of one source.
 
         Args:
             state: tilts × columns.
-            evidence, threshold: natural logarithms.
-            counts, peers: cells of the source and of its peers in this interval.
+            evidence: natural logarithms of the evidence and of the threshold.
+            interval: what the source and its peers counted in this interval.
         """
+        found, threshold = evidence
         lead = state[:, LEAD] + self.preference
         winner = int(lead.argmax())
-        change = self._unit(self.tilts[winner].kind, counts, peers)
+        check = self._check(interval)
+        change = self._unit(self.tilts[winner].kind, interval, check)
         if change is None:
-            lead[[tilt.kind is ChangeKind.UNIT for tilt in self.tilts]] = -np.inf
-            winner = int(lead.argmax())
-        tilt = self.tilts[winner]
-        age = max(int(state[winner, AGE]), 1)
-        difference = float(state[winner, DIFFERENCE]) / age
-        evidence = max(evidence, float(state[winner, LEAD] + self.log_weight[winner]))
-        kind = tilt.kind
-        if change is None:
-            theta = float(self.theta[winner])
-            distance, unit, text = self._describe(tilt, difference, theta, peers)
+            winner, (distance, unit, text) = self._find_cause(state, lead, interval.peers, check)
+            kind = self.tilts[winner].kind
         else:
             text = f"looks as if its unit had changed here and not at the peers: {change.label}"
             kind, distance, unit = ChangeKind.UNIT, change.factor, "×"
-        text = f"{self.name} {text}"
-        return Alarm(self.name, kind, evidence, threshold, age, distance, unit, text)
+        found = max(found, float(state[winner, LEAD] + self.log_weight[winner]))
+        age = max(int(state[winner, AGE]), 1)
+        return Alarm(self.name, kind, found, threshold, age, distance, unit, f"{self.name} {text}")
 
-    def _unit(self, kind: ChangeKind, counts: Floats, peers: Floats) -> UnitChange | None:
-        return fit_unit(self.reference, kind, peers + PSEUDO, counts)
+    def _find_cause(
+        self, state: Floats, lead: Floats, peers: Floats, check: MomentCheck
+    ) -> tuple[int, tuple[float, str, str]]:
+        """Return the best tilt that is no unit and agrees with the moments, and its description."""
+        refused = {ChangeKind.UNIT}
+        while True:
+            lead[[tilt.kind in refused for tilt in self.tilts]] = -np.inf
+            winner = int(lead.argmax())
+            tilt = self.tilts[winner]
+            difference = float(state[winner, DIFFERENCE]) / max(int(state[winner, AGE]), 1)
+            told = self._describe(tilt, difference, float(self.theta[winner]), peers)
+            if check.allows(tilt.kind, told[0]):
+                return winner, told
+            refused.add(tilt.kind)
+
+    def _check(self, interval: PeerInterval) -> MomentCheck:
+        return check_window(interval.before, interval.seen, self.reference, interval.counts)
+
+    def _unit(
+        self, kind: ChangeKind, interval: PeerInterval, check: MomentCheck
+    ) -> UnitChange | None:
+        return fit_unit(self.reference, kind, interval.peers + PSEUDO, interval.counts, check)
 
     def _describe(
         self, tilt: Tilt, difference: float, theta: float, peers: Floats
@@ -225,7 +240,12 @@ class PeerPair(PeerField):
         tilt_set = build_pair_tilt_set(reference, 1.0, 0.0, threshold)
         self._take(reference.name, tilt_set, tolerance, design_effect)
 
-    def _unit(self, kind: ChangeKind, counts: Floats, peers: Floats) -> UnitChange | None:
+    def _check(self, interval: PeerInterval) -> MomentCheck:
+        return MomentCheck(interval.before, interval.seen)
+
+    def _unit(
+        self, kind: ChangeKind, interval: PeerInterval, check: MomentCheck
+    ) -> UnitChange | None:
         return None
 
     def _describe(

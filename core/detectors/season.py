@@ -18,6 +18,7 @@ from gnomon.core.detectors.alarm import Alarm
 from gnomon.core.detectors.model import ModelDetector
 from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.core.reference import Reference
+from gnomon.core.window.reading import Moments
 
 _LENGTH = struct.Struct("<I")
 
@@ -63,12 +64,23 @@ class SeasonDetector:
         segment: str,
         fields: Sequence[NDArray[np.int64]],
         pairs: Sequence[NDArray[np.int64]] = (),
+        moments: Sequence[Moments] = (),
     ) -> list[Alarm]:
-        """Take one window of `segment`; raises `KeyError` for a segment without a reference."""
+        """Take one window of `segment`, as `ModelDetector.update` does.
+
+        Args:
+            segment: to which the window belongs.
+            fields: for each input, int64 counts of shape (cells,).
+            pairs: for each pair of inputs, int64 counts.
+            moments: for each input, `Window.moments`, if they are known.
+
+        Raises:
+            KeyError: for a segment without a reference.
+        """
         if segment not in self._models:
             known = ", ".join(sorted(self._models))
             raise KeyError(f"segment {segment!r} has no reference; there are: {known}")
-        return self._models[segment].update(fields, pairs)
+        return self._models[segment].update(fields, pairs, moments=moments)
 
     def state(self) -> bytes:
         """Return the state as bytes, from which `restore` goes on as if nothing had happened."""

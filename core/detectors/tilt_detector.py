@@ -2,6 +2,7 @@
 
 import math
 import struct
+from collections.abc import Collection
 
 import numpy as np
 
@@ -46,17 +47,21 @@ class TiltDetector:
         """Natural logarithm of the evidence after the last window; alarms at `threshold`."""
         return self._kernel.evidence
 
-    def _explain(self, winner: int) -> tuple[float, int, float]:
-        """Return mean score, windows since the change and evidence of the winner; restart."""
-        evidence = self._kernel.evidence
+    def _explain(self, winner: int) -> tuple[float, int]:
+        """Return mean score and windows since the change of a tilt."""
         _, _, score, rows, age = (float(value) for value in self._kernel.get_state()[:, winner])
-        self._kernel.reset()
-        return score / rows, max(int(age), 1), evidence
+        return score / rows, max(int(age), 1)
 
-    def _simpler(self) -> int:
-        """Return the tilt that explains best what was gathered, changes of unit left out."""
+    def _restart(self) -> float:
+        """Forget what was gathered; return the evidence that it was."""
+        evidence = self._kernel.evidence
+        self._kernel.reset()
+        return evidence
+
+    def _best(self, excluded: Collection[ChangeKind]) -> int:
+        """Return the tilt that explains best what was gathered, some kinds left out."""
         lead = self._kernel.get_state()[1] + self._tilt_set.preference
-        lead[[tilt.kind is ChangeKind.UNIT for tilt in self._tilt_set.tilts]] = -np.inf
+        lead[[tilt.kind in excluded for tilt in self._tilt_set.tilts]] = -np.inf
         return int(lead.argmax())
 
     def state(self) -> bytes:

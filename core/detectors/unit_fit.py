@@ -6,6 +6,7 @@ and the shares p before, the log-likelihood `ℓ(a, b) = Σ c log p(a·x + b)` i
 plausible units, for every pure shift and every change of spread up to `REACH` σ, and for every
 affine map. A unit is named only if it
 
+* agrees with the window's own moments (`gnomon.core.detectors.moments`),
 * leads every pure shift and spread by `LEAD` nats, by `LEAD_LARGE` if the field's unit is not
   known or more than `CROWDED` of the rows would be in one cell,
 * is of the field's own quantity or, if its unit is not known, not so crowded: values that are
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gnomon.core.detectors.alarm import ChangeKind
+from gnomon.core.detectors.moments import MomentCheck
 from gnomon.core.detectors.tilts import Floats, moved_shares
 from gnomon.core.detectors.units import slips
 from gnomon.core.reference import FieldReference
@@ -50,7 +52,11 @@ class UnitChange:
 
 
 def fit_unit(
-    reference: FieldReference, kind: ChangeKind, before: Floats, counts: Floats
+    reference: FieldReference,
+    kind: ChangeKind,
+    before: Floats,
+    counts: Floats,
+    check: MomentCheck,
 ) -> UnitChange | None:
     """Return the change of unit that a window has seen; None if something simpler explains it.
 
@@ -60,6 +66,7 @@ def fit_unit(
             `ChangeKind.UNIT` is looked into.
         before: counts or shares of all cells without the change.
         counts: the window's counts of all cells.
+        check: the moments before the change and of the window.
     """
     last = reference.bins + 2
     seen, candidates = counts[:last], slips(reference.unit)
@@ -71,6 +78,8 @@ def fit_unit(
     offsets = np.array([slip.offset for slip in candidates])
     moved = moved_shares(edges, known, factors, offsets)
     likely = _likelihoods(moved, known, seen)
+    allowed = [check.allows_map(slip.factor, slip.offset) for slip in candidates]
+    likely[np.logical_not(allowed)] = -np.inf
     crowded = moved.max(axis=1) > CROWDED
     if not reference.unit:
         likely[crowded] = -np.inf

@@ -71,6 +71,7 @@ class Evaluator:
         found = self._detector.update(
             {source: [one.cells for one in of.fields] for source, of in totals.items()},
             {source: list(of.pairs) for source, of in totals.items()},
+            {source: [one.moments for one in of.fields] for source, of in totals.items()},
         )
         together = pool(totals, self._fields)
         result = Evaluation()

@@ -6,12 +6,14 @@ differ, so only the windows of the version in service count for them.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.core.detectors.moments import NO_MOMENTS, merge_moments
 from gnomon.core.field_reference import fingerprint
 from gnomon.core.fields import Field
 from gnomon.core.reference import (
@@ -21,6 +23,7 @@ from gnomon.core.reference import (
     Reference,
 )
 from gnomon.core.window import Window
+from gnomon.core.window.reading import Moments
 from gnomon.runtime.packages.profile import Profile
 
 Counts = NDArray[np.int64]
@@ -58,22 +61,20 @@ class Limit:
 
 @dataclass(slots=True)
 class FieldTotals:
-    """Cells of one field in one interval, and the sum of its present values."""
+    """Cells of one field in one interval, and the moments of its present values."""
 
     cells: Counts
-    total: float = 0.0
-    present: int = 0
+    moments: Moments = NO_MOMENTS
 
     def add(self, other: "FieldTotals") -> None:
         """Add other totals of the same field."""
         self.cells += other.cells
-        self.total += other.total
-        self.present += other.present
+        self.moments = merge_moments((self.moments, other.moments))
 
     @property
     def mean(self) -> float | None:
-        """The mean of the present values, or None if there are none."""
-        return self.total / self.present if self.present else None
+        """The mean of the present values, or None if there are none or it is not finite."""
+        return self.moments.mean if math.isfinite(self.moments.mean) else None
 
 
 @dataclass(slots=True)
@@ -147,9 +148,7 @@ class WatchedFields:
             totals.cells += counts[place]
             if watched.reference.kind == "numeric":
                 moments = window.output_moments if watched.is_output else window.moments
-                read = moments(place)
-                totals.present = read.count
-                totals.total = read.count * read.mean if read.count else 0.0
+                totals.moments = moments(place)
         for index, pair in enumerate(self.pairs):
             side, _, pair_counts = sides[pair.is_output]
             place = _pair_place(pair, side)

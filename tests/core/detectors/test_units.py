@@ -88,15 +88,6 @@ def test_celsius_for_fahrenheit_is_named(bins):
         assert alarm.description.endswith(": Fahrenheit to Celsius")
 
 
-def test_a_thousandfold_is_named_where_it_can_be_told():
-    generator = np.random.default_rng(4)
-    seconds = reference_of(np.exp(generator.normal(0, 1, 10_000)), "delay", "s")
-    alarm = kinds(seconds, lambda: np.exp(generator.normal(0, 1, 500)) * 1000)[0]
-    assert alarm.kind is ChangeKind.UNIT
-    assert "seconds to milliseconds" in alarm.description
-    assert "kilometres" not in alarm.description
-
-
 def test_a_device_in_kilometres_is_named_beside_its_peers():
     generator = np.random.default_rng(5)
     reference = reference_of(generator.gamma(3.0, 300.0, 10_000), "distance", "miles", 16)

@@ -1,5 +1,6 @@
 """The monitor: closed intervals are judged once, in order, the same after any kill or replay."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
+from tests.support.hub_world import profile
 
 DAY = 86_400_000
 NODES = ("n1", "n2", "n3", "n4")
@@ -430,3 +432,21 @@ def test_a_model_that_cannot_be_evaluated_stops_no_other(
         (alert,) = alerts.find(connection, model="cost", open_only=True)
     assert (alert.kind, alert.count) == ("evaluation_failed", 1)
     assert "the hub's log has the error" in alert.text
+
+
+def test_an_alert_names_no_unit_that_the_windows_mean_refutes(
+    world: Any, database: Database
+) -> None:
+    """A summer after a reference of winter is beyond it, as kelvin would be."""
+    winter = profile(["temp"])
+    known = dataclasses.replace(winter.input_reference.fields[0], unit="°F")
+    reference = dataclasses.replace(winter.input_reference, fields=(known,))
+    eta = world.publish("eta", "1", shape=dataclasses.replace(winter, input_reference=reference))
+    world.place("eta", "1")
+    for day in range(3):
+        for node in NODES:
+            world.window(eta, node=node, day=day, factor=0.5, shift=6.0 if day >= 1 else 0.0)
+        monitor.run_once(database, AT_ONCE)
+    texts = [alert["text"] for alert in open_alerts(database)]
+    assert texts and "temp" in texts[0]
+    assert not any("unit" in text or "wide" in text for text in texts)
