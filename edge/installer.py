@@ -2,6 +2,7 @@
 
 import logging
 
+from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.download import fetch_blobs
@@ -20,7 +21,10 @@ _log = logging.getLogger(__name__)
 class Installer:
     """Brings a desired state into service on one node; used by one thread."""
 
-    def __init__(self, slots: Slots, runtime: Runtime, engines: tuple[str, ...]) -> None:
+    def __init__(
+        self, slots: Slots, runtime: Runtime, engines: tuple[str, ...], profiles: KeptProfiles
+    ) -> None:
+        self._profiles = profiles
         self._slots = slots
         self._runtime = runtime
         self._engines = engines
@@ -76,11 +80,11 @@ class Installer:
         return failures
 
     def merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
-        """Merge two windows of a loaded package; None if it is not loaded or they do not match."""
+        """Merge two windows of a package; None if its profile is unknown or they do not match."""
         model = self._runtime.models.get(digest)
-        if model is None:
+        profile = model.package.profile if model else self._profiles.find(digest)
+        if profile is None:
             return None
-        profile = model.package.profile
         try:
             window = profile.read_window(one)
             window.merge(profile.read_window(other))
@@ -97,9 +101,15 @@ class Installer:
         for digest in self._slots.collect(keep):
             _log.info("package %s was removed", digest[:16])
 
+    def forget_profiles(self) -> None:
+        """Keep only the profiles of loaded packages: no window of another one waits."""
+        self._profiles.retain(set(self._runtime.models))
+
     def _load_package(self, package: hub_pb2.PackageRef, trust: TrustStore) -> None:
         if package.digest not in self._runtime.models:
-            self._runtime.load(self._slots.open(package.digest, trust))
+            opened = self._slots.open(package.digest, trust)
+            self._runtime.load(opened)
+            self._profiles.keep(package.digest, opened.profile)
 
     def _check_packages(self, desired: hub_pb2.DesiredState, trust: TrustStore) -> None:
         for package in desired.packages:

@@ -19,6 +19,7 @@ import psutil
 
 from gnomon.edge.backoff import Backoff
 from gnomon.edge.installer import Installer
+from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncMachine, SyncState
@@ -85,7 +86,8 @@ class Node:
             memory_budget_bytes=settings.memory_budget_bytes,
             transcripts=open_transcripts(settings),
         )
-        self._installer = Installer(slots, self.runtime, engines)
+        profiles = KeptProfiles(folder / "profiles")
+        self._installer = Installer(slots, self.runtime, engines, profiles)
 
     def __enter__(self) -> Self:
         self.start()
@@ -165,20 +167,28 @@ class Node:
         if any(thread.is_alive() for thread in self._threads):
             self._enrolment.close()  # cancels the call that a thread waits for
             self._join_threads(_JOIN_SECONDS)
-        try:
-            self.runtime.close()
-        except StorageError as error:
-            _log.error("telemetry is lost: cannot write to the spool: %s", error)
+        self._try_to("flush the telemetry", self.runtime.close)
         self._record_event("stopped", "")
-        deadline = time.monotonic() + self._settings.stop_seconds
+        self._try_to("upload the telemetry", self._upload_rest)
+        self._try_to("close the connection", self._enrolment.close)
+        self._try_to("close the spool", self._spool.close)
+        self._try_to("release the data folder", self._lock.release)
+
+    def _upload_rest(self) -> None:
+        if self._enrolment.channel is not None:
+            deadline = time.monotonic() + self._settings.stop_seconds
+            upload_all(self._spool, self._enrolment.channel, deadline)
+
+    def _try_to(self, purpose: str, action: Callable[[], None]) -> None:
+        """Execute a part of `stop`: nothing that fails there is the program's concern."""
         try:
-            if self._enrolment.channel is not None:
-                upload_all(self._spool, self._enrolment.channel, deadline)
-        except GnomonError as error:
+            action()
+        except HubUnavailable as error:
             _log.info("telemetry stays in the spool until the next start: %s", error)
-        self._enrolment.close()
-        self._spool.close()
-        self._lock.release()
+        except GnomonError as error:
+            _log.error("cannot %s: %s", purpose, error)
+        except Exception:
+            _log.exception("cannot %s", purpose)
 
     def _merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
         return self._installer.merge_windows(digest, one, other)
@@ -350,7 +360,8 @@ class Node:
 
     def _upload_once(self) -> float:
         """Flush the spool and upload it; return the seconds until the next upload."""
-        self._spool.flush()
+        with contextlib.suppress(StorageError):  # what is in memory only can be uploaded, too
+            self._spool.flush()
         dropped = self._spool.figures().dropped
         if dropped and not self._has_reported_drops:
             self._has_reported_drops = True
@@ -360,6 +371,8 @@ class Node:
         channel = self._enrolment.channel
         if channel is not None and self._is_hub_reachable:
             upload_all(self._spool, channel)
+            if not self._spool.figures().records:
+                self._installer.forget_profiles()
         return self._settings.upload_seconds
 
     def _record_event(self, kind: str, detail: str) -> None:

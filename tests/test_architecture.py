@@ -37,7 +37,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.runtime": (
         "errors extras ids latency limits",
         "clock decoding files lock raw_tensors webhooks wire",
-        "audit_chain local_hub prediction",
+        "audit_chain local_hub prediction state_file",
         "packages",
         "enrolment routing",
         "engines",
@@ -60,7 +60,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "detectors",
     ),
     "gnomon.edge": (
-        "backoff settings sync",
+        "backoff kept_profiles settings sync",
         "telemetry",
         "status",
         "installer node_protocol",

@@ -1,9 +1,9 @@
-"""The segment files of the spool: their names, and recovery after a crash."""
+"""The segments of the spool: files of frames, or frames in memory; recovery after a crash."""
 
+import contextlib
 import logging
 import os
 import re
-import secrets
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -19,26 +19,34 @@ _NAME = re.compile(r"^(\d{8}-[0-9a-f]{12})\.\d{20}\.segment$")
 
 @dataclass(slots=True)
 class Segment:
-    """A file of frames in order of sequence, with an index of it in memory."""
+    """A file of frames in order of sequence, with an index of it in memory.
+
+    While the disk cannot be written, the frames are in memory only: `frames` is not None.
+    """
 
     path: Path
     boot_id: str
     size: int = 0
     samples: int = 0
     sequences: "array[int]" = field(default_factory=lambda: array("Q"))
+    frames: list[Frame] | None = None
 
     def add(self, frame: Frame) -> None:
-        """Add a frame, which was appended to the file, to the index."""
+        """Add a frame to the index, and to the frames in memory; the file has it already."""
         self.size += frame.size
         self.samples += frame.sample
         self.sequences.append(frame.sequence)
+        if self.frames is not None:
+            self.frames.append(frame)
 
     def pending(self, watermark: int) -> int:
         """Return the number of records above the watermark."""
         return len(self.sequences) - bisect_right(self.sequences, watermark)
 
     def read(self) -> list[Frame]:
-        """Return its whole frames."""
+        """Return its whole frames; raise OSError if the file cannot be read."""
+        if self.frames is not None:
+            return list(self.frames)
         return scan_frames(self.path.read_bytes()[: self.size]).frames
 
     def replace(self, frames: Sequence[Frame]) -> None:
@@ -47,13 +55,26 @@ class Segment:
         Raises:
             OSError: the file cannot be written.
         """
-        write_durably(self.path, b"".join(frame.encode() for frame in frames), mode=0o600)
+        if self.frames is None:
+            write_durably(self.path, b"".join(frame.encode() for frame in frames), mode=0o600)
         self.set_frames(frames)
+
+    def persist(self) -> None:
+        """Write frames that are in memory only to the file; raise OSError if that fails."""
+        if self.frames is not None:
+            frames, self.frames = self.frames, None
+            try:
+                self.replace(frames)
+            except OSError:
+                self.frames = frames
+                raise
 
     def set_frames(self, frames: Sequence[Frame]) -> None:
         """Rebuild the index from the frames that the file holds."""
         self.size = self.samples = 0
         self.sequences = array("Q")
+        if self.frames is not None:
+            self.frames = []
         for frame in frames:
             self.add(frame)
 
@@ -66,37 +87,24 @@ def segment_path(folder: Path, boot_id: str, sequence: int) -> Path:
 def load_segments(folder: Path) -> tuple[list[Segment], int]:
     """Return the segments in a folder, oldest first, and the number of damaged places.
 
-    Torn tails are truncated; files that cannot be read are skipped.
+    Torn tails are truncated; files that cannot be read are skipped. On a disk that cannot be
+    written, the files stay as they are.
 
     Raises:
-        OSError: the folder cannot be read or written.
+        OSError: the folder cannot be read.
     """
     segments: list[Segment] = []
     damaged = 0
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
-            path.unlink()
+            with contextlib.suppress(OSError):
+                path.unlink()
         elif match := _NAME.match(path.name):
             last = segments[-1] if segments and segments[-1].boot_id == match[1] else None
             segment, places = _load(path, match[1], last.sequences[-1] if last else 0)
             damaged += places
             segments += [segment] if segment else []
     return segments, damaged
-
-
-def next_boot_id(folder: Path, segments: Sequence[Segment]) -> str:
-    """Return a new boot id, which sorts after all former ones.
-
-    Raises:
-        OSError: the counter cannot be written.
-    """
-    counter = folder / "boots"
-    seen = [int(segment.boot_id[:8]) for segment in segments]
-    if counter.exists() and (text := counter.read_bytes()[:8]).isdigit():
-        seen.append(int(text))
-    ordinal = max(seen, default=0) % 99_999_999 + 1
-    write_durably(counter, str(ordinal).encode())
-    return f"{ordinal:08d}-{secrets.token_hex(6)}"
 
 
 def _load(path: Path, boot_id: str, last: int) -> tuple[Segment | None, int]:
@@ -110,15 +118,21 @@ def _load(path: Path, boot_id: str, last: int) -> tuple[Segment | None, int]:
     if found.damaged:
         _log.warning("%d damaged places in segment %s of the spool", found.damaged, path)
     frames = [frame for frame in found.frames if frame.sequence > last]
-    if not frames:
-        path.unlink()
-        return None, found.damaged
     segment = Segment(path, boot_id)
-    if len(frames) < len(found.frames):
-        segment.replace(frames)
-        return segment, found.damaged
-    if found.sound_bytes < len(data):
-        os.truncate(path, found.sound_bytes)
+    try:
+        if not frames:
+            path.unlink()
+            return None, found.damaged
+        if len(frames) < len(found.frames):
+            segment.replace(frames)
+            return segment, found.damaged
+        if found.sound_bytes < len(data):
+            os.truncate(path, found.sound_bytes)
+    except OSError as error:
+        _log.warning("cannot repair segment %s of the spool: %s", path, error)
+        if len(frames) < len(found.frames):
+            segment.frames = []  # the file holds more than what counts
     segment.set_frames(frames)
-    segment.size = found.sound_bytes
-    return segment, found.damaged
+    if segment.frames is None:
+        segment.size = found.sound_bytes
+    return (segment if frames else None), found.damaged

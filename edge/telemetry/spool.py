@@ -3,29 +3,45 @@
 Records are numbered from 1 within a **boot**, one opening of the spool. They are stored in
 segments: files of checksummed frames (`gnomon.edge.telemetry.frames`), deleted once the hub's
 watermark has passed them. A crash can only damage the end of a segment, which is truncated; damage
-elsewhere is skipped and counted, and never blocks a start. When the disk budget is used up, samples
-are dropped first, then windows of the same package, route and interval are merged; both are
-counted.
+elsewhere is skipped and counted, and never blocks a start. A segment that cannot be read is given
+up, and its records are counted as lost.
+
+When the disk budget is used up, samples are dropped first, then windows of the same package, route
+and interval are merged, also those of former boots, and as a last resort windows of several
+intervals; all are counted. Samples, labels and events leave a quarter of the budget to windows.
+
+While the disk cannot be written, new records are kept in memory, under a boot of their own, and can
+be uploaded from there; `flush` writes them as soon as the disk can be written again.
 """
 
-import logging
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from gnomon.edge.telemetry.frames import Frame
-from gnomon.edge.telemetry.segment import Segment, load_segments, next_boot_id, segment_path
-from gnomon.edge.telemetry.thinning import WindowMerge, merge_windows, sample_count, without_samples
+from gnomon.edge.telemetry.compaction import merge_segments
+from gnomon.edge.telemetry.frames import OVERHEAD, Frame
+from gnomon.edge.telemetry.segment import Segment
+from gnomon.edge.telemetry.segment_list import SegmentList
+from gnomon.edge.telemetry.thinning import WindowMerge, sample_count, without_samples
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
 from gnomon.runtime.files import sync_folder
 
-_log = logging.getLogger(__name__)
 #: If merging freed little, it is not tried again before this many puts.
 _PUTS_BETWEEN_MERGES = 64
+#: Part of the budget that only windows may use.
+_WINDOWS_RESERVE = 4
+#: Bytes of records that are kept in memory while the disk cannot be written.
+_MEMORY_BYTES = 8 << 20
+#: Windows are merged within these spans, one after the other: interval, UTC day, everything.
+_SPANS_MS = (0, 86_400_000, 1 << 62)
+#: A new sequence may take this many bytes more.
+_SEQUENCE_BYTES = 10
 _SAMPLES = frozenset(("predictions", "refusal"))
 
 
@@ -35,10 +51,13 @@ class SpoolFigures:
 
     Attributes:
         records: records that wait for the hub.
-        bytes: their size on disk.
+        bytes: their size.
         merged: windows that were merged into others.
         dropped: samples that were dropped.
         damaged: places in the files that cannot be read.
+        lost: records in segments that could no longer be read.
+        in_memory: records that are in memory only, since the disk cannot be written.
+        disk_error: why it cannot be written; empty: it can.
     """
 
     records: int
@@ -46,6 +65,9 @@ class SpoolFigures:
     merged: int
     dropped: int
     damaged: int
+    lost: int = 0
+    in_memory: int = 0
+    disk_error: str = ""
 
 
 class Spool:
@@ -66,223 +88,186 @@ class Spool:
     ) -> None:
         """Open the spool, truncate torn tails, and begin a new boot.
 
-        Raises:
-            StorageError: the folder cannot be read or written.
+        Args:
+            folder: of the segments; if it cannot be written, records stay in memory.
+            budget_bytes: size of all records together.
+            segment_bytes: size of a segment.
+            merge: merges the bytes of two windows of a package.
+            clock: epoch seconds.
         """
         self._folder = folder
         self._budget_bytes = budget_bytes
-        self._segment_bytes = min(segment_bytes, budget_bytes)
         self._merge = merge
         self._clock = clock
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._watermarks: dict[str, int] = {}
-        self._active: int | None = None
-        self._unsynced: list[int] = []
         self._dirty = False
-        self._sequence = self._sent = 0
-        self._merged = self._dropped = self._next_merge = 0
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._segments, self._damaged = load_segments(folder)
-            self.boot_id = next_boot_id(folder, self._segments)
-        except OSError as error:
-            raise StorageError(f"the spool {folder} cannot be opened: {error}") from error
+        self._merged = self._dropped = self._puts = self._next_merge = 0
+        self._list = SegmentList(folder, min(segment_bytes, budget_bytes))
+
+    @property
+    def boot_id(self) -> str:
+        """The boot under which records are stored now."""
+        return self._list.boot_id
 
     def put(self, record: hub_pb2.Record) -> int:
         """Append the record under the next sequence, which it returns and sets on the record.
 
         Raises:
-            StorageError: the disk or the budget is full, and nothing more can be dropped or merged.
+            StorageError: the budget is full, and nothing more can be dropped or merged.
         """
-        sample = record.WhichOneof("body") in _SAMPLES
+        kind = record.WhichOneof("body")
         with self._lock:
-            record.sequence = self._sequence + 1
+            self._puts += 1
             if not record.recorded_at_unix_ms:
                 record.recorded_at_unix_ms = int(self._clock() * 1000)
-            frame = Frame(record.sequence, sample, record.SerializeToString())
-            self._sequence += 1
-            if not self._make_room(frame.size):
-                if sample:
-                    self._dropped += sample_count(frame)
-                    return frame.sequence
-                raise StorageError(
-                    f"the spool {self._folder} is full: {self._bytes()} of {self._budget_bytes} "
-                    "bytes hold records that must not be dropped; raise spool_bytes or let the "
-                    "node reach its hub"
-                )
-            self._append(frame)
-            return frame.sequence
+            needed = OVERHEAD + record.ByteSize() + _SEQUENCE_BYTES
+            if self._make_room(needed, is_window=kind == "window"):
+                self._list.append(record, is_sample=kind in _SAMPLES)
+                self._dirty = True
+            elif kind in _SAMPLES:
+                self._dropped += sample_count(Frame(0, True, record.SerializeToString()))
+            else:
+                raise StorageError(self._describe_full())
+            return self._list.sequence
 
     def flush(self) -> None:
         """Return once all earlier records are on the disk.
 
         Raises:
-            StorageError: the disk cannot be written.
+            StorageError: the disk cannot be written; the records stay in memory.
         """
         with self._flushing:
-            with self._lock:
-                if not self._dirty:
-                    return
-                self._dirty = False
-                waiting, self._unsynced = self._unsynced, []
-                if self._active is not None:
-                    waiting.append(os.dup(self._active))
             try:
-                for descriptor in waiting:
-                    os.fdatasync(descriptor)
-                sync_folder(self._folder)
+                with self._lock:
+                    self._list.persist()
+                    if not self._dirty:
+                        return
+                    waiting = self._list.take_unsynced()
+                    self._dirty = False
+                _sync(waiting, self._folder)
             except OSError as error:
-                raise StorageError(f"cannot sync the spool {self._folder}: {error}") from error
-            finally:
-                for descriptor in waiting:
-                    os.close(descriptor)
+                with self._lock:
+                    self._list.degrade(error)
+                raise StorageError(f"cannot write the spool {self._folder}: {error}") from error
 
     def batch(self, limit_bytes: int, limit_records: int = 5_000) -> tuple[str, list[bytes]]:
-        """Return the oldest boot that has unacknowledged records, and its first such records.
+        """Return the oldest boot that has records to send, and its first such records.
 
-        Records are durable before they are returned: at least one, if there is any, then as many
-        as the limits allow.
+        Records are written to the disk before they are returned, if it can be written: at least
+        one, if there is any, then as many as the limits allow.
         """
-        self.flush()
+        with contextlib.suppress(StorageError):
+            self.flush()
         with self._lock:
-            boot_id = next((s.boot_id for s in self._segments if self._pending(s)), self.boot_id)
-            records: list[bytes] = []
-            room = limit_bytes
-            for frame in self._unacknowledged(boot_id):
-                if records and (frame.size > room or len(records) == limit_records):
-                    break
-                records.append(frame.payload)
-                room -= frame.size
-                if boot_id == self.boot_id:
-                    self._sent = max(self._sent, frame.sequence)
-            return boot_id, records
+            waiting = [s.boot_id for s in self._list.segments if self._list.pending(s)]
+            for boot_id in dict.fromkeys(waiting):
+                frames = self._first_frames(boot_id, limit_bytes, limit_records)
+                if frames and (frames := self._list.hand_out(boot_id, frames)):
+                    return boot_id, [frame.payload for frame in frames]
+            return self.boot_id, []
 
     def acknowledge(self, boot_id: str, watermark: int) -> None:
         """Delete the boot's records up to and including `watermark`."""
         with self._lock:
-            self._watermarks[boot_id] = max(watermark, self._watermarks.get(boot_id, 0))
-            for segment in [s for s in self._segments if s.boot_id == boot_id]:
-                if not self._pending(segment):
-                    self._forget(segment)
+            self._list.acknowledge(boot_id, watermark)
 
     def figures(self) -> SpoolFigures:
-        """Return the number of waiting records, their bytes on disk, and what was lost."""
+        """Return the number of waiting records, their bytes, and what was lost."""
         with self._lock:
-            records = sum(self._pending(segment) for segment in self._segments)
-            return SpoolFigures(records, self._bytes(), self._merged, self._dropped, self._damaged)
+            segments = self._list
+            return SpoolFigures(
+                records=sum(segments.pending(one) for one in segments.segments),
+                bytes=segments.size,
+                merged=self._merged,
+                dropped=self._dropped,
+                damaged=segments.damaged,
+                lost=segments.lost,
+                in_memory=sum(segments.pending(one) for one in segments.in_memory()),
+                disk_error=segments.disk_error,
+            )
 
     def close(self) -> None:
-        """Flush and close the files."""
-        self.flush()
-        with self._lock:
-            self._rotate()
-            for descriptor in self._unsynced:
-                os.close(descriptor)
-            self._unsynced = []
+        """Flush and close the files.
 
-    def _append(self, frame: Frame) -> None:
-        segment = self._active_segment(frame)
-        descriptor = self._active
-        data = frame.encode()
+        Raises:
+            StorageError: records that are in memory only are lost with the process.
+        """
         try:
-            if descriptor is None or os.write(descriptor, data) != len(data):
-                raise OSError("the write was incomplete")
-        except OSError as error:
-            if descriptor is not None:
-                os.ftruncate(descriptor, segment.size)
-            raise StorageError(f"cannot write to the spool {self._folder}: {error}") from error
-        segment.add(frame)
-        self._dirty = True
+            self.flush()
+        finally:
+            with self._lock:
+                self._list.close()
 
-    def _active_segment(self, frame: Frame) -> Segment:
-        if self._active is not None:
-            if self._segments[-1].size + frame.size <= self._segment_bytes:
-                return self._segments[-1]
-            self._rotate()
-        path = segment_path(self._folder, self.boot_id, frame.sequence)
+    def _first_frames(self, boot_id: str, limit_bytes: int, limit_records: int) -> list[Frame]:
+        frames: list[Frame] = []
+        for frame in islice(self._list.unacknowledged(boot_id), limit_records):
+            if frames and frame.size > limit_bytes:
+                break
+            frames.append(frame)
+            limit_bytes -= frame.size
+        return frames
+
+    def _describe_full(self) -> str:
+        if self._list.disk_error:
+            return (
+                f"the spool {self._folder} cannot be written ({self._list.disk_error}), and "
+                f"{self._list.memory_size} bytes of records are in memory already"
+            )
+        return (
+            f"the spool {self._folder} is full: {self._list.size} of {self._budget_bytes} bytes "
+            "hold records that must not be dropped; raise spool_bytes or let the node reach its hub"
+        )
+
+    def _has_room(self, needed: int, is_window: bool) -> bool:
+        limit = self._budget_bytes - (0 if is_window else self._budget_bytes // _WINDOWS_RESERVE)
+        if self._list.disk_error and self._list.memory_size + needed > _MEMORY_BYTES:
+            return False
+        return self._list.size + needed <= limit
+
+    def _make_room(self, needed: int, *, is_window: bool) -> bool:
+        """Drop samples, then merge windows, until there is room or nothing is left to drop."""
         try:
-            self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        except OSError as error:
-            raise StorageError(f"cannot create segment {path} of the spool: {error}") from error
-        self._segments.append(Segment(path, self.boot_id))
-        return self._segments[-1]
-
-    def _rotate(self) -> None:
-        if self._active is not None:
-            self._unsynced.append(self._active)
-            self._active = None
-
-    def _forget(self, segment: Segment) -> None:
-        if segment is self._segments[-1] and self._active is not None:
-            os.close(self._active)
-            self._active = None
-        segment.path.unlink(missing_ok=True)
-        self._segments.remove(segment)
-
-    def _bytes(self) -> int:
-        return sum(segment.size for segment in self._segments)
-
-    def _pending(self, segment: Segment) -> int:
-        return segment.pending(self._watermarks.get(segment.boot_id, 0))
-
-    def _unacknowledged(self, boot_id: str) -> Iterator[Frame]:
-        watermark = self._watermarks.get(boot_id, 0)
-        for segment in self._segments:
-            if segment.boot_id == boot_id and self._pending(segment):
-                yield from (f for f in segment.read() if f.sequence > watermark)
-
-    def _make_room(self, needed: int) -> bool:
-        """Drop samples, then merge windows, until the limit holds or nothing is left to drop."""
-        try:
-            for segment in list(self._segments):
-                if self._bytes() + needed <= self._budget_bytes:
+            for segment in list(self._list.segments):
+                if self._has_room(needed, is_window):
                     return True
                 self._drop_samples(segment)
-            if self._bytes() + needed > self._budget_bytes:
-                self._merge_windows()
+            if self._puts >= self._next_merge and not self._has_room(needed, is_window):
+                self._merge_windows(needed, is_window)
         except OSError as error:
-            raise StorageError(f"cannot free space in the spool {self._folder}: {error}") from error
-        return self._bytes() + needed <= self._budget_bytes
+            self._list.degrade(error)
+        return self._has_room(needed, is_window)
 
     def _drop_samples(self, segment: Segment) -> None:
-        if segment.samples:
-            frames = segment.read()
-            watermark = self._watermarks.get(segment.boot_id, 0)
+        is_fixed = bool(self._list.disk_error) and segment.frames is None
+        if segment.samples and not is_fixed:
+            frames = self._list.read(segment)
+            watermark = self._list.watermark(segment.boot_id)
             self._dropped += sum(
                 sample_count(f) for f in frames if f.sample and f.sequence > watermark
             )
-            self._rewrite(segment, without_samples(frames))
+            if frames:
+                self._list.rewrite(segment, without_samples(frames))
 
-    def _merge_windows(self) -> None:
-        """Merge windows within this boot's segments, and segments that become small."""
-        if self._merge is None or self._sequence < self._next_merge:
+    def _merge_windows(self, needed: int, is_window: bool) -> None:
+        if self._merge is None:
             return
-        before = self._bytes()
-        kept: Segment | None = None
-        for segment in [s for s in self._segments if s.boot_id == self.boot_id]:
-            frames = kept.read() + segment.read() if kept else segment.read()
-            # Records that may have been sent keep their sequence: merged, they would count twice.
-            sent = [frame for frame in frames if frame.sequence <= self._sent]
-            unsent = [frame for frame in frames if frame.sequence > self._sent]
-            thinned = sent + merge_windows(unsent, self._merge)
-            if kept and sum(frame.size for frame in thinned) > self._segment_bytes:
-                kept = segment
-                continue
-            self._merged += len(frames) - len(thinned)
-            # A crash in between leaves records twice: loading skips the second.
-            self._rewrite(kept or segment, thinned)
-            if kept:
-                self._rewrite(segment, [])
-            kept = kept or segment
-        if before - self._bytes() < self._budget_bytes // 8:
-            self._next_merge = self._sequence + _PUTS_BETWEEN_MERGES
+        before = self._list.size
+        for span_ms in _SPANS_MS if is_window else _SPANS_MS[:1]:
+            if self._has_room(needed, is_window):
+                break
+            enough = before - self._budget_bytes // 8 if span_ms else 0
+            self._merged += merge_segments(self._list, self._merge, span_ms, enough)
+        if before - self._list.size < self._budget_bytes // 8:
+            self._next_merge = self._puts + _PUTS_BETWEEN_MERGES
 
-    def _rewrite(self, segment: Segment, frames: list[Frame]) -> None:
-        if segment is self._segments[-1]:
-            self._rotate()
-        if frames:
-            segment.replace(frames)
-        else:
-            segment.path.unlink(missing_ok=True)
-            self._segments.remove(segment)
+
+def _sync(descriptors: list[int], folder: Path) -> None:
+    """Sync and close files, then sync their names."""
+    try:
+        for descriptor in descriptors:
+            os.fdatasync(descriptor)
+        sync_folder(folder)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)

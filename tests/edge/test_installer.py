@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from gnomon.edge.installer import Installer
+from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.uploader import SpoolSink
 from gnomon.proto import hub_pb2
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.runtime.packages.slots import Slots
+from gnomon.runtime.recording.sink import NullSink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from tests.support.packages import make_package
@@ -34,7 +36,11 @@ def test_a_full_spool_merges_real_windows_and_loses_no_count(
         merge=lambda *windows: installers[0].merge_windows(*windows),
     )
     runtime = Runtime(SpoolSink(spool), checkpoint_seconds=3_600)
-    installers.append(Installer(Slots(tmp_path / "slots"), runtime, ("onnx",)))
+    installers.append(
+        Installer(
+            Slots(tmp_path / "slots"), runtime, ("onnx",), KeptProfiles(tmp_path / "profiles")
+        )
+    )
     runtime.load(package)
     runtime.apply([single("eta", package.digest)])
     for number in range(60):
@@ -63,7 +69,7 @@ def test_what_cannot_be_restored_is_told_and_the_rest_answers(
         slots.put(digest, data)
     slots.install(package.digest, package.envelopes, trust)
     runtime = Runtime(SpoolSink(Spool(tmp_path / "spool")))
-    installer = Installer(slots, runtime, ("onnx",))
+    installer = Installer(slots, runtime, ("onnx",), KeptProfiles(tmp_path / "profiles"))
     lost = "0" * 64
     state = hub_pb2.DesiredState(
         generation=1,
@@ -78,4 +84,18 @@ def test_what_cannot_be_restored_is_told_and_the_rest_answers(
     assert list(runtime.routes) == ["eta"]
     assert runtime.predict("eta", GOOD).version == "1"
     assert len(installer.restore(state, TrustStore(()))) == 1
+    runtime.close()
+
+
+def test_windows_of_a_package_merge_after_it_was_removed(tmp_path: Path, package: Package) -> None:
+    kept = KeptProfiles(tmp_path / "profiles")
+    kept.keep(package.digest, package.profile)
+    runtime = Runtime(NullSink())
+    again = KeptProfiles(tmp_path / "profiles")
+    installer = Installer(Slots(tmp_path / "slots"), runtime, ("onnx",), again)
+    empty = package.profile.new_window().to_bytes()
+    assert installer.merge_windows(package.digest, empty, empty) == empty
+    installer.forget_profiles()
+    assert installer.merge_windows(package.digest, empty, empty) is None
+    assert list((tmp_path / "profiles").iterdir()) == []
     runtime.close()

@@ -303,3 +303,23 @@ def test_each_write_of_the_state_may_fail_once_and_every_version_is_installed(
             assert "sync.json cannot be written" in agent.status().last_error
             assert agent.predict(GOOD, model=story.name).version == str(number + 1)
         assert agent.status().refused_generation == 0
+
+
+def test_a_lost_segment_stops_no_telemetry_and_stop_raises_nothing(story: Story) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        wait_for(lambda: agent.status().step == "idle")
+    agent = story.agent(hub="127.0.0.1:9", stop_seconds=0.2)
+    agent.start()
+    for number in range(20):
+        agent.predict(GOOD, model=story.name, request_id=f"r{number}")
+        time.sleep(0.02)
+    wait_for(lambda: list((story.folder / "node/spool").glob("*.segment")))
+    for path in (story.folder / "node/spool").glob("*.segment"):
+        path.unlink()
+    agent.predict(GOOD, model=story.name)
+    agent.stop()
+    with story.agent() as agent:  # the lock was released
+        agent.predict(GOOD, model=story.name)
+    assert story.hub.rows(story.name)["answered"] >= 1

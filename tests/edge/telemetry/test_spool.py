@@ -17,36 +17,7 @@ from gnomon.edge.telemetry.frames import OVERHEAD, Frame, scan_frames
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
-
-
-def window(detail: bytes = b"w", **key: object) -> hub_pb2.Record:
-    return hub_pb2.Record(window=hub_pb2.Window(digest="d", rows=1, window=detail, **key))
-
-
-def sample(count: int = 3) -> hub_pb2.Record:
-    ids = [str(number) for number in range(count)]
-    return hub_pb2.Record(predictions=hub_pb2.Predictions(digest="d", request_ids=ids))
-
-
-class Receiver:
-    """What the hub does: takes records above the boot's watermark, skips the others."""
-
-    def __init__(self) -> None:
-        self.watermarks: dict[str, int] = {}
-        self.taken: list[hub_pb2.Record] = []
-
-    def upload(self, boot_id: str, records: list[bytes]) -> int:
-        for data in records:
-            record = hub_pb2.Record.FromString(data)
-            if record.sequence > self.watermarks.get(boot_id, 0):
-                self.taken.append(record)
-                self.watermarks[boot_id] = record.sequence
-        return self.watermarks.get(boot_id, 0)
-
-    def drain(self, spool: Spool, limit_bytes: int = 300) -> None:
-        while spool.figures().records:
-            boot_id, records = spool.batch(limit_bytes)
-            spool.acknowledge(boot_id, self.upload(boot_id, records))
+from tests.support.spool import Receiver, sample, window
 
 
 def test_records_come_in_order_and_go_when_acknowledged(tmp_path: Path) -> None:
@@ -219,19 +190,22 @@ record = lambda: hub_pb2.Record(window=hub_pb2.Window(window=b"x" * 100))
 for _ in range(5):
     spool.put(record())
 resource.setrlimit(resource.RLIMIT_FSIZE, (700, resource.RLIM_INFINITY))
+spool.put(record())
+assert (spool.figures().records, spool.figures().in_memory) == (6, 1), spool.figures()
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
 try:
-    spool.put(record())
+    spool.flush()
 except StorageError:
     pass
 else:
-    sys.exit("took it")
+    sys.exit("wrote it")
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 spool.put(record())
 spool.close()
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60)
     spool = Spool(tmp_path)
-    assert (spool.figures().records, spool.figures().damaged) == (6, 0)
+    assert (spool.figures().records, spool.figures().damaged) == (7, 0)
 
 
 WRITER = """
