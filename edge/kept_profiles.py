@@ -39,7 +39,7 @@ class KeptProfiles:
         self._digests.add(digest)
 
     def find(self, digest: str) -> Profile | None:
-        """Return a kept profile; None if there is none that can be read."""
+        """Return a kept profile; None without one that can be read."""
         if digest not in self._read and digest in self._digests:
             try:
                 self._read[digest] = decode_profile(self._path(digest).read_bytes())

@@ -226,7 +226,7 @@ class Spool:
         return self._list.size + needed <= limit
 
     def _make_room(self, needed: int, *, is_window: bool) -> bool:
-        """Drop samples, then merge windows, until there is room or nothing is left to drop."""
+        """Drop samples, then merge windows, until the limit holds or nothing is left to drop."""
         try:
             for segment in list(self._list.segments):
                 if self._has_room(needed, is_window):
