@@ -87,11 +87,15 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.bench": ("core data drift_detection peers", "servers", "hub"),
     "gnomon.server": ("rest", "serving hub streams"),
-    "gnomon.server.rest": ("bounded_http ciphers docs head hosts listening", "problems", "port"),
+    "gnomon.server.rest": (
+        "bounded_http certificates ciphers docs head hosts listening",
+        "problems tls",
+        "port",
+    ),
     "gnomon.server.serving": (
         "rate_limits token_settings compression parameters route_path",
         "settings infer_execution tensors call_timer triton",
-        "admission certificates grpc_listener executor_selector handler",
+        "admission grpc_listener executor_selector handler",
         "health methods observing",
         "stream_messages grpc_trailers",
         "native grpcio rest",

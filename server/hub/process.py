@@ -36,6 +36,7 @@ from gnomon.server.hub.versions.registry import Registry
 from gnomon.server.hub.webhooks.deliver import Deliverer
 from gnomon.server.rest.listening import listen
 from gnomon.server.rest.port import RestPort
+from gnomon.server.rest.tls import RestTls
 
 _log = structlog.get_logger(__name__)
 
@@ -50,9 +51,11 @@ class Hub:
         """Open the state, bind all ports.
 
         Raises:
-            ConfigurationError: if the folder cannot be made or a port is taken.
+            ConfigurationError: if the folder cannot be made, a port is taken, or REST would be
+                reached in clear text.
             StorageError: if another process uses the folder.
         """
+        settings.check_reach()
         folder = _private_folder(settings.data_folder)
         with ExitStack() as opened:
             lock = FolderLock(folder)
@@ -63,6 +66,7 @@ class Hub:
             local_key = _local_key(folder, database)
             blobs = open_blobs(settings, database)
             catalogue = Catalogue()
+            self._tls = RestTls(settings.tls_files)
             self._rest = RestPort(listen(settings.host, settings.rest_port))
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
             servicers = Servicers(
@@ -86,18 +90,22 @@ class Hub:
                 Callers(database, local_key),
                 catalogue,
             )
-            _record_address(opened, self.addresses.rest, local_key)
+            _record_address(opened, self.addresses.rest, local_key, settings)
             self._opened = opened.pop_all()
 
     def start(self) -> None:
         """Open all ports and begin to tick.
 
         Raises:
+            ConfigurationError: if a TLS file cannot be used.
             NotReady: if the web server does not come up.
         """
         self._grpc.start()
-        self._rest.start(create_app(self.services), DRAIN_SECONDS)
         settings = self.services.settings
+        self._rest.start(
+            create_app(self.services), DRAIN_SECONDS, on_tls=self._tls.follow, **self._tls.options
+        )
+        self._opened.callback(self._tls.stop)
         # In separate threads: a slow webhook target delays no rollout.
         for tasks in (TASKS, (Deliverer(settings.networks).run_once,)):
             loop = TaskLoop(self.services.database, settings.tick_seconds, tasks)
@@ -114,7 +122,7 @@ class Hub:
         # What nodes get: a name that other machines can reach, if one was given.
         told = _in_address(settings.names[0] if settings.names else settings.host)
         return HubAddresses(
-            rest=f"http://{_in_address(_reachable(settings.host))}:{self._rest.port}",
+            rest=f"{'https' if settings.tls_files else 'http'}://{_in_address(_reachable(settings.host))}:{self._rest.port}",
             enrolment=f"{told}:{self._grpc.enrolment_port}",
             sync=f"{told}:{self._grpc.sync_port}",
             fingerprint=authority.fingerprint,
@@ -151,10 +159,16 @@ def _local_key(folder: Path, database: Database) -> LocalKey:
     return key
 
 
-def _record_address(opened: ExitStack, rest: str, key: LocalKey) -> None:
+def _record_address(opened: ExitStack, rest: str, key: LocalKey, settings: HubSettings) -> None:
     """Let programs of the same user find the key of this hub by its address."""
+    certificate = settings.certificate_file
+    hub = LocalHub(
+        address=rest,
+        key_file=str(key.file),
+        certificate_file=str(certificate.resolve()) if certificate else "",
+    )
     try:
-        record = HubRecord(LocalHub(address=rest, key_file=str(key.file)))
+        record = HubRecord(hub)
     except StorageError as error:
         _log.warning("hub_not_recorded", reason=str(error), cure="commands take --api-key-file")
         return

@@ -4,6 +4,9 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.hosts import is_loopback
+
 
 @dataclass(frozen=True)
 class HubSettings:
@@ -24,6 +27,10 @@ class HubSettings:
     blob_url: str = ""
     #: Host names and addresses under which others reach the hub, besides localhost.
     names: tuple[str, ...] = ()
+    #: TLS of REST and the page; with an authority, callers need a certificate besides their key.
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    client_authority_file: Path | None = None
     #: Whether a proxy in front of REST and the page speaks TLS, so that pages are https.
     behind_tls_proxy: bool = False
     tick_seconds: float = 1.0
@@ -43,12 +50,36 @@ class HubSettings:
         for name in ("tick_seconds", "node_call_ms", "certificate_days", "grpc_threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file belong together; give both")
+        if self.client_authority_file and not self.certificate_file:
+            raise ValueError("client_authority_file belongs to certificate_file; give both")
         _ = self.networks
 
     @property
     def scheme(self) -> str:
         """Return the scheme of the page as browsers see it."""
-        return "https" if self.behind_tls_proxy else "http"
+        return "https" if self.behind_tls_proxy or self.certificate_file else "http"
+
+    @property
+    def tls_files(self) -> tuple[Path, Path, Path | None] | None:
+        """Return the files of certificate, key and clients' authority; None in clear text."""
+        if self.certificate_file is None or self.key_file is None:
+            return None
+        return self.certificate_file, self.key_file, self.client_authority_file
+
+    def check_reach(self) -> None:
+        """Check that keys and sessions leave this machine by TLS only.
+
+        Raises:
+            ConfigurationError: they would not.
+        """
+        if is_loopback(self.host) or self.certificate_file or self.behind_tls_proxy:
+            return
+        raise ConfigurationError(
+            f"the hub does not open on {self.host!r} in clear text, since callers show their keys: "
+            "give certificate_file and key_file, or behind_tls_proxy if a proxy speaks TLS"
+        )
 
     @property
     def networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

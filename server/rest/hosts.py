@@ -1,5 +1,6 @@
 """Host names in requests, and which of them name this machine."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 #: The names of this machine for local callers.
@@ -12,3 +13,11 @@ def host_of(url: str) -> str:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:
         return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a port that is bound to a host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -1,12 +1,12 @@
 """Settings of a server's frontends: addresses, security, limits, shutdown."""
 
-import ipaddress
 import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.hosts import is_loopback
 from gnomon.server.serving.rate_limits import RateLimits
 from gnomon.server.serving.token_settings import TokenSettings
 
@@ -156,10 +156,7 @@ class FrontendSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the frontend."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
 
 @dataclass(frozen=True, kw_only=True)

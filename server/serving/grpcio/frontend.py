@@ -16,12 +16,12 @@ import grpc
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.certificates import ChangedFiles
 from gnomon.server.serving import health
 from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import Caller
 from gnomon.server.serving.admission.tracing import PARENT_HEADER
-from gnomon.server.serving.certificates import ChangedFiles
 from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.grpc_listener import (
     address_of,
@@ -154,7 +154,7 @@ class GrpcFrontend:
 
     def _credentials(self) -> Any:
         """Return credentials that reload the files when they change."""
-        changed = ChangedFiles(self._settings)
+        changed = ChangedFiles(self._settings.tls_files)
 
         def renewed() -> Any:
             try:

@@ -13,9 +13,9 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.certificates import Follower, HandshakeLog
 from gnomon.server.rest.ciphers import TLS12_CIPHERS
 from gnomon.server.serving.admission.admission import Admission, make_admission
-from gnomon.server.serving.certificates import Follower, HandshakeLog
 from gnomon.server.serving.grpc_listener import identity_of, listen, remove
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.call_handler import NativeCallHandler
@@ -99,7 +99,9 @@ class NativeFrontend:
         self._routes.open()
         self._loops.start(listener, self._calls.streaming, self._calls.unary, tls)
         if tls is not None:
-            self._follower = Follower(self._settings, self._renew, self._report_handshakes)
+            self._follower = Follower(
+                self._settings.tls_files, self._renew, self._report_handshakes
+            )
         for number in range(self._settings.threads):
             name = f"native-frontend-{number}"
             threading.Thread(target=self._answer, name=name, daemon=True).start()

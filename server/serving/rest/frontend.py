@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest import docs, problems
 from gnomon.server.rest.port import RestPort
+from gnomon.server.rest.tls import RestTls
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.handler import Handler
@@ -18,7 +19,6 @@ from gnomon.server.serving.rest.guard import RestGuard
 from gnomon.server.serving.rest.inference_calls import InferenceCalls, calls_router
 from gnomon.server.serving.rest.models import models_router
 from gnomon.server.serving.rest.schema import add_models
-from gnomon.server.serving.rest.tls import RestTls
 from gnomon.server.serving.settings import FrontendSettings
 
 #: Most connections at once; one more gets 503.
@@ -43,7 +43,7 @@ class RestFrontend:
             ConfigurationError: the port is in use, or not local and without authentication.
         """
         listener = listen_rest(settings, port) if isinstance(port, int) else port
-        self._tls = RestTls(settings)
+        self._tls = RestTls(settings.tls_files)
         self._executor = ExecutorSelector(settings.threads, handler.runtime)
         self.app = create_app(handler, runtime, admission, self._executor, settings.message_bytes)
         self._guard = RestGuard(

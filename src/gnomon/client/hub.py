@@ -1,5 +1,6 @@
 """A client of a hub's REST interface, for programs and the command line."""
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -7,7 +8,7 @@ from typing import Any, Self
 import httpx
 
 from gnomon.runtime import errors
-from gnomon.runtime.local_hub import find_local_hub, read_key
+from gnomon.runtime.local_hub import LocalHub, find_local_hub, read_key
 
 _ERRORS_BY_CODE: Mapping[str, type[errors.GnomonError]] = {
     kind.code: kind
@@ -29,15 +30,27 @@ class HubClient:
     """
 
     def __init__(
-        self, url: str, *, api_key: str | None = None, timeout_seconds: float = 10
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        authority_file: Path | None = None,
+        timeout_seconds: float = 10,
     ) -> None:
+        """Name a hub; nothing is sent before the first call.
+
+        Args:
+            url: of its REST interface.
+            api_key: sent with every call.
+            authority_file: certificates by which its TLS is verified, PEM; None for those that are
+                usual. A hub of the same user on this machine is verified by its own certificate.
+            timeout_seconds: of each call.
+        """
         self.url = url.rstrip("/")
         self._api_key = api_key
-        self._http = httpx.Client(
-            timeout=timeout_seconds,
-            trust_env=False,
-            limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
-        )
+        self._authority_file = authority_file
+        self._timeout_seconds = timeout_seconds
+        self._http: httpx.Client | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +60,8 @@ class HubClient:
 
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        if self._http is not None:
+            self._http.close()
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Return the resource at `path`, for example `nodes`."""
@@ -69,9 +83,9 @@ class HubClient:
         """
         partial = file.with_name(f".{file.name}.partial")
         try:
-            url, headers = self._address(path)
+            http, url, headers = self._prepare(path)
             with (
-                self._http.stream("GET", url, headers=headers) as response,
+                http.stream("GET", url, headers=headers) as response,
                 partial.open("wb") as out,
             ):
                 if not response.is_success:
@@ -86,23 +100,46 @@ class HubClient:
             partial.unlink(missing_ok=True)
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
-        url, headers = self._address(path)
+        http, url, headers = self._prepare(path)
         try:
-            response = self._http.request(method, url, headers=headers, **arguments)
+            response = http.request(method, url, headers=headers, **arguments)
         except httpx.TransportError as error:
             raise errors.HubUnavailable(f"hub {self.url} cannot be reached: {error}") from error
         if response.is_success:
             return response.json() if response.content else None
         raise _typed_error(self.url, method, path, response)
 
-    def _address(self, path: str) -> tuple[str, dict[str, str]]:
-        """Return URL and headers of a call; a local hub's key is looked up each time."""
+    def _prepare(self, path: str) -> tuple[httpx.Client, str, dict[str, str]]:
+        """Return client, URL and headers of a call; a local hub is looked up each time."""
+        found = find_local_hub(self.url)
         base, key = self.url, self._api_key
-        if key is None:
-            found = find_local_hub(self.url)
-            if found is not None:
-                base, key = found.address, read_key(found)
-        return f"{base}/api/v1/{path}", {"authorization": f"Bearer {key}"} if key else {}
+        if found is not None and key is None:
+            base, key = found.address, read_key(found)
+        if self._http is None:
+            self._http = httpx.Client(
+                verify=self._trust(found),
+                timeout=self._timeout_seconds,
+                trust_env=False,
+                limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
+            )
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return self._http, f"{base}/api/v1/{path}", headers
+
+    def _trust(self, local: LocalHub | None) -> ssl.SSLContext | bool:
+        """Return what the hub's certificate is verified by; True for the usual authorities."""
+        own = local.certificate_file if local is not None else ""
+        file = self._authority_file or own
+        if not file:
+            return True
+        try:
+            context = ssl.create_default_context(cafile=file)
+        except (OSError, ValueError) as error:
+            raise errors.ConfigurationError(f"{file} holds no certificates: {error}") from error
+        if not self._authority_file:
+            # The record names this very certificate, whatever hosts are in it.
+            context.check_hostname = False
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
 
 
 def _typed_error(url: str, method: str, path: str, response: httpx.Response) -> errors.GnomonError:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.serving import certificates
+from gnomon.server.rest import certificates
 from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.grpcio.frontend import GrpcFrontend
 from gnomon.server.serving.rest.frontend import RestFrontend

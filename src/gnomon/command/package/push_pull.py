@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from gnomon.client.hub import HubClient
-from gnomon.command.shared.hub_command import client_options
+from gnomon.command.shared.hub_command import client_options, connect
 from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FOLDER
 from gnomon.command.shared.references import split_reference
@@ -62,7 +61,7 @@ def pull(
     from gnomon.client.registry import RegistryClient, find_published
 
     model, version = split_reference(reference)
-    with HubClient(url, api_key=api_key) as client:
+    with connect(url, api_key) as client:
         listed = client.get(f"models/{model}/versions/{version}")["packages"]
         published = find_published(listed, version, wanted)
     with RegistryClient(load_settings("builder", config_file, flags)) as registry:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.client.hub import HubClient
-from gnomon.command.shared.hub_command import client_options
+from gnomon.command.shared.hub_command import client_options, connect
 from gnomon.command.shared.output import emit, show, styled, table
 from gnomon.command.shared.package_options import FILE, FOLDER, parse_keys, signing_key_option
 from gnomon.command.shared.references import split_reference
@@ -19,6 +18,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
 if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
     from gnomon.delivery.replay.replaying import ReplayReport
 
 
@@ -57,7 +57,7 @@ def archive(
 
     name, version = split_reference(reference)
     with (
-        HubClient(url, api_key=api_key) as client,
+        connect(url, api_key) as client,
         RegistryClient(load_settings("builder", config_file, flags)) as registry,
     ):
         made = make_archive(client, registry, name, version, folder, wheelhouse)
@@ -111,7 +111,7 @@ def replay(
     kept = read_requests(requests) if requests else []
     builder = None if archived else load_settings("builder", config_file, flags)
     done = []
-    with _find(archived, builder, HubClient(url, api_key=api_key), reference, wanted) as found:
+    with _find(archived, builder, connect(url, api_key), reference, wanted) as found:
         keys = parse_keys(trusted) or found.keys
         for path in found.packages:
             replayed = play(
@@ -132,7 +132,7 @@ def replay(
 
 @contextmanager
 def _find(
-    archived: Path | None, builder: Any, client: HubClient, reference: str, wanted: str | None
+    archived: Path | None, builder: Any, client: "HubClient", reference: str, wanted: str | None
 ) -> Iterator[_PackageSources]:
     """Give the packages of a version, out of an archive or, for the time being, out of the hub."""
     from gnomon.client.registry import RegistryClient, find_published

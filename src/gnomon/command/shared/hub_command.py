@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:8600"
 _KEY_FILE = "gnomon.api_key_file"
+_AUTHORITY_FILE = "gnomon.authority_file"
 
 environment_option = click.option(
     "--env", "environment", default="production", show_default=True, help="The environment."
@@ -62,8 +63,11 @@ def as_table(
     return CommandResult(payload, lambda: show(table(title, columns, rows)))
 
 
-def _remember_file(context: click.Context, _: click.Parameter, file: Path | None) -> None:
-    context.meta[_KEY_FILE] = file
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Path | None], None]:
+    def remember(context: click.Context, _: click.Parameter, file: Path | None) -> None:
+        context.meta[name] = file
+
+    return remember
 
 
 def _key_or_file(context: click.Context, _: click.Parameter, key: str | None) -> str | None:
@@ -97,13 +101,29 @@ def client_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path, dir_okay=False),
             is_eager=True,
             expose_value=False,
-            callback=_remember_file,
+            callback=_remember(_KEY_FILE),
             help="A file that holds the API key, such as local.key in the hub's data folder.",
+        ),
+        click.option(
+            "--authority-file",
+            envvar="GNOMON_HUB_AUTHORITY_FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            expose_value=False,
+            callback=_remember(_AUTHORITY_FILE),
+            help="Certificates by which the hub's TLS is verified, PEM.",
         ),
         json_option,
     ):
         command = option(command)
     return command
+
+
+def connect(url: str, api_key: str | None) -> "HubClient":
+    """Return a client of the hub that the flags of the running command name."""
+    from gnomon.client.hub import HubClient
+
+    authority_file = click.get_current_context().meta.get(_AUTHORITY_FILE)
+    return HubClient(url, api_key=api_key, authority_file=authority_file)
 
 
 def hub_command(
@@ -116,9 +136,7 @@ def hub_command(
 
     @functools.wraps(function)
     def command(url: str, api_key: str | None, as_json: bool, **arguments: Any) -> int:
-        from gnomon.client.hub import HubClient
-
-        with HubClient(url, api_key=api_key) as client:
+        with connect(url, api_key) as client:
             answer = function(client, **arguments)
         emit(answer.payload, as_json=as_json, render=answer.render)
         return answer.exit_code

@@ -18,7 +18,7 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
-from gnomon.server.serving import certificates
+from gnomon.server.rest import certificates
 from gnomon.server.serving.grpcio.frontend import GrpcFrontend
 from gnomon.server.serving.native import frontend as native_frontend
 from gnomon.server.serving.native.frontend import NativeFrontend

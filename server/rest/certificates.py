@@ -1,4 +1,4 @@
-"""Reload of a frontend's TLS files when they change, and a log of handshakes that fail.
+"""Reload of TLS files when they change, and a log of handshakes that fail.
 
 New connections use the new files; open connections keep the old ones. Files that do not match (a
 new certificate whose key is not written yet) change nothing.
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.serving.settings import FrontendSettings
 
 _log = logging.getLogger(__name__)
 
@@ -21,14 +20,17 @@ CHECK_SECONDS = 1.0
 #: Seconds from one line about failed handshakes to the next.
 LOG_SECONDS = 10.0
 
+#: The files of certificate and key, and of the authority of clients, if they need certificates.
+TlsFiles = tuple[Path, Path, Path | None]
+
 _Stamps = tuple[tuple[int, int, int] | None, ...]
 
 
 class ChangedFiles:
-    """Detects changes of a frontend's TLS files since the last check."""
+    """Detects changes of TLS files since the last check."""
 
-    def __init__(self, settings: FrontendSettings) -> None:
-        self._files = tuple(file for file in settings.tls_files or () if file is not None)
+    def __init__(self, files: TlsFiles | None) -> None:
+        self._files = tuple(file for file in files or () if file is not None)
         self._stamps = self._stamp_files()
 
     def have_changed(self) -> bool:
@@ -84,9 +86,9 @@ class Follower:
     """
 
     def __init__(
-        self, settings: FrontendSettings, renew: Callable[[], None], report: Callable[[], None]
+        self, files: TlsFiles | None, renew: Callable[[], None], report: Callable[[], None]
     ) -> None:
-        self._changed = ChangedFiles(settings)
+        self._changed = ChangedFiles(files)
         self._renew = renew
         self._report = report
         self._stopped = threading.Event()

@@ -1,4 +1,4 @@
-"""TLS of the REST frontend, renewed without a restart.
+"""TLS of a REST port, renewed without a restart.
 
 The web server keeps its first TLS context. At each handshake, that context switches to the current
 one, before a certificate is sent or requested.
@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.certificates import Follower, HandshakeLog, TlsFiles
 from gnomon.server.rest.ciphers import restrict
-from gnomon.server.serving.certificates import Follower, HandshakeLog
-from gnomon.server.serving.settings import FrontendSettings
 
 
 class RestTls:
     """The TLS context of the files, reloaded when they change; none if TLS is off."""
 
-    def __init__(self, settings: FrontendSettings) -> None:
-        self._settings = settings
+    def __init__(self, files: TlsFiles | None) -> None:
+        self._files = files
         self._present: ssl.SSLContext | None = None
         self._follower: Follower | None = None
         self._handshakes = HandshakeLog("rest")
@@ -30,11 +29,10 @@ class RestTls:
         Raises:
             ConfigurationError: the files are not to be used.
         """
-        files = self._settings.tls_files
-        if files is None:
+        if self._files is None:
             return {}
-        _read(*files)
-        certificate, key, authority = files
+        _read(*self._files)
+        certificate, key, authority = self._files
         options: dict[str, Any] = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
         if authority is not None:
             options |= {"ssl_ca_certs": str(authority), "ssl_cert_reqs": ssl.CERT_REQUIRED}
@@ -44,7 +42,7 @@ class RestTls:
         """Let the web server's context hand over to newer ones, until `stop`."""
         first.sni_callback = self._hand_over
         first.sslobject_class = _watched(self._handshakes)
-        self._follower = Follower(self._settings, self._renew, self._handshakes.report)
+        self._follower = Follower(self._files, self._renew, self._handshakes.report)
 
     def stop(self) -> None:
         """Follow no more."""
@@ -56,9 +54,8 @@ class RestTls:
             connection.context = self._present
 
     def _renew(self) -> None:
-        files = self._settings.tls_files
-        if files is not None:
-            self._present = _read(*files)
+        if self._files is not None:
+            self._present = _read(*self._files)
 
 
 def _read(certificate: Path, key: Path, authority: Path | None) -> ssl.SSLContext:
@@ -72,7 +69,8 @@ def _read(certificate: Path, key: Path, authority: Path | None) -> ssl.SSLContex
             context.verify_mode = ssl.CERT_REQUIRED
         restrict(context)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"TLS cannot begin: {error}") from error
+        files = ", ".join(str(file) for file in (certificate, key, authority) if file)
+        raise ConfigurationError(f"TLS cannot begin with {files}: {error}") from error
     return context
 
 
