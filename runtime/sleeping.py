@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from gnomon.runtime.models.idleness import Idleness
-from gnomon.runtime.recording.series import SeriesKey
+from gnomon.runtime.recording.series_records import SeriesKey
 from gnomon.runtime.recording.series_totals import SeriesTotals
 
 _LONGEST_PAUSE_SECONDS = 1.0

@@ -47,6 +47,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "predicting",
         "sleeping",
         "route_table",
+        "route_service",
         "runtime",
     ),
     "gnomon.core": (
@@ -95,7 +96,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.server.serving": (
         "rate_limits token_settings compression parameters route_path",
         "settings infer_execution tensors call_timer triton",
-        "admission grpc_listener executor_selector handler",
+        "admission grpc_listener executor_selector responses",
+        "handler",
         "health methods observing",
         "stream_messages grpc_trailers",
         "native grpcio rest",

@@ -26,7 +26,7 @@ from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.prediction import Prediction, PredictRequest
 from gnomon.runtime.recording import counting
 from gnomon.runtime.recording.counting import PerRowIdentity
-from gnomon.runtime.recording.series import CallOutcome
+from gnomon.runtime.recording.series_records import CallOutcome
 
 
 def execute_rows(

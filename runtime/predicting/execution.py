@@ -25,7 +25,7 @@ from gnomon.runtime.predicting.shadow_execution import (
 from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.prediction import Prediction, Predictions, PredictRequest
 from gnomon.runtime.recording import counting
-from gnomon.runtime.recording.series import CallOutcome
+from gnomon.runtime.recording.series_records import CallOutcome
 
 #: What becomes of one row: its prediction, or why it has none.
 RowOutcome = Prediction | GnomonError

@@ -10,7 +10,8 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.predicting.served_routes import RouteTarget
 from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.recording import counting
-from gnomon.runtime.recording.series import CallOutcome, WindowSeries
+from gnomon.runtime.recording.series import WindowSeries
+from gnomon.runtime.recording.series_records import CallOutcome
 from gnomon.runtime.routing import routes
 
 

@@ -5,30 +5,27 @@ refuse rows of other types, and count its calls.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gnomon.core.contract import Contract
 from gnomon.core.fields import ContractError, Field, Kind
-from gnomon.core.packing import Feature, Packing, Tensor
+from gnomon.core.packing import Packing
 from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
-from gnomon.core.row import Columns
-from gnomon.runtime.errors import ConfigurationError, EngineError, PackageError
-from gnomon.runtime.models.outputs import OutputReader
+from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.writing import write_package
-from gnomon.runtime.raw_models.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
+from gnomon.runtime.raw_models.derived_packing import derive_packing, field_name
+from gnomon.runtime.raw_models.probe import answer, derive_kind, read_tensors
+from gnomon.runtime.raw_models.trial_rows import make_rows, select_finite_rows
 
 __all__ = ["FORMATS", "RawModel", "derive_model", "origin", "signature", "write_raw_model"]
 
@@ -37,15 +34,6 @@ logger = logging.getLogger("gnomon.runtime")
 #: What a model file may end in.
 FORMATS = ("onnx", "tflite")
 
-#: A tensor of more columns than this becomes one vector, unless its columns are named.
-_SCALARS = 64
-_ROWS = 5
-_KINDS = {
-    "FP32": Kind.FLOAT32,
-    "FP64": Kind.FLOAT64,
-    "INT32": Kind.INT32,
-    "INT64": Kind.INT64,
-}
 #: Open Inference Protocol datatypes of what is not an integer; texts of any kind are BYTES.
 _DATATYPES = {
     Kind.BOOL: "BOOL",
@@ -89,7 +77,7 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
     """
     tensors = read_tensors(format, content)
     try:
-        packing = _packing(tensors.inputs, tuple(columns))
+        packing = derive_packing(tensors.inputs, tuple(columns))
     except ContractError as error:
         raise PackageError(f"{name}: {error}") from error
     inputs = packing.contract.fields
@@ -97,7 +85,7 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
     if not given:
         raise PackageError(f"{name}: the model gives no tensor of numbers")
     output_tensors = tuple(one.name for one in given)
-    rows, columns_of_rows = _made_up(packing.contract)
+    rows, columns_of_rows = make_rows(packing.contract)
     answers = answer(
         format,
         content,
@@ -107,10 +95,10 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
         reference=name,
     )
     outputs = tuple(
-        Field(name=_plain(tensor.name), **derive_kind(values))
+        Field(name=field_name(tensor.name), **derive_kind(values))
         for tensor, values in zip(given, answers, strict=True)
     )
-    good = tuple(_good_rows(rows, answers, outputs, name))
+    good = tuple(select_finite_rows(rows, answers, outputs, name))
     profile = Profile(inputs, (), outputs, _no_reference(inputs), _no_reference(outputs))
     return RawModel(format, content, packing, output_tensors, profile, good)
 
@@ -189,125 +177,6 @@ def _tensor(column: Field) -> TensorSpec:
     return TensorSpec(name=column.name, datatype=datatype, shape=(-1, *(column.shape or (1,))))
 
 
-def _packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> Packing:
-    """Return a contract with a field a column, and how these become the tensors again."""
-    for tensor in tensors:
-        if len(tensor.shape) != 2:
-            raise PackageError(
-                f"the model's tensor {tensor.name!r} has the shape {list(tensor.shape)}; "
-                "Gnomon packs rows of columns, [-1, columns]"
-            )
-    widths = [tensor.width for tensor in tensors]
-    if len(tensors) == 1 and columns:
-        widths = _width_of_columns(widths[0], columns)
-    if -1 in widths:
-        raise ConfigurationError("how many columns the model takes is open; name them")
-    packed, fields = [], []
-    for tensor, width in zip(tensors, widths, strict=True):
-        kind = datatype(tensor)
-        own = _fields(tensor, kind, width, columns if len(tensors) == 1 else ())
-        # Whole numbers have no NaN; nothing here may be missing, so the number is never used.
-        missing = 0.0 if kind.startswith("INT") else float("nan")
-        features = tuple(Feature(field.name, "value", missing) for field in own)
-        packed.append(Tensor(tensor.name, kind, features))
-        fields.append(own)
-    if len(tensors) > 1 and columns:
-        _check_names(tensors, fields, columns)
-    return Packing(Contract([field for own in fields for field in own]), packed)
-
-
-def _width_of_columns(width: int, columns: tuple[str, ...]) -> list[int]:
-    """Return the width of the only tensor, which takes the columns by place: it names none."""
-    if width not in (-1, len(columns)):
-        raise ConfigurationError(f"{len(columns)} columns are named, but the model takes {width}")
-    return [len(columns)]
-
-
-def _check_names(
-    tensors: Sequence[TensorInfo], fields: Sequence[Sequence[Field]], columns: tuple[str, ...]
-) -> None:
-    """Refuse columns that are not the model's own inputs, each once, in whatever order.
-
-    An input of one column goes by its tensor's name, also if that is no name for a field.
-    """
-    aliases = {
-        tensor.name: own[0].name
-        for tensor, own in zip(tensors, fields, strict=True)
-        if len(own) == 1
-    }
-    expected = [field.name for own in fields for field in own]
-    if sorted(aliases.get(column, column) for column in columns) != sorted(expected):
-        raise ConfigurationError(
-            f"the model takes {', '.join(expected)} by name, but the columns are "
-            f"{', '.join(columns)}; name each of the model's inputs once"
-        )
-
-
-def _fields(tensor: TensorInfo, datatype: str, width: int, columns: tuple[str, ...]) -> list[Field]:
-    kind, base = _KINDS[datatype], _plain(tensor.name)
-    if not columns and width > _SCALARS and kind is Kind.FLOAT32:
-        return [Field(name=base, kind=Kind.VECTOR, shape=(width,))]
-    names = columns or ([base] if width == 1 else [f"{base}_{number}" for number in range(width)])
-    return [Field(name=name, kind=kind) for name in names]
-
-
-def _made_up(contract: Contract) -> tuple[list[dict[str, Any]], Columns]:
-    """Return made-up rows, zeros and ones first, as a client sends them and as they are checked."""
-    width = sum(field.size for field in contract.fields)
-    made_up = np.random.default_rng(0).standard_normal((_ROWS, width))
-    made_up[:2] = [[0.0], [1.0]]
-    ends = np.cumsum([field.size for field in contract.fields])[:-1]
-    rows = [
-        {
-            field.name: _value(field, part)
-            for field, part in zip(contract.fields, parts, strict=True)
-        }
-        for parts in (np.split(row, ends) for row in made_up)
-    ]
-    checked, _ = contract.check_columns(
-        {
-            field.name: np.asarray(
-                [row[field.name] for row in rows],
-                np.float32 if field.kind.is_vector else field.kind.value,
-            )
-            for field in contract.fields
-        }
-    )
-    return rows, checked
-
-
-def _value(field: Field, numbers: NDArray[np.float64]) -> Any:
-    if field.kind.is_vector:
-        return numbers.round(4).tolist()
-    number = round(float(numbers[0]), 4)
-    return int(number) if field.kind.is_integer else number
-
-
-def _good_rows(
-    rows: list[dict[str, Any]],
-    answers: list[NDArray[Any]],
-    outputs: tuple[Field, ...],
-    name: str,
-) -> list[dict[str, Any]]:
-    """Return the rows whose answers are finite."""
-    columns = OutputReader(name, outputs).read_columns(answers, len(rows))
-    _, wrong = Contract(outputs).check_columns(columns)
-    bad = wrong.rejected_rows(len(rows)) if wrong else np.zeros(len(rows), np.bool_)
-    good = [row for row, is_bad in zip(rows, bad, strict=True) if not is_bad]
-    if not good:
-        raise EngineError(
-            f"{name}: the model answers no made-up row with finite numbers; build the package from "
-            "a recipe with data"
-        )
-    return good
-
-
 def _no_reference(fields: tuple[Field, ...]) -> Reference:
     empty = {field.name: np.empty((0, *field.shape)) for field in fields}
     return build_reference(fields, empty, pairs="none")
-
-
-def _plain(name: str) -> str:
-    """Return a tensor's name as a field's: letters, digits, `_`, `.` and `-`."""
-    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
-    return plain if re.match(r"[A-Za-z_]", plain) else f"_{plain}"

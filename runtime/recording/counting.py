@@ -15,7 +15,8 @@ from gnomon.runtime.limits import REQUEST_ID_CHARACTERS
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.results import ColumnsResult, ModelAnswer, RowResult
 from gnomon.runtime.prediction import PredictRequest, row_ids
-from gnomon.runtime.recording.series import BrokenRules, CallOutcome, Example, WindowSeries
+from gnomon.runtime.recording.series import WindowSeries
+from gnomon.runtime.recording.series_records import BrokenRules, CallOutcome, Example
 
 
 class PerRowIdentity(NamedTuple):

@@ -12,7 +12,8 @@ from collections import deque
 from gnomon.proto import hub_pb2
 from gnomon.runtime import clock
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.recording.series import ClosedWindow, Example, Samples, SeriesKey, WindowSeries
+from gnomon.runtime.recording.series import WindowSeries
+from gnomon.runtime.recording.series_records import ClosedWindow, Example, Samples, SeriesKey
 from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.runtime.recording.sink import TelemetrySink
 

@@ -5,18 +5,21 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gnomon.core.contract.violations import Violations
 from gnomon.core.row import Columns, Row
 from gnomon.core.window import Window
 from gnomon.runtime import clock
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.recording.direct_counter import DirectCounter
+from gnomon.runtime.recording.series_records import (
+    BrokenRules,
+    CallOutcome,
+    ClosedWindow,
+    Example,
+    PendingRecords,
+    Samples,
+    SeriesKey,
+)
 from gnomon.runtime.recording.series_totals import SeriesTotals
 from gnomon.runtime.recording.window_row import count_row
 from gnomon.runtime.routing.routes import WEIGHT_TOTAL
@@ -27,75 +30,6 @@ BATCH_ROWS = 512
 EXAMPLES_LIMIT = 100
 #: So many intervals may be open at once; one more, and all are closed.
 OPEN_LIMIT = 8
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesKey:
-    """Who is counted: a package on a route, answering or as a shadow."""
-
-    digest: str
-    route: str
-    shadow: bool = False
-
-
-@dataclass(slots=True)
-class ClosedWindow:
-    """A window and the start of its interval, in epoch seconds."""
-
-    key: SeriesKey
-    started_at: int
-    window: Window
-
-
-@dataclass(slots=True)
-class Samples:
-    """Sampled predictions: parallel lists of request, epoch seconds and first output."""
-
-    request_ids: list[str] = field(default_factory=list)
-    timestamps: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Example:
-    """One broken rule of a refused or corrected row, with texts that a record can hold."""
-
-    request_id: str
-    timestamp: float
-    field: str
-    rule: str
-    value: str
-    expected: str
-
-
-@dataclass(slots=True)
-class PendingRecords:
-    """Records drained from a series."""
-
-    windows: list[ClosedWindow] = field(default_factory=list)
-    samples: list[Samples] = field(default_factory=list)
-    examples: list[Example] = field(default_factory=list)
-    dropped_samples: int = 0
-
-    def any(self) -> bool:
-        """Whether there is anything."""
-        return bool(self.windows or self.samples or self.examples)
-
-
-class BrokenRules(NamedTuple):
-    """Rules that were broken, and their codes in a window."""
-
-    violations: Violations
-    codes: NDArray[np.int64]
-
-
-class CallOutcome(NamedTuple):
-    """The outcome of a call: its code in a window, nanoseconds, epoch seconds, request id."""
-
-    code: int
-    latency_ns: int
-    timestamp: float
-    request_id: str
 
 
 class WindowSeries:

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import func, select
 
 from gnomon.bench.hub.registry import measure
-from gnomon.bench.hub.registry_store import RegistrySize, fill
+from gnomon.bench.hub.registry_rows import RegistrySize
+from gnomon.bench.hub.registry_store import fill
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import windows
 from gnomon.server.hub.store import schema

@@ -1,0 +1,95 @@
+"""The packing of a raw model: a contract with a field for each column of its tensors."""
+
+import re
+from collections.abc import Sequence
+
+from gnomon.core.contract import Contract
+from gnomon.core.fields import Field, Kind
+from gnomon.core.packing import Feature, Packing, Tensor
+from gnomon.runtime.errors import ConfigurationError, PackageError
+from gnomon.runtime.raw_models.probe import TensorInfo, datatype
+
+__all__ = ["derive_packing", "field_name"]
+
+#: A tensor of more columns than this becomes one vector, unless its columns are named.
+_SCALARS = 64
+
+_KINDS = {
+    "FP32": Kind.FLOAT32,
+    "FP64": Kind.FLOAT64,
+    "INT32": Kind.INT32,
+    "INT64": Kind.INT64,
+}
+
+
+def derive_packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> Packing:
+    """Return a contract with a field for each column, and how these become the tensors again.
+
+    Raises:
+        PackageError: a tensor does not have the shape (rows, columns).
+        ConfigurationError: the columns' number is unknown, or `columns` do not name the inputs.
+    """
+    for tensor in tensors:
+        if len(tensor.shape) != 2:
+            raise PackageError(
+                f"the model's tensor {tensor.name!r} has the shape {list(tensor.shape)}; "
+                "Gnomon packs rows of columns, [-1, columns]"
+            )
+    widths = [tensor.width for tensor in tensors]
+    if len(tensors) == 1 and columns:
+        widths = _width_of_columns(widths[0], columns)
+    if -1 in widths:
+        raise ConfigurationError("how many columns the model takes is open; name them")
+    packed, fields = [], []
+    for tensor, width in zip(tensors, widths, strict=True):
+        kind = datatype(tensor)
+        own = _fields(tensor, kind, width, columns if len(tensors) == 1 else ())
+        # Whole numbers have no NaN; nothing here may be missing, so the number is never used.
+        missing = 0.0 if kind.startswith("INT") else float("nan")
+        features = tuple(Feature(field.name, "value", missing) for field in own)
+        packed.append(Tensor(tensor.name, kind, features))
+        fields.append(own)
+    if len(tensors) > 1 and columns:
+        _check_names(tensors, fields, columns)
+    return Packing(Contract([field for own in fields for field in own]), packed)
+
+
+def _width_of_columns(width: int, columns: tuple[str, ...]) -> list[int]:
+    """Return the width of the only tensor, which takes the columns by place: it names none."""
+    if width not in (-1, len(columns)):
+        raise ConfigurationError(f"{len(columns)} columns are named, but the model takes {width}")
+    return [len(columns)]
+
+
+def _check_names(
+    tensors: Sequence[TensorInfo], fields: Sequence[Sequence[Field]], columns: tuple[str, ...]
+) -> None:
+    """Refuse columns that are not the model's own inputs, each once, in whatever order.
+
+    An input of one column goes by its tensor's name, also if that is no name for a field.
+    """
+    aliases = {
+        tensor.name: own[0].name
+        for tensor, own in zip(tensors, fields, strict=True)
+        if len(own) == 1
+    }
+    expected = [field.name for own in fields for field in own]
+    if sorted(aliases.get(column, column) for column in columns) != sorted(expected):
+        raise ConfigurationError(
+            f"the model takes {', '.join(expected)} by name, but the columns are "
+            f"{', '.join(columns)}; name each of the model's inputs once"
+        )
+
+
+def _fields(tensor: TensorInfo, datatype: str, width: int, columns: tuple[str, ...]) -> list[Field]:
+    kind, base = _KINDS[datatype], field_name(tensor.name)
+    if not columns and width > _SCALARS and kind is Kind.FLOAT32:
+        return [Field(name=base, kind=Kind.VECTOR, shape=(width,))]
+    names = columns or ([base] if width == 1 else [f"{base}_{number}" for number in range(width)])
+    return [Field(name=name, kind=kind) for name in names]
+
+
+def field_name(name: str) -> str:
+    """Return a tensor's name as a field's: letters, digits, `_`, `.` and `-`."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
+    return plain if re.match(r"[A-Za-z_]", plain) else f"_{plain}"
