@@ -22,7 +22,8 @@ from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from gnomon.bench.hub import postgres
-from gnomon.bench.hub.registry_store import DAYS, FIRST_DAY, RegistrySize, fill
+from gnomon.bench.hub.registry_rows import DAYS, FIRST_DAY, RegistrySize
+from gnomon.bench.hub.registry_store import fill
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.store.clock import DAY_MS

@@ -34,7 +34,6 @@ Shin, Ramdas and Rinaldo, "E-detectors" (2022).
 """
 
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
@@ -42,24 +41,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.detectors.field import FieldDetector
+from gnomon.core.detectors.fleet_state import FleetState, decode_fleet_state
 from gnomon.core.detectors.fleet_verdict import FleetVerdict
 from gnomon.core.detectors.interval import FieldInterval, PeerInterval
 from gnomon.core.detectors.model import PAIRS
 from gnomon.core.detectors.moments import NO_MOMENTS
 from gnomon.core.detectors.pair import PairDetector
-from gnomon.core.detectors.peers import (
-    COLUMNS,
-    EVIDENCE,
-    PeerField,
-    PeerPair,
-    Pool,
-)
-from gnomon.core.detectors.state_reader import LENGTH, StateReader
-from gnomon.core.detectors.tilt_detector import StateMismatch
+from gnomon.core.detectors.peers import COLUMNS, EVIDENCE, PeerField, PeerPair, Pool
 from gnomon.core.reference import PAIR_CELLS, FieldReference, PairReference
 from gnomon.core.window.reading import Moments
 
-_MAGIC = b"GFL1"
 Counts = NDArray[np.int64]
 
 
@@ -275,37 +266,17 @@ class FleetDetector:
 
     def state(self) -> bytes:
         """Return the state as bytes, from which `restore` goes on as if nothing had happened."""
-        names = [name.encode() for name in self._sources]
-        parts = [_MAGIC, LENGTH.pack(len(names))]
-        parts += [LENGTH.pack(len(name)) + name for name in names]
-        parts.append(np.packbits(self._excluded).tobytes())
-        for detector in self._fleet_wide:
-            data = detector.state()
-            parts.append(LENGTH.pack(len(data)) + data)
-        parts += [one.astype("<f8").tobytes() for one in self._state]
-        return zlib.compress(b"".join(parts), 1)
+        fleet_wide = [detector.state() for detector in self._fleet_wide]
+        return FleetState(list(self._sources), self._excluded, fleet_wide, self._state).encode()
 
     def restore(self, data: bytes) -> None:
         """Go on from `data`; raises `StateMismatch` if it belongs to another detector."""
-        try:
-            reader = StateReader(zlib.decompress(data))
-            if reader.take(4) != _MAGIC:
-                raise StateMismatch(f"state of a fleet: must begin with {_MAGIC!r}")
-            names = [reader.sized().decode() for _ in range(reader.length())]
-            fields, sources = len(self._peers), len(names)
-            bits = np.frombuffer(reader.take((fields * sources + 7) // 8), np.uint8)
-            excluded = np.unpackbits(bits, count=fields * sources).reshape(fields, sources)
-            fleet_wide = [reader.sized() for _ in self._fleet_wide]
-            state = [reader.floats(sources, len(peer.tilts), COLUMNS) for peer in self._peers]
-            reader.finish()
-        except (zlib.error, ValueError) as error:
-            raise StateMismatch(
-                f"state of a fleet of {len(self.references)} fields: {error}"
-            ) from error
-        for detector, state_bytes in zip(self._fleet_wide, fleet_wide, strict=True):
+        tilts = [len(peer.tilts) for peer in self._peers]
+        state = decode_fleet_state(data, tilts, COLUMNS, len(self.references))
+        for detector, state_bytes in zip(self._fleet_wide, state.fleet_wide, strict=True):
             detector.restore(state_bytes)
-        self._sources = {name: index for index, name in enumerate(names)}
-        self._excluded, self._state = excluded.astype(np.bool_), state
+        self._sources = {name: index for index, name in enumerate(state.sources)}
+        self._excluded, self._state = state.excluded, state.evidence
 
 
 def _members(

@@ -12,10 +12,8 @@ answered, and has these parameters:
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-import msgspec
 from numpy.typing import NDArray
 
 from gnomon.proto import inference_pb2 as oip
@@ -24,7 +22,7 @@ from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.predicting.served_routes import ServedRoute
 from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
-from gnomon.server.serving.infer_execution import InferResult, infer, infer_partial
+from gnomon.server.serving.infer_execution import infer, infer_partial
 from gnomon.server.serving.parameters import (
     ID_CHARACTERS,
     RequestParameters,
@@ -32,6 +30,7 @@ from gnomon.server.serving.parameters import (
     read_parameters,
     wrong,
 )
+from gnomon.server.serving.responses import begin_response, tensor_metadata
 from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 from gnomon.server.serving.triton.model_config import config_of, platform_of
@@ -124,8 +123,8 @@ class Handler:
             name=request.name,
             versions=[one.version for one in manifests.values()],
             platform=platform_of(manifest),
-            inputs=[_metadata(spec) for spec in manifest.signature.inputs],
-            outputs=[_metadata(spec) for spec in manifest.signature.outputs],
+            inputs=[tensor_metadata(spec) for spec in manifest.signature.inputs],
+            outputs=[tensor_metadata(spec) for spec in manifest.signature.outputs],
         )
 
     def model_config(self, request: oip.ModelConfigRequest) -> oip.ModelConfigResponse:
@@ -182,7 +181,7 @@ class Handler:
         execute = infer_partial if asked.is_partial else infer
         answered = execute(self._runtime, request.model_name, columns, options)
         (manifest,) = self._manifests_of([answered.answer.digest])
-        response = _response(request, answered)
+        response = begin_response(request, answered)
         wanted = [output.name for output in request.outputs]
         specs = manifest.signature.outputs
         chosen = [spec for spec in specs if not wanted or spec.name in wanted]
@@ -297,32 +296,3 @@ class Handler:
         for output in request.outputs:
             if output.name not in known:
                 raise wrong(f"output {output.name[:128]!r}", "unknown", f"one of {sorted(known)}")
-
-
-def _response(request: oip.ModelInferRequest, answered: InferResult) -> oip.ModelInferResponse:
-    """Return the response but for its outputs."""
-    answer = answered.answer
-    response = oip.ModelInferResponse(
-        model_name=request.model_name, model_version=answer.version, id=answer.request_id
-    )
-    parameters = response.parameters
-    parameters["gnomon_digest"].string_param = answer.digest
-    if answer.fallback is not None:
-        parameters["gnomon_fallback"].string_param = answer.fallback
-        parameters["gnomon_fallback_by"].string_param = answer.fallback_by or ""
-    if answer.violations:
-        parameters["gnomon_violations"].string_param = _json([asdict(v) for v in answer.violations])
-    if answered.refused is not None:
-        parameters["gnomon_refused"].string_param = _json(answered.refused)
-        parameters["gnomon_ids"].string_param = _json(answered.ids)
-    return response
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()
-
-
-def _metadata(spec: Any) -> oip.ModelMetadataResponse.TensorMetadata:
-    return oip.ModelMetadataResponse.TensorMetadata(
-        name=spec.name, datatype=spec.datatype, shape=spec.shape
-    )

@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from gnomon.runtime.recording.series import SeriesKey
+from gnomon.runtime.recording.series_records import SeriesKey
 from gnomon.runtime.recording.series_totals import MIDDLES_NS, SeriesTotals, latency_ns
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler

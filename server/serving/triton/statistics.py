@@ -8,7 +8,7 @@ The times of failures are 0 too; their number is exact.
 from collections.abc import Iterable, Mapping
 
 from gnomon.proto import inference_pb2 as oip
-from gnomon.runtime.recording.series import SeriesKey
+from gnomon.runtime.recording.series_records import SeriesKey
 from gnomon.runtime.recording.series_totals import SeriesTotals
 
 
