@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from gnomon.pipeline.datasets.csv_dialect import DEFAULT_DIALECT, CsvDialect
 from gnomon.pipeline.datasets.fingerprint import DatasetError, fingerprint, row_hashes
+from gnomon.pipeline.datasets.pieces import table_pieces
 from gnomon.pipeline.datasets.sql_table import query_table, query_uri
 
 __all__ = ["Dataset", "DatasetError", "Split"]
@@ -50,10 +51,12 @@ class Dataset:
         return cls._read(paths, pa.parquet.read_table)
 
     @classmethod
-    def from_csv(cls, paths: Paths, *, missing: Sequence[str] = ("", "NA")) -> "Dataset":
-        """Read one CSV file or several parts of one; `missing` are the texts for no value."""
-        options = pa.csv.ConvertOptions(null_values=list(missing), strings_can_be_null=True)
-        return cls._read(paths, lambda path: pa.csv.read_csv(path, convert_options=options))
+    def from_csv(cls, paths: Paths, dialect: CsvDialect = DEFAULT_DIALECT) -> "Dataset":
+        """Read one CSV file or several parts of one."""
+        files = _as_files(paths)
+        pieces = table_pieces(files, dialect)
+        batches = [batch for piece in pieces for batch in piece.batches()]
+        return cls(pa.Table.from_batches(batches, pieces[0].schema), _uri(files))
 
     @classmethod
     def from_arrow(cls, paths: Paths) -> "Dataset":
@@ -67,16 +70,14 @@ class Dataset:
 
     @classmethod
     def _read(cls, paths: Paths, reader: Any) -> "Dataset":
-        files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-        if not files:
-            raise DatasetError("a dataset needs at least one file")
+        files = _as_files(paths)
         try:
             tables = [reader(path) for path in files]
             # A part may hold no value of a column at all, or only whole numbers of it.
             table = pa.concat_tables(tables, promote_options="permissive")
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{', '.join(map(str, files))}: {error}") from error
-        return cls(table, " ".join(path.resolve().as_uri() for path in files))
+        return cls(table, _uri(files))
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -153,6 +154,17 @@ class Split:
             "test_rows": len(self.test),
             "test_fingerprint": self.test.fingerprint,
         }
+
+
+def _as_files(paths: Paths) -> list[Path]:
+    files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    if not files:
+        raise DatasetError("a dataset needs at least one file")
+    return files
+
+
+def _uri(files: Sequence[Path]) -> str:
+    return " ".join(path.resolve().as_uri() for path in files)
 
 
 def _read_arrow(path: Path) -> pa.Table:

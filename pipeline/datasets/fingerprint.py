@@ -11,12 +11,15 @@ take 32 bytes of memory a row, up to `KEPT_ROWS`; beyond, they are kept in files
 
 What counts as the same value: 5 and 5.0 (a column of whole numbers becomes one of floats if
 values are missing); null and NaN; 0.0 and −0.0; equal instants in whatever unit and time zone (one
-without a zone is taken as UTC). Text is compared by its code points, numbers by their 64 bits. A
-missing text is not a missing number: a column without any value counts as its declared type.
+without a zone is taken as UTC), as of any year; equal times of day, and equal durations; decimals
+of any scale, and one of at most 15 digits and the float64 nearest to it. Whole numbers beyond int64
+and longer decimals are compared by their digits. Text is compared by its code points, bytes by
+their values, other numbers by their 64 bits. A missing text is not a missing number: a column
+without any value counts as its declared type.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +28,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gnomon.core.row_hash import hash_rows, sort_rows
-from gnomon.pipeline.datasets.row_encoding import DatasetError, encode_rows
+from gnomon.pipeline.datasets.row_encoding import DatasetError, encode_rows, wide_cells
 
 __all__ = ["KEPT_ROWS", "DatasetError", "RowCollector", "fingerprint", "row_hashes"]
 
@@ -50,12 +53,26 @@ def row_hashes(table: pa.Table) -> NDArray[np.void]:
     names = sorted(table.column_names)
     if len(set(names)) != len(names):
         raise DatasetError(f"column names must differ, got: {', '.join(names)}")
-    parts = [
-        hash_rows(encode_rows([(name, batch.column(name)) for name in names], batch.num_rows))
-        for batch in table.to_batches(max_chunksize=_BATCH_ROWS)
-    ]
+    parts = [_hash_batch(names, batch) for batch in table.to_batches(max_chunksize=_BATCH_ROWS)]
     hashes = np.concatenate(parts) if names and parts else np.empty((0, HASH_BYTES), np.uint8)
     return hashes.view(f"V{HASH_BYTES}").reshape(-1)
+
+
+def _hash_batch(names: Sequence[str], batch: pa.RecordBatch) -> NDArray[np.uint8]:
+    """Hash rows; those in which other numbers are wide are encoded apart."""
+    wide = [mask for name in names if (mask := wide_cells(batch.column(name))) is not None]
+    if not wide:
+        return _hash_alike(names, batch)
+    patterns, group = np.unique(np.stack(wide, axis=1), axis=0, return_inverse=True)
+    hashes = np.empty((batch.num_rows, HASH_BYTES), np.uint8)
+    for number in range(len(patterns)):
+        rows = np.flatnonzero(group.reshape(-1) == number)
+        hashes[rows] = _hash_alike(names, batch.take(pa.array(rows)))
+    return hashes
+
+
+def _hash_alike(names: Sequence[str], batch: pa.RecordBatch) -> NDArray[np.uint8]:
+    return hash_rows(encode_rows([(name, batch.column(name)) for name in names], batch.num_rows))
 
 
 def fingerprint(column_names: Iterable[str], hashes: NDArray[np.void]) -> str:

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from gnomon.pipeline.datasets.csv_dialect import DEFAULT_DIALECT, CsvDialect
+from gnomon.pipeline.datasets.csv_lines import CsvLines
 from gnomon.pipeline.datasets.csv_pieces import csv_pieces
 from gnomon.pipeline.datasets.row_encoding import DatasetError
 
-__all__ = ["ARROW_ENDINGS", "TABLE_ENDINGS", "Piece", "table_pieces"]
+__all__ = ["ARROW_ENDINGS", "TABLE_ENDINGS", "Piece", "reading_notes", "table_pieces"]
 
 ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
 TABLE_ENDINGS = (".csv", ".parquet", *ARROW_ENDINGS)
@@ -58,7 +60,7 @@ class Piece:
             raise DatasetError(f"{self.reader.path}: {error}") from error
 
 
-def table_pieces(paths: Sequence[Path], missing: Sequence[str] = ("", "NA")) -> list[Piece]:
+def table_pieces(paths: Sequence[Path], dialect: CsvDialect = DEFAULT_DIALECT) -> list[Piece]:
     """Return the pieces of a dataset in one or several files of one kind, in their order.
 
     Raises:
@@ -73,21 +75,50 @@ def table_pieces(paths: Sequence[Path], missing: Sequence[str] = ("", "NA")) -> 
     pieces: list[Piece] = []
     for path in paths:
         try:
-            pieces += _of_file(path, missing)
+            pieces += _of_file(path, dialect)
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{path}: {error}") from error
+    schemas = [one.schema for one in pieces]
     try:
         # A part may hold no value of a column at all, or only whole numbers of it.
-        schema = pa.unify_schemas([one.schema for one in pieces], promote_options="permissive")
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
         raise DatasetError(f"{', '.join(map(str, paths))}: {error}") from error
+    _refuse_rounding(schema, schemas, paths)
     return [replace(piece, schema=schema.remove_metadata()) for piece in pieces]
 
 
-def _of_file(path: Path, missing: Sequence[str]) -> list[Piece]:
+def _refuse_rounding(
+    schema: pa.Schema, schemas: Sequence[pa.Schema], paths: Sequence[Path]
+) -> None:
+    """Refuse decimals in one part and floats in another: they would be rounded without an error."""
+    for name in schema.names:
+        found = {one.field(name).type for one in schemas if name in one.names}
+        if pa.types.is_floating(schema.field(name).type) and any(map(pa.types.is_decimal, found)):
+            shown = ", ".join(sorted(map(str, found)))
+            raise DatasetError(
+                f"{', '.join(map(str, paths))}: column {name!r} is {shown} in different parts; "
+                "float64 does not hold all of its numbers. Write all parts with one type"
+            )
+
+
+def reading_notes(pieces: Sequence[Piece]) -> list[str]:
+    """Return how the CSV files of a dataset were read; a sentence for what differs from others."""
+    notes: dict[str, list[str]] = {}
+    files = {piece.reader.path: piece.reader for piece in pieces}
+    for path, reader in files.items():
+        for note in reader.notes if isinstance(reader, CsvLines) else ():
+            notes.setdefault(note, []).append(path.name)
+    return [
+        note if len(names) == len(files) else f"{', '.join(names)}: {note}"
+        for note, names in notes.items()
+    ]
+
+
+def _of_file(path: Path, dialect: CsvDialect) -> list[Piece]:
     ending = path.suffix.lower()
     if ending == ".csv":
-        readers, schema = csv_pieces(path, missing)
+        readers, schema = csv_pieces(path, dialect)
         return [Piece(reader, schema) for reader in readers]
     if ending == ".parquet":
         with pa.parquet.ParquetFile(path) as file:

@@ -5,7 +5,7 @@ written in another format; its files are recorded beside it, so that a change ca
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from threading import Lock
 import msgspec
 import pyarrow as pa
 
+from gnomon.pipeline.datasets.csv_dialect import DEFAULT_DIALECT, CsvDialect
 from gnomon.pipeline.datasets.file_cache import FileCache
 from gnomon.pipeline.datasets.file_index import (
     DatasetFile,
@@ -22,7 +23,7 @@ from gnomon.pipeline.datasets.file_index import (
     list_folder,
 )
 from gnomon.pipeline.datasets.fingerprint import RowCollector, row_hashes
-from gnomon.pipeline.datasets.pieces import TABLE_ENDINGS, Piece, table_pieces
+from gnomon.pipeline.datasets.pieces import TABLE_ENDINGS, Piece, reading_notes, table_pieces
 from gnomon.pipeline.datasets.row_encoding import DatasetError
 
 __all__ = [
@@ -39,7 +40,8 @@ __all__ = [
 class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A recorded dataset: `kind` is "table" (identified by rows) or "files" (by contents).
 
-    `paths` are relative to the record's folder. `rows` is 0 for files.
+    `paths` are relative to the record's folder. `rows` is 0 for files. A record of an earlier
+    release has no `csv`: its files had commas, and no usual words for a missing value.
     """
 
     gnomon_dataset: int = 1
@@ -47,8 +49,16 @@ class DatasetRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     fingerprint: str
     paths: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    csv: CsvDialect | msgspec.UnsetType = msgspec.UNSET
     rows: int = 0
     files: tuple[DatasetFile, ...]
+
+    @property
+    def dialect(self) -> CsvDialect:
+        """How its CSV files are written."""
+        if self.csv is not msgspec.UNSET:
+            return self.csv
+        return CsvDialect(delimiter=",", missing=self.missing, usual_words=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +79,10 @@ def record_dataset(
     paths: Sequence[Path],
     *,
     beside: Path,
-    missing: Sequence[str] = ("", "NA"),
+    dialect: CsvDialect = DEFAULT_DIALECT,
     cache: FileCache | None = None,
     workers: int = 1,
+    tell: Callable[[list[str]], object] | None = None,
 ) -> DatasetRecord:
     """Return the record of a dataset; its paths are relative to the folder `beside`.
 
@@ -81,9 +92,10 @@ def record_dataset(
     Args:
         paths: files or folders.
         beside: the folder to which paths are written relative.
-        missing: texts that stand for a missing value in CSV files.
+        dialect: how CSV files are written.
         cache: hashes of files that are known already.
         workers: processes that hash.
+        tell: is called with sentences that say how a table was read.
 
     Raises:
         DatasetError: something cannot be read.
@@ -95,13 +107,16 @@ def record_dataset(
         return DatasetRecord(
             kind="files", fingerprint=files_fingerprint(files), paths=names, files=files
         )
-    pieces = table_pieces(paths, missing)
+    pieces = table_pieces(paths, dialect)
+    if tell is not None:
+        tell(reading_notes(pieces))
     fingerprint, rows = fingerprint_rows(pieces, workers)
     return DatasetRecord(
         kind="table",
         fingerprint=fingerprint,
         paths=names,
-        missing=tuple(missing),
+        missing=dialect.missing,
+        csv=dialect,
         rows=rows,
         files=files,
     )
@@ -131,7 +146,7 @@ def check_record(
         return Changes(True, record.fingerprint, (), (), ())
     fingerprint = files_fingerprint(files) if record.kind == "files" else ""
     if record.kind == "table" and there:
-        pieces = table_pieces(there, record.missing)
+        pieces = table_pieces(there, record.dialect)
         fingerprint, _ = fingerprint_rows(pieces, workers)
     return Changes(fingerprint == record.fingerprint, fingerprint, changed, added, removed)
 

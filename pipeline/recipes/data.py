@@ -86,7 +86,7 @@ def _read(recipe: Recipe, files: tuple[str, ...]) -> Dataset:
     paths = [recipe.beside(file) for file in files]
     endings = {path.suffix.lower() for path in paths}
     if endings == {".csv"}:
-        data = Dataset.from_csv(paths, missing=recipe.data.missing)
+        data = Dataset.from_csv(paths, recipe.data.dialect)
     elif endings == {".parquet"}:
         data = Dataset.from_parquet(paths)
     elif endings <= set(ARROW_ENDINGS):

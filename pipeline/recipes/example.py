@@ -24,7 +24,9 @@ file = "model.onnx"             # .onnx, .tflite or .pmml
 
 [data]                          # what the model was trained on: the profile comes from it
 files = ["train.csv"]           # .csv, .parquet or .arrow, one or several parts
-# missing = ["", "NA"]          # texts that stand for no value in CSV
+# missing = ["", "NA"]          # texts that stand for no value in CSV, and no others
+# encoding = "cp1252"           # of CSV without a byte order mark; also delimiter, decimal = ","
+# ragged = "fill"               # CSV rows may lack their last values
 block = "day"                   # rows of one day resemble each other: drift is judged by days
 # uri = "s3://lake/deliveries"  # the data's official location
 # fingerprint = "rows-1:…"      # refuse to build from other data

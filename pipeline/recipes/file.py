@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gnomon.core.fields import ContractError, Field, Rule
+from gnomon.pipeline.datasets.row_encoding import DatasetError
 from gnomon.pipeline.recipes.tables import (
     DataTable,
     GoldenTable,
@@ -192,6 +193,10 @@ class _Reader:
                 "data.connection should name the environment variable that holds the URL of the "
                 "database that the query is sent to"
             )
+        try:
+            _ = data.dialect
+        except DatasetError as error:
+            raise self.error(f"data: {error}") from error
         return data
 
     def input(self, name: str, table: Mapping[str, Any], packing: PackingTable) -> Input:

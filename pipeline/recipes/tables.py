@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from gnomon.pipeline.datasets.csv_dialect import CsvDialect, dialect_of
+
 __all__ = [
     "DataTable",
     "GoldenTable",
@@ -33,17 +35,37 @@ class DataTable(RecipeTable, frozen=True, kw_only=True):
     """The training data. `block` names the column by whose values (or days) rows belong together.
 
     They are `files`, or the rows of the query `sql`, sent to the database whose URL the
-    environment variable `connection` holds. `uri` is the official location of the data;
+    environment variable `connection` holds. `missing`, `encoding`, `delimiter`, `decimal` and
+    `ragged` say how CSV files are written. `uri` is the official location of the data;
     `fingerprint`, if given, is what they must have.
     """
 
     files: tuple[str, ...] = ()
     sql: str = ""
     connection: str = ""
-    missing: tuple[str, ...] = ("", "NA")
+    missing: tuple[str, ...] | None = None
+    encoding: str = ""
+    delimiter: str = ""
+    decimal: str = "."
+    ragged: Literal["refuse", "fill"] = "refuse"
     block: str = ""
     uri: str = ""
     fingerprint: str = ""
+
+    @property
+    def dialect(self) -> CsvDialect:
+        """How CSV files are written.
+
+        Raises:
+            DatasetError: the settings contradict each other.
+        """
+        return dialect_of(
+            self.missing,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            ragged=self.ragged,
+        )
 
 
 class TestTable(RecipeTable, frozen=True, kw_only=True):

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pyarrow.parquet
 
+from gnomon.pipeline.datasets.csv_dialect import dialect_of
 from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
 from gnomon.pipeline.datasets.pieces import ARROW_ENDINGS
 from gnomon.pipeline.recipes.build import build_recipe
@@ -19,15 +20,35 @@ from gnomon.runtime.packages.signing import Signer
 __all__ = ["BUILT_IN", "dataset", "package"]
 
 
-def dataset(files: Sequence[Path], uri: str = "", missing: Sequence[str] = ("", "NA")) -> Dataset:
-    """Read one dataset from its parts, all CSV, Parquet or Arrow; `uri` is its official location.
+def dataset(
+    files: Sequence[Path],
+    uri: str = "",
+    missing: Sequence[str] | None = None,
+    encoding: str = "",
+    delimiter: str = "",
+    decimal: str = ".",
+    ragged: Literal["refuse", "fill"] = "refuse",
+) -> Dataset:
+    """Read one dataset from its parts, all CSV, Parquet or Arrow.
+
+    Args:
+        files: the parts.
+        uri: the official location.
+        missing: texts for no value in CSV; None: the usual ones.
+        encoding: of CSV; "": by its byte order mark, or UTF-8.
+        delimiter: of CSV; "": the first of comma, semicolon, tab and bar that the header has.
+        decimal: decimal mark in CSV.
+        ragged: "fill" takes the values that a row of a CSV lacks at its end as missing.
 
     Raises:
         DatasetError: a file cannot be read, or the files are of other kinds.
     """
+    dialect = dialect_of(
+        missing, encoding=encoding, delimiter=delimiter, decimal=decimal, ragged=ragged
+    )
     endings = {file.suffix.lower() for file in files}
     if endings == {".csv"}:
-        data = Dataset.from_csv(files, missing=missing)
+        data = Dataset.from_csv(files, dialect)
     elif endings == {".parquet"}:
         data = Dataset.from_parquet(files)
     elif endings and endings <= set(ARROW_ENDINGS):

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gnomon.command.shared.csv_options import csv_options, show_notes
 from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.package_options import FILE
 
 if TYPE_CHECKING:
+    from gnomon.pipeline.datasets.csv_dialect import CsvDialect
     from gnomon.pipeline.datasets.file_cache import FileCache
 
 _SHOWN = 20
@@ -35,14 +37,14 @@ def dataset() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the record to this file.",
 )
-@click.option("--missing", default=",NA", show_default=True, help="Texts for no value in CSV.")
+@csv_options
 @_workers_option
 @_cache_option
 @json_option
 def fingerprint(
     paths: tuple[Path, ...],
+    dialect: "CsvDialect",
     out: Path | None,
-    missing: str,
     workers: int,
     no_cache: bool,
     as_json: bool,
@@ -54,10 +56,12 @@ def fingerprint(
     """
     from gnomon.pipeline.datasets.record import encode_record, record_dataset
 
+    found_notes: list[str] = []
     found = record_dataset(
         paths,
+        tell=found_notes.extend,
         beside=out.parent if out else Path(),
-        missing=missing.split(","),
+        dialect=dialect,
         cache=None if no_cache else _cache(),
         workers=workers,
     )
@@ -69,17 +73,19 @@ def fingerprint(
         "rows": found.rows,
         "files": len(found.files),
         "bytes": sum(entry.size for entry in found.files),
+        "notes": found_notes,
     }
     what = f"{found.rows:,} rows in " if found.kind == "table" else ""
-    emit(
-        payload,
-        as_json=as_json,
-        render=lambda: show(
+
+    def render() -> None:
+        show(
             styled(found.fingerprint, "bold"),
             f"\n{what}{payload['files']:,} files, "
             f"{payload['bytes']:,} bytes{f' → {out}' if out else ''}",
-        ),
-    )
+        )
+        show_notes(found_notes)
+
+    emit(payload, as_json=as_json, render=render)
 
 
 @dataset.command()
@@ -121,7 +127,7 @@ def check(record: Path, workers: int, no_cache: bool, as_json: bool) -> int:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--columns", default="", metavar="A,B,…", help="Default: all that make a field.")
 @click.option("--block", default="", help="Column of days (or numbers) that belong together.")
-@click.option("--missing", default=",NA", show_default=True, help="Texts for no value in CSV.")
+@csv_options
 @click.option("--cluster", default="", help="Scheduler of a Dask cluster: tcp://host:8786.")
 @_workers_option
 @json_option
@@ -129,7 +135,7 @@ def profile(
     paths: tuple[Path, ...],
     columns: str,
     block: str,
-    missing: str,
+    dialect: "CsvDialect",
     cluster: str,
     workers: int,
     as_json: bool,
@@ -138,20 +144,23 @@ def profile(
 
     With --json, fields and reference are those of a package's profile.
     """
-    from gnomon.pipeline.datasets.pieces import table_pieces
+    from gnomon.pipeline.datasets.pieces import reading_notes, table_pieces
     from gnomon.pipeline.profiles.pieces import profile_pieces
     from gnomon.pipeline.profiles.spread import in_processes, on_cluster
 
+    pieces = table_pieces(paths, dialect)
     fields, reference = profile_pieces(
-        table_pieces(paths, missing.split(",")),
+        pieces,
         [name.strip() for name in columns.split(",") if name.strip()],
         block=block,
         run=on_cluster(cluster) if cluster else in_processes(workers),
     )
+    notes = reading_notes(pieces)
     payload = {
         "rows": reference.rows,
         "fields": [field.to_dict() for field in fields],
         "reference": reference.to_dict(),
+        "notes": notes,
     }
 
     def render() -> None:
@@ -168,6 +177,7 @@ def profile(
         ]
         names = ["field", "kind", "missing", "mean", "range", "design effect"]
         show(table(f"{reference.rows:,} rows", names, rows))
+        show_notes(notes)
 
     emit(payload, as_json=as_json, render=render)
 

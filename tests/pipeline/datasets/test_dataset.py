@@ -129,8 +129,6 @@ def test_what_cannot_be_fingerprinted_is_refused_by_name():
         table_fingerprint(x=[[1, 2]])
     with pytest.raises(DatasetError, match="must differ"):
         row_hashes(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
-    with pytest.raises(DatasetError, match="2\\*\\*63"):
-        table_fingerprint(x=pa.array([2**64 - 1], pa.uint64()))
 
 
 def test_unreadable_files_are_refused_by_name(tmp_path):

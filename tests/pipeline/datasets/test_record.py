@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnomon.pipeline.datasets.csv_dialect import DEFAULT_DIALECT
 from gnomon.pipeline.datasets.csv_pieces import csv_pieces
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.pipeline.datasets.file_cache import FileCache
@@ -88,8 +89,9 @@ cells = st.sampled_from(
 def test_a_csv_in_stretches_has_the_types_of_the_whole(tmp_path_factory, rows, size):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     path.write_text("\n".join(["a,b", *(",".join(row) for row in rows)]))
-    lines, schema = csv_pieces(path, ("", "NA"), size)
-    whole = Dataset.from_csv(path)
+    lines, schema = csv_pieces(path, DEFAULT_DIALECT, size)
+    options = pa.csv.ConvertOptions(null_values=["", "NA"], strings_can_be_null=True)
+    whole = Dataset(pa.csv.read_csv(path, convert_options=options), "")
     assert schema.equals(whole.table.schema)
     pieces = [Piece(one, schema) for one in lines]
     assert fingerprint_rows(pieces) == (whole.fingerprint, len(whole))

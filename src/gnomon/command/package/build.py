@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gnomon.command.shared.csv_options import csv_options
 from gnomon.command.shared.isolation import in_empty_folder
 from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FILE, signing_key_option
@@ -13,6 +14,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 
 if TYPE_CHECKING:
+    from gnomon.pipeline.datasets.csv_dialect import CsvDialect
     from gnomon.pipeline.datasets.dataset import Dataset
 
 
@@ -63,6 +65,7 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
     help="Names of the columns of the model's only tensor, in order.",
 )
 @click.option("--data", type=FILE, help="Rows of a PMML model (CSV, Parquet or Arrow).")
+@csv_options
 @click.option("--owner", default="")
 @click.option("--licence", default="")
 @click.option("--unpickle", is_flag=True, help="Load a pickle; this runs the code in it, as you.")
@@ -76,6 +79,7 @@ def import_command(
     version: str,
     columns: str,
     data: Path | None,
+    dialect: "CsvDialect",
     owner: str,
     licence: str,
     unpickle: bool,
@@ -103,7 +107,7 @@ def import_command(
     if model.suffix.lower() == ".pmml":
         from gnomon.pipeline.formats.pmml_source import import_pmml
 
-        rows = _read_rows(data) if data else None
+        rows = _read_rows(data, dialect) if data else None
         content = model.read_bytes()
         found = import_pmml(content, out, name, version, data=rows, signer=signer, about=about)
         _print_import(found, as_json=as_json)
@@ -128,11 +132,15 @@ def import_command(
     _print_import(package, as_json=as_json)
 
 
-def _read_rows(path: Path) -> "Dataset":
+def _read_rows(path: Path, dialect: "CsvDialect") -> "Dataset":
     from gnomon.pipeline.datasets.dataset import Dataset
 
-    readers = {".csv": Dataset.from_csv, ".parquet": Dataset.from_parquet}
-    read = readers.get(path.suffix.lower(), Dataset.from_arrow)(path)
+    if path.suffix.lower() == ".csv":
+        read = Dataset.from_csv(path, dialect)
+    elif path.suffix.lower() == ".parquet":
+        read = Dataset.from_parquet(path)
+    else:
+        read = Dataset.from_arrow(path)
     return Dataset(read.table, path.name)
 
 

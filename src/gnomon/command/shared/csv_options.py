@@ -1,0 +1,77 @@
+"""The options that say how CSV files are written, and how a command tells what it read."""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from gnomon.command.shared.output import show
+
+__all__ = ["csv_options", "show_notes"]
+
+_OPTIONS = (
+    click.option(
+        "--missing",
+        help="Texts for no value in CSV, such as ,NA,? and no others. Default: the empty text and "
+        "NA; among numbers, bools and times also N/A, null, nan, ?, - and others.",
+    ),
+    click.option(
+        "--encoding", default="", help="Of CSV, such as cp1252. Default: by its mark, or UTF-8."
+    ),
+    click.option(
+        "--delimiter",
+        default="",
+        metavar="C",
+        help="Of CSV; tab for a tab. Default: the first of , ; tab | that the header has.",
+    ),
+    click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        default=".",
+        show_default=True,
+        help="Decimal mark of CSV.",
+    ),
+    click.option(
+        "--ragged",
+        type=click.Choice(["refuse", "fill"]),
+        default="refuse",
+        show_default=True,
+        help="What to do about CSV rows that lack values; fill: the last ones are missing.",
+    ),
+)
+
+
+def csv_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command, and hand them in as the argument `dialect`."""
+
+    @functools.wraps(command)
+    def with_dialect(
+        *,
+        missing: str | None,
+        encoding: str,
+        delimiter: str,
+        decimal: str,
+        ragged: str,
+        **options: Any,
+    ) -> Any:
+        from gnomon.pipeline.datasets.csv_dialect import dialect_of
+
+        dialect = dialect_of(
+            None if missing is None else missing.split(","),
+            encoding=encoding,
+            delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
+            decimal=decimal,
+            ragged=ragged,
+        )
+        return command(dialect=dialect, **options)
+
+    for option in reversed(_OPTIONS):
+        with_dialect = option(with_dialect)
+    return with_dialect
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """Show a person what a reader or a profile noted."""
+    for note in notes:
+        show("note: ", note)
