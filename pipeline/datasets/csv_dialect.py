@@ -47,7 +47,7 @@ class CsvDialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Refuse settings that contradict each other.
 
         Raises:
-            DatasetError: a setting is none that a reader can follow.
+            DatasetError: no reader can follow a setting.
         """
         if self.decimal not in (".", ","):
             raise DatasetError(f"decimal should be '.' or ',', got {self.decimal!r}")

@@ -61,7 +61,7 @@ def read_header(text: CsvText, dialect: CsvDialect) -> Header:
     """Return what the first record that is no empty line says.
 
     Raises:
-        DatasetError: there is none, or a name comes twice.
+        DatasetError: no record names columns, or a name comes twice.
     """
     size = _HEADER_BYTES
     while True:
@@ -98,7 +98,13 @@ def read_header(text: CsvText, dialect: CsvDialect) -> Header:
 def stretches(
     text: CsvText, header: Header, dialect: CsvDialect, stretch_bytes: int
 ) -> Iterator[Stretch]:
-    """Yield the records after the header in stretches of about so many bytes.
+    """Yield the records after the header in stretches.
+
+    Args:
+        text: the file.
+        header: its columns and delimiter.
+        dialect: how it is written.
+        stretch_bytes: the approximate bytes of a stretch.
 
     Raises:
         DatasetError: the text cannot be decoded, a row has the wrong number of values, or a quoted

@@ -2,7 +2,7 @@
 
 A whole number is an int64 if that holds it, else a float64 if that equals it. Another decimal of
 at most 15 digits is the float64 nearest to it, as it is when it is read from a text: no two such
-decimals have the same. What remains is told apart by its digits. So different numbers stay
+decimals have the same. Other numbers are compared by their digits. So different numbers stay
 different, and equal ones equal, in whatever type or scale.
 """
 

@@ -107,7 +107,9 @@ def test_dates_times_and_durations_are_taken_and_differ():
 @pytest.mark.parametrize("kind", [pa.uint64(), pa.decimal128(38, 3)])
 def test_wide_and_narrow_numbers_stand_side_by_side(kind):
     values = [1, None, 2**64 - 1, 7, 2**63 + 1]
-    table = pa.table({"a": pa.array(values, kind), "b": pa.array(values[::-1], kind), "c": list("abcde")})
+    table = pa.table(
+        {"a": pa.array(values, kind), "b": pa.array(values[::-1], kind), "c": list("abcde")}
+    )
     whole = row_hashes(table)
     for row in range(5):
         assert row_hashes(table.slice(row, 1))[0] == whole[row]
