@@ -89,7 +89,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.bench": ("core data drift_detection peers", "servers", "hub"),
     "gnomon.server": ("rest", "serving hub streams"),
     "gnomon.server.rest": (
-        "bounded_http certificates ciphers docs head hosts listening",
+        "bounded_http certificates ciphers docs head hosts listening problem_schema",
         "problems tls",
         "port",
     ),

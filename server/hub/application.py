@@ -1,6 +1,7 @@
 """The hub's web application: all routers, the guard, and the handling of errors."""
 
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -22,6 +23,7 @@ from gnomon.server.hub.services import Services
 from gnomon.server.hub.web.pages import web_router
 from gnomon.server.hub.web.sign_in import sign_in_router
 from gnomon.server.rest import docs, problems
+from gnomon.server.rest.problem_schema import describe_problems
 
 API = (
     registry_router,
@@ -37,6 +39,10 @@ API = (
     monitor_router,
     rollouts_router,
 )
+
+
+#: What any call of the hub's may answer, beside what every REST port may.
+_STATUSES = (404, 409, 413, 429, 502, 507)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -61,4 +67,11 @@ def create_app(services: Services) -> FastAPI:
             connection.exec_driver_sql("SELECT 1")
         return {"status": "ok"}
 
+    general = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """Describe all calls, with the errors of each."""
+        return describe_problems(general(), {"": _STATUSES})
+
+    app.openapi = openapi  # type: ignore[method-assign]
     return app

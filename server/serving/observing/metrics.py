@@ -20,7 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from gnomon.runtime.recording.series_records import SeriesKey
 from gnomon.runtime.recording.series_totals import MIDDLES_NS, SeriesTotals, latency_ns
@@ -216,7 +216,7 @@ def metrics_router(handler: Handler, admission: Admission) -> APIRouter:
     ProcessCollector(registry=registry)
     router = APIRouter()
 
-    @router.get(METRICS_PATH, response_class=Response)
+    @router.get(METRICS_PATH, response_class=PlainTextResponse)
     def metrics() -> Response:
         """Return all metrics in Prometheus' text format."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

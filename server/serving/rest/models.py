@@ -21,6 +21,22 @@ _WHOLE = frozenset(
 )
 
 
+#: The body of the calls about the repository, which FastAPI does not read.
+_CONTROL_CONTENT = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "parameters": {"type": "object"},
+                    "ready": {"type": "boolean", "default": False},
+                },
+            }
+        }
+    }
+}
+
+
 class _ControlBody(msgspec.Struct):
     parameters: dict[str, Any] = {}
     ready: bool = False
@@ -49,14 +65,14 @@ class ModelCalls:
         found = self._handler.repository.index(oip.RepositoryIndexRequest(ready=body.ready))
         return JSONResponse(document_of(found)["models"])
 
-    async def load(self, request: Request) -> Response:
+    async def load(self, request: Request, model: str) -> Response:
         """Put a model in service."""
-        message = oip.RepositoryModelLoadRequest(model_name=request.path_params["model"])
+        message = oip.RepositoryModelLoadRequest(model_name=model)
         return await self._change(request, "RepositoryModelLoad", message)
 
-    async def unload(self, request: Request) -> Response:
+    async def unload(self, request: Request, model: str) -> Response:
         """Take a model out of service."""
-        message = oip.RepositoryModelUnloadRequest(model_name=request.path_params["model"])
+        message = oip.RepositoryModelUnloadRequest(model_name=model)
         return await self._change(request, "RepositoryModelUnload", message)
 
     async def _change(self, request: Request, what: str, message: Any) -> Response:
@@ -87,7 +103,14 @@ def models_router(handler: Handler, admission: Admission) -> APIRouter:
         ("/v2/repository/models/{model}/load", calls.load),
         ("/v2/repository/models/{model}/unload", calls.unload),
     ):
-        router.add_api_route(path, change, methods=["POST"], response_model=None, tags=["models"])
+        router.add_api_route(
+            path,
+            change,
+            methods=["POST"],
+            response_model=None,
+            tags=["models"],
+            openapi_extra={"requestBody": _CONTROL_CONTENT},
+        )
     for kind in ("system", "cuda"):
         memory = f"/v2/{kind}sharedmemory"
         for region in ("", "/region/{region}"):

@@ -6,32 +6,23 @@ from typing import Any
 from gnomon.core.fields import Field, Kind
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.runtime import Runtime
+from gnomon.server.rest.problem_schema import describe_problems
+from gnomon.server.serving.parameters import ID_CHARACTERS
+from gnomon.server.serving.rest.tensor_schema import TENSOR_ANSWER, TENSOR_REQUEST
 
-_PROBLEM = {
-    "type": "object",
-    "description": "A problem document (RFC 9457).",
-    "properties": {
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "description": "the kind of error"},
-        "detail": {"type": "string"},
-        "details": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "description": "row, field, rule, value, and what is expected",
-            },
-        },
-    },
+#: Statuses of calls, beside those of every path, by the path's prefix.
+STATUSES = {
+    "": (),
+    "/v1/models/": (404, 409, 429, 502, 507),
+    "/v2/models/": (404, 409, 429, 502, 507),
+    "/v2/repository/": (404, 409, 501, 502, 507),
 }
-_REFUSED = {"$ref": "#/components/schemas/Problem"}
-_PROBLEM_CONTENT = {"application/problem+json": {"schema": _REFUSED}}
 
 
 def add_models(description: dict[str, Any], runtime: Runtime) -> dict[str, Any]:
     """Add the routes in service to an OpenAPI description, and return it."""
     schemas = description.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Problem"] = _PROBLEM
+    schemas |= {"TensorRequest": TENSOR_REQUEST, "TensorAnswer": TENSOR_ANSWER}
     for name, route in sorted(runtime.routes.items()):
         digest = max(route.targets, key=lambda target: target.weight).digest
         model = runtime.models.get(digest)
@@ -43,7 +34,7 @@ def add_models(description: dict[str, Any], runtime: Runtime) -> dict[str, Any]:
         schemas[f"{name}.answer"] = _answer(name)
         description["paths"][f"/v1/models/{name}:predict"] = {"post": _operation(name, model)}
         description["paths"][f"/v2/models/{name}/infer"] = {"post": _tensors(name, model)}
-    return description
+    return describe_problems(description, STATUSES)
 
 
 def row_schema(model: Model) -> dict[str, Any]:
@@ -121,11 +112,20 @@ def _request(name: str) -> dict[str, Any]:
                 "minItems": 1,
                 "items": {"$ref": f"#/components/schemas/{name}.row"},
             },
-            "id": {"type": "string", "description": "labels are joined by it"},
-            "key": {"type": "string", "description": "whose answers stick to one version"},
+            "id": {
+                "type": "string",
+                "maxLength": ID_CHARACTERS,
+                "description": "labels are joined by it",
+            },
+            "key": {
+                "type": ["string", "null"],
+                "description": "whose answers stick to one version",
+            },
             "at": {
-                "type": ["string", "number"],
-                "description": "the data's own time: ISO 8601 or epoch seconds",
+                "type": ["string", "number", "null"],
+                # As ISO 8601 begins; the rest is checked when it is read.
+                "pattern": r"^\d{4}-?(\d{2}|W\d{2})",
+                "description": "the data's own time: ISO 8601 or epoch seconds; null: now",
             },
             "partial": {
                 "type": "boolean",
@@ -175,10 +175,20 @@ def _tensors(name: str, model: Model) -> Mapping[str, Any]:
             "tensors as JSON or as the binary extension"
         ),
         "operationId": f"infer_{name}",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/TensorRequest"}}
+            },
+        },
         "responses": {
-            "200": {"description": "The output tensors."},
-            "default": {"description": "What was wrong.", "content": _PROBLEM_CONTENT},
+            "200": {
+                "description": "The output tensors.",
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/TensorAnswer"}},
+                    "application/octet-stream": {"schema": {"type": "string"}},
+                },
+            },
         },
     }
 
@@ -200,6 +210,5 @@ def _operation(name: str, model: Model) -> Mapping[str, Any]:
                     "application/json": {"schema": {"$ref": f"#/components/schemas/{name}.answer"}}
                 },
             },
-            "default": {"description": "What was wrong.", "content": _PROBLEM_CONTENT},
         },
     }
