@@ -107,7 +107,8 @@ class Hub:
         )
         self._opened.callback(self._tls.stop)
         # In separate threads: a slow webhook target delays no rollout.
-        for tasks in (TASKS, (Deliverer(settings.networks).run_once,)):
+        deliverer = Deliverer(settings.networks, own_ports=self.addresses.ports)
+        for tasks in (TASKS, (deliverer.run_once,)):
             loop = TaskLoop(self.services.database, settings.tick_seconds, tasks)
             loop.start()
             self._opened.callback(loop.stop)

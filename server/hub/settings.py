@@ -95,3 +95,9 @@ class HubAddresses:
     enrolment: str  # host:port
     sync: str  # host:port
     fingerprint: str  # SHA-256 of the authority's certificate, hex
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Return all ports."""
+        addresses = (self.rest, self.enrolment, self.sync)
+        return frozenset(int(address.rpartition(":")[2]) for address in addresses)

@@ -10,7 +10,7 @@ from gnomon.server.hub.rest.bodies import WebhookBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
     DatabaseDependency,
-    SettingsDependency,
+    ServicesDependency,
 )
 from gnomon.server.hub.store.rights import Role, parse_grant
 from gnomon.server.hub.webhooks import targets
@@ -33,7 +33,7 @@ def list_webhooks(database: DatabaseDependency) -> list[targets.WebhookRecord]:
 def add_webhook(
     body: WebhookBody,
     database: DatabaseDependency,
-    settings: SettingsDependency,
+    services: ServicesDependency,
     actor: ActorDependency,
 ) -> CreatedWebhook:
     """Send events from now on to a URL; the secret that signs deliveries is shown only now."""
@@ -41,7 +41,7 @@ def add_webhook(
     parse_grant(Role.OPERATOR, body.models)
     parts, events = check_url(body.url), check_events(body.events)
     with suppress(OSError):  # a name not known yet may be known when there is something to tell
-        resolve(parts, settings.networks)
+        resolve(parts, services.settings.networks, services.addresses.ports)
     with database.change(actor) as change:
         secret = targets.add(change, body.name, body.url, events, body.models)
     return CreatedWebhook(body.name, events, body.models, secret)

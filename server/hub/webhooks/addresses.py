@@ -1,14 +1,15 @@
 """Addresses to which webhooks may go, so that the hub cannot be used to reach its own network.
 
 Public addresses need https. Loopback, and the networks that the hub's settings name, may have http.
-All else (private and link-local addresses, metadata services of clouds) is refused. The check is
+All else (private and link-local addresses, metadata services of clouds) is refused, also if it is
+written within an IPv6 address; so are the hub's own ports. The check is
 repeated at each delivery, for the very address that is connected to, so a name that resolves to
 another address meanwhile does not help.
 """
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,6 +17,15 @@ from gnomon.runtime.errors import InvalidInput
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: Networks of IPv6 addresses that hold an IPv4 address, and its distance from their last bit.
+_EMBEDDING: tuple[tuple[ipaddress.IPv6Network, int], ...] = (
+    (ipaddress.IPv6Network("::/96"), 0),  # compatible (RFC 4291)
+    (ipaddress.IPv6Network("64:ff9b::/96"), 0),  # NAT64 (RFC 6052)
+    (ipaddress.IPv6Network("64:ff9b:1::/48"), 0),  # NAT64 of a local network (RFC 8215)
+    (ipaddress.IPv6Network("2002::/16"), 80),  # 6to4 (RFC 3056)
+)
+_IPV4_BITS = (1 << 32) - 1
 
 _PORTS = {"http": 80, "https": 443}
 _CHARACTERS = 2_000
@@ -64,8 +74,15 @@ def check_url(url: str) -> SplitResult:
     return parts
 
 
-def resolve(parts: SplitResult, networks: Sequence[Network]) -> ResolvedUrl:
+def resolve(
+    parts: SplitResult, networks: Sequence[Network], own_ports: Collection[int] = ()
+) -> ResolvedUrl:
     """Return the address to which a delivery may go.
+
+    Args:
+        parts: of the webhook's URL.
+        networks: that are allowed besides loopback and public addresses.
+        own_ports: ports of the hub, which calls itself never.
 
     Raises:
         InvalidInput: if the host has an address to which it may not.
@@ -78,6 +95,8 @@ def resolve(parts: SplitResult, networks: Sequence[Network]) -> ResolvedUrl:
     addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
     for address in addresses:
         check_address(address, parts.scheme, networks)
+        if port_of(parts) in own_ports and _is_here(address):
+            raise InvalidInput("webhooks do not go to the hub itself")
     return ResolvedUrl(parts, addresses[0])
 
 
@@ -90,13 +109,36 @@ def check_address(address: Address, scheme: str, networks: Sequence[Network]) ->
     mapped = getattr(address, "ipv4_mapped", None) or address
     if mapped.is_loopback or any(mapped in network for network in networks):
         return
-    if not mapped.is_global or mapped.is_multicast:
+    if not all(one.is_global and not one.is_multicast for one in (mapped, *_embedded(mapped))):
         raise InvalidInput(
             f"webhooks do not go to {address}, which is no public address; the hub's setting "
             "webhook_networks may allow its network"
         )
     if scheme != "https":
         raise InvalidInput(f"webhooks go to public addresses such as {address} by https alone")
+
+
+def _embedded(address: Address) -> list[ipaddress.IPv4Address]:
+    """Return the IPv4 addresses to which an address may lead through a translator or tunnel."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return []
+    found = [
+        ipaddress.IPv4Address((int(address) >> shift) & _IPV4_BITS)
+        for network, shift in _EMBEDDING
+        if address in network
+    ]
+    return [*found, *(address.teredo or ())]
+
+
+def _is_here(address: Address) -> bool:
+    """Return whether an address is one of this machine: a socket can be bound to it."""
+    family = socket.AF_INET6 if isinstance(address, ipaddress.IPv6Address) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+        return True
 
 
 def origin_of(url: str) -> str:

@@ -7,7 +7,7 @@ is a duplicate.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -30,9 +30,13 @@ class Deliverer:
     """Creates deliveries from the audit chain, and sends those that are due."""
 
     def __init__(
-        self, networks: Sequence[Network] = (), settings: QueueSettings | None = None
+        self,
+        networks: Sequence[Network] = (),
+        settings: QueueSettings | None = None,
+        own_ports: Collection[int] = (),
     ) -> None:
-        """Allow these networks besides loopback and public addresses."""
+        """Allow these networks besides loopback and public addresses, but none of our ports."""
+        self._own_ports = frozenset(own_ports)
         self._networks = tuple(networks)
         self._settings = settings or QueueSettings()
 
@@ -62,7 +66,7 @@ class Deliverer:
             return "the hub failed to send it"
 
     def _post(self, claimed: Claim) -> str:
-        target = resolve(check_url(claimed.url), self._networks)
+        target = resolve(check_url(claimed.url), self._networks, self._own_ports)
         body = claimed.body.encode()
         headers = {
             "host": target.url.netloc,
