@@ -1,7 +1,9 @@
 """Alerts: one notice while a condition lasts, however often it is raised.
 
 An alert is open until somebody or something closes it; the same condition met again while it is
-open only moves its time and count. Opening, acknowledging and closing are audited in the same
+open moves its time and count. Its text and evidence stay those of the first time, since a later
+window may show the same condition less clearly; later texts are appended to the evidence, as
+`later`, up to `LATER`. Opening, acknowledging and closing are audited in the same
 transaction; that it was met again is not.
 """
 
@@ -20,6 +22,9 @@ from gnomon.server.hub.store.clock import new_id, now_ms
 
 #: Who raises alerts, as the audit names it.
 MONITOR = "monitor"
+
+#: How many of the newest later texts an alert keeps.
+LATER = 20
 
 _KEY_CHARACTERS = 255
 _ALERT = schema.alert.c
@@ -51,21 +56,19 @@ def raise_alert(connection: Connection, condition: Condition) -> bool:
     now = now_ms()
     evidence = dict(condition.evidence)
     # The row lock keeps two processes from opening the same alert; the unique index sees to it.
-    open_id = connection.scalar(
-        select(_ALERT.id)
+    known = connection.execute(
+        select(_ALERT.id, _ALERT.text, _ALERT.evidence)
         .where(_ALERT.key == condition.key, _ALERT.closed_at.is_(None))
         .with_for_update()
-    )
-    if open_id is not None:
+    ).one_or_none()
+    if known is not None:
         connection.execute(
             update(schema.alert)
-            .where(_ALERT.id == open_id)
+            .where(_ALERT.id == known.id)
             .values(
                 last_at=now,
                 count=_ALERT.count + 1,
-                evidence=evidence,
-                text=condition.text,
-                version=condition.version,
+                evidence=_append(known.text, known.evidence, condition),
             )
         )
         return False
@@ -89,6 +92,15 @@ def raise_alert(connection: Connection, condition: Condition) -> bool:
     detail = {"alert": alert_id, "text": condition.text}
     audit.append(connection, MONITOR, "open_alert", condition.model, detail)
     return True
+
+
+def _append(text: str, evidence: dict[str, Any], condition: Condition) -> dict[str, Any]:
+    """Return an open alert's evidence with what its condition says now, if that is new."""
+    later = list(evidence.get("later", ()))
+    if condition.text == (later[-1]["text"] if later else text):
+        return evidence
+    seen = {"at": now_ms(), "version": condition.version, "text": condition.text}
+    return {**evidence, "later": [*later, seen][-LATER:]}
 
 
 def acknowledge(change: Change, alert_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,18 +39,29 @@ def actions(database: Database) -> list[tuple[str, str]]:
         return [(row.actor, row.action) for row in rows]
 
 
-def test_the_same_condition_counts_on(database: Database) -> None:
+def test_the_same_condition_counts_on_and_the_first_diagnosis_stays(database: Database) -> None:
     assert raise_one(database)
-    assert not raise_one(database, condition(text="moved further"))
+    later = replace(condition(text="moved further"), version="2", evidence={"distance": 9.0})
+    assert not raise_one(database, later)
+    assert not raise_one(database, later)
     assert raise_one(database, condition(source="n2"))
     first, second = sorted(found(database), key=lambda one: one["source"])
-    assert (first["count"], first["text"], first["evidence"]) == (
-        2,
-        "moved further",
-        {"distance": 1.5},
-    )
+    assert (first["count"], first["text"], first["version"]) == (3, "moved", "1")
+    assert first["evidence"]["distance"] == 1.5
+    (appended,) = first["evidence"]["later"]
+    assert (appended["text"], appended["version"]) == ("moved further", "2")
+    assert appended["at"] >= first["opened_at"]
     assert second["count"] == 1
     assert actions(database) == [("monitor", "open_alert")] * 2
+
+
+def test_an_alert_keeps_so_many_of_its_newest_later_texts(database: Database) -> None:
+    for day in range(alerts.LATER + 5):
+        raise_one(database, condition(text=f"moved by {day}"))
+    (alert,) = found(database)
+    texts = [one["text"] for one in alert["evidence"]["later"]]
+    assert alert["text"] == "moved by 0"
+    assert texts == [f"moved by {day}" for day in range(5, alerts.LATER + 5)]
 
 
 def test_somebody_takes_care_of_it_and_closes_it(database: Database) -> None:

@@ -445,7 +445,8 @@ def test_an_alert_names_no_unit_that_the_windows_mean_refutes(
     world.place("eta", "1")
     for day in range(3):
         for node in NODES:
-            world.window(eta, node=node, day=day, factor=0.5, shift=6.0 if day >= 1 else 0.0)
+            changed = {"factor": 0.5, "shift": 6.0} if day >= 1 else {}
+            world.window(eta, node=node, day=day, **changed)
         monitor.run_once(database, AT_ONCE)
     texts = [alert["text"] for alert in open_alerts(database)]
     assert texts and "temp" in texts[0]
