@@ -41,7 +41,7 @@ class HubSettings:
     promote_untested: bool = False
     #: Networks to which webhooks may go besides loopback and public addresses: 10.1.0.0/16, …
     webhook_networks: tuple[str, ...] = ()
-    grpc_threads: int = 16
+    grpc_threads: int = 64
 
     def __post_init__(self) -> None:
         for name in ("rest_port", "enrolment_port", "sync_port"):

@@ -2,10 +2,13 @@
 
 Default deny: a method that no rule names cannot be called. The caller is who the client certificate
 says, provided that the name is still enrolled. Requests are decoded after the check, so that a
-malformed one gets a typed error too; the text of an unexpected error stays in the hub's log.
+malformed one gets a typed error too; the text of an unexpected error stays in the hub's log. All
+methods are registered as streams of requests: grpc would wait for the message of a call in a thread
+before anything of ours has run.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import grpc
@@ -15,6 +18,7 @@ from gnomon.runtime import wire
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
 from gnomon.server.hub.access import nodes
 from gnomon.server.hub.access.authority import BUILDER, NODE, CertificateIdentity, read_identity
+from gnomon.server.hub.grpc.call_limits import CallLimits, address_of
 from gnomon.server.hub.store.clock import new_id
 from gnomon.server.hub.store.database import Database
 
@@ -69,11 +73,15 @@ def identity_of(context: grpc.ServicerContext) -> CertificateIdentity:
     return identity
 
 
+_Enter = Callable[[grpc.ServicerContext], AbstractContextManager[None]]
+
+
 class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     """The interceptor of a port; `unauthenticated`: of the one that requires no certificate."""
 
-    def __init__(self, database: Database, *, unauthenticated: bool) -> None:
+    def __init__(self, database: Database, limits: CallLimits, *, unauthenticated: bool) -> None:
         self._database = database
+        self._limits = limits
         self._unauthenticated = unauthenticated
 
     def intercept_service(self, continuation: Callable[[Any], Any], call: Any) -> Any:
@@ -83,52 +91,55 @@ class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
             return None
         method = call.method
 
-        def check(context: grpc.ServicerContext) -> None:
-            self._check(method, context)
+        @contextmanager
+        def enter(context: grpc.ServicerContext) -> Iterator[None]:
+            with self._limits.hold(self._check(method, context)):
+                yield
 
-        return _guarded(handler, method, check)
+        return _guarded(handler, method, enter, self._limits)
 
-    def _check(self, method: str, context: grpc.ServicerContext) -> None:
+    def _check(self, method: str, context: grpc.ServicerContext) -> str:
+        """Check that a caller may call a method; return the caller's name or address."""
         if self._unauthenticated:
             if method not in OPEN:
                 raise NotAllowed(f"{method} needs a client certificate; enrol first")
-            return
+            return address_of(context)
         identity = identity_of(context)
         if identity.role not in RULES.get(method, ()):
             raise NotAllowed(f"{identity.role} {identity.name!r} may not call {method}")
         nodes.check_enrolled(self._database, identity)
+        return f"{identity.role} {identity.name!r}"
 
 
-def _guarded(handler: Any, method: str, check: Callable[[grpc.ServicerContext], None]) -> Any:
+def _guarded(handler: Any, method: str, enter: _Enter, limits: CallLimits) -> Any:
+    """Return the handler behind the check; its requests come as bytes, in a stream."""
     decode = _decoder(handler.request_deserializer)
 
-    def answer_one(behavior: Callable[..., Any], streamed: bool) -> Callable[..., Any]:
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            try:
-                check(context)
-                return behavior(map(decode, request) if streamed else decode(request), context)
-            except Exception as error:
-                _refuse(method, context, error)
+    def request_of(messages: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+        if handler.request_streaming:
+            return limits.read(messages, context, decode)
+        return decode(limits.read_one(messages, context))
 
-        return answer
-
-    def answer_many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    def answer_one(messages: Iterator[bytes], context: grpc.ServicerContext) -> Any:
         try:
-            check(context)
-            yield from handler.unary_stream(decode(request), context)
+            with enter(context):
+                behavior = handler.stream_unary or handler.unary_unary
+                return behavior(request_of(messages, context), context)
+        except Exception as error:
+            _refuse(method, context, error)
+
+    def answer_many(messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
+        try:
+            with enter(context):
+                answers = handler.unary_stream(request_of(messages, context), context)
+                yield from limits.write(answers, context)
         except Exception as error:
             _refuse(method, context, error)
 
     serializer = handler.response_serializer
-    if handler.unary_unary:
-        return grpc.unary_unary_rpc_method_handler(
-            answer_one(handler.unary_unary, False), None, serializer
-        )
-    if handler.stream_unary:
-        return grpc.stream_unary_rpc_method_handler(
-            answer_one(handler.stream_unary, True), None, serializer
-        )
-    return grpc.unary_stream_rpc_method_handler(answer_many, None, serializer)
+    if handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(answer_many, None, serializer)
+    return grpc.stream_unary_rpc_method_handler(answer_one, None, serializer)
 
 
 def _decoder(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

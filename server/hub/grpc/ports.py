@@ -9,6 +9,7 @@ import grpc
 from gnomon.proto import hub_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.access.authority import Authority
+from gnomon.server.hub.grpc.call_limits import CallLimits
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
 from gnomon.server.hub.grpc.interceptor import AccessInterceptor
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
@@ -18,7 +19,16 @@ from gnomon.server.hub.store.database import Database
 
 _MESSAGE_BYTES = 8 << 20
 _OPEN_MESSAGE_BYTES = 64 << 10
-_OPEN_THREADS = 4
+
+#: Threads of the port that requires no certificate, calls of one address there, and how long a
+#: message may take.
+_OPEN_THREADS = 32
+OPEN_CALLS = 8
+OPEN_MESSAGE_SECONDS = 10.0
+
+#: Calls of one certificate, and how long a message may take, on a slow link too.
+KNOWN_CALLS = 6
+KNOWN_MESSAGE_SECONDS = 150.0
 
 #: How many calls wait for a thread before the next is rejected as overloaded.
 _WAITING_FACTOR = 8
@@ -49,11 +59,17 @@ class GrpcPorts:
         known = grpc.ssl_server_credentials(
             [(key, chain)], authority.certificate_pem, require_client_auth=True
         )
+        self._limits = (
+            CallLimits(OPEN_CALLS, OPEN_MESSAGE_SECONDS),
+            CallLimits(KNOWN_CALLS, KNOWN_MESSAGE_SECONDS),
+        )
         self._unauthenticated = _server(
-            AccessInterceptor(database, unauthenticated=True), _OPEN_THREADS, _OPEN_MESSAGE_BYTES
+            AccessInterceptor(database, self._limits[0], unauthenticated=True),
+            _OPEN_THREADS,
+            _OPEN_MESSAGE_BYTES,
         )
         self._known = _server(
-            AccessInterceptor(database, unauthenticated=False),
+            AccessInterceptor(database, self._limits[1], unauthenticated=False),
             settings.grpc_threads,
             _MESSAGE_BYTES,
         )
@@ -69,6 +85,8 @@ class GrpcPorts:
 
     def start(self) -> None:
         """Open both ports."""
+        for limits in self._limits:
+            limits.start()
         self._unauthenticated.start()
         self._known.start()
 
@@ -78,6 +96,8 @@ class GrpcPorts:
             server.stop(grace_seconds) for server in (self._unauthenticated, self._known)
         ]:
             stopped.wait()
+        for limits in self._limits:
+            limits.stop()
 
 
 def _server(gate: AccessInterceptor, threads: int, message_bytes: int) -> grpc.Server:
