@@ -9,10 +9,12 @@ from gnomon.runtime.enrolment.download import fetch_blobs
 from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import EngineError, GnomonError, HubError, PackageError
 from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.requirements import this_machine, unmet
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.slots import Slots
-from gnomon.runtime.routing.routes import Route, from_message
+from gnomon.runtime.packages.versioning import age
+from gnomon.runtime.routing.routes import Route, from_message, single
 from gnomon.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)
@@ -79,6 +81,24 @@ class Installer:
         )
         return failures
 
+    def restore_newest(self, trust: TrustStore) -> list[str]:
+        """Serve the newest trusted package of each model in the slots; return their names.
+
+        For a node that has lost what should be in service: it predicts until the hub says so.
+        """
+        found: dict[str, list[Package]] = {}
+        for digest in sorted(self._slots.installed()):
+            try:
+                package = self._slots.open(digest, trust)
+            except GnomonError as error:
+                _log.warning("package %s cannot be used: %s", digest[:16], error)
+                continue
+            found.setdefault(package.manifest.name, []).append(package)
+        newest = {name: self._load_newest(ones) for name, ones in found.items()}
+        routes = [single(name, one.digest) for name, one in newest.items() if one is not None]
+        self._runtime.apply(routes)
+        return [one.manifest.reference for one in newest.values() if one is not None]
+
     def merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
         """Merge two windows of a package; None if its profile is unknown or they do not match."""
         model = self._runtime.models.get(digest)
@@ -110,6 +130,20 @@ class Installer:
             opened = self._slots.open(package.digest, trust)
             self._runtime.load(opened)
             self._profiles.keep(package.digest, opened.profile)
+
+    def _load_newest(self, packages: list[Package]) -> Package | None:
+        """Load the newest package of a model that this node can run; None if there is none."""
+        for package in sorted(packages, key=lambda one: age(one.manifest.version), reverse=True):
+            if package.manifest.format not in self._engines:
+                continue
+            try:
+                self._runtime.load(package)
+            except GnomonError as error:
+                _log.warning("%s cannot be loaded: %s", package.manifest.reference, error)
+                continue
+            self._profiles.keep(package.digest, package.profile)
+            return package
+        return None
 
     def _check_packages(self, desired: hub_pb2.DesiredState, trust: TrustStore) -> None:
         for package in desired.packages:

@@ -24,7 +24,7 @@ from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncMachine, SyncState
 from gnomon.edge.telemetry.spool import Spool
-from gnomon.edge.telemetry.transcript_folder import open_transcripts
+from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, open_transcripts
 from gnomon.edge.telemetry.uploader import SpoolSink, upload_all
 from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
@@ -32,10 +32,10 @@ from gnomon.runtime.engines import available_engines
 from gnomon.runtime.enrolment.enrolment import Enrolment, read_hub_time
 from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
-from gnomon.runtime.files import write_durably
 from gnomon.runtime.lock import FolderLock
 from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.runtime import Runtime
+from gnomon.runtime.state_file import StateFile
 
 _log = logging.getLogger(__name__)
 
@@ -72,8 +72,10 @@ class Node:
         folder = settings.data_folder
         engines = settings.engines or available_engines()
         self._facts = describe_machine(engines)
-        self._state_path = folder / "sync.json"
-        self._machine = SyncMachine(self._read_state(), self._save_state)
+        self._state_file = StateFile(folder / "sync.json", SyncState.decode)
+        self._machine = SyncMachine(
+            self._state_file.read(), lambda state: self._state_file.write(state.encode())
+        )
         self._enrolment = Enrolment(settings, self._facts)
         slots = Slots(folder / "slots")
         self._spool = Spool(
@@ -84,7 +86,7 @@ class Node:
             checkpoint_seconds=settings.checkpoint_seconds,
             idle_unload_seconds=settings.idle_unload_seconds,
             memory_budget_bytes=settings.memory_budget_bytes,
-            transcripts=open_transcripts(settings),
+            transcripts=self._open_transcripts(settings),
         )
         profiles = KeptProfiles(folder / "profiles")
         self._installer = Installer(slots, self.runtime, engines, profiles)
@@ -193,24 +195,18 @@ class Node:
     def _merge_windows(self, digest: str, one: bytes, other: bytes) -> bytes | None:
         return self._installer.merge_windows(digest, one, other)
 
+    def _open_transcripts(self, settings: NodeSettings) -> TranscriptFolder | None:
+        """Return the transcripts' folder; None if it cannot be written: predictions do without."""
+        try:
+            return open_transcripts(settings)
+        except StorageError as error:
+            self._record_error(error)
+            return None
+
     def _join_threads(self, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _read_state(self) -> SyncState:
-        if not self._state_path.exists():
-            return SyncState()
-        try:
-            return SyncState.decode(self._state_path.read_bytes())
-        except OSError as error:
-            raise StorageError(f"{self._state_path} cannot be read: {error}") from error
-
-    def _save_state(self, state: SyncState) -> None:
-        try:
-            write_durably(self._state_path, state.encode())
-        except OSError as error:
-            raise StorageError(f"{self._state_path} cannot be written: {error}") from error
 
     def _resume(self) -> None:
         """Decide, once after the start, with which step to continue; raise `StorageError`."""
@@ -223,14 +219,29 @@ class Node:
             self._resume()
         except StorageError as error:
             self._record_error(error)  # the packages in service do not depend on it
-        state = self._machine.in_service
-        failures = self._installer.restore(state, self._enrolment.trust)
+        failures = self._restore_in_service()
         if failures:
             _log.error("not all packages in service can be restored: %s", "; ".join(failures))
             self._machine.mark_incomplete("; ".join(failures))
             self._record_event("restore_failed", "; ".join(failures))
+        for damage in (self._state_file.damage, *self._enrolment.damage):
+            if damage:
+                self._record_event("state_damaged", damage)
         if self.runtime.routes:
             self._ready.set()
+
+    def _restore_in_service(self) -> list[str]:
+        """Serve the state in service, or what is there if that is lost; return what failed."""
+        trust = self._enrolment.trust
+        failures = self._installer.restore(self._machine.in_service, trust)
+        is_lost = bool(self._state_file.damage) and not self._machine.state.in_service
+        if (failures or is_lost) and not self.runtime.routes:
+            served = self._installer.restore_newest(trust)
+            failures.append(
+                f"{self._state_file.damage or 'no route in service can be restored'}; "
+                f"in service until the hub can be reached: {', '.join(served) or 'nothing'}"
+            )
+        return failures
 
     def _run_repeatedly(self, iteration: Callable[[], float]) -> None:
         """Run until the node stops; pause longer after each failure in a row."""
@@ -247,8 +258,6 @@ class Node:
 
     def _record_error(self, error: Exception) -> None:
         self._last_error = str(error)
-        if isinstance(error, HubUnavailable):
-            self._is_hub_reachable = False
         if not isinstance(error, GnomonError):
             _log.error("sync iteration failed", exc_info=error)
         elif not self._stop.is_set():
@@ -258,8 +267,7 @@ class Node:
         """Call the hub and install what it wants; return the seconds until the next call."""
         channel = self._enrolment.connect()
         failure = self._complete_interrupted(channel)
-        response = channel.exchange(self._make_report())
-        self._is_hub_reachable = True
+        response = self._exchange(channel)
         if failure is not None:
             raise failure
         if self._machine.step is Step.REPORT:
@@ -275,6 +283,18 @@ class Node:
         settings = self._settings
         longest = max(settings.longest_pause_seconds, settings.sync_seconds)
         return min(response.call_again_ms / 1000 or settings.sync_seconds, longest)
+
+    def _exchange(self, channel: HubChannel) -> hub_pb2.ExchangeResponse:
+        """Report to the hub; this call alone decides whether the hub counts as reachable."""
+        try:
+            response = channel.exchange(self._make_report())
+        except GnomonError as error:
+            if isinstance(error, HubUnavailable):
+                self._is_hub_reachable = False
+            raise self._enrolment.explain_failure(error) from error
+        self._enrolment.record_success()
+        self._is_hub_reachable = True
+        return response
 
     def _complete_interrupted(self, channel: HubChannel) -> GnomonError | None:
         """Continue steps that a write that failed cut off; return why they cannot be completed.
@@ -317,12 +337,12 @@ class Node:
                 self._machine.hold(str(error))
             raise error
         if step is Step.TRIAL:  # before anything is written, which a full disk may prevent
-            self._installer.restore(self._machine.in_service, self._enrolment.trust)
+            self._restore_in_service()
         self._reject_generation(error)
 
     def _execute_step(self, step: Step, channel: HubChannel) -> None:
         if step is Step.ROLLBACK:
-            self._installer.restore(self._machine.in_service, self._enrolment.trust)
+            self._restore_in_service()
         elif step is Step.COMMIT:
             self._ready.set()
         else:

@@ -18,6 +18,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from gnomon.proto import hub_pb2
+from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import GnomonError, HubError
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 
@@ -86,13 +87,17 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read what `encode` returned; damaged data give the state of a new node."""
+        """Read what `encode` returned.
+
+        Raises:
+            ValueError: the data are damaged.
+        """
         try:
             state = msgspec.json.decode(data, type=cls)
             _parse(state.in_service)
             _parse(state.desired)
-        except (msgspec.DecodeError, DecodeError, ValueError):
-            return cls()
+        except (*UNDECODABLE, DecodeError) as error:
+            raise ValueError(f"it holds no state: {error}") from error
         return state
 
 
@@ -115,6 +120,7 @@ class SyncMachine:
         self.state = state or SyncState()
         self._save = save
         self._incomplete = ""
+        self._proposals = self._next_repair = 0
 
     @property
     def step(self) -> Step:
@@ -164,7 +170,7 @@ class SyncMachine:
             )
         newest = self._newest()
         if (desired.epoch or newest[0], desired.generation) <= newest:
-            return self.step is not Step.IDLE
+            return self.step is not Step.IDLE or self._repair()
         self._change(step=Step.CHECK, desired=desired.SerializeToString(), crashes=0)
         return True
 
@@ -219,6 +225,20 @@ class SyncMachine:
             reason=self._incomplete or self.state.reason,
         )
 
+    def _repair(self) -> bool:
+        """Install the state in service again if it is incomplete; return whether to.
+
+        If it fails, it is tried again after twice as many proposals as before.
+        """
+        self._proposals += 1
+        if not (self._incomplete and self.in_service.packages):
+            return False
+        if self._proposals < self._next_repair:
+            return False
+        self._next_repair = self._proposals * 2
+        self._change(step=Step.CHECK, desired=self.state.in_service, crashes=0)
+        return True
+
     def _newest(self) -> tuple[int, int]:
         """Return the epoch and generation of the newest state that the node has seen."""
         desired = self.desired
@@ -232,10 +252,16 @@ class SyncMachine:
         return (state.epoch, state.generation)
 
     def _refuse(self, reason: str) -> None:
+        desired = self.desired
+        # What is repaired may be older than what was refused before.
+        epoch, generation = max(
+            (desired.epoch, desired.generation),
+            (self.state.refused_epoch, self.state.refused_generation),
+        )
         self._change(
             step=Step.ROLLBACK,
-            refused_generation=self.desired.generation,
-            refused_epoch=self.desired.epoch,
+            refused_generation=generation,
+            refused_epoch=epoch,
             reason=reason,
             desired=b"",
             crashes=0,

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from gnomon.runtime.errors import StorageError
+from gnomon.runtime.files import clear_temporaries
 
 
 class FileLock:
@@ -13,31 +14,86 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         """Take the lock, making the file if need be.
 
+        A disk that cannot be written is no obstacle if the file is there.
+
         Raises:
-            StorageError: another process holds it, or it cannot be written.
+            StorageError: another process holds it, or it cannot be opened.
         """
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._descriptor = _open(path)
         except OSError as error:
             raise StorageError(f"{path} cannot be used: {error}") from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._descriptor)
-            raise StorageError(f"another process uses {path}; give each its own") from error
+            _lock(self._descriptor, path)
+        except StorageError:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let go of the file."""
         os.close(self._descriptor)
 
 
-class FolderLock(FileLock):
-    """Holds a folder for one process."""
+class FolderLock:
+    """Holds a folder for one process, and clears what killed processes left in it.
+
+    The file `lock` in it is held, and the folder itself. So a process that cannot make the file, on
+    a full or read-only disk, and a process that can exclude each other.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock; raises as `FileLock`."""
+        """Take the lock, making the folder if need be.
+
+        Raises:
+            StorageError: another process holds it, or it cannot be used.
+        """
+        self._descriptors: list[int] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._descriptors.append(os.open(folder, os.O_RDONLY))
         except OSError as error:
             raise StorageError(f"the data folder {folder} cannot be used: {error}") from error
-        super().__init__(folder / "lock")
+        try:
+            self._take(folder)
+        except StorageError:
+            self.release()
+            raise
+        clear_temporaries(folder)
+
+    def release(self) -> None:
+        """Let go of the folder."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = []
+
+    def _take(self, folder: Path) -> None:
+        path = folder / "lock"
+        try:
+            self._descriptors.append(_open(path))
+        except OSError:
+            _lock(self._descriptors[0], folder)
+            return
+        _lock(self._descriptors[1], path)
+        try:
+            fcntl.flock(self._descriptors[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(f"another process uses {folder}; give each its own") from error
+        except OSError:
+            return  # some network file systems lock no folders
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        # A lock needs no right to write.
+        return os.open(path, os.O_RDONLY)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StorageError(f"another process uses {path}; give each its own") from error
+    except OSError as error:
+        raise StorageError(f"{path} cannot be locked: {error}") from error

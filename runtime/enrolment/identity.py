@@ -4,10 +4,11 @@ The key is durable before the token is spent, so an enrolment whose answer was l
 the hub takes the same token again from the same key.
 """
 
+import contextlib
 import hashlib
+import logging
 import socket
 import ssl
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,36 +20,59 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime.decoding import UNDECODABLE
+from gnomon.runtime.enrolment.validity import read_validity
 from gnomon.runtime.errors import ConfigurationError, HubError, HubUnavailable, StorageError
-from gnomon.runtime.files import write_durably
-from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.files import clear_temporaries, write_durably
+from gnomon.runtime.state_file import StateFile
+
+_log = logging.getLogger(__name__)
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the hub issued: certificate and authority (PEM), and trusted keys of packages."""
+    """What the hub issued: certificate and authority (PEM).
+
+    Attributes:
+        certificate: the node's, PEM.
+        authority: the hub's, PEM.
+        trusted_keys: in files of earlier versions, which had no file of trusted keys.
+        token_hash: SHA-256 of the token that it was traded for, in hex; empty: not known.
+    """
 
     certificate: bytes
     authority: bytes
-    trusted_keys: tuple[bytes, ...]
+    trusted_keys: tuple[bytes, ...] = ()
+    token_hash: str = ""
 
     @property
-    def trust(self) -> TrustStore:
-        """Return the keys whose signatures on packages this node trusts."""
-        return TrustStore(self.trusted_keys)
+    def validity(self) -> tuple[datetime, datetime]:
+        """Return from when to when the hub accepts the certificate."""
+        return read_validity(x509.load_pem_x509_certificate(self.certificate))
 
     def is_due_for_renewal(self, now: datetime) -> bool:
         """Whether two thirds of the certificate's life have passed at `now`, the hub's time."""
-        certificate = x509.load_pem_x509_certificate(self.certificate)
-        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        start, end = self.validity
         return now > start + (end - start) * 2 / 3
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityFolder:
-    """The folder of key and identity; only their owner may read them."""
+def decode_identity(data: bytes) -> Identity:
+    """Read an identity; raises ValueError if it is damaged."""
+    identity = msgspec.json.decode(data, type=Identity)
+    x509.load_pem_x509_certificate(identity.authority)
+    _ = identity.validity
+    return identity
 
-    folder: Path
+
+class IdentityFolder:
+    """The folder of key and identity, each with a copy; only their owner may read them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = StateFile(folder / "identity.json", decode_identity)
+
+    @property
+    def damage(self) -> str:
+        """What was wrong with the identity when it was loaded; empty: nothing."""
+        return self._file.damage
 
     def key(self) -> ec.EllipticCurvePrivateKey:
         """Return the node's private key, made the first time.
@@ -56,57 +80,69 @@ class IdentityFolder:
         Raises:
             StorageError: the key cannot be read or written.
         """
-        path = self.folder / "key.pem"
+        path, copy = self.folder / "key.pem", self.folder / "key.pem.old"
         try:
+            clear_temporaries(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not path.exists():
+            if not path.exists() and not copy.exists():
                 write_durably(path, key_pem(ec.generate_private_key(ec.SECP256R1())), mode=0o600)
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        except (OSError, ValueError) as error:
+            key = _read_key(path) or _read_key(copy)
+        except OSError as error:
             raise StorageError(f"the node's key {path} cannot be used: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise StorageError(f"the node's key {path} is not an elliptic curve key")
+        if key is None:
+            raise StorageError(f"the node's key {path} is no elliptic curve key (PEM), or damaged")
+        if not copy.exists():
+            with contextlib.suppress(OSError):
+                write_durably(copy, key_pem(key), mode=0o600)
         return key
 
-    def load(self) -> Identity | None:
-        """Return the identity; None if the node has not enrolled yet.
+    def replace_unusable_key(self) -> None:
+        """Put a key that cannot be read aside, so that a new one is made.
 
         Raises:
-            StorageError: it cannot be read.
+            StorageError: the disk cannot be written.
         """
-        path = self.folder / "identity.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Identity)
-        except FileNotFoundError:
-            return None
-        except (OSError, *UNDECODABLE) as error:
-            raise StorageError(f"the node's identity {path} cannot be read: {error}") from error
+            self.key()
+        except StorageError as error:
+            _log.error("%s; a new key is made", error)
+            try:
+                for path in self.folder.glob("key.pem*"):
+                    path.replace(path.with_name(f"damaged-{path.name}"))
+            except OSError as problem:
+                raise StorageError(f"{error}, and cannot be replaced: {problem}") from problem
 
-    def save(self, response: hub_pb2.EnrollResponse) -> Identity:
-        """Check the hub's answer, store it, and return it.
+    def load(self) -> Identity | None:
+        """Return the identity; None if the node has not enrolled yet, or both copies are damaged.
+
+        Damage is logged, and kept in `damage`.
+        """
+        return self._file.read()
+
+    def save(self, response: hub_pb2.EnrollResponse, token_hash: str = "") -> Identity:
+        """Check the hub's answer, store it, and return it; the former one is kept as a copy.
+
+        Args:
+            response: of the hub.
+            token_hash: of the token that was traded for it.
 
         Raises:
             HubError: the certificate is not for this node's key.
             StorageError: it cannot be written.
         """
         identity = Identity(
-            certificate=response.certificate,
-            authority=response.authority,
-            trusted_keys=tuple(response.trusted_keys),
+            certificate=response.certificate, authority=response.authority, token_hash=token_hash
         )
         try:
             certificate = x509.load_pem_x509_certificate(identity.certificate)
-            x509.load_pem_x509_certificate(identity.authority)
+            decode_identity(msgspec.json.encode(identity))
         except ValueError as error:
             raise HubError(
                 f"the hub's answer to the enrolment holds no certificate: {error}"
             ) from error
         if certificate.public_key() != self.key().public_key():
             raise HubError("the hub's certificate is for another key than this node's")
-        try:
-            write_durably(self.folder / "identity.json", msgspec.json.encode(identity), mode=0o600)
-        except OSError as error:
-            raise StorageError(f"the identity cannot be kept in {self.folder}: {error}") from error
+        self._file.write(msgspec.json.encode(identity))
         return identity
 
     def request(self, name: str) -> bytes:
@@ -115,6 +151,16 @@ class IdentityFolder:
         builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
         signed = builder.sign(self.key(), hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.DER)
+
+
+def _read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
+    """Return a key; None if the file holds none or cannot be read."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        _log.warning("%s cannot be used: %s", path, error)
+        return None
+    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

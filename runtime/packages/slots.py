@@ -5,6 +5,7 @@ here, from an interrupted download or in another package, is not fetched again; 
 are the same thing. A package gets its folder only after all of it has been verified.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -40,20 +41,21 @@ class Slots:
     """The packages and chunks on a node's disk; for one thread."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder and remove what a crash left incomplete.
+        """Open the folder and remove what a crash left incomplete, if the disk can be written.
 
         Raises:
-            StorageError: the folder cannot be read or written.
+            StorageError: the folder cannot be made.
         """
         self._packages = folder / "packages"
         self._blobs = folder / "blobs"
         try:
             for path in (self._packages, self._blobs):
                 path.mkdir(parents=True, exist_ok=True)
-                for left in path.glob(".*"):
-                    _remove(left)
         except OSError as error:
             raise StorageError(f"the slots {folder} cannot be used: {error}") from error
+        for left in (*self._packages.glob(".*"), *self._blobs.glob(".*")):
+            with contextlib.suppress(OSError):  # packages can be opened without
+                _remove(left)
 
     def installed(self) -> frozenset[str]:
         """Return the digests of the installed packages."""

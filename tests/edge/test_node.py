@@ -1,6 +1,8 @@
 """Agents with a real hub over real TLS: enrol, install, predict, count; whoever dies in between."""
 
 import errno
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,8 +23,9 @@ from gnomon.runtime.errors import (
     StorageError,
     UntrustedPackage,
 )
-from gnomon.runtime.files import write_durably
+from gnomon.runtime.files import write_temporary
 from gnomon.runtime.packages.signing import Signer, TrustStore
+from tests.support.failing_disk import FailingDisk
 from tests.support.packages import linear_onnx, make_package
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
@@ -227,6 +230,61 @@ def test_a_damaged_slot_is_fetched_anew(story: Story) -> None:
         assert agent.predict(GOOD, model=story.name).version == "1"
 
 
+def test_a_damaged_slot_is_repaired_after_a_later_version_was_refused(story: Story) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        story.publish("2", bias=5.0)
+        wait_for(lambda: agent.status().refused_generation)
+        wait_for(lambda: agent.status().step == "idle")
+    for model in (story.folder / "node").rglob("model.onnx"):
+        model.write_bytes(model.read_bytes()[:-1] + b"!")
+    with story.agent() as agent:
+        story.wait_for(agent, "1")
+        wait_for(lambda: agent.status().step == "idle")
+        assert agent.status().refused_generation > agent.status().generation > 0
+        story.publish("3", bias=0.0001)  # the tests share the hub, and a node runs all its models
+        story.wait_for(agent, "3")
+
+
+DAMAGES = {
+    "flipped": lambda data: data[:50] + bytes([data[50] ^ 1]) + data[51:],
+    "cut": lambda data: data[: len(data) // 2],
+    "emptied": lambda data: b"",
+    "overwritten": lambda data: b"\0" * len(data),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("pattern", ["sync.json*", "identity/*", "trust.json", "*/*"])
+def test_verified_packages_predict_whatever_else_is_damaged(
+    installed: Path, tmp_path: Path, pattern: str, damage: str
+) -> None:
+    shutil.copytree(installed / "node", tmp_path / "node")
+    damaged = [path for path in (tmp_path / "node").glob(pattern) if path.is_file()]
+    assert damaged
+    for path in damaged:
+        if len(data := path.read_bytes()) > 50:
+            path.write_bytes(DAMAGES[damage](data))
+    agent = Agent(name="n1", data=tmp_path / "node", hub="127.0.0.1:9", stop_seconds=0.1)
+    with agent:
+        agent.wait_ready(0)
+        assert agent.predict(GOOD, model="whole").version == "2"
+
+
+@pytest.fixture(scope="module")
+def installed(hub: Any, tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> Path:
+    """A data folder with two versions installed, one after the other."""
+    story = Story(hub, "whole", tmp_path_factory.mktemp("installed"), signer)
+    story.publish("1")
+    with story.agent(token=hub.token()) as agent:
+        story.wait_for(agent, "1")
+        story.publish("2", bias=0.0001)
+        story.wait_for(agent, "2")
+        wait_for(lambda: agent.status().step == "idle")
+    return story.folder
+
+
 def test_a_hub_with_another_fingerprint_gets_no_token(story: Story) -> None:
     hub = story.hub
     with pytest.raises(HubError, match="shows no authority"):
@@ -281,15 +339,15 @@ def test_each_write_of_the_state_may_fail_once_and_every_version_is_installed(
     writes = 0
     failing = 0
 
-    def write(path: Path, data: bytes, **options: Any) -> None:
+    def write(path: Path, data: bytes, **options: Any) -> Path:
         nonlocal writes
         if path.name == "sync.json":
             writes += 1
             if writes == failing:
                 raise OSError(errno.ENOSPC, "no space left")
-        write_durably(path, data, **options)
+        return write_temporary(path, data, **options)
 
-    monkeypatch.setattr("gnomon.edge.node.write_durably", write)
+    monkeypatch.setattr("gnomon.runtime.state_file.write_temporary", write)
     story.publish()
     with story.agent(token=story.hub.token()) as agent:
         story.wait_for(agent, "1")
@@ -300,7 +358,6 @@ def test_each_write_of_the_state_may_fail_once_and_every_version_is_installed(
             story.wait_for(agent, str(number + 1))
             wait_for(lambda: agent.status().step == "idle")
             assert writes > failing
-            assert "sync.json cannot be written" in agent.status().last_error
             assert agent.predict(GOOD, model=story.name).version == str(number + 1)
         assert agent.status().refused_generation == 0
 
@@ -323,3 +380,24 @@ def test_a_lost_segment_stops_no_telemetry_and_stop_raises_nothing(story: Story)
     with story.agent() as agent:  # the lock was released
         agent.predict(GOOD, model=story.name)
     assert story.hub.rows(story.name)["answered"] >= 1
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC])
+def test_a_node_on_a_disk_that_cannot_be_written_predicts_and_says_so(
+    story: Story, installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    shutil.copytree(installed / "node", tmp_path / "node")
+    before = story.hub.rows("whole").get("answered", 0)
+    disk = FailingDisk(tmp_path, error, monkeypatch)
+    name, data = "whole", tmp_path / "node"
+    with Agent(name=name, data=data, hub=story.hub.sync, upload_seconds=0.1) as agent:
+        agent.wait_ready(0)
+        for _ in range(5):
+            assert agent.predict(GOOD, model="whole").version == "2"
+        assert os.strerror(error) in agent.status().spool.disk_error
+        agent.stop()
+        assert story.hub.rows("whole")["answered"] == before + 5  # sent from memory
+    disk.mend()
+    with Agent(name=name, data=data, hub=story.hub.sync) as agent:
+        agent.predict(GOOD, model="whole")
+    assert story.hub.rows("whole")["answered"] == before + 6

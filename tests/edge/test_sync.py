@@ -121,8 +121,9 @@ def test_crashes_at_any_step_end_in_service_or_refused(events: list[str]) -> Non
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"step":"fly"}', b'{"in_service":"/w=="}', b"\xff"])
-def test_a_damaged_state_file_is_a_fresh_start(data: bytes) -> None:
-    assert SyncState.decode(data) == SyncState()
+def test_damaged_state_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="holds no state"):
+        SyncState.decode(data)
 
 
 class Disk:

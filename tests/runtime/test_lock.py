@@ -1,0 +1,42 @@
+"""One process holds a folder, also on a disk that cannot be written; leftovers are cleared."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gnomon.runtime.errors import StorageError
+from gnomon.runtime.lock import FolderLock
+from tests.support.failing_disk import FailingDisk
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_a_read_only_folder_is_held_by_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_file: bool
+) -> None:
+    if has_file:
+        FolderLock(tmp_path).release()
+    disk = FailingDisk(tmp_path, errno.EROFS, monkeypatch)
+    lock = FolderLock(tmp_path)
+    with pytest.raises(StorageError, match="another process"):
+        FolderLock(tmp_path)
+    disk.mend()  # a process that can write meets the one that could not
+    with pytest.raises(StorageError, match="another process"):
+        FolderLock(tmp_path)
+    lock.release()
+    FolderLock(tmp_path).release()
+
+
+def test_temporaries_of_processes_that_ended_are_cleared(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    )
+    pid = ended.stdout.strip()
+    kept = (".state.json.1.new", "state.json", ".hidden")
+    for name in (f".state.json.{pid}.new", f".state.json.{os.getpid()}.new", *kept):
+        (tmp_path / name).write_bytes(b"x")
+    FolderLock(tmp_path).release()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((*kept, "lock"))
