@@ -36,8 +36,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.runtime": (
         "errors extras ids latency limits",
-        "clock decoding files lock raw_tensors webhooks wire",
-        "audit_chain local_hub prediction state_file",
+        "clock decoding files raw_tensors webhooks wire",
+        "audit_chain local_hub lock prediction state_file",
         "packages",
         "enrolment routing",
         "engines",
