@@ -24,9 +24,11 @@ from gnomon.server.hub.store.clock import DAY_MS, calendar
 #: Distances are kept source by source up to so many sources; beyond, for all of them together.
 MOST_SOURCES = 32
 
-#: Kinds of alerts: one source has left its peers; all sources have left the reference.
+#: Kinds of alerts: one source has left its peers; all sources have left the reference; the contract
+#: refuses rows, of one source or of all, which is no change of what the model sees.
 SOURCE_MOVED = "source_moved"
 ALL_MOVED = "all_moved"
+ROWS_REFUSED = "rows_refused"
 
 
 Totals = Mapping[str, SourceTotals]
@@ -94,8 +96,9 @@ class Evaluator:
     def _distances(
         self, interval: Interval, source: str, totals: Sequence[FieldTotals]
     ) -> Iterator[dict[str, Any]]:
-        for reference, field_totals in zip(self._fields.references, totals, strict=True):
-            rows = int(field_totals.cells.sum())
+        for watched, field_totals in zip(self._fields.fields, totals, strict=True):
+            reference, cells = watched.reference, watched.accepted(field_totals.cells)
+            rows = int(cells.sum())
             if rows:
                 yield {
                     "model": self._model,
@@ -105,7 +108,7 @@ class Evaluator:
                     "field": reference.name,
                     "version": self._version,
                     "rows": rows,
-                    "psi": psi(reference.counts, field_totals.cells),
+                    "psi": psi(reference.counts, cells),
                     "chance": _chance(reference, rows),
                 }
 
@@ -119,15 +122,17 @@ class Evaluator:
     ) -> Condition:
         mean, mean_of_peers = self._means_of(source, alarm, totals)
         means = _means(mean, "here", mean_of_peers, "at its peers")
-        text = f"{source} alone: {alarm.description}{means}, since about {_since(interval, alarm)}"
+        kind, refusal = self._kind(alarm, SOURCE_MOVED)
+        text = (
+            f"{source} alone: {alarm.description}{refusal or means}, since about "
+            f"{_since(interval, alarm)}"
+        )
         evidence = _evidence(interval, alarm) | {
             "mean": mean,
             "mean_of_peers": mean_of_peers,
             "suspects": suspects,
         }
-        return Condition(
-            self._model, SOURCE_MOVED, source, alarm.field, self._version, text, evidence
-        )
+        return Condition(self._model, kind, source, alarm.field, self._version, text, evidence)
 
     def _means_of(
         self, source: str, alarm: Alarm, totals: Totals
@@ -153,13 +158,24 @@ class Evaluator:
         mean = None if index is None else together[index].mean
         before = None if index is None or mean is None else self._fields.references[index].mean
         means = _means(mean, "now", before, "in the training data")
-        text = f"all sources: {alarm.description}{means}, since about {_since(interval, alarm)}"
+        kind, refusal = self._kind(alarm, ALL_MOVED)
+        text = (
+            f"all sources: {alarm.description}{refusal or means}, since about "
+            f"{_since(interval, alarm)}"
+        )
         evidence = _evidence(interval, alarm) | {
             "mean": mean,
             "mean_of_reference": before,
             "suspects": suspects,
         }
-        return Condition(self._model, ALL_MOVED, "", alarm.field, self._version, text, evidence)
+        return Condition(self._model, kind, "", alarm.field, self._version, text, evidence)
+
+    def _kind(self, alarm: Alarm, moved: str) -> tuple[str, str]:
+        """Return the alert's kind, and what is said of rows that are refused."""
+        index = self._index(alarm)
+        if index is None or not self._fields.fields[index].means_refusal(alarm.kind):
+            return moved, ""
+        return ROWS_REFUSED, "; the contract refuses such rows, so the model does not see them"
 
     def _index(self, alarm: Alarm) -> int | None:
         """Return the place of the field that an alarm is about; none for a pair."""

@@ -17,7 +17,13 @@ from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.server.hub import placements
 from gnomon.server.hub.monitoring import alerts, degradation, failures, windows
-from gnomon.server.hub.monitoring.evaluation import ALL_MOVED, SOURCE_MOVED, Evaluation, Evaluator
+from gnomon.server.hub.monitoring.evaluation import (
+    ALL_MOVED,
+    ROWS_REFUSED,
+    SOURCE_MOVED,
+    Evaluation,
+    Evaluator,
+)
 from gnomon.server.hub.monitoring.intervals import Arrival, MonitorSettings, closed
 from gnomon.server.hub.monitoring.missing_values import MISSING_EXCEEDED
 from gnomon.server.hub.monitoring.progress import Interval, MonitorProgress, SourceClock, load, save
@@ -34,7 +40,13 @@ _log = structlog.get_logger(__name__)
 _ROUNDS = 8
 
 #: Alerts against the reference of a version.
-_AGAINST_REFERENCE = (SOURCE_MOVED, ALL_MOVED, MISSING_EXCEEDED, degradation.ERROR_ROSE)
+_AGAINST_REFERENCE = (
+    SOURCE_MOVED,
+    ALL_MOVED,
+    ROWS_REFUSED,
+    MISSING_EXCEEDED,
+    degradation.ERROR_ROSE,
+)
 
 _WINDOW = schema.window.c
 # Other environments see other data than production.

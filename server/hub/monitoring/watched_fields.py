@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.core.detectors.alarm import ChangeKind
 from gnomon.core.detectors.moments import NO_MOMENTS, merge_moments
 from gnomon.core.field_reference import fingerprint
-from gnomon.core.fields import Field
+from gnomon.core.fields import Field, Policy
 from gnomon.core.reference import (
     PAIR_CELLS,
     FieldReference,
@@ -36,6 +37,27 @@ class WatchedField:
     reference: FieldReference
     name: str  # in the profile
     is_output: bool
+    refused: frozenset[int] = frozenset()  # cells that only values of refused rows are in
+
+    def accepted(self, cells: Counts) -> Counts:
+        """Return the cells without those of refused rows."""
+        if not self.refused:
+            return cells
+        kept = cells.copy()
+        kept[list(self.refused)] = 0
+        return kept
+
+    def means_refusal(self, kind: ChangeKind) -> bool:
+        """Return whether a change of this kind says that rows are refused."""
+        one = self.reference
+        places = {
+            ChangeKind.BELOW: 0,
+            ChangeKind.ABOVE: one.bins + 1,
+            ChangeKind.UNSEEN: one.bins,
+            ChangeKind.MISSING: one.missing_cell,
+            ChangeKind.INVALID: one.invalid_cell,
+        }
+        return places.get(kind) in self.refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +202,7 @@ def _sides(profile: Profile) -> Iterator[tuple[bool, Sequence[Field], Reference]
 def _fields(profile: Profile, inputs: Iterable[str]) -> Iterator[WatchedField]:
     for is_output, side, reference in _sides(profile):
         units = {one.name: one.unit for one in side if one.unit}
+        rules = {one.name: one for one in side if not is_output}
         for one in reference.fields:
             if one.monitored:
                 # A unit that a person has written into the profile is worth more.
@@ -188,7 +211,27 @@ def _fields(profile: Profile, inputs: Iterable[str]) -> Iterator[WatchedField]:
                     name=_shown(one.name, is_output, inputs),
                     unit=units.get(one.name, one.unit),
                 )
-                yield WatchedField(shown, one.name, is_output)
+                refused = _refused_cells(rules.get(one.name), one)
+                yield WatchedField(shown, one.name, is_output, refused)
+
+
+def _refused_cells(field: Field | None, reference: FieldReference) -> frozenset[int]:
+    """Return the cells that only values of refused rows are in, by the field's contract."""
+    if field is None or field.policy is not Policy.REJECT:
+        return frozenset()
+    cells = {reference.invalid_cell}
+    if field.required and not field.nullable:
+        cells.add(reference.missing_cell)
+    if reference.kind == "category":
+        allowed = {str(value) for value in field.allowed or ()}
+        if allowed and allowed <= set(reference.categories):
+            cells.add(reference.bins)
+    elif reference.edges:
+        if field.minimum is not None and field.minimum >= reference.edges[0]:
+            cells.add(0)
+        if field.maximum is not None and field.maximum <= reference.edges[-1]:
+            cells.add(reference.bins + 1)
+    return frozenset(cells)
 
 
 def _pairs(fields: Sequence[WatchedField], profile: Profile) -> Iterator[WatchedPair]:

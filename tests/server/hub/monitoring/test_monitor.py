@@ -3,10 +3,13 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic_core import to_jsonable_python
 from sqlalchemy import event, select
 
+from gnomon.core.contract import Contract
+from gnomon.core.window import ANSWERED_CODE
 from gnomon.server.hub.monitoring import alerts, drift, monitor
 from gnomon.server.hub.monitoring.intervals import Arrival, MonitorSettings, closed
 from gnomon.server.hub.monitoring.progress import SourceClock, load
@@ -432,6 +435,36 @@ def test_a_model_that_cannot_be_evaluated_stops_no_other(
         (alert,) = alerts.find(connection, model="cost", open_only=True)
     assert (alert.kind, alert.count) == ("evaluation_failed", 1)
     assert "the hub's log has the error" in alert.text
+
+
+@pytest.mark.parametrize(("nullable", "kind"), [(False, "rows_refused"), (True, "all_moved")])
+def test_rows_that_the_contract_refuses_are_no_drift(
+    world: Any, database: Database, nullable: bool, kind: str
+) -> None:
+    shape = profile()
+    fields = tuple(dataclasses.replace(one, nullable=nullable) for one in shape.inputs)
+    shape = dataclasses.replace(shape, inputs=fields)
+    eta = world.publish("eta", "1", shape=shape)
+    world.place("eta", "1")
+    for day in range(3):
+        for node in NODES:
+            values = world.random.normal(size=(2, 200))
+            values[0, : 10 * (day >= 1)] = np.nan
+            named = {one.name: column for one, column in zip(fields, values, strict=True)}
+            columns, broken = Contract(fields).check_columns(named)
+            window = shape.new_window()
+            window.update_columns(columns, broken)
+            window.observe(ANSWERED_CODE, 1_000, 200)
+            world.send(eta, window, node=node, day=day)
+        monitor.run_once(database, AT_ONCE)
+    (alert,) = open_alerts(database)
+    assert (alert["kind"], alert["field"]) == (kind, "distance")
+    assert ("refuses such rows" in alert["text"]) is not nullable
+    assert "5.00% of rows" in alert["text"]
+    with database.read() as connection:
+        last = drift.series(connection, "eta", "distance")[-1]
+    assert last.rows == 800 - 40 * (not nullable)
+    assert (last.psi - last.chance > 0.05) is nullable
 
 
 def test_an_alert_names_no_unit_that_the_windows_mean_refutes(
