@@ -14,12 +14,14 @@ from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.limits import MAXIMUM_COUNT
 from gnomon.server.hub.store.rights import Actor, Grant, Role
 
 _FACTS = 64
 _FACT_CHARACTERS = 1_024
 _REASON_CHARACTERS = 4_096
 _DIGESTS = 1_000
+_DIGEST_CHARACTERS = 64
 
 _NODE = schema.node.c
 
@@ -143,14 +145,14 @@ def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) 
             facts=check_facts(request.facts),
             reported_generation=known(reported.epoch, reported.generation),
             state=_state_name(reported.state),
-            digests=list(reported.digests)[:_DIGESTS],
+            digests=[digest[:_DIGEST_CHARACTERS] for digest in reported.digests[:_DIGESTS]],
             refused_generation=known(reported.refused_epoch, reported.refused_generation),
             reason=reported.reason[:_REASON_CHARACTERS],
             spool={
-                "records": spool.records,
-                "bytes": spool.bytes,
-                "merged": spool.merged,
-                "dropped": spool.dropped,
+                "records": min(spool.records, MAXIMUM_COUNT),
+                "bytes": min(spool.bytes, MAXIMUM_COUNT),
+                "merged": min(spool.merged, MAXIMUM_COUNT),
+                "dropped": min(spool.dropped, MAXIMUM_COUNT),
             },
         )
     )

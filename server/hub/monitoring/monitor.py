@@ -33,6 +33,7 @@ from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.dialect import insert_into
+from gnomon.server.hub.store.limits import MAXIMUM_COUNT
 
 _log = structlog.get_logger(__name__)
 
@@ -156,15 +157,20 @@ def _look_at_new(
     return msgspec.structs.replace(
         progress,
         cursor=rows[-1].position,
-        late_windows=progress.late_windows + len(late),
-        late_rows=progress.late_rows + sum(row.rows for row in late),
+        late_windows=min(progress.late_windows + len(late), MAXIMUM_COUNT),
+        late_rows=min(progress.late_rows + sum(row.rows for row in late), MAXIMUM_COUNT),
         sources=sources,
     )
 
 
 def _arrivals(connection: Connection, model: str, progress: MonitorProgress) -> list[Arrival]:
     wanted = (
-        select(_WINDOW.ended_at, _WINDOW.started_at, func.max(_WINDOW.received_at))
+        select(
+            _WINDOW.ended_at,
+            _WINDOW.started_at,
+            func.min(_WINDOW.received_at),
+            func.max(_WINDOW.received_at),
+        )
         .where(_WINDOW.model == model, _IS_JUDGED)
         .group_by(_WINDOW.ended_at, _WINDOW.started_at)
     )
@@ -172,8 +178,8 @@ def _arrivals(connection: Connection, model: str, progress: MonitorProgress) -> 
         wanted = wanted.where(_WINDOW.ended_at >= progress.judged[0])
     rows = connection.execute(wanted)
     return [
-        Arrival((end, start), received_at)
-        for end, start, received_at in rows
+        Arrival((end, start), first_at, received_at)
+        for end, start, first_at, received_at in rows
         if progress.judged is None or (end, start) > progress.judged
     ]
 

@@ -26,6 +26,7 @@ from gnomon.core.reference import (
 from gnomon.core.window import Window
 from gnomon.core.window.reading import Moments
 from gnomon.runtime.packages.profile import Profile
+from gnomon.server.hub.store.limits import MAXIMUM_ROWS
 
 Counts = NDArray[np.int64]
 
@@ -90,7 +91,7 @@ class FieldTotals:
 
     def add(self, other: "FieldTotals") -> None:
         """Add other totals of the same field."""
-        self.cells += other.cells
+        _add_saturated(self.cells, other.cells)
         self.moments = merge_moments((self.moments, other.moments))
 
     @property
@@ -111,8 +112,8 @@ class SourceTotals:
         """Add what another source, or another window, has counted."""
         for mine, one in zip(self.fields, other.fields, strict=True):
             mine.add(one)
-        self.pairs += other.pairs
-        self.gaps += other.gaps
+        _add_saturated(self.pairs, other.pairs)
+        _add_saturated(self.gaps, other.gaps)
 
 
 class WatchedFields:
@@ -184,6 +185,12 @@ class WatchedFields:
                 missing = side.fields[names.index(limit.place)].missing_cell
                 found.gaps[index] = of_field[missing], of_field.sum()
         return found
+
+
+def _add_saturated(total: Counts, added: Counts) -> None:
+    """Add in place, up to `MAXIMUM_ROWS`: further sums over cells and sources stay exact."""
+    total += added
+    np.minimum(total, MAXIMUM_ROWS, out=total)
 
 
 def pool(totals: Mapping[str, SourceTotals], fields: WatchedFields) -> SourceTotals:

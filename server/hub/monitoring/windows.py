@@ -50,8 +50,8 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
 
     Raises:
         UnknownModel: if the registry does not have the package.
-        InvalidInput: if the bytes are damaged, were counted against another profile, or count
-            more rows than a window may.
+        InvalidInput: if the bytes are damaged, were counted against another profile, count more
+            rows than a window may, or more latencies than answers.
     """
     try:
         window = profile_of(connection, digest).read_window(data)
@@ -64,10 +64,17 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
         *window.outcomes.values(),
         *window.outcome_rows.values(),
         int(window.latency_counts.max()),
+        *(int(count) for count in window.violations),
     )
     if most > MAXIMUM_ROWS:
         raise InvalidInput(
             f"a window of package {digest} counts {most} rows; at most {MAXIMUM_ROWS} are allowed"
+        )
+    latencies, answers = int(window.latency_counts.sum()), window.outcomes
+    if latencies > answers["answered"] + answers["fallback"]:
+        raise InvalidInput(
+            f"a window of package {digest} has {latencies} latencies of "
+            f"{answers['answered'] + answers['fallback']} answers"
         )
     return window
 
@@ -96,5 +103,5 @@ def merge_latency(sparse: Iterable[Mapping[str, int]]) -> NDArray[np.int64]:
     total = np.zeros(latency.BUCKETS, dtype=np.int64)
     for buckets in sparse:
         for bucket, count in buckets.items():
-            total[int(bucket)] += count
+            total[int(bucket)] = min(int(total[int(bucket)]) + count, MAXIMUM_ROWS)
     return total

@@ -404,14 +404,14 @@ def test_a_clock_that_is_far_ahead_does_not_make_the_rest_late(
 def test_intervals_close_in_order() -> None:
     settings = MonitorSettings(grace_ms=10, active_ms=1_000)
     sources = {"a": SourceClock(latest_start=20, received_at=100)}
-    arrivals = [Arrival((10, 0), 100), Arrival((20, 10), 100), Arrival((30, 20), 100)]
+    arrivals = [Arrival((end, end - 10), 100, 100) for end in (10, 20, 30)]
     assert closed(reversed(arrivals), sources, 105, settings) == [(10, 0), (20, 10)]
     assert closed(arrivals, sources, 110, settings) == [(10, 0), (20, 10), (30, 20)]
     # The first that is open holds back what is behind it, though that were over.
-    blocked = [Arrival((10, 0), 105), Arrival((9, 3), 105), Arrival((30, 20), 0)]
+    blocked = [Arrival((10, 0), 105, 105), Arrival((9, 3), 105, 105), Arrival((30, 20), 0, 0)]
     assert closed(blocked, {"a": SourceClock(0, 105)}, 110, settings) == []
     # An interval that the clock has not reached is not over, however quiet it is.
-    assert closed([Arrival((10**6, 0), 0)], {}, 500, settings) == []
+    assert closed([Arrival((10**6, 0), 0, 0)], {}, 500, settings) == []
 
 
 @pytest.mark.both_databases
