@@ -1,4 +1,4 @@
-"""Decoding of untrusted JSON: what it may raise, and names that come twice."""
+"""Reading of untrusted data: what it may raise, and names that come twice in JSON."""
 
 import json
 from typing import Any
@@ -9,6 +9,9 @@ from gnomon.runtime.errors import InvalidInput
 
 #: msgspec hands on as they are its errors of text that is no UTF-8 and of nesting without end.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+#: What code raises that reads fields of untrusted values, which may be of any type or size.
+UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 def check_unique_names(data: bytes, members: int) -> None:

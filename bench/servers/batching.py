@@ -39,19 +39,16 @@ from pathlib import Path
 from gnomon.runtime.models import batching_benefit
 from gnomon.runtime.packages.manifest import Batching, Deployment
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.recording.sink import NullSink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.settings import FrontendSettings
 
-class Nowhere:
-    def put(self, record):
-        pass
-
 async def main():
     batching_benefit.GATHERING_NS = -1e12
-    runtime = Runtime(Nowhere())
+    runtime = Runtime(NullSink())
     package = Package.open(Path(sys.argv[1]), None)
     gathered = Deployment(batching=Batching(max_rows=64, max_delay_seconds=0.001))
     runtime.load(package, deployment=gathered if sys.argv[2] == "gathered" else None)

@@ -18,6 +18,7 @@ from pathlib import Path
 import grpc
 
 from gnomon.bench.core.dense_network import dense_network
+from gnomon.bench.servers.http2_frames import INFER
 from gnomon.proto import inference_pb2 as oip
 
 __all__ = ["main", "measure"]
@@ -25,7 +26,6 @@ __all__ = ["main", "measure"]
 #: Seconds to the first answer over gRPC that keep the promise.
 MUST_SECONDS = 1.0
 _FIELDS = 10
-_INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 
 def measure(model: Path) -> dict[str, float]:
@@ -56,7 +56,7 @@ def _ask_grpc(address: str) -> None:
         tensor = message.inputs.add(name=f"features_{number}", datatype="FP32", shape=[1, 1])
         tensor.contents.fp32_contents.append(0.5)
     with grpc.insecure_channel(address) as channel:
-        channel.unary_unary(_INFER)(message.SerializeToString(), timeout=30)
+        channel.unary_unary(INFER)(message.SerializeToString(), timeout=30)
 
 
 def _ask_rest(url: str) -> None:

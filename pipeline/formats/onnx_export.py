@@ -27,7 +27,7 @@ OUTPUT = "variable"
 #: Largest relative difference (above 1: of the value; below: absolute) that float32 sums may make.
 TOLERANCE = 1e-5
 
-_OPSET = 17
+OPSET = 17
 
 
 def export_onnx(estimator: Any, features: int, name: str = "gnomon") -> bytes:
@@ -44,7 +44,7 @@ def export_onnx(estimator: Any, features: int, name: str = "gnomon") -> bytes:
             _with_float32_thresholds(estimator),
             name=name,
             initial_types=[(INPUT, FloatTensorType([None, features]))],
-            target_opset=_OPSET,
+            target_opset=OPSET,
         )
     except (RuntimeError, NotImplementedError, ValueError, TypeError) as error:
         kind = type(estimator).__name__

@@ -13,13 +13,12 @@ from sklearn.base import is_classifier
 
 from gnomon.pipeline.formats.importing import Source
 from gnomon.pipeline.formats.mlflow import mlflow_file
-from gnomon.pipeline.formats.onnx_export import INPUT, TOLERANCE, check_parity, export_onnx
+from gnomon.pipeline.formats.onnx_export import INPUT, OPSET, TOLERANCE, check_parity, export_onnx
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.raw_models.probe import answer
 
 __all__ = ["from_estimator", "unpickle"]
 
-_OPSET = 17
 _PROBABILITIES = "probabilities"
 _CHECKED_ROWS = 200
 
@@ -76,7 +75,7 @@ def _convert_classifier(estimator: Any, features: int) -> bytes:
             name="gnomon",
             initial_types=[(INPUT, FloatTensorType([None, features]))],
             options={"zipmap": False},
-            target_opset=_OPSET,
+            target_opset=OPSET,
         )
     except (RuntimeError, NotImplementedError, ValueError, TypeError, NameError) as error:
         kind = type(estimator).__name__

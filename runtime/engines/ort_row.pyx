@@ -7,22 +7,16 @@ from libc.string cimport memcpy
 from gnomon.core.packing.loop cimport TensorPacker, pack_row
 from gnomon.core.row cimport Row
 from gnomon.runtime.engines.ort_session cimport Session
-from gnomon.runtime.engines.ort_values cimport TensorView, check, element_size, release, wrap
+from gnomon.runtime.engines.ort_values cimport (
+    ELEMENT_FLOAT32, ELEMENT_FLOAT64, TensorView, check, element_size, packed_element_type, release,
+    wrap,
+)
 
 import numpy as np
 
 from gnomon.runtime.engines.ort_values import SessionClosed, SessionError
 
 __all__ = ["OrtRowRunner"]
-
-cdef enum:
-    FLOAT32 = 1
-    INT32 = 6
-    INT64 = 7
-    FLOAT64 = 11
-
-# ONNX's numbers of the packing's tensor types: FP32, FP64, INT32, INT64.
-cdef int[4] PACKED_TYPES = [FLOAT32, FLOAT64, INT32, INT64]
 
 
 @cython.final
@@ -88,7 +82,7 @@ cdef class OrtRowRunner:
     cdef _lay_out_input(self, Py_ssize_t index, TensorPacker packer):
         cdef TensorView* view = &self._views[index]
         name, dtype, _ = self.session.inputs[index]
-        view.element_type = PACKED_TYPES[<int>packer.plan.type]
+        view.element_type = packed_element_type(packer.plan.type)
         if view.element_type != self.session.input_types[index]:
             raise SessionError(f"the packing of tensor {name!r} does not give {dtype}")
         view.rank = 2
@@ -123,9 +117,9 @@ cdef class OrtRowRunner:
         cdef TensorView* view = &self._views[self.session.input_count + index]
         cdef char[::1] target
         if view.size == element_size(view.element_type):
-            if view.element_type == FLOAT32:
+            if view.element_type == ELEMENT_FLOAT32:
                 return <double>(<float*>view.data)[0]
-            if view.element_type == FLOAT64:
+            if view.element_type == ELEMENT_FLOAT64:
                 return (<double*>view.data)[0]
         array = np.empty(view.size, np.int8)
         target = array

@@ -2,8 +2,17 @@
 
 from libc.stdint cimport int64_t
 
+from gnomon.core.packing.loop cimport TENSOR_FLOAT32, TENSOR_FLOAT64, TENSOR_INT32, TensorType
+
 cdef enum:
     MAX_RANK = 8
+
+# ONNX's numbers of the element types that a packing gives.
+cdef enum:
+    ELEMENT_FLOAT32 = 1
+    ELEMENT_INT32 = 6
+    ELEMENT_INT64 = 7
+    ELEMENT_FLOAT64 = 11
 
 # One dense tensor; `data` belongs to its maker. `element_type` is ONNX's number.
 ctypedef struct TensorView:
@@ -35,3 +44,12 @@ cdef size_t element_size(int element_type) noexcept nogil
 cdef int fill(TensorView* tensor, Py_buffer* buffer, int element_type, str name) except -1
 # A value's data as an array of its own.
 cdef copy(void* value)
+
+
+# ONNX's number of the element type of a packed tensor.
+cdef inline int packed_element_type(TensorType packed) noexcept nogil:
+    if packed == TENSOR_FLOAT32:
+        return ELEMENT_FLOAT32
+    if packed == TENSOR_FLOAT64:
+        return ELEMENT_FLOAT64
+    return ELEMENT_INT32 if packed == TENSOR_INT32 else ELEMENT_INT64

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from gnomon.core.contract import Contract
 from gnomon.core.packing import Packing
+from gnomon.runtime.decoding import UNREADABLE
 from gnomon.runtime.models.columns import columns_of
-from gnomon.runtime.models.refusals import UNREADABLE
 from gnomon.runtime.packages.golden import Golden
 
 _ROWS = 16

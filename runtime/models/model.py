@@ -12,6 +12,7 @@ from gnomon.core.contract.violations import Violations
 from gnomon.core.fields import ContractError
 from gnomon.core.packing import Packing
 from gnomon.core.row import Columns
+from gnomon.runtime.decoding import UNREADABLE
 from gnomon.runtime.engines import Engine, EngineClosed
 from gnomon.runtime.engines.asleep import ASLEEP
 from gnomon.runtime.engines.pool import load_instances
@@ -20,7 +21,7 @@ from gnomon.runtime.errors import EngineError, GnomonError, PackageError
 from gnomon.runtime.latency import LatencyEstimate
 from gnomon.runtime.models.golden_rows import golden_tensors
 from gnomon.runtime.models.outputs import OutputReader, repair_columns, repair_row
-from gnomon.runtime.models.refusals import UNREADABLE, bad_output, refusal, unreadable
+from gnomon.runtime.models.refusals import bad_output, refusal, unreadable
 from gnomon.runtime.models.results import ColumnsResult, Failure, ModelAnswer, Rejection, RowResult
 from gnomon.runtime.models.row_scratch import RowScratch
 from gnomon.runtime.models.speed import quickest_ns

@@ -5,9 +5,6 @@ from typing import Any
 from gnomon.core.contract.violations import Violation, Violations
 from gnomon.runtime.errors import InvalidInput, InvalidOutput
 
-#: What a contract raises for data that is not even rows or columns.
-UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
-
 _DETAILS_LIMIT = 100
 _MESSAGE_LIMIT = 500
 

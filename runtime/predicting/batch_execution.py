@@ -12,12 +12,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from gnomon.runtime import clock
+from gnomon.runtime.decoding import UNREADABLE
 from gnomon.runtime.engines import EngineClosed
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.limits import REQUEST_ID_CHARACTERS
 from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.models.refusals import UNREADABLE
 from gnomon.runtime.models.results import ModelAnswer
 from gnomon.runtime.predicting.execution import RowOutcome
 from gnomon.runtime.predicting.served_routes import RouteTarget

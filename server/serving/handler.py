@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput, NotReady, UnknownModel
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.predicting.served_routes import ServedRoute
 from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.infer_execution import infer, infer_partial
 from gnomon.server.serving.parameters import (
-    ID_CHARACTERS,
     RequestParameters,
     check_id,
     read_parameters,
@@ -170,7 +170,7 @@ class Handler:
         """
         self._check_version(request)
         options: dict[str, Any] = {
-            "request_id": request.id[:ID_CHARACTERS] or None,
+            "request_id": request.id[:STORED_ID_CHARACTERS] or None,
             "version": request.model_version,
             "bucket": bucket,
         }

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.contract.violations import Violations
+from gnomon.runtime.decoding import UNREADABLE
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.models.refusals import UNREADABLE, describe
+from gnomon.runtime.models.refusals import describe
 from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.prediction import Prediction, Predictions, row_ids
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES
@@ -26,7 +27,7 @@ from gnomon.runtime.runtime import Runtime
 Columns = Mapping[str, NDArray[Any]]
 
 #: Most broken rules that an answer reports, as over REST.
-_BROKEN_LIMIT = 1_000
+BROKEN_LIMIT = 1_000
 
 
 class InferResult(NamedTuple):
@@ -87,7 +88,7 @@ def infer_partial(
         found = infer(runtime, route, columns, options)
         return found._replace(refused=[], ids=[*row_ids(identity, rows)])
     bad = violations.rejected_rows(rows)
-    refused = [describe(one) for one in violations.describe(_BROKEN_LIMIT) if bad[one.row]]
+    refused = [describe(one) for one in violations.describe(BROKEN_LIMIT) if bad[one.row]]
     with contextlib.suppress(InvalidInput):
         told = {**options, "request_id": f"{identity}/refused"}
         runtime.predict_columns(route, _rows(columns, bad), **told)

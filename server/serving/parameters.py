@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import InvalidInput, Overloaded
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 
-#: What a request may be called; labels are joined by it, so telemetry carries it.
-ID_CHARACTERS = 128
 _PRIORITY_LIMIT = 1 << 32
 _TIMEOUT_LIMIT = 1 << 63
 
@@ -66,8 +65,8 @@ def check_id(request_id: str) -> None:
     Raises:
         InvalidInput: it is.
     """
-    if len(request_id) > ID_CHARACTERS:
-        raise wrong("id", request_id, f"at most {ID_CHARACTERS} characters")
+    if len(request_id) > STORED_ID_CHARACTERS:
+        raise wrong("id", request_id, f"at most {STORED_ID_CHARACTERS} characters")
 
 
 def read_time(value: bool | int | float | str) -> datetime | float:

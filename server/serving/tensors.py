@@ -43,7 +43,7 @@ _CONTENTS = {
 }
 #: NumPy has no bfloat16; float32 holds its numbers exactly.
 _SHORT_FLOAT = "BF16"
-_DIMENSIONS = 8
+DIMENSIONS_LIMIT = 8
 
 Tensor = inference_pb2.ModelInferRequest.InferInputTensor
 
@@ -125,7 +125,7 @@ def _exact(spec: TensorSpec, values: NDArray[Any]) -> NDArray[Any]:
 
 def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:
     shape = tuple(tensor.shape)
-    if not 0 < len(shape) <= _DIMENSIONS or shape[0] < 0 or min(shape[1:], default=1) < 1:
+    if not 0 < len(shape) <= DIMENSIONS_LIMIT or shape[0] < 0 or min(shape[1:], default=1) < 1:
         raise _refusal(tensor, "shape", list(shape)[:20], "[N], [N, 1] or [N, …] with N rows")
     count = math.prod(shape)
     if tensor.datatype == TEXT:

@@ -11,12 +11,12 @@ import msgspec
 
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import GnomonError, InvalidInput
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.runtime.prediction import Prediction, PredictRequest
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.streams.connectors import Record
 from gnomon.server.streams.settings import StreamSettings
 
-_ID_CHARACTERS = 128
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -127,8 +127,8 @@ def _text(value: Any) -> str:
         InvalidInput: it is neither a text nor a whole number, or too long.
     """
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if not 0 < len(text) <= _ID_CHARACTERS:
-        raise _wrong("identity", value, f"a text of at most {_ID_CHARACTERS} characters")
+    if not 0 < len(text) <= STORED_ID_CHARACTERS:
+        raise _wrong("identity", value, f"a text of at most {STORED_ID_CHARACTERS} characters")
     return text
 
 

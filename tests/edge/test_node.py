@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from gnomon.runtime.files import write_temporary
 from gnomon.runtime.packages.signing import Signer, TrustStore
 from tests.support.failing_disk import FailingDisk
 from tests.support.packages import linear_onnx, make_package
+from tests.support.waiting import wait_for
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 BAD = {"distance": -1.0, "wind": 10.0, "carrier": "UA"}
@@ -73,15 +73,6 @@ class Story:
 
     def reported(self) -> dict[str, Any]:
         return next(node for node in self.hub.get("nodes") if node["name"] == self.name)
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Return the condition's first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
-    return value
 
 
 @pytest.fixture

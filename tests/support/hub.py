@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
+from gnomon.runtime.enrolment.identity import key_pem
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.local_hub import find_local_hub, read_key
 from gnomon.runtime.packages.package import Package
@@ -38,14 +39,6 @@ def certificate_request(key: Any, name: str) -> bytes:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-
-
-def key_pem(key: Any) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
 
 
 def local_key_of(rest: str) -> dict[str, str]:

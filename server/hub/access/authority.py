@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gnomon.runtime.enrolment.identity import key_pem
 from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotAllowed
 from gnomon.runtime.files import write_durably
 
@@ -64,7 +65,7 @@ class Authority:
         if not certificate_path.exists():
             # The certificate is written last: one without the other is a start that was cut off.
             authority = cls._generate()
-            write_durably(key_path, _key_pem(authority._key), mode=0o600)
+            write_durably(key_path, key_pem(authority._key), mode=0o600)
             write_durably(certificate_path, authority.certificate_pem)
         try:
             key = serialization.load_pem_private_key(key_path.read_bytes(), None)
@@ -115,7 +116,7 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         chain = certificate.public_bytes(serialization.Encoding.PEM) + self.certificate_pem
-        return _key_pem(key), chain
+        return key_pem(key), chain
 
     def issue_client(
         self, request: Request, role: str, days: float
@@ -238,11 +239,3 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )

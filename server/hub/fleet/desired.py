@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select, update
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.limits import MAXIMUM_GENERATION
+from gnomon.runtime.routing.routes import WEIGHT_TOTAL
 from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
@@ -25,9 +26,6 @@ from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.rollout_state import ACTIVE
 from gnomon.server.hub.versions import approvals, decommission
-
-#: A route's whole traffic.
-WHOLE = 1_000
 
 #: The largest number of a node's report that is followed: far below what nodes take, so that no
 #: node can use up the numbers.
@@ -153,8 +151,8 @@ def _route(
 ) -> hub_pb2.Route:
     route = hub_pb2.Route(name=traffic.model)
     weight = traffic.weight if candidate is not None else 0
-    if weight < WHOLE:
-        route.targets.add(digest=champion.digest, weight=WHOLE - weight)
+    if weight < WEIGHT_TOTAL:
+        route.targets.add(digest=champion.digest, weight=WEIGHT_TOTAL - weight)
     if candidate is None:
         return route
     if weight > 0:

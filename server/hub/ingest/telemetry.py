@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
+from gnomon.runtime.decoding import UNREADABLE
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.ingest import counts
@@ -25,9 +26,6 @@ from gnomon.server.hub.versions.catalogue import Catalogue
 _log = structlog.get_logger(__name__)
 
 MAXIMUM_RECORDS = 10_000
-
-#: Errors of reading crafted bytes; an error of the database is not among them.
-_UNREADABLE = (GnomonError, ValueError, TypeError, LookupError, ArithmeticError)
 
 _BOOT = 64
 
@@ -109,7 +107,7 @@ class Telemetry:
 def _read(reader: RecordReader, sender: Sender, one: NumberedRecord) -> _Entry:
     try:
         return _Entry(one, reader.read(one))
-    except _UNREADABLE as error:
+    except (GnomonError, *UNREADABLE) as error:  # not an error of the database
         return _Entry(one, sender.refuse(one, error), str(error))
 
 

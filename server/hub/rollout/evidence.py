@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from gnomon.core.cells import latency
-from gnomon.server.hub.fleet.desired import WHOLE, engines_of
+from gnomon.runtime.routing.routes import WEIGHT_TOTAL
+from gnomon.server.hub.fleet.desired import engines_of
 from gnomon.server.hub.monitoring import losses
 from gnomon.server.hub.monitoring.windows import merge_latency
 from gnomon.server.hub.rollout.bounds import quantile_levels
@@ -70,7 +71,7 @@ def gather(connection: Connection, rollout: Row[Any], gates: Gates, alpha: float
         for version in (rollout.champion, rollout.candidate)
     }
     # A step of the whole traffic leaves the champion none: what it still reports is from before.
-    champion = sides[rollout.champion] if rollout.weight < WHOLE else None
+    champion = sides[rollout.champion] if rollout.weight < WEIGHT_TOTAL else None
     return Evidence(sides[rollout.candidate], champion, refusals(connection, rollout))
 
 

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from gnomon.runtime.routing.routes import WEIGHT_TOTAL
 from gnomon.server.hub.access.environments import PRODUCTION
-from gnomon.server.hub.fleet.desired import WHOLE
 from gnomon.server.hub.rollout.criteria import Gates
 from gnomon.server.hub.store.limits import Count
 
-_Weight = Annotated[int, Field(ge=1, le=WHOLE)]
+_Weight = Annotated[int, Field(ge=1, le=WEIGHT_TOTAL)]
 
 
 class RolloutPlan(BaseModel):
@@ -18,7 +18,9 @@ class RolloutPlan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: tuple[_Weight, ...] = Field(default=(100, 500, WHOLE), min_length=1, max_length=32)
+    steps: tuple[_Weight, ...] = Field(
+        default=(100, 500, WEIGHT_TOTAL), min_length=1, max_length=32
+    )
     gates: Gates = Gates()
     staging_seconds: Count = 600
     """How long nodes in touch may take to fetch and try the candidate before the first step."""
@@ -27,10 +29,10 @@ class RolloutPlan(BaseModel):
     @classmethod
     def _rising_to_the_whole(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
         rising = all(low < high for low, high in pairwise(steps))
-        if not rising or steps[0] < 1 or steps[-1] != WHOLE:
+        if not rising or steps[0] < 1 or steps[-1] != WEIGHT_TOTAL:
             raise ValueError(
                 f"steps are {list(steps)}; they should rise, start at 1 or more, and end at "
-                f"{WHOLE} (parts per 1,000)"
+                f"{WEIGHT_TOTAL} (parts per 1,000)"
             )
         return steps
 

@@ -7,7 +7,7 @@ from gnomon.server.serving.native.buffer cimport slice
 
 # The sum of a route's weights.
 cdef enum:
-    WHOLE = 1000
+    WEIGHT_TOTAL = 1000
 
 ctypedef struct RoutePlan:
     int count

@@ -34,8 +34,8 @@ cdef class NativeRoute:
             self.plan.versions[index] = target.version
             self.plan.until[index] = until
             self.plan.counts[index] = &counts.counts[0]
-        if not targets or until != WHOLE:
-            raise ValueError(f"the weights of {name!r} add up to {until}, not to {WHOLE}")
+        if not targets or until != WEIGHT_TOTAL:
+            raise ValueError(f"the weights of {name!r} add up to {until}, not to {WEIGHT_TOTAL}")
         counts = turned_away
         self.plan.turned_away = &counts.counts[0]
         self.plan.shadow_share = shadow_share
@@ -82,7 +82,7 @@ cdef int position_of(slice before, slice key) noexcept nogil:
     blake2b_end(&hash, digest)
     for index in range(8):
         number = number << 8 | digest[index]
-    return <int>(number % WHOLE)
+    return <int>(number % WEIGHT_TOTAL)
 
 
 cdef int target_at(const RoutePlan* plan, int position) noexcept nogil:

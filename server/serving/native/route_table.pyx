@@ -26,7 +26,7 @@ from gnomon.server.serving.admission.credential_cache cimport SHOWN_CREDENTIAL, 
 from gnomon.server.serving.native.message cimport request
 from gnomon.server.serving.native.refusal cimport refusal_write
 from gnomon.server.serving.native.route cimport (
-    WHOLE, NativeRoute, position_of, target_at, target_of,
+    WEIGHT_TOTAL, NativeRoute, position_of, target_at, target_of,
 )
 
 import secrets
@@ -198,7 +198,7 @@ cdef class NativeRouteTable:
             elif self.asked.has_key:
                 target = target_at(route, position_of(route.sticky, self.asked.key))
             else:
-                exchange.position = <int>(next_chance(&self.chance) % WHOLE)
+                exchange.position = <int>(next_chance(&self.chance) % WEIGHT_TOTAL)
                 target = target_at(route, exchange.position)
         declined = SERVE(route.targets[target], context)
         if declined == TAKEN:

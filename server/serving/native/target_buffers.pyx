@@ -7,10 +7,7 @@ from libc.stdint cimport uint8_t
 from gnomon.core.packing.loop cimport TensorPacker
 from gnomon.core.window.window cimport Window
 from gnomon.runtime.engines.ort_api cimport RELEASE_STATUS, Release
-from gnomon.runtime.engines.ort_values cimport API, element_size, release, wrap
-from gnomon.server.serving.native.answer cimport (
-    ONNX_FLOAT32, ONNX_FLOAT64, ONNX_INT32, ONNX_INT64,
-)
+from gnomon.runtime.engines.ort_values cimport API, element_size, packed_element_type, release, wrap
 from gnomon.server.serving.native.message cimport (
     OUTPUTS_LIMIT, TYPE_BYTES, TYPE_FP32, TYPE_FP64, TYPE_INT32, TYPE_INT64,
 )
@@ -21,8 +18,6 @@ cdef enum:
     ROWS = 64
     ROW_MEMORY = 1 << 20
 
-# ONNX's numbers of the packing's tensor types: FP32, FP64, INT32, INT64.
-cdef int[4] PACKED_TYPES = [ONNX_FLOAT32, ONNX_FLOAT64, ONNX_INT32, ONNX_INT64]
 WIRE_TYPES = {"FP32": TYPE_FP32, "FP64": TYPE_FP64, "INT32": TYPE_INT32, "INT64": TYPE_INT64,
               "BYTES": TYPE_BYTES}
 
@@ -47,7 +42,7 @@ cdef class TargetBuffers:
         cdef Py_ssize_t row_bytes = 8 * self.inputs.field_count + 4 * self.inputs.vector_size
         for index in range(session.input_count):
             packer = packers[session.inputs[index][0]]
-            if PACKED_TYPES[<int>packer.plan.type] != session.input_types[index]:
+            if packed_element_type(packer.plan.type) != session.input_types[index]:
                 raise ValueError("the packing does not give what the model takes")
             self.packers[index] = &packer.plan
             row_bytes += 8 * packer.width

@@ -16,12 +16,12 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.decoding import UNDECODABLE, check_unique_names
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack
+from gnomon.server.serving.tensors import DIMENSIONS_LIMIT
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 _BINARY = ("binary_data", "binary_data_size", "binary_data_output")
 #: Parameters of extensions that are not served; to ignore them would be to answer wrongly.
 _UNSERVED = ("classification", "shared_memory_region")
-_DIMENSIONS = 8
 _SHAPE_LIMIT = 1 << 31
 
 Parameters = dict[str, bool | int | float | str]
@@ -153,7 +153,7 @@ def _add_input(message: oip.ModelInferRequest, given: _Input, binary: memoryview
     """Append an input to the message; return what is left of the binary part."""
     _refuse_unserved(given.name, given.parameters)
     shape = given.shape
-    if len(shape) > _DIMENSIONS or any(not -1 < one < _SHAPE_LIMIT for one in shape):
+    if len(shape) > DIMENSIONS_LIMIT or any(not -1 < one < _SHAPE_LIMIT for one in shape):
         _refuse(given.name, "shape", shape[:20], "[N], [N, 1] or [N, …] with N rows")
     size = given.parameters.get("binary_data_size")
     if size is None:
@@ -197,13 +197,13 @@ def _flat(given: _Input) -> Sequence[Any]:
     values = given.data
     if not isinstance(values, list):
         _refuse(given.name, "data", type(values).__name__, "a list of values, or binary_data_size")
-    for _ in range(_DIMENSIONS):
+    for _ in range(DIMENSIONS_LIMIT):
         if not any(isinstance(value, list) for value in values):
             return values
         if not all(isinstance(value, list) for value in values):
             _refuse(given.name, "data", "lists beside values", "lists of one depth")
         values = list(chain.from_iterable(values))
-    _refuse(given.name, "data", "too many lists in lists", f"at most {_DIMENSIONS}")
+    _refuse(given.name, "data", "too many lists in lists", f"at most {DIMENSIONS_LIMIT}")
 
 
 def _require(given: _Input, values: Sequence[Any], *kinds: type) -> None:

@@ -19,9 +19,9 @@ from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.refusals import describe
 from gnomon.runtime.prediction import Prediction, Predictions, row_ids
 from gnomon.runtime.runtime import Runtime
+from gnomon.server.serving.infer_execution import BROKEN_LIMIT
 
 Row = Mapping[str, Any]
-_BROKEN_LIMIT = 1_000
 
 
 class RowAnswers(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +141,7 @@ def _check_even(
                 "value": None,
                 "expected": expectation(field, "required"),
             }
-            for number, field in lacking[:_BROKEN_LIMIT]
+            for number, field in lacking[:BROKEN_LIMIT]
         ],
     )
 
@@ -156,7 +156,7 @@ def _judge(model: Model, rows: Sequence[Row]) -> tuple[list[int], list[dict[str,
         if violations is None or not violations.rejected:
             continue
         refused.append(number)
-        room = _BROKEN_LIMIT - len(broken)
+        room = BROKEN_LIMIT - len(broken)
         broken += [{**describe(one), "row": number} for one in violations.describe(room)]
     return refused, broken
 

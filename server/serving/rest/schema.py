@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gnomon.core.fields import Field, Kind
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problem_schema import describe_problems
-from gnomon.server.serving.parameters import ID_CHARACTERS
 from gnomon.server.serving.rest.tensor_schema import TENSOR_ANSWER, TENSOR_REQUEST
 
 #: Statuses of calls, beside those of every path, by the path's prefix.
@@ -114,7 +114,7 @@ def _request(name: str) -> dict[str, Any]:
             },
             "id": {
                 "type": "string",
-                "maxLength": ID_CHARACTERS,
+                "maxLength": STORED_ID_CHARACTERS,
                 "description": "labels are joined by it",
             },
             "key": {

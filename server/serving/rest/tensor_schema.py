@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT
-from gnomon.server.serving.parameters import ID_CHARACTERS
 
 _PARAMETERS = {
     "type": "object",
@@ -34,7 +34,7 @@ _WANTED: dict[str, Any] = {
 TENSOR_REQUEST: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "id": {"type": "string", "maxLength": ID_CHARACTERS},
+        "id": {"type": "string", "maxLength": STORED_ID_CHARACTERS},
         "inputs": {"type": "array", "items": _INPUT},
         "outputs": {"type": "array", "items": _WANTED},
         "parameters": _PARAMETERS,

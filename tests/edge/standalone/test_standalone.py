@@ -1,7 +1,6 @@
 """A node without a hub: bare files, versions, a route file that changes, what is refused."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, Un
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
 from tests.support.packages import linear_onnx
+from tests.support.waiting import wait_for
 
 ROW = {"features_0": 1.0, "features_1": 1.0}
 
@@ -90,13 +90,6 @@ def test_a_route_file_says_who_answers(make: Callable[..., StandaloneNode], mode
     assert set(given) == {1.0, 2.0}
     assert answers(node, version="3") == 3.0
     assert len(node.runtime.routes["linear"].fallbacks) == 2
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_changed_file_switches_there_and_back_and_a_bad_one_changes_nothing(

@@ -1,6 +1,5 @@
 """Models that nobody asks for give back their engines; a memory budget refuses what is too much."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.fallbacks import PackageFallback
 from gnomon.runtime.routing.routes import Route, Target, single
 from gnomon.runtime.runtime import Runtime
+from tests.support.waiting import wait_for
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 COLUMNS = {name: [value] * 2 for name, value in GOOD.items()}
@@ -32,13 +32,6 @@ def make() -> Iterator[Callable[..., Runtime]]:
     yield make
     for runtime in made:
         runtime.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_an_idle_model_sleeps_and_the_next_calls_wake_it(

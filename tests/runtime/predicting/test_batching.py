@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from gnomon.runtime.raw_models.raw_model import write_raw_model
 from gnomon.runtime.recording.sink import MemorySink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
+from tests.support.waiting import wait_for
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 ROWS = [
@@ -147,13 +148,6 @@ def test_what_goes_wrong_with_a_run_is_told_to_each_and_holds_nobody_up() -> Non
             asked = [pool.submit(batcher.execute, PredictRequest({}, str(n))) for n in range(4)]
             results = [one.exception(30) or one.result() for one in asked]
         assert {type(one) for one in results} <= kinds
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_a_model_is_batched_only_where_it_pays(

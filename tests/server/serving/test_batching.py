@@ -1,7 +1,6 @@
 """A batched route through every frontend: rows of different callers share runs of the engine."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -27,6 +26,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.frontend import NativeFrontend, why_not
 from gnomon.server.serving.rest.frontend import RestFrontend
 from gnomon.server.serving.settings import FrontendSettings
+from tests.support.waiting import wait_for
 
 CALLERS = 8
 SETTINGS = FrontendSettings(port=0, threads=CALLERS + 1)
@@ -94,13 +94,6 @@ def check(runtime: Runtime, ask: Callable[[float], float]) -> None:
     assert seen.rows == [1, CALLERS]
     (totals,) = runtime.series_totals().values()
     assert totals.calls["answered"] == totals.rows["answered"] == CALLERS + 1
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def ask_through(address: str) -> tuple[grpc.Channel, Callable[[float], float]]:

@@ -18,6 +18,7 @@ from gnomon.server.serving.grpcio.frontend import GrpcFrontend
 from gnomon.server.serving.rest.frontend import RestFrontend
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.tls_files import TlsFiles
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -67,13 +68,6 @@ def shown(address: str, context: ssl.SSLContext) -> str:
         return ssl.DER_cert_to_PEM_cert(channel.getpeercert(binary_form=True) or b"")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
 def test_a_renewed_certificate_is_shown_without_a_restart(
     open_door: Callable[..., str], files: TlsFiles
 ) -> None:
@@ -82,7 +76,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
     context = files.context("h2")
     assert shown(address, context) in first
     second = files.renew().decode()
-    wait_until(lambda: shown(address, context) in second)
+    wait_for(lambda: shown(address, context) in second)
 
 
 def test_files_that_do_not_fit_are_not_used(open_door: Callable[..., str], files: TlsFiles) -> None:
@@ -94,7 +88,7 @@ def test_files_that_do_not_fit_are_not_used(open_door: Callable[..., str], files
     assert shown(address, files.context("h2")) in first
     files.key.write_bytes(key)
     second = files.renew().decode()
-    wait_until(lambda: shown(address, files.context("h2")) in second)
+    wait_for(lambda: shown(address, files.context("h2")) in second)
 
 
 def test_another_authority_of_clients_holds_for_new_connections(
@@ -119,7 +113,7 @@ def test_another_authority_of_clients_holds_for_new_connections(
         assert (is_let_in(root), is_let_in(other)) == (True, False)
         elsewhere = files.folder / "elsewhere" / "authority.pem"
         (files.folder / "authority.pem").write_bytes(elsewhere.read_bytes())
-        wait_until(lambda: is_let_in(other))
+        wait_for(lambda: is_let_in(other))
         assert not is_let_in(root)
     finally:
         frontend.close(0)

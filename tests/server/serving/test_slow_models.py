@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from gnomon.server.serving.native.frontend import NativeFrontend, why_not
 from gnomon.server.serving.native.offload_pool import OffloadPool
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.packages import make_package
+from tests.support.waiting import wait_for
 
 #: Layers wide enough that a row takes many milliseconds on any machine.
 WIDE = (4, 4096, 4096, 1)
@@ -153,13 +154,6 @@ def test_a_model_that_was_slow_at_its_warm_up_never_runs_on_the_loop(
     for _ in range(3):
         stub.ModelInfer(message, timeout=60)
     assert (frontend.counts["taken"], frontend.counts["no target"]) == (0, 3)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_slow_calls_are_bounded() -> None:

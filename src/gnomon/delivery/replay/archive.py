@@ -45,7 +45,7 @@ _PACKAGES = "packages"
 _WHEELS = "wheels"
 _FORMAT = r"[a-z0-9_]{1,32}"
 _PAGE = 1_000
-_PIP_SECONDS = 1_800
+PIP_SECONDS = 1_800
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +168,7 @@ def collect_wheels(pinned: Sequence[str], wheelhouse: Path, folder: Path) -> Non
         [*command, *pinned],
         capture_output=True,
         text=True,
-        timeout=_PIP_SECONDS,
+        timeout=PIP_SECONDS,
         check=False,
     )
     if done.returncode:

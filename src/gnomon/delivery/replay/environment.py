@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gnomon
-from gnomon.delivery.replay.archive import last_line
+from gnomon.delivery.replay.archive import PIP_SECONDS, last_line
 from gnomon.runtime.packages.manifest import Dependency
 
 __all__ = ["Environment", "rebuild"]
-
-_PIP_SECONDS = 1_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def _install(one: Dependency, python: Path, folder: Path, wheelhouse: Path | Non
         [*command, "--requirement", str(requirement)],
         capture_output=True,
         text=True,
-        timeout=_PIP_SECONDS,
+        timeout=PIP_SECONDS,
         check=False,
     )
     return f"{line}: {last_line(done.stderr)}" if done.returncode else None

@@ -25,6 +25,7 @@ from gnomon.server.serving.native.frontend import why_not
 from gnomon.server.serving.rate_limits import RateLimits
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.serving import request
+from tests.support.waiting import wait_for
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
 
@@ -104,13 +105,6 @@ def ask(package: Package, collector: Collector) -> Iterator[Callable[[], dict[st
     yield lambda: addresses
     process.terminate()
     assert process.wait(30) == 0
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until, "no such spans came"
-        time.sleep(0.05)
 
 
 def attributes(span: Any) -> dict[str, str]:

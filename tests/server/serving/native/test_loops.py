@@ -1,7 +1,6 @@
 """Several loops behind one frontend: connections are shared out, and all end together."""
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support import http2_frames as http2
 from tests.support.serving import Served, request
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(
     missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
@@ -41,13 +41,6 @@ def served(package: Package) -> Iterator[ManyLoops]:
     served.close()
 
 
-def wait_until(condition: Any, seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
 def test_connections_go_to_the_loop_that_has_the_fewest(served: ManyLoops) -> None:
     many = [http2.Http2Connection(served.address) for _ in range(9)]
     for one in many:
@@ -57,16 +50,16 @@ def test_connections_go_to_the_loop_that_has_the_fewest(served: ManyLoops) -> No
     assert served.shares() == [3, 3, 3]
     for one in many[::LOOPS]:
         one.close()
-    wait_until(lambda: sum(served.shares()) == 6)
+    wait_for(lambda: sum(served.shares()) == 6)
     more = [http2.Http2Connection(served.address) for _ in range(6)]
-    wait_until(lambda: served.shares() == [4, 4, 4])
+    wait_for(lambda: served.shares() == [4, 4, 4])
     # The bound is for all together.
     one_too_many = http2.Http2Connection(served.address)
     assert one_too_many.is_closed()
     assert served.frontend.counts["dropped_connections"] == 1
     for one in (*many, *more, one_too_many):
         one.close()
-    wait_until(lambda: sum(served.shares()) == 0)
+    wait_for(lambda: sum(served.shares()) == 0)
     served.infer(request())
 
 
@@ -107,7 +100,7 @@ def test_each_of_many_new_connections_is_answered(served: ManyLoops) -> None:
         for one in burst:
             assert one.ends(1, 5).kind == http2.HEADERS
             one.close()
-        wait_until(lambda: sum(served.shares()) == 0)
+        wait_for(lambda: sum(served.shares()) == 0)
     assert all(one["answered"] for one in served.frontend.counts_by_loop)
 
 

@@ -15,6 +15,7 @@ import pytest
 from gnomon.server.serving.native.loop import Call, EventLoop, Queue, missing_library
 from gnomon.server.serving.native.route_table import NativeRouteTable
 from tests.support import http2_frames as http2
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(
     missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
@@ -84,14 +85,6 @@ def echo() -> Iterator[Echo]:
     yield echo
     echo.close()
     assert echo.loop.counts["held_bytes"] == 0
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for a condition, which must come true."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def status_of(call: Any) -> Any:
@@ -176,7 +169,7 @@ def test_python_may_send_at_any_time_and_end_when_it_likes(echo: Echo) -> None:
 
     echo.behave = keep
     answers = echo.method(iter([b"watch"]), timeout=20)
-    wait_until(lambda: kept)
+    wait_for(lambda: kept)
     for number in range(3):
         assert kept[0].send(b"%d" % number)
         assert next(answers) == b"%d" % number
@@ -203,7 +196,7 @@ def test_what_headers_said_is_not_said_anew_by_trailers(echo: Echo) -> None:
     echo.behave = hold
     # Nobody is free to look at the call before its trailers are here.
     busy = [echo.method(iter([b"busy"]), timeout=20) for _ in echo.threads[1:]]
-    wait_until(lambda: held == [1] * len(busy))
+    wait_for(lambda: held == [1] * len(busy))
     wire = http2.Http2Connection(echo.address)
     said = http2.block(http2.request_headers(ECHO, authorization="Bearer first"))
     again = http2.block([("authorization", "Bearer " + "x" * 4_000)])
@@ -213,7 +206,7 @@ def test_what_headers_said_is_not_said_anew_by_trailers(echo: Echo) -> None:
     wire.send(http2.frame(http2.PING, 0, 0, b"12345678"))
     assert any(one.kind == http2.PING and one.flags & http2.ACK for one in wire.frames())
     release.set()
-    wait_until(lambda: len(shown) == len(busy) + 1)
+    wait_for(lambda: len(shown) == len(busy) + 1)
     assert (ECHO, b"Bearer first") in shown
     wire.socket.close()
     for call in busy:
@@ -252,7 +245,7 @@ def test_a_client_that_leaves_is_noticed_and_forgotten(echo: Echo) -> None:
         held.wait(20)
 
     calls = [echo.method(messages()) for _ in range(5)]
-    wait_until(lambda: len(kept) == 5)
+    wait_for(lambda: len(kept) == 5)
     for call in calls:
         call.cancel()
     held.set()
@@ -263,7 +256,7 @@ def test_a_client_that_leaves_is_noticed_and_forgotten(echo: Echo) -> None:
         except RuntimeError:
             return True
 
-    wait_until(lambda: all(is_gone(call) for call in kept))
+    wait_for(lambda: all(is_gone(call) for call in kept))
     echo.behave = echo.echo
     assert echo.is_well()
     kept.clear()
@@ -352,7 +345,7 @@ def test_a_client_that_does_not_read_is_shown_no_more(echo: Echo) -> None:
     raw.send(http2.frame(http2.HEADERS, 4, 1, http2.block(http2.request_headers(ECHO))))
     # One window of what the client may send, far more than it may be answered unread.
     raw.send(http2.frame(http2.DATA, 0, 1, http2.prefixed(b"?") * 2_000))
-    wait_until(lambda: turns)
+    wait_for(lambda: turns)
     seen = -1
     while seen != turns:
         seen = turns
@@ -412,7 +405,7 @@ def test_a_flood_that_nobody_reads_ends(echo: Echo) -> None:
     assert ended.wait(20)
     assert sent <= 49
     raw.close()
-    wait_until(lambda: echo.loop.counts["held_bytes"] == 0)
+    wait_for(lambda: echo.loop.counts["held_bytes"] == 0)
     echo.behave = echo.echo
     assert echo.is_well()
 
