@@ -24,6 +24,7 @@ C_SOURCES = {
         "handover.c",
         "call.c",
         "call_queue.c",
+        "frame_scan.c",
         "framing.c",
         "request_headers.c",
         "response.c",

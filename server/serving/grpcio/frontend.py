@@ -204,7 +204,10 @@ class GrpcFrontend:
         """
         key = certificate = None
         if self._admission.authentication.needs_keys:
-            key = dict(context.invocation_metadata() or ()).get("authorization")
+            given = context.invocation_metadata() or ()
+            # What comes more than once is one list (RFC 9110, 5.2), and that is no credential.
+            shown = [str(value) for name, value in given if name == "authorization"]
+            key = ", ".join(shown) if shown else None
         if self._settings.client_authority_file:
             names = context.auth_context().get("x509_common_name", (b"",))
             certificate = names[0].decode(errors="replace")

@@ -72,7 +72,7 @@ void gnomon_call_free(struct loop *loop, struct call *call) {
     call->state = CALL_FREE;
     call->encoding = ENCODING_IDENTITY;
     call->is_known = call->is_infer = call->is_streaming = call->is_cut = 0;
-    call->http_status = call->trailer_count = 0;
+    call->http_status = call->trailer_count = call->has_authorization = 0;
     call->header_bytes = call->expected = call->path_size = call->sent = 0;
     call->deadline = 0;
     call->previous = NULL;

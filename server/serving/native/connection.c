@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "connection.h"
 
+#include "frame_scan.h"
 #include "http2.h"
 #include "poller.h"
 #include "queue_lock.h"
@@ -78,6 +79,7 @@ void gnomon_connection_open(struct loop *loop, int socket) {
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     connection->loop = loop;
     connection->socket = socket;
+    gnomon_frames_begin(connection);
     connection->heard = connection->wrote = connection->received = loop->now;
     set_age(connection);
     connection->next = loop->connections;
@@ -201,9 +203,14 @@ static void connection_read(struct connection *connection) {
         size = connection->tls ? gnomon_tls_read(connection->tls, loop->read_buffer, READ_BYTES)
                                : recv(connection->socket, loop->read_buffer, READ_BYTES, 0);
         if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) break;
-        if (size > 0) connection->received = loop->now;
-        if (size <= 0 || gnomon_h2.session_mem_recv(connection->session, loop->read_buffer,
-                                                    (size_t)size) != size) {
+        if (size > 0) {
+            connection->received = loop->now;
+            gnomon_frames_scan(connection, loop->read_buffer, (size_t)size);
+        }
+        if (size <= 0 ||
+            gnomon_h2.session_mem_recv(connection->session, loop->read_buffer, (size_t)size) !=
+                size ||
+            gnomon_frames_answer(connection)) {
             connection->is_broken = 1;
             break;
         }

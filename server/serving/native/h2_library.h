@@ -65,6 +65,8 @@ typedef int (*h2_on_close)(h2_session *, int32_t stream, uint32_t code, void *us
 enum {
     H2_DATA = 0,
     H2_HEADERS = 1,
+    H2_PRIORITY = 2,
+    H2_RST_STREAM = 3,
     H2_PING = 6,
     H2_WINDOW_UPDATE = 8,
 
@@ -82,6 +84,8 @@ enum {
     H2_NO_RFC7540_PRIORITIES = 9,
 
     H2_NO_ERROR = 0,
+    H2_PROTOCOL_ERROR = 1,
+    H2_STREAM_CLOSED = 5,
     H2_ENHANCE_YOUR_CALM = 11,
 
     H2_DEFERRED = -508,

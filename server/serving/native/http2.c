@@ -31,6 +31,7 @@ static int on_data(h2_session *session, uint8_t flags, int32_t stream, const uin
     struct call *call = gnomon_h2.session_get_stream_user_data(session, stream);
     (void)flags;
     connection->heard = connection->loop->now;
+    connection->has_data = 1;
     if (call && call->streaming) {
         if (gnomon_h2.session_consume_connection(session, size)) return H2_CONNECTION_FAILED;
         gnomon_bidi_data(call, data, size);
@@ -58,6 +59,8 @@ static void on_streaming(struct call *call, int has_ended) {
 static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
     struct connection *connection = user;
     uint8_t type = frame->head.type;
+    int32_t stream = frame->head.stream_id;
+    int has_ended = frame->head.flags & H2_END_STREAM;
     if (type == H2_HEADERS) connection->header_since = 0;
     if (type == H2_PING && !(frame->head.flags & H2_ACK)) connection->pings++;
     if (type != H2_DATA && type != H2_HEADERS) {
@@ -66,9 +69,12 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
         return 0;
     }
     connection->pings = 0;
-    int has_ended = frame->head.flags & H2_END_STREAM;
-    if (!has_ended && type == H2_DATA) return 0;
-    struct call *call = gnomon_h2.session_get_stream_user_data(session, frame->head.stream_id);
+    if (!has_ended && type == H2_DATA) {
+        if (!connection->has_data) connection->control++;
+        connection->has_data = 0;
+        return 0;
+    }
+    struct call *call = gnomon_h2.session_get_stream_user_data(session, stream);
     if (call && call->streaming) {
         if (has_ended) gnomon_bidi_no_more(call);
         return 0;

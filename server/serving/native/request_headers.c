@@ -59,9 +59,13 @@ int gnomon_request_header_add(struct call *call, const uint8_t *name, size_t nam
         else if (!memcmp(name, "authorization", 13)) {
             if (value_size > loop->limits.header_bytes || loop->held > loop->limits.total_bytes)
                 return H2_STREAM_FAILED;
-            call->authorization.size = 0;
-            gnomon_call_hold(call, value_size);
-            if (buffer_append(&call->authorization, value, value_size)) return H2_CONNECTION_FAILED;
+            /* What comes more than once is one list (RFC 9110, 5.2), and that is no credential. */
+            int has_more = call->has_authorization;
+            call->has_authorization = 1;
+            gnomon_call_hold(call, value_size + (has_more ? 2 : 0));
+            if ((has_more && buffer_append(&call->authorization, ", ", 2)) ||
+                buffer_append(&call->authorization, value, value_size))
+                return H2_CONNECTION_FAILED;
         }
         break;
     }

@@ -37,7 +37,8 @@ int gnomon_submit_end(struct call *call) {
 void gnomon_submit_trailers(struct call *call, int is_complete) {
     GNOMON_ASSERT_ON_LOOP(call->loop);
     struct connection *connection = call->connection;
-    h2_header headers[2 + TRAILERS_LIMIT];
+    static const h2_header allow = H2_HEADER("allow", "POST");
+    h2_header headers[3 + TRAILERS_LIMIT];
     char status[4];
     memcpy(headers, ANSWER, sizeof ANSWER);
     size_t count = 2;
@@ -45,6 +46,7 @@ void gnomon_submit_trailers(struct call *call, int is_complete) {
         snprintf(status, sizeof status, "%d", call->http_status);
         headers[0] = (h2_header){(uint8_t *)":status", (uint8_t *)status, 7, 3, 0};
     }
+    if (call->http_status == 405) headers[count++] = allow;
     count += list_trailers(call, headers + count);
     /* Python's threads look at the state of a call of many messages. */
     queue_lock(call->loop->queue);

@@ -17,6 +17,7 @@
  *   queue_lock, poller, handover: the lock, what epoll watches, what other threads give to a loop
  *   call, bidi_state: one call and its pool; the states of a call of many messages
  *   call_queue: calls that wait for Python's threads
+ *   frame_scan: what nghttp2 lets pass, though HTTP/2 forbids it
  *   framing, request_headers, response: gRPC's messages, headers and trailers
  *   servicer: what Python's threads do to a call of many messages
  *   bidi_inbox, unary, bidi: calls of one message each way, and of many, on the loop
@@ -146,6 +147,7 @@ struct call {
     int is_infer;
     int is_streaming;            /* whether the path is a streaming method's */
     struct streaming *streaming; /* from its headers' end on */
+    int has_authorization;       /* the header has come */
     int is_cut;                  /* refused while its request was still arriving */
     int http_status;             /* 0, or what is answered to what is no gRPC */
     size_t header_bytes;
@@ -166,6 +168,18 @@ struct call {
     int trailer_count;
 };
 
+enum { FRAME_HEAD_BYTES = 9, ENDED_STREAMS = 64 };
+
+/* Where the reading of a connection is among its frames, and what it saw. */
+struct frame_scan {
+    uint8_t head[FRAME_HEAD_BYTES]; /* of a frame that came in part */
+    size_t head_size;
+    size_t left;                  /* bytes of the present frame's payload that are to come */
+    int32_t ended[ENDED_STREAMS]; /* streams that the client ended, by their number */
+    int32_t late;                 /* such a stream, on which more came; 0: none */
+    uint32_t fault;               /* HTTP/2's code of what ends the connection; 0: nothing */
+};
+
 struct connection {
     struct connection *previous, *next;
     struct loop *loop;
@@ -179,8 +193,10 @@ struct connection {
     h2_session *session;
     struct call *calls;
     int call_count;
-    size_t held;                         /* bytes of requests and answers under way */
-    uint64_t control;                    /* frames of control since the last tick */
+    size_t held;      /* bytes of requests and answers under way */
+    uint64_t control; /* frames of control since the last tick */
+    int has_data;     /* the DATA frame that is being read holds any */
+    struct frame_scan scan;
     uint64_t header_since, header_bytes; /* an unfinished header: since when, and how long */
     uint64_t heard, wrote; /* when last a request was complete or data came; when bytes went out */
     uint64_t completed;

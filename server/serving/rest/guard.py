@@ -39,7 +39,9 @@ class RestGuard:
                 _check_host(_text(headers.get(b"host")) or "")
                 _check_origin(_text(headers.get(b"origin")))
             if scope["path"] not in HEALTH_PATHS:
-                key = _text(headers.get(b"authorization"))
+                # What comes more than once is one list (RFC 9110, 5.2), and that is no credential.
+                shown = [value for name, value in scope["headers"] if name == b"authorization"]
+                key = _text(b", ".join(shown)) if shown else None
                 state = scope.setdefault("state", {})
                 certificate = state.get(CERTIFICATE_NAME)
                 state["caller"] = self._admission.identify(key, certificate)

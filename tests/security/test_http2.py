@@ -1,0 +1,158 @@
+"""Frames that nothing asked for, and credentials that are not one, at the frontends for gRPC."""
+
+import struct
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from gnomon.proto import inference_pb2 as oip
+from gnomon.runtime.packages.package import Package
+from gnomon.server.serving.admission.key_file import create_key
+from gnomon.server.serving.native.frontend import NativeFrontend
+from gnomon.server.serving.native.loop import missing_library
+from tests.server.serving.conformance.house import GRPC_FRONTENDS, House
+from tests.support import http2_frames as http2
+from tests.support.packages import make_package
+from tests.support.serving import PREDICT, Served, request
+
+needs_native = pytest.mark.skipif(
+    missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
+)
+PROTOCOL_ERROR, STREAM_CLOSED, ENHANCE_YOUR_CALM = 1, 5, 11
+PRIORITY = 2
+
+
+class Native(Served):
+    """A handler behind the native frontend."""
+
+    async def _make(self, settings: Any) -> Any:
+        return NativeFrontend(self.handler, settings)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return make_package(tmp_path_factory.mktemp("packages") / "eta-1", None)
+
+
+@pytest.fixture(scope="module")
+def served(package: Package) -> Iterator[Native]:
+    served = Native(package)
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def connect(served: Native) -> Iterator[Callable[[], http2.Http2Connection]]:
+    made: list[http2.Http2Connection] = []
+
+    def connect() -> http2.Http2Connection:
+        made.append(http2.Http2Connection(served.address))
+        return made[-1]
+
+    yield connect
+    for one in made:
+        one.close()
+
+
+def headers_frame(stream: int, flags: int = 4, **changes: str) -> bytes:
+    return http2.frame(http2.HEADERS, flags, stream, http2.block(http2.request_headers(**changes)))
+
+
+@needs_native
+@pytest.mark.parametrize("end", ["answered", "reset"])
+@pytest.mark.parametrize("frame", ["data", "headers"])
+def test_a_frame_on_a_closed_stream_is_an_error_of_that_stream(
+    connect: Callable[[], http2.Http2Connection], end: str, frame: str
+) -> None:
+    raw = connect()
+    if end == "answered":
+        raw.send(http2.call(1, request().SerializeToString()))
+        raw.ends(1)
+    else:
+        raw.send(headers_frame(1) + http2.frame(http2.RST_STREAM, 0, 1, struct.pack(">I", 8)))
+    late = headers_frame(1) if frame == "headers" else http2.frame(http2.DATA, 0, 1, b"x")
+    raw.send(late + http2.call(3, request().SerializeToString()))
+    codes = []
+    for one in raw.frames():
+        if one.kind == http2.RST_STREAM and one.stream == 1:
+            codes.append(int.from_bytes(one.payload))
+        if one.stream == 3 and one.flags & http2.END_STREAM and one.kind == http2.HEADERS:
+            break
+    assert codes == [STREAM_CLOSED]
+
+
+@needs_native
+def test_priority_of_no_stream_is_an_error(connect: Callable[[], http2.Http2Connection]) -> None:
+    raw = connect()
+    raw.send(http2.frame(PRIORITY, 0, 0, bytes(5)))
+    (goaway,) = [one for one in raw.frames() if one.kind == http2.GOAWAY]
+    assert int.from_bytes(goaway.payload[4:8]) == PROTOCOL_ERROR
+
+
+@needs_native
+@pytest.mark.parametrize("padding", [b"", b"\3\0\0\0"])
+def test_a_flood_of_data_frames_without_data_ends(
+    served: Native, connect: Callable[[], http2.Http2Connection], padding: bytes
+) -> None:
+    raw = connect()
+    raw.send(headers_frame(1))
+    flood = http2.frame(http2.DATA, 8 if padding else 0, 1, padding) * 1_000
+    until = time.monotonic() + 20
+    with pytest.raises(OSError, match=r"(?i)broken pipe|reset"):
+        while time.monotonic() < until:
+            raw.send(flood)
+    assert served.infer(request()).model_version == "1"
+
+
+@needs_native
+def test_a_wrong_method_is_told_the_right_one(
+    connect: Callable[[], http2.Http2Connection],
+) -> None:
+    raw = connect()
+    raw.send(headers_frame(1, 5, method="PUT"))
+    answer = raw.ends(1)
+    # "allow" is the name 22 of HPACK's static table.
+    assert b"\x56" in answer.payload
+
+
+@pytest.fixture(scope="module")
+def house(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """All frontends, which ask for a key; gives them and a good key."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.json"
+    secret = create_key(keys, "pilot")
+    house = House([package], keys_file=keys)
+    yield house, secret
+    house.close()
+
+
+@pytest.mark.parametrize("frontend", [*GRPC_FRONTENDS, "rest"])
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("other", ["Bearer wrong", "", "Bearer {}"])
+def test_two_credentials_are_none(house: Any, frontend: str, place: int, other: str) -> None:
+    found, secret = house
+    address = found.address(frontend)
+    good = [("authorization", f"Bearer {secret}")]
+    both = list(good)
+    both.insert(place, ("authorization", other.format(secret)))
+    if frontend == "rest":
+        body = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
+        for headers, status in ((good, 200), (both, 401), (good, 200)):
+            answer = httpx.post(
+                f"http://{address}{PREDICT}", json=body, headers=headers, trust_env=False
+            )
+            assert answer.status_code == status
+        return
+    with grpc.insecure_channel(address) as channel:
+        infer = channel.unary_unary(http2.INFER)
+        message = request().SerializeToString()
+        # The second time the good credential is known without Python.
+        for _ in range(2):
+            assert oip.ModelInferResponse.FromString(infer(message, metadata=good)).model_version
+            with pytest.raises(grpc.RpcError) as caught:
+                infer(message, metadata=both)
+            error: Any = caught.value
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED
