@@ -124,7 +124,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "process",
     ),
     "gnomon.server.hub.store": (
-        "clock dialect limits rights rollout_state text",
+        "clock dialect failures limits rights rollout_state text",
         "tables",
         "schema",
         "counters migrations",

@@ -21,6 +21,7 @@ from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import FILE_NAME, Database
+from gnomon.server.hub.store.failures import from_sqlite
 
 _AUTHORITY = ("authority.key", "authority.pem")
 
@@ -93,8 +94,11 @@ def _new_folder(path: Path) -> Iterator[Path]:
 
 def _copy_database(source: Path, target: Path) -> None:
     """Copy a database that others may be writing."""
-    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
-        original.backup(copy)
+    try:
+        with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+            original.backup(copy)
+    except sqlite3.Error as error:
+        raise from_sqlite(error) or StorageError(f"{source} cannot be copied: {error}") from error
 
 
 def _complete(source: Path, target: Path, from_url: str, to_url: str) -> list[doctor.Finding]:

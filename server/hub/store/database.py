@@ -13,22 +13,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.extras import missing_extra
 from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.failures import translated
 from gnomon.server.hub.store.migrations import migrate
 from gnomon.server.hub.store.rights import Actor
 from gnomon.server.hub.store.text import storable_json
+
+_log = structlog.get_logger(__name__)
 
 #: SQLite's file in a hub's data folder.
 FILE_NAME = "hub.db"
 
 _WRITE = "gnomon_write"
 _BUSY_MS = 20_000
+
+#: How long a writer of PostgreSQL may leave the database idle before it loses its lock to others,
+#: and how long others wait for that lock. So a hub that is frozen stops no other.
+IDLE_WRITER_MS = 5_000
+LOCK_MS = 20_000
+
+#: A machine that is lost is noticed within this time by whoever waits for it.
+_LOST_MS = 20_000
+_KEEPALIVE: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": _LOST_MS,
+}
 _CONNECTIONS = 16
 
 #: The advisory lock that PostgreSQL's writers hold, known to all hubs of one database.
@@ -54,7 +74,10 @@ def _begun(connection: Connection) -> None:
     elif write:
         # One writer at a time here as well, over all hubs: what a change has read stays the same
         # until it commits, and tests on one database are valid for the other.
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+        connection.exec_driver_sql(
+            f"SELECT set_config('idle_in_transaction_session_timeout', '{IDLE_WRITER_MS}', true), "
+            f"pg_advisory_xact_lock({_WRITERS_LOCK})"
+        )
 
 
 def _parse(url: str) -> URL:
@@ -66,9 +89,21 @@ def _parse(url: str) -> URL:
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise ConfigurationError(f"database_url is of {backend!r}; expected sqlite or postgresql")
+    if backend == "sqlite":
+        return parsed
     if parsed.drivername == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg")
-    return parsed
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return _with_limits(parsed)
+
+
+def _with_limits(url: URL) -> URL:
+    """Return a URL of PostgreSQL's with our limits; what it says itself holds."""
+    server = {"lock_timeout": LOCK_MS, "tcp_keepalives_idle": 10, "tcp_user_timeout": _LOST_MS}
+    options = " ".join(f"-c {name}={value}" for name, value in server.items())
+    given = url.query.get("options", "")
+    options = " ".join([options, given if isinstance(given, str) else " ".join(given)]).strip()
+    limits = {name: str(value) for name, value in _KEEPALIVE.items() if name not in url.query}
+    return url.update_query_dict({**limits, "options": options})
 
 
 def _engine(url: URL) -> Engine:
@@ -91,6 +126,18 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        known = translated(error)
+        if known is None:
+            raise
+        _log.warning("database_failed", kind=known.code, reason=str(error.__cause__ or error))
+        raise known from error
+
+
 class Database:
     """The hub's SQL database, with its schema up to date. Safe to share between threads."""
 
@@ -101,9 +148,13 @@ class Database:
             url: `sqlite:////var/lib/gnomon/hub.db` or `postgresql://user:password@host/name`.
 
         Raises:
-            ConfigurationError: if the URL is neither of the two, or its driver is missing.
+            ConfigurationError: if the URL is neither of the two, its driver is missing, the
+                database does not accept the user, or its schema is of a newer Gnomon.
+            NotReady: if the database cannot be reached.
+            StorageError: if it is damaged, or its disk is full.
         """
-        self.engine = _engine(_parse(url))
+        parsed = _parse(url)
+        self.engine = _engine(parsed)
         self._writer = self.engine.execution_options(**{_WRITE: True})
         self._reader = self.engine
         if self.engine.dialect.name == "postgresql":
@@ -112,8 +163,13 @@ class Database:
             )
         # SQLite has one writer; waiting for this lock is fair and cheap, SQLite itself polls.
         self._turn = threading.RLock()
-        with self.write() as connection:
-            migrate(connection)
+        try:
+            with self.write() as connection:
+                migrate(connection)
+        except GnomonError as error:
+            self.close()
+            place = parsed.database if parsed.get_backend_name() == "sqlite" else parsed.host
+            raise type(error)(f"database {place}: {error}", details=error.details) from error
 
     @classmethod
     def in_folder(cls, folder: Path) -> "Database":
@@ -122,14 +178,20 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one consistent state."""
-        with self._reader.begin() as connection:
+        """Yield a connection that sees one consistent state; raises as `write`."""
+        with _translating(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Yield a connection whose writes are durable, all or none, when the block ends."""
-        with self._turn, self._writer.begin() as connection:
+        """Yield a connection whose writes are durable, all or none, when the block ends.
+
+        Raises:
+            Overloaded: if another change takes too long, or this one did.
+            NotReady: if the database cannot be reached.
+            StorageError: if it is damaged, or its disk is full.
+        """
+        with _translating(), self._turn, self._writer.begin() as connection:
             yield connection
 
     @contextmanager

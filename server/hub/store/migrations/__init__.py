@@ -4,6 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, column, inspect, select, table
 
+from gnomon.runtime.errors import ConfigurationError
+
 FOLDER = Path(__file__).parent
 
 #: The newest revision. A database that has it needs no Alembic, which takes long to import.
@@ -13,9 +15,19 @@ _VERSION_TABLE = "alembic_version"
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the database to the newest revision, in the caller's transaction."""
-    if _revision(connection) == HEAD:
+    """Bring the database to the newest revision, in the caller's transaction.
+
+    Raises:
+        ConfigurationError: if it has a newer one.
+    """
+    revision = _revision(connection)
+    if revision == HEAD:
         return
+    if revision is not None and revision > HEAD:
+        raise ConfigurationError(
+            f"the database has schema {revision[:40]}, of a newer Gnomon than this one, which "
+            f"knows schemas up to {HEAD}: run the newer Gnomon, or restore a backup"
+        )
     from alembic import command
     from alembic.config import Config
 

@@ -1,6 +1,7 @@
 """`gnomon hub backup`, `restore` and `doctor`: backups of a hub's state, and checks of it."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import click
 
 from gnomon.command.shared.output import emit, json_option, show, table
 from gnomon.command.shared.settings_options import load_settings, settings_command
+from gnomon.runtime.errors import StorageError
 
 if TYPE_CHECKING:
     from gnomon.server.hub.doctor import Finding
@@ -49,15 +51,16 @@ def restore(config_file: str | None, /, saved: Path, as_json: bool, **flags: Any
 @click.pass_obj
 def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
     """Examine the hub's database, audit chain and content; exit code 1 if something is wrong."""
-    from gnomon.server.hub.doctor import examine
+    from gnomon.server.hub.doctor import Finding, examine
     from gnomon.server.hub.process import open_blobs, open_database
 
     settings = load_settings("hub", config_file, flags)
-    database = open_database(settings)
     try:
-        findings = examine(database, open_blobs(settings, database))
-    finally:
-        database.close()
+        database = open_database(settings)
+        with closing(database):
+            findings = examine(database, open_blobs(settings, database))
+    except StorageError as error:
+        findings = [Finding("database", 1, (str(error),))]
     _show(findings, f"examined {settings.data_folder}", as_json=as_json)
     return 0 if all(finding.is_sound for finding in findings) else 1
 
