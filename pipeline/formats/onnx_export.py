@@ -19,7 +19,7 @@ from skl2onnx.common.data_types import FloatTensorType
 
 from gnomon.runtime.errors import PackageError
 
-__all__ = ["INPUT", "OUTPUT", "TOLERANCE", "check_parity", "export_onnx", "run_onnx"]
+__all__ = ["INPUT", "OUTPUT", "TOLERANCE", "check_parity", "convert", "export_onnx", "run_onnx"]
 
 INPUT = "input"
 #: What skl2onnx calls the first output of a regressor.
@@ -28,6 +28,8 @@ OUTPUT = "variable"
 TOLERANCE = 1e-5
 
 OPSET = 17
+#: Some converters know no later version of the operators of trees.
+_OLD_OPSET = {"": 17, "ai.onnx.ml": 3}
 
 
 def export_onnx(estimator: Any, features: int, name: str = "gnomon") -> bytes:
@@ -39,17 +41,43 @@ def export_onnx(estimator: Any, features: int, name: str = "gnomon") -> bytes:
     Raises:
         PackageError: if skl2onnx cannot convert the estimator, with its reason.
     """
-    try:
-        model = convert_sklearn(
-            _with_float32_thresholds(estimator),
-            name=name,
-            initial_types=[(INPUT, FloatTensorType([None, features]))],
-            target_opset=OPSET,
-        )
-    except (RuntimeError, NotImplementedError, ValueError, TypeError) as error:
-        kind = type(estimator).__name__
-        raise PackageError(f"{kind} cannot be converted to ONNX: {error}") from error
-    return bytes(model.SerializeToString(deterministic=True))
+    return convert(_with_float32_thresholds(estimator), features, name=name)
+
+
+def convert(
+    estimator: Any, features: int, options: dict[str, Any] | None = None, *, name: str = "gnomon"
+) -> bytes:
+    """Return the ONNX bytes of a fitted estimator as skl2onnx makes them.
+
+    Args:
+        estimator: of scikit-learn.
+        features: its numbers in a row.
+        options: of skl2onnx.
+        name: of the graph.
+
+    Raises:
+        PackageError: skl2onnx cannot convert it, with its reason.
+        NameError: an option is not known for this estimator.
+    """
+    for opset in (OPSET, _OLD_OPSET):
+        try:
+            model = convert_sklearn(
+                estimator,
+                name=name,
+                initial_types=[(INPUT, FloatTensorType([None, features]))],
+                target_opset=opset,
+                options=options,
+            )
+        except NameError:
+            raise
+        except Exception as error:
+            # Converters fail with whatever their code runs into.
+            if opset is not _OLD_OPSET and "ai.onnx.ml" in str(error):
+                continue
+            kind = type(estimator).__name__
+            raise PackageError(f"{kind} cannot be converted to ONNX: {error}") from error
+        return bytes(model.SerializeToString(deterministic=True))
+    raise AssertionError("the loop returns or raises")
 
 
 def run_onnx(model: bytes, rows: NDArray[np.float32]) -> NDArray[np.float32]:

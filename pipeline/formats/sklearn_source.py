@@ -1,25 +1,22 @@
 """Converts a fitted scikit-learn estimator or pipeline over numbers to an ONNX model."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import joblib  # type: ignore[import-untyped]
 import numpy as np
-from numpy.typing import NDArray
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import is_classifier
 
 from gnomon.pipeline.formats.importing import Source
 from gnomon.pipeline.formats.mlflow import mlflow_file
-from gnomon.pipeline.formats.onnx_export import INPUT, OPSET, TOLERANCE, check_parity, export_onnx
+from gnomon.pipeline.formats.onnx_export import convert, export_onnx
+from gnomon.pipeline.formats.sklearn_outputs import KeptOutput, keep_outputs, matching_outputs
 from gnomon.runtime.errors import ConfigurationError, PackageError
-from gnomon.runtime.raw_models.probe import answer
 
 __all__ = ["from_estimator", "unpickle"]
 
-_PROBABILITIES = "probabilities"
 _CHECKED_ROWS = 200
 
 
@@ -42,8 +39,10 @@ def unpickle(path: Path) -> Any:
 def from_estimator(estimator: Any, name: str = "estimator") -> Source:
     """Convert an estimator whose inputs are all numbers, and compare the result with it.
 
-    Columns are called as in the data frame that it was fitted on. A classifier gives
-    `probabilities`, in the order of its classes, and `label` if these are whole numbers.
+    Columns are called as in the data frame that it was fitted on. A classifier gives `label` if its
+    classes are whole numbers, and `probabilities` or, if it has none, `decision_values`, in the
+    order of its classes. Of other estimators the outputs are kept that are what one of their
+    methods gives.
 
     Raises:
         PackageError: skl2onnx cannot convert it, or the ONNX model answers differently.
@@ -52,48 +51,44 @@ def from_estimator(estimator: Any, name: str = "estimator") -> Source:
     features = getattr(estimator, "n_features_in_", None)
     if features is None:
         raise PackageError(f"{kind} is not fitted, or takes no table; fit it before it is imported")
+    if isinstance(getattr(estimator, "classes_", None), list):
+        raise PackageError(f"{kind} predicts several classes a row; import an estimator of each")
     columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
     rows = np.random.default_rng(0).standard_normal((_CHECKED_ROWS, features)).astype(np.float32)
     with warnings.catch_warnings():
         # Rows without column names are what the ONNX model gets as well.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        if not is_classifier(estimator):
-            content = export_onnx(estimator, features, name="gnomon")
-            check_parity(estimator, content, rows)
-            return Source(name, "onnx", content, columns)
-        content = _convert_classifier(estimator, features)
-        expected = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
-    _check(kind, content, rows, expected)
-    classes = ", ".join(map(str, estimator.classes_))
-    return Source(name, "onnx", content, columns, f"The probabilities are those of: {classes}.")
+        is_classified = is_classifier(estimator)
+        content = (_convert_classifier if is_classified else export_onnx)(estimator, features)
+        kept = matching_outputs(estimator, content, rows)
+    _refuse_texts(kind, kept)
+    note = _note(estimator, kept) if is_classified else ""
+    return Source(name, "onnx", keep_outputs(content, kept), columns, note)
+
+
+def _refuse_texts(kind: str, kept: Sequence[KeptOutput]) -> None:
+    if all(one.values.dtype.kind not in "fiub" for one in kept):
+        raise PackageError(
+            f"{kind} gives texts and no numbers that are its own; fit it on classes that are whole "
+            "numbers"
+        )
+
+
+def _note(estimator: Any, kept: Sequence[KeptOutput]) -> str:
+    classes = list(map(str, estimator.classes_))
+    notes = []
+    for one in kept:
+        shown = one.name.replace("_", " ")
+        if one.method == "decision_function" and one.values[0].size == 1:
+            notes.append(f"The {shown} are positive for {classes[-1]}, negative for {classes[0]}.")
+        elif one.method in ("predict_proba", "decision_function"):
+            notes.append(f"The {shown} are those of: {', '.join(classes)}.")
+    return " ".join(notes)
 
 
 def _convert_classifier(estimator: Any, features: int) -> bytes:
     try:
-        model = convert_sklearn(
-            estimator,
-            name="gnomon",
-            initial_types=[(INPUT, FloatTensorType([None, features]))],
-            options={"zipmap": False},
-            target_opset=OPSET,
-        )
-    except (RuntimeError, NotImplementedError, ValueError, TypeError, NameError) as error:
-        kind = type(estimator).__name__
-        raise PackageError(f"{kind} cannot be converted to ONNX: {error}") from error
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def _check(
-    kind: str, content: bytes, rows: NDArray[np.float32], expected: NDArray[np.float64]
-) -> None:
-    (given,) = answer("onnx", content, {INPUT: rows}, [_PROBABILITIES])
-    if given.shape != expected.shape:
-        raise PackageError(
-            f"the ONNX file's probabilities have shape {given.shape}, {kind}'s {expected.shape}"
-        )
-    difference = float(np.abs(given - expected).max())
-    if not difference <= TOLERANCE:
-        raise PackageError(
-            f"the ONNX file's probabilities differ from {kind}'s by up to {difference:.3g}; at "
-            f"most {TOLERANCE:g} is allowed"
-        )
+        return convert(estimator, features, {"zipmap": False})
+    except NameError:
+        # Not every classifier has the option.
+        return convert(estimator, features)

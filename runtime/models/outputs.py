@@ -59,6 +59,8 @@ class OutputReader:
         column = array.reshape(shape)
         if field.kind.is_text:
             return _texts(field, column.tolist())
+        if field.kind.is_vector and column.dtype == np.bool_:
+            return column.astype(np.float32)
         # Nothing else is converted: a fraction for a whole number is for the contract to see.
         return column.astype(field.kind.value, copy=False) if field.kind.is_float else column
 

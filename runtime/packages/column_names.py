@@ -1,8 +1,47 @@
-"""Column names that two sides have: a matrix is filled by place, so the places must agree."""
+"""Names of columns: the fields that they become, and whether two sides have them in one order."""
 
+import re
 from collections.abc import Sequence
 
-__all__ = ["first_misplaced"]
+__all__ = ["describe_column", "field_names", "first_misplaced"]
+
+#: The longest name of a field.
+_LONGEST = 128
+_OTHER_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
+_START = re.compile(r"[A-Za-z_]")
+
+
+def field_names(columns: Sequence[str]) -> list[str]:
+    """Return a name of a field for each column: its own if that is one, else one made from it.
+
+    Letters, digits, `_`, `.` and `-` are kept; the names differ.
+
+    >>> field_names(["age", "mean radius", "mean/radius", "2nd"])
+    ['age', 'mean_radius', 'mean_radius_2', '_2nd']
+    """
+    own = {column for column in columns if _plain(column) == column}
+    names: list[str] = []
+    taken = set(own)
+    for column in columns:
+        name = _plain(column)
+        if name != column or name in names:
+            number, stem = 2, name
+            while name in taken:
+                ending = f"_{number}"
+                name, number = stem[: _LONGEST - len(ending)] + ending, number + 1
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def describe_column(column: str) -> str:
+    """Return the description of a field whose column has another name."""
+    return f"column {column!r}"
+
+
+def _plain(column: str) -> str:
+    name = _OTHER_CHARACTERS.sub("_", column) or "_"
+    return (name if _START.match(name) else f"_{name}")[:_LONGEST]
 
 
 def first_misplaced(names: Sequence[str], known: Sequence[str]) -> str | None:

@@ -1,15 +1,15 @@
 """The packing of a raw model: a contract with a field for each column of its tensors."""
 
-import re
 from collections.abc import Sequence
 
 from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
 from gnomon.runtime.errors import ConfigurationError, PackageError
+from gnomon.runtime.packages.column_names import describe_column, field_names
 from gnomon.runtime.raw_models.probe import TensorInfo, datatype
 
-__all__ = ["derive_packing", "field_name"]
+__all__ = ["derive_packing"]
 
 #: A tensor of more columns than this becomes one vector, unless its columns are named.
 _SCALARS = 64
@@ -29,6 +29,11 @@ def derive_packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> P
         PackageError: a tensor does not have the shape (rows, columns).
         ConfigurationError: the columns' number is unknown, or `columns` do not name the inputs.
     """
+    if len(set(columns)) < len(columns):
+        twice = next(one for one in columns if columns.count(one) > 1)
+        raise ConfigurationError(f"column {twice!r} is named twice; names must differ")
+    if not tensors:
+        raise PackageError("the model takes no input; Gnomon packs rows of columns")
     for tensor in tensors:
         if len(tensor.shape) != 2:
             raise PackageError(
@@ -41,9 +46,11 @@ def derive_packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> P
     if -1 in widths:
         raise ConfigurationError("how many columns the model takes is open; name them")
     packed, fields = [], []
-    for tensor, width in zip(tensors, widths, strict=True):
+    own_columns = columns if len(tensors) == 1 else ()
+    names = _names(tensors, widths, own_columns)
+    for tensor, width, own_names in zip(tensors, widths, names, strict=True):
         kind = datatype(tensor)
-        own = _fields(tensor, kind, width, columns if len(tensors) == 1 else ())
+        own = _fields(kind, width, own_names, own_columns)
         # Whole numbers have no NaN; nothing here may be missing, so the number is never used.
         missing = 0.0 if kind.startswith("INT") else float("nan")
         features = tuple(Feature(field.name, "value", missing) for field in own)
@@ -81,15 +88,36 @@ def _check_names(
         )
 
 
-def _fields(tensor: TensorInfo, datatype: str, width: int, columns: tuple[str, ...]) -> list[Field]:
-    kind, base = _KINDS[datatype], field_name(tensor.name)
-    if not columns and width > _SCALARS and kind is Kind.FLOAT32:
-        return [Field(name=base, kind=Kind.VECTOR, shape=(width,))]
-    names = columns or ([base] if width == 1 else [f"{base}_{number}" for number in range(width)])
-    return [Field(name=name, kind=kind) for name in names]
+def _names(
+    tensors: Sequence[TensorInfo], widths: Sequence[int], columns: tuple[str, ...]
+) -> list[list[str]]:
+    """Return the names of each tensor's fields: its columns', or its own with numbers."""
+    if columns:
+        return [field_names(columns)]
+    bases = field_names([tensor.name for tensor in tensors])
+    parts = [
+        [base] if _is_vector(tensor, width) else [f"{base}_{number}" for number in range(width)]
+        for tensor, base, width in zip(tensors, bases, widths, strict=True)
+    ]
+    names = iter(field_names([name for part in parts for name in part]))
+    return [[next(names) for _ in part] for part in parts]
 
 
-def field_name(name: str) -> str:
-    """Return a tensor's name as a field's: letters, digits, `_`, `.` and `-`."""
-    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)
-    return plain if re.match(r"[A-Za-z_]", plain) else f"_{plain}"
+def _is_vector(tensor: TensorInfo, width: int) -> bool:
+    """Whether a tensor without names of columns is one field."""
+    return width == 1 or (width > _SCALARS and datatype(tensor) == "FP32")
+
+
+def _fields(
+    datatype: str, width: int, names: Sequence[str], columns: tuple[str, ...]
+) -> list[Field]:
+    if len(names) == 1 and width > 1:
+        return [Field(name=names[0], kind=Kind.VECTOR, shape=(width,))]
+    described = [
+        "" if name == column else describe_column(column)
+        for name, column in zip(names, columns or names, strict=True)
+    ]
+    return [
+        Field(name=name, kind=_KINDS[datatype], description=description)
+        for name, description in zip(names, described, strict=True)
+    ]

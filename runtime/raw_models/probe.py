@@ -53,8 +53,8 @@ class ModelTensors:
     outputs: tuple[TensorInfo, ...]
 
 
-def read_tensors(format: str, content: bytes) -> ModelTensors:
-    """Return the tensors of a model file.
+def read_tensors(format: str, content: bytes, reference: str = "the model") -> ModelTensors:
+    """Return the tensors of a model file; `reference` is what errors call it.
 
     Raises:
         PackageError: the format is unknown, or the file is not of it.
@@ -63,9 +63,10 @@ def read_tensors(format: str, content: bytes) -> ModelTensors:
     if format not in readers:
         raise PackageError(f"format {format!r} is unknown; known are {', '.join(readers)}")
     try:
-        return readers[format](content)
+        return readers[format](content, reference)
     except Exception as error:
-        raise PackageError(f"the file is no {format} model: {error}") from error
+        told = str(error).removeprefix(f"{reference}: ")
+        raise PackageError(f"{reference} is no {format} model: {told}") from error
 
 
 def datatype(tensor: TensorInfo) -> str:
@@ -109,7 +110,7 @@ def answer(
         EngineError: the engine cannot load or run the model, or an output's first axis is not the
             rows.
     """
-    engine = load_engine(format, content, _draft(format, outputs))
+    engine = load_engine(format, content, _draft(format, outputs, reference))
     rows = len(next(iter(tensors.values())))
     parts = []
     try:
@@ -132,9 +133,21 @@ def derive_kind(values: NDArray[Any]) -> dict[str, Any]:
     return {"kind": Kind(values.dtype.name)}
 
 
-def _draft(format: str, outputs: Sequence[str]) -> Manifest:
+class _Draft(Manifest, frozen=True, kw_only=True):
+    """A manifest of a file that is no package: errors call it by the file's name."""
+
+    file: str
+
+    @property
+    def reference(self) -> str:
+        """Return the file's name."""
+        return self.file
+
+
+def _draft(format: str, outputs: Sequence[str], reference: str) -> Manifest:
     """Return as much of a manifest as an engine reads."""
-    return Manifest(
+    return _Draft(
+        file=reference,
         name="draft",
         version="0",
         format=format,
@@ -149,8 +162,8 @@ def _draft(format: str, outputs: Sequence[str]) -> Manifest:
     )
 
 
-def _read_onnx(content: bytes) -> ModelTensors:
-    engine = load_engine("onnx", content, _draft("onnx", ()))
+def _read_onnx(content: bytes, reference: str) -> ModelTensors:
+    engine = load_engine("onnx", content, _draft("onnx", (), reference))
     try:
         inputs, outputs = cast(OnnxEngine, engine).tensors()
     finally:
@@ -164,10 +177,10 @@ def _read_onnx(content: bytes) -> ModelTensors:
     return ModelTensors(tuple(map(describe, inputs)), tuple(map(describe, outputs)))
 
 
-def _read_tflite(content: bytes) -> ModelTensors:
+def _read_tflite(content: bytes, reference: str) -> ModelTensors:
     from ai_edge_litert.interpreter import Interpreter
 
-    check_self_contained(content, "the model")
+    check_self_contained(content, reference)
     interpreter = Interpreter(model_content=content, num_threads=1)
 
     def describe(one: Mapping[str, Any]) -> TensorInfo:

@@ -18,14 +18,15 @@ from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.packages.chunks import sha256
+from gnomon.runtime.packages.column_names import field_names
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.writing import write_package
-from gnomon.runtime.raw_models.derived_packing import derive_packing, field_name
-from gnomon.runtime.raw_models.probe import answer, derive_kind, read_tensors
-from gnomon.runtime.raw_models.trial_rows import make_rows, select_finite_rows
+from gnomon.runtime.raw_models.derived_packing import derive_packing
+from gnomon.runtime.raw_models.probe import derive_kind, read_tensors
+from gnomon.runtime.raw_models.trial_rows import answer_some, make_rows, select_finite_rows
 
 __all__ = ["FORMATS", "RawModel", "derive_model", "origin", "signature", "write_raw_model"]
 
@@ -75,10 +76,10 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
         EngineError: the model fails on every row that was tried, or an output's first axis is not
             the rows.
     """
-    tensors = read_tensors(format, content)
+    tensors = read_tensors(format, content, name)
     try:
         packing = derive_packing(tensors.inputs, tuple(columns))
-    except ContractError as error:
+    except (ContractError, PackageError) as error:
         raise PackageError(f"{name}: {error}") from error
     inputs = packing.contract.fields
     given = tuple(one for one in tensors.outputs if one.dtype is not None)
@@ -86,7 +87,7 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
         raise PackageError(f"{name}: the model gives no tensor of numbers")
     output_tensors = tuple(one.name for one in given)
     rows, columns_of_rows = make_rows(packing.contract)
-    answers = answer(
+    places, answers = answer_some(
         format,
         content,
         packing.pack_columns(columns_of_rows),
@@ -94,9 +95,10 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
         is_single_row=any(tensor.shape[:1] == (1,) for tensor in tensors.inputs),
         reference=name,
     )
+    rows = [rows[place] for place in places]
+    names = field_names([tensor.name for tensor in given])
     outputs = tuple(
-        Field(name=field_name(tensor.name), **derive_kind(values))
-        for tensor, values in zip(given, answers, strict=True)
+        Field(name=one, **derive_kind(values)) for one, values in zip(names, answers, strict=True)
     )
     good = tuple(select_finite_rows(rows, answers, outputs, name))
     profile = Profile(inputs, (), outputs, _no_reference(inputs), _no_reference(outputs))

@@ -1,5 +1,7 @@
 """Made-up rows to try a raw model on, and which of them it answers."""
 
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,9 @@ from gnomon.core.fields import Field
 from gnomon.core.row import Columns
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.models.outputs import OutputReader
+from gnomon.runtime.raw_models.probe import answer
 
-__all__ = ["make_rows", "select_finite_rows"]
+__all__ = ["answer_some", "make_rows", "select_finite_rows"]
 
 _ROWS = 5
 
@@ -39,6 +42,52 @@ def make_rows(contract: Contract) -> tuple[list[dict[str, Any]], Columns]:
         }
     )
     return rows, checked
+
+
+def answer_some(
+    format: str,
+    content: bytes,
+    tensors: Mapping[str, NDArray[Any]],
+    outputs: Sequence[str],
+    *,
+    is_single_row: bool,
+    reference: str,
+) -> tuple[list[int], list[NDArray[Any]]]:
+    """Return the positions of the rows that the model can take, and its answers to these.
+
+    Made-up rows may be outside of what a model takes: a divisor of zero, an index beyond a table.
+
+    Args:
+        format: of the model file.
+        content: bytes of the model file.
+        tensors: name → array, whose first axis is the rows.
+        outputs: names of the outputs that are wanted.
+        is_single_row: the model takes one row at a time.
+        reference: what errors call the model.
+
+    Raises:
+        EngineError: the engine cannot load the model, an output's first axis is not the rows, or
+            the model fails on every row.
+    """
+
+    def ask(places: list[int]) -> list[NDArray[Any]]:
+        part = {name: np.ascontiguousarray(array[places]) for name, array in tensors.items()}
+        return answer(
+            format, content, part, outputs, is_single_row=is_single_row, reference=reference
+        )
+
+    every = list(range(len(next(iter(tensors.values())))))
+    try:
+        return every, ask(every)
+    except EngineError as error:
+        good, first = [], error
+    for place in every:
+        with contextlib.suppress(EngineError):
+            ask([place])
+            good.append(place)
+    if not good:
+        raise first
+    return good, ask(good)
 
 
 def _value(field: Field, numbers: NDArray[np.float64]) -> Any:
