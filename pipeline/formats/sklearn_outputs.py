@@ -42,7 +42,7 @@ def matching_outputs(estimator: Any, content: bytes, rows: NDArray[np.float32]) 
 
     What `predict` and `predict_proba` give must be among them, if a converter makes an output for
     it: another answer than the estimator's is an error. Other outputs that match nothing are left
-    out.
+    out. `rows` has the shape (rows, inputs).
 
     Raises:
         PackageError: the model cannot be run, answers differently, or no output matches.

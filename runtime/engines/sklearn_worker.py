@@ -56,12 +56,12 @@ class WorkerFailure(msgspec.Struct, frozen=True, tag=True):
 
 
 def pack(array: NDArray[Any]) -> Array:
-    """Return an array as a message."""
+    """Return an array of any shape as a message."""
     return Array(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
 
 
 def unpack(array: Array) -> NDArray[Any]:
-    """Return a message as an array; raises ValueError if it holds no numbers."""
+    """Return a message as an array of its shape; raises ValueError if it holds no numbers."""
     dtype = np.dtype(array.dtype)
     if dtype.hasobject:
         raise ValueError(f"an array of {dtype} holds no numbers")

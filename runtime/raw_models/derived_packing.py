@@ -29,7 +29,7 @@ def derive_packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> P
         PackageError: a tensor does not have the shape (rows, columns).
         ConfigurationError: the columns' number is unknown, or `columns` do not name the inputs.
     """
-    if len(set(columns)) < len(columns):
+    if len(tensors) == 1 and len(set(columns)) < len(columns):
         twice = next(one for one in columns if columns.count(one) > 1)
         raise ConfigurationError(f"column {twice!r} is named twice; names must differ")
     if not tensors:

@@ -60,7 +60,7 @@ def answer_some(
     Args:
         format: of the model file.
         content: bytes of the model file.
-        tensors: name → array, whose first axis is the rows.
+        tensors: name → array of shape (rows, columns).
         outputs: names of the outputs that are wanted.
         is_single_row: the model takes one row at a time.
         reference: what errors call the model.
@@ -103,7 +103,7 @@ def select_finite_rows(
     outputs: tuple[Field, ...],
     name: str,
 ) -> list[dict[str, Any]]:
-    """Return the rows whose answers are finite."""
+    """Return the rows whose answers, arrays of shape (rows, …), are finite."""
     columns = OutputReader(name, outputs).read_columns(answers, len(rows))
     _, wrong = Contract(outputs).check_columns(columns)
     bad = wrong.rejected_rows(len(rows)) if wrong else np.zeros(len(rows), np.bool_)
