@@ -132,7 +132,7 @@ class Installer:
             self._profiles.keep(package.digest, opened.profile)
 
     def _load_newest(self, packages: list[Package]) -> Package | None:
-        """Load the newest package of a model that this node can run; None if there is none."""
+        """Load the newest package of a model that this node can run; or None."""
         for package in sorted(packages, key=lambda one: age(one.manifest.version), reverse=True):
             if package.manifest.format not in self._engines:
                 continue

@@ -1,7 +1,7 @@
 """How programs of the same user find the key of a hub that runs on this machine.
 
 A running hub writes a record into a folder of its user: its REST address and its key file. It holds
-a lock on the record while it lives. Whoever reads a record first checks that it belongs to the same
+a lock on the record while it lives. A reader of a record first checks that it belongs to the same
 user, that no other user may read it, and that its hub still lives. Without that check, another user
 could take the port of a hub that has ended, and receive its key.
 """

@@ -31,7 +31,7 @@ _LENGTH = struct.Struct("<I")
 
 
 def pack(datatype: str, values: NDArray[Any]) -> bytes:
-    """Return the raw contents of an array; a text that is None is empty."""
+    """Return the raw contents of an array of any shape; a text that is None is empty."""
     if datatype == TEXT:
         texts = [b"" if text is None else str(text).encode() for text in values.ravel()]
         return b"".join(part for text in texts for part in (_LENGTH.pack(len(text)), text))
@@ -39,7 +39,7 @@ def pack(datatype: str, values: NDArray[Any]) -> bytes:
 
 
 def unpack(datatype: str, raw: bytes) -> NDArray[Any]:
-    """Return the elements of raw contents in one dimension; texts as an object array.
+    """Return the elements of raw contents, of shape (elements,); texts as an object array.
 
     Raises:
         ValueError: the bytes end within an element, are not UTF-8, or the datatype is unknown.

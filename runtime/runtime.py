@@ -136,11 +136,22 @@ class Runtime(RouteService):
         version: str = "",
         bucket: int | None = None,
     ) -> Predictions:
-        """Answer many rows, one array or list a field; one bad row refuses the request.
+        """Answer many rows; one bad row refuses the request.
 
-        A scalar field is `(N,)` or `(N, 1)`, a category an object or string array or a list. The
-        other arguments and the errors are those of `predict`; a request without rows raises
-        `InvalidInput` and counts as one refused row.
+        A request without rows raises `InvalidInput` and counts as one refused row.
+
+        Args:
+            route: the public model name.
+            columns: field → values of all rows. A scalar field is `(N,)` or `(N, 1)`; a category is
+                an object or string array, or a list.
+            request_id: what labels will be joined by; made here if None.
+            key: whose answers stick to one target (a customer); None: by chance.
+            at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
+            version: which of the route's versions is to answer; empty: as the route has it.
+            bucket: the call's traffic bucket, 0 to 999, if a frontend has chosen one already.
+
+        Raises:
+            GnomonError: as `predict`.
         """
         started = perf_counter_ns()
         request_id = self._identity() if request_id is None else str(request_id)
@@ -183,7 +194,13 @@ class Runtime(RouteService):
     ) -> None:
         """Run the shadows of a call that a frontend has answered and counted by itself.
 
-        They run in this thread. `at` is in epoch seconds; a route that is gone has no shadows.
+        They run in this thread. A route that is gone has no shadows.
+
+        Args:
+            route: the route's name.
+            columns: field → values of all rows.
+            request_id: decides, by its hash, which shadows receive the call.
+            at: the data's time, in epoch seconds.
         """
         served = self._table.served.get(route)
         if served is not None:

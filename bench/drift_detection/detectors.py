@@ -69,7 +69,7 @@ def profile(one: Table, bins: int = 32) -> Reference:
 def count(
     reference: Reference, window: Table
 ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """Count a table's cells and pairs in a window."""
+    """Count a table in a window; return the cells of each field and of each pair, int64 vectors."""
     codes = [index for index, name in enumerate(window.columns) if name in window.levels]
     arrays: list[NDArray[Any]] = [
         values.astype(np.int32) if name in window.levels else np.ascontiguousarray(values)

@@ -45,7 +45,7 @@ MIDDLES = _middles()
 
 
 def sketch(values: NDArray[np.float64]) -> Counts:
-    """Count values, NaN left out.
+    """Count float64 values by bucket, NaN left out; return int64 of shape `(SKETCH_BUCKETS,)`.
 
     >>> round(quantile(sketch(np.arange(1001.0)), 0.5), 1)
     495.5

@@ -69,7 +69,7 @@ class Violations:
         return bool((self.severities == SEVERITIES[Policy.REJECT]).any())
 
     def rejected_rows(self, count: int) -> NDArray[np.bool_]:
-        """Return which of `count` rows are refused."""
+        """Return which rows are refused, bool of shape `(count,)`."""
         mask = np.zeros(count, dtype=np.bool_)
         mask[self.rows[self.severities == SEVERITIES[Policy.REJECT]]] = True
         return mask

@@ -27,7 +27,7 @@ class FieldInterval:
     moments: list[Moments]
 
     def merge(self, chosen: NDArray[np.bool_]) -> Moments:
-        """Return the moments of the chosen sources together."""
+        """Return the joint moments of the chosen sources, bool of shape (sources,)."""
         return merge_moments(self.moments[place] for place in np.flatnonzero(chosen))
 
 

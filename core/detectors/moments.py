@@ -4,7 +4,7 @@ Cells say little about values that are beyond all of the reference: 82 °F and 2
 every value of a winter in °F. A window also holds the exact mean, variance and extremes. A cause
 is named only if these agree with it:
 
-* a change of unit `x → a·x + b`: the mean lies within one deviation of `a·m + b` (and its standard
+* a change of unit `x → a·x + b`: the mean is within one deviation of `a·m + b` (and its standard
   error), the deviation within a factor of `UNIT_SPREAD` of `|a|·s`, and no value is farther out
   than `UNIT_REACH` deviations beyond the extremes that the reference would have then;
 * a spread of r times: the deviation has not moved the other way by more than chance, and if r is

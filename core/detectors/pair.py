@@ -98,7 +98,12 @@ class PairDetector(TiltDetector):
         super().__init__(reference.name, tilt_set, effect, block_rows, threshold)
 
     def update(self, counts: NDArray[np.int64], moments: Moments = NO_MOMENTS) -> Alarm | None:
-        """Take the concordant, discordant and incomplete rows of one window; it has no moments."""
+        """Take one window; it has no moments.
+
+        Args:
+            counts: concordant, discordant and incomplete rows, int64 of shape (3,).
+            moments: not used.
+        """
         winner = self._kernel.update(counts[:2])
         if winner < 0:
             return None

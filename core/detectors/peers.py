@@ -76,7 +76,12 @@ class PeerField:
         self.design_effect = design_effect
 
     def pool(self, counts: Floats, trusted: NDArray[np.bool_]) -> Pool:
-        """Add up the trusted sources, none far heavier than the median one."""
+        """Add up the trusted sources, none far heavier than the median one.
+
+        Args:
+            counts: float64 of shape (sources, cells).
+            trusted: bool of shape (sources,).
+        """
         rows = counts.sum(axis=1)
         present = rows[trusted & (rows > 0)]
         limit = HEAVIEST * float(np.median(present)) if len(present) else 0.0

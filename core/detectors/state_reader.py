@@ -32,7 +32,7 @@ class StateReader:
         return self.take(self.length())
 
     def floats(self, *shape: int) -> NDArray[np.float64]:
-        """Take an array of doubles."""
+        """Take a float64 array of this shape."""
         data = self.take(8 * math.prod(shape))
         return np.frombuffer(data, "<f8").reshape(shape).astype(np.float64)
 

@@ -67,7 +67,12 @@ def _spread(table: Table, scores: Table) -> float:
 
 
 def values_effect(values: NDArray[np.float64], blocks: Cells) -> float:
-    """Return the design effect of the mean of `values`; rows with NaN do not count."""
+    """Return the design effect of the mean of the values; rows with NaN do not count.
+
+    Args:
+        values: float64 of shape (rows,).
+        blocks: number of each row's block, integers of shape (rows,).
+    """
     present = ~np.isnan(values)
     values, blocks = values[present], blocks[present]
     if len(values) == 0:

@@ -84,7 +84,10 @@ class Dataset:
 
     @cached_property
     def hashes(self) -> NDArray[np.void]:
-        """One hash per row, in the table's order; see `gnomon.pipeline.datasets.fingerprint`."""
+        """One hash of 32 bytes for each row, in the table's order.
+
+        See `gnomon.pipeline.datasets.fingerprint`.
+        """
         return row_hashes(self.table)
 
     @cached_property
@@ -93,7 +96,7 @@ class Dataset:
         return fingerprint(self.table.column_names, self.hashes)
 
     def where(self, mask: NDArray[np.bool_]) -> "Dataset":
-        """Return the rows where `mask` is true; their hashes are not computed again."""
+        """Return the rows for which `mask`, bool of shape (rows,), is true; hashes are kept."""
         part = Dataset(self.table.filter(pa.array(mask)), self.uri)
         if "hashes" in self.__dict__:
             part.__dict__["hashes"] = self.hashes[mask]

@@ -76,7 +76,12 @@ def _hash_alike(names: Sequence[str], batch: pa.RecordBatch) -> NDArray[np.uint8
 
 
 def fingerprint(column_names: Iterable[str], hashes: NDArray[np.void]) -> str:
-    """Return `rows-1:` and 64 hexadecimal digits for the multiset of rows with these hashes."""
+    """Return `rows-1:` and 64 hexadecimal digits for the multiset of rows with these hashes.
+
+    Args:
+        column_names: of the table.
+        hashes: one hash of 32 bytes for each row, as `row_hashes` returns them.
+    """
     return _finish(column_names, len(hashes), [sort_rows(_bytes(hashes))])
 
 
@@ -105,7 +110,7 @@ class RowCollector:
             self._folder.cleanup()
 
     def add(self, hashes: NDArray[np.void]) -> None:
-        """Take more hashes."""
+        """Take more hashes, of 32 bytes and shape (rows,)."""
         self._kept.append(_bytes(hashes))
         self._kept_count += len(hashes)
         self.rows += len(hashes)

@@ -26,7 +26,14 @@ class RecipeData:
     test: Dataset | None
 
     def blocks(self, data: Dataset) -> NDArray[np.int64] | None:
-        """Return an id per row in order of time: the day in UTC, or the position of a value."""
+        """Return the number of each row's block, int64 of shape (rows,), in order of time.
+
+        Rows of one day (UTC), or with one value in the column of blocks, are a block. None if the
+        recipe names no block.
+
+        Raises:
+            DatasetError: there is no such column, or rows without a value in it.
+        """
         name = self.recipe.data.block
         if not name:
             return None

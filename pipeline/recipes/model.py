@@ -93,7 +93,7 @@ class RecipeModel:
         )
 
     def answer(self, columns: Columns) -> list[NDArray[Any]]:
-        """Return the output tensors for all rows, in the order of the recipe's outputs."""
+        """Return the output tensors in the order of the recipe's outputs; shape `(rows, …)`."""
         return answer(
             self.format,
             self.content,
@@ -103,7 +103,14 @@ class RecipeModel:
         )
 
     def output_fields(self, answers: list[NDArray[Any]]) -> tuple[Field, ...]:
-        """Return the fields of the outputs, from the answers and from the recipe."""
+        """Return the fields of the outputs, from the answers and from the recipe.
+
+        Args:
+            answers: one array for each output; the first dimension is the row.
+
+        Raises:
+            ConfigurationError: the recipe's attributes do not fit an output.
+        """
         outputs = zip(self._recipe.outputs.items(), answers, strict=True)
         try:
             return tuple(
@@ -116,7 +123,12 @@ class RecipeModel:
     def read_outputs(
         self, answers: list[NDArray[Any]], fields: tuple[Field, ...]
     ) -> dict[str, NDArray[Any]]:
-        """Return the answers as callers see them."""
+        """Return the answers as callers see them, by the output's name.
+
+        Args:
+            answers: one array for each field; the first dimension is the row.
+            fields: the outputs.
+        """
         reader = OutputReader(self._recipe.reference, fields)
         return reader.read_columns(answers, len(answers[0]))
 

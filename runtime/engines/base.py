@@ -46,7 +46,12 @@ class Engine(Protocol):
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the manifest's output tensors by name.
 
-        Arrays are C-contiguous, the first dimension is the row.
+        Args:
+            tensors: name → C-contiguous array of the type that the model takes; the first dimension
+                is the row.
+
+        Returns:
+            Name → array of the shape (rows, …) and the dtype that the model gives.
 
         Raises:
             EngineError: a tensor is missing, of another type or shape, or the model failed.

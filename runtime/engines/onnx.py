@@ -114,7 +114,10 @@ class NativeOnnxEngine:
         return self.session.inputs, self.session.gives
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the output tensors by name; see `Engine.run`."""
+        """Return the output tensors by name, each with rows as the first dimension.
+
+        Arguments and errors are those of `Engine.run`.
+        """
         try:
             return self.session.run(tensors)
         except SessionClosed as error:
@@ -198,7 +201,10 @@ class PythonOnnxEngine:
         return tuple(map(_described, inputs)), tuple(map(_described, outputs))
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the output tensors by name; see `Engine.run`."""
+        """Return the output tensors by name, each with rows as the first dimension.
+
+        Arguments and errors are those of `Engine.run`.
+        """
         session = self._session
         if session is None:
             raise _closed(self._reference)

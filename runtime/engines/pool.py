@@ -45,7 +45,10 @@ class EnginePool:
             self._idle.put(engine)
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the output tensors by name; see `Engine.run`."""
+        """Return the output tensors by name, each with rows as the first dimension.
+
+        Arguments and errors are those of `Engine.run`.
+        """
         engine = self._idle.get()
         try:
             return engine.run(tensors)

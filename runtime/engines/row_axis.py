@@ -90,7 +90,10 @@ class RowByRow:
         self.works_in_caller = engine.works_in_caller
 
     def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
-        """Return the output tensors by name; see `Engine.run`."""
+        """Return the output tensors by name, each with rows as the first dimension.
+
+        Arguments and errors are those of `Engine.run`.
+        """
         rows = len(next(iter(tensors.values())))
         if rows < 2:
             return self._engine.run(tensors)

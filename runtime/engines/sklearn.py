@@ -87,7 +87,10 @@ class SklearnEngine:
         self._process: subprocess.Popen[bytes] | None = self._start()
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the outputs by name; see `Engine.run`."""
+        """Return the output tensors by name, each with rows as the first dimension.
+
+        Arguments and errors are those of `Engine.run`.
+        """
         if len(tensors) != 1:
             raise EngineError(f"{self._reference}: an estimator takes one tensor: {list(tensors)}")
         (rows,) = tensors.values()

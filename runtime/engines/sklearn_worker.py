@@ -56,12 +56,16 @@ class WorkerFailure(msgspec.Struct, frozen=True, tag=True):
 
 
 def pack(array: NDArray[Any]) -> Array:
-    """Return an array of any shape as a message."""
+    """Return an array of numbers, of any shape and dtype, as a message."""
     return Array(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
 
 
 def unpack(array: Array) -> NDArray[Any]:
-    """Return a message as an array of its shape; raises ValueError if it holds no numbers."""
+    """Return a message as an array of the dtype and shape that it names, read only.
+
+    Raises:
+        ValueError: it holds no numbers, or not as many as its shape says.
+    """
     dtype = np.dtype(array.dtype)
     if dtype.hasobject:
         raise ValueError(f"an array of {dtype} holds no numbers")

@@ -42,7 +42,10 @@ class TfliteEngine:
         self._idle = [self._new(model)]
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the output tensors by name; see `Engine.run`."""
+        """Return the output tensors by name, each with rows as the first dimension.
+
+        Arguments and errors are those of `Engine.run`.
+        """
         interpreter = self._borrow()
         try:
             answers = interpreter.run(tensors)

@@ -268,7 +268,10 @@ class Model:
         raise result.error
 
     def predict_columns(self, columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-        """Return the outputs of many rows by name, unrecorded; raises as `predict_row`."""
+        """Return the outputs of many rows by name, each of shape `(rows, …)`; nothing is recorded.
+
+        Raises as `predict_row`.
+        """
         result = self.answer_columns(columns)
         if isinstance(result, ModelAnswer):
             return result.outputs

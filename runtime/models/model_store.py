@@ -49,9 +49,15 @@ class ModelStore:
         deployment: Deployment | None,
         check: Callable[[Model], None],
     ) -> Model:
-        """Make a package ready; `check` may refuse it before it is warmed up.
+        """Make a package ready; loading it again returns the model that is there.
 
-        Raises as `Runtime.load`.
+        Args:
+            package: the verified package.
+            check_golden: run its golden samples, and refuse it if they differ.
+            deployment: replaces the settings in its manifest; None: keep those.
+            check: may refuse the model before it is warmed up, by raising.
+
+        Raises as `RouteService.load`.
         """
         model = self.models.get(package.digest)
         if model is not None:

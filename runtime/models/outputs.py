@@ -39,7 +39,15 @@ class OutputReader:
         }
 
     def read_columns(self, answers: Sequence[NDArray[Any]], rows: int) -> dict[str, NDArray[Any]]:
-        """Return the outputs of many rows, one array each."""
+        """Return the outputs of many rows, by name.
+
+        Args:
+            answers: one array for each field, of shape `(rows, …)`.
+            rows: how many rows there should be.
+
+        Raises:
+            EngineError: an array has another shape than its field, or other values than texts.
+        """
         return {
             field.name: self._read(field, answer, rows)
             for field, answer in zip(self._fields, answers, strict=True)
@@ -79,7 +87,13 @@ def repair_row(outputs: dict[str, Any], fields: Sequence[Field], row: Row) -> No
 def repair_columns(
     outputs: dict[str, NDArray[Any]], fields: Sequence[Field], columns: Columns
 ) -> None:
-    """Put what policies made of columns in their place, texts as texts."""
+    """Replace the outputs by the values that policies made of them; texts become texts again.
+
+    Args:
+        outputs: name → array of shape (rows, …), changed in place.
+        fields: the outputs' fields, in the order of `columns`.
+        columns: the checked outputs.
+    """
     for position, field in enumerate(fields):
         column = columns.array(position)
         outputs[field.name] = _texts(field, column.tolist()) if field.kind.is_text else column

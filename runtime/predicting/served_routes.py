@@ -79,6 +79,12 @@ def serve_route(
 ) -> ServedRoute:
     """Return the route with its models.
 
+    Args:
+        route: the route to be served.
+        models: the loaded models by digest.
+        recorder: gives each target and shadow its series.
+        keeps_transcripts: whether requests are written down if a package allows it.
+
     Raises:
         UnknownModel: one of them is not loaded.
         ConfigurationError: a fallback does not fit a target's contract.
@@ -118,7 +124,14 @@ def serve_route(
 def find_target(
     served: Mapping[str, ServedRoute], route: str, key: str | None, version: str, bucket: int | None
 ) -> RouteTarget:
-    """Return the target that a call on a route takes; arguments as `ServedRoute.target`.
+    """Return the target that a call on a route takes.
+
+    Args:
+        served: the routes in service by name.
+        route: the route's name.
+        key: whose calls go to one target; None: by chance.
+        version: the version that the caller wants; empty: any.
+        bucket: the call's traffic bucket, 0 to 999; None: not chosen yet.
 
     Raises:
         UnknownModel: there is no such route, or it has no such version.

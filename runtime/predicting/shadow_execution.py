@@ -21,7 +21,14 @@ def submit_to_shadows(
     request_id: str,
     job: Callable[[Model, WindowSeries], None],
 ) -> None:
-    """Submit a job for each of the target's shadows that the request is chosen for."""
+    """Submit a job for each of the target's shadows that the request is chosen for.
+
+    Args:
+        target: what answers the request.
+        shadows: the queue, whose thread runs the jobs; a full queue drops them.
+        request_id: decides, by its hash, which shadows the request is chosen for.
+        job: called with each shadow's model and series.
+    """
     for digest in routes.choose_shadows(target.route, request_id):
         model, series = target.shadows[digest]
         shadows.submit(partial(job, model, series))
@@ -30,7 +37,14 @@ def submit_to_shadows(
 def run_shadows(
     target: RouteTarget, columns: Mapping[str, Any], timestamp: float, request_id: str
 ) -> None:
-    """Run those of the target's shadows that the request is chosen for, here and now."""
+    """Run those of the target's shadows that the request is chosen for, in this thread.
+
+    Args:
+        target: what has answered the request.
+        columns: field → values of all rows, as the client sent them.
+        timestamp: of the data, in epoch seconds.
+        request_id: decides, by its hash, which shadows the request is chosen for.
+    """
     for digest in routes.choose_shadows(target.route, request_id):
         shadow_columns(columns, timestamp, request_id, *target.shadows[digest])
 
@@ -38,7 +52,15 @@ def run_shadows(
 def shadow_row(
     row: Mapping[str, Any], timestamp: float, request_id: str, model: Model, series: WindowSeries
 ) -> None:
-    """Answer one row as a shadow, and count what became of it."""
+    """Answer one row as a shadow, and count the outcome; nothing is counted if the model is closed.
+
+    Args:
+        row: value by field, as the client sent it.
+        timestamp: of the data, in epoch seconds.
+        request_id: of the request that the shadow also receives.
+        model: the shadow's.
+        series: counts the shadow.
+    """
     started = perf_counter_ns()
     scratch = model.acquire()
     try:
@@ -58,7 +80,15 @@ def shadow_columns(
     model: Model,
     series: WindowSeries,
 ) -> None:
-    """Answer many rows as a shadow, and count what became of them."""
+    """Answer many rows as a shadow, and count the outcome; of a closed model nothing is counted.
+
+    Args:
+        columns: field → values of all rows, as the client sent them.
+        timestamp: of the data, in epoch seconds.
+        request_id: of the request that the shadow also receives.
+        model: the shadow's.
+        series: counts the shadow.
+    """
     started = perf_counter_ns()
     try:
         result = model.answer_columns(columns)

@@ -103,7 +103,17 @@ def select_finite_rows(
     outputs: tuple[Field, ...],
     name: str,
 ) -> list[dict[str, Any]]:
-    """Return the rows whose answers, arrays of shape (rows, …), are finite."""
+    """Return the rows whose answers are finite.
+
+    Args:
+        rows: value by field of each row.
+        answers: the model's output tensors, each of shape `(rows, …)`.
+        outputs: the fields of these tensors.
+        name: what errors call the model.
+
+    Raises:
+        EngineError: no row has finite answers, or an output has another shape than its field.
+    """
     columns = OutputReader(name, outputs).read_columns(answers, len(rows))
     _, wrong = Contract(outputs).check_columns(columns)
     bad = wrong.rejected_rows(len(rows)) if wrong else np.zeros(len(rows), np.bool_)

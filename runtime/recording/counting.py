@@ -58,7 +58,14 @@ def timestamp_of(series: WindowSeries, request: PredictRequest, rows: int = 1) -
 
 
 def count_row(model: Model, series: WindowSeries, result: RowResult, outcome: CallOutcome) -> None:
-    """Count one row: the model's result, and the outcome of the call, fallbacks included."""
+    """Count one row.
+
+    Args:
+        model: the model that was to answer.
+        series: counts for it.
+        result: the model's own result; its inputs may be None if they could not be read.
+        outcome: of the call, which differs from the result's if a fallback answered.
+    """
     inputs, outputs = result.inputs, result.checked_outputs
     if inputs is None:
         series.count_unread(outcome, 1, _unread(outcome, _error_of(result)))

@@ -83,10 +83,14 @@ class WindowSeries:
         value: float | None,
         broken: Sequence[BrokenRules] = (),
     ) -> None:
-        """Count one row.
+        """Count one row, under the series' lock.
 
-        `outputs` where the model gave any; `value` where it may be sampled; `broken` rules of the
-        inputs and of the outputs.
+        Args:
+            outcome: code, latency, the data's time and the request's id.
+            inputs: the checked row.
+            outputs: the checked outputs; None if the model gave none.
+            value: the first output, if it may be sampled; None otherwise.
+            broken: rules that inputs and outputs broke.
         """
         with self._lock:
             code, latency_ns, timestamp, request_id = outcome
@@ -108,9 +112,16 @@ class WindowSeries:
         broken: Sequence[BrokenRules] = (),
         latencies: Sequence[int] | None = None,
     ) -> None:
-        """Count the rows of one request; `values` are the request and first output of each row.
+        """Count the rows of one request, under the series' lock.
 
-        `latencies` where each row is a request of its own.
+        Args:
+            outcome: code, latency, the data's time and the request's id.
+            inputs: the checked rows.
+            outputs: the checked outputs; None if the model gave none.
+            values: id and first output of each row that may be sampled.
+            broken: rules that inputs and outputs broke.
+            latencies: ns of each row, if each is a request of its own; None: all are one request,
+                whose latency is that of the outcome.
         """
         with self._lock:
             window = self._window(outcome.timestamp)

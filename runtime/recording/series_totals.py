@@ -14,7 +14,7 @@ MIDDLES_NS = np.array([latency.middle_of(bucket) for bucket in range(latency.BUC
 
 
 def latency_ns(latency_counts: NDArray[np.int64]) -> int:
-    """Return how long calls counted by latency bucket took together, within 1/32."""
+    """Return the sum of latencies in ns, within 1/32, from int64 counts by bucket, shape (608,)."""
     return round(float(MIDDLES_NS @ latency_counts))
 
 

@@ -91,7 +91,15 @@ class Transcripts:
         at: datetime | float | None,
         answer: Prediction,
     ) -> None:
-        """Take one answered row, if it is of the share."""
+        """Take one answered row, if it is of the share; full, it is dropped and counted.
+
+        Args:
+            model: the model that answered.
+            route: the route's name.
+            row: value by field, as the caller gave it.
+            at: the data's time, epoch seconds or datetime; None: now.
+            answer: the row's answer.
+        """
         if not _is_chosen(model, answer.request_id):
             return
         self._put(model, route, dict(row), at, answer.request_id, dict(answer.outputs), answer)
@@ -104,7 +112,16 @@ class Transcripts:
         at: datetime | float | None,
         answer: Predictions,
     ) -> None:
-        """Take the rows of an answered request that are of the share."""
+        """Take the rows of an answered request that are of the share; full, it drops and counts
+        them.
+
+        Args:
+            model: the model that answered.
+            route: the route's name.
+            columns: field → values of all rows, as the caller gave them.
+            at: the data's time, epoch seconds or datetime; None: now.
+            answer: the request's answer.
+        """
         if not share_of(model):
             return
         for place, request_id in enumerate(row_ids(answer.request_id, answer.rows)):

@@ -45,7 +45,7 @@ class ChangedFiles:
 class HandshakeLog:
     """Counts handshakes that fail, and logs them, at most one line in `LOG_SECONDS`.
 
-    Without it nobody sees why a client with an expired certificate gets no answer.
+    Without it no log says why a client with an expired certificate gets no answer.
     """
 
     def __init__(self, frontend: str) -> None:

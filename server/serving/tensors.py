@@ -49,7 +49,7 @@ Tensor = inference_pb2.ModelInferRequest.InferInputTensor
 
 
 def decode_inputs(request: inference_pb2.ModelInferRequest) -> dict[str, NDArray[Any]]:
-    """Return one array a tensor; texts as object arrays.
+    """Return one array for each tensor, of the tensor's shape; texts as object arrays.
 
     Raises:
         InvalidInput: a tensor contradicts itself, or tensors differ in their number of rows.

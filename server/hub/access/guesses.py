@@ -1,7 +1,7 @@
 """Limits how often an address may show credentials that are not known.
 
-A credential that was accepted before is exempt, so that a stranger behind the same proxy cannot
-lock out those who have a key.
+A credential that was accepted before is exempt, so that an unknown client behind the same proxy
+cannot lock out those who have a key.
 """
 
 import threading

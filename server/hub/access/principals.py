@@ -65,7 +65,7 @@ def find(database: Database, key: str) -> Actor:
 
 
 def find_named(connection: Connection, name: str) -> Actor | None:
-    """Return a principal with all that was granted; None if it was revoked, or is none."""
+    """Return a principal with all that was granted; None if it was revoked or is unknown."""
     if name == LOCAL.name:
         return LOCAL
     known = connection.scalar(

@@ -99,7 +99,7 @@ def service_counts(connection: Connection, digest: str, data: bytes) -> dict[str
 
 
 def merge_latency(sparse: Iterable[Mapping[str, int]]) -> NDArray[np.int64]:
-    """Add up columns `latency`: answers by bucket of `gnomon.core.cells.latency`."""
+    """Add up columns `latency` (answers by bucket of `gnomon.core.cells.latency`); int64 vector."""
     total = np.zeros(latency.BUCKETS, dtype=np.int64)
     for buckets in sparse:
         for bucket, count in buckets.items():

@@ -124,7 +124,7 @@ class TrainedFlights:
     metrics: Mapping[str, Mapping[str, float]]
 
     def predict(self, format: str, dataset: Dataset) -> NDArray[np.float32]:
-        """Return the predictions of a format for all rows, in minutes, valid or not."""
+        """Return the predictions of a format in minutes, valid or not, one a row."""
         return predict(self.models[format], dataset)
 
     def build(self, folder: Path, signer: Signer) -> dict[str, Package]:

@@ -34,7 +34,7 @@ _NETWORK_ROWS = 60_000
 
 
 def pack(packing: Packing, dataset: Dataset) -> NDArray[np.float32]:
-    """Return the model's input for all rows, with the packing that is used in service.
+    """Return the model's input, of shape (rows, columns), with the packing that is used in service.
 
     Raises:
         ValueError: if a row breaks the contract.
@@ -47,7 +47,7 @@ def pack(packing: Packing, dataset: Dataset) -> NDArray[np.float32]:
 
 
 def predict(model: ModelFile, dataset: Dataset) -> NDArray[np.float32]:
-    """Return a model's predictions for all rows, valid or not."""
+    """Return a model's predictions, valid or not, one a row."""
     rows = pack(model.packing, dataset)
     run = onnx_export.run_onnx if model.format == "onnx" else litert.run_network
     return run(model.content, rows)
