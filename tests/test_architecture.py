@@ -89,8 +89,9 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.bench": ("core data drift_detection peers", "servers", "hub"),
     "gnomon.server": ("rest", "serving hub streams"),
     "gnomon.server.rest": (
-        "bounded_http certificates ciphers docs head hosts listening problem_schema",
+        "certificates ciphers connection_limit docs head hosts listening problem_schema",
         "problems tls",
+        "bounded_http",
         "port",
     ),
     "gnomon.server.serving": (

@@ -21,8 +21,6 @@ from gnomon.server.serving.rest.models import models_router
 from gnomon.server.serving.rest.schema import add_models
 from gnomon.server.serving.settings import FrontendSettings
 
-#: Most connections at once; one more gets 503.
-_CONNECTIONS = 1_024
 _STOP_SECONDS = 5.0
 
 
@@ -62,8 +60,7 @@ class RestFrontend:
             ConfigurationError: a TLS file cannot be used.
             NotReady: the web server does not come up.
         """
-        options = self._tls.options | {"limit_concurrency": _CONNECTIONS}
-        self._port.start(self._guard, grace_seconds, on_tls=self._tls.follow, **options)
+        self._port.start(self._guard, grace_seconds, on_tls=self._tls.follow, **self._tls.options)
 
     def close(self, grace_seconds: float) -> None:
         """Take no new calls, let running ones finish, and close."""

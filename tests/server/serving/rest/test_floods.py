@@ -1,13 +1,16 @@
 """What never ends is cut off before anybody is asked for a key, and others are answered."""
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 
-from gnomon.server.rest import bounded_http
+from gnomon.server.rest import bounded_http, connection_limit
 
 PREDICT = "/v1/models/eta:predict"
 BODY = {"instances": [{"distance": 800.0, "wind": 10.0, "carrier": "UA"}]}
@@ -95,3 +98,78 @@ def test_requests_that_never_come_are_let_go(
         wire.sendall(data)
         assert wire.recv(1_000) in (b"", b"\r\n") or not wire.recv(1_000)
     assert rest.post(PREDICT, json=BODY).status_code == 200
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_limit, "CONNECTIONS", 20)
+    monkeypatch.setattr(connection_limit, "RESERVED", 10)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("slow", [b"", b"POST /", HEAD, HEAD + b"Content-Length: 9\r\n\r\n{"])
+def test_connections_that_ask_for_nothing_make_room(rest: httpx.Client, slow: bytes) -> None:
+    wires = []
+    for _ in range(30):
+        wires.append(connect(rest))
+        wires[-1].sendall(slow)
+    for _ in range(2):
+        assert httpx.get(f"{rest.base_url}/v2/health/live", trust_env=False).status_code == 200
+        url = f"{rest.base_url}{PREDICT}"
+        assert httpx.post(url, json=BODY, trust_env=False).status_code == 200
+    for wire in wires:
+        wire.close()
+
+
+@pytest.mark.usefixtures("few")
+def test_health_has_a_reserve_if_all_connections_are_busy(
+    served: Any, rest: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+    models = served.handler.model_metadata
+    monkeypatch.setattr(
+        served.handler, "model_metadata", lambda request: goes_on.wait(20) and models(request)
+    )
+    wires = [connect(rest) for _ in range(20)]
+    for wire in wires:
+        wire.sendall(b"GET /v2/models/eta HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    live, busy = f"{rest.base_url}/v2/health/live", f"{rest.base_url}/v1/models"
+    until = time.monotonic() + 10
+    while (answer := httpx.get(busy, trust_env=False)).status_code == 200:
+        assert time.monotonic() < until
+    assert answer.json()["code"] == "not_ready"
+    assert httpx.get(live, trust_env=False).status_code == 200
+    held = [connect(rest) for _ in range(20)]
+    goes_on.set()
+    for wire in wires:
+        assert b" 200 " in wire.recv(1_000)
+        wire.close()
+    for wire in held:
+        wire.close()
+    assert httpx.get(busy, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("size", [100, 8 << 20])
+def test_an_early_refusal_arrives_though_the_body_is_still_sent(
+    rest: httpx.Client, version: bytes, size: int
+) -> None:
+    """As nginx sends it by default: HTTP/1.0, and the whole body before it reads the answer."""
+    head = (
+        b"POST /v1/models/eta:predict HTTP/%s\r\nHost: evil.example\r\nContent-Length: %d\r\n\r\n"
+    )
+    with connect(rest) as wire:
+        wire.sendall(head % (version, size))
+        time.sleep(0.1)
+        for at in range(0, size, 65_536):
+            wire.sendall(b"x" * min(size - at, 65_536))
+        assert b" 403 " in wire.recv(1_000)
+
+
+def test_what_is_read_of_a_refused_body_is_bounded(
+    rest: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_http, "DRAINED_BYTES", 1 << 20)
+    head = b"POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9000000000\r\n\r\n"
+    sent, _ = cut_after(rest, endless(head, b"x" * 65_536), 64 << 20)
+    assert sent < 32 << 20
