@@ -6,7 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
+
+from gnomon.runtime import latency
 from gnomon.runtime.latency import SLOW_SECONDS
+from gnomon.runtime.models import batching_benefit
 
 
 class BusyInterpreter:
@@ -38,6 +42,18 @@ class BusyInterpreter:
         self._is_stopped = True
         self._thread.join(10)
         sys.setswitchinterval(self._before)
+
+
+def widen_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put what decides far from both clocks for the length of a test.
+
+    A run that `GivesWay` interrupts takes up to 2 ms of CPU time (its caches are cold) and at least
+    20 ms by the wall clock: 10 ms tells the two apart on any machine, 2 ms does not.
+    """
+    monkeypatch.setattr(latency, "SLOW_SECONDS", 5 * SLOW_SECONDS)
+    monkeypatch.setattr(latency, "QUICK_SECONDS", 4 * SLOW_SECONDS)
+    monkeypatch.setattr(latency, "_LONGEST_COUNTED", 20 * SLOW_SECONDS)
+    monkeypatch.setattr(batching_benefit, "GATHERING_NS", int(5e9 * SLOW_SECONDS))
 
 
 class GivesWay:
