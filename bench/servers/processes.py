@@ -51,13 +51,25 @@ serve(ServeSettings(frontend=given["frontend"], **settings),
 
 
 class Server:
-    """A running server, with a busy process beside it on request."""
+    """A running server, with a busy process beside it on request.
 
-    def __init__(self, command: list[str], *, busy_beside: bool = False) -> None:
+    Its first line is its address, unless the address is given; then its output goes nowhere.
+    """
+
+    def __init__(
+        self, command: list[str], *, busy_beside: bool = False, address: str | None = None
+    ) -> None:
         self._burner = subprocess.Popen([sys.executable, "-c", _BURNER]) if busy_beside else None
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        if address is None:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        else:
+            quiet = subprocess.DEVNULL
+            self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, text=True)
+        self.address = address or self._first_line()
+
+    def _first_line(self) -> str:
         assert self._process.stdout  # noqa: S101
-        self.address = self._process.stdout.readline().strip()
+        return self._process.stdout.readline().strip()
 
     @property
     def pid(self) -> int:

@@ -21,6 +21,7 @@ DEPRECATED = {"gates": "admission"}
 
 #: Evaluations with flags and tables of their own.
 EVALUATIONS = {
+    "commits": "gnomon.bench.commits",
     "drift": "gnomon.bench.drift_detection.drift",
     "datasets": "gnomon.bench.data.datasets",
     "registry": "gnomon.bench.hub.registry",
