@@ -1,4 +1,4 @@
-"""Marks that follow from a fixture or a folder, and the demo, played once for all tests."""
+"""Marks that follow from a fixture or a folder, what workers share, and the demo, played once."""
 
 import json
 import os
@@ -25,6 +25,8 @@ settings.load_profile("gnomon")
 FIXTURE_MARKS = {"broker": "brokers", "played": "demo"}
 #: Folder → the mark of every test in it.
 FOLDER_MARKS = {"neighbours": "neighbours", "bench": "slow"}
+LONGEST = {"demo", "brokers"}
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -35,6 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder, mark in FOLDER_MARKS.items():
             if folder in item.path.parts:
                 item.add_marker(mark)
+    for item in items:
+        # What a file sets up is set up by one worker, and the demo is played by one.
+        shared = (
+            "demo" if item.get_closest_marker("demo") else item.path.relative_to(ROOT).as_posix()
+        )
+        item.add_marker(pytest.mark.xdist_group(shared))
+    # The longest begin first, so that no worker waits for them at the end. Sorting is stable.
+    items.sort(key=lambda item: not any(mark.name in LONGEST for mark in item.iter_markers()))
 
 
 @pytest.fixture(scope="session")

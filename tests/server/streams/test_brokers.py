@@ -28,7 +28,7 @@ from gnomon.server.streams.settings import StreamSettings
 from tests.support import killed_consumers as scenes
 from tests.support.records import GOOD
 
-COUNT = 600
+COUNT = 1_500
 
 
 class Broker(Protocol):
@@ -68,6 +68,7 @@ class Nats:
             port = one.getsockname()[1]
         command = [program, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self._known: dict[str, list[bytes]] = {}
         self.address = f"nats://127.0.0.1:{port}"
         until = time.monotonic() + 20
         while True:
@@ -99,12 +100,15 @@ class Nats:
         self._ask(put)
 
     def read(self, name: str) -> list[bytes]:
-        async def read(stream: Any) -> list[bytes]:
+        async def read(stream: Any) -> None:
             state = (await stream.stream_info(name)).state
-            numbers = range(state.first_seq, state.last_seq + 1) if state.messages else ()
-            return [(await stream.get_msg(name, number)).data for number in numbers]
+            # A message is a request of its own, and tests read again and again.
+            for number in range(len(known) + 1, state.last_seq + 1):
+                known.append((await stream.get_msg(name, number)).data)
 
-        return self._ask(read)
+        known = self._known.setdefault(name, [])
+        self._ask(read)
+        return list(known)
 
     def close(self) -> None:
         self._process.kill()
@@ -123,6 +127,7 @@ class Kafka:
         (one,) = self._broker.list_topics(timeout=20).brokers.values()
         self._hosts = f"{one.host}:{one.port}"
         self.address = f"kafka://{self._hosts}"
+        self._readers: dict[str, tuple[Any, dict[int, list[bytes]]]] = {}
 
     def make(self, name: str) -> str:
         self._broker.list_topics(name, timeout=20)
@@ -134,26 +139,30 @@ class Kafka:
         assert self._broker.flush(20) == 0
 
     def read(self, name: str) -> list[bytes]:
-        consumer = self._kafka.Consumer(
-            {"bootstrap.servers": self._hosts, "group.id": uuid.uuid4().hex, "log_level": 2}
-        )
-        partitions = consumer.list_topics(name, timeout=20).topics[name].partitions
-        found: list[bytes] = []
-        for number in partitions:
-            place = self._kafka.TopicPartition(name, number, 0)
+        if name not in self._readers:
+            settings: dict[str, Any] = {
+                "bootstrap.servers": self._hosts,
+                "group.id": uuid.uuid4().hex,
+            }
+            settings |= {"fetch.wait.max.ms": 10, "log_level": 2}
+            self._readers[name] = self._kafka.Consumer(settings), {}
+        # Messages never change, and tests read again and again.
+        consumer, known = self._readers[name]
+        for number in consumer.list_topics(name, timeout=20).topics[name].partitions:
+            place = self._kafka.TopicPartition(name, number)
+            found = known.setdefault(number, [])
             _, end = consumer.get_watermark_offsets(place, timeout=20)
-            consumer.assign([place])
-            left = end
-            while left:
-                messages = [one for one in consumer.consume(left, 20) if one.error() is None]
+            if len(found) < end:
+                consumer.assign([self._kafka.TopicPartition(name, number, len(found))])
+            while len(found) < end:
+                messages = consumer.consume(end - len(found), 20)
                 assert messages
-                found += [one.value() for one in messages]
-                left -= len(messages)
-        consumer.close()
-        return found
+                found += [one.value() for one in messages if one.error() is None]
+        return [one for found in known.values() for one in found]
 
     def close(self) -> None:
-        pass
+        for consumer, _ in self._readers.values():
+            consumer.close()
 
 
 @pytest.fixture(scope="module", params=[Nats, Kafka])
