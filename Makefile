@@ -1,6 +1,7 @@
 # Verbs, of which CONTRIBUTING.md says more; all set-up happens in .venv.
 #   demo, bench           play the demo, measure
 #   check, unit, test     linters and types (a minute); the quick tests (three); all of it
+#   coverage              all tests, with a table of the lines that none of them ran
 #   lint, format-c        mend what can be mended
 #   build, debug, fuzz    compile; compile with asserts and checks; feed changed input to C
 #   proto, clean          generate stubs; remove what was made
@@ -13,9 +14,13 @@ export PATH := $(abspath $(BIN)):$(PATH)
 C_SOURCES := $(shell find core server tests -name '*.h' -o -name '*.c')
 SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c')
 
+# Tests are shared out among processes; `make test WORKERS=0` runs them in one, as debuggers want it.
+WORKERS ?= 2
+PYTEST_ALL := $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
+
 UNIT := not (browser or brokers or demo or fuzz or neighbours or postgresql or slow)
 
-.PHONY: demo check unit test lint format-c build debug fuzz proto bench clean
+.PHONY: demo check unit test coverage lint format-c build debug fuzz proto bench clean
 .NOTPARALLEL:
 
 demo: .stamp-demo .stamp-build
@@ -30,10 +35,13 @@ check: .stamp-test .stamp-build
 
 # What needs neither other programs nor much time. `make unit PYTEST="tests/core -x"` runs a part.
 unit: .stamp-test .stamp-build
-	$(BIN)/pytest -q -m "$(UNIT)" $(PYTEST)
+	$(PYTEST_ALL) -m "$(UNIT)" $(PYTEST)
 
 test: check
-	$(BIN)/pytest --cov --cov-report=term $(PYTEST)
+	$(PYTEST_ALL) $(PYTEST)
+
+coverage: .stamp-test .stamp-build
+	$(PYTEST_ALL) --cov --cov-report=term $(PYTEST)
 
 lint: .stamp-test .stamp-build
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,6 @@
 """Two commits against each other, each built in a checkout of its own: `gnomon bench commits`.
 
-Give the folder of the older checkout. `core` and `predict` run `gnomon bench … --json` of both in
+Give the folder of the older checkout. `core` and `predict` run the command of that name of both in
 turn; a figure is the least of its rounds. `serving` starts `gnomon serve` with the native frontend
 of both and lets h2load ask them in turn. A ratio above 1 says that this checkout is slower.
 """
@@ -24,7 +24,7 @@ from gnomon.bench.servers import h2load
 from gnomon.bench.servers.processes import READY_SECONDS, Server
 from gnomon.bench.servers.serving_package import make_package, make_request
 
-__all__ = ["Comparison", "compare", "main"]
+__all__ = ["CommitFigure", "compare", "main"]
 
 #: What may be compared, in the order in which it is.
 BENCHES = ("core", "predict", "serving")
@@ -38,7 +38,7 @@ SECONDS = 2
 Figures = dict[str, float]
 
 
-class Comparison(NamedTuple):
+class CommitFigure(NamedTuple):
     """One figure of both commits, in nanoseconds of CPU time."""
 
     what: str
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{name}: geometric mean of {len(found)} ratios x {mean:.3f}", flush=True)
 
 
-def compare(name: str, after: Path, before: Path, rounds: int) -> list[Comparison]:
+def compare(name: str, after: Path, before: Path, rounds: int) -> list[CommitFigure]:
     """Return what both checkouts measured under the same name, least of all rounds.
 
     Args:
@@ -95,7 +95,7 @@ def compare(name: str, after: Path, before: Path, rounds: int) -> list[Compariso
     common = [what for what in best["after"] if what in best["before"]]
     if not common:
         raise RuntimeError(f"{name}: the two checkouts have no figure in common")
-    return [Comparison(what, best["after"][what], best["before"][what]) for what in common]
+    return [CommitFigure(what, best["after"][what], best["before"][what]) for what in common]
 
 
 def _command_rounds(

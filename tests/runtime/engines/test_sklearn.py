@@ -169,6 +169,7 @@ def test_an_estimator_of_another_library_is_refused() -> None:
         load(pickle.dumps(Writes()), manifest())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["sklearn", "skops"])
 @pytest.mark.parametrize(
     ("fields", "is_refused"),

@@ -18,6 +18,9 @@ from gnomon.runtime.errors import EngineError, UntrustedPackage
 from gnomon.runtime.packages.package import Package
 from tests.runtime.engines.test_sklearn import LABELS, ROWS, build, manifest
 
+# Each estimator has a process of its own, which imports scikit-learn.
+pytestmark = pytest.mark.slow
+
 
 def load(data, *outputs, **changes):
     return load_engine("skops", data, manifest(*outputs, format="skops", **changes))
