@@ -19,7 +19,7 @@ from gnomon.runtime.enrolment.identity import (
 )
 from gnomon.runtime.enrolment.settings import EnrolmentSettings, enrolment_address
 from gnomon.runtime.enrolment.trust_file import TrustFile
-from gnomon.runtime.errors import ConfigurationError, GnomonError, HubUnavailable
+from gnomon.runtime.errors import ConfigurationError, GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.packages.signing import TrustStore
 
 _log = logging.getLogger(__name__)
@@ -85,6 +85,12 @@ class Enrolment:
                 self._identity = self._enrol()
             elif self._failure is not None:
                 self._recover(self._identity, self._failure)
+            try:
+                return self._open(self._identity)
+            except StorageError:  # the key is damaged
+                if not self._has_fresh_token(self._identity):
+                    raise
+                self._identity = self._enrol()
             return self._open(self._identity)
 
     def record_success(self) -> None:

@@ -25,9 +25,10 @@ import structlog
 from gnomon.server.hub.process import run_hub
 from gnomon.server.hub.settings import HubSettings
 
-rest, enrolment, sync = map(int, sys.argv[2:])
+rest, enrolment, sync = map(int, sys.argv[2:5])
 settings = HubSettings(data_folder=Path(sys.argv[1]), rest_port=rest, enrolment_port=enrolment,
-                       sync_port=sync, node_call_ms=100, tick_seconds=3600)
+                       sync_port=sync, node_call_ms=100, tick_seconds=3600,
+                       certificate_days=float(sys.argv[5]))
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 run_hub(settings, lambda a: print(json.dumps([a.rest, a.enrolment, a.sync, a.fingerprint]),
                                   flush=True))
@@ -37,16 +38,18 @@ run_hub(settings, lambda a: print(json.dumps([a.rest, a.enrolment, a.sync, a.fin
 class HubProcess:
     """A hub on real ports, which it keeps when it is killed and started again."""
 
-    def __init__(self, folder: Path, signer: Signer) -> None:
+    def __init__(self, folder: Path, signer: Signer, certificate_days: float = 30.0) -> None:
         self.folder = folder
+        self.certificate_days = certificate_days
         self.ports = ("0", "0", "0")
         self.start()
         self.post("keys", key=signer.public_key.hex(), name="ada")
         self._publish = self._enrol_builder()
 
     def start(self) -> None:
+        arguments = [str(self.folder / "hub"), *self.ports, str(self.certificate_days)]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", HUB, str(self.folder / "hub"), *self.ports],
+            [sys.executable, "-c", HUB, *arguments],
             stdout=subprocess.PIPE,
             stderr=(self.folder / "hub.log").open("a"),
             text=True,

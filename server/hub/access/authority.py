@@ -2,10 +2,11 @@
 
 A certificate's common name is the name, its organisational unit the role. The authority and the
 server's own certificate never expire: clients pin the authority, and a device whose clock
-says 1970 or 2099 must still be able to report. Clients' certificates are short-lived, by the hub's
-clock.
+says 1970 or 2099 must still be able to report. So do clients' certificates, for TLS; an extension
+says how long the hub accepts them (`gnomon.runtime.enrolment.validity`), by the hub's clock.
 """
 
+import hashlib
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gnomon.runtime.enrolment.identity import key_pem
+from gnomon.runtime.enrolment.validity import read_validity, validity_extension
 from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotAllowed
 from gnomon.runtime.files import write_durably
 
@@ -40,6 +42,7 @@ class CertificateIdentity:
     serial: str  # hex
     issued_at: int  # Unix milliseconds
     expires_at: int
+    key_hash: str  # SHA-256 of the public key, hex
 
 
 @dataclass(frozen=True)
@@ -122,17 +125,17 @@ class Authority:
         self, request: Request, role: str, days: float
     ) -> tuple[bytes, CertificateIdentity]:
         """Return a certificate (PEM) for a request, and the identity that it carries."""
-        # Seconds are all that a certificate can say.
-        start = datetime.now(UTC).replace(microsecond=0)
+        start = datetime.now(UTC)
         subject = x509.Name(
             [
                 x509.NameAttribute(NameOID.COMMON_NAME, request.name),
                 x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role),
             ]
         )
-        valid = (start, start + timedelta(days=days))
+        validity = validity_extension(start, start + timedelta(days=days))
         certificate = (
-            _builder(subject, self._certificate.subject, request.public_key, valid)
+            _builder(subject, self._certificate.subject, request.public_key, _ALWAYS)
+            .add_extension(validity, critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
@@ -160,12 +163,7 @@ def read_request(data: bytes) -> Request:
         raise InvalidInput(
             "not a certificate request (PKCS#10, DER) with one common name"
         ) from error
-    spki = key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(spki)
-    return Request(str(name.value), key, digest.finalize().hex())
+    return Request(str(name.value), key, _hash_of_key(key))
 
 
 @lru_cache(maxsize=4096)
@@ -186,13 +184,26 @@ def _identity(certificate: x509.Certificate) -> CertificateIdentity:
     (role,) = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     if role.value not in ROLES:
         raise ValueError(f"unknown role {role.value!r}")
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise ValueError("the key is no elliptic curve key")
+    issued_at, expires_at = read_validity(certificate)
     return CertificateIdentity(
         name=str(name.value),
         role=str(role.value),
         serial=format(certificate.serial_number, "x"),
-        issued_at=int(certificate.not_valid_before_utc.timestamp() * 1000),
-        expires_at=int(certificate.not_valid_after_utc.timestamp() * 1000),
+        issued_at=round(issued_at.timestamp() * 1000),
+        expires_at=round(expires_at.timestamp() * 1000),
+        key_hash=_hash_of_key(key),
     )
+
+
+def _hash_of_key(key: ec.EllipticCurvePublicKey) -> str:
+    """Return the SHA-256 of a public key (SubjectPublicKeyInfo, DER) in hex."""
+    encoded = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(encoded).hexdigest()
 
 
 def _hash_of(request: x509.CertificateSigningRequest) -> hashes.HashAlgorithm:

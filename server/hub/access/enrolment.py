@@ -1,7 +1,8 @@
 """Enrolment: a one-time token and a certificate request become a certificate.
 
 On the port without client certificates, a token is exchanged for a certificate. On the port that
-requires them, a valid certificate is renewed without a token.
+requires them, a certificate is renewed without a token, also for months after its end. So a device
+that was offline comes back by itself.
 """
 
 from sqlalchemy import select
@@ -49,7 +50,7 @@ class CertificateIssuer:
     def renew(
         self, identity: CertificateIdentity, message: hub_pb2.EnrollRequest
     ) -> hub_pb2.EnrollResponse:
-        """Renew a valid certificate.
+        """Renew a certificate of a name that is still enrolled.
 
         Raises:
             NotAllowed: if the request is for another name.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -12,7 +13,7 @@ from gnomon.server.hub.access.authority import BUILDER, CertificateIdentity
 from gnomon.server.hub.access.tokens import TokenGrant
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
-from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.clock import DAY_MS, now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.limits import MAXIMUM_COUNT
 from gnomon.server.hub.store.rights import Actor, Grant, Role
@@ -22,6 +23,11 @@ _FACT_CHARACTERS = 1_024
 _REASON_CHARACTERS = 4_096
 _DIGESTS = 1_000
 _DIGEST_CHARACTERS = 64
+
+#: How long after its end a certificate can still be renewed by its key.
+_RENEWABLE_MS = 365 * DAY_MS
+#: No hub of this program is older than 2025: earlier times are of a clock that was not set.
+_CLOCK_IS_SET_MS = 1_735_689_600_000
 
 _NODE = schema.node.c
 
@@ -39,23 +45,55 @@ def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
     return dict(facts)
 
 
-def check_enrolled(database: Database, identity: CertificateIdentity) -> None:
+def check_enrolled(
+    database: Database, identity: CertificateIdentity, *, renews: bool = False
+) -> None:
     """Check that the holder of a certificate is still enrolled.
 
+    Args:
+        database: of the hub.
+        identity: what the certificate says.
+        renews: the call renews the certificate; for that it may have expired, for months.
+
     Raises:
-        NotAllowed: if the certificate has expired, or the name is unknown, has another role, or
-            was revoked after the certificate was issued.
+        NotAllowed: if the certificate has expired, or the name is unknown, has another role or
+            another key, or was revoked after the certificate was issued.
     """
-    if identity.expires_at < now_ms():  # TLS looks only when a connection is made
-        raise NotAllowed(f"the certificate of {identity.name!r} has expired; enrol again")
     with database.read() as connection:
         row = connection.execute(
-            select(_NODE.role, _NODE.revoked_at).where(_NODE.name == identity.name)
+            select(_NODE.role, _NODE.revoked_at, _NODE.key_hash).where(_NODE.name == identity.name)
         ).one_or_none()
     if row is None or row.role != identity.role:
-        raise NotAllowed(f"{identity.role} {identity.name!r} is not enrolled at this hub")
-    if row.revoked_at is not None and identity.issued_at <= row.revoked_at:
+        raise NotAllowed(
+            f"{identity.role} {identity.name!r} is not enrolled at this hub; make a token for this "
+            "very name, and start with it"
+        )
+    # Not by times alone: a clock that was wrong may have issued the certificate in the future.
+    is_gone = row.revoked_at is not None and not row.key_hash
+    if row.revoked_at is not None and (is_gone or identity.issued_at <= row.revoked_at):
         raise NotAllowed(f"the certificates of {identity.name!r} were revoked; enrol again")
+    if row.key_hash and row.key_hash != identity.key_hash:
+        raise NotAllowed(f"{identity.name!r} was enrolled with another key since; enrol again")
+    _check_time(identity, renews)
+
+
+def _check_time(identity: CertificateIdentity, renews: bool) -> None:
+    expired_ms = now_ms() - identity.expires_at
+    if expired_ms <= 0:
+        return
+    expired_at = f"{datetime.fromtimestamp(identity.expires_at / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    if not renews:
+        raise NotAllowed(
+            f"the certificate of {identity.name!r} has expired at {expired_at}; it has to be "
+            "renewed",
+            details=[{"certificate": "expired"}],
+        )
+    # Issued while the hub's clock was not set: how long ago it expired is not known.
+    if expired_ms > _RENEWABLE_MS and identity.issued_at > _CLOCK_IS_SET_MS:
+        raise NotAllowed(
+            f"the certificate of {identity.name!r} has expired at {expired_at}, too long ago to be "
+            "renewed; make a token for this very name, and start with it"
+        )
 
 
 def enrol(

@@ -107,7 +107,7 @@ class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         identity = identity_of(context)
         if identity.role not in RULES.get(method, ()):
             raise NotAllowed(f"{identity.role} {identity.name!r} may not call {method}")
-        nodes.check_enrolled(self._database, identity)
+        nodes.check_enrolled(self._database, identity, renews=method in OPEN)
         return f"{identity.role} {identity.name!r}"
 
 

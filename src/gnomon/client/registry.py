@@ -124,6 +124,7 @@ class RegistryClient:
         self._slots_folder = settings.data_folder / "slots"
         self._enrolment = Enrolment(settings, {"kind": "builder"})
         self._enrolment.connect()
+        self._enrolment.renew_if_due(datetime.now(UTC))
         folder = IdentityFolder(settings.data_folder / "identity")
         identity = folder.load()
         if identity is None:

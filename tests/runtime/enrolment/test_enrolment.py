@@ -1,17 +1,26 @@
 """A node's standing with a real hub: enrolment that was cut off, renewal, refusal."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from gnomon.edge.backoff import Backoff
 from gnomon.edge.settings import NodeSettings
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.enrolment import Enrolment
-from gnomon.runtime.errors import ConfigurationError, HubUnavailable, NotAllowed
+from gnomon.runtime.enrolment.identity import decode_identity
+from gnomon.runtime.errors import ConfigurationError, GnomonError, HubUnavailable, NotAllowed
+from gnomon.runtime.packages.signing import Signer
+from gnomon.runtime.state_file import seal, unseal
+from tests.support.hub_process import HubProcess
 
 
 @pytest.fixture
@@ -24,9 +33,7 @@ def make(hub: Any, tmp_path: Path) -> Iterator[Any]:
                 NodeSettings(
                     name=name,
                     data_folder=tmp_path / folder,
-                    authority_file=hub.folder / "hub" / "authority.pem",
-                    enrolment=hub.enrolment,
-                    **{"hub": hub.sync, **settings},
+                    **{**addresses(hub), **settings},
                 ),
                 {"engines": "onnx"},
             )
@@ -95,3 +102,124 @@ def test_pauses_grow_to_a_bound_and_start_anew() -> None:
         assert 0 <= backoff.failed() <= bound
     backoff.succeeded()
     assert backoff.failed() <= 1
+
+
+def refused(enrolment: Enrolment) -> GnomonError:
+    with pytest.raises(GnomonError) as caught:
+        exchange(enrolment)
+    return enrolment.explain_failure(caught.value)
+
+
+def expire_by_x509(hub: Any, folder: Path) -> None:
+    """Replace a node's certificate by one as earlier hubs issued them, at its end."""
+    key = serialization.load_pem_private_key(
+        (hub.folder / "hub" / "authority.key").read_bytes(), None
+    )
+    path = folder / "identity.json"
+    identity = decode_identity(unseal(path.read_bytes()))
+    issued = x509.load_pem_x509_certificate(identity.certificate)
+    now = datetime.now(UTC)
+    expired = (
+        x509.CertificateBuilder()
+        .subject_name(issued.subject)
+        .issuer_name(issued.issuer)
+        .public_key(issued.public_key())
+        .serial_number(issued.serial_number)
+        .not_valid_before(now - timedelta(days=31))
+        .not_valid_after(now - timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = expired.public_bytes(serialization.Encoding.PEM)
+    path.write_bytes(seal(msgspec.json.encode(msgspec.structs.replace(identity, certificate=pem))))
+
+
+def forget(hub: Any, name: str) -> None:
+    """Delete a node from the hub's database, as a backup from before its enrolment has it."""
+    with sqlite3.connect(hub.folder / "hub" / "hub.db", timeout=20) as connection:
+        connection.execute("DELETE FROM node WHERE name = ?", (name,))
+
+
+@pytest.mark.parametrize("cause", ["expired", "revoked", "forgotten"])
+def test_a_token_for_its_name_replaces_a_certificate_that_does_not_hold(
+    hub: Any, make: Any, tmp_path: Path, cause: str
+) -> None:
+    first, folder = hub.token(), tmp_path / "node" / "identity"
+    exchange(make(cause, token=first))
+    if cause == "expired":
+        expire_by_x509(hub, folder)
+    elif cause == "revoked":
+        hub.post(f"nodes/{cause}/revoke")
+    else:
+        forget(hub, cause)
+    before = (folder / "identity.json").read_bytes()
+    told = refused(make(cause, token=first))
+    assert {"expired": "expired at", "revoked": "revoked", "forgotten": "not enrolled"}[
+        cause
+    ] in str(told)
+    with pytest.raises(GnomonError):
+        exchange(make(cause, token=first))
+    stale = make(cause, token="gnomon_of_another_day")
+    refused(stale)
+    with pytest.raises(GnomonError):
+        exchange(stale)  # a token that the hub does not take changes nothing
+    assert (folder / "identity.json").read_bytes() == before
+    enrolment = make(cause, token=hub.post("tokens", role="node", name=cause)["token"])
+    refused(enrolment)
+    assert exchange(enrolment).call_again_ms == 100
+    enrolment.record_success()
+    assert exchange(make(cause)).call_again_ms == 100
+
+
+def test_a_node_comes_back_after_its_certificate_has_expired(
+    make: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("short-lived")
+    hub = HubProcess(folder, Signer.generate(), certificate_days=1.5 / 86_400)
+    try:
+        enrolment = make("offline", token=hub.token(), **addresses(hub))
+        exchange(enrolment)
+        time.sleep(1.6)
+        enrolment.renew_if_due(datetime.now(UTC) - timedelta(days=1))  # its clock is wrong
+        for node in (enrolment, make("offline", **addresses(hub))):
+            told = refused(node)
+            assert "has expired at" in str(told)
+            assert exchange(node).call_again_ms == 100
+            time.sleep(1.6)
+    finally:
+        hub.kill()
+
+
+def test_a_renewal_is_tried_before_the_former_certificate_is_given_up(
+    hub: Any, make: Any, tmp_path: Path
+) -> None:
+    enrolment = make("careful", token=hub.token())
+    exchange(enrolment)
+    enrolment.record_success()
+    enrolment.renew_if_due(datetime.now(UTC) + timedelta(days=21))
+    enrolment.connect()
+    for _ in range(2):  # whichever is in use when a call fails, the other one is used next
+        enrolment.explain_failure(HubUnavailable("the connection was cut"))
+        assert exchange(enrolment).call_again_ms == 100
+    enrolment.record_success()
+
+
+@pytest.mark.parametrize("name", ["key.pem", "identity.json"])
+def test_one_damaged_copy_of_the_identity_needs_no_token(
+    hub: Any, make: Any, tmp_path: Path, name: str
+) -> None:
+    owner = f"damaged-{name.partition('.')[0]}"
+    exchange(make(owner, token=hub.token()))
+    folder = tmp_path / "node" / "identity"
+    (folder / name).write_bytes(b"x")
+    assert exchange(make(owner)).call_again_ms == 100
+    (folder / f"{name}.old").write_bytes(b"x")
+    (folder / name).write_bytes(b"x")
+    with pytest.raises(GnomonError, match=r"damaged|cannot be used"):
+        exchange(make(owner))
+    token = hub.post("tokens", role="node", name=owner)["token"]
+    assert exchange(make(owner, token=token)).call_again_ms == 100
+
+
+def addresses(hub: HubProcess) -> dict[str, Any]:
+    authority = hub.folder / "hub" / "authority.pem"
+    return {"hub": hub.sync, "enrolment": hub.enrolment, "authority_file": authority}

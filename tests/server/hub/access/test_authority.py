@@ -1,5 +1,6 @@
 """Who gets a certificate, what it is good for, and who is refused."""
 
+import contextlib
 import dataclasses
 import stat
 import time
@@ -15,8 +16,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.validity import read_validity
 from gnomon.runtime.errors import ConfigurationError, Conflict, InvalidInput, NotAllowed
-from gnomon.server.hub.access.authority import Authority, read_identity, read_request
+from gnomon.server.hub.access import nodes
+from gnomon.server.hub.access.authority import (
+    Authority,
+    CertificateIdentity,
+    read_identity,
+    read_request,
+)
 from gnomon.server.hub.grpc.interceptor import RULES
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.store import schema
@@ -74,8 +82,11 @@ def test_a_certificate_says_who_for_how_long(hub: Hub, caller: Any, fresh_key: A
     identity = read_identity(answer.certificate)
     assert (identity.name, identity.role) == ("device-1", "node")
     certificate = x509.load_pem_x509_certificate(answer.certificate)
-    lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-    assert lifetime.days == 30
+    issued_at, expires_at = read_validity(certificate)
+    assert (expires_at - issued_at).days == 30
+    # TLS would decide by clocks that may be wrong.
+    assert certificate.not_valid_before_utc.year == 1970
+    assert certificate.not_valid_after_utc.year == 9999
     assert answer.authority == token["authority"].encode()
     (listed,) = caller.get("nodes")
     assert listed["certificate_serial"] == identity.serial
@@ -136,9 +147,12 @@ def test_a_certificate_is_renewed_by_itself(caller: Any, fresh_key: Any) -> None
     younger = fresh_key()
     second = known.enrol("", younger, "device-1")
     assert read_identity(second.certificate).serial != read_identity(first.certificate).serial
-    assert caller.known(second.authority, younger, second.certificate).exchange()
+    renewed = caller.known(second.authority, younger, second.certificate)
+    assert renewed.exchange()
+    with pytest.raises(NotAllowed, match="another key"):
+        known.exchange()
     with pytest.raises(NotAllowed, match="may not renew as 'device-2'"):
-        known.enrol("", fresh_key(), "device-2")
+        renewed.enrol("", fresh_key(), "device-2")
 
 
 def test_a_revoked_node_may_do_nothing(caller: Any, node: Any) -> None:
@@ -228,7 +242,7 @@ def short_lived(settings: Any) -> Iterator[Hub]:
     hub.stop()
 
 
-def test_an_expired_certificate_opens_no_door(
+def test_an_expired_certificate_is_good_for_its_renewal_only(
     short_lived: Hub, caller_of: Any, fresh_key: Any
 ) -> None:
     caller = caller_of(short_lived.addresses)
@@ -236,14 +250,66 @@ def test_an_expired_certificate_opens_no_door(
     answer = caller.stranger(token).enrol(token["token"], key, "device-1")
     connected = caller.known(answer.authority, key, answer.certificate)
     connected.exchange()
-    end = x509.load_pem_x509_certificate(answer.certificate).not_valid_after_utc
-    while datetime.now(UTC) <= end + timedelta(seconds=1):  # the last second is whole
+    _, end = read_validity(x509.load_pem_x509_certificate(answer.certificate))
+    while datetime.now(UTC) <= end:
         time.sleep(0.05)
-    with pytest.raises(NotAllowed, match="has expired"):
+    connected = caller.known(answer.authority, key, answer.certificate)
+    with pytest.raises(NotAllowed, match=f"has expired at {end:%Y-%m-%d}") as caught:
         connected.exchange()
-    with pytest.raises(grpc.RpcError) as caught:
-        caller.known(answer.authority, key, answer.certificate).exchange()
-    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details == ({"certificate": "expired"},)
+    with pytest.raises(NotAllowed, match="may not renew as"):
+        connected.enrol("", key, "device-2")
+    renewed = connected.enrol("", key, "device-1")
+    caller.known(answer.authority, key, renewed.certificate).exchange()
+
+
+DAY = timedelta(days=1)
+
+
+def enrolled(caller: Any, key: Any) -> CertificateIdentity:
+    token = caller.token("node", "device-1")
+    answer = caller.stranger(token).enrol(token["token"], key, "device-1")
+    return read_identity(answer.certificate)
+
+
+@pytest.mark.parametrize(
+    ("issued", "expired", "problem"),
+    [
+        (-60 * DAY, -30 * DAY, ""),
+        (-395 * DAY, -364 * DAY, ""),
+        (-400 * DAY, -370 * DAY, "too long ago"),
+        (21 * DAY, 51 * DAY, ""),  # the hub's clock was ahead
+        (datetime(1971, 1, 1, tzinfo=UTC) - datetime.now(UTC), -18_000 * DAY, ""),  # was not set
+    ],
+)
+def test_clocks_that_were_wrong_and_months_offline_do_not_end_a_renewal(
+    hub: Hub, caller: Any, fresh_key: Any, issued: timedelta, expired: timedelta, problem: str
+) -> None:
+    identity = enrolled(caller, fresh_key())
+    now = datetime.now(UTC)
+    changed = dataclasses.replace(
+        identity,
+        issued_at=round((now + issued).timestamp() * 1000),
+        expires_at=round((now + expired).timestamp() * 1000),
+    )
+    with pytest.raises(NotAllowed, match=problem) if problem else contextlib.nullcontext():
+        nodes.check_enrolled(hub.services.database, changed, renews=True)
+
+
+def test_another_key_of_the_name_and_a_revocation_end_a_certificate_of_any_time(
+    hub: Hub, caller: Any, fresh_key: Any
+) -> None:
+    database = hub.services.database
+    identity = enrolled(caller, fresh_key())
+    future = dataclasses.replace(identity, issued_at=identity.issued_at + 10**10)
+    nodes.check_enrolled(database, future)
+    token = caller.token("node", "device-1")
+    caller.stranger(token).enrol(token["token"], fresh_key(), "device-1")
+    with pytest.raises(NotAllowed, match="another key"):
+        nodes.check_enrolled(database, future)
+    nodes.revoke(database, "ada", "device-1")
+    with pytest.raises(NotAllowed, match="revoked"):
+        nodes.check_enrolled(database, future, renews=True)
 
 
 def test_no_token_looks_like_a_flag(caller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
