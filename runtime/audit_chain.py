@@ -49,9 +49,9 @@ def verify(
     """Check records in order.
 
     Args:
-        records: all of them.
-        counted: how many there should be, as counted elsewhere.
-        noted: the hash of a record that somebody noted once, and which should still be there.
+        records: all records of the chain, the oldest first.
+        counted: how many there should be, by another count; None: not checked.
+        noted: hash of a record that was noted earlier and must still be there; None: not checked.
     """
     previous, expected = GENESIS, 1
     is_there = noted in (None, GENESIS)

@@ -32,9 +32,10 @@ def verify(
     Args:
         secret: what `gnomon hub webhook add` showed.
         header: the value of `Gnomon-Signature`.
-        body: the body's bytes as they came.
-        tolerance_seconds: how old it may be; keep the ids of as long, to know what was sent again.
-        now: the time, Unix seconds; the clock's, if not given.
+        body: the bytes of the body, not parsed and written again.
+        tolerance_seconds: greatest age; remember the ids of deliveries for as long, to detect
+            repeats.
+        now: Unix seconds; None: the clock.
     """
     at, _, _ = header.removeprefix("t=").partition(",")
     if not at.isascii() or not at.isdecimal() or len(at) > 12:

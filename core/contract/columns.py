@@ -49,8 +49,8 @@ def check_column(contract: ContractTerms, index: int, data: Any, rows: int) -> C
 
     Args:
         contract: the terms of the contract.
-        index: place of the field in the contract.
-        data: an array, or a list of what `check_row` takes; None if the column is absent.
+        index: the field's position in the contract, from 0.
+        data: an array of shape (rows,) or (rows, width), or a list; None if the column is absent.
         rows: number of rows.
     """
     field = contract.fields[index]

@@ -173,7 +173,7 @@ class PeerField:
         """Describe the alarm of one source.
 
         Args:
-            state: tilts × columns.
+            state: the source's state, float64 of shape (tilts, columns).
             evidence: natural logarithms of the evidence and of the threshold.
             interval: what the source and its peers counted in this interval.
         """

@@ -62,10 +62,10 @@ def fit_unit(
 
     Args:
         reference: the field's reference; lends its edges and its unit.
-        kind: what explains the evidence so far. Where the field's unit is not known, only
-            `ChangeKind.UNIT` is looked into.
-        before: counts or shares of all cells without the change.
-        counts: the window's counts of all cells.
+        kind: what explains the evidence so far. If the field's unit is not known, only
+            `ChangeKind.UNIT` is examined.
+        before: counts or shares of all cells without the change, float64 of shape (cells,).
+        counts: the window's counts, float64 of shape (cells,).
         check: the moments before the change and of the window.
     """
     last = reference.bins + 2

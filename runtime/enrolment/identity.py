@@ -123,8 +123,8 @@ class IdentityFolder:
         """Check the hub's answer, store it, and return it; the former one is kept as a copy.
 
         Args:
-            response: of the hub.
-            token_hash: of the token that was traded for it.
+            response: the hub's answer to an enrolment or a renewal.
+            token_hash: SHA-256 in hex of the token that was traded for it; empty: not known.
 
         Raises:
             HubError: the certificate is not for this node's key.

@@ -27,10 +27,10 @@ def attest(
         folder: the package's folder.
         reference: its `name@version`.
         digest: its digest.
-        signer: who states it.
+        signer: whose key signs.
         kind: what the file's name begins with.
-        predicate: what is stated.
-        predicate_type: the kind of statement, as in-toto has it.
+        predicate: the content of the statement, as JSON.
+        predicate_type: the URI of the statement's kind, as in in-toto.
     """
     name, _, version = reference.partition("@")
     envelope = signer.sign_package(digest, name, version, predicate, predicate_type)

@@ -41,9 +41,9 @@ def execute_rows(
     Args:
         requests: One row each.
         find_target: Returns the target that answers a row.
-        shadows: Where shadow calls are queued.
+        shadows: The queue of shadow calls.
         execute_alone: Answers and counts one row by itself.
-        on_answer: Called with each row that was answered together with others.
+        on_answer: Called in this thread with each row that was answered together with others.
     """
     answers: dict[int, Prediction] = {}
     for target, places in _groups(requests, find_target):

@@ -99,11 +99,11 @@ def answer(
     model. Rows whose answers depend on each other are run one by one.
 
     Args:
-        format: of the model file.
+        format: "onnx" or "tflite".
         content: bytes of the model file.
-        tensors: name → array, whose first axis is the rows.
-        outputs: names of the outputs that are wanted.
-        is_single_row: the model takes one row at a time.
+        tensors: name → array of shape `(rows, …)`.
+        outputs: names of the output tensors that are wanted.
+        is_single_row: whether the batch of the model is fixed at one row.
         reference: what errors call the model.
 
     Raises:

@@ -111,8 +111,8 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
     Its golden rows warm it up; they hold no outputs, since nothing but this file could know them.
 
     Args:
-        path: of the model file.
-        folder: of the new package.
+        path: the model file; its ending says the format.
+        folder: the new package; it must not exist, or hold the same.
         name: the model's name.
         version: the version's name.
 

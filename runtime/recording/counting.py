@@ -32,7 +32,7 @@ def timestamp_of(series: WindowSeries, request: PredictRequest, rows: int = 1) -
     Args:
         series: in which a refused call is counted.
         request: the call; its `at` and `request_id` are checked.
-        rows: of the call.
+        rows: how many rows are counted if the call is refused.
 
     Raises:
         InvalidInput: `at` is not a time, or `request_id` is too long to be kept.
@@ -91,12 +91,12 @@ def count_columns(
     """Count the rows of one request; a request without rows counts as one.
 
     Args:
-        model: What was to answer.
-        series: The series that counts its calls.
-        columns: The columns as they came.
-        result: What became of them at the model.
-        outcome: What became of the whole call, fallbacks included.
-        per_row: If each row is a call of its own.
+        model: the model that was to answer.
+        series: counts for it.
+        columns: field → values, as the client sent them.
+        result: the model's own result.
+        outcome: of the whole call; differs from the result if a fallback answered.
+        per_row: ids and latencies, if each row is a call of its own; None: all are one call.
     """
     inputs, outputs = result.inputs, result.checked_outputs
     if inputs is None or len(inputs) == 0:

@@ -108,7 +108,7 @@ def put_in_service(change: Change, model: str, version: str, environment: str) -
     """Put a version in service in place of another, without any check; return if that is new.
 
     Args:
-        change: of the caller.
+        change: the caller's open transaction; its audit record is part of it.
         model: the model's name.
         version: the version's name.
         environment: on whose nodes.

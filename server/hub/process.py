@@ -204,7 +204,7 @@ def run_hub(settings: HubSettings, ready: Callable[[HubAddresses], None]) -> Non
 
     Args:
         settings: how it runs.
-        ready: called once with the addresses, when all of them answer.
+        ready: called once, in this thread, with the addresses when all of them answer.
 
     Raises:
         ConfigurationError: if the folder cannot be made or a port is taken.

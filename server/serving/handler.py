@@ -161,8 +161,9 @@ class Handler:
 
         Args:
             request: The request.
-            read_ns: When it was read, by `time.perf_counter_ns`; None: just now.
-            bucket: Its traffic bucket in [0, 1000), if the frontend has already chosen it.
+            read_ns: When it was read, ns of `time.perf_counter_ns`; None: just now.
+            bucket: Its traffic bucket, 0 to 999, if the frontend has already chosen it; None: not
+                yet.
 
         Raises:
             Overloaded: the request has waited longer than its timeout.

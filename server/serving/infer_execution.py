@@ -51,9 +51,9 @@ def infer(
     `options` are those of `Runtime.predict_columns`. Raises as it does.
 
     Args:
-        runtime: that answers.
-        route: its name.
-        columns: field → values.
+        runtime: answers the rows.
+        route: the route's name.
+        columns: field → array of shape (rows,) or (rows, width).
         options: keywords of `Runtime.predict_columns`.
     """
     if not columns or any(len(values) != 1 for values in columns.values()):
@@ -72,9 +72,9 @@ def infer_partial(
     """Answer the good rows and mark the bad ones; otherwise as `infer`.
 
     Args:
-        runtime: that answers.
-        route: its name.
-        columns: field → values.
+        runtime: answers the rows.
+        route: the route's name.
+        columns: field → array of shape (rows,) or (rows, width).
         options: keywords of `Runtime.predict_columns`.
     """
     identity = options.get("request_id") or secrets.token_hex(8)

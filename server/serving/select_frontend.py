@@ -35,8 +35,8 @@ def make_frontend(
     Args:
         choice: "auto", "native" or "grpcio".
         handler: answers the calls.
-        settings: of the frontend.
-        admission: in front of every call; None: one is made.
+        settings: address, security and limits.
+        admission: authenticates and throttles every call; None: made from the settings.
 
     Raises:
         ConfigurationError: "native" was chosen, and it cannot serve these settings here.

@@ -81,10 +81,10 @@ def encode_outputs(
     A missing number is NaN if the datatype has NaN; a missing text is empty.
 
     Args:
-        specs: of the outputs, in order.
+        specs: the outputs that were asked for, in the response's order.
         outputs: name → array of shape (rows,) or (rows, width).
-        response: to which they are appended.
-        raw: as raw bytes, else as typed contents.
+        response: changed in place.
+        raw: write raw bytes; False: typed contents.
 
     Raises:
         InvalidOutput: an output has a value that its integer datatype cannot hold.

@@ -105,7 +105,7 @@ class Authority:
         """Return a new key and certificate chain (PEM) for the hub's own ports.
 
         Args:
-            names: host names and addresses besides localhost and 127.0.0.1.
+            names: host names and IP addresses that clients call, besides localhost and 127.0.0.1.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Gnomon hub")])

@@ -37,9 +37,9 @@ def add(
     """Trust an Ed25519 public key (32 bytes in hex); return whether it was new.
 
     Args:
-        database: of the hub.
-        actor: who trusts it.
-        name: of the key's owner.
+        database: the hub's; the change is a transaction of its own.
+        actor: whose right is checked, and who is in the audit record.
+        name: of the key's owner, as people know it.
         key: 32 bytes in hex.
         role: builder or approver.
 

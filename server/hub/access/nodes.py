@@ -109,7 +109,7 @@ def enrol(
         change: the transaction.
         identity: what the certificate says.
         key_hash: SHA-256 of its public key, in hex.
-        facts: the caller's facts; kept for a name that is new.
+        facts: what the caller says of its machine; stored only if the name is new.
         grant: what a token gave; without one, a name keeps its environment and models.
     """
     values = {

@@ -55,13 +55,13 @@ def create(
     """Make a token and return it; the hub keeps only its hash.
 
     Args:
-        database: of the hub.
-        actor: who makes it.
+        database: the hub's; the change is a transaction of its own.
+        actor: whose right is checked, and who is in the audit record.
         role: that the certificate will have.
         name_pattern: names that it is good for.
-        lifetime_seconds: how long it can be used.
-        environment: of the node that enrols with it.
-        models: pattern of the models of a builder.
+        lifetime_seconds: how long from now the token can be used once.
+        environment: the environment of the node that enrols with it.
+        models: pattern of the names of the models that a builder may publish.
 
     Raises:
         InvalidInput: if the role is unknown or a pattern is malformed.

@@ -50,7 +50,7 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
     """Put a version in service on all nodes of an environment; return whether that is new.
 
     Args:
-        change: of the caller.
+        change: the caller's open transaction; its audit record is part of it.
         model: the model's name.
         version: the version's name.
         environment: on whose nodes.
@@ -79,7 +79,7 @@ def for_node(
     """Return the desired state of a node; store its generation if the state is new.
 
     Args:
-        connection: to the database.
+        connection: of the caller's transaction, in which a new generation is stored.
         name: of the node.
         request: what the node reported, and said of itself.
         states: the cache of desired states.

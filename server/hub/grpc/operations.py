@@ -149,10 +149,10 @@ def ask(database: Database, actor: Actor, name: str, parameters: bytes) -> bytes
     """Return the answer to an operation as JSON; as `run_operation`, with parameters as JSON.
 
     Args:
-        database: of the hub.
-        actor: who asks.
-        name: of the operation.
-        parameters: a JSON object.
+        database: the hub's; the operation is one transaction.
+        actor: who calls; a change is recorded under this name, with its rights.
+        name: a key of `OPERATIONS`.
+        parameters: a JSON object, at most 1 MiB.
 
     Raises:
         InvalidInput: also if the parameters are larger than 1 MiB.

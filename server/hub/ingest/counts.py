@@ -76,7 +76,7 @@ def by_outcome(
     """Return rows by model, version, node, shadow and outcome; in pages, if wanted.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         model: one model; None: all.
         limit: most rows of the page; None: all.
         offset: rows before the page.

@@ -64,10 +64,10 @@ class Sender:
         """Return a row of the table `event`.
 
         Args:
-            sequence: of the record.
-            at: epoch milliseconds.
-            kind: of the event.
-            detail: for people.
+            sequence: of the record, in its spool's numbering.
+            at: epoch milliseconds, by the clock of the node or hub that saw it.
+            kind: which event, such as `installed`.
+            detail: a text for people.
         """
         return {
             "node": self.node,

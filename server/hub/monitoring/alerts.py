@@ -181,7 +181,7 @@ def find(
     """Return alerts: the open ones first, then the newest first.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         model: one model; None: all.
         open_only: leave out those that were closed.
         limit: most alerts.

@@ -46,7 +46,7 @@ def series(
     """Return the evaluated intervals in order, one row per field and source.
 
     Args:
-        connection: the database.
+        connection: of an open transaction; it only reads.
         model: whose windows.
         field: only this one; None: all.
         source: a node's name; empty: all together; None: each and all together.

@@ -63,7 +63,7 @@ def closed(
         arrivals: intervals of which something came, in order.
         sources: node → how far its windows go, and when one came last.
         now: epoch milliseconds.
-        settings: how long to wait.
+        settings: how long a source that is late is waited for.
     """
     starts = [
         source.latest_start

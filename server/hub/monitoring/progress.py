@@ -57,9 +57,9 @@ def write_state(connection: Connection, model: str, key: str, state: bytes, posi
     Args:
         connection: of the caller's transaction.
         model: the model's name.
-        key: of the state.
-        state: its bytes.
-        position: of the last interval in it.
+        key: names what the state belongs to, such as a detector.
+        state: opaque bytes; the former ones are replaced.
+        position: of the last interval that the state includes.
     """
     fresh = insert_into(connection, schema.detector_state).values(
         model=model, key=key, state=state, position=position, updated_at=now_ms()

@@ -144,9 +144,9 @@ def evaluate(gates: Gates, evidence: Evidence, alpha: float) -> GateVerdict:
     """Return the decision on a step, with its reasons.
 
     Args:
-        gates: the limits.
-        evidence: what was seen in this step.
-        alpha: what each check may spend of the budget (`Gates.alpha`).
+        gates: the rollout's limits.
+        evidence: what champion and candidate did in this step.
+        alpha: probability that the bounds of a check ever fail, in (0, 1); see `Gates.alpha`.
     """
     checks = tuple(_checks(gates, evidence, alpha))
     failed = [check for check in checks if check.finding is GateFinding.FAILED]

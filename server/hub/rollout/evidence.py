@@ -39,10 +39,10 @@ def gather(connection: Connection, rollout: Row[Any], gates: Gates, alpha: float
     """Return what champion and candidate did since the rollout's step began.
 
     Args:
-        connection: one consistent state of the database.
+        connection: of a read transaction, so that all is of one state.
         rollout: the rollout's row, running.
-        gates: which quantile of the latency is compared.
-        alpha: what the check of the latency may spend of the budget of false roll-backs.
+        gates: name the quantile of the latency that is compared.
+        alpha: probability that the bounds of the latency ever fail, in (0, 1).
     """
     window, steps = schema.window.c, schema.rollout_step.c
     since = connection.scalar(
@@ -137,10 +137,10 @@ def without_engine(
     """Return an environment's nodes that serve the champion and can run no candidate's format.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         model: the model's name.
-        champion: version in service.
-        candidate: version to roll out.
+        champion: the version in service.
+        candidate: the version to be rolled out.
         environment: whose nodes.
     """
     champions = set(_formats(connection, model, champion))

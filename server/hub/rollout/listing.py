@@ -62,7 +62,7 @@ def find(
     """Return rollouts, newest first.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         model: one model; None: all.
         limit: most rollouts.
         environment: one environment; None: all.

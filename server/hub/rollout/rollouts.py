@@ -43,11 +43,11 @@ def create(
     """Begin a rollout in an environment, in the caller's change; return its id.
 
     Args:
-        change: of the caller.
+        change: the caller's open transaction; its audit record is part of it.
         model: the model's name.
         version: the candidate.
-        plan: steps and gates.
-        environment: on whose nodes.
+        plan: the steps in parts per 1,000, and the gates.
+        environment: whose nodes take part.
 
     Raises:
         UnknownModel: if there is no such version.

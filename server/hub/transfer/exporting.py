@@ -43,8 +43,8 @@ def export(
     `only` are models or versions (`eta`, `eta@3`); without it, all there is.
 
     Args:
-        database: of the hub.
-        blobs: content of the hub.
+        database: the hub's; read in one transaction.
+        blobs: the content of the packages.
         out: the new folder or `.tar` file.
         signer: whose key signs the bundle.
         only: models or versions; empty: all there is.

@@ -68,11 +68,11 @@ def import_bundle(
     """Import a bundle; `folder` is the hub's data folder, `trust` has the keys of its signers.
 
     Args:
-        database: of the hub.
-        blobs: content of the hub.
+        database: the hub's.
+        blobs: where content is stored.
         folder: the hub's data folder.
-        path: of the bundle.
-        trust: whose bundles count.
+        path: the folder or `.tar` file of the bundle.
+        trust: keys; a bundle counts if one of them signed it.
 
     Raises:
         UntrustedPackage: no key of `trust` signed the bundle.

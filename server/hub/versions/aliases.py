@@ -103,9 +103,9 @@ def assign(change: Change, model: str, alias: str, version: str) -> None:
     """Let an alias stand for a version, in the caller's change.
 
     Args:
-        change: of the caller.
+        change: the caller's open transaction; its audit record is part of it.
         model: the model's name.
-        alias: the new or moved name.
+        alias: the name, which may be of another version until now.
         version: what it stands for.
 
     Raises:
@@ -179,7 +179,7 @@ def set_alias(change: Change, model: str, alias: str, version: str | None) -> di
     """Let an alias stand for a version, or, without one, for none any more; return all.
 
     Args:
-        change: of the caller.
+        change: the caller's open transaction; its audit record is part of it.
         model: the model's name.
         alias: the name.
         version: what it stands for; None removes it.

@@ -33,7 +33,7 @@ def check_approved(connection: Connection, model: str, version: str, environment
     """Check that each package of a version has what its tier needs in an environment.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         model: the model's name.
         version: the version's name.
         environment: where it is to come into service.
@@ -70,7 +70,7 @@ def check_addition(connection: Connection, model: str, version: str, risk_tier: 
     """Check that a further format of a version would not come into service without an approval.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         model: the model's name.
         version: the version's name.
         risk_tier: of the further format.

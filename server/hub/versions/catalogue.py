@@ -109,7 +109,7 @@ def versions(
     """Return a page of a model's packages, newest first.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         model: the model's name.
         limit: most packages of the page.
         offset: packages before the page.

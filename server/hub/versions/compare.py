@@ -95,7 +95,7 @@ def compare(connection: Connection, model: str, left: str, right: str) -> Versio
     """Return what differs between two versions, in the first format that both have.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         model: the model's name.
         left: one version.
         right: the other.

@@ -71,11 +71,11 @@ def decommission(
     Forced, what is in service stays in service until something else is placed.
 
     Args:
-        change: of the caller.
+        change: the caller's open transaction; its audit record is part of it.
         model: the model's name.
         version: the version's name.
         reason: for people who look at it later.
-        force: although something runs it.
+        force: decommission it also if something still runs it.
 
     Raises:
         UnknownModel: if there is no such version.

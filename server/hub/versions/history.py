@@ -88,7 +88,7 @@ def ran_at(
     hub's clock; counts use the data's own time, in whole days.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         span: from when to when.
         model: one model; None: all.
         environment: one environment; None: all.

@@ -140,7 +140,7 @@ def find(
     """Return runs without their details, newest first, those before the id `before` if given.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         pipeline: of one pipeline; None: of all.
         state: in one state; None: in any.
         before: id at which the page before ended.

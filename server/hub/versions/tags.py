@@ -36,7 +36,7 @@ def assign(change: Change, model: str, version: str, tags: Mapping[str, str | No
     """Set tags of a version, in the caller's change; None takes one away.
 
     Args:
-        change: of the caller.
+        change: the caller's open transaction; its audit record is part of it.
         model: the model's name.
         version: the version's name.
         tags: key → value; None takes it away.
@@ -75,7 +75,7 @@ def set_tags(
     """Set tags of a version, None takes one away; return all.
 
     Args:
-        change: of the caller.
+        change: the caller's open transaction; its audit record is part of it.
         model: the model's name.
         version: the version's name.
         given: key → value; None takes it away.

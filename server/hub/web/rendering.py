@@ -40,9 +40,9 @@ def render(
     """Return a page.
 
     Args:
-        template: its file.
-        status: of HTTP.
-        request: who asks for it, and in which session; None for a page before signing in.
+        template: file name of the template.
+        status: the HTTP status.
+        request: the browser's, which has the session; None: a page before signing in.
         values: what the template shows.
     """
     session = None if request is None else request.state.session

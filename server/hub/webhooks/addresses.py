@@ -82,7 +82,7 @@ def resolve(
     Args:
         parts: of the webhook's URL.
         networks: that are allowed besides loopback and public addresses.
-        own_ports: ports of the hub, which calls itself never.
+        own_ports: the hub's own ports, which no delivery may call.
 
     Raises:
         InvalidInput: if the host has an address to which it may not.

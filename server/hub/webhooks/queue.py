@@ -172,10 +172,10 @@ def settle(
     """Write down how an attempt ended; an empty error: it was delivered.
 
     Args:
-        database: of the hub.
+        database: the hub's; the result is written in a transaction of its own.
         claimed: the delivery that was tried.
         error: what went wrong; empty: it was delivered.
-        settings: attempts and pauses.
+        settings: how many attempts there are, and the pauses between them.
     """
     now = now_ms()
     if not error:

@@ -36,10 +36,10 @@ def add(change: Change, name: str, url: str, events: Sequence[str], models: str)
     with it, so the hub has to keep it.
 
     Args:
-        change: of the caller.
-        name: of the webhook.
-        url: that is called.
-        events: patterns of events.
+        change: the caller's open transaction; its audit record is part of it.
+        name: of the webhook, unique.
+        url: that deliveries are posted to.
+        events: patterns of event names, such as `version.*`.
         models: pattern of models' names.
 
     Raises:
@@ -167,7 +167,7 @@ def deliveries(
     """Return a webhook's deliveries, newest first.
 
     Args:
-        connection: to the database.
+        connection: of an open transaction; it only reads.
         name: of the webhook.
         state: in one state; None: in any.
         limit: most deliveries.

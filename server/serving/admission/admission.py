@@ -143,10 +143,10 @@ class Admission:
         """Count the end of a call; log it if it failed or was slow.
 
         Args:
-            caller: who asked.
-            call: what was asked.
-            throttled: the route's name, as the throttle admitted it.
-            error: how it ended; None: well.
+            caller: who called.
+            call: the call, as its frontend has filled it in.
+            throttled: the name under which the throttle admitted the call.
+            error: what ended it; None: it was answered.
         """
         self.throttle.leave(caller.name, throttled)
         if self._tracing is not None:

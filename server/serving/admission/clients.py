@@ -56,10 +56,10 @@ class Clients:
         """Count one request of a client.
 
         Args:
-            name: of the client.
-            route: that was asked.
+            name: the client's; beyond the first names, all share one count.
+            route: the route's name.
             digest: of the package that answered; empty: none.
-            outcome: its code.
+            outcome: index in `OUTCOME_NAMES`.
         """
         self.counts(route, digest).add(self.place(name), outcome)
 

@@ -31,10 +31,10 @@ class EventLoopGroup:
         `streaming` and `unary` are the paths of all methods.
 
         Args:
-            listener: a listening socket; its loops share it.
-            streaming: paths of methods with many messages.
-            unary: paths of methods with one.
-            tls: certificates; None: clear text.
+            listener: the listening socket; one loop accepts, and hands connections to the others.
+            streaming: paths of methods with a stream of messages.
+            unary: paths of methods with one message.
+            tls: certificate and key; None: clear text.
         """
         paths = tuple(streaming), tuple(unary)
         for table in self._tables:

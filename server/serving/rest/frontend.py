@@ -80,10 +80,10 @@ def create_app(
 
     Args:
         handler: answers the protocol's calls.
-        runtime: of the pages and metrics.
-        admission: in front of every call.
-        executor: chooses the thread for each model.
-        message_bytes: most bytes of a body.
+        runtime: whose models the pages and metrics show.
+        admission: authenticates and throttles every call.
+        executor: chooses the thread in which a model answers.
+        message_bytes: most bytes of a request body.
     """
     # FastAPI's own page fetches its scripts from a CDN.
     app = FastAPI(title="Gnomon server", version=version("gnomon"), docs_url=None, redoc_url=None)

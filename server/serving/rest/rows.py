@@ -62,13 +62,13 @@ def predict_rows(
     """Answer rows; a field that only some rows have is missing in the others, if it may be.
 
     Args:
-        runtime: that answers.
-        route: its name.
+        runtime: answers the rows.
+        route: the route's name.
         rows: each is field → value.
-        request_id: of the request; a row's is made from it.
-        key: whose predictions stick to one version.
+        request_id: the request's; each row gets an id that is made from it.
+        key: whose predictions stay with one target; None: by chance.
         at: the data's own time: epoch seconds or a datetime; None: now.
-        partial: mark bad rows and answer the others.
+        partial: answer the good rows although others are refused.
 
     Raises:
         GnomonError: as `Runtime.predict_columns`; with `partial`, no `InvalidInput` for bad rows.
