@@ -113,9 +113,10 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.server.hub": (
         "store settings",
-        "placements doctor webhooks",
-        "access monitoring backup",
-        "versions",
+        "placements webhooks",
+        "access monitoring",
+        "doctor",
+        "backup versions",
         "ingest services transfer",
         "fleet",
         "grpc rollout",

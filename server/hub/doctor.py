@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from gnomon.runtime.errors import GnomonError
+from gnomon.server.hub.access import fleet_key
 from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
@@ -32,9 +34,10 @@ class Finding:
         return not self.faults
 
 
-def examine(database: Database, blobs: Blobs) -> list[Finding]:
+def examine(database: Database, blobs: Blobs, folder: Path | None = None) -> list[Finding]:
     """Check the database, the audit chain, every blob's content, and every version's completeness.
 
+    With the data `folder`, check the authority in it as well.
     Content that no row names is reported but is no fault: an interrupted transfer leaves it.
     """
     checks: tuple[Callable[[Database, Connection, Blobs], Finding], ...] = (
@@ -44,7 +47,10 @@ def examine(database: Database, blobs: Blobs) -> list[Finding]:
         _versions,
     )
     with database.read() as connection:
-        return [check(database, connection, blobs) for check in checks]
+        found = [check(database, connection, blobs) for check in checks]
+        if folder is not None:
+            found.append(Finding("authority", 1, tuple(fleet_key.faults(connection, folder))))
+        return found
 
 
 def _database(database: Database, connection: Connection, _: Blobs) -> Finding:

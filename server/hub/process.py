@@ -1,6 +1,7 @@
 """The hub as a process: starts all its parts, says where it listens, runs until it is stopped."""
 
 import ipaddress
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import structlog
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.local_hub import HubRecord, LocalHub
 from gnomon.runtime.lock import FolderLock
-from gnomon.server.hub.access import sessions
+from gnomon.server.hub.access import fleet_key, sessions
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.callers import Callers
 from gnomon.server.hub.access.enrolment import CertificateIssuer
@@ -40,6 +41,9 @@ from gnomon.server.rest.tls import RestTls
 
 _log = structlog.get_logger(__name__)
 
+#: The rights of others than the owner.
+_OTHERS = 0o077
+
 #: How long calls under way may take to end.
 DRAIN_SECONDS = 5.0
 
@@ -60,9 +64,9 @@ class Hub:
         with ExitStack() as opened:
             lock = FolderLock(folder)
             opened.callback(lock.release)
-            authority = Authority.in_folder(folder)
-            database = open_database(settings)
+            database = open_database(settings, must_exist=_has_state(folder))
             opened.callback(database.close)
+            authority = fleet_key.load(database, folder)
             local_key = _local_key(folder, database)
             blobs = open_blobs(settings, database)
             catalogue = Catalogue()
@@ -122,25 +126,34 @@ class Hub:
     def _addresses(self, settings: HubSettings, authority: Authority) -> HubAddresses:
         # What nodes get: a name that other machines can reach, if one was given.
         told = _in_address(settings.names[0] if settings.names else settings.host)
+        scheme = "https" if settings.tls_files else "http"
         return HubAddresses(
-            rest=f"{'https' if settings.tls_files else 'http'}://{_in_address(_reachable(settings.host))}:{self._rest.port}",
+            rest=f"{scheme}://{_in_address(_reachable(settings.host))}:{self._rest.port}",
             enrolment=f"{told}:{self._grpc.enrolment_port}",
             sync=f"{told}:{self._grpc.sync_port}",
             fingerprint=authority.fingerprint,
         )
 
 
-def open_database(settings: HubSettings) -> Database:
+def open_database(settings: HubSettings, *, must_exist: bool = False) -> Database:
     """Open the database that the settings name, or SQLite in the data folder.
 
     Raises:
         ConfigurationError: if there is no such folder, or the URL is wrong.
+        StorageError: if it is damaged, or it `must_exist` and does not.
     """
     if settings.database_url:
-        return Database(settings.database_url)
+        return Database(settings.database_url, must_exist=must_exist)
     if not settings.data_folder.is_dir():
         raise ConfigurationError(f"there is no data folder {settings.data_folder}")
-    return Database.in_folder(settings.data_folder)
+    return Database.in_folder(settings.data_folder, must_exist=must_exist)
+
+
+def _has_state(folder: Path) -> bool:
+    """Return whether a hub has run with this data folder, so that a database must be there."""
+    has_authority = any((folder / name).exists() for name in ("authority.key", "authority.pem"))
+    blobs = folder / BLOBS
+    return has_authority or (blobs.is_dir() and any(blobs.iterdir()))
 
 
 def open_blobs(settings: HubSettings, database: Database) -> Blobs:
@@ -179,6 +192,9 @@ def _record_address(opened: ExitStack, rest: str, key: LocalKey, settings: HubSe
 def _private_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.stat().st_mode & _OTHERS:
+            folder.chmod(0o700)
+            _log.warning("data_folder_closed", folder=str(folder), reason="others could read it")
     except OSError as error:
         raise ConfigurationError(f"data folder {folder} cannot be made: {error}") from error
     return folder
@@ -215,6 +231,8 @@ def run_hub(settings: HubSettings, ready: Callable[[HubAddresses], None]) -> Non
     def stop(_signal: int, _frame: FrameType | None) -> None:
         told_to_stop.set()
 
+    # Whatever this process writes is for its user alone.
+    os.umask(_OTHERS)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     hub = Hub(settings)

@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gnomon.runtime.enrolment.identity import key_pem
 from gnomon.runtime.enrolment.validity import read_validity, validity_extension
-from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotAllowed
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotAllowed, StorageError
 from gnomon.runtime.files import write_durably
 
 NODE = "node"
@@ -62,26 +62,57 @@ class Authority:
         self._certificate = certificate
 
     @classmethod
-    def in_folder(cls, folder: Path) -> "Authority":
-        """Load the authority of a data folder, made at the first start."""
+    def in_folder(
+        cls, folder: Path, *, may_make: bool = True, may_repair: bool = True
+    ) -> "Authority":
+        """Load the authority of a data folder.
+
+        Args:
+            folder: the data folder.
+            may_make: whether a new one may be made if there is none.
+            may_repair: whether a lost certificate may be made again from its key.
+
+        Raises:
+            StorageError: a file is missing that may not be made, or the two do not belong together.
+            ConfigurationError: a file cannot be read, or holds something else.
+        """
         key_path, certificate_path = folder / "authority.key", folder / "authority.pem"
-        if not certificate_path.exists():
-            # The certificate is written last: one without the other is a start that was cut off.
-            authority = cls._generate()
-            write_durably(key_path, key_pem(authority._key), mode=0o600)
-            write_durably(certificate_path, authority.certificate_pem)
+        if not key_path.exists() and (certificate_path.exists() or not may_make):
+            raise StorageError(
+                f"{key_path} is missing, and all nodes trust that key: copy it from a backup; with "
+                "a new one every node would have to enrol again"
+            )
+        if not key_path.exists():
+            key = ec.generate_private_key(ec.SECP256R1())
+            write_durably(key_path, key_pem(key), mode=0o600)
         try:
-            key = serialization.load_pem_private_key(key_path.read_bytes(), None)
-            certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
+            found = serialization.load_pem_private_key(key_path.read_bytes(), None)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{folder}: no usable authority: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
+        if not isinstance(found, ec.EllipticCurvePrivateKey):
             raise ConfigurationError(f"{key_path} is not an elliptic curve key")
+        if not certificate_path.exists() and may_repair:
+            # First start, or a lost file: nodes check the signature of the key.
+            write_durably(certificate_path, cls._certify(found).certificate_pem)
+        return cls._with_certificate(found, certificate_path)
+
+    @classmethod
+    def _with_certificate(cls, key: ec.EllipticCurvePrivateKey, path: Path) -> "Authority":
+        if not path.exists():
+            raise StorageError(f"{path} is missing; the next start of the hub makes it again")
+        try:
+            certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{path.parent}: no usable authority: {error}") from error
+        if certificate.public_key() != key.public_key():
+            raise StorageError(
+                f"{path} is not of the key beside it: put both back from one backup, or remove the "
+                "certificate to have it made again"
+            )
         return cls(key, certificate)
 
     @classmethod
-    def _generate(cls) -> "Authority":
-        key = ec.generate_private_key(ec.SECP256R1())
+    def _certify(cls, key: ec.EllipticCurvePrivateKey) -> "Authority":
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Gnomon hub authority")])
         certificate = (
             _builder(name, name, key.public_key(), _ALWAYS)
@@ -100,6 +131,11 @@ class Authority:
     def fingerprint(self) -> str:
         """Return the SHA-256 of the authority's certificate (DER), in hex."""
         return self._certificate.fingerprint(hashes.SHA256()).hex()
+
+    @property
+    def key_hash(self) -> str:
+        """Return the SHA-256 of the authority's public key (DER), in hex."""
+        return _hash_of_key(self._key.public_key())
 
     def issue_server(self, names: Iterable[str] = ()) -> tuple[bytes, bytes]:
         """Return a new key and certificate chain (PEM) for the hub's own ports.

@@ -7,6 +7,7 @@ with database.change("ada") as change:            # what somebody decided
     change.audit("place", "eta", {"version": "2"})
 """
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,11 +19,11 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from gnomon.runtime.errors import ConfigurationError, GnomonError
+from gnomon.runtime.errors import ConfigurationError, GnomonError, StorageError
 from gnomon.runtime.extras import missing_extra
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.failures import translated
-from gnomon.server.hub.store.migrations import migrate
+from gnomon.server.hub.store.migrations import MISSING, migrate
 from gnomon.server.hub.store.rights import Actor
 from gnomon.server.hub.store.text import storable_json
 
@@ -141,17 +142,18 @@ def _translating() -> Iterator[None]:
 class Database:
     """The hub's SQL database, with its schema up to date. Safe to share between threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, must_exist: bool = False) -> None:
         """Open the database and migrate it to the newest schema.
 
         Args:
             url: `sqlite:////var/lib/gnomon/hub.db` or `postgresql://user:password@host/name`.
+            must_exist: whether a database without a schema is refused instead of begun.
 
         Raises:
             ConfigurationError: if the URL is neither of the two, its driver is missing, the
                 database does not accept the user, or its schema is of a newer Gnomon.
             NotReady: if the database cannot be reached.
-            StorageError: if it is damaged, or its disk is full.
+            StorageError: if it is damaged, its disk is full, or it must exist and does not.
         """
         parsed = _parse(url)
         self.engine = _engine(parsed)
@@ -165,16 +167,29 @@ class Database:
         self._turn = threading.RLock()
         try:
             with self.write() as connection:
-                migrate(connection)
+                migrate(connection, must_exist=must_exist)
         except GnomonError as error:
             self.close()
             place = parsed.database if parsed.get_backend_name() == "sqlite" else parsed.host
             raise type(error)(f"database {place}: {error}", details=error.details) from error
 
     @classmethod
-    def in_folder(cls, folder: Path) -> "Database":
-        """Open `hub.db` in a folder, which must exist."""
-        return cls(f"sqlite:///{folder.resolve() / FILE_NAME}")
+    def in_folder(cls, folder: Path, *, must_exist: bool = False) -> "Database":
+        """Open `hub.db` in a folder, which must exist; only its owner can read it.
+
+        Raises:
+            StorageError: as `Database`.
+        """
+        path = folder.resolve() / FILE_NAME
+        try:
+            if must_exist and not (path.exists() and path.stat().st_size):
+                raise StorageError(f"database {path}: {MISSING}")
+            if path.is_file() or not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+                path.chmod(0o600)
+        except OSError as error:
+            raise StorageError(f"database {path} cannot be opened: {error}") from error
+        return cls(f"sqlite:///{path}", must_exist=must_exist)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

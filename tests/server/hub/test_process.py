@@ -223,8 +223,24 @@ def test_told_to_stop_it_ends_well(process: Process, number: int) -> None:
     assert process.end(number) == 0
 
 
-def test_the_data_folder_is_its_owners_alone(process: Process, settings: HubSettings) -> None:
-    assert settings.data_folder.stat().st_mode & 0o077 == 0
+@pytest.fixture
+def careless(settings: HubSettings) -> Iterator[None]:
+    """A folder that others may read, and a user whose files all may read; before the hub."""
+    settings.data_folder.chmod(0o755)
+    (settings.data_folder / "hub.db").chmod(0o644)
+    umask = os.umask(0)
+    yield
+    os.umask(umask)
+
+
+def test_the_hubs_files_are_its_owners_alone(
+    careless: None, process: Process, caller: Any, settings: HubSettings, make: Callable[..., Any]
+) -> None:
+    caller.enrol("builder", "ada").publish(make("1"))
+    paths = [settings.data_folder, *settings.data_folder.rglob("*")]
+    assert {path.name for path in paths} >= {"hub.db", "hub.db-wal", "blobs", "local.key"}
+    public = (settings.data_folder / "authority.pem",)
+    assert [path for path in paths if path.stat().st_mode & 0o077 and path not in public] == []
 
 
 def test_settings_out_of_range_are_named() -> None:

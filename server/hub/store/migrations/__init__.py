@@ -4,7 +4,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, column, inspect, select, table
 
-from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.errors import ConfigurationError, StorageError
+
+MISSING = (
+    "there is no hub's state here, although its data folder has an authority or content: is a file "
+    "system not mounted? `gnomon hub restore` makes a data folder from a backup; to begin anew, "
+    "name an empty data folder"
+)
 
 FOLDER = Path(__file__).parent
 
@@ -14,13 +20,16 @@ HEAD = "0008"
 _VERSION_TABLE = "alembic_version"
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, *, must_exist: bool = False) -> None:
     """Bring the database to the newest revision, in the caller's transaction.
 
     Raises:
         ConfigurationError: if it has a newer one.
+        StorageError: if there is none yet, and it `must_exist`.
     """
     revision = _revision(connection)
+    if revision is None and must_exist:
+        raise StorageError(MISSING)
     if revision == HEAD:
         return
     if revision is not None and revision > HEAD:

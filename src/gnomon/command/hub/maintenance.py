@@ -56,9 +56,10 @@ def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
 
     settings = load_settings("hub", config_file, flags)
     try:
-        database = open_database(settings)
+        database = open_database(settings, must_exist=True)
         with closing(database):
-            findings = examine(database, open_blobs(settings, database))
+            blobs = open_blobs(settings, database)
+            findings = examine(database, blobs, settings.data_folder)
     except StorageError as error:
         findings = [Finding("database", 1, (str(error),))]
     _show(findings, f"examined {settings.data_folder}", as_json=as_json)
