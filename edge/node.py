@@ -25,7 +25,7 @@ from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncMachine, SyncState
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, open_transcripts
-from gnomon.edge.telemetry.uploader import SpoolSink, upload_all
+from gnomon.edge.telemetry.uploader import SpoolSink, Uploader
 from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
@@ -81,6 +81,7 @@ class Node:
         self._spool = Spool(
             folder / "spool", budget_bytes=settings.spool_bytes, merge=self._merge_windows
         )
+        self._uploader = Uploader(self._spool)
         self.runtime = Runtime(
             SpoolSink(self._spool),
             checkpoint_seconds=settings.checkpoint_seconds,
@@ -179,7 +180,7 @@ class Node:
     def _upload_rest(self) -> None:
         if self._enrolment.channel is not None:
             deadline = time.monotonic() + self._settings.stop_seconds
-            upload_all(self._spool, self._enrolment.channel, deadline)
+            self._uploader.upload_all(self._enrolment.channel, deadline)
 
     def _try_to(self, purpose: str, action: Callable[[], None]) -> None:
         """Execute a part of `stop`: nothing that fails there is the program's concern."""
@@ -390,7 +391,7 @@ class Node:
             )
         channel = self._enrolment.channel
         if channel is not None and self._is_hub_reachable:
-            upload_all(self._spool, channel)
+            self._uploader.upload_all(channel)
             if not self._spool.figures().records:
                 self._installer.forget_profiles()
         return self._settings.upload_seconds

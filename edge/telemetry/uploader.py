@@ -1,14 +1,36 @@
-"""Uploads telemetry from the spool to the hub; each record takes effect there exactly once."""
+"""Uploads telemetry from the spool to the hub; each record takes effect there exactly once.
+
+A call that does not end in its time has no effect, and its bytes were sent in vain. So the size of
+a batch begins small, doubles after each success, and is halved after a call that did not end in its
+time; from then on it grows slowly. The time of a call follows its bytes.
+"""
 
 import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
-from gnomon.runtime.enrolment.hub_channel import CALL_SECONDS, HubChannel
+from gnomon.runtime.enrolment.hub_channel import CALL_SECONDS, DeadlineExceeded
 from gnomon.runtime.errors import HubError
 
-#: Bytes of records in one call; a single record may be larger.
-BATCH_BYTES = 512 << 10
+#: Bytes of records in one call, at first, at most and at least; a single record may be larger.
+FIRST_BATCH_BYTES = 32 << 10
+MOST_BATCH_BYTES = 512 << 10
+LEAST_BATCH_BYTES = 512
+#: A call may take this long for each byte, besides `CALL_SECONDS`: 2 KiB a second.
+SECONDS_A_BYTE = 1 / 2048
+#: The longest that a call with a single record may take.
+_LONGEST_SECONDS = 1_800.0
+
+
+class UploadChannel(Protocol):
+    """What uploads need of a connection to the hub."""
+
+    def upload(
+        self, boot_id: str, records: Sequence[bytes], timeout_seconds: float = CALL_SECONDS
+    ) -> int:
+        """Upload records of one boot; return the watermark up to which all are durable."""
 
 
 class SpoolSink:
@@ -22,20 +44,55 @@ class SpoolSink:
         self._spool.put(record)
 
 
-def upload_all(spool: Spool, channel: HubChannel, deadline: float = float("inf")) -> None:
-    """Upload until the spool is empty, or until `deadline` on the monotonic clock.
+class Uploader:
+    """Uploads a spool in batches whose size follows the link; for one thread at a time."""
 
-    Raises:
-        HubUnavailable: the hub cannot be reached; records without acknowledgement stay.
-        HubError: it acknowledges nothing.
-    """
-    while (left := deadline - time.monotonic()) > 0:
-        boot_id, records = spool.batch(BATCH_BYTES)
-        if not records:
-            return
-        watermark = channel.upload(boot_id, records, min(CALL_SECONDS, left))
-        if watermark < hub_pb2.Record.FromString(records[0]).sequence:
-            raise HubError(
-                f"the hub's watermark for boot {boot_id} stays at {watermark} after an upload"
-            )
-        spool.acknowledge(boot_id, watermark)
+    def __init__(self, spool: Spool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._spool = spool
+        self._clock = clock
+        self._batch_bytes = FIRST_BATCH_BYTES
+        self._has_failed = False
+        self._patience = 1.0
+
+    def upload_all(self, channel: UploadChannel, deadline: float = float("inf")) -> None:
+        """Upload until the spool is empty, or until `deadline` on the clock.
+
+        Raises:
+            HubUnavailable: the hub cannot be reached; records without acknowledgement stay.
+            HubError: it acknowledges nothing.
+        """
+        while (left := deadline - self._clock()) > 0:
+            boot_id, records = self._spool.batch(self._batch_bytes)
+            if not records:
+                return
+            watermark = self._upload(channel, boot_id, records, left)
+            if watermark < hub_pb2.Record.FromString(records[0]).sequence:
+                raise HubError(
+                    f"the hub's watermark for boot {boot_id} stays at {watermark} after an upload"
+                )
+            self._spool.acknowledge(boot_id, watermark)
+
+    def _upload(
+        self, channel: UploadChannel, boot_id: str, records: list[bytes], left: float
+    ) -> int:
+        size = sum(map(len, records))
+        seconds = min((CALL_SECONDS + size * SECONDS_A_BYTE) * self._patience, _LONGEST_SECONDS)
+        try:
+            watermark = channel.upload(boot_id, records, min(seconds, left))
+        except DeadlineExceeded:
+            if seconds <= left:  # otherwise the caller's time is over, which says nothing
+                self._shrink(size, is_single=len(records) == 1)
+            raise
+        self._grow()
+        return watermark
+
+    def _shrink(self, size: int, *, is_single: bool) -> None:
+        self._has_failed = True
+        if is_single:
+            self._patience *= 2
+        self._batch_bytes = max(min(self._batch_bytes, size) // 2, LEAST_BATCH_BYTES)
+
+    def _grow(self) -> None:
+        self._patience = 1.0
+        more = self._batch_bytes // 8 if self._has_failed else self._batch_bytes
+        self._batch_bytes = min(self._batch_bytes + more, MOST_BATCH_BYTES)

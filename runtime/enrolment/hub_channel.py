@@ -1,6 +1,8 @@
 """A node's calls to its hub, with the hub's errors as typed errors. The node always calls."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -10,9 +12,12 @@ from gnomon.runtime.enrolment.identity import Identity
 from gnomon.runtime.errors import HubError, HubUnavailable
 from gnomon.runtime.wire import read_error
 
-#: Seconds that a call may take.
+#: Seconds that a call may take, and the most that it may take on a link that has shown to be slow.
 CALL_SECONDS = 15.0
+_SLOW_CALL_SECONDS = 240.0
+#: The same of a call that fetches blobs.
 DOWNLOAD_SECONDS = 600.0
+_SLOW_DOWNLOAD_SECONDS = 7_200.0
 
 #: Blobs of one call: few, so that a broken connection costs little.
 BLOBS_PER_CALL = 64
@@ -25,9 +30,32 @@ _OPTIONS = (
 )
 _AWAY = (
     grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
 )
+
+
+class DeadlineExceeded(HubUnavailable):
+    """The call did not end in its time: the link may be slow."""
+
+
+class Patience:
+    """How long a call may take: twice as long after each call that did not end in its time."""
+
+    def __init__(self, seconds: float, longest_seconds: float) -> None:
+        self.seconds = self._shortest_seconds = seconds
+        self._longest_seconds = longest_seconds
+
+    def run(self, call: Callable[[float], Any]) -> Any:
+        """Execute a call with the seconds that it may take, and learn from how long it took."""
+        started = time.monotonic()
+        try:
+            answer = call(self.seconds)
+        except DeadlineExceeded:
+            self.seconds = min(2 * self.seconds, self._longest_seconds)
+            raise
+        if time.monotonic() - started < self.seconds / 4:
+            self.seconds = max(self.seconds / 2, self._shortest_seconds)
+        return answer
 
 
 def enrol(address: str, authority: bytes, request: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
@@ -60,18 +88,31 @@ class HubChannel:
         self._channel = open_channel(address, identity, key)
         self._sync = _stub("Sync", self._channel)
         self._enrolment = _stub("Enrolment", self._channel)
+        self._exchange_patience = Patience(CALL_SECONDS, _SLOW_CALL_SECONDS)
+        self._download_patience = Patience(DOWNLOAD_SECONDS, _SLOW_DOWNLOAD_SECONDS)
 
     def exchange(self, request: hub_pb2.ExchangeRequest) -> hub_pb2.ExchangeResponse:
         """Send the reported state and return the desired state; raises the errors of `call`."""
-        answer: hub_pb2.ExchangeResponse = call(self._sync.Exchange, request)
-        return answer
+
+        def exchange(seconds: float) -> hub_pb2.ExchangeResponse:
+            answer: hub_pb2.ExchangeResponse = call(self._sync.Exchange, request, seconds)
+            return answer
+
+        response: hub_pb2.ExchangeResponse = self._exchange_patience.run(exchange)
+        return response
 
     def upload(
         self, boot_id: str, records: Sequence[bytes], timeout_seconds: float = CALL_SECONDS
     ) -> int:
-        """Upload records of one boot; return the watermark up to which all are durable."""
+        """Upload records of one boot, compressed; return the watermark of those that are durable.
+
+        Raises:
+            DeadlineExceeded: the call did not end within `timeout_seconds`.
+            GnomonError: as `call`.
+        """
         request = hub_pb2.UploadRequest(boot=boot_id, records=records)
-        response = call(self._sync.Upload, request, timeout_seconds)
+        upload = partial(self._sync.Upload, compression=grpc.Compression.Gzip)
+        response = call(upload, request, timeout_seconds)
         return int(response.watermark)
 
     def renew(self, request: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
@@ -80,20 +121,44 @@ class HubChannel:
         return answer
 
     def blobs(self, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield the blobs of these hashes as they come; the caller verifies each."""
+        """Yield the blobs of these hashes as they come; the caller verifies each.
+
+        A connection that was lost costs the blob that was under way. If not even one came in time,
+        the next call may take twice as long.
+        """
         wanted = list(digests)
         for start in range(0, len(wanted), BLOBS_PER_CALL):
-            request = hub_pb2.GetBlobsRequest(digests=wanted[start : start + BLOBS_PER_CALL])
-            try:
-                for blob in self._sync.GetBlobs(request, timeout=DOWNLOAD_SECONDS):
-                    yield blob.digest, blob.data
-            except grpc.RpcError as error:
-                # Any failure may be temporary: a download is resumed.
-                raise HubUnavailable(f"download interrupted: {_translate(error)}") from error
+            yield from self._fetch(wanted[start : start + BLOBS_PER_CALL])
+
+    def _fetch(self, digests: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        request = hub_pb2.GetBlobsRequest(digests=digests)
+        stream = self._sync.GetBlobs(request, timeout=self._download_patience.seconds)
+
+        def first(_: float) -> hub_pb2.Blob | None:
+            return _next_blob(stream)
+
+        blob = self._download_patience.run(first)
+        while blob is not None:
+            yield blob.digest, blob.data
+            blob = _next_blob(stream)
 
     def close(self) -> None:
         """Close the connection; running calls are cancelled."""
         self._channel.close()
+
+
+def _next_blob(stream: Iterator[hub_pb2.Blob]) -> hub_pb2.Blob | None:
+    """Return the next blob, or None at the end.
+
+    Raises:
+        HubUnavailable: any failure may be temporary, since a download is resumed.
+    """
+    try:
+        return next(stream, None)
+    except grpc.RpcError as error:
+        known = _translate(error)
+        kind = DeadlineExceeded if isinstance(known, DeadlineExceeded) else HubUnavailable
+        raise kind(f"download interrupted: {known}") from error
 
 
 def _stub(service: str, channel: grpc.Channel) -> Any:
@@ -114,6 +179,8 @@ def _translate(error: Any) -> Exception:
     message = error.details() or ""
     if known := read_error(message, error.trailing_metadata() or ()):
         return known
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded("the hub cannot be reached in time: the call has not ended")
     if error.code() in _AWAY:
         return HubUnavailable(f"the hub cannot be reached: {message}")
     return HubError(f"the hub answered {error.code().name}: {message}")
