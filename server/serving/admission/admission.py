@@ -191,7 +191,12 @@ def make_admission(settings: FrontendSettings, handler: RouteLookup) -> Admissio
     known = Clients()
     tokens = settings.tokens
     others = () if tokens is None else (Tokens(tokens),)
-    authentication = Authentication(settings.keys_file, *others, clients=known)
+    authentication = Authentication(
+        settings.keys_file,
+        *others,
+        clients=known,
+        needs_certificate=settings.client_authority_file is not None,
+    )
     return Admission(
         authentication,
         settings.limits,

@@ -22,7 +22,13 @@ from typing import NamedTuple, Protocol
 from gnomon.runtime.errors import ConfigurationError, NotAllowed, Unauthenticated
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.admission.credential_cache import CredentialCache
-from gnomon.server.serving.admission.key_file import ALL_MODELS, hash_key, read_keys
+from gnomon.server.serving.admission.key_file import (
+    ALL_MODELS,
+    LOCAL_NAME,
+    hash_key,
+    is_reserved,
+    read_keys,
+)
 
 #: Files are looked at no more often.
 CHECK_SECONDS = 0.5
@@ -51,7 +57,7 @@ class Caller:
 
 
 #: Any caller on this machine, if no keys are configured.
-LOCAL = Caller("local")
+LOCAL = Caller(LOCAL_NAME)
 
 
 class VerifiedCaller(NamedTuple):
@@ -112,14 +118,22 @@ class Keys:
 class Authentication:
     """Identifies callers by keys, tokens or certificates. Threads may share it.
 
+    With `needs_certificate`, TLS has verified a certificate of every caller. Nobody who shows a
+    credential is called `local`, which is whoever calls a frontend of this machine without any.
+
     Raises:
         ConfigurationError: a file cannot be read. If one becomes unreadable later, all callers are
             rejected until it can be read again.
     """
 
     def __init__(
-        self, keys_file: Path | None, *others: Credentials, clients: Clients | None = None
+        self,
+        keys_file: Path | None,
+        *others: Credentials,
+        clients: Clients | None = None,
+        needs_certificate: bool = False,
     ) -> None:
+        self._needs_certificate = needs_certificate
         own = () if keys_file is None else (Keys(keys_file),)
         self._credentials: tuple[Credentials, ...] = (*own, *others)
         self._clients = clients or Clients()
@@ -139,9 +153,9 @@ class Authentication:
         """Return the caller, by the `authorization` header and the verified certificate's name.
 
         Raises:
-            Unauthenticated: a key is needed, and it is missing or unknown.
+            Unauthenticated: a key is needed, and it is missing or unknown; or the name is reserved.
         """
-        if not self._credentials and not certificate_name:
+        if not self._credentials and not certificate_name and not self._needs_certificate:
             return LOCAL
         self.reload_if_changed()
         header = authorization if self._credentials and authorization else ""
@@ -153,6 +167,10 @@ class Authentication:
         if known is not None:
             return known
         believed = self._believe(header, certificate_name)
+        if is_reserved(believed.caller.name):
+            raise Unauthenticated(
+                f"a caller with a credential is not called {LOCAL.name!r}, nor ''"
+            )
         place = self._clients.place(believed.caller.name)
         self.credentials.learn(*shown, believed.caller, place, believed.expires, generation)
         return believed.caller

@@ -18,6 +18,8 @@ from gnomon.runtime.errors import ConfigurationError, NotFound
 
 #: A scope that holds every model.
 ALL_MODELS = "*"
+#: The name of callers on this machine, if no credentials are configured.
+LOCAL_NAME = "local"
 _NAME_CHARACTERS = 64
 
 
@@ -33,6 +35,11 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     keys: tuple[ApiKey, ...] = ()
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether no credential may have this name: it is empty, or that of local callers."""
+    return name.strip().lower() in ("", LOCAL_NAME)
 
 
 def hash_key(key: str) -> str:
@@ -58,10 +65,12 @@ def create_key(file: Path, name: str, models: Sequence[str] = (ALL_MODELS,)) -> 
     """Add a key to a file, created if missing; return the key, which is stored nowhere.
 
     Raises:
-        ConfigurationError: the name is empty or too long, or the file cannot be used.
+        ConfigurationError: the name is reserved or too long, or the file cannot be used.
     """
-    if not 0 < len(name) <= _NAME_CHARACTERS:
-        raise ConfigurationError(f"name should have 1 to {_NAME_CHARACTERS} characters")
+    if is_reserved(name) or len(name) > _NAME_CHARACTERS:
+        raise ConfigurationError(
+            f"name should have 1 to {_NAME_CHARACTERS} characters and not be {LOCAL_NAME!r}"
+        )
     known = read_keys(file) if file.exists() else ()
     identity = secrets.token_hex(4)
     key = f"gnomon_{identity}_{secrets.token_urlsafe(32)}"
