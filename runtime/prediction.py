@@ -84,7 +84,7 @@ class Predictions(msgspec.Struct, frozen=True):
 
 
 def row_ids(request_id: str, rows: int) -> list[str]:
-    """Return the identity of each row of a request: its own where there is but one."""
+    """Return the identity of each row of a request: the request's own if there is only one."""
     if rows == 1:
         return [request_id]
     return [f"{request_id}/{row}" for row in range(rows)]

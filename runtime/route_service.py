@@ -63,7 +63,7 @@ class RouteService(ABC):
             EngineError: the engine cannot load or run it.
             PackageError: its contract or packing contradicts itself.
             MemoryExceeded: it exceeds the memory budget.
-            GoldenMismatch: with `check_golden`, where it does not reproduce its golden samples.
+            GoldenMismatch: with `check_golden`, if it does not reproduce its golden samples.
         """
         with self._control:
             self._check_open()

@@ -129,7 +129,7 @@ def measure(database: Database, size: RegistrySize, repeats: int = _REPEATS) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fill and measure SQLite and, where it can run, PostgreSQL."""
+    """Fill and measure SQLite and, if it can run, PostgreSQL."""
     parser = argparse.ArgumentParser(prog="gnomon.bench.hub.registry", description=__doc__)
     parser.add_argument("--versions", type=int, default=RegistrySize.versions)
     parser.add_argument("--windows", type=int, default=RegistrySize.windows)

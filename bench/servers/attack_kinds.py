@@ -65,7 +65,7 @@ def _again(
 
 
 def _read_what_is_there(raw: http2.Http2Connection) -> None:
-    """Take what has come, so that the server is not held up by us; raises where it has closed."""
+    """Take what has come, so that the server is not held up by us; raises if it has closed."""
     while select.select([raw.socket], [], [], 0)[0]:
         if not raw.socket.recv(1 << 16):
             raise ConnectionError

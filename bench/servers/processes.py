@@ -37,7 +37,7 @@ def ready(addresses):
     is_ready.set()
     print(addresses.grpc, flush=True)
 
-# Nobody reads our standard output once the address is out: a full pipe would hold the server up.
+# Our standard output is not read once the address is out: a full pipe would hold the server up.
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(open(os.devnull, "w")))
 given = json.loads(sys.argv[1])
 if given["busy"]:

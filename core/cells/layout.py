@@ -54,7 +54,7 @@ class SideLayout:
     pairs: tuple[tuple[int, int], ...]
     """Field indices of each pair."""
     slots: tuple[int, ...]
-    """Field index of each slot: the fields that stand in a pair."""
+    """Field index of each slot: the fields that are in a pair."""
     pair_counts: int
     size: int
 

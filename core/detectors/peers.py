@@ -221,7 +221,7 @@ class PeerField:
         if tilt.kind is ChangeKind.LOCATION:
             # The score of a shift δ is close to δ·z − δ²/2, z the normal score.
             distance = difference / tilt.size
-            return distance, "σ", f"lies about {distance:+.2f} σ from the peers"
+            return distance, "σ", f"is about {distance:+.2f} σ from the peers"
         if tilt.kind is ChangeKind.SCALE:
             # The score of a spread s is close to z²(1 − 1/s²)/2.
             square = 1 + 2 * difference / (1 - tilt.size**-2)

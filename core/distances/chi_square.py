@@ -2,7 +2,7 @@
 
 X² = Σ (observed − expected)² / expected over the 2 × C table, expected from its margins; cells
 that are empty in both tables are left out. The p-value is the upper tail of the chi-square
-distribution with C − 1 degrees of freedom, good where no expected count is much below 5. One
+distribution with C − 1 degrees of freedom, good if no expected count is much below 5. One
 p-value a window is no alarm: looked at again and again, some are small by chance.
 Reference: Pearson (1900); the tail by series and continued fraction, Abramowitz and Stegun,
 "Handbook of Mathematical Functions" (1964), 6.5.29 and 6.5.31.

@@ -14,7 +14,7 @@ Values = NDArray[np.float64]
 
 
 def choose_edges(values: Values, bins: int) -> tuple[float, ...]:
-    """Return the edges for finite `values`; none where there are no values.
+    """Return the edges for finite `values`; none if there are no values.
 
     >>> choose_edges(np.array([1.0, 1.0, 2.0, 3.0]), 32)
     (1.0, 1.5, 2.5, 3.0)

@@ -138,7 +138,7 @@ def _side_cells(side: SideCounts) -> tuple[list[Counts], list[Counts]]:
 def correlation(side: SideCounts, pair: int) -> float:
     """Return Pearson's correlation of a pair; NaN if one of the fields is constant or absent.
 
-    Values are clamped at 16 reference standard deviations. Where values are missing, each field's
+    Values are clamped at 16 reference standard deviations. If values are missing, each field's
     mean and variance are those of all its present values.
     """
     layout = side.reference.window_layout

@@ -19,7 +19,7 @@ FALLBACK_CODE: int
 """Outcome of `observe`: the fallback answered."""
 
 class Window:
-    """Counts of the inputs, and of the outputs where their reference is given, by their cells.
+    """Counts of the inputs, and of the outputs if their reference is given, by their cells.
 
     Size is fixed and nothing is allocated while counting; all methods may be called from many
     threads. `rules` is the number of rule codes, 0 … rules − 1. `version` picks the loops: "auto",
@@ -52,7 +52,7 @@ class Window:
     def update_columns(self, columns: Columns, violations: object = None) -> None:
         """Count rows of inputs, exactly as `update_row` would one by one.
 
-        `violations` is what `count_violations` takes. Nothing is counted where it raises.
+        `violations` is what `count_violations` takes. Nothing is counted if it raises.
         """
 
     def update_output_columns(self, columns: Columns, violations: object = None) -> None:

@@ -131,7 +131,7 @@ class Dataset:
         instants = times.cast(pa.timestamp("us", "UTC"))
         before = np.asarray(pc.less(instants, pa.scalar(boundary, pa.timestamp("us", "UTC"))))
         if before.all() or not before.any():
-            raise DatasetError(f"all {len(self)} rows lie on one side of {boundary.isoformat()}")
+            raise DatasetError(f"all {len(self)} rows are on one side of {boundary.isoformat()}")
         _ = self.hashes
         return Split(self.where(before), self.where(~before), column, boundary)
 

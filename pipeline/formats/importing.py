@@ -22,8 +22,8 @@ __all__ = ["Source", "import_model", "read_source"]
 
 NOTE = (
     "Imported without data: the contract comes from the shapes and types of the model's tensors "
-    "alone, the golden samples were recorded on made-up rows, and there is no reference to judge "
-    "drift by."
+    "alone, the golden samples were recorded on made-up rows, and there is no reference to "
+    "measure drift against."
 )
 
 

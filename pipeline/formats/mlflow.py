@@ -54,7 +54,7 @@ def mlflow_file(folder: Path, flavour: str, key: str, usual: str) -> Path:
     file = str(flavours[flavour].get(key, usual))
     path = (folder / file).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise ConfigurationError(f"{folder / _FILE}: {file!r} lies outside of the folder")
+        raise ConfigurationError(f"{folder / _FILE}: {file!r} is outside of the folder")
     return path
 
 

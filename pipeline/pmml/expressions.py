@@ -133,7 +133,7 @@ def _apply(graph: Graph, element: Element, scope: Scope) -> Value:
     else:
         values = [expression(graph, part, scope) for part in parts]
         if any(value.categories is not None for value in values):
-            refuse(element, "it is asked of texts")
+            refuse(element, "it is applied to texts")
         tensors = [value.tensor for value in values]
     found = _call(graph, element, name, tensors)
     for attribute, over in (("defaultValue", found), ("mapMissingTo", None)):

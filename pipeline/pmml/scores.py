@@ -18,7 +18,7 @@ def vote(node: Element, classes: Sequence[str]) -> list[float]:
     """Return 1 for the class of a leaf, 0 for all others."""
     score = node.get("score")
     if score not in classes:
-        refuse(node, f"its score is none of {', '.join(classes)}")
+        refuse(node, f"its score is not one of {', '.join(classes)}")
     return [float(score == one) for one in classes]
 
 
@@ -30,7 +30,7 @@ def distribution(node: Element, classes: Sequence[str]) -> list[float]:
     shares = dict.fromkeys(classes, 0.0)
     for one in found:
         if one.get("value") not in shares:
-            refuse(one, f"its value is none of {', '.join(classes)}")
+            refuse(one, f"its value is not one of {', '.join(classes)}")
         shares[one.get("value", "")] = number(
             one, "probability", number(one, "recordCount", math.nan)
         )

@@ -103,7 +103,7 @@ def _refuse_bad_rows(recipe: Recipe, train: Dataset, violations: Violations | No
     count = int(violations.rejected_rows(len(train)).sum())
     raise DatasetError(
         f"{recipe.path}: {count} of {len(train)} training rows break the contract, first "
-        f"{violations.describe(1)[0]}; mend the rule under [inputs] or [[rules]], or leave those "
+        f"{violations.describe(1)[0]}; correct the rule under [inputs] or [[rules]], or drop those "
         "rows out"
     )
 

@@ -27,7 +27,7 @@ files = ["train.csv"]           # .csv, .parquet or .arrow, one or several parts
 # missing = ["", "NA"]          # texts that stand for no value in CSV, and no others
 # encoding = "cp1252"           # of CSV without a byte order mark; also delimiter, decimal = ","
 # ragged = "fill"               # CSV rows may lack their last values
-block = "day"                   # rows of one day resemble each other: drift is judged by days
+block = "day"                   # rows of one day resemble each other: drift is evaluated by days
 # uri = "s3://lake/deliveries"  # the data's official location
 # fingerprint = "rows-1:…"      # refuse to build from other data
 
@@ -71,5 +71,5 @@ segments = ["vehicle"]          # measured apart too, for each value
 memory_mib = 256                # of the whole process
 
 [deployment]
-window_seconds = 86_400         # drift is counted in windows of so long
+window_seconds = 86_400         # length of the windows in which drift is counted
 '''

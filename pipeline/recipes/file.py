@@ -259,7 +259,7 @@ class _Reader:
                 f"test.start should be a date or time such as 2026-03-01, got {test.start!r}"
             )
         if test.output and test.output not in outputs:
-            raise self.error(f"test.output {test.output!r} is none of {', '.join(outputs)}")
+            raise self.error(f"test.output {test.output!r} is not one of {', '.join(outputs)}")
         return test
 
     def _check_keys(self, table: Mapping[str, Any], known: list[str], where: str) -> None:

@@ -54,7 +54,7 @@ def dataset(
     elif endings and endings <= set(ARROW_ENDINGS):
         data = Dataset.from_arrow(files)
     else:
-        shown = ", ".join(file.name for file in files) or "there is none"
+        shown = ", ".join(file.name for file in files) or "there are none"
         raise DatasetError(
             f"files should all end in .csv, or all in .parquet, or all in .arrow: {shown}"
         )

@@ -147,7 +147,7 @@ class _Attempt:
             state, error = RunState.FAILED, f"{type(fault).__name__}: {fault}"
             self._said.write(traceback.format_exc())
         except KeyboardInterrupt:
-            self._log.end(self._ended(RunState.INTERRUPTED, "somebody interrupted it"))
+            self._log.end(self._ended(RunState.INTERRUPTED, "it was interrupted"))
             raise
         return self._ended(state, error)
 

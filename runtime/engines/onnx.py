@@ -64,7 +64,7 @@ def find_library() -> Path | None:
 
 
 def load(model: bytes, manifest: Manifest) -> "OnnxEngine":
-    """Load a model; through the C interface wherever its library is.
+    """Load a model; through the C interface if its library is there.
 
     Raises:
         EngineError: the model cannot be loaded; the message has ONNX Runtime's own words.

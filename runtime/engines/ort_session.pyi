@@ -13,7 +13,7 @@ class Session:
 
     `inputs` and `outputs` have (name, dtype, shape) each, with -1 for an open dimension; a dtype of
     None is no tensor of numbers; `gives` describes all outputs, asked for or not. Raises
-    `SessionError` where the model cannot be loaded or has no such output.
+    `SessionError` if the model cannot be loaded or has no such output.
     """
 
     inputs: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]

@@ -2,9 +2,9 @@
 
 Reading a pickle runs it. So such a package is never opened without a trusted signature, runs only
 with the very versions of the libraries that it was built with, may name nothing but what a model is
-made of, and is read by another process than the one that serves. Where ONNX can say the same, it is
+made of, and is read by another process than the one that serves. If ONNX can say the same, it is
 faster by far: each call here goes through a pipe. A file of skops names types instead of programs,
-and is read only where all of them are trusted; all else holds for it as well.
+and is read only if all of them are trusted; all else holds for it as well.
 """
 
 import contextlib

@@ -101,7 +101,7 @@ class DeclaredFallback(_Record, frozen=True, kw_only=True):
 class Deployment(_Record, frozen=True, kw_only=True):
     """Settings of the package in service.
 
-    What came after the first release is written only where it is set, so that older packages keep
+    What came after the first release is written only if it is set, so that older packages keep
     their digests.
     """
 

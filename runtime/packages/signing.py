@@ -206,7 +206,7 @@ class TrustStore:
     ) -> tuple[list[str], dict[str, Any]]:
         """Return the trusted keys behind one envelope and what they state.
 
-        Raises `_NotCounted` with the reason where it is not a trusted statement of this type.
+        Raises `_NotCounted` with the reason if it is not a trusted statement of this type.
         """
         try:
             envelope = msgspec.json.decode(data, type=_Envelope)

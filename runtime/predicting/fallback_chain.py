@@ -199,7 +199,7 @@ def _countable(field: Field) -> Field:
     if not field.kind.is_number:
         raise ConfigurationError(
             f"output {field.name!r} is {field.kind.value}; a rule gives numbers, so only a "
-            "constant or a package can stand in for it"
+            "constant or a package can replace it"
         )
     return field
 

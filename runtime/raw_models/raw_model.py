@@ -144,7 +144,7 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
     package = write_package(folder, manifest, files, None)
     logger.info(
         "%s@%s is the bare file %s: its contract is what its tensors' shapes and types say (%s), "
-        "without ranges, categories or anything to judge drift by",
+        "without ranges, categories or a reference to measure drift against",
         name,
         version,
         path,

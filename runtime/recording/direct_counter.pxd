@@ -51,7 +51,7 @@ cdef class DirectCounter:
 
     # Whether a call of this moment can be counted here.
     cdef bint is_open(self, double moment) noexcept nogil
-    # False, and nothing counted, where it cannot.
+    # False, and nothing counted, if it cannot.
     cdef bint count(self, const Answered* answered) noexcept nogil
     cdef void _sample(self, const Answered* answered, Py_ssize_t row) noexcept nogil
     cdef SampleBlock* _block(self, Py_ssize_t size) noexcept nogil

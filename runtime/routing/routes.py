@@ -52,7 +52,7 @@ class Route:
         if total != WEIGHT_TOTAL or min(weights) < 0 or max(weights) > WEIGHT_TOTAL:
             raise ConfigurationError(
                 f"route {self.name!r}: the targets' weights {[t.weight for t in self.targets]} add "
-                f"up to {total}, expected {WEIGHT_TOTAL}; each weight lies between 0 and "
+                f"up to {total}, expected {WEIGHT_TOTAL}; each weight is between 0 and "
                 f"{WEIGHT_TOTAL}"
             )
 

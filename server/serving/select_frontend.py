@@ -1,4 +1,4 @@
-"""Which frontend serves gRPC: the native one wherever it can, else grpcio's."""
+"""Which frontend serves gRPC: the native one if it can, else grpcio's."""
 
 import logging
 from typing import Protocol

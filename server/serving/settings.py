@@ -208,7 +208,7 @@ class ServeSettings(FrontendSettings):
         warnings.warn(warning, DeprecationWarning, stacklevel=4)
         if self.frontend not in ("auto", self.door):
             raise ValueError(
-                f"door is the old name of frontend: give one of them, not {self.door!r} and "
+                f"'door' is the old name of 'frontend': give one of them, not {self.door!r} and "
                 f"{self.frontend!r}"
             )
         object.__setattr__(self, "frontend", self.door)

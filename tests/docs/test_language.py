@@ -1,7 +1,9 @@
 """Documents and docstrings keep to plain words and short sentences."""
 
+import ast
 import re
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,10 +65,27 @@ def test_sentences_are_short(kind: str) -> None:
         assert found <= most
 
 
-def test_prose_uses_plain_words() -> None:
+def messages() -> dict[Path, str]:
+    """Return the texts of the program that are no docstrings: errors, logs, help, pages."""
+    found = {}
+    for path in filter(is_source, tracked(*PYTHON)):
+        tree = parsed(path)
+        described = {id(one) for _, one in docstrings(tree)}
+        texts = [
+            one.value
+            for one in ast.walk(tree)
+            if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            if id(one) not in described and re.search(r"\w \w", one.value)
+        ]
+        found[path] = re.sub(r"'[\w.]+'", "NAME", "\n\n".join(texts))
+    return found
+
+
+@pytest.mark.parametrize("texts", [prose, messages])
+def test_prose_uses_plain_words(texts: Callable[[], dict[Path, str]]) -> None:
     found = [
         f"{path.relative_to(ROOT)}: {word}: {one}"
-        for path, text in prose().items()
+        for path, text in texts().items()
         for one in sentences(text)
         for word in PLAIN_WORDS_INSTEAD
         if re.search(rf"\b{word}\b", one.replace("None", "NAME").lower())

@@ -68,7 +68,13 @@ def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path, hub: HubCom
             (tmp_path / "gnomon.toml").write_text(settings(text, hub))
         else:
             output += run(language, text, tmp_path, hub)
-    for told in ("passed", "published", "minutes", "bicycle", "no reference to judge drift by"):
+    for told in (
+        "passed",
+        "published",
+        "minutes",
+        "bicycle",
+        "no reference to measure drift against",
+    ):
         assert told in output
     trust = TrustStore([bytes.fromhex((tmp_path / "key.pem.pub").read_text())])
     built = Package.open(tmp_path / "packages" / "duration-1", trust)

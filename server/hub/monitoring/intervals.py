@@ -19,11 +19,11 @@ class MonitorSettings:
     """How the monitor waits and how rarely it may be wrong."""
 
     active_ms: int = 600_000
-    """A source is active for so long after its last window."""
+    """A source is active for this time after its last window."""
     grace_ms: int = 30_000
-    """An interval that is over is closed when nothing of it has come for so long."""
+    """An interval that is over is closed when nothing of it has come for this time."""
     deadline_ms: int = 600_000
-    """An interval that is over is closed so long after its first window, whatever still comes."""
+    """An interval that is over is closed this time after its first window, whatever still comes."""
     windows_per_false_alarm: float = 1_000.0
     """Mean number of intervals of a model between false alarms."""
     tolerance: float = 0.1

@@ -269,4 +269,4 @@ def _close_alerts(connection: Connection, model: str, version: str) -> None:
     change = Change(connection, alerts.MONITOR)
     for alert in alerts.find(connection, model=model, open_only=True, limit=1_000):
         if alert.kind in _AGAINST_REFERENCE:
-            alerts.close(change, alert.id, f"judged anew against {model}@{version}")
+            alerts.close(change, alert.id, f"evaluated again, against {model}@{version}")

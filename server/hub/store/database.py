@@ -214,8 +214,8 @@ class Database:
         """Yield a change by `actor`: what it writes commits together with its audit record.
 
         Raises:
-            RuntimeError: at the end, where something was written and nothing audited.
-            NotAllowed: from within, where the actor may not do what is audited.
+            RuntimeError: at the end, if something was written and nothing audited.
+            NotAllowed: from within, if the actor may not do what is audited.
         """
         with self.write() as connection:
             change = Change(connection, actor)

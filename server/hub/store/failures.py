@@ -29,7 +29,7 @@ _RETRY_SECONDS = 1.0
 _PRIMARY = 0xFF
 
 _DAMAGED = (
-    "the database is damaged or is none: `gnomon hub doctor` examines it, `gnomon hub restore` "
+    "the database is damaged or no database: `gnomon hub doctor` examines it, `gnomon hub restore` "
     "makes one from a backup"
 )
 _FULL = "the disk of the database is full; nothing was stored"

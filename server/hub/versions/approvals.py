@@ -36,7 +36,7 @@ def check_approved(connection: Connection, model: str, version: str, environment
         connection: of an open transaction; it only reads.
         model: the model's name.
         version: the version's name.
-        environment: where it is to come into service.
+        environment: in which it is to come into service.
 
     Raises:
         Conflict: if an approval is missing; it says of what, and how it is given.
@@ -60,7 +60,7 @@ def check_approved(connection: Connection, model: str, version: str, environment
         formats = ", ".join(row.format for row in lacking)
         raise Conflict(
             f"{model}@{version} ({formats}) is of risk tier {lacking[0].risk_tier!r}, which needs "
-            f"an approval in {environment} by somebody else than its publisher: "
+            f"an approval in {environment} by another person than its publisher: "
             f"`gnomon registry approve {model}@{version} --env {environment}`",
             details=[{"format": row.format, "digest": row.digest} for row in lacking],
         )
@@ -76,7 +76,8 @@ def check_addition(connection: Connection, model: str, version: str, risk_tier: 
         risk_tier: of the further format.
 
     Raises:
-        Conflict: if the version is in service, or rolled out, where its tier needs one.
+        Conflict: if the version is in service, or rolled out, in an environment in which its tier
+            needs one.
     """
     rolled = schema.rollout.c
     used = placements.environments_of(connection, model, version) | set(
@@ -142,7 +143,7 @@ def approve(change: Change, model: str, version: str, environment: str, reason: 
     if own:
         raise Conflict(
             f"{change.actor!r} published {model}@{version} ({', '.join(own)}); "
-            "somebody else should approve it"
+            "another person should approve it"
         )
     detail = {
         "environment": environment,

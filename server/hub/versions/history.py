@@ -68,7 +68,7 @@ class Span:
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         start = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
         if start > now_ms():
-            raise InvalidInput(f"{when!r} has not been yet; nobody knows what will run then")
+            raise InvalidInput(f"{when!r} is in the future; give a time that has passed")
         return cls(start, start + (DAY_MS if len(when) == _DATE_CHARACTERS else 1))
 
     def meets(

@@ -88,7 +88,8 @@ class Registry:
             PackageError: if something is missing, damaged or contradicts itself.
             UntrustedPackage: if no key that the hub trusts signed it.
             Conflict: if another package has this name, version and format, or the version was
-                decommissioned, or is in service where another format of it needs an approval.
+                decommissioned, or is in service in an environment in which another format needs an
+                approval.
             NotAllowed: if the publisher may not publish this model.
         """
         if len(envelopes) > MAXIMUM_ENVELOPES:

@@ -51,7 +51,7 @@ def _drift_chart(
     main = "alarm" if "" in accused else "main"
     lines.append(ChartLine("all sources together", _points(together), main))
     last = together[-1] if together else None
-    summary = f"{field}: no judged interval yet"
+    summary = f"{field}: no evaluated interval yet"
     if last is not None:
         summary = (
             f"{field}: population stability index of all sources together, last "

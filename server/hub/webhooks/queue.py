@@ -44,7 +44,7 @@ class QueueSettings:
     """The longest wait after the first failure; each further failure doubles it."""
     longest_wait_ms: int = 3_600_000
     lease_ms: int = 30_000
-    """How long whoever claims a delivery may take."""
+    """How long a process that claims a delivery may take."""
     claimed_at_once: int = 8
     kept_ms: int = 7 * 86_400_000
     """How long what was delivered is still shown."""

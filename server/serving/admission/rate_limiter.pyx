@@ -12,7 +12,7 @@ __all__ = ["RateLimiter"]
 cdef enum:
     FIRST_ROOM = 256
 
-# What is said where only other calls' ends can make room.
+# The wait that a refusal names if only the end of other calls can lift it.
 cdef double SOON_SECONDS = 0.1
 LIMITS = (None, "requests_per_second", "concurrent_requests", "total_requests")
 

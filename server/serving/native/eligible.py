@@ -148,7 +148,7 @@ def _outputs(model: Model, engine: NativeOnnxEngine) -> list[dict[str, Any]]:
 def _output(
     spec: TensorSpec, field: Field, kind: np.dtype[Any] | None, shape: tuple[int, ...]
 ) -> dict[str, Any]:
-    """Return how an output is written; raises `ValueError` where Python must write it."""
+    """Return how an output is written; raises `ValueError` if Python must write it."""
     size = math.prod(shape[1:])
     if shape[:1] not in ((-1,), (1,)) or min(shape[1:], default=1) < 1 or size != field.size:
         raise UnsupportedRoute(

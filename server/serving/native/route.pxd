@@ -18,7 +18,7 @@ ctypedef struct RoutePlan:
     uint64_t** counts
     # Counts of those who were turned away.
     uint64_t* turned_away
-    # What stands before a key, and before a request's identity, where its position is hashed.
+    # The text before a key, and before a request's identity, when its bucket is computed.
     slice sticky
     slice shadowed
     # The share of requests, in 1,000, that any shadow is asked.

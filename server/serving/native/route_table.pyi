@@ -31,4 +31,4 @@ class NativeRouteTable:
     def try_exchange(
         self, message: bytes, authorization: bytes = b""
     ) -> tuple[bytes | None, int | None, tuple[bytes, bytes] | None]:
-        """Return the answer, where chance has put it, and a refusal's message and details."""
+        """Return the answer, its traffic bucket, and a refusal's message and details."""

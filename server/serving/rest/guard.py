@@ -77,7 +77,7 @@ def _check_host(host: str) -> None:
     if host_of(f"//{host}") not in LOCAL_NAMES:
         raise NotAllowed(
             f"this server is for its own machine, and that is not called {host[:80]!r}; "
-            "ask 127.0.0.1, or give the server keys_file"
+            "call 127.0.0.1, or give the server keys_file"
         )
 
 
@@ -85,7 +85,7 @@ def _check_origin(origin: str | None) -> None:
     if origin is not None and host_of(origin) not in LOCAL_NAMES:
         raise NotAllowed(
             f"this server answers no pages from elsewhere, such as {origin[:80]!r}; "
-            "give the server keys_file, or ask from a page of this machine"
+            "give the server keys_file, or use a page of this machine"
         )
 
 

@@ -162,7 +162,7 @@ def test_an_mlflow_folder_names_its_columns(tmp_path):
     assert [field.name for field in package.profile.inputs] == ["a", "b"]
 
     (folder / "MLmodel").write_text(lines % "../../secret.onnx")
-    with pytest.raises(ConfigurationError, match="lies outside of the folder"):
+    with pytest.raises(ConfigurationError, match="is outside of the folder"):
         read_source(folder)
     (folder / "MLmodel").write_text("flavors:\n  sklearn: {pickled_model: model.pkl}\n")
     with pytest.raises(ConfigurationError, match="the flavours sklearn, not onnx"):
@@ -287,5 +287,5 @@ def test_an_mlflow_folder_with_an_estimator_is_read_only_where_that_is_asked_for
     expected = fitted.predict(pd.DataFrame({"a": [1.0], "b": [2.0]}))[0]
     assert predict(package, {"a": 1.0, "b": 2.0})["variable"] == pytest.approx(expected, rel=1e-4)
     (folder / "MLmodel").write_text("flavors:\n  sklearn: {pickled_model: ../../x.pkl}\n")
-    with pytest.raises(ConfigurationError, match="lies outside of the folder"):
+    with pytest.raises(ConfigurationError, match="is outside of the folder"):
         unpickle(folder)

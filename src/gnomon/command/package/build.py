@@ -91,11 +91,11 @@ def import_command(
     MODEL is an .onnx or .tflite file, the folder of an MLflow model with the flavour onnx, or, with
     --unpickle, a pickled scikit-learn estimator over numbers (a file, or an MLflow model with the
     flavour sklearn), which is converted to ONNX. The contract is what shapes and types say: no
-    ranges, no profile to measure drift against. Where there are data, `gnomon package build` makes
+    ranges, no profile to measure drift against. If there are data, `gnomon package build` makes
     a better one.
 
     A .pmml file is compiled to ONNX and compared on the rows that it records, and on those of
-    --data where they have what the model said in a column of its name; profile and golden samples
+    --data if they have what the model said in a column of its name; profile and golden samples
     come from the data.
     """
     from gnomon.pipeline.build import PackageMetadata

@@ -74,7 +74,7 @@ def archive(
 @click.option("--archive", "archived", type=FOLDER, help="From this archive alone, without a hub.")
 @click.option("--format", "wanted", help="Only the package of this format.")
 @click.option("--requests", type=FILE, help="Rows that were kept: JSON lines of row and outputs.")
-@click.option("--wheelhouse", type=FOLDER, help="Install from here, and ask no index.")
+@click.option("--wheelhouse", type=FOLDER, help="Install from here, and use no index.")
 @click.option("--here", is_flag=True, help="Use the libraries that are installed here.")
 @click.option("--trust", "trusted", multiple=True, help="Trusted public key, hex or a file.")
 @signing_key_option

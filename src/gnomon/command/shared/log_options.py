@@ -21,7 +21,7 @@ def log_options() -> list[click.Option]:
             ["--log-level"],
             metavar="LEVEL",
             help="Setting log.level: debug, info, warning or error (default: info for what runs "
-            "until it is told to stop, else warning).",
+            "until it is stopped, else warning).",
         ),
         click.Option(
             ["--log-format"],

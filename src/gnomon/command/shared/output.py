@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-#: Columns of a line where no terminal is: nothing is wrapped or folded for a program that reads.
+#: Columns of a line if there is no terminal: nothing is wrapped or folded for a program that reads.
 PIPE_COLUMNS = 100_000
 
 console = Console(

@@ -333,7 +333,7 @@ def test_a_new_reference_is_judged_anew(world: Any, database: Database, eta: str
         closings = connection.scalars(
             select(schema.audit.c.detail).where(schema.audit.c.action == "close_alert")
         ).all()
-    assert len(closings) == 1 and "judged anew against eta@2" in closings[0]
+    assert len(closings) == 1 and "evaluated again, against eta@2" in closings[0]
 
 
 def test_without_a_version_in_service_nothing_is_judged_and_nothing_lost(

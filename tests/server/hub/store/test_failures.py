@@ -62,8 +62,8 @@ def broken(tmp_path: Path) -> Callable[[str], Path]:
 @pytest.mark.parametrize(
     ("how", "kind", "said", "exit_code"),
     [
-        ("garbage", StorageError, "damaged or is none", 5),
-        ("damaged", StorageError, "damaged or is none", 5),
+        ("garbage", StorageError, "damaged or no database", 5),
+        ("damaged", StorageError, "damaged or no database", 5),
         ("directory", StorageError, "cannot be opened", 5),
         ("newer", ConfigurationError, "schema 9999, of a newer Gnomon", 2),
     ],

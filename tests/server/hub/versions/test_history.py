@@ -157,7 +157,7 @@ def test_a_time_that_is_none_is_refused(when: str) -> None:
 
 def test_the_future_is_not_known() -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    with pytest.raises(InvalidInput, match="has not been yet"):
+    with pytest.raises(InvalidInput, match="is in the future"):
         history.Span.parse(tomorrow)
 
 

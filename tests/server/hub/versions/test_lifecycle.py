@@ -77,7 +77,7 @@ def test_nobody_approves_what_is_their_own(caller: Any, risky: Package) -> None:
         f"/api/v1/{VERSION}/approvals", json={}, headers={"authorization": f"Bearer {key}"}
     )
     assert own.status_code == 409
-    assert "somebody else" in own.json()["detail"]
+    assert "another person" in own.json()["detail"]
 
 
 def test_an_approval_may_travel_with_the_package(

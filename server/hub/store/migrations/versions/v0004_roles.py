@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give each principal one role again: operator where it may change anything."""
+    """Give each principal one role again: operator if it may change anything."""
     with op.batch_alter_table("principal") as principal:
         principal.add_column(
             sa.Column("role", sa.String(length=64), server_default="viewer", nullable=False)
