@@ -18,8 +18,10 @@ __all__ = [
     "attributes",
     "column_kind",
     "describe_column",
+    "is_empty",
     "merge_texts",
     "text_counts",
+    "why_no_field",
 ]
 
 ColumnKind = Literal["text", "bool", "int", "float"]
@@ -28,6 +30,10 @@ ColumnKind = Literal["text", "bool", "int", "float"]
 CATEGORIES = 1000
 #: Missing values may become so many times as frequent, and then this much more.
 _MISSING_FACTOR, _MISSING_EXTRA = 2.0, 0.05
+
+
+#: The bounds of a field are below this, and a margin widens them to the other at most.
+_LARGEST_BOUND, _WIDEST_BOUND = 1e300, 9.9e299
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,19 @@ def column_kind(kind: pa.DataType) -> ColumnKind | None:
         return "bool"
     if pa.types.is_integer(kind):
         return "int"
-    return "float" if pa.types.is_floating(kind) else None
+    return "float" if pa.types.is_floating(kind) or pa.types.is_decimal(kind) else None
+
+
+def is_empty(column: pa.ChunkedArray) -> bool:
+    """Say whether a column has no value but null and NaN."""
+    return bool(pc.all(pc.is_null(column, nan_is_null=True), min_count=0).as_py())
+
+
+def why_no_field(kind: pa.DataType) -> str:
+    """Return why a column of this type makes no field, as the rest of a sentence."""
+    if pa.types.is_null(kind):
+        return "holds no value to derive a field from; say its kind"
+    return f"is of type {kind}; a field holds numbers, texts or bools"
 
 
 def describe_column(name: str, column: pa.ChunkedArray) -> ColumnFacts:
@@ -67,9 +85,7 @@ def describe_column(name: str, column: pa.ChunkedArray) -> ColumnFacts:
     """
     kind = column_kind(column.type)
     if kind is None:
-        raise DatasetError(
-            f"column {name!r} is of type {column.type}; a field holds numbers, texts or bools"
-        )
+        raise DatasetError(f"column {name!r} {why_no_field(column.type)}")
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
@@ -106,7 +122,9 @@ def attributes(facts: ColumnFacts, margin: float) -> dict[str, Any]:
         DatasetError: the column holds no value, or one that is infinite.
     """
     if facts.missing == facts.rows:
-        raise DatasetError(f"column {facts.name!r} holds no value to derive a field from")
+        raise DatasetError(
+            f"column {facts.name!r} holds no value to derive a field from; say its kind"
+        )
     share = facts.missing / facts.rows
     allowance = min(1.0, share * _MISSING_FACTOR + _MISSING_EXTRA)
     missing = {"nullable": True, "missing_allowance": round(allowance, 3)} if share else {}
@@ -129,12 +147,17 @@ def _attributes_of_kind(facts: ColumnFacts, margin: float) -> dict[str, Any]:
 
 def _range(facts: ColumnFacts, margin: float) -> tuple[float, float]:
     low, high = facts.low, facts.high
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise DatasetError("a column with infinite values has no range; clean it first")
+    for bound in (low, high):
+        if not abs(bound) < _LARGEST_BOUND:
+            what = "infinite values" if math.isinf(bound) else f"the value {bound!r}"
+            raise DatasetError(
+                f"column {facts.name!r} has {what}, so it has no range; a field's values are "
+                "below 1e300. Clean it first"
+            )
     width = margin * (high - low)
     return (
-        max(low - width, 0.0) if low >= 0 else low - width,
-        min(high + width, 0.0) if high <= 0 else high + width,
+        max(low - width, 0.0 if low >= 0 else -_WIDEST_BOUND),
+        min(high + width, 0.0 if high <= 0 else _WIDEST_BOUND),
     )
 
 

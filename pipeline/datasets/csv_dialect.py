@@ -32,6 +32,7 @@ class CsvDialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         missing: texts that stand for no value, in columns of all kinds.
         usual_words: whether `USUAL_WORDS` stand for no value too, in columns whose other values are
             all numbers, bools or times.
+        text: columns that are read as texts, such as codes with leading zeros.
         ragged: a row with fewer values than there are columns is an error ("refuse"), or lacks the
             last ones ("fill"). A row with more is always an error.
     """
@@ -41,6 +42,7 @@ class CsvDialect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     decimal: str = "."
     missing: tuple[str, ...] = ("", "NA")
     usual_words: bool = True
+    text: tuple[str, ...] = ()
     ragged: Literal["refuse", "fill"] = "refuse"
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """CSV files in stretches of records, with the types that hold each file's values exactly."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gnomon.pipeline.datasets.csv_lines import CsvLines
 from gnomon.pipeline.datasets.csv_records import Stretch, read_header, stretches
 from gnomon.pipeline.datasets.csv_text import open_text
 from gnomon.pipeline.datasets.csv_types import are_floats, fitting_type, wider_types
+from gnomon.pipeline.datasets.row_encoding import DatasetError
 
 __all__ = ["csv_pieces"]
 
@@ -52,11 +53,13 @@ class _Columns:
         types: column → type.
         worded: columns in which the usual words stand for no value.
         inexact: columns of numbers that float64 does not hold.
+        zeros: columns of whole numbers that are written with leading zeros.
     """
 
     types: Mapping[str, pa.DataType]
     worded: frozenset[str]
     inexact: frozenset[str]
+    zeros: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,51 +70,62 @@ class _Inferred:
         types: column → type.
         inexact: columns of numbers that float64 does not hold.
         worded: columns of texts, among them usual words for no value.
+        zeros: columns of whole numbers that are written with leading zeros.
     """
 
     types: Mapping[str, pa.DataType]
     inexact: frozenset[str]
     worded: frozenset[str]
+    zeros: frozenset[str]
 
 
 def _find_columns(lines: Sequence[CsvLines]) -> _Columns:
     filled = [one for one in lines if one.stretch.rows]
-    names = lines[0].header.names
-    types, inexact, wordy = _infer_types(filled, names, ())
-    worded: set[str] = set()
-    if wordy and lines[0].dialect.usual_words:
-        other, inexact_too, _ = _infer_types(filled, wordy, USUAL_WORDS)
-        worded = {name for name in wordy if other[name] not in (pa.string(), pa.null())}
-        types |= {name: other[name] for name in worded}
-        inexact |= inexact_too & worded
+    names, dialect = lines[0].header.names, lines[0].dialect
+    if unknown := [name for name in dialect.text if name not in names]:
+        raise DatasetError(
+            f"{lines[0].path}: there is no column {unknown[0]!r} to read as text; there are "
+            f"{', '.join(names)}"
+        )
+    found = _infer_types(filled, [name for name in names if name not in dialect.text], ())
+    types = {name: found.types.get(name, pa.string()) for name in names}
+    inexact, zeros, worded = set(found.inexact), set(found.zeros), set[str]()
+    if found.worded and dialect.usual_words:
+        other = _infer_types(filled, sorted(found.worded), USUAL_WORDS)
+        worded = {
+            name for name, kind in other.types.items() if kind not in (pa.string(), pa.null())
+        }
+        types |= {name: other.types[name] for name in worded}
+        inexact |= other.inexact & worded
+        zeros |= other.zeros & worded
     for name in inexact:
         types[name] = _wider_type(filled, name, USUAL_WORDS if name in worded else ())
     worded = {name for name in worded if types[name] != pa.string()}
-    return _Columns(types, frozenset(worded), frozenset(inexact))
+    return _Columns(types, frozenset(worded), frozenset(inexact), frozenset(zeros))
 
 
 def _infer_types(
     lines: Sequence[CsvLines], names: Sequence[str], words: Sequence[str]
-) -> tuple[dict[str, pa.DataType], set[str], list[str]]:
-    """Return types that fit all stretches, columns that floats do not hold, and those with words.
+) -> _Inferred:
+    """Return what holds for all stretches.
 
     A type is the first, in the order in which Arrow tries them, that fits.
     """
     found = [_infer(one, names, words) for one in lines]
     if not found:
-        return dict.fromkeys(names, pa.null()), set(), []
+        nothing = frozenset[str]()
+        return _Inferred(dict.fromkeys(names, pa.null()), nothing, nothing, nothing)
     types = {name: _fitting_type(name, found, lines, words) for name in names}
-    inexact = {
-        name
-        for name in names
-        if types[name] == pa.float64() and any(name in one.inexact for one in found)
-    }
-    wordy = [
-        name
-        for name in names
-        if types[name] == pa.string() and any(name in one.worded for one in found)
-    ]
-    return types, inexact, wordy
+
+    def of_type(columns: Iterable[str], *kinds: pa.DataType) -> frozenset[str]:
+        return frozenset(name for name in columns if types[name] in kinds)
+
+    return _Inferred(
+        types,
+        of_type(frozenset().union(*(one.inexact for one in found)), pa.float64()),
+        of_type(frozenset().union(*(one.worded for one in found)), pa.string()),
+        of_type(frozenset().union(*(one.zeros for one in found)), pa.int64(), pa.float64()),
+    )
 
 
 def _fitting_type(
@@ -127,21 +141,22 @@ def _infer(lines: CsvLines, names: Sequence[str], words: Sequence[str]) -> _Infe
     table = lines.read(names, None, words)
     types = {name: table.field(name).type for name in names}
     floats = [name for name in names if types[name] == pa.float64()]
-    texts = lines.texts(floats, words)
-    inexact = {
-        name for name in floats if not are_floats(texts[name], table.column(name).combine_chunks())
-    }
-    inexact |= {
-        name
-        for name in names
-        if types[name] == pa.int64() and _largest(table.column(name)) > LARGEST_WHOLE
-    }
+    integers = [name for name in names if types[name] == pa.int64()]
+    texts = lines.texts([*floats, *integers], words)
+    numbers = {name: table.column(name).combine_chunks() for name in floats}
+    inexact = {name for name in floats if not are_floats(texts[name], numbers[name])}
+    inexact |= {name for name in integers if _largest(table.column(name)) > LARGEST_WHOLE}
+    zeros = {name for name in integers if _has_leading_zeros(texts[name])}
     worded = {
         name
         for name in names
         if types[name] == pa.string() and pc.any(pc.is_in(table.column(name), _WORDS)).as_py()
     }
-    return _Inferred(types, frozenset(inexact), frozenset(worded))
+    return _Inferred(types, frozenset(inexact), frozenset(worded), frozenset(zeros))
+
+
+def _has_leading_zeros(texts: pa.Array) -> bool:
+    return bool(pc.any(pc.match_substring_regex(texts, r"^[+-]?0\d")).as_py())
 
 
 def _largest(column: pa.ChunkedArray) -> int:
@@ -184,5 +199,10 @@ def _describe(lines: Sequence[CsvLines], columns: _Columns) -> tuple[str, ...]:
         f"column {name!r}: float64 does not hold all of its numbers; it is read as "
         f"{columns.types[name]}"
         for name in sorted(columns.inexact)
+    ]
+    notes += [
+        f"column {name!r}: numbers lose the leading zeros of its values; name it among the columns "
+        "of text to keep them"
+        for name in sorted(columns.zeros)
     ]
     return tuple(notes)

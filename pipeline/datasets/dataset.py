@@ -34,9 +34,13 @@ class Dataset:
     True
     """
 
-    def __init__(self, table: pa.Table, uri: str) -> None:
+    def __init__(
+        self, table: pa.Table, uri: str, *, fingerprinted: Sequence[str] | None = None
+    ) -> None:
+        """Take a table; `fingerprinted` are the columns that its rows are known by, if not all."""
         self.table = table
         self.uri = uri
+        self._fingerprinted = tuple(table.column_names if fingerprinted is None else fingerprinted)
 
     @classmethod
     def from_frame(cls, frame: Any, uri: str) -> "Dataset":
@@ -88,19 +92,49 @@ class Dataset:
 
         See `gnomon.pipeline.datasets.fingerprint`.
         """
-        return row_hashes(self.table)
+        has_aliases = len(self._fingerprinted) < self.table.num_columns
+        return row_hashes(self.table.select(self._fingerprinted) if has_aliases else self.table)
 
     @cached_property
     def fingerprint(self) -> str:
         """The fingerprint: equal for the same rows in any order, file split or format."""
-        return fingerprint(self.table.column_names, self.hashes)
+        return fingerprint(self._fingerprinted, self.hashes)
+
+    def with_aliases(self, columns: Mapping[str, str]) -> "Dataset":
+        """Return the rows with columns under further names; the fingerprint stays the same.
+
+        Args:
+            columns: further name → column.
+
+        Raises:
+            DatasetError: a column is not there, or another one has the further name.
+        """
+        table = self.table
+        for alias, column in columns.items():
+            if column not in self.table.column_names:
+                known = ", ".join(self.table.column_names)
+                raise DatasetError(f"{self.uri} has no column {column!r}; there are {known}")
+            if alias == column:
+                continue
+            if alias in table.column_names:
+                raise DatasetError(
+                    f"{self.uri} has a column {alias!r} beside {column!r}; give the field of "
+                    f"{column!r} another name"
+                )
+            table = table.append_column(alias, self.table.column(column))
+        return self._with_table(table, self.__dict__.get("hashes"))
+
+    def _with_table(self, table: pa.Table, hashes: NDArray[np.void] | None) -> "Dataset":
+        part = Dataset(table, self.uri, fingerprinted=self._fingerprinted)
+        if hashes is not None:
+            part.__dict__["hashes"] = hashes
+        return part
 
     def where(self, mask: NDArray[np.bool_]) -> "Dataset":
         """Return the rows for which `mask`, bool of shape (rows,), is true; hashes are kept."""
-        part = Dataset(self.table.filter(pa.array(mask)), self.uri)
-        if "hashes" in self.__dict__:
-            part.__dict__["hashes"] = self.hashes[mask]
-        return part
+        hashes = self.__dict__.get("hashes")
+        table = self.table.filter(pa.array(mask))
+        return self._with_table(table, None if hashes is None else hashes[mask])
 
     def columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Return the named columns as a contract takes them.
@@ -128,7 +162,8 @@ class Dataset:
             raise DatasetError(f"column {column!r} has {times.null_count} rows without a time")
         if boundary.tzinfo is None:
             boundary = boundary.replace(tzinfo=UTC)
-        instants = times.cast(pa.timestamp("us", "UTC"))
+        # Parts of a microsecond do not move an instant over a boundary of whole ones.
+        instants = pc.floor_temporal(times, unit="microsecond").cast(pa.timestamp("us", "UTC"))
         before = np.asarray(pc.less(instants, pa.scalar(boundary, pa.timestamp("us", "UTC"))))
         if before.all() or not before.any():
             raise DatasetError(f"all {len(self)} rows are on one side of {boundary.isoformat()}")
@@ -180,6 +215,8 @@ def _read_arrow(path: Path) -> pa.Table:
 def _to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return np.array(column.to_pylist(), dtype=object)
     return np.asarray(column.to_numpy())

@@ -22,10 +22,12 @@ from gnomon.pipeline.pmml.compile import (
     CompiledModel,
     compile_pmml,
 )
+from gnomon.pipeline.pmml.scores import same_number
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.models.outputs import OutputReader
 from gnomon.runtime.packages.chunks import sha256
+from gnomon.runtime.packages.column_names import describe_column, field_names
 from gnomon.runtime.packages.manifest import Reproducibility
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
@@ -70,7 +72,8 @@ def import_pmml(
     """
     compiled = compile_pmml(content)
     verified = _verification_rows(compiled)
-    data = data or verified
+    verified = verified and _with_fields(compiled, verified)
+    data = _with_fields(compiled, data) if data is not None else verified
     if data is None:
         raise DatasetError(
             "a PMML model without recorded rows (ModelVerification) needs data: a table with its "
@@ -109,6 +112,21 @@ def import_pmml(
     )
 
 
+def _field_names(compiled: CompiledModel) -> dict[str, str]:
+    """Return the name of the field of each input."""
+    return dict(zip(compiled.inputs, field_names(list(compiled.inputs)), strict=True))
+
+
+def _with_fields(compiled: CompiledModel, data: Dataset) -> Dataset:
+    """Return the data with the document's fields under names that fields can have."""
+    missing = [name for name in compiled.inputs if name not in data.table.column_names]
+    if missing:
+        raise DatasetError(
+            f"{data.uri} has no column {missing[0]!r}; the model takes {', '.join(compiled.inputs)}"
+        )
+    return data.with_aliases({field: name for name, field in _field_names(compiled).items()})
+
+
 def _with_note(about: PackageMetadata, compiled: CompiledModel, compared: int) -> PackageMetadata:
     note = (
         f"Compiled from PMML to ONNX; {compared} recorded answers came out again within "
@@ -125,12 +143,16 @@ def _run(
     compiled: CompiledModel, data: Dataset
 ) -> tuple[ModelFile, tuple[Field, ...], tuple[Field, ...], dict[str, NDArray[Any]]]:
     """Return the model, its fields, and its answers for all rows as callers see them."""
-    missing = [name for name in compiled.inputs if name not in data.table.column_names]
-    if missing:
-        raise DatasetError(
-            f"{data.uri} has no column {missing[0]!r}; the model takes {', '.join(compiled.inputs)}"
-        )
-    fields = derive_fields(data, list(compiled.inputs), overrides=compiled.inputs)
+    fields = derive_fields(
+        data,
+        list(_field_names(compiled).values()),
+        overrides={
+            field: {**({} if field == name else {"description": describe_column(name)}), **said}
+            for (name, field), said in zip(
+                _field_names(compiled).items(), compiled.inputs.values(), strict=True
+            )
+        },
+    )
     contract = Contract(fields)
     features = tuple(
         Feature(field.name, "code" if field.kind is Kind.CATEGORY else "value") for field in fields
@@ -147,14 +169,15 @@ def _run(
     model = ModelFile(
         format="onnx", content=compiled.content, packing=packing, output_tensors=tensors
     )
-    read = OutputReader(compiled.output, outputs).read_columns(found, len(data))
+    read = OutputReader(outputs[0].name, outputs).read_columns(found, len(data))
     return model, fields, outputs, read
 
 
 def _outputs(compiled: CompiledModel) -> tuple[tuple[Field, ...], tuple[str, ...]]:
+    (output,) = field_names([compiled.output])
     if not compiled.classes:
-        return (Field(name=compiled.output, kind=Kind.FLOAT64),), (NUMBER,)
-    label = Field(name=compiled.output, kind=Kind.CATEGORY, allowed=compiled.classes)
+        return (Field(name=output, kind=Kind.FLOAT64),), (NUMBER,)
+    label = Field(name=output, kind=Kind.CATEGORY, allowed=compiled.classes)
     shares = Field(name=PROBABILITIES, kind=Kind.VECTOR, shape=(len(compiled.classes),))
     return (label, shares), (LABEL, PROBABILITIES)
 
@@ -204,7 +227,7 @@ def _compare(compiled: CompiledModel, data: Dataset) -> int:
     count = 0
     for name, index in recorded.items():
         expected = data.table.column(name).to_pylist()
-        given = answers[compiled.output] if index < 0 else answers[PROBABILITIES][:, index]
+        given = next(iter(answers.values())) if index < 0 else answers[PROBABILITIES][:, index]
         for row, (one, other) in enumerate(zip(expected, given.tolist(), strict=True)):
             if one is None:
                 continue
@@ -219,6 +242,6 @@ def _compare(compiled: CompiledModel, data: Dataset) -> int:
 
 def _agree(expected: Any, given: Any, *, is_label: bool) -> bool:
     if is_label:
-        return bool(str(expected) == str(given))
+        return str(expected) == str(given) or same_number(str(expected), str(given))
     number = float(expected)
     return bool(abs(number - given) <= TOLERANCE * max(abs(number), 1.0))

@@ -13,6 +13,7 @@ from gnomon.pipeline.pmml.expressions import derive
 from gnomon.pipeline.pmml.fields import DataField, Value, read_dictionary
 from gnomon.pipeline.pmml.graph import Graph
 from gnomon.pipeline.pmml.models import MODELS, Context, compile_model
+from gnomon.pipeline.pmml.scores import write_classes_alike
 from gnomon.runtime.errors import PackageError
 
 __all__ = [
@@ -76,6 +77,8 @@ def compile_pmml(data: bytes) -> CompiledModel:
     }
     scope = derive(graph, root.find("TransformationDictionary"), scope)
     classes = _classes(model, target)
+    if target is not None and target.categories is None:
+        write_classes_alike(model, classes)
     found = compile_model(model, Context(graph, scope, classes))
     outputs: dict[str, tuple[int, int]]
     if found.classes:

@@ -6,7 +6,34 @@ from xml.etree.ElementTree import Element
 
 from gnomon.pipeline.pmml.document import number, refuse
 
-__all__ = ["distribution", "score_of", "vote"]
+__all__ = ["distribution", "same_number", "score_of", "vote", "write_classes_alike"]
+
+#: Element → the attribute that names a class.
+_NAMES_CLASS = {
+    "Node": "score",
+    "ScoreDistribution": "value",
+    "RegressionTable": "targetCategory",
+    "OutputField": "value",
+    "TargetValue": "value",
+}
+
+
+def write_classes_alike(model: Element, classes: Sequence[str]) -> None:
+    """Write the classes in a model of a numeric target as its dictionary does: 0.0 as 0."""
+    for element in model.iter():
+        attribute = _NAMES_CLASS.get(element.tag, "")
+        text = element.get(attribute)
+        if text is not None and text not in classes:
+            alike = [one for one in classes if same_number(one, text)]
+            element.set(attribute, alike[0] if alike else text)
+
+
+def same_number(one: str, other: str) -> bool:
+    """Say whether two texts are the same number."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
 
 
 def score_of(node: Element) -> list[float]:

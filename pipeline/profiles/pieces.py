@@ -27,10 +27,13 @@ from gnomon.pipeline.datasets.column_facts import (
     column_kind,
     merge_texts,
     text_counts,
+    why_no_field,
 )
 from gnomon.pipeline.datasets.pieces import Piece
 from gnomon.pipeline.datasets.row_encoding import DatasetError
 from gnomon.pipeline.profiles.effects import with_effects
+from gnomon.runtime.packages.column_names import describe_column as describe_name
+from gnomon.runtime.packages.column_names import field_names
 
 __all__ = ["PieceCounts", "Run", "in_this_process", "profile_pieces"]
 
@@ -63,9 +66,13 @@ Blocks = Mapping[int, PieceCounts]
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What to count: numeric columns and lengths of texts by the layout of a sample."""
+    """What to count: numeric columns and lengths of texts by the layout of a sample.
+
+    `columns` names the fields of the columns of a piece, in order; `block` is one of them, or "".
+    """
 
     layout: Reference
+    columns: tuple[str, ...]
     block: str
 
 
@@ -88,6 +95,9 @@ def profile_pieces(
     `block` names the column whose values (or days, in UTC) belong together; the design effects come
     from it. Fields are derived as by `gnomon.pipeline.profiles.profile.derive_fields`.
 
+    A column with a name that no field can have becomes a field of a similar name, with the column's
+    in its description. Columns without a value are left out unless they are named.
+
     Args:
         pieces: of the dataset, in any order.
         names: columns; empty: all that make a field.
@@ -99,23 +109,22 @@ def profile_pieces(
     Raises:
         DatasetError: a name is no column, or a column makes no field.
     """
-    schema = pieces[0].schema
-    names = list(names) or [
-        one.name for one in schema if column_kind(one.type) and one.name != block
-    ]
-    for name in (*names, *filter(None, [block])):
-        if name not in schema.names:
-            raise DatasetError(f"there is no column {name!r}; there are {', '.join(schema.names)}")
-    if wrong := [name for name in names if column_kind(schema.field(name).type) is None]:
-        raise DatasetError(
-            f"column {wrong[0]!r} is of type {schema.field(wrong[0]).type}; a field holds numbers, "
-            "texts or bools"
-        )
-    layout = build_reference(
-        [Field(name=name, kind=Kind.FLOAT64) for name in names], _sample(pieces, names), bins=bins
+    columns = _chosen_columns(pieces[0].schema, names, block)
+    names_of = dict(zip(pieces[0].schema.names, field_names(pieces[0].schema.names), strict=True))
+    schema = _renamed(pieces[0].schema, list(names_of.values()))
+    fields_of = [names_of[column] for column in columns]
+    task = _Task(
+        build_reference(
+            [Field(name=name, kind=Kind.FLOAT64) for name in fields_of],
+            dict(zip(fields_of, _sample(pieces, columns), strict=True)),
+            bins=bins,
+        ),
+        tuple(names_of.values()),
+        names_of.get(block, ""),
     )
+    layout = task.layout
     blocks: dict[int, PieceCounts] = {}
-    for part in run(partial(_count, _Task(layout, block)), pieces):
+    for part in run(partial(_count, task), pieces):
         for number, one in part.items():
             blocks[number] = blocks[number].merge(one) if number in blocks else one
     if not blocks:
@@ -124,16 +133,44 @@ def profile_pieces(
     total = _nothing(layout, schema)
     for one in ordered:
         total = total.merge(one)
-    facts = [_facts(schema.field(name), total) for name in names]
-    fields = tuple(Field(name=one.name, **attributes(one, margin)) for one in facts)
+    facts = [_facts(schema.field(name), total) for name in fields_of]
+    if not names:
+        facts = [one for one in facts if one.missing < one.rows]
+    described = {names_of[column]: column for column in columns if names_of[column] != column}
+    fields = tuple(
+        Field(
+            name=one.name,
+            description=describe_name(described[one.name]) if one.name in described else "",
+            **attributes(replace(one, name=described.get(one.name, one.name)), margin),
+        )
+        for one in facts
+    )
     reference = _reference(layout, facts, total.window)
     if block:
         reference = with_effects(reference, layout, [(one.window, one.texts) for one in ordered])
     return fields, reference
 
 
-def _sample(pieces: Sequence[Piece], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Return the first rows of evenly spaced pieces."""
+def _chosen_columns(schema: pa.Schema, names: Sequence[str], block: str) -> list[str]:
+    """Return the columns that become fields: those that are named, or all that can."""
+    columns = list(names) or [
+        one.name for one in schema if column_kind(one.type) and one.name != block
+    ]
+    for name in (*columns, *filter(None, [block])):
+        if name not in schema.names:
+            raise DatasetError(f"there is no column {name!r}; there are {', '.join(schema.names)}")
+    for name in columns:
+        if column_kind(schema.field(name).type) is None:
+            raise DatasetError(f"column {name!r} {why_no_field(schema.field(name).type)}")
+    return columns
+
+
+def _renamed(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    return pa.schema(list(zip(names, schema.types, strict=True)))
+
+
+def _sample(pieces: Sequence[Piece], names: Sequence[str]) -> list[NDArray[np.float64]]:
+    """Return the first rows of evenly spaced pieces, an array of shape (rows,) for each column."""
     steps = np.linspace(0, len(pieces) - 1, min(len(pieces), _SAMPLE_PIECES)).round()
     chosen = [pieces[int(step)] for step in np.unique(steps)]
     wanted = -(-_SAMPLE_ROWS // len(chosen))
@@ -147,9 +184,7 @@ def _sample(pieces: Sequence[Piece], names: Sequence[str]) -> dict[str, NDArray[
             left -= head.num_rows
             if left <= 0:
                 break
-    return {
-        name: np.concatenate([np.empty(0), *part]) for name, part in zip(names, parts, strict=True)
-    }
+    return [np.concatenate([np.empty(0), *part]) for part in parts]
 
 
 def _nothing(layout: Reference, schema: pa.Schema) -> PieceCounts:
@@ -161,10 +196,12 @@ def _nothing(layout: Reference, schema: pa.Schema) -> PieceCounts:
 def _count(task: _Task, piece: Piece) -> Blocks:
     names = [one.name for one in task.layout.fields]
     blocks: dict[int, PieceCounts] = {}
+    schema = _renamed(piece.schema, task.columns)
     for batch in piece.batches():
+        batch = batch.rename_columns(list(task.columns))
         for number, rows in _blocks(batch, task.block):
             part = batch if rows is None else batch.take(pa.array(rows))
-            found = _nothing(task.layout, piece.schema)
+            found = _nothing(task.layout, schema)
             arrays = [np.ascontiguousarray(_numbers(part.column(name))) for name in names]
             found.window.update_columns(Columns(arrays))
             texts = {name: text_counts(_decoded(part.column(name))) for name in found.texts}
@@ -193,6 +230,8 @@ def _numbers(column: pa.Array) -> NDArray[Any]:
     column = _decoded(column)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
+    elif pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
     elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         column = pc.utf8_length(column)
     if column.null_count or pa.types.is_float16(column.type):
@@ -227,8 +266,9 @@ def _blocks(batch: pa.RecordBatch, name: str) -> Iterator[tuple[int, NDArray[np.
 
 
 def _reference(layout: Reference, facts: Sequence[ColumnFacts], total: Window) -> Reference:
+    known = {one.name: one for one in facts}
     fields = tuple(
-        _field(one, known, total) for one, known in zip(layout.fields, facts, strict=True)
+        _field(one, known[one.name], total) for one in layout.fields if one.name in known
     )
     numeric = {one.name for one in fields if one.kind == "numeric"}
     pairs = []

@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from gnomon.core.fields import Field, Rule
 from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
-from gnomon.pipeline.datasets.column_facts import attributes, describe_column
+from gnomon.pipeline.datasets.column_facts import attributes, describe_column, is_empty
 from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
 from gnomon.pipeline.profiles.effects import ENOUGH_RUNS, RUNS
 from gnomon.runtime.packages.profile import Profile
@@ -37,7 +38,8 @@ def derive_fields(
     A range is widened on either side by `margin` of its width, but never across zero: what was
     never negative stays so. A text of at most 1,000 values becomes a category of those. A column
     of whole numbers becomes an int64 field, or a float64 one, which rounds, if a number is beyond
-    ±`LARGEST_WHOLE`. A column is nullable if it has missing values.
+    ±`LARGEST_WHOLE`. A column is nullable if it has missing values. One without values needs a kind
+    among its overrides.
     `overrides` replaces any of a field's attributes.
 
     Args:
@@ -60,12 +62,21 @@ def derive_fields(
         Field(
             **{
                 "name": name,
-                **attributes(describe_column(name, dataset.table.column(name)), margin),
+                **_derived(name, dataset.table.column(name), margin, overrides.get(name, {})),
                 **overrides.get(name, {}),
             }
         )
         for name in names
     )
+
+
+def _derived(
+    name: str, column: pa.ChunkedArray, margin: float, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a column suggests; one without values suggests nothing if its kind is given."""
+    if "kind" in given and is_empty(column):
+        return {"nullable": True, "missing_allowance": 1.0}
+    return attributes(describe_column(name, column), margin)
 
 
 def build_profile(

@@ -72,18 +72,17 @@ def read_data(recipe: Recipe) -> RecipeData:
             f"{recipe.path}: data.fingerprint mismatch: expected {expected}, "
             f"got {everything.fingerprint} of {len(everything)} rows"
         )
-    for name in recipe.inputs:
-        _require(recipe, everything, name, f"inputs.{name}:")
+    everything = _with_inputs(recipe, everything)
     if recipe.data.block:
         _require(recipe, everything, recipe.data.block, "data.block")
     test, train, tested = recipe.test, everything, None
     if test is not None and test.files:
-        tested = _read(recipe, test.files)
+        tested = _with_inputs(recipe, _read(recipe, test.files))
     elif test is not None:
         split = everything.split_by_time(test.time, test.boundary)
         train, tested = split.train, split.test
     if test is not None and tested is not None:
-        for name in (test.label, *test.segments, *recipe.inputs):
+        for name in (test.label, *test.segments):
             _require(recipe, tested, name, "test:")
     return RecipeData(recipe, everything, train, tested)
 
@@ -118,6 +117,16 @@ def _query(recipe: Recipe) -> Dataset:
     if not len(data):
         raise DatasetError(f"{recipe.path}: the query of data.sql gives no row")
     return Dataset(_with_instants(data.table), recipe.data.uri or data.uri)
+
+
+def _with_inputs(recipe: Recipe, data: Dataset) -> Dataset:
+    """Return the data with the columns of all inputs under the names of their fields."""
+    for name, one in recipe.inputs.items():
+        _require(recipe, data, one.column, f"inputs.{name}:")
+    try:
+        return data.with_aliases({name: one.column for name, one in recipe.inputs.items()})
+    except DatasetError as error:
+        raise recipe.error(f"[inputs]: {error}") from error
 
 
 def _require(recipe: Recipe, data: Dataset, column: str, where: str) -> None:

@@ -26,6 +26,7 @@ file = "model.onnx"             # .onnx, .tflite or .pmml
 files = ["train.csv"]           # .csv, .parquet or .arrow, one or several parts
 # missing = ["", "NA"]          # texts that stand for no value in CSV, and no others
 # encoding = "cp1252"           # of CSV without a byte order mark; also delimiter, decimal = ","
+# text = ["zip"]                # CSV columns that are texts although they look like numbers
 # ragged = "fill"               # CSV rows may lack their last values
 block = "day"                   # rows of one day resemble each other: drift is evaluated by days
 # uri = "s3://lake/deliveries"  # the data's official location
@@ -33,7 +34,8 @@ block = "day"                   # rows of one day resemble each other: drift is 
 
 # The inputs, in the order in which the model takes them. Kind and range are derived from the
 # data, with a margin; say what you know better. Other keys: nullable, policy ("reject", "clip",
-# "impute", "flag"), impute, private, pattern, description.
+# "impute", "flag"), impute, private, pattern, description; from = "net weight (kg)" names the
+# column, if it is called otherwise.
 [inputs]
 distance = {minimum = 0, maximum = 500, unit = "km"}
 weight = {minimum = 0, nullable = true, missing = 0, unit = "kg"}  # missing: what the model gets

@@ -24,6 +24,7 @@ from gnomon.pipeline.recipes.tables import (
     TrainingTable,
 )
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.packages.column_names import describe_column, field_names
 from gnomon.runtime.packages.manifest import CardSections, Deployment, Needs
 
 __all__ = ["Input", "Output", "Recipe", "parse_recipe", "read_recipe"]
@@ -31,7 +32,7 @@ __all__ = ["Input", "Output", "Recipe", "parse_recipe", "read_recipe"]
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 #: The keys of an input's table beside the attributes of a field.
-_PACKING_KEYS = ("encode", "missing")
+_PACKING_KEYS = ("encode", "missing", "from")
 _FIELD_KEYS = tuple(one.name for one in dataclass_fields(Field) if one.name != "name")
 
 
@@ -58,11 +59,12 @@ class _Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Input(msgspec.Struct, frozen=True):
-    """One input column: overrides of the field that the data suggest, and its packing."""
+    """One input: overrides of the field that the data suggest, its packing, and its column."""
 
     overrides: Mapping[str, Any]
     encode: str
     missing: float
+    column: str
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -201,6 +203,12 @@ class _Reader:
 
     def input(self, name: str, table: Mapping[str, Any], packing: PackingTable) -> Input:
         where = f"inputs.{name}"
+        (field,) = field_names([name])
+        if field != name:
+            raise self.error(
+                f"[inputs]: {name!r} cannot be the name of a field; write "
+                f'{field} = {{from = "{name}"}} for that column'
+            )
         self._check_keys(table, [*_FIELD_KEYS, *_PACKING_KEYS], where)
         missing = table.get("missing", packing.missing)
         if isinstance(missing, bool) or not isinstance(missing, int | float):
@@ -210,11 +218,12 @@ class _Reader:
         encode = table.get("encode", packing.categories)
         if encode not in ("value", "code", "onehot"):
             raise self.error(f"{where}.encode is {encode!r}; use value, code or onehot")
-        return Input(
-            {key: value for key, value in table.items() if key not in _PACKING_KEYS},
-            encode,
-            float(missing),
-        )
+        column = table.get("from", name)
+        if not isinstance(column, str):
+            raise self.error(f"{where}.from should be the name of a column")
+        described = {} if column == name else {"description": describe_column(column)}
+        attributes = {key: value for key, value in table.items() if key not in _PACKING_KEYS}
+        return Input({**described, **attributes}, encode, float(missing), column)
 
     def output(self, name: str, table: Mapping[str, Any]) -> Output:
         where = f"outputs.{name}"

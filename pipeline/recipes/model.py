@@ -1,6 +1,6 @@
 """The model that a recipe names: file, contract, packing and outputs that fit together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from gnomon.pipeline.build import ModelFile
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.pipeline.profiles.profile import derive_fields
 from gnomon.pipeline.recipes.file import Recipe
-from gnomon.runtime.errors import PackageError
 from gnomon.runtime.models.outputs import OutputReader
 from gnomon.runtime.raw_models.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 
@@ -43,10 +42,7 @@ class RecipeModel:
             raise recipe.error(f"model.file {path} cannot be read: {error}") from error
         said = self._compile() if self.format == "pmml" else {}
         self._order = tuple(said) or tuple(recipe.inputs)
-        try:
-            self._tensors = read_tensors(self.format, self.content)
-        except PackageError as error:
-            raise PackageError(f"{path}: {error}") from error
+        self._tensors = read_tensors(self.format, self.content, str(path))
         try:
             overrides = {
                 name: {**said.get(name, {}), **one.overrides} for name, one in recipe.inputs.items()
@@ -64,23 +60,25 @@ class RecipeModel:
 
         compiled = compile_pmml(self.content)
         inputs = self._recipe.inputs
-        if set(inputs) != set(compiled.inputs):
+        names = {one.column: name for name, one in inputs.items()}
+        if set(names) != set(compiled.inputs):
             raise self._recipe.error(
                 f"[inputs] should name the fields of the PMML: {', '.join(compiled.inputs)}; "
-                f"it names {', '.join(inputs)}"
+                f"it names {', '.join(names)}"
             )
+        described = {names[field]: said for field, said in compiled.inputs.items()}
         if self._recipe.tensors:
             raise self._recipe.error("[[tensors]] has no place beside a PMML file, which says it")
-        for name, said in compiled.inputs.items():
+        for name, said in described.items():
             allowed = inputs[name].overrides.get("allowed", said.get("allowed"))
             if tuple(allowed or ()) != tuple(said.get("allowed") or ()):
                 raise self._recipe.error(
-                    f"inputs.{name}.allowed should be as in the PMML: {', '.join(said['allowed'])}"
+                    f"inputs.{name}.allowed should be as in the PMML: {_listed(said['allowed'])}"
                     if said.get("allowed")
                     else f"inputs.{name}: the PMML has no list of values for it"
                 )
         self.content, self.format = compiled.content, "onnx"
-        return compiled.inputs
+        return described
 
     @property
     def file(self) -> ModelFile:
@@ -100,6 +98,7 @@ class RecipeModel:
             self._packing.pack_columns(columns),
             [tensor.name for tensor in self._outputs],
             is_single_row=any(tensor.shape[:1] == (1,) for tensor in self._tensors.inputs),
+            reference=str(self._recipe.beside(self._recipe.model.file)),
         )
 
     def output_fields(self, answers: list[NDArray[Any]]) -> tuple[Field, ...]:
@@ -204,6 +203,10 @@ class RecipeModel:
                 f"outputs.{name}: tensor {wanted or name} {what}; it gives {_shown(tensors)}"
             )
         return found[0]
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _shown(tensors: tuple[TensorInfo, ...]) -> str:

@@ -35,9 +35,9 @@ class DataTable(RecipeTable, frozen=True, kw_only=True):
     """The training data. `block` names the column by whose values (or days) rows belong together.
 
     They are `files`, or the rows of the query `sql`, sent to the database whose URL the
-    environment variable `connection` holds. `missing`, `encoding`, `delimiter`, `decimal` and
-    `ragged` say how CSV files are written. `uri` is the official location of the data;
-    `fingerprint`, if given, is what they must have.
+    environment variable `connection` holds. `missing`, `encoding`, `delimiter`, `decimal`,
+    `text` (columns that are read as texts) and `ragged` say how CSV files are written. `uri` is the
+    official location of the data; `fingerprint`, if given, is what they must have.
     """
 
     files: tuple[str, ...] = ()
@@ -47,6 +47,7 @@ class DataTable(RecipeTable, frozen=True, kw_only=True):
     encoding: str = ""
     delimiter: str = ""
     decimal: str = "."
+    text: tuple[str, ...] = ()
     ragged: Literal["refuse", "fill"] = "refuse"
     block: str = ""
     uri: str = ""
@@ -64,6 +65,7 @@ class DataTable(RecipeTable, frozen=True, kw_only=True):
             encoding=self.encoding,
             delimiter=self.delimiter,
             decimal=self.decimal,
+            text=self.text,
             ragged=self.ragged,
         )
 

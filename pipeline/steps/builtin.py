@@ -27,6 +27,7 @@ def dataset(
     encoding: str = "",
     delimiter: str = "",
     decimal: str = ".",
+    text: Sequence[str] = (),
     ragged: Literal["refuse", "fill"] = "refuse",
 ) -> Dataset:
     """Read one dataset from its parts, all CSV, Parquet or Arrow.
@@ -38,13 +39,19 @@ def dataset(
         encoding: of CSV; "": by its byte order mark, or UTF-8.
         delimiter: of CSV; "": the first of comma, semicolon, tab and bar that the header has.
         decimal: decimal mark in CSV.
+        text: columns of CSV that are read as texts.
         ragged: "fill" takes the values that a row of a CSV lacks at its end as missing.
 
     Raises:
         DatasetError: a file cannot be read, or the files are of other kinds.
     """
     dialect = dialect_of(
-        missing, encoding=encoding, delimiter=delimiter, decimal=decimal, ragged=ragged
+        missing,
+        encoding=encoding,
+        delimiter=delimiter,
+        decimal=decimal,
+        text=tuple(text),
+        ragged=ragged,
     )
     endings = {file.suffix.lower() for file in files}
     if endings == {".csv"}:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.csv_options import csv_options, show_notes
+from gnomon.command.shared.csv_options import csv_options, show_notes, split_names
 from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.package_options import FILE
 
@@ -145,17 +145,18 @@ def profile(
     With --json, fields and reference are those of a package's profile.
     """
     from gnomon.pipeline.datasets.pieces import reading_notes, table_pieces
+    from gnomon.pipeline.profiles.notes import profile_notes
     from gnomon.pipeline.profiles.pieces import profile_pieces
     from gnomon.pipeline.profiles.spread import in_processes, on_cluster
 
     pieces = table_pieces(paths, dialect)
     fields, reference = profile_pieces(
         pieces,
-        [name.strip() for name in columns.split(",") if name.strip()],
+        split_names(columns),
         block=block,
         run=on_cluster(cluster) if cluster else in_processes(workers),
     )
-    notes = reading_notes(pieces)
+    notes = reading_notes(pieces) + profile_notes(pieces, fields, block)
     payload = {
         "rows": reference.rows,
         "fields": [field.to_dict() for field in fields],

@@ -147,15 +147,25 @@ def _end_after(error: Exception, arguments: Sequence[str]) -> int:
     from gnomon.command.failures import command_words, report_unexpected
 
     command = command_words(root, arguments)
+    known = _caused_by_caller(error, command)
+    if known is None:
+        report_unexpected(error, command)
+        return EXIT_CODES[Fault.US]
+    _report(known, as_json="--json" in arguments)
+    return EXIT_CODES[known.fault]
+
+
+def _caused_by_caller(error: Exception, command: str) -> GnomonError | None:
+    """Return the error that a missing extra or a contract that contradicts itself means."""
     module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     if module in EXTRA_OF_MODULE:
         (group, *_) = command.split() or [""]
         extra = group if group in ("bench", "demo") else EXTRA_OF_MODULE[module]
-        needed = ConfigurationError(missing_extra(f"`gnomon {command}`", module, extra))
-        _report(needed, as_json="--json" in arguments)
-        return EXIT_CODES[needed.fault]
-    report_unexpected(error, command)
-    return EXIT_CODES[Fault.US]
+        return ConfigurationError(missing_extra(f"`gnomon {command}`", module, extra))
+    from gnomon.core.kinds import ContractError
+
+    # The core, which raises it, does not know whose fault it is: the fields are the caller's.
+    return ConfigurationError(str(error)) if isinstance(error, ContractError) else None
 
 
 def _escape_unencodable() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gnomon.command import root
 from gnomon.command.root import run
+from gnomon.core.kinds import ContractError
 from gnomon.runtime.extras import EXTRA_OF_MODULE
 
 TOP = Path(__file__).parents[3]
@@ -53,6 +54,13 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "failing_command", module)
     monkeypatch.setitem(root.COMMANDS, "fails", ("failing_command:command", ""))
     return module
+
+
+def test_a_contract_that_contradicts_itself_is_a_wrong_call(fails, state, capsys):
+    fails.error = ContractError("field 'mean radius': a name is letters and digits")
+    assert run(["fails"]) == 2
+    assert capsys.readouterr().err == f"gnomon: {fails.error}\n"
+    assert not state.exists()
 
 
 @given(kind=FAILURES, message=st.text(st.characters(codec="utf-8"), max_size=400))

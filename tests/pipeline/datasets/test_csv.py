@@ -217,6 +217,18 @@ def test_columns_of_floats_stay_floats_however_they_are_printed(tmp_path_factory
         assert Dataset.from_csv(path).table.column("x").to_pylist()[1:] == values
 
 
+def test_leading_zeros_are_said_and_kept_if_that_is_asked_for(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("zip,x\n01234,0\n12345,0.5\n")
+    notes = reading_notes(table_pieces([path]))
+    assert len(notes) == 2
+    assert "column 'zip': numbers lose the leading zeros" in notes[1]
+    table = Dataset.from_csv(path, CsvDialect(text=("zip",))).table
+    assert table.column("zip").to_pylist() == ["01234", "12345"]
+    with pytest.raises(DatasetError, match="no column 'zap' to read as text; there are zip, x"):
+        Dataset.from_csv(path, CsvDialect(text=("zap",)))
+
+
 def test_long_values_and_many_rows_are_read_as_short_ones(tmp_path):
     path = tmp_path / "t.csv"
     lines = [f'{row},"first {row}\nsecond"' for row in range(60_000)]

@@ -203,3 +203,39 @@ def test_a_recipe_may_name_a_pmml_file(tmp_path):
         (tmp_path / "recipe.toml").write_text(RECIPE.replace(old, new))
         with pytest.raises(ConfigurationError, match=message):
             build_recipe(read_recipe(tmp_path / "recipe.toml"), tmp_path / "other", None)
+
+
+def test_fields_of_any_name_become_fields_of_similar_names(tmp_path):
+    content = priced().replace(b'"x"', b'"mean radius"').replace(b'"price"', b'"list price (EUR)"')
+    table = rows().rename_columns(["mean radius", "y", "c", "list price (EUR)"])
+    package = bring(tmp_path, content, table)
+    first = package.profile.inputs[0]
+    assert (first.name, first.description) == ("mean_radius", "column 'mean radius'")
+    assert [one.name for one in package.profile.outputs] == ["list_price_EUR_"]
+    assert package.manifest.reproducibility.parameters["compared_answers"] == 300
+    (tmp_path / "m.pmml").write_bytes(content)
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    recipe = RECIPE.replace("x = {", 'radius = {from = "mean radius", ')
+    recipe = recipe.replace('label = "price"', 'label = "list price (EUR)"')
+    (tmp_path / "recipe.toml").write_text(recipe)
+    built = build_recipe(read_recipe(tmp_path / "recipe.toml"), tmp_path / "built", None)
+    assert built.profile.inputs[0].name == "radius"
+    assert built.manifest.reproducibility.test_metrics["mae"] == pytest.approx(0, abs=1e-6)
+
+
+def test_classes_that_are_numbers_are_compared_as_numbers(tmp_path):
+    content = document(
+        '<TreeModel functionName="classification"><MiningSchema>'
+        '<MiningField name="late" usageType="target"/><MiningField name="x"/></MiningSchema>'
+        '<Node score="0.0"><True/><Node score="0.0"><SimplePredicate field="x" '
+        'operator="lessThan" value="0"/><ScoreDistribution value="0.0" recordCount="3"/>'
+        '<ScoreDistribution value="1.0" recordCount="1"/></Node>'
+        '<Node score="1.0"><True/></Node></Node></TreeModel>',
+        target='<DataField name="late" optype="categorical" dataType="integer">'
+        '<Value value="0"/><Value value="1"/></DataField>',
+    )
+    x = np.random.default_rng(0).normal(size=50)
+    table = pa.table({"x": x, "late": (x >= 0).astype(float)})
+    package = bring(tmp_path, content, table)
+    assert package.manifest.reproducibility.parameters["compared_answers"] == 50
+    assert package.profile.outputs[0].allowed == ("0", "1")

@@ -1,5 +1,7 @@
 """One pass over pieces gives what reading everything gives, wherever the pieces are counted."""
 
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -10,6 +12,7 @@ from gnomon.pipeline.datasets.column_facts import CATEGORIES
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.pipeline.datasets.fingerprint import DatasetError
 from gnomon.pipeline.datasets.pieces import table_pieces
+from gnomon.pipeline.profiles.notes import profile_notes
 from gnomon.pipeline.profiles.pieces import profile_pieces
 from gnomon.pipeline.profiles.profile import build_profile, derive_fields
 from gnomon.pipeline.profiles.spread import in_processes, on_cluster
@@ -135,3 +138,64 @@ def test_a_column_of_whole_numbers_that_may_be_rounded_makes_a_float_field(tmp_p
     assert [one.kind for one in fields] == [kind, kind]
     derived = derive_fields(Dataset(table, "memory:"), ["id", "count"])
     assert [one.kind for one in derived] == [kind, kind]
+
+
+def test_columns_of_any_name_become_fields(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("mean radius,mean/radius,mean_radius,2nd\n1,2,3,4\n5,6,7,8\n")
+    pieces = table_pieces([path])
+    fields, reference = profile_pieces(pieces)
+    assert [one.name for one in fields] == ["mean_radius_2", "mean_radius_3", "mean_radius", "_2nd"]
+    assert [one.minimum for one in fields] == [0.0, 0.0, 1.0, 2.0]
+    assert [one.name for one in reference.fields] == [one.name for one in fields]
+    assert fields[0].description == "column 'mean radius'"
+    (only,), _ = profile_pieces(pieces, ["mean/radius"])
+    assert (only.name, only.maximum) == ("mean_radius_3", 8.0)
+    assert "column 'mean radius' is the field mean_radius_2" in profile_notes(pieces, fields)
+
+
+def test_what_is_left_out_or_mixed_is_said(tmp_path):
+    table = pa.table(
+        {
+            "day": [date(2026, 1, 1)] * 4,
+            "nothing": pa.nulls(4),
+            "absent": pa.array([None] * 4, pa.float64()),
+            "nan": [float("nan")] * 4,
+            "mixed": ["1", "2.5", "3", "unknown"],
+            "digits": ["001", "002", "003", "004"],
+            "word": list("abcd"),
+            "x": [1, 2, 3, 4],
+        }
+    )
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    pieces = table_pieces([tmp_path / "t.parquet"])
+    fields, reference = profile_pieces(pieces)
+    kept = ["mixed", "digits", "word", "x"]
+    assert [one.name for one in fields] == [one.name for one in reference.fields] == kept
+    assert profile_notes(pieces, fields) == [
+        "column 'day' is left out: it is of type date32[day]; a field holds numbers, texts or "
+        "bools",
+        "column 'nothing' is left out: it holds no value",
+        "column 'absent' is left out: it holds no value",
+        "column 'nan' is left out: it holds no value",
+        "column 'mixed' is read as texts, but 75 % of its values look like numbers; others are "
+        "'unknown'",
+        "column 'digits' is read as texts, but 100 % of its values look like numbers",
+    ]
+    for name in ("nothing", "absent", "nan"):
+        with pytest.raises(DatasetError, match=f"'{name}' holds no value .* say its kind"):
+            profile_pieces(pieces, [name])
+        given = {name: {"kind": "float64", "minimum": 0}}
+        (field,) = derive_fields(Dataset(table, ""), [name], overrides=given)
+        assert (field.nullable, field.missing_allowance, field.minimum) == (True, 1.0, 0)
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), 1e308])
+def test_a_column_without_a_range_is_named(value):
+    with pytest.raises(DatasetError, match=r"column 'big' has .* below 1e300"):
+        derive_fields(Dataset(pa.table({"big": [1.0, value]}), ""), ["big"])
+
+
+def test_a_margin_does_not_widen_a_range_beyond_all_numbers():
+    (field,) = derive_fields(Dataset(pa.table({"x": [-9e299, 9e299]}), ""), ["x"])
+    assert (field.minimum, field.maximum) == (-9.9e299, 9.9e299)

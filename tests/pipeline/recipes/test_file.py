@@ -374,7 +374,7 @@ def test_data_that_do_not_fit_are_refused(tmp_path, old, new, message):
 def test_a_file_that_is_no_model_is_refused(tmp_path):
     path = write_project(tmp_path, SMALL)
     (tmp_path / "model.onnx").write_bytes(b"PK not a model")
-    with pytest.raises(PackageError, match=r"model\.onnx: the file is no onnx model"):
+    with pytest.raises(PackageError, match=r"model\.onnx is no onnx model"):
         build_recipe(read_recipe(path), tmp_path / "package", None)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gnomon.command.shared.csv_options import csv_options
+from gnomon.command.shared.csv_options import csv_options, split_names
 from gnomon.command.shared.isolation import in_empty_folder
 from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FILE, signing_key_option
@@ -126,7 +126,7 @@ def import_command(
         name,
         version,
         signer=signer,
-        columns=[column.strip() for column in columns.split(",") if column.strip()],
+        columns=split_names(columns),
         about=about,
     )
     _print_import(package, as_json=as_json)

@@ -1,5 +1,6 @@
 """The options that say how CSV files are written, and how a command tells what it read."""
 
+import csv
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +9,7 @@ import click
 
 from gnomon.command.shared.output import show
 
-__all__ = ["csv_options", "show_notes"]
+__all__ = ["csv_options", "show_notes", "split_names"]
 
 _OPTIONS = (
     click.option(
@@ -33,6 +34,12 @@ _OPTIONS = (
         help="Decimal mark of CSV.",
     ),
     click.option(
+        "--text",
+        default="",
+        metavar="A,B,…",
+        help="Columns of CSV that are read as texts, such as codes with leading zeros.",
+    ),
+    click.option(
         "--ragged",
         type=click.Choice(["refuse", "fill"]),
         default="refuse",
@@ -52,6 +59,7 @@ def csv_options(command: Callable[..., Any]) -> Callable[..., Any]:
         encoding: str,
         delimiter: str,
         decimal: str,
+        text: str,
         ragged: str,
         **options: Any,
     ) -> Any:
@@ -62,6 +70,7 @@ def csv_options(command: Callable[..., Any]) -> Callable[..., Any]:
             encoding=encoding,
             delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
             decimal=decimal,
+            text=tuple(split_names(text)),
             ragged=ragged,
         )
         return command(dialect=dialect, **options)
@@ -69,6 +78,12 @@ def csv_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         with_dialect = option(with_dialect)
     return with_dialect
+
+
+def split_names(text: str) -> list[str]:
+    """Return names that are separated by commas; double quotes enclose one with a comma."""
+    (names,) = csv.reader([text], skipinitialspace=True) if text.strip() else ([],)
+    return [name.strip() for name in names if name.strip()]
 
 
 def show_notes(notes: Iterable[str]) -> None:
