@@ -28,7 +28,8 @@ class Agent:
         name: the agent's name at the hub.
         data: folder of its key, packages and spool; one process at a time may use it.
         hub: the hub's sync address, `host:port`; empty: no hub.
-        token: the one-time token; needed until the agent has enrolled.
+        token: the one-time token; needed until the agent has enrolled. A new one, made for this
+            name, replaces a certificate that the hub refuses.
         package: without a hub, one folder of a package or several.
         trust: without a hub, the keys that must have signed them; None takes unsigned packages.
         settings: other settings of `NodeSettings` by name, such as `authority_file` or

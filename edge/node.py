@@ -20,6 +20,7 @@ import psutil
 from gnomon.edge.backoff import Backoff
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
+from gnomon.edge.node_warnings import find_warnings
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncMachine, SyncState
@@ -32,6 +33,7 @@ from gnomon.runtime.engines import available_engines
 from gnomon.runtime.enrolment.enrolment import Enrolment, read_hub_time
 from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
+from gnomon.runtime.ids import now_ms
 from gnomon.runtime.lock import FolderLock
 from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.runtime import Runtime
@@ -41,6 +43,8 @@ _log = logging.getLogger(__name__)
 
 #: How long a thread may take to end after its call was cancelled.
 _JOIN_SECONDS = 10.0
+#: A hub takes facts of this length, with a margin for their name.
+_WARNINGS_CHARACTERS = 1_000
 
 
 class Node:
@@ -57,7 +61,9 @@ class Node:
         self._is_hub_reachable = False
         self._has_reported_drops = False
         self._has_resumed = False
-        self._last_error = ""
+        self._errors: dict[str, tuple[float, str]] = {}
+        self._clock_offset: float | None = None
+        self._warned: set[str] = set()
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -106,7 +112,7 @@ class Node:
         loops = {"node-sync": self._sync_once, "node-upload": self._upload_once}
         for name, iteration in loops.items():
             thread = threading.Thread(
-                target=self._run_repeatedly, args=(iteration,), name=name, daemon=True
+                target=self._run_repeatedly, args=(name, iteration), name=name, daemon=True
             )
             self._threads.append(thread)
             thread.start()
@@ -141,6 +147,8 @@ class Node:
         """Return what the node is doing now."""
         reported = self._machine.reported()
         models = self.runtime.models
+        validity = self._enrolment.validity
+        last_error_at, last_error = max(list(self._errors.values()), default=(0.0, ""))
         return NodeStatus(
             name=self._settings.name,
             step=self._machine.step.value,
@@ -153,8 +161,12 @@ class Node:
             },
             is_enrolled=self._enrolment.is_enrolled,
             is_hub_reachable=self._is_hub_reachable,
-            last_error=self._last_error,
+            last_error=last_error,
             spool=self._spool.figures(),
+            last_error_at=last_error_at or None,
+            clock_offset_seconds=self._clock_offset,
+            certificate_expires_at=validity[1].timestamp() if validity else None,
+            warnings=tuple(self._find_warnings().values()),
         )
 
     def reload(self) -> bool:
@@ -225,9 +237,6 @@ class Node:
             _log.error("not all packages in service can be restored: %s", "; ".join(failures))
             self._machine.mark_incomplete("; ".join(failures))
             self._record_event("restore_failed", "; ".join(failures))
-        for damage in (self._state_file.damage, *self._enrolment.damage):
-            if damage:
-                self._record_event("state_damaged", damage)
         if self.runtime.routes:
             self._ready.set()
 
@@ -244,7 +253,7 @@ class Node:
             )
         return failures
 
-    def _run_repeatedly(self, iteration: Callable[[], float]) -> None:
+    def _run_repeatedly(self, name: str, iteration: Callable[[], float]) -> None:
         """Run until the node stops; pause longer after each failure in a row."""
         settings = self._settings
         backoff = Backoff(settings.upload_seconds, settings.longest_pause_seconds)
@@ -253,12 +262,14 @@ class Node:
             try:
                 pause = iteration()
                 backoff.succeeded()
+                self._errors.pop(name, None)
             except Exception as error:
                 pause = backoff.failed()
-                self._record_error(error)
+                self._record_error(error, name)
 
-    def _record_error(self, error: Exception) -> None:
-        self._last_error = str(error)
+    def _record_error(self, error: Exception, source: str = "start") -> None:
+        """Log an error, and keep it until its source has succeeded again."""
+        self._errors[source] = (now_ms() / 1000, str(error) or type(error).__name__)
         if not isinstance(error, GnomonError):
             _log.error("sync iteration failed", exc_info=error)
         elif not self._stop.is_set():
@@ -287,14 +298,18 @@ class Node:
 
     def _exchange(self, channel: HubChannel) -> hub_pb2.ExchangeResponse:
         """Report to the hub; this call alone decides whether the hub counts as reachable."""
+        report = self._make_report()
+        sent_ms = now_ms()
         try:
-            response = channel.exchange(self._make_report())
+            response = channel.exchange(report)
         except GnomonError as error:
             if isinstance(error, HubUnavailable):
                 self._is_hub_reachable = False
             raise self._enrolment.explain_failure(error) from error
         self._enrolment.record_success()
         self._is_hub_reachable = True
+        if response.hub_time_unix_ms:
+            self._clock_offset = (response.hub_time_unix_ms - (sent_ms + now_ms()) / 2) / 1000
         return response
 
     def _complete_interrupted(self, channel: HubChannel) -> GnomonError | None:
@@ -366,6 +381,9 @@ class Node:
         reported = self._machine.reported()
         routes = self.runtime.routes.values()
         reported.digests.extend(sorted({d for route in routes for d in route.digests}))
+        facts = dict(self._facts)
+        if warnings := self._report_warnings():
+            facts["warnings"] = "; ".join(warnings)[:_WARNINGS_CHARACTERS]
         return hub_pb2.ExchangeRequest(
             boot=self._spool.boot_id,
             sequence=self._calls,
@@ -376,8 +394,28 @@ class Node:
                 merged=figures.merged,
                 dropped=figures.dropped,
             ),
-            facts=self._facts,
+            facts=facts,
         )
+
+    def _find_warnings(self) -> dict[str, str]:
+        return find_warnings(
+            self._spool.figures(),
+            is_hub_reachable=self._is_hub_reachable,
+            clock_offset_seconds=self._clock_offset,
+            validity=self._enrolment.validity,
+            damage=tuple(filter(None, (self._state_file.damage, *self._enrolment.damage))),
+        )
+
+    def _report_warnings(self) -> list[str]:
+        """Return all warnings; record each that is new as an event."""
+        found = self._find_warnings()
+        # What waits is in the spool's figures, and changes with each report.
+        found.pop("telemetry_waiting", None)
+        for kind in found.keys() - self._warned:
+            _log.warning("%s", found[kind])
+            self._record_event("warning", found[kind])
+        self._warned = set(found)
+        return list(found.values())
 
     def _upload_once(self) -> float:
         """Flush the spool and upload it; return the seconds until the next upload."""

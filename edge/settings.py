@@ -22,7 +22,8 @@ class NodeSettings:
     hub: str = ""
     #: The hub's enrolment address; empty: the same host, one port below.
     enrolment: str = ""
-    #: The one-time token; needed until the node has enrolled.
+    #: The one-time token; needed until the node has enrolled. A new one, made for this very name,
+    #: replaces a certificate that the hub refuses.
     token: str = ""
     #: The hub's authority (PEM), or the SHA-256 of its certificate in hex: one of them to enrol.
     authority_file: Path | None = None

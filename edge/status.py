@@ -9,7 +9,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """The state of a node; `models` has the packages in service by route, as `name@version`."""
+    """The state of a node.
+
+    Attributes:
+        name: at the hub.
+        step: of the installation.
+        generation: of the desired state in service.
+        refused_generation: the newest that was refused.
+        reason: why it was refused, or why the state in service is incomplete.
+        models: the packages in service by route, as `name@version`.
+        is_enrolled: whether there is a certificate.
+        is_hub_reachable: whether the last report reached the hub.
+        last_error: the newest error of calls that have not succeeded since; empty: none.
+        spool: figures of the telemetry that waits; None: there is no hub.
+        last_error_at: when that was, epoch seconds.
+        clock_offset_seconds: the hub's clock minus this machine's, when they last spoke.
+        certificate_expires_at: the end of the certificate, epoch seconds.
+        warnings: what an operator should know: disk, telemetry, clock, certificate, damage.
+    """
 
     name: str
     step: str
@@ -21,3 +38,7 @@ class NodeStatus:
     is_hub_reachable: bool
     last_error: str
     spool: "SpoolFigures | None"
+    last_error_at: float | None = None
+    clock_offset_seconds: float | None = None
+    certificate_expires_at: float | None = None
+    warnings: tuple[str, ...] = ()

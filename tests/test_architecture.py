@@ -63,7 +63,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.edge": (
         "backoff kept_profiles settings sync",
         "telemetry",
-        "status",
+        "node_warnings status",
         "installer node_protocol",
         "node",
         "standalone",

@@ -62,9 +62,9 @@ class Enrolment:
         return tuple(filter(None, (self._folder.damage, self._trust_file.damage)))
 
     @property
-    def expires_at(self) -> datetime | None:
-        """Return the end of the certificate; None without one."""
-        return self._identity.validity[1] if self._identity else None
+    def validity(self) -> tuple[datetime, datetime] | None:
+        """Return from when to when the hub accepts the certificate; None without one."""
+        return self._identity.validity if self._identity else None
 
     @property
     def channel(self) -> HubChannel | None:

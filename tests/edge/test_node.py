@@ -23,6 +23,7 @@ from gnomon.runtime.errors import (
     UntrustedPackage,
 )
 from gnomon.runtime.files import write_temporary
+from gnomon.runtime.ids import now_ms
 from gnomon.runtime.packages.signing import Signer, TrustStore
 from tests.support.failing_disk import FailingDisk
 from tests.support.packages import linear_onnx, make_package
@@ -392,3 +393,31 @@ def test_a_node_on_a_disk_that_cannot_be_written_predicts_and_says_so(
     with Agent(name=name, data=data, hub=story.hub.sync) as agent:
         agent.predict(GOOD, model="whole")
     assert story.hub.rows("whole")["answered"] == before + 6
+
+
+def test_status_and_hub_say_what_is_wrong_and_forget_what_is_over(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        wait_for(lambda: agent.status().step == "idle")
+        assert agent.status().warnings == ()
+        assert abs(agent.status().clock_offset_seconds) < 30
+        assert agent.status().certificate_expires_at > time.time()
+    (story.folder / "node/trust.json").write_bytes(b"x")
+    monkeypatch.setattr("gnomon.edge.node.now_ms", lambda: now_ms() - 7_200_000)
+    story.hub.kill()
+    with story.agent() as agent:
+        agent.predict(GOOD, model=story.name)
+        wait_for(lambda: agent.status().last_error)
+        assert not agent.status().is_hub_reachable
+        assert abs(agent.status().last_error_at + 7_200 - time.time()) < 60
+        wait_for(lambda: any("wait for the hub" in one for one in agent.status().warnings))
+        story.hub.start()
+        wait_for(lambda: agent.status().is_hub_reachable and not agent.status().last_error)
+        said = wait_for(lambda: story.reported()["facts"].get("warnings"))
+        assert "trust.json is damaged" in said
+        wait_for(lambda: "s behind the hub's" in story.reported()["facts"].get("warnings", ""))
+    kinds = [e["kind"] for e in story.hub.get("events") if e["node"] == story.name]
+    assert kinds.count("warning") == 2

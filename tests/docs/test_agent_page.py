@@ -1,0 +1,36 @@
+"""`docs/agent.md` names every figure of the status, and every file of the data folder."""
+
+import dataclasses
+import re
+
+import pytest
+
+from gnomon.edge.settings import NodeSettings
+from gnomon.edge.status import NodeStatus
+from gnomon.edge.telemetry.spool import Spool, SpoolFigures
+from gnomon.edge.telemetry.uploader import FIRST_BATCH_BYTES, MOST_BATCH_BYTES
+from tests.support.names import ROOT
+
+PAGE = (ROOT / "docs" / "agent.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("field", [one.name for one in dataclasses.fields(NodeStatus)])
+def test_each_field_of_the_status_is_described(field: str) -> None:
+    assert field == "name" or f"`{field}`" in PAGE
+
+
+@pytest.mark.parametrize("field", [one.name for one in dataclasses.fields(SpoolFigures)])
+def test_each_figure_of_the_spool_is_described(field: str) -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `spool` |"))
+    words = {"bytes": "records", "in_memory": "in memory", "disk_error": "disk"}
+    assert words.get(field, field) in row
+
+
+def test_defaults_are_those_of_the_code() -> None:
+    settings = NodeSettings(hub="localhost:1")
+    assert f"`spool_bytes` ({settings.spool_bytes >> 20} MiB)" in PAGE
+    assert f"`checkpoint_seconds` ({settings.checkpoint_seconds:g})" in PAGE
+    assert f"begins with {FIRST_BATCH_BYTES >> 10} KiB" in PAGE
+    assert f"up to {MOST_BATCH_BYTES >> 10} KiB" in PAGE
+    assert Spool.put.__doc__
+    assert re.search(r"`sync\.json`, `trust\.json`", PAGE)
