@@ -120,7 +120,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "ingest services transfer",
         "fleet",
         "grpc rollout",
-        "rest loop",
+        "rest task_loop",
         "web",
         "application",
         "process",

@@ -26,8 +26,8 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.admission.key_file import create_key
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.native.native_routes import NativeRoutes
 from gnomon.server.serving.native.route_table import NativeRouteTable
-from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import FrontendSettings
 
 __all__ = ["main", "run"]

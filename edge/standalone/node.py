@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from gnomon.edge.node_protocol import NodeProtocol
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.standalone.file_watcher import FileWatcher
-from gnomon.edge.standalone.repository import PackageRepository
+from gnomon.edge.standalone.package_repository import PackageRepository
 from gnomon.edge.standalone.route_file import ModelEntry, RouteEntry, RouteFile, read_routes
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.telemetry.transcript_folder import open_transcripts

@@ -17,7 +17,7 @@ from gnomon.runtime.lock import FolderLock
 from gnomon.server.hub.access import fleet_key, sessions
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.callers import Callers
-from gnomon.server.hub.access.enrolment import CertificateIssuer
+from gnomon.server.hub.access.certificate_issuer import CertificateIssuer
 from gnomon.server.hub.access.local_key import LocalKey
 from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.application import create_app
@@ -27,11 +27,11 @@ from gnomon.server.hub.grpc.ports import GrpcPorts, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.ingest.telemetry import Telemetry
-from gnomon.server.hub.loop import TASKS, TaskLoop
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.task_loop import TASKS, TaskLoop
 from gnomon.server.hub.versions.catalogue import Catalogue
 from gnomon.server.hub.versions.registry import Registry
 from gnomon.server.hub.webhooks.deliver import Deliverer

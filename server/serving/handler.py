@@ -34,7 +34,7 @@ from gnomon.server.serving.responses import begin_response, tensor_metadata
 from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.tensors import decode_inputs, encode_outputs
 from gnomon.server.serving.triton.model_config import config_of, platform_of
-from gnomon.server.serving.triton.repository import ModelRepository
+from gnomon.server.serving.triton.model_repository import ModelRepository
 from gnomon.server.serving.triton.statistics import statistics_of
 
 #: What a client may look for before it makes a call.

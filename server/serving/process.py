@@ -16,7 +16,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.rest.address import listen_rest, url_of
 from gnomon.server.serving.select_frontend import make_frontend
 from gnomon.server.serving.settings import NO_PORT, ServeSettings
-from gnomon.server.serving.triton.repository import ModelRepository
+from gnomon.server.serving.triton.model_repository import ModelRepository
 
 if TYPE_CHECKING:
     from gnomon.server.serving.rest.frontend import RestFrontend

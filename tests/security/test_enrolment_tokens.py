@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, NotAllowed
-from gnomon.server.hub.access import nodes, tokens
+from gnomon.server.hub.access import enrolment_tokens, nodes
 from gnomon.server.hub.access.authority import Authority, read_identity
-from gnomon.server.hub.access.enrolment import CertificateIssuer
+from gnomon.server.hub.access.certificate_issuer import CertificateIssuer
 from gnomon.server.hub.store.database import Database
 from tests.support.hub import certificate_request, new_key
 
@@ -168,7 +168,9 @@ def test_a_name_is_given_by_the_rules_alone(
         for kind, *rest in steps:
             if kind == "create":
                 role, pattern, environment = rest
-                secret = tokens.create(database, "ada", role, pattern, environment=environment)
+                secret = enrolment_tokens.create(
+                    database, "ada", role, pattern, environment=environment
+                )
                 made.append(Token(secret, role, pattern, environment))
             elif kind == "revoke" and rest[0] in rules.holders:
                 nodes.revoke(database, "ada", rest[0])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.runtime.errors import InvalidInput
-from gnomon.server.hub.webhooks.addresses import check_address
 from gnomon.server.hub.webhooks.deliver import Deliverer
+from gnomon.server.hub.webhooks.delivery_addresses import check_address
 from gnomon.server.hub.webhooks.queue import Claim
 
 V4 = ipaddress.IPv4Address

@@ -11,7 +11,7 @@ from collections import OrderedDict
 import structlog
 
 from gnomon.runtime.errors import Overloaded
-from gnomon.server.hub.access.tokens import hash_secret
+from gnomon.server.hub.access.enrolment_tokens import hash_secret
 
 _log = structlog.get_logger(__name__)
 

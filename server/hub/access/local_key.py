@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.files import write_durably
-from gnomon.server.hub.access.tokens import hash_secret
+from gnomon.server.hub.access.enrolment_tokens import hash_secret
 
 #: The file in the hub's data folder.
 FILE_NAME = "local.key"

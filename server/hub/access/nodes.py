@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, NotAllowed, NotFound
 from gnomon.server.hub.access.authority import BUILDER, CertificateIdentity
-from gnomon.server.hub.access.tokens import TokenGrant
+from gnomon.server.hub.access.enrolment_tokens import TokenGrant
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import DAY_MS, now_ms

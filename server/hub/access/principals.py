@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from gnomon.server.hub.access.tokens import hash_secret
+from gnomon.server.hub.access.enrolment_tokens import hash_secret
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select
 
 from gnomon.runtime.errors import Unauthenticated
 from gnomon.server.hub.access import principals
-from gnomon.server.hub.access.tokens import hash_secret
+from gnomon.server.hub.access.enrolment_tokens import hash_secret
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database

@@ -3,7 +3,7 @@
 import grpc
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.server.hub.access.enrolment import CertificateIssuer
+from gnomon.server.hub.access.certificate_issuer import CertificateIssuer
 from gnomon.server.hub.grpc import interceptor
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select, tuple_
 from gnomon.core.detectors.tilt_detector import StateMismatch
 from gnomon.runtime.errors import InvalidInput, UnknownModel
 from gnomon.server.hub import placements
-from gnomon.server.hub.monitoring import alerts, degradation, failures, windows
+from gnomon.server.hub.monitoring import alerts, degradation, task_failures, windows
 from gnomon.server.hub.monitoring.evaluation import (
     ALL_MOVED,
     ROWS_REFUSED,
@@ -75,7 +75,7 @@ def run_once(database: Database, settings: MonitorSettings = DEFAULTS) -> None:
             _evaluate_model(database, model, version, settings)
         except Exception as error:
             # One model's state or windows must not stop the evaluation of all behind it.
-            failures.report(database, model, "evaluation", error)
+            task_failures.report(database, model, "evaluation", error)
 
 
 def _evaluate_model(

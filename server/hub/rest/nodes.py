@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from gnomon.server.hub.access import nodes, tokens
+from gnomon.server.hub.access import enrolment_tokens, nodes
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import labels
 from gnomon.server.hub.rest.answers import EnrolmentToken, IngestedLabels, Revocation
@@ -39,11 +39,11 @@ def create_token(
     body: TokenBody, services: ServicesDependency, actor: ActorDependency
 ) -> EnrolmentToken:
     """Make a one-time token; it is shown only now."""
-    token = tokens.create(
+    token = enrolment_tokens.create(
         services.database,
         actor,
         body.role,
-        body.name or tokens.ANY_NAME,
+        body.name or enrolment_tokens.ANY_NAME,
         body.lifetime_seconds,
         body.environment,
         body.models,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from gnomon.server.hub.rest.bodies import AliasBody, TagsBody
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
 from gnomon.server.hub.versions import aliases, catalogue, compare, history, search, tags
-from gnomon.server.hub.versions.records import Lineage, ModelHistory
+from gnomon.server.hub.versions.history_records import Lineage, ModelHistory
 
 versions_router = APIRouter(tags=["registry"])
 

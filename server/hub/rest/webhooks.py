@@ -14,7 +14,7 @@ from gnomon.server.hub.rest.dependencies import (
 )
 from gnomon.server.hub.store.rights import Role, parse_grant
 from gnomon.server.hub.webhooks import targets
-from gnomon.server.hub.webhooks.addresses import check_url, resolve
+from gnomon.server.hub.webhooks.delivery_addresses import check_url, resolve
 from gnomon.server.hub.webhooks.events import check_events
 
 webhooks_router = APIRouter(tags=["webhooks"])

@@ -19,7 +19,7 @@ from gnomon.runtime.errors import Conflict, NotFound, UnknownModel
 from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments
 from gnomon.server.hub.access.environments import PRODUCTION
-from gnomon.server.hub.monitoring import alerts, failures
+from gnomon.server.hub.monitoring import alerts, task_failures
 from gnomon.server.hub.rollout.criteria import Decision, GateVerdict, evaluate
 from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
 from gnomon.server.hub.rollout.plan import RolloutPlan
@@ -124,7 +124,7 @@ def run_once(database: Database) -> None:
             _take(database, row)
         except Exception as error:
             # One rollout must not stop all behind it; without a verdict it holds.
-            failures.report(database, row.model, "rollout", error)
+            task_failures.report(database, row.model, "rollout", error)
 
 
 def verdict(connection: Connection, row: Row[Any]) -> GateVerdict:

@@ -12,7 +12,7 @@ from gnomon.server.hub.store.tables.access import (
     token,
     trusted_key,
 )
-from gnomon.server.hub.store.tables.columns import PRODUCTION, metadata
+from gnomon.server.hub.store.tables.column_types import PRODUCTION, metadata
 from gnomon.server.hub.store.tables.fleet import (
     IS_UNREAD,
     daily,

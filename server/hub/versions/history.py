@@ -13,7 +13,7 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import DAY_MS, now_ms
 from gnomon.server.hub.store.dialect import BATCH
 from gnomon.server.hub.versions import aliases, runs, tags
-from gnomon.server.hub.versions.records import (
+from gnomon.server.hub.versions.history_records import (
     CountedByNode,
     CountedByVersion,
     DatasetUse,

@@ -17,7 +17,7 @@ from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.webhooks import SIGNATURE, sign
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks import queue
-from gnomon.server.hub.webhooks.addresses import Network, check_url, resolve
+from gnomon.server.hub.webhooks.delivery_addresses import Network, check_url, resolve
 from gnomon.server.hub.webhooks.queue import Claim, DeliveryState, QueueSettings
 
 _log = structlog.get_logger(__name__)

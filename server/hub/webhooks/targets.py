@@ -11,7 +11,7 @@ from gnomon.runtime.errors import Conflict, NotFound
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
-from gnomon.server.hub.webhooks.addresses import origin_of
+from gnomon.server.hub.webhooks.delivery_addresses import origin_of
 from gnomon.server.hub.webhooks.queue import DeliveryState
 
 _WEBHOOK = schema.webhook.c

@@ -21,7 +21,7 @@ from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.call_handler import NativeCallHandler
 from gnomon.server.serving.native.event_loop_group import EventLoopGroup
 from gnomon.server.serving.native.loop import Call, Tls, missing_library, missing_tls
-from gnomon.server.serving.native.routes import NativeRoutes
+from gnomon.server.serving.native.native_routes import NativeRoutes
 from gnomon.server.serving.route_path import RoutePath
 from gnomon.server.serving.settings import FrontendSettings
 

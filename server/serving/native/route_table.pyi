@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gnomon.server.serving.native.admission import NativeAdmission
+from gnomon.server.serving.native.native_admission import NativeAdmission
 from gnomon.server.serving.native.route import NativeRoute
 from gnomon.server.serving.native.shadow_queue import NativeShadowQueue
 

@@ -73,7 +73,7 @@ def open_door(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     """Open a native frontend that reviews its paths only if told to; gives it and a stub."""
     if why := why_not(FrontendSettings(port=0)):
         pytest.skip(why)
-    monkeypatch.setattr("gnomon.server.serving.native.routes._REVIEW_SECONDS", 3_600.0)
+    monkeypatch.setattr("gnomon.server.serving.native.native_routes._REVIEW_SECONDS", 3_600.0)
     monkeypatch.setattr(path_selector, "FIRST_PAUSE_SECONDS", 0.0)
     opened: list[tuple[NativeFrontend, grpc.Channel]] = []
 
@@ -258,7 +258,7 @@ def test_metrics_and_log_say_which_path_and_why(
     model = runtime.load(package)
     runtime.apply([single("eta", package.digest)])
     assert samples(Handler(runtime)) == {("eta", "python", "frontend")}
-    with caplog.at_level("INFO", "gnomon.server.serving.native.routes"):
+    with caplog.at_level("INFO", "gnomon.server.serving.native.native_routes"):
         frontend, _ = open_door()
         assert samples(frontend._handler) == {("eta", "native", "")}
         model.batching = Batching(max_rows=8)

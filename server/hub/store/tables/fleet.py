@@ -13,24 +13,24 @@ from sqlalchemy import (
 )
 
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
-from gnomon.server.hub.store.tables import columns
+from gnomon.server.hub.store.tables import column_types
 from gnomon.server.hub.store.text import StorableText
 
 #: Nodes and builders that enrolled, and what a node last reported.
 node = Table(
     "node",
-    columns.metadata,
-    columns.name("name", primary_key=True),
-    columns.name("role"),
-    columns.environment(),
-    columns.models(),
+    column_types.metadata,
+    column_types.name("name", primary_key=True),
+    column_types.name("role"),
+    column_types.environment(),
+    column_types.models(),
     Column("certificate_serial", StorableText(64), nullable=False),
     # SHA-256 of the enrolled public key, to recognise a retry; empty once it is revoked.
     Column("key_hash", StorableText(64), nullable=False, server_default=""),
-    columns.time("enrolled_at"),
-    columns.time("revoked_at", nullable=True),
+    column_types.time("enrolled_at"),
+    column_types.time("revoked_at", nullable=True),
     Column("facts", JSON, nullable=False),
-    columns.time("last_seen_at", nullable=True),
+    column_types.time("last_seen_at", nullable=True),
     Column("boot", StorableText(64), nullable=False, server_default=""),
     # The desired state: generation and SHA-256 of the newest one that differs from the one before.
     Column("generation", BigInteger, nullable=False, server_default="0"),
@@ -47,36 +47,36 @@ node = Table(
 #: How far a node's telemetry is durable here; moves in the transaction that stores the records.
 receipt = Table(
     "receipt",
-    columns.metadata,
-    columns.name("node", primary_key=True),
-    columns.name("boot", primary_key=True),
+    column_types.metadata,
+    column_types.name("node", primary_key=True),
+    column_types.name("boot", primary_key=True),
     Column("watermark", BigInteger, nullable=False),
     Column("records", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
-    columns.time("received_at"),
+    column_types.time("received_at"),
 )
 
 #: Statistics of one package on one node over one interval of the data's own time.
 window = Table(
     "window",
-    columns.metadata,
-    columns.position(),
-    columns.name("node"),
-    columns.name("boot"),
+    column_types.metadata,
+    column_types.position(),
+    column_types.name("node"),
+    column_types.name("boot"),
     Column("sequence", BigInteger, nullable=False),
-    columns.digest(),
-    columns.name("model"),
-    columns.name("version"),
-    columns.name("route"),
-    columns.environment(),  # of the node when it sent this
+    column_types.digest(),
+    column_types.name("model"),
+    column_types.name("version"),
+    column_types.name("route"),
+    column_types.environment(),  # of the node when it sent this
     Column("shadow", Boolean, nullable=False),
-    columns.time("started_at"),
-    columns.time("ended_at"),
+    column_types.time("started_at"),
+    column_types.time("ended_at"),
     Column("rows", BigInteger, nullable=False),
     Column("outcomes", JSON, nullable=False),  # rows by outcome
     Column("latency", JSON, nullable=False),  # answers by bucket of gnomon.core.cells.latency
     Column("data", LargeBinary, nullable=False),  # gnomon.core.Window.to_bytes
-    columns.time("received_at"),
+    column_types.time("received_at"),
     UniqueConstraint("node", "boot", "sequence"),
     Index(None, "model", "position"),
     Index(None, "model", "ended_at"),
@@ -89,10 +89,10 @@ IS_UNREAD = text("tally.version = ''")
 #: Rows of all windows, summed up as they arrive.
 tally = Table(
     "tally",
-    columns.metadata,
-    columns.name("model", primary_key=True),
-    columns.name("version", primary_key=True),
-    columns.name("node", primary_key=True),
+    column_types.metadata,
+    column_types.name("model", primary_key=True),
+    column_types.name("version", primary_key=True),
+    column_types.name("node", primary_key=True),
     Column("shadow", Boolean, primary_key=True),
     Column("outcome", StorableText(32), primary_key=True),
     Column("rows", BigInteger, nullable=False),
@@ -107,26 +107,26 @@ tally = Table(
 #: Rows by day of the data's own time (UTC, of a window's start), summed up as they arrive.
 daily = Table(
     "daily",
-    columns.metadata,
+    column_types.metadata,
     Column("day", BigInteger, primary_key=True, autoincrement=False),  # the day's start
-    columns.name("model", primary_key=True),
-    columns.name("version", primary_key=True),
-    columns.name("node", primary_key=True),
+    column_types.name("model", primary_key=True),
+    column_types.name("version", primary_key=True),
+    column_types.name("node", primary_key=True),
     Column("shadow", Boolean, primary_key=True),
-    columns.environment(primary_key=True),
+    column_types.environment(primary_key=True),
     Column("rows", BigInteger, nullable=False),
 )
 
 #: Sampled examples of refused or corrected requests; all are counted in the windows.
 refusal = Table(
     "refusal",
-    columns.metadata,
-    columns.position(),
-    columns.name("node"),
-    columns.digest(),
-    columns.name("model"),
+    column_types.metadata,
+    column_types.position(),
+    column_types.name("node"),
+    column_types.digest(),
+    column_types.name("model"),
     Column("request_id", StorableText(STORED_ID_CHARACTERS), nullable=False),
-    columns.time("at"),
+    column_types.time("at"),
     Column("field", StorableText(128), nullable=False),
     Column("rule", StorableText(128), nullable=False),
     Column("value", StorableText, nullable=False),
@@ -137,14 +137,14 @@ refusal = Table(
 #: Events that nodes report; and `refused_record` for telemetry that could not be read or stored.
 event = Table(
     "event",
-    columns.metadata,
-    columns.position(),
-    columns.name("node"),
-    columns.name("boot"),
+    column_types.metadata,
+    column_types.position(),
+    column_types.name("node"),
+    column_types.name("boot"),
     Column("sequence", BigInteger, nullable=False),
-    columns.time("at"),
+    column_types.time("at"),
     Column("kind", StorableText(64), nullable=False),
     Column("detail", StorableText, nullable=False),
-    columns.time("received_at"),
+    column_types.time("received_at"),
     Index(None, "node", "position"),
 )

@@ -15,19 +15,19 @@ from sqlalchemy import (
 )
 
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
-from gnomon.server.hub.store.tables import columns
+from gnomon.server.hub.store.tables import column_types
 from gnomon.server.hub.store.text import StorableText
 
 #: Sampled predictions, for labels that come later.
 prediction = Table(
     "prediction",
-    columns.metadata,
-    columns.position(),
+    column_types.metadata,
+    column_types.position(),
     Column("request_id", StorableText(STORED_ID_CHARACTERS), nullable=False),
-    columns.name("node"),
-    columns.digest(),
-    columns.name("model"),
-    columns.time("at"),
+    column_types.name("node"),
+    column_types.digest(),
+    column_types.name("model"),
+    column_types.time("at"),
     Column("value", Double, nullable=False),
     # The rollout and step that were under way when it arrived; empty and 0 for none.
     Column("rollout", StorableText(26), nullable=False, server_default=""),
@@ -39,32 +39,32 @@ prediction = Table(
 #: True values by request.
 label = Table(
     "label",
-    columns.metadata,
-    columns.position(),
-    columns.name("model"),
+    column_types.metadata,
+    column_types.position(),
+    column_types.name("model"),
     Column("request_id", StorableText(STORED_ID_CHARACTERS), nullable=False),
-    columns.time("at"),
+    column_types.time("at"),
     Column("value", Double, nullable=False),
-    columns.time("received_at"),
+    column_types.time("received_at"),
     UniqueConstraint("model", "request_id"),
 )
 
 #: Error of predictions against labels: a package, node, day of the data's own time, rollout step.
 loss = Table(
     "loss",
-    columns.metadata,
-    columns.digest(primary_key=True),
-    columns.name("node", primary_key=True),
+    column_types.metadata,
+    column_types.digest(primary_key=True),
+    column_types.name("node", primary_key=True),
     Column("day", BigInteger, primary_key=True, autoincrement=False),  # the day's start
     Column("rollout", StorableText(26), primary_key=True, server_default=""),
     Column("step", Integer, primary_key=True, autoincrement=False, server_default="0"),
-    columns.name("model"),
-    columns.name("version"),
+    column_types.name("model"),
+    column_types.name("version"),
     Column("count", BigInteger, nullable=False),
     Column("error", Double, nullable=False),  # sum of (prediction - label)
     Column("absolute_error", Double, nullable=False),  # sum
     Column("squared_error", Double, nullable=False),  # sum
-    columns.time("updated_at"),
+    column_types.time("updated_at"),
     Index(None, "model", "day"),
     Index(None, "rollout", "step"),
 )
@@ -72,24 +72,24 @@ loss = Table(
 #: A detector's state between two windows, and how far in its input it has come.
 detector_state = Table(
     "detector_state",
-    columns.metadata,
-    columns.name("model", primary_key=True),
+    column_types.metadata,
+    column_types.name("model", primary_key=True),
     Column("key", StorableText(255), primary_key=True),
     Column("state", LargeBinary, nullable=False),
     Column("position", BigInteger, nullable=False),
-    columns.time("updated_at"),
+    column_types.time("updated_at"),
 )
 
 #: How far a field was from its reference in an interval that was evaluated.
 drift = Table(
     "drift",
-    columns.metadata,
-    columns.name("model", primary_key=True),
+    column_types.metadata,
+    column_types.name("model", primary_key=True),
     Column("ended_at", BigInteger, primary_key=True, autoincrement=False),
     Column("started_at", BigInteger, primary_key=True, autoincrement=False),
     Column("source", StorableText(64), primary_key=True),  # a node's name, or empty: all together
     Column("field", StorableText(128), primary_key=True),
-    columns.name("version"),  # whose reference it was
+    column_types.name("version"),  # whose reference it was
     Column("rows", BigInteger, nullable=False),
     Column("psi", Double, nullable=False),
     Column("chance", Double, nullable=False),  # the index that so few rows have by chance alone
@@ -98,22 +98,22 @@ drift = Table(
 #: A deduplicated notice: one row while it lasts, however often it is raised.
 alert = Table(
     "alert",
-    columns.metadata,
-    columns.identifier(),
+    column_types.metadata,
+    column_types.identifier(),
     Column("key", StorableText(255), nullable=False),
-    columns.name("model"),
-    columns.name("version"),
-    columns.name("kind"),
+    column_types.name("model"),
+    column_types.name("version"),
+    column_types.name("kind"),
     Column("source", StorableText(64), nullable=False),  # a node's name, or empty: all of them
     Column("field", StorableText(128), nullable=False),
-    columns.time("opened_at"),
-    columns.time("last_at"),
-    columns.time("closed_at", nullable=True),
+    column_types.time("opened_at"),
+    column_types.time("last_at"),
+    column_types.time("closed_at", nullable=True),
     Column("count", BigInteger, nullable=False),
     Column("evidence", JSON, nullable=False),
     Column("text", StorableText, nullable=False),
     Column("acknowledged_by", StorableText(64), nullable=True),
-    columns.time("acknowledged_at", nullable=True),
+    column_types.time("acknowledged_at", nullable=True),
     Index(
         "uq_alert_open_key",
         "key",

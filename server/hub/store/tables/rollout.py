@@ -2,31 +2,31 @@
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Table, text
 
-from gnomon.server.hub.store.tables import columns
+from gnomon.server.hub.store.tables import column_types
 from gnomon.server.hub.store.text import StorableText
 
 #: Places in which versions are rolled out; each node belongs to one.
 environment = Table(
     "environment",
-    columns.metadata,
-    columns.name("name", primary_key=True),
+    column_types.metadata,
+    column_types.name("name", primary_key=True),
     Column("position", Integer, nullable=False),  # the order in which they are shown
     # The risk tiers that need no approval here; null: none does.
     Column("exempt_tiers", JSON(none_as_null=True), nullable=True),
-    columns.time("created_at"),
+    column_types.time("created_at"),
 )
 
 #: Which version of a model is, or was, in service in an environment.
 placement = Table(
     "placement",
-    columns.metadata,
-    columns.identifier(),
-    columns.name("model"),
-    columns.name("version"),
-    columns.environment(),
-    columns.time("started_at"),
-    columns.time("ended_at", nullable=True),
-    columns.name("actor"),
+    column_types.metadata,
+    column_types.identifier(),
+    column_types.name("model"),
+    column_types.name("version"),
+    column_types.environment(),
+    column_types.time("started_at"),
+    column_types.time("ended_at", nullable=True),
+    column_types.name("actor"),
     Index(
         "uq_placement_now",
         "model",
@@ -41,21 +41,21 @@ placement = Table(
 #: The move from the version in service to another. Active: `pending` and `running`.
 rollout = Table(
     "rollout",
-    columns.metadata,
-    columns.identifier(),
-    columns.name("model"),
-    columns.name("champion"),  # versions
-    columns.name("candidate"),
-    columns.environment(),
+    column_types.metadata,
+    column_types.identifier(),
+    column_types.name("model"),
+    column_types.name("champion"),  # versions
+    column_types.name("candidate"),
+    column_types.environment(),
     Column("state", StorableText(16), nullable=False),  # store.rollout_state.RolloutState
     Column("weight", Integer, nullable=False),  # of the candidate now, parts in 1,000
     Column("shadow", Integer, nullable=False),  # sampled share the candidate sees, parts in 1,000
     Column("step", Integer, nullable=False),  # index in the plan
     Column("plan", JSON, nullable=False),
-    columns.time("created_at"),
-    columns.time("updated_at"),
-    columns.time("ended_at", nullable=True),
-    columns.name("actor"),
+    column_types.time("created_at"),
+    column_types.time("updated_at"),
+    column_types.time("ended_at", nullable=True),
+    column_types.name("actor"),
     Column("reason", StorableText, nullable=False, server_default=""),
     Index(
         "uq_rollout_active",
@@ -73,13 +73,13 @@ IS_ACTIVE = text("rollout.state IN ('pending', 'running')")
 #: A rollout's history: each step entered, with what its gate saw when it was left.
 rollout_step = Table(
     "rollout_step",
-    columns.metadata,
+    column_types.metadata,
     Column("rollout", StorableText(26), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("weight", Integer, nullable=False),
     Column("shadow", Integer, nullable=False),
-    columns.time("entered_at"),
-    columns.time("left_at", nullable=True),
+    column_types.time("entered_at"),
+    column_types.time("left_at", nullable=True),
     Column("window_position", BigInteger, nullable=False),  # the last window before the step
     Column("verdict", StorableText(16), nullable=False),  # open, passed, failed, cancelled
     Column("evidence", JSON, nullable=False),

@@ -17,8 +17,8 @@ from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.webhooks import verify
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.store import schema
-from gnomon.server.hub.webhooks.addresses import check_address, check_url
 from gnomon.server.hub.webhooks.deliver import Deliverer
+from gnomon.server.hub.webhooks.delivery_addresses import check_address, check_url
 from gnomon.server.hub.webhooks.queue import QueueSettings
 from tests.support.webhook_receiver import Receiver
 

@@ -21,7 +21,7 @@ from gnomon.server.serving.admission.admission import make_admission
 from gnomon.server.serving.admission.authentication import Authentication
 from gnomon.server.serving.admission.key_file import create_key
 from gnomon.server.serving.admission.tokens import Tokens
-from gnomon.server.serving.native.routes import NativeRoutes
+from gnomon.server.serving.native.native_routes import NativeRoutes
 from gnomon.server.serving.settings import FrontendSettings
 from gnomon.server.serving.token_settings import TokenSettings
 from tests.support.serving import BODY, GRPC_FRONTENDS, PREDICT, Doors, request

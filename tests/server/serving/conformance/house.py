@@ -17,7 +17,7 @@ from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.rest.frontend import RestFrontend
 from gnomon.server.serving.select_frontend import make_frontend
 from gnomon.server.serving.settings import FrontendSettings
-from gnomon.server.serving.triton.repository import ModelRepository
+from gnomon.server.serving.triton.model_repository import ModelRepository
 
 GRPC_FRONTENDS = ("native", "grpcio")
 

@@ -25,7 +25,7 @@ from gnomon.server.serving.admission.key_file import create_key, read_keys, revo
 from gnomon.server.serving.admission.throttling import Throttle
 from gnomon.server.serving.native.frontend import NativeFrontend
 from gnomon.server.serving.native.loop import missing_library
-from gnomon.server.serving.native.routes import NativeRoutes
+from gnomon.server.serving.native.native_routes import NativeRoutes
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.serving import Served, request
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.server.hub.loop import TaskLoop
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.task_loop import TaskLoop
 
 
 @pytest.fixture

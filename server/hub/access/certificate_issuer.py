@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, NotAllowed
-from gnomon.server.hub.access import keys, nodes, tokens
+from gnomon.server.hub.access import enrolment_tokens, keys, nodes
 from gnomon.server.hub.access.authority import Authority, CertificateIdentity, Request, read_request
-from gnomon.server.hub.access.tokens import TokenGrant
+from gnomon.server.hub.access.enrolment_tokens import TokenGrant
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.database import Database
@@ -37,7 +37,7 @@ class CertificateIssuer:
         request = read_request(message.certificate_request)
         facts = nodes.check_facts(message.facts)
         with self._database.change(f"token:{request.name[:64]}") as change:
-            grant = tokens.use(change, message.token, request)
+            grant = enrolment_tokens.use(change, message.token, request)
             if grant.is_retry:
                 _check_retry(change, request, grant)
             else:

@@ -23,8 +23,8 @@ from gnomon.server.serving.admission.client_counts import ClientCounts
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.native.eligible import native_routes
+from gnomon.server.serving.native.native_routes import NativeRoutes
 from gnomon.server.serving.native.route import NativeRoute
-from gnomon.server.serving.native.routes import NativeRoutes
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.packages import linear_onnx, make_package
 from tests.support.serving import request

@@ -14,8 +14,8 @@ from gnomon.runtime.predicting.served_routes import ServedRoute
 from gnomon.server.serving.admission import authentication
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.handler import Handler
-from gnomon.server.serving.native.admission import native_admission
 from gnomon.server.serving.native.eligible import BuiltRoute, build_route, why_python
+from gnomon.server.serving.native.native_admission import native_admission
 from gnomon.server.serving.native.path_selector import PathSelector
 from gnomon.server.serving.native.route_table import NativeRouteTable
 from gnomon.server.serving.native.shadow_queue import NativeShadowQueue
