@@ -59,7 +59,12 @@ def rebuild(
         raise PackageError(
             f"{package.reference} was not built from a recipe, so its record has none to follow"
         )
-    recorded = RecordedModel(package.read_model(), record.code_version, record.code_clean)
+    recorded = RecordedModel(
+        package.read_model(),
+        record.code_version,
+        record.code_clean,
+        package.manifest.risk_tier,
+    )
     again = build_recipe(parse_recipe(text, beside / "recipe.toml"), folder, signer, recorded)
     differences = tuple(_differences(package.manifest, again.manifest))
     return RebuildResult(

@@ -34,11 +34,12 @@ __all__ = ["RecordedModel", "build_recipe"]
 
 @dataclass(frozen=True, slots=True)
 class RecordedModel:
-    """What a rebuild takes from the record: the code, and the model if its file is missing."""
+    """What a rebuild takes from the record; the model is for a folder without its file."""
 
     model: bytes
     code_version: str
     code_clean: bool
+    risk_tier: str
 
 
 def build_recipe(
@@ -93,7 +94,10 @@ def build_recipe(
             recipe, data, model, _measure(recipe, data, fields, outputs), recorded
         ),
         signer=signer,
-        about=PackageMetadata(**recipe.about),
+        about=PackageMetadata(
+            **recipe.about,
+            risk_tier=(recorded.risk_tier if recorded else recipe.risk_tier) or "low",
+        ),
     )
 
 

@@ -47,7 +47,7 @@ class _Recipe(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     card: str = ""
     card_sections: dict[str, Any] = {}
-    risk_tier: str = "low"
+    risk_tier: str = ""
     rules: list[dict[str, Any]] = []
     packing: dict[str, Any] = {}
     tensors: list[dict[str, Any]] = []
@@ -75,12 +75,13 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed recipe: every table has valid keys and types."""
+    """A parsed recipe: every table has valid keys and types. The risk tier "" is not named."""
 
     path: Path
     text: str
     name: str
     version: str
+    risk_tier: str
     about: Mapping[str, Any]
     model: ModelTable
     data: DataTable
@@ -137,6 +138,7 @@ def parse_recipe(text: str, path: Path) -> Recipe:
         text=text,
         name=top.name,
         version=top.version,
+        risk_tier=top.risk_tier,
         about={
             "owner": top.owner,
             "licence": top.licence,
@@ -146,7 +148,6 @@ def parse_recipe(text: str, path: Path) -> Recipe:
                 if top.card_sections
                 else None
             ),
-            "risk_tier": top.risk_tier,
             "needs": reader.convert(top.needs, Needs, "needs"),
             "deployment": reader.convert(top.deployment, Deployment, "deployment"),
         },

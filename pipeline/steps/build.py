@@ -45,7 +45,7 @@ class Pipeline:
     name: str
     function: Callable[["Build"], None]
     source: Path
-    risk_tier: str = "low"
+    risk_tier: str = ""
     rules: Rules = field(default_factory=Rules)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -115,7 +115,8 @@ class Build:
         An `Artifact` among the values is handed over as what it holds (a `Dataset`, a dict of
         metrics, the path of a model or package); a `Path` counts by its content; all else is a
         parameter. `fingerprint` is what a dataset must have. A function with a parameter `signer`
-        gets the run's, one with `scratch` an empty folder that goes with the step.
+        gets the run's, one with `scratch` an empty folder that goes with the step, one with
+        `risk_tier` the build's ("" if it names none).
 
         Args:
             name: of the step; unique in the build.
@@ -199,21 +200,32 @@ class Build:
                 f"the record of {about['name']}@{about['version']} says that its code was not "
                 "clean; commit the recipe and the training code first"
             )
+        self._check_tier(about)
+
+    def _check_tier(self, about: Mapping[str, Any]) -> None:
+        """Refuse a package of another tier than the build's, or of stricter rules than these."""
+        told = self._pipeline.risk_tier
+        if told and about["risk_tier"] != told:
+            raise RefusedBuild(
+                f"{about['name']}@{about['version']} is of risk tier {about['risk_tier']!r}, the "
+                f"build of {told!r}; name one tier, in the build"
+            )
         asked = Rules.of_tier(about["risk_tier"])
         if (asked.clean_code, asked.fingerprints) > (
             self._rules.clean_code,
             self._rules.fingerprints,
         ):
             raise RefusedBuild(
-                f"{about['name']}@{about['version']} is of risk tier {about['risk_tier']!r}, the "
-                f"build of {self._pipeline.risk_tier!r}; give the build the package's tier"
+                f"{about['name']}@{about['version']} is of risk tier {about['risk_tier']!r}, and "
+                "the build names none; give the build the package's tier"
             )
 
     def _key(
         self, name: str, function: Callable[..., Any], kind: ArtifactKind, values: Mapping[str, Any]
     ) -> str:
         """Return the hash of all inputs of a step."""
-        signs = "signer" in inspect.signature(function).parameters
+        wanted = inspect.signature(function).parameters
+        signs = "signer" in wanted
         parts = {
             "scheme": _SCHEME,
             "makes": kind.value,
@@ -221,6 +233,7 @@ class Build:
             "values": {one: _described(name, one, value) for one, value in values.items()},
             "environment": self._environment,
             "signer": self._signer.key_id if self._signer and signs else "",
+            **({"risk_tier": self._pipeline.risk_tier} if "risk_tier" in wanted else {}),
             # A package records which code it was made by, committed or not.
             "versions": [
                 code_version(value)
@@ -243,7 +256,11 @@ class Build:
             for one, value in values.items()
         }
         with TemporaryDirectory(prefix="gnomon-step-") as scratch:
-            given = {"signer": self._signer, "scratch": Path(scratch)}
+            given = {
+                "signer": self._signer,
+                "scratch": Path(scratch),
+                "risk_tier": self._pipeline.risk_tier,
+            }
             wanted = inspect.signature(function).parameters
             arguments |= {one: value for one, value in given.items() if one in wanted}
             return self._cache.keep(key, name, kind, lambda: function(**arguments))

@@ -78,6 +78,7 @@ def package(
     *,
     signer: Signer | None,
     scratch: Path,
+    risk_tier: str = "",
 ) -> Package:
     """Build the package that a recipe describes, from a model and data that other steps made.
 
@@ -93,11 +94,18 @@ def package(
         parameters: join those of the recipe's `[training]`.
         signer: whose key signs; None: unsigned.
         scratch: an empty folder for the package.
+        risk_tier: of the build; empty: the recipe's.
 
     Raises:
-        ConfigurationError: the recipe is wrong, or has test files and no step gives the test data.
+        ConfigurationError: the recipe is wrong, names another risk tier than the build, or has test
+            files and no step gives the test data.
     """
     read = read_recipe(recipe)
+    if risk_tier and read.risk_tier not in ("", risk_tier):
+        raise ConfigurationError(
+            f"{recipe}: its risk_tier is {read.risk_tier!r}, the build's {risk_tier!r}; name one "
+            "tier, in the build"
+        )
     if read.test is not None and read.test.files and test is None:
         raise ConfigurationError(
             f"{recipe}: test.files are not part of the build; let a step read them and pass them "
@@ -107,7 +115,12 @@ def package(
     training = msgspec.structs.replace(
         read.training, parameters={**read.training.parameters, **(parameters or {})}
     )
-    adapted = msgspec.structs.replace(adapted, version=version or read.version, training=training)
+    adapted = msgspec.structs.replace(
+        adapted,
+        version=version or read.version,
+        training=training,
+        risk_tier=risk_tier or read.risk_tier,
+    )
     return build_recipe(adapted, scratch / "package", signer)
 
 

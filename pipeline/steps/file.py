@@ -45,7 +45,7 @@ class _Step(_Table, frozen=True, kw_only=True):
 class _File(_Table, frozen=True, kw_only=True):
     name: str
     steps: list[_Step]
-    risk_tier: str = "low"
+    risk_tier: str = ""
     require: _Require = _Require()
     parameters: dict[str, Any] = {}
     when: RunConditions = RunConditions()

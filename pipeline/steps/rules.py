@@ -6,7 +6,7 @@ from pathlib import Path
 from gnomon.pipeline.environment import code_version
 from gnomon.runtime.errors import ConfigurationError
 
-__all__ = ["RefusedBuild", "Rules", "check_clean"]
+__all__ = ["RefusedBuild", "Rules", "check_clean", "check_tier_of_single_build"]
 
 #: Those for which a hub asks for no approval either, unless it is told otherwise.
 _HARMLESS_TIERS = ("", "minimal", "low", "limited", "medium")
@@ -28,6 +28,23 @@ class Rules:
         """Return what a risk tier requires: everything, unless the tier is known to be harmless."""
         is_strict = risk_tier not in _HARMLESS_TIERS
         return cls(clean_code=is_strict, fingerprints=is_strict)
+
+
+def check_tier_of_single_build(reference: str, risk_tier: str) -> None:
+    """Refuse a build without a record of its steps for a tier that requires one.
+
+    Args:
+        reference: `name@version`.
+        risk_tier: of the package.
+
+    Raises:
+        RefusedBuild: the tier requires committed code and known data.
+    """
+    if Rules.of_tier(risk_tier) != Rules():
+        raise RefusedBuild(
+            f"{reference} is of risk tier {risk_tier!r}; such a package is built by a recorded "
+            "pipeline alone, which checks code and data: gnomon pipeline run build.toml"
+        )
 
 
 def check_clean(source: Path) -> str:

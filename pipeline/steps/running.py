@@ -61,6 +61,7 @@ def run_pipeline(
     """
     lock = FolderLock(state_folder)
     try:
+        _hide_from_git(state_folder)
         log = open_log(state_folder)
         log.close_interrupted()
         record = _begin(pipeline, trigger, parameters or {})
@@ -71,6 +72,13 @@ def run_pipeline(
         return ended
     finally:
         lock.release()
+
+
+def _hide_from_git(state_folder: Path) -> None:
+    """Let git ignore the folder: with its files a tree would never be clean again."""
+    ignored = state_folder / ".gitignore"
+    if not ignored.exists():
+        ignored.write_text("*\n", encoding="ascii")
 
 
 def open_log(state_folder: Path) -> RunLog:

@@ -66,6 +66,15 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCommand]:
     process.stop()
 
 
+def test_a_package_of_a_high_tier_is_built_by_a_pipeline_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = write_project(tmp_path, EXAMPLE.replace('risk_tier = "low"', 'risk_tier = "high"'))
+    problem = ask(capsys, "package", "build", str(recipe), str(tmp_path / "out"), code=2)
+    assert "built by a recorded pipeline alone" in problem["message"]
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_package_is_pushed_and_pulled(
     tmp_path: Path, key: Path, hub: HubCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:

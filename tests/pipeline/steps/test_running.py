@@ -1,10 +1,12 @@
 """Builds run step by step, are recorded however they end, and do nothing twice."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gnomon.pipeline.rebuild import rebuild
 from gnomon.pipeline.steps.build import Build, Pipeline, StepChange
 from gnomon.pipeline.steps.file import read_pipeline
 from gnomon.pipeline.steps.record import PipelineRun, RunState
@@ -168,11 +170,26 @@ class TestRules:
             line = f'files = {{files = ["{file}"]}}'
             text = text.replace(line, f'{line}\nfingerprint = "{one["fingerprint"]}"')
         path = write_build(tmp_path, text)
+        recipe = tmp_path / "recipe.toml"
+        recipe.write_text(recipe.read_text().replace('risk_tier = "low"', ""))
         commit(tmp_path, "build.toml", "steps.py", "recipe.toml")
-        record = run_pipeline(read_pipeline(path), Path("state"))
+        record = run_pipeline(read_pipeline(path), tmp_path / "state")
         assert record.state is RunState.SUCCEEDED, record.error
         assert record.code_clean
         assert record.code_version.startswith("git:")
+        (folder,) = find_packages(record, tmp_path / "state")
+        package = Package.open(folder, None)
+        assert package.manifest.risk_tier == "high"
+        assert rebuild(package, tmp_path, tmp_path / "again").package.manifest.risk_tier == "high"
+        git = ["git", "-C", str(tmp_path)]
+        subprocess.run([*git, "add", "."], check=True)
+        shown = subprocess.run([*git, "status", "-s"], capture_output=True, text=True, check=True)
+        assert "state" not in shown.stdout
+
+    def test_a_recipe_of_another_tier_is_refused(self, tmp_path: Path) -> None:
+        record = run(tmp_path, BUILD.replace('"duration"', '"duration"\nrisk_tier = "medium"', 1))
+        assert record.state is RunState.FAILED
+        assert "its risk_tier is 'low', the build's 'medium'; name one tier" in record.error
 
     def test_other_data_are_refused(self, tmp_path: Path) -> None:
         line = 'files = {files = ["train.csv"]}'

@@ -47,10 +47,13 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
     """
     from gnomon.pipeline.recipes.build import build_recipe
     from gnomon.pipeline.recipes.file import read_recipe
+    from gnomon.pipeline.steps.rules import check_tier_of_single_build
 
+    read = read_recipe(recipe)
+    check_tier_of_single_build(read.reference, read.risk_tier)
     signer = Signer.load(key_file) if key_file else None
     out.parent.mkdir(parents=True, exist_ok=True)
-    print_package(build_recipe(read_recipe(recipe), out, signer), as_json=as_json)
+    print_package(build_recipe(read, out, signer), as_json=as_json)
 
 
 @click.command("import")
