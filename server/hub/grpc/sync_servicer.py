@@ -7,8 +7,10 @@ import grpc
 from gnomon.proto import hub_pb2, hub_pb2_grpc
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.access import nodes
+from gnomon.server.hub.access.authority import NODE
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
+from gnomon.server.hub.fleet.node_content import NodeContent
 from gnomon.server.hub.grpc import interceptor
 from gnomon.server.hub.ingest.telemetry import Telemetry
 from gnomon.server.hub.store.blobs import Blobs
@@ -30,6 +32,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         self._telemetry = telemetry
         self._node_call_ms = node_call_ms
         self._states = DesiredStates(desired.build)
+        self._content = NodeContent(database)
 
     def Exchange(  # noqa: N802
         self, request: hub_pb2.ExchangeRequest, context: grpc.ServicerContext
@@ -49,6 +52,9 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         """Stream content, in the order of the request."""
         if len(request.digests) > MAXIMUM_BLOBS:
             raise InvalidInput(f"{len(request.digests)} blobs in one call; at most {MAXIMUM_BLOBS}")
+        caller = interceptor.identity_of(context)
+        if caller.role == NODE:
+            self._content.check(caller.name, list(request.digests))
         for digest in request.digests:
             yield hub_pb2.Blob(digest=digest, data=self._blobs.get(digest))
 

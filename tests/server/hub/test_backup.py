@@ -93,7 +93,7 @@ def test_a_hub_keeps_content_in_s3_and_goes_on_from_a_folder(
         package = make_package(tmp_path / "package", signer, version="1")
         caller.enrol("builder", "ada").publish(package)
         blobs = dict(package.iter_blobs())
-        assert caller.enrol("node", "device-1").blobs(*blobs) == list(blobs.values())
+        assert caller.enrol("builder", "reader").blobs(*blobs) == list(blobs.values())
         assert blob_files(settings.data_folder) == []
         line = ("--blob-url", s3_url)
         examined = hub_command(settings.data_folder, "doctor", *line)

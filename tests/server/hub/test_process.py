@@ -162,8 +162,8 @@ def test_a_publication_that_is_killed_leaves_the_old_state_or_the_new(
         process.start()
     attempt(builder, package, START_SECONDS)
     assert [one["digest"] for one in caller.get("models/eta/versions")] == [package.digest]
-    node = caller.enrol("node", "device-1")
-    assert node.blobs(package.digest) == [package.manifest_bytes]
+    reader = caller.enrol("builder", "reader")
+    assert reader.blobs(package.digest) == [package.manifest_bytes]
 
 
 def test_what_happened_before_a_kill_is_told_after_it(

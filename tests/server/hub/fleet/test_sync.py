@@ -157,11 +157,11 @@ def test_too_many_facts_are_refused(node: Any) -> None:
         node.exchange(facts={str(number): "x" for number in range(65)})
 
 
-def test_a_blob_that_is_not_there_is_named(node: Any) -> None:
+def test_a_blob_that_is_not_there_is_named(builder: Any) -> None:
     with pytest.raises(NotFound, match="0" * 64):
-        node.blobs("0" * 64)
+        builder.blobs("0" * 64)
     with pytest.raises(InvalidInput, match="not a digest"):
-        node.blobs("../hub.db")
+        builder.blobs("../hub.db")
 
 
 def test_windows_are_counted_once_and_by_outcome(

@@ -109,9 +109,9 @@ def test_all_of_it_arrives_and_may_arrive_twice(
     there, here = (one.get("models/eta/versions/1/lineage") for one in (other, caller))
     assert there["tags"] == {"region": "north"}
     assert [run["id"] for run in there["runs"]] == [run["id"] for run in here["runs"]]
-    node = other.enrol("node", "device-1")
+    reader = other.enrol("builder", "reader")
     blobs = dict(filled.iter_blobs())
-    assert node.blobs(*blobs) == list(blobs.values())
+    assert reader.blobs(*blobs) == list(blobs.values())
     assert other.get("audit/verify")["intact"]
     examined = hub_command(other.settings, "doctor")
     assert examined.return_value == 0

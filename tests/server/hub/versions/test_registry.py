@@ -52,11 +52,11 @@ def test_a_package_is_published_once_and_listed(builder: Any, caller: Any, make:
     assert actions.count("publish") == 1
 
 
-def test_every_blob_comes_back_as_it_went_in(builder: Any, node: Any, make: Make) -> None:
+def test_every_blob_comes_back_as_it_went_in(builder: Any, make: Make) -> None:
     package = make()
     builder.publish(package)
     blobs = dict(package.iter_blobs())
-    assert node.blobs(*blobs) == list(blobs.values())
+    assert builder.blobs(*blobs) == list(blobs.values())
 
 
 def test_a_version_never_changes(builder: Any, make: Make) -> None:
