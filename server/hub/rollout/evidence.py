@@ -96,7 +96,11 @@ def staging_gap(connection: Connection, rollout: Row[Any], plan: RolloutPlan) ->
         checks = tuple(GateCheck("node", GateFinding.FAILED, text) for text in refused)
         return GateVerdict(Decision.ROLL_BACK, "; ".join(refused), checks)
     waited_ms = now_ms() - rollout.created_at
-    late = _not_ready(connection, rollout)
+    serving = _serving(connection, rollout)
+    if not serving:
+        text = f"no node that serves {rollout.model} in {rollout.environment} is in touch"
+        return GateVerdict(Decision.HOLD, text, (GateCheck("staging", GateFinding.WAITING, text),))
+    late = _not_ready(connection, rollout, serving)
     if late and waited_ms < 1_000 * plan.staging_seconds:
         names = ", ".join(late[:5]) + (" and others" if len(late) > 5 else "")
         check = GateCheck(
@@ -108,10 +112,13 @@ def staging_gap(connection: Connection, rollout: Row[Any], plan: RolloutPlan) ->
     return GateVerdict(Decision.ADVANCE, text, (check,))
 
 
-def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:
-    """Return the nodes in touch that serve the model's champion and lack the candidate."""
-    champions = set(_formats(connection, rollout.model, rollout.champion))
-    candidates = set(_formats(connection, rollout.model, rollout.candidate))
+def _serving(connection: Connection, rollout: Row[Any]) -> _Rows:
+    """Return the nodes in touch that serve the model: its champion, or its candidate already."""
+    packages = {
+        digest
+        for version in (rollout.champion, rollout.candidate)
+        for digest in _formats(connection, rollout.model, version)
+    }
     nodes = connection.execute(
         select(_NODE.name, _NODE.digests, _NODE.generation, _NODE.reported_generation)
         .where(
@@ -121,9 +128,16 @@ def _not_ready(connection: Connection, rollout: Row[Any]) -> list[str]:
         )
         .order_by(_NODE.name)
     )
+    return [node for node in nodes if packages & set(node.digests)]
+
+
+def _not_ready(connection: Connection, rollout: Row[Any], serving: _Rows) -> list[str]:
+    """Return those that serve the model's champion and lack the candidate."""
+    champions = set(_formats(connection, rollout.model, rollout.champion))
+    candidates = set(_formats(connection, rollout.model, rollout.candidate))
     return [
         node.name
-        for node in nodes
+        for node in serving
         if champions & set(node.digests)
         and not candidates & set(node.digests)
         # Told since the rollout began and done with it: this node has no engine for the candidate.

@@ -17,6 +17,7 @@ from gnomon.server.hub.rollout.criteria import Gates
 from gnomon.server.hub.rollout.plan import RolloutPlan
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.audit import verify_chain
+from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.rollout_state import RolloutState, check_transition
 from gnomon.server.hub.versions import decommission
@@ -33,6 +34,7 @@ def eta(world: Any) -> tuple[str, str]:
     """Champion eta@1 in service, candidate eta@2 published; their digests."""
     digests = world.publish("eta", "1"), world.publish("eta", "2")
     world.place("eta", "1")
+    world.node("n0", digests=list(digests), facts={"engines": "onnx"})
     return digests
 
 
@@ -81,7 +83,7 @@ def test_a_decommissioned_candidate_loses_its_traffic(
     rollouts.run_once(database)
     with database.change("ada") as change:
         used = decommission.decommission(change, "eta", "2", "leaks", force=True)
-    assert used == [f"rollout {rollout_id}"]
+    assert used == [f"rollout {rollout_id}", "node n0"]
     rollouts.run_once(database)
     row = row_of(database, rollout_id)
     assert (row.state, row.reason) == ("aborted", "eta@2 was decommissioned: leaks")
@@ -199,6 +201,42 @@ def test_nodes_in_touch_stage_it_before_it_gets_traffic(
     world.node("n1", digests=[eta[0], eta[1]])
     rollouts.run_once(database)
     assert stands(database, rollout_id) == ("running", 0, 100)
+
+
+@pytest.mark.parametrize(
+    "seen", ["nobody", "out of touch", "revoked", "elsewhere", "another model"]
+)
+def test_no_traffic_moves_while_no_node_is_in_touch(
+    world: Any, database: Database, eta: tuple[str, str], seen: str
+) -> None:
+    """However long staging has lasted: nobody could tell that the candidate is bad."""
+    values: dict[str, dict[str, Any]] = {
+        "nobody": {"digests": []},
+        "out of touch": {"last_seen_at": 1},
+        "revoked": {"revoked_at": 1},
+        "elsewhere": {"environment": "staging"},
+        "another model": {"digests": ["ab" * 32]},
+    }
+    world.node("n0", **values[seen])
+    rollout_id = start(database, plan=PLAN.model_copy(update={"staging_seconds": 0}))
+    rollouts.run_once(database)
+    assert stands(database, rollout_id) == ("pending", 0, 0)
+    with database.read() as connection:
+        found = rollouts.verdict(connection, row_of(database, rollout_id))
+    assert found.reason == "no node that serves eta in production is in touch"
+    world.node("n0", **row_for(eta))
+    rollouts.run_once(database)
+    assert stands(database, rollout_id) == ("running", 0, 100)
+
+
+def row_for(digests: tuple[str, str]) -> dict[str, Any]:
+    """Return what a node in touch, with both versions, has in the database."""
+    return {
+        "digests": list(digests),
+        "last_seen_at": now_ms(),
+        "revoked_at": None,
+        "environment": "production",
+    }
 
 
 def test_staging_is_not_waited_for_forever(

@@ -127,9 +127,9 @@ def test_a_rollout_shows_its_share_of_that_time(world: Any, database: Database, 
     from gnomon.server.hub.rollout import rollouts
     from gnomon.server.hub.rollout.plan import RolloutPlan
 
-    for version in ("1", "2"):
-        world.publish("eta", version)
+    digests = [world.publish("eta", version) for version in ("1", "2")]
     world.place("eta", "1")
+    world.node("n1", digests=digests)
     clock(1)
     with database.change("ada") as change:
         rollout_id = rollouts.create(change, "eta", "2", RolloutPlan(staging_seconds=0))
