@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from gnomon.runtime.packages.package import Package
+from gnomon.server.rest import certificates
 from gnomon.server.rest.ciphers import TLS12_CIPHERS
-from gnomon.server.serving import certificates
 from gnomon.server.serving.native.loop import missing_library, missing_tls
 from tests.server.serving.conformance.house import House
 from tests.support.packages import make_package
