@@ -7,6 +7,7 @@ from typing import Any
 
 from gnomon.core.field_settings import FieldSettings
 from gnomon.core.kinds import ContractError, Kind, Policy
+from gnomon.core.pattern_cost import PatternError, check_pattern
 
 __all__ = [
     "check_allowed",
@@ -146,12 +147,14 @@ def check_text(field: FieldSettings) -> None:
             field.kind is Kind.STRING, field.name, f"pattern needs kind string, not {field.kind}"
         )
         require(isinstance(field.pattern, str), field.name, "pattern must be a text")
+        shown = f"field {field.name!r}: pattern {field.pattern[:80]!r}"
         try:
+            check_pattern(field.pattern, field.maximum_length)
             re.compile(field.pattern)
+        except PatternError as error:
+            raise ContractError(f"{shown} {error}") from None
         except (re.error, OverflowError, RecursionError) as error:
-            raise ContractError(
-                f"field {field.name!r}: pattern {field.pattern!r} does not compile: {error}"
-            ) from None
+            raise ContractError(f"{shown} does not compile: {error}") from None
 
 
 def check_allowed(field: FieldSettings) -> None:

@@ -51,7 +51,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "runtime",
     ),
     "gnomon.core": (
-        "blake2b csv_records field_reference kinds row row_hash string_index",
+        "blake2b csv_records field_reference kinds pattern_cost row row_hash string_index",
         "cells field_settings",
         "field_checks reference",
         "fields distances",

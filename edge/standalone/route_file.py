@@ -112,7 +112,7 @@ def read_routes(path: Path | None) -> RouteFile:
 
 
 def _check(where: str, name: str, route: RouteEntry) -> None:
-    if not re.match(NAME_PATTERN, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise ConfigurationError(f"{where}: the name should match {NAME_PATTERN}")
     for reference in route.references:
         if not all(reference.partition("@")[::2]):

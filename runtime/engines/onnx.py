@@ -47,10 +47,23 @@ _ENTRIES = (
     ("session.model_external_initializers_file_folder_path", os.devnull),
     ("session.load_model_format", "ONNX"),
 )
+#: What ONNX Runtime may compute in advance when it loads a model: each constant, in bytes, and in
+#: sizes of the file. A file of a kilobyte could take gigabytes before any limit of ours applies.
+_FOLDED_BYTES = 16 << 20
+_FOLDED_SIZES = 8
 
 _lock = threading.Lock()
 _library: ctypes.CDLL | None = None
 _LIBRARIES = ("libonnxruntime.so*", "libonnxruntime*.dylib", "onnxruntime.dll")
+
+
+def _entries(size: int) -> tuple[tuple[str, str], ...]:
+    """Return the session configuration for a model file of `size` bytes."""
+    folded = max(_FOLDED_BYTES, _FOLDED_SIZES * size)
+    return (
+        *_ENTRIES,
+        ("optimization.constant_folding_max_output_size_in_bytes", str(folded)),
+    )
 
 
 def find_library() -> Path | None:
@@ -105,7 +118,7 @@ class NativeOnnxEngine:
         self.reference = manifest.reference
         check_self_contained(model, manifest.reference)
         try:
-            self.session = ort_session.Session(model, manifest.output_tensors, _ENTRIES)
+            self.session = ort_session.Session(model, manifest.output_tensors, _entries(len(model)))
         except SessionError as error:
             raise _cannot_load(manifest, error) from error
 
@@ -180,7 +193,7 @@ class PythonOnnxEngine:
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
-        for key, value in _ENTRIES:
+        for key, value in _entries(len(model)):
             options.add_session_config_entry(key, value)
         try:
             self._session: Any = onnxruntime.InferenceSession(

@@ -43,7 +43,7 @@ class EnrolmentSettings(Protocol):
 
 def check_name(name: str) -> None:
     """Raise ValueError for a name that no node or builder may have."""
-    if not re.match(NAME_PATTERN, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise ValueError(f"name {name[:80]!r} should match {NAME_PATTERN}")
 
 

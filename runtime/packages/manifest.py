@@ -20,6 +20,34 @@ VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$"
 CHUNK_BYTES = 256 * 1024
 
 
+#: The newest form of a manifest that this program reads.
+MANIFEST_FORMAT = 1
+
+#: The smallest and largest value of each number. A value beyond them is a mistake or an attack:
+#: what it would cost is paid by the process that loads the package.
+BOUNDS = {
+    "memory_mib": (0, 1 << 43),
+    "window_seconds": (1, 366 * 86_400),
+    "sample_permille": (0, 1_000),
+    "transcript_permille": (0, 1_000),
+    "warm_up_runs": (0, 100),
+    "instances": (1, 64),
+    "gnomon": (1, MANIFEST_FORMAT),
+}
+_DIMENSION = (-1, (1 << 31) - 1)
+_RANK = 8
+_VERSION_CHARACTERS = 64
+
+
+def _check_bounds(record: msgspec.Struct) -> None:
+    """Refuse a number of a record beyond its bounds; raises `ValueError` with both."""
+    for name in BOUNDS.keys() & set(record.__struct_fields__):
+        value = getattr(record, name)
+        low, high = BOUNDS[name]
+        if value is not UNSET and not low <= value <= high:
+            raise ValueError(f"{name} should be {low} to {high}, got {value}")
+
+
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the manifest's records."""
 
@@ -30,6 +58,12 @@ class TensorSpec(_Record, frozen=True, kw_only=True):
     name: str
     datatype: str
     shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a shape that no tensor has."""
+        low, high = _DIMENSION
+        if len(self.shape) > _RANK or not all(low <= one <= high for one in self.shape):
+            raise ValueError(f"a shape should be at most {_RANK} numbers from {low} to {high}")
 
 
 class Signature(_Record, frozen=True, kw_only=True):
@@ -63,6 +97,14 @@ class Needs(_Record, frozen=True, kw_only=True):
     cpu_features: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
     runtime_version: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no machine has."""
+        _check_bounds(self)
+        if len(self.runtime_version) > _VERSION_CHARACTERS:
+            raise ValueError(
+                f"runtime_version should have at most {_VERSION_CHARACTERS} characters"
+            )
 
 
 class Batching(_Record, frozen=True, kw_only=True):
@@ -116,12 +158,8 @@ class Deployment(_Record, frozen=True, kw_only=True):
     transcript_permille: int | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Refuse an invalid number of instances."""
-        if self.instances is not UNSET and not 1 <= self.instances <= 64:
-            raise ValueError(f"instances should be 1 to 64, got {self.instances}")
-        share = self.transcript_permille
-        if share is not UNSET and not 0 <= share <= 1_000:
-            raise ValueError(f"transcript_permille should be 0 to 1000, got {share}")
+        """Refuse numbers beyond their bounds."""
+        _check_bounds(self)
 
 
 class Reproducibility(_Record, frozen=True, kw_only=True):
@@ -186,6 +224,7 @@ class Manifest(_Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse names and versions that do not match their patterns."""
+        _check_bounds(self)
         for what, value, pattern in (
             ("name", self.name, NAME_PATTERN),
             ("version", self.version, VERSION_PATTERN),
@@ -199,13 +238,26 @@ def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
 
 
+class _Form(msgspec.Struct):
+    """The one member that manifests of all forms have."""
+
+    gnomon: int = 1
+
+
 def decode_manifest(data: bytes) -> Manifest:
     """Read a manifest.
 
     Raises:
-        PackageError: if it is not valid; the message has the path of the offending key.
+        PackageError: if it is not valid; the message has the path of the offending key. Also if a
+            newer Gnomon wrote it.
     """
     try:
+        form = msgspec.json.decode(data, type=_Form).gnomon
+        if form > MANIFEST_FORMAT:
+            raise PackageError(
+                f"manifest.json has the form {form}, and this Gnomon reads {MANIFEST_FORMAT}: "
+                "a newer Gnomon is needed"
+            )
         return msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PackageError(f"manifest.json is not valid: {error}") from error

@@ -106,6 +106,6 @@ def _version(name: str, folder: Path) -> FoundModel:
 def _name_of(text: str) -> str:
     """Return a file's or folder's name as a model's."""
     name = re.sub(r"[^a-z0-9_-]+", "_", text.lower())[:63]
-    if re.match(NAME_PATTERN, name):
+    if re.fullmatch(NAME_PATTERN, name):
         return name
     return f"model_{name}"[:63]

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from gnomon.edge.installer import Installer
+from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.engines import available_engines
@@ -145,6 +146,10 @@ def grow(name: str, size: int) -> Callable[[Target], None]:
     return attack
 
 
+def deployment(**changes: Any) -> Callable[[Target], None]:
+    return lambda target: target.manifest(lambda m: m["deployment"].update(changes))
+
+
 ATTACKS: dict[str, tuple[Callable[[Target], None], str]] = {
     "a file that is larger than it says": (
         grow("model.onnx", 1 << 40),
@@ -178,6 +183,31 @@ ATTACKS: dict[str, tuple[Callable[[Target], None], str]] = {
     "a pattern that cannot be compiled": (
         first_input(kind="string", pattern="a{99999999999999}", minimum=None, maximum=None),
         "pattern",
+    ),
+    "a pattern that takes for ever": (
+        first_input(kind="string", pattern="(a+)+", minimum=None, maximum=None, unit=None),
+        r"pattern '\(a\+\)\+' repeats a part that itself has several ways to match",
+    ),
+    "a manifest of a newer program": (
+        lambda t: t.manifest(lambda m: m.update(gnomon=2, unheard_of=True)),
+        "has the form 2, and this Gnomon reads 1: a newer Gnomon is needed",
+    ),
+    "warm-up runs without end": (deployment(warm_up_runs=1 << 40), "warm_up_runs should be 0 to"),
+    "windows without end": (deployment(window_seconds=1 << 62), "window_seconds should be 1 to"),
+    "windows of no length": (deployment(window_seconds=0), "window_seconds should be 1 to"),
+    "samples beyond all rows": (deployment(sample_permille=-1), "sample_permille should be 0 to"),
+    "instances without end": (deployment(instances=1 << 20), "instances should be 1 to 64"),
+    "a tensor of negative shape": (
+        lambda t: t.manifest(lambda m: m["signature"]["inputs"][0].update(shape=[-7])),
+        "a shape should be at most 8 numbers",
+    ),
+    "memory beyond all machines": (
+        lambda t: t.manifest(lambda m: m["needs"].update(memory_mib=1 << 50)),
+        "memory_mib should be 0 to",
+    ),
+    "a version of a million digits": (
+        lambda t: t.manifest(lambda m: m["needs"].update(runtime_version="9" * 1_000_000)),
+        "runtime_version should have at most",
     ),
     "a rule that calls the system": (
         rule("__import__('os').system('touch canary') > 0"),
@@ -272,7 +302,8 @@ def install(
 ) -> None:
     """Take the steps of a node from the first to the last before anything is loaded."""
     slots = Slots(target.around / folder)
-    installer = Installer(slots, Runtime(MemorySink()), available_engines())
+    profiles = KeptProfiles(target.around / f"{folder}-profiles")
+    installer = Installer(slots, Runtime(MemorySink()), available_engines(), profiles)
     link: Any = HostileHub(blobs)
     for step in (Step.CHECK, Step.DOWNLOAD, Step.VERIFY):
         installer.execute_step(step, desired, link, target.trust)
