@@ -14,6 +14,7 @@ from gnomon.runtime.packages.requirements import this_machine, unmet
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.packages.versioning import age
+from gnomon.runtime.routing.fallbacks import PackageFallback, declared_fallbacks
 from gnomon.runtime.routing.routes import Route, from_message, single
 from gnomon.runtime.runtime import Runtime
 
@@ -58,6 +59,7 @@ class Installer:
             case Step.STAGE:
                 for package in desired.packages:
                     self._load_package(package, trust)
+                self._check_fallbacks(desired)
             case Step.WARM:
                 self._warm_up(desired)
             case Step.TRIAL:
@@ -157,6 +159,27 @@ class Installer:
         for route in decode_routes(desired):
             if missing := set(route.digests) - given:
                 raise HubError(f"route {route.name!r} needs {sorted(missing)}, which is not given")
+            if others := {one.name for one in desired.packages if one.digest in route.digests} - {
+                route.name
+            }:
+                raise HubError(f"route {route.name!r} leads to {sorted(others)}, another model")
+
+    def _check_fallbacks(self, desired: hub_pb2.DesiredState) -> None:
+        """Check that no rule or constants answer in a model's name that it does not bring along."""
+        for route in decode_routes(desired):
+            declared = [
+                fallback
+                for digest in route.digests
+                for fallback in declared_fallbacks(
+                    self._runtime.models[digest].package.manifest.deployment
+                )
+            ]
+            for fallback in route.fallbacks:
+                if not isinstance(fallback, PackageFallback) and fallback not in declared:
+                    raise HubError(
+                        f"route {route.name!r} has a fallback that no package of it declares: "
+                        f"{fallback}"
+                    )
 
     def _download(
         self, package: hub_pb2.PackageRef, channel: HubChannel, trust: TrustStore

@@ -27,12 +27,13 @@ from gnomon.edge.sync import Step, SyncMachine, SyncState
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, open_transcripts
 from gnomon.edge.telemetry.uploader import SpoolSink, Uploader
+from gnomon.edge.trust import NodeTrust
 from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.enrolment.enrolment import Enrolment, read_hub_time
 from gnomon.runtime.enrolment.hub_channel import HubChannel
-from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
+from gnomon.runtime.errors import ExpiredMetadata, GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.ids import now_ms
 from gnomon.runtime.lock import FolderLock
 from gnomon.runtime.packages.slots import Slots
@@ -83,6 +84,9 @@ class Node:
             self._state_file.read(), lambda state: self._state_file.write(state.encode())
         )
         self._enrolment = Enrolment(settings, self._facts)
+        self._trust = NodeTrust(
+            folder, settings.name, lambda: self._enrolment.trusted_keys, settings.root_file
+        )
         slots = Slots(folder / "slots")
         self._spool = Spool(
             folder / "spool", budget_bytes=settings.spool_bytes, merge=self._merge_windows
@@ -167,6 +171,7 @@ class Node:
             clock_offset_seconds=self._clock_offset,
             certificate_expires_at=validity[1].timestamp() if validity else None,
             warnings=tuple(self._find_warnings().values()),
+            trust=self._trust.status,
         )
 
     def reload(self) -> bool:
@@ -237,12 +242,13 @@ class Node:
             _log.error("not all packages in service can be restored: %s", "; ".join(failures))
             self._machine.mark_incomplete("; ".join(failures))
             self._record_event("restore_failed", "; ".join(failures))
+        self._note_revoked()
         if self.runtime.routes:
             self._ready.set()
 
     def _restore_in_service(self) -> list[str]:
         """Serve the state in service, or what is there if that is lost; return what failed."""
-        trust = self._enrolment.trust
+        trust = self._trust.former_keys
         failures = self._installer.restore(self._machine.in_service, trust)
         is_lost = bool(self._state_file.damage) and not self._machine.state.in_service
         if (failures or is_lost) and not self.runtime.routes:
@@ -252,6 +258,15 @@ class Node:
                 f"in service until the hub can be reached: {', '.join(served) or 'nothing'}"
             )
         return failures
+
+    def _note_revoked(self) -> None:
+        """Say once which packages stay in service although no key signed them that is trusted."""
+        before = self._trust.status.revoked
+        revoked = self._trust.note_in_service(self._machine.in_service.packages)
+        if revoked and revoked != before:
+            text = f"{', '.join(revoked)}: in service, signed by no key that is trusted now"
+            _log.warning("%s", text)
+            self._record_event("in_service_untrusted", text)
 
     def _run_repeatedly(self, name: str, iteration: Callable[[], float]) -> None:
         """Run until the node stops; pause longer after each failure in a row."""
@@ -285,7 +300,13 @@ class Node:
         if self._machine.step is Step.REPORT:
             self._machine.advance()
         self._enrolment.renew_if_due(read_hub_time(response))
-        if self._machine.propose(response.desired):
+        desired = self._trust.take(response)
+        if response.metadata:
+            self._note_revoked()
+        if self._trust.is_new_signer:
+            self._machine.forget_order()
+            self._trust.accept_signer()
+        if self._machine.propose(desired):
             self._install(channel)
             return 0.0
         return self._pause(response)
@@ -340,6 +361,7 @@ class Node:
             machine.advance()
             if is_committed:
                 self._record_event("installed", f"generation {machine.in_service.generation}")
+                self._note_revoked()
         if machine.step is Step.REPORT:
             self._installer.remove_unused(machine.in_service)
 
@@ -348,7 +370,7 @@ class Node:
         step = self._machine.step
         if step in (Step.COMMIT, Step.ROLLBACK):
             raise error
-        if isinstance(error, HubUnavailable | StorageError):
+        if isinstance(error, HubUnavailable | StorageError | ExpiredMetadata):
             with contextlib.suppress(StorageError):  # then this very step is executed again
                 self._machine.hold(str(error))
             raise error
@@ -362,9 +384,11 @@ class Node:
         elif step is Step.COMMIT:
             self._ready.set()
         else:
-            self._installer.execute_step(
-                step, self._machine.desired, channel, self._enrolment.trust
-            )
+            desired = self._machine.desired
+            if step is Step.CHECK:
+                in_service = [package.digest for package in self._machine.in_service.packages]
+                self._trust.check(desired.packages, in_service)
+            self._installer.execute_step(step, desired, channel, self._trust.former_keys)
 
     def _reject_generation(self, error: Exception) -> None:
         if not isinstance(error, GnomonError):
@@ -384,7 +408,7 @@ class Node:
         facts = dict(self._facts)
         if warnings := self._report_warnings():
             facts["warnings"] = "; ".join(warnings)[:_WARNINGS_CHARACTERS]
-        return hub_pb2.ExchangeRequest(
+        request = hub_pb2.ExchangeRequest(
             boot=self._spool.boot_id,
             sequence=self._calls,
             reported=reported,
@@ -396,6 +420,8 @@ class Node:
             ),
             facts=facts,
         )
+        self._trust.write_into(request)
+        return request
 
     def _find_warnings(self) -> dict[str, str]:
         return find_warnings(
@@ -403,7 +429,9 @@ class Node:
             is_hub_reachable=self._is_hub_reachable,
             clock_offset_seconds=self._clock_offset,
             validity=self._enrolment.validity,
-            damage=tuple(filter(None, (self._state_file.damage, *self._enrolment.damage))),
+            damage=tuple(
+                filter(None, (self._state_file.damage, self._trust.damage, *self._enrolment.damage))
+            ),
         )
 
     def _report_warnings(self) -> list[str]:

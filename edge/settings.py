@@ -28,6 +28,8 @@ class NodeSettings:
     #: The hub's authority (PEM), or the SHA-256 of its certificate in hex: one of them to enrol.
     authority_file: Path | None = None
     authority_fingerprint: str = ""
+    #: The root of the hub's signed metadata (JSON); without it, the hub's first one is trusted.
+    root_file: Path | None = None
     #: What to serve without a hub: packages, .onnx and .tflite files, folders of these or of
     #: their versions (NAME/VERSION/model.onnx).
     packages: tuple[Path, ...] = ()

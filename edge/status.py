@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gnomon.edge.telemetry.spool import SpoolFigures
+    from gnomon.edge.trust_state import TrustStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,4 @@ class NodeStatus:
     clock_offset_seconds: float | None = None
     certificate_expires_at: float | None = None
     warnings: tuple[str, ...] = ()
+    trust: "TrustStatus | None" = None

@@ -214,6 +214,24 @@ class SyncMachine:
         """Record that the state in service is incomplete; accept any generation again."""
         self._incomplete = reason
 
+    def forget_order(self) -> None:
+        """Accept any state again, whatever its number: it is signed by other keys than before.
+
+        Raises:
+            IllegalTransition: the current step must end first.
+        """
+        if not self.is_open_to_news:
+            raise IllegalTransition(self.step, Step.CHECK)
+        in_service = self.in_service
+        in_service.epoch = in_service.generation = 0
+        self._change(
+            step=Step.IDLE,
+            in_service=in_service.SerializeToString(),
+            desired=b"",
+            refused_generation=0,
+            refused_epoch=0,
+        )
+
     def reported(self) -> hub_pb2.ReportedState:
         """Return the report to the hub, without the packages in service."""
         return hub_pb2.ReportedState(

@@ -112,16 +112,44 @@ class Fallback(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., rule: _Optional[_Mapping[str, str]] = ..., constant: _Optional[str] = ...) -> None: ...
 
 class DesiredState(_message.Message):
-    __slots__ = ("generation", "packages", "routes", "epoch")
+    __slots__ = ("generation", "packages", "routes", "epoch", "node")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PACKAGES_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
     generation: int
     packages: _containers.RepeatedCompositeFieldContainer[PackageRef]
     routes: _containers.RepeatedCompositeFieldContainer[Route]
     epoch: int
-    def __init__(self, generation: _Optional[int] = ..., packages: _Optional[_Iterable[_Union[PackageRef, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ..., epoch: _Optional[int] = ...) -> None: ...
+    node: str
+    def __init__(self, generation: _Optional[int] = ..., packages: _Optional[_Iterable[_Union[PackageRef, _Mapping]]] = ..., routes: _Optional[_Iterable[_Union[Route, _Mapping]]] = ..., epoch: _Optional[int] = ..., node: _Optional[str] = ...) -> None: ...
+
+class Signature(_message.Message):
+    __slots__ = ("key_id", "signature")
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    key_id: str
+    signature: bytes
+    def __init__(self, key_id: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class SignedState(_message.Message):
+    __slots__ = ("state", "signatures")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    state: bytes
+    signatures: _containers.RepeatedCompositeFieldContainer[Signature]
+    def __init__(self, state: _Optional[bytes] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ...) -> None: ...
+
+class Metadata(_message.Message):
+    __slots__ = ("role", "version", "data")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    role: str
+    version: int
+    data: bytes
+    def __init__(self, role: _Optional[str] = ..., version: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ReportedState(_message.Message):
     __slots__ = ("generation", "state", "digests", "refused_generation", "reason", "epoch", "refused_epoch")
@@ -154,7 +182,7 @@ class SpoolFigures(_message.Message):
     def __init__(self, records: _Optional[int] = ..., bytes: _Optional[int] = ..., merged: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
-    __slots__ = ("boot", "sequence", "reported", "spool", "facts")
+    __slots__ = ("boot", "sequence", "reported", "spool", "facts", "metadata_versions", "metadata")
     class FactsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -162,27 +190,44 @@ class ExchangeRequest(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class MetadataVersionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     BOOT_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REPORTED_FIELD_NUMBER: _ClassVar[int]
     SPOOL_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
     boot: str
     sequence: int
     reported: ReportedState
     spool: SpoolFigures
     facts: _containers.ScalarMap[str, str]
-    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    metadata_versions: _containers.ScalarMap[str, int]
+    metadata: _containers.RepeatedCompositeFieldContainer[Metadata]
+    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ..., metadata_versions: _Optional[_Mapping[str, int]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
-    __slots__ = ("desired", "call_again_ms", "hub_time_unix_ms")
+    __slots__ = ("desired", "call_again_ms", "hub_time_unix_ms", "signed", "metadata", "wanted_metadata")
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     CALL_AGAIN_MS_FIELD_NUMBER: _ClassVar[int]
     HUB_TIME_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    SIGNED_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    WANTED_METADATA_FIELD_NUMBER: _ClassVar[int]
     desired: DesiredState
     call_again_ms: int
     hub_time_unix_ms: int
-    def __init__(self, desired: _Optional[_Union[DesiredState, _Mapping]] = ..., call_again_ms: _Optional[int] = ..., hub_time_unix_ms: _Optional[int] = ...) -> None: ...
+    signed: SignedState
+    metadata: _containers.RepeatedCompositeFieldContainer[Metadata]
+    wanted_metadata: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, desired: _Optional[_Union[DesiredState, _Mapping]] = ..., call_again_ms: _Optional[int] = ..., hub_time_unix_ms: _Optional[int] = ..., signed: _Optional[_Union[SignedState, _Mapping]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., wanted_metadata: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetBlobsRequest(_message.Message):
     __slots__ = ("digests",)

@@ -147,6 +147,18 @@ class HubError(GnomonError):
     code = "hub"
 
 
+class UntrustedMetadata(HubError):
+    """Metadata or a desired state is not signed as it should be, or is older than what is known."""
+
+    code = "untrusted_metadata"
+
+
+class ExpiredMetadata(UntrustedMetadata):
+    """The newest signed metadata has expired: nothing new is installed until there is newer."""
+
+    code = "expired_metadata"
+
+
 class StorageError(GnomonError):
     """The node's disk is full, read-only or damaged."""
 
@@ -185,6 +197,8 @@ WIRE: Mapping[str, tuple[str, int]] = {
     "engine": ("INTERNAL", 500),
     "hub_unavailable": ("UNAVAILABLE", 503),
     "hub": ("INTERNAL", 502),
+    "untrusted_metadata": ("FAILED_PRECONDITION", 502),
+    "expired_metadata": ("FAILED_PRECONDITION", 502),
     "storage": ("RESOURCE_EXHAUSTED", 507),
     "memory": ("RESOURCE_EXHAUSTED", 507),
     "not_ready": ("UNAVAILABLE", 503),

@@ -39,6 +39,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "clock decoding files raw_tensors webhooks wire",
         "audit_chain local_hub lock prediction state_file",
         "packages",
+        "trust",
         "enrolment routing",
         "engines",
         "models",
@@ -62,7 +63,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.edge": (
         "backoff kept_profiles settings sync",
-        "telemetry",
+        "telemetry trust_state",
+        "trust",
         "node_warnings status",
         "installer node_protocol",
         "node",
@@ -72,7 +74,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.client": ("hub inference registry",),
     "gnomon.command": (
         "failures shared",
-        "agent bench config dataset demo hub key package pipeline predict registry serve stream",
+        "agent bench config dataset demo hub key package pipeline predict registry serve stream "
+        "trust",
         "root",
     ),
     "gnomon.pipeline": (
@@ -116,7 +119,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "placements webhooks",
         "access monitoring",
         "doctor",
-        "backup versions",
+        "backup",
+        "trust versions",
         "ingest services transfer",
         "fleet",
         "grpc rollout",

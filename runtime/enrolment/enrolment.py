@@ -67,6 +67,11 @@ class Enrolment:
         return self._identity.validity if self._identity else None
 
     @property
+    def trusted_keys(self) -> tuple[bytes, ...]:
+        """Return the keys of the enrolment, which count at a hub without signed metadata."""
+        return self._trust_file.keys
+
+    @property
     def channel(self) -> HubChannel | None:
         """Return the connection, or None."""
         return self._channel

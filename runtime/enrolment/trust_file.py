@@ -36,7 +36,8 @@ class TrustFile:
         keys = self._file.read()
         if keys is None:
             keys = () if self._file.damage else tuple(former)
-        self.trust = TrustStore(keys)
+        self.keys = tuple(keys)
+        self.trust = TrustStore(self.keys)
 
     @property
     def damage(self) -> str:
@@ -50,4 +51,5 @@ class TrustFile:
             StorageError: they cannot be written; the former keys stay.
         """
         self._file.write(msgspec.json.encode([key.hex() for key in keys]))
-        self.trust = TrustStore(keys)
+        self.keys = tuple(keys)
+        self.trust = TrustStore(self.keys)

@@ -134,7 +134,7 @@ class Signer:
             predicate=dict(predicate or {}),
         )
         payload = msgspec.json.encode(statement, order="sorted")
-        signature = self._key.sign(_authenticated(PAYLOAD_TYPE, payload))
+        signature = self._key.sign(authenticated_bytes(PAYLOAD_TYPE, payload))
         envelope = _Envelope(
             payload=base64.b64encode(payload).decode(),
             payloadType=PAYLOAD_TYPE,
@@ -215,7 +215,7 @@ class TrustStore:
             raise _NotCounted(f"it is not a DSSE envelope: {error}") from error
         if envelope.payloadType != PAYLOAD_TYPE:
             raise _NotCounted(f"its payload is {envelope.payloadType[:80]!r}, not {PAYLOAD_TYPE!r}")
-        authenticated = _authenticated(envelope.payloadType, payload)
+        authenticated = authenticated_bytes(envelope.payloadType, payload)
         names = [s.keyid for s in envelope.signatures if self._is_valid(s, authenticated)]
         if not names:
             found = ", ".join(s.keyid[:16] for s in envelope.signatures) or "nobody"
@@ -251,7 +251,7 @@ def _read_statement(payload: bytes, digest: str, predicate_type: str) -> dict[st
     return statement.predicate
 
 
-def _authenticated(payload_type: str, payload: bytes) -> bytes:
+def authenticated_bytes(payload_type: str, payload: bytes) -> bytes:
     """Return what DSSE signs: its pre-authentication encoding of type and payload."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)

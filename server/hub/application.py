@@ -17,6 +17,7 @@ from gnomon.server.hub.rest.principals import principals_router
 from gnomon.server.hub.rest.registry import registry_router
 from gnomon.server.hub.rest.rollouts import rollouts_router
 from gnomon.server.hub.rest.runs import runs_router
+from gnomon.server.hub.rest.trust import trust_router
 from gnomon.server.hub.rest.versions import versions_router
 from gnomon.server.hub.rest.webhooks import webhooks_router
 from gnomon.server.hub.services import Services
@@ -30,6 +31,7 @@ API = (
     versions_router,
     runs_router,
     nodes_router,
+    trust_router,
     environments_router,
     principals_router,
     links_router,

@@ -23,6 +23,8 @@ from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import FILE_NAME, Database
 from gnomon.server.hub.store.failures import from_sqlite
 
+#: Where a hub's data folder has the keys of signed metadata that replaced the first ones.
+TRUST = "trust"
 _AUTHORITY = ("authority.key", "authority.pem")
 
 
@@ -105,6 +107,9 @@ def _complete(source: Path, target: Path, from_url: str, to_url: str) -> list[do
     """Copy what the database in `target` names, and have it all examined."""
     for name in _AUTHORITY:
         write_synced(target / name, (source / name).read_bytes(), mode=0o600)
+    for key in sorted((source / TRUST).glob("*.pem")):  # those that replaced the first ones
+        (target / TRUST).mkdir(mode=0o700, exist_ok=True)
+        write_synced(target / TRUST / key.name, key.read_bytes(), mode=0o600)
     database = Database.in_folder(target)
     try:
         original = Blobs.at(database, from_url, source / doctor.BLOBS)

@@ -32,6 +32,8 @@ from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.task_loop import TASKS, TaskLoop
+from gnomon.server.hub.trust.repository import TrustRepository
+from gnomon.server.hub.trust.signing_keys import SigningKeys
 from gnomon.server.hub.versions.catalogue import Catalogue
 from gnomon.server.hub.versions.registry import Registry
 from gnomon.server.hub.webhooks.deliver import Deliverer
@@ -69,6 +71,7 @@ class Hub:
             authority = fleet_key.load(database, folder)
             local_key = _local_key(folder, database)
             blobs = open_blobs(settings, database)
+            trust = TrustRepository(database, SigningKeys(folder, authority))
             catalogue = Catalogue()
             self._tls = RestTls(settings.tls_files)
             self._rest = RestPort(listen(settings.host, settings.rest_port))
@@ -79,7 +82,7 @@ class Hub:
                 ),
                 RegistryServicer(database, Registry(database, blobs, folder / "staging")),
                 SyncServicer(
-                    database, blobs, Telemetry(database, catalogue), settings.node_call_ms
+                    database, blobs, Telemetry(database, catalogue), trust, settings.node_call_ms
                 ),
             )
             self._grpc = GrpcPorts(settings, authority, database, servicers)
@@ -92,6 +95,7 @@ class Hub:
                 authority,
                 self.addresses,
                 Callers(database, local_key),
+                trust,
                 catalogue,
             )
             _record_address(opened, self.addresses.rest, local_key, settings)

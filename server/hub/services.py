@@ -7,6 +7,7 @@ from gnomon.server.hub.access.callers import Callers
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.trust.repository import TrustRepository
 from gnomon.server.hub.versions.catalogue import Catalogue
 
 
@@ -20,4 +21,5 @@ class Services:
     authority: Authority
     addresses: HubAddresses
     callers: Callers
+    trust: TrustRepository
     catalogue: Catalogue = field(default_factory=Catalogue)

@@ -248,7 +248,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("pattern", ["sync.json*", "identity/*", "trust.json", "*/*"])
+@pytest.mark.parametrize("pattern", ["sync.json*", "identity/*", "trust.json", "metadata*", "*/*"])
 def test_verified_packages_predict_whatever_else_is_damaged(
     installed: Path, tmp_path: Path, pattern: str, damage: str
 ) -> None:

@@ -12,6 +12,7 @@ from gnomon.core.fields import Field, Kind
 from gnomon.core.reference import FieldReference, Reference
 from gnomon.core.window import ANSWERED_CODE, FAILED_CODE, REFUSED_CODE, Window
 from gnomon.runtime.packages.profile import Profile, encode_profile
+from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import labels, windows
@@ -58,6 +59,10 @@ class World:
         self.random = np.random.default_rng(5)
         self._sequence = 0
         self._profiles: dict[str, Profile] = {}
+        self._signer = Signer.generate()
+        values = {"key": self._signer.public_key.hex(), "name": "world", "added_at": now_ms()}
+        with database.write() as connection:
+            connection.execute(insert(schema.trusted_key).values(**values))
 
     def publish(
         self, model: str, version: str, form: str = "onnx", shape: Profile | None = None
@@ -74,7 +79,7 @@ class World:
                     version=version,
                     format=form,
                     manifest={},
-                    envelopes=[],
+                    envelopes=[self._signer.sign_package(digest, model, version).decode()],
                     profile=data,
                     published_at=now_ms(),
                     publisher="builder",

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gnomon.runtime.enrolment.identity import key_pem
@@ -136,6 +137,16 @@ class Authority:
     def key_hash(self) -> str:
         """Return the SHA-256 of the authority's public key (DER), in hex."""
         return _hash_of_key(self._key.public_key())
+
+    def derive_secret(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for a purpose: the same in every hub with this authority."""
+        key = self._key.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        derivation = HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode())
+        return derivation.derive(key)
 
     def issue_server(self, names: Iterable[str] = ()) -> tuple[bytes, bytes]:
         """Return a new key and certificate chain (PEM) for the hub's own ports.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from gnomon.runtime.errors import Conflict, InvalidInput, NotFound
+from gnomon.runtime.errors import Conflict, InvalidInput, NotFound, UntrustedPackage
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
@@ -29,6 +29,27 @@ def trust_store(database: Database) -> TrustStore:
     """Return what the hub trusts."""
     with database.read() as connection:
         return TrustStore(trusted(connection))
+
+
+def check_signed(connection: Connection, model: str, version: str) -> None:
+    """Check that a key that is trusted now signed each package of a version.
+
+    Raises:
+        UntrustedPackage: if none did; its key was revoked since it was published.
+    """
+    columns, trust = schema.version.c, TrustStore(trusted(connection))
+    packages = connection.execute(
+        select(columns.digest, columns.envelopes).where(
+            columns.name == model, columns.version == version
+        )
+    )
+    for package in packages:
+        try:
+            trust.verify(package.digest, [one.encode() for one in package.envelopes])
+        except UntrustedPackage as error:
+            raise UntrustedPackage(
+                f"{model}@{version} is signed by no key that is trusted here now: {error}"
+            ) from error
 
 
 def add(

@@ -19,7 +19,7 @@ from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 from gnomon.runtime.routing.routes import WEIGHT_TOTAL
 from gnomon.server.hub import placements
-from gnomon.server.hub.access import environments
+from gnomon.server.hub.access import environments, keys
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.store import counters, schema
@@ -58,6 +58,7 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
     Raises:
         UnknownModel: if there is no such version.
         NotFound: if there is no such environment.
+        UntrustedPackage: if no key that is trusted now signed it.
         Conflict: if it was decommissioned, or lacks the approval that its risk tier needs.
     """
     environments.check(change.connection, environment)
@@ -69,6 +70,7 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
         raise UnknownModel(f"there is no {model}@{version} in the registry")
     change.check("place", model, environment)
     decommission.check_in_use(change.connection, model, version)
+    keys.check_signed(change.connection, model, version)
     approvals.check_approved(change.connection, model, version, environment)
     return placements.put_in_service(change, model, version, environment)
 

@@ -9,13 +9,15 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gnomon.proto import hub_pb2
 from gnomon.server.hub.store import counters, schema
 
 #: Entries that are kept; the cache is cleared when it has more.
 _KEPT = 256
+
+_METADATA = schema.trust_metadata.c
 
 Build = Callable[[Connection, Sequence[str], str], hub_pb2.DesiredState]
 
@@ -49,7 +51,10 @@ class DesiredStates:
         if known is not None:
             return known
         state = self._build(connection, engines, environment)
-        wanted = HashedState(state, _hash(state))
+        targets = connection.scalar(
+            select(func.max(_METADATA.version)).where(_METADATA.role == "targets")
+        )
+        wanted = HashedState(state, _hash(state, targets or 0))
         with self._lock:
             if decided != self._decided or len(self._kept) >= _KEPT:
                 self._decided, self._kept = decided or 0, {}
@@ -57,10 +62,14 @@ class DesiredStates:
         return wanted
 
 
-def _hash(state: hub_pb2.DesiredState) -> str:
-    """Return the SHA-256 of what a node would do; a further signature changes nothing there."""
+def _hash(state: hub_pb2.DesiredState, targets: int) -> str:
+    """Return the SHA-256 of what a node would do; a further signature changes nothing there.
+
+    With other keys in the targets metadata, of this version, a node may take what it refused.
+    """
     bare = hub_pb2.DesiredState()
     bare.CopyFrom(state)
     for package in bare.packages:
         del package.envelopes[:]
-    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
+    data = bare.SerializeToString(deterministic=True)
+    return hashlib.sha256(b"%d:%b" % (targets, data)).hexdigest()

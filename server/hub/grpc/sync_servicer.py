@@ -16,6 +16,7 @@ from gnomon.server.hub.ingest.telemetry import Telemetry
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.trust.repository import TrustRepository
 
 #: So that one slow reader holds one thread for a bounded time.
 MAXIMUM_BLOBS = 256
@@ -25,11 +26,26 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
     """The service `Sync` of hub.proto. Safe to call from many threads."""
 
     def __init__(
-        self, database: Database, blobs: Blobs, telemetry: Telemetry, node_call_ms: int
+        self,
+        database: Database,
+        blobs: Blobs,
+        telemetry: Telemetry,
+        trust: TrustRepository,
+        node_call_ms: int,
     ) -> None:
+        """Serve nodes.
+
+        Args:
+            database: of the hub.
+            blobs: the packages' content.
+            telemetry: takes what nodes upload.
+            trust: signs desired states and the metadata behind them.
+            node_call_ms: how long a node waits between two calls.
+        """
         self._database = database
         self._blobs = blobs
         self._telemetry = telemetry
+        self._trust = trust
         self._node_call_ms = node_call_ms
         self._states = DesiredStates(desired.build)
         self._content = NodeContent(database)
@@ -37,14 +53,23 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
     def Exchange(  # noqa: N802
         self, request: hub_pb2.ExchangeRequest, context: grpc.ServicerContext
     ) -> hub_pb2.ExchangeResponse:
-        """Store a node's report and return its desired state."""
+        """Store a node's report and return its desired state, signed if the node knows metadata."""
         name = interceptor.identity_of(context).name
+        response = hub_pb2.ExchangeResponse(call_again_ms=self._node_call_ms)
+        if request.metadata_versions:
+            self._trust.answer(request, response)
+        else:
+            self._trust.current()
         with self._database.write() as connection:
             nodes.report(connection, name, request)
             state = desired.for_node(connection, name, request, self._states)
-        return hub_pb2.ExchangeResponse(
-            desired=state, call_again_ms=self._node_call_ms, hub_time_unix_ms=now_ms()
-        )
+        if request.metadata_versions:
+            state.node = name
+            response.signed.CopyFrom(self._trust.sign(state))
+        else:
+            response.desired.CopyFrom(state)
+        response.hub_time_unix_ms = now_ms()
+        return response
 
     def GetBlobs(  # noqa: N802
         self, request: hub_pb2.GetBlobsRequest, context: grpc.ServicerContext

@@ -34,6 +34,19 @@ class KeyBody(_Body):
     role: _Name = "builder"
 
 
+class MetadataFile(_Body):
+    """Signed metadata of a role, as JSON text."""
+
+    role: _Name
+    data: Annotated[str, Field(max_length=5_000_000)]
+
+
+class MetadataBody(_Body):
+    """Metadata that was signed elsewhere: roots, targets, delegated targets."""
+
+    files: Annotated[list[MetadataFile], Field(min_length=1, max_length=64)]
+
+
 class GrantBody(_Body):
     """A role, for models and environments whose names match the patterns."""
 

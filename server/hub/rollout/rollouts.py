@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gnomon.runtime.errors import Conflict, NotFound, UnknownModel
 from gnomon.server.hub import placements
-from gnomon.server.hub.access import environments
+from gnomon.server.hub.access import environments, keys
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.monitoring import alerts, task_failures
 from gnomon.server.hub.rollout.criteria import Decision, GateVerdict, evaluate
@@ -52,6 +52,7 @@ def create(
     Raises:
         UnknownModel: if there is no such version.
         NotFound: if there is no such environment.
+        UntrustedPackage: if no key that is trusted now signed it.
         Conflict: if the model has no version in service yet, has this one, is being rolled
             out already, a node that runs it could not run the candidate, or the candidate was
             decommissioned or lacks the approval that its risk tier needs.
@@ -60,6 +61,7 @@ def create(
     change.check("start_rollout", model, environment)
     champion = _champion(change.connection, model, version, environment)
     decommission.check_in_use(change.connection, model, version)
+    keys.check_signed(change.connection, model, version)
     approvals.check_approved(change.connection, model, version, environment)
     under_way = change.execute(
         select(_ROLLOUT.id, _ROLLOUT.candidate).where(

@@ -90,6 +90,8 @@ RULES: Mapping[str, AccessRule] = {
     "revoke_builder": _ADMINISTRATION,
     "trust_key": _ADMINISTRATION,
     "revoke_key": _ADMINISTRATION,
+    "import_metadata": _ADMINISTRATION,
+    "rotate_keys": _ADMINISTRATION,
     "create_principal": _ADMINISTRATION,
     "revoke_principal": _ADMINISTRATION,
     "grant_role": _ADMINISTRATION,

@@ -39,6 +39,7 @@ from gnomon.server.hub.store.tables.rollout import (
     rollout,
     rollout_step,
 )
+from gnomon.server.hub.store.tables.trust import trust_metadata
 from gnomon.server.hub.store.tables.versions import (
     alias,
     approval,
@@ -85,6 +86,7 @@ __all__ = [
     "tag",
     "tally",
     "token",
+    "trust_metadata",
     "trusted_key",
     "version",
     "webhook",

@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("gnomon.command.serve:serve", "Serve packages over gRPC and REST."),
     "stream": ("gnomon.command.stream:stream", "Answer the records of a stream."),
     "key": ("gnomon.command.key:key", "Make and revoke the API keys of a server."),
+    "trust": (
+        "gnomon.command.trust:trust",
+        "Say what nodes trust; sign it offline; replace keys.",
+    ),
     "agent": ("gnomon.command.agent:agent", "Run an edge agent as a daemon."),
     "predict": ("gnomon.command.predict:predict", "Predict rows with a package, without a server."),
     "bench": ("gnomon.command.bench:bench", "Compare Gnomon with its peers."),

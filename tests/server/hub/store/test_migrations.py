@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, column, create_engine, insert, select, table
 
 from gnomon.bench.hub import postgres
+from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments, principals
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.store import audit, migrations, schema
@@ -165,7 +166,7 @@ def test_the_released_schema_is_brought_up_with_its_data(empty_url: str) -> None
         assert not desired.build(connection, ["onnx"], "staging").packages
         assert audit.verify_chain(connection).intact
     with database.change("ada") as change:  # two environments may have a version each
-        desired.place(change, "eta", "1", "staging")
+        placements.put_in_service(change, "eta", "1", "staging")
     with database.write() as connection:
         move_to(connection, "0001", up=False)
     database.close()

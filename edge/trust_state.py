@@ -1,0 +1,64 @@
+"""What a node keeps of the metadata that it verified, and what it says of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Root
+
+from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.trust import content
+
+
+class TrustState(msgspec.Struct, frozen=True, kw_only=True):
+    """Verified metadata by role, the time it proves, keys trusted once, and who signs states."""
+
+    known: dict[str, bytes] = {}
+    time_ms: int = 0
+    retired: tuple[bytes, ...] = ()
+    signers: tuple[str, ...] = ()  # of the desired state that was accepted last
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStatus:
+    """What the node trusts; `mode` is simple, offline, or enrolment without signed metadata.
+
+    `expires_at` is when installs stop unless newer metadata comes (Unix ms by the metadata's time,
+    None before the first), `problem` what is wrong with what the hub sent last, and `revoked` which
+    packages in service are signed by no key that is trusted now.
+    """
+
+    mode: str
+    versions: dict[str, int]
+    expires_at: int | None
+    problem: str
+    revoked: tuple[str, ...]
+
+
+def of_version(data: bytes | None, version: int) -> bytes | None:
+    """Return metadata that is known if it has this version."""
+    return data if data is not None and content.version_of(data) == version else None
+
+
+def decode_state(data: bytes) -> TrustState:
+    """Return the state of a file; raises ValueError, or what msgspec raises, if it is damaged."""
+    state = msgspec.json.decode(data, type=TrustState)
+    for role in state.known.values():
+        content.version_of(role)
+    return state
+
+
+def read_root(path: Path) -> bytes:
+    """Return the root metadata of a file.
+
+    Raises:
+        ConfigurationError: it holds none.
+    """
+    try:
+        data = path.read_bytes()
+        root = Metadata[Root].from_bytes(data)
+        root.signed.verify_delegate(Root.type, root.signed_bytes, root.signatures)
+    except (OSError, ValueError, RepositoryError) as error:
+        raise ConfigurationError(f"root_file {path} holds no root metadata: {error}") from error
+    return data

@@ -1,0 +1,1 @@
+"""Signed metadata of The Update Framework: what nodes and hub share of it."""

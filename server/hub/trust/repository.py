@@ -1,0 +1,216 @@
+"""The hub's signed metadata, as nodes and people meet it.
+
+Every change of what metadata states is audited, so what was signed is kept in memory until the
+audit chain grows or the timestamp is due.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from securesystemslib.signer import CryptoSigner
+from sqlalchemy import Connection
+from tuf.api.metadata import Root, Snapshot, Timestamp
+
+from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import ConfigurationError, GnomonError
+from gnomon.runtime.limits import MAXIMUM_GENERATION
+from gnomon.runtime.trust import content
+from gnomon.runtime.trust.signed_state import sign_state
+from gnomon.server.hub.access import keys as package_keys
+from gnomon.server.hub.store import counters
+from gnomon.server.hub.store.change import Change
+from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.trust import adopting
+from gnomon.server.hub.trust.adopting import SignedFile
+from gnomon.server.hub.trust.signing import RESIGN_MS, MetadataSigner
+from gnomon.server.hub.trust.signing_keys import SigningKeys
+from gnomon.server.hub.trust.stored import MetadataSet
+
+_log = structlog.get_logger(__name__)
+
+#: The largest version of a node's report that is followed, so that no node can use them up.
+_FOLLOWED = MAXIMUM_GENERATION >> 1
+#: The most files of metadata that one node may send at once.
+_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRecord:
+    """A role's newest metadata; `expires_at` in Unix ms, `keys` the ids of those that sign it."""
+
+    role: str
+    version: int
+    expires_at: int
+    keys: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRecord:
+    """What the metadata states: the mode, the keys of packages (hex), and each role."""
+
+    mode: str
+    package_keys: list[str]
+    listed_packages_only: bool
+    roles: list[RoleRecord]
+
+
+class TrustRepository:
+    """Makes, signs, offers and takes metadata. Safe to share between threads."""
+
+    def __init__(self, database: Database, keys: SigningKeys) -> None:
+        """Make the first metadata at the first start.
+
+        Raises:
+            ConfigurationError: the root names keys that this hub does not hold.
+        """
+        self._database = database
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._decided = -1
+        self._set = self._update({})
+
+    def current(self) -> MetadataSet:
+        """Return the newest metadata, signed again if it is due."""
+        with self._database.read() as connection:
+            decided = counters.read(connection, counters.AUDIT)
+        age = now_ms() - self._set.others[Timestamp.type].created_at
+        if decided != self._decided or not 0 <= age < RESIGN_MS:
+            return self._update({})
+        return self._set
+
+    def answer(self, request: hub_pb2.ExchangeRequest, response: hub_pb2.ExchangeResponse) -> None:
+        """Take what a node sent, and offer it what is newer than what it has."""
+        if request.metadata:
+            self._take(request.metadata[:_FILES])
+        current, versions = self.current(), request.metadata_versions
+        seen = {
+            role: versions[role]
+            for role in (Snapshot.type, Timestamp.type)
+            if current.versions[role] < versions.get(role, 0) <= _FOLLOWED
+        }
+        if seen:
+            _log.warning("metadata_behind_node", versions=seen)
+            current = self._update(seen)
+        response.metadata.extend(_offer(current, versions))
+        response.wanted_metadata.extend(
+            role
+            for role in (Root.type, *sorted(set(versions) - {Root.type}))
+            if role not in (Snapshot.type, Timestamp.type)
+            and versions.get(role, 0) > current.versions.get(role, 0)
+        )
+
+    def sign(self, state: hub_pb2.DesiredState) -> hub_pb2.SignedState:
+        """Return a desired state, signed by the key that it is delegated to."""
+        if self._state_signer is None:
+            raise ConfigurationError(
+                "the targets metadata delegates desired states to no key that this hub holds"
+            )
+        return sign_state(state, self._state_signer)
+
+    def import_metadata(self, change: Change, files: Iterable[SignedFile]) -> dict[str, int]:
+        """Take metadata that was signed elsewhere; return the versions that are stored then.
+
+        In simple mode this hub signs a new root too, so that an operator can take its keys over.
+
+        Args:
+            change: of the caller.
+            files: roots, targets or delegated targets, in any order.
+
+        Raises:
+            InvalidInput: one is not signed as the root says, or is not the next version.
+            ConfigurationError: the new root names keys for this hub that it does not hold.
+        """
+        taken = adopting.adopt(change.connection, files, self._keys)
+        change.audit("import_metadata", ",".join(sorted(taken)) or "nothing", taken)
+        return self._signer(change.connection).update(_trusted(change.connection), {}).versions
+
+    def rotate(self, change: Change) -> dict[str, int]:
+        """Replace all keys, which this hub must hold; return the versions that are stored then.
+
+        Raises:
+            InvalidInput: the keys of the root are held by the operator.
+        """
+        signer = self._signer(change.connection)
+        signer.rotate()
+        change.audit("rotate_keys", "all")
+        return signer.update(_trusted(change.connection), {}).versions
+
+    def describe(self) -> TrustRecord:
+        """Return what this hub's metadata states."""
+        current = self.current()
+        statement = content.targets_statement(current.targets)
+        return TrustRecord(
+            mode=content.root_statement(current.root).mode.value,
+            package_keys=list(statement.package_keys),
+            listed_packages_only=statement.listed_packages_only,
+            roles=[
+                RoleRecord(
+                    role=one.role,
+                    version=one.version,
+                    expires_at=int(one.metadata.signed.expires.timestamp() * 1_000),
+                    keys=_keys_of(current, one.role),
+                )
+                for one in (current.roots[-1], *current.others.values())
+            ],
+        )
+
+    def _take(self, files: Iterable[hub_pb2.Metadata]) -> None:
+        """Take metadata back from a node, after this hub has forgotten it; verified."""
+        try:
+            with self._database.change("hub") as change:
+                taken = adopting.adopt(change.connection, map(_file, files))
+                if taken:
+                    adopting.follow_keys(change)
+                    change.audit("import_metadata", ",".join(sorted(taken)), taken)
+        except GnomonError as error:
+            _log.warning("metadata_of_node_refused", error=str(error))
+
+    def _update(self, least: Mapping[str, int]) -> MetadataSet:
+        with self._lock, self._database.write() as connection:
+            decided = counters.read(connection, counters.AUDIT)
+            found = self._signer(connection).update(_trusted(connection), dict(least))
+        self._set, self._decided = found, decided
+        self._state_signer = self._find_state_signer(found)
+        return found
+
+    def _find_state_signer(self, found: MetadataSet) -> CryptoSigner | None:
+        delegations = found.targets.delegations
+        roles = delegations.roles if delegations is not None else None
+        role = (roles or {}).get(content.DESIRED)
+        return next(iter(self._keys.find(role.keyids if role else ())), None)
+
+    def _signer(self, connection: Connection) -> MetadataSigner:
+        return MetadataSigner(connection, self._keys)
+
+
+def _keys_of(current: MetadataSet, role: str) -> list[str]:
+    if role in current.root.roles:
+        return list(current.root.roles[role].keyids)
+    delegations = current.targets.delegations
+    roles = delegations.roles if delegations is not None else None
+    return list(roles[role].keyids) if roles and role in roles else []
+
+
+def _file(message: hub_pb2.Metadata) -> SignedFile:
+    return SignedFile(message.role, message.data)
+
+
+def _trusted(connection: Connection) -> list[str]:
+    return [key.hex() for key in package_keys.trusted(connection)]
+
+
+def _offer(current: MetadataSet, versions: Mapping[str, int]) -> list[hub_pb2.Metadata]:
+    """Return what differs from a node's; of the roots all that it lacks, if it has one.
+
+    After its keys were replaced, a role may begin again with lower versions.
+    """
+    known = versions.get(Root.type, 0)
+    roots = [one for one in current.roots if one.version > known] if known else current.roots[-1:]
+    others = [one for role, one in current.others.items() if one.version != versions.get(role, 0)]
+    return [
+        hub_pb2.Metadata(role=one.role, version=one.version, data=one.data)
+        for one in (*roots, *others)
+    ]

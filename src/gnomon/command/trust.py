@@ -1,0 +1,188 @@
+"""`gnomon trust`: the signed metadata of a hub, and the folder in which an operator signs it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gnomon.command.shared.hub_command import CommandResult, as_line, as_table, hub_command
+from gnomon.command.shared.output import emit, json_option, readable, show, table
+from gnomon.runtime.packages.package import Package
+from gnomon.runtime.trust.offline import OfflineMetadata
+
+if TYPE_CHECKING:
+    from gnomon.client.hub import HubClient
+
+_FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.group()
+def trust() -> None:
+    """Say what nodes trust: metadata that the hub signs, or an operator offline.
+
+    \b
+    Offline, away from the hub's machine except for the first and the last line:
+      gnomon trust export FOLDER      the hub's metadata
+      gnomon trust init FOLDER        take the keys of root and targets over
+      gnomon trust add-key FOLDER KEY trust a builder's key
+      gnomon trust import FOLDER      give the hub what was signed
+    """
+
+
+@trust.command("show")
+@hub_command
+def show_trust(client: "HubClient") -> CommandResult:
+    """Show the hub's mode, the keys that nodes trust, and what expires when."""
+    payload = client.get("trust")
+    rows = [["mode", payload["mode"]]]
+    rows += [["package key", key] for key in payload["package_keys"]]
+    rows.append(["listed packages only", str(payload["listed_packages_only"]).lower()])
+    for role in payload["roles"]:
+        until = readable("expires_at", role["expires_at"])
+        signers = ", ".join(key[:16] for key in role["keys"])
+        stated = f"version {role['version']}, until {until}, signed by {signers}"
+        rows.append([role["role"], stated])
+    return as_table(payload, "Signed metadata", ["what", "value"], rows)
+
+
+@trust.command()
+@hub_command
+def rotate(client: "HubClient") -> CommandResult:
+    """Replace all keys that the hub signs with; in simple mode, and after a break-in."""
+    payload = client.post("trust/rotate")
+    return as_line(payload, f"all keys replaced; root {payload['versions']['root']}")
+
+
+@trust.command()
+@_FOLDER
+@hub_command
+def export(client: "HubClient", folder: Path) -> CommandResult:
+    """Write the hub's root and targets to FOLDER, to be signed there."""
+    files = client.get("trust/metadata")
+    OfflineMetadata(folder).write(files)
+    return as_line({"folder": str(folder)}, f"exported to {folder}")
+
+
+@trust.command("import")
+@_FOLDER
+@hub_command
+def import_metadata(client: "HubClient", folder: Path) -> CommandResult:
+    """Give the hub the root and targets of FOLDER; it takes them only if they are signed."""
+    files = [{"role": role, "data": data.decode()} for role, data in OfflineMetadata(folder).read()]
+    payload = client.post("trust/metadata", {"files": files})
+    versions = ", ".join(f"{role} {number}" for role, number in payload["versions"].items())
+    return as_line(payload, f"the hub has {versions}")
+
+
+@trust.command()
+@_FOLDER
+@click.option("--root-keys", type=click.IntRange(1, 16), default=1, show_default=True)
+@click.option(
+    "--threshold", type=int, default=1, show_default=True, help="How many of them must sign."
+)
+@click.option(
+    "--listed-packages-only", is_flag=True, help="Nodes take only packages that are listed."
+)
+@json_option
+def init(
+    folder: Path, root_keys: int, threshold: int, listed_packages_only: bool, as_json: bool
+) -> None:
+    """Make keys of root and targets in FOLDER, in place of the hub's: offline mode.
+
+    Keep FOLDER/keys away from the hub, with a copy. Import the folder once more, so that the hub
+    signs the root that hands its keys over.
+    """
+    metadata = OfflineMetadata(folder)
+    metadata.take_over(root_keys, threshold, listed_packages_only=listed_packages_only)
+    _report(metadata, as_json)
+
+
+@trust.command("rotate-root")
+@_FOLDER
+@json_option
+def rotate_root(folder: Path, as_json: bool) -> None:
+    """Replace the root's keys in FOLDER by new ones."""
+    metadata = OfflineMetadata(folder)
+    metadata.rotate_root()
+    _report(metadata, as_json)
+
+
+@trust.command("add-key")
+@_FOLDER
+@click.argument("key")
+@json_option
+def add_key(folder: Path, key: str, as_json: bool) -> None:
+    """Trust packages that the public KEY (hex) signed."""
+    metadata = OfflineMetadata(folder)
+    metadata.add_key(key)
+    _report(metadata, as_json)
+
+
+@trust.command("remove-key")
+@_FOLDER
+@click.argument("key")
+@json_option
+def remove_key(folder: Path, key: str, as_json: bool) -> None:
+    """Trust packages that the public KEY (hex) signed no longer."""
+    metadata = OfflineMetadata(folder)
+    metadata.remove_key(key)
+    _report(metadata, as_json)
+
+
+@trust.command("add-package")
+@_FOLDER
+@click.argument("package", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@json_option
+def add_package(folder: Path, package: Path, as_json: bool) -> None:
+    """List the package at PACKAGE, for nodes that take only listed packages."""
+    metadata = OfflineMetadata(folder)
+    metadata.add_package(Package.open(package, None))
+    _report(metadata, as_json)
+
+
+@trust.command("remove-package")
+@_FOLDER
+@click.argument("path", metavar="NAME/VERSION/FORMAT")
+@json_option
+def remove_package(folder: Path, path: str, as_json: bool) -> None:
+    """List a package no longer."""
+    metadata = OfflineMetadata(folder)
+    metadata.remove_package(path)
+    _report(metadata, as_json)
+
+
+@trust.command()
+@_FOLDER
+@click.option("--renew-days", type=click.FloatRange(min=0, min_open=True))
+@json_option
+def sign(folder: Path, renew_days: float | None, as_json: bool) -> None:
+    """Sign root and targets with the keys in FOLDER/keys, beside the signatures of others.
+
+    With --renew-days it makes new versions first, which expire then.
+    """
+    metadata = OfflineMetadata(folder)
+    if renew_days is not None:
+        metadata.renew(renew_days)
+    metadata.sign()
+    _report(metadata, as_json)
+
+
+def _report(metadata: OfflineMetadata, as_json: bool) -> None:
+    found = metadata.signatures()
+    payload = [
+        {
+            "role": one.role,
+            "version": one.version,
+            "signatures": one.signatures,
+            "threshold": one.threshold,
+            "expires_at": one.expires_at,
+        }
+        for one in found
+    ]
+    rows = []
+    for one in found:
+        is_signed = "yes" if one.is_signed else "no"
+        rows.append([one.role, one.version, f"{one.signatures} of {one.threshold}", is_signed])
+    columns = ["role", "version", "signatures", "is signed"]
+    title = f"Metadata in {metadata.folder}"
+    emit(payload, as_json=as_json, render=lambda: show(table(title, columns, rows)))
