@@ -129,7 +129,7 @@ def test_a_rollout_shows_its_share_of_that_time(world: Any, database: Database, 
 
     digests = [world.publish("eta", version) for version in ("1", "2")]
     world.place("eta", "1")
-    world.node("n1", digests=digests)
+    world.node("n1", digests=digests, facts={"engines": "onnx"})
     clock(1)
     with database.change("ada") as change:
         rollout_id = rollouts.create(change, "eta", "2", RolloutPlan(staging_seconds=0))
