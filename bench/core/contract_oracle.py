@@ -18,7 +18,7 @@ __all__ = ["Finding", "naive_row"]
 
 OK, MISSING, INVALID, UNSEEN = range(4)
 # Row's number, status; the broken rule or None.
-Judged = tuple[float, int, str | None]
+CheckedValue = tuple[float, int, str | None]
 # Field or None, rule, severity.
 Finding = tuple[str | None, str, str]
 
@@ -31,7 +31,7 @@ def naive_row(
     statuses: list[int] = []
     findings: list[Finding] = []
     for field in fields:
-        value, status, rule = _judge(field, mapping)
+        value, status, rule = _check_value(field, mapping)
         if rule is not None:
             policy = field.policy
             if policy is Policy.CLIP and rule not in ("minimum", "maximum"):
@@ -52,23 +52,23 @@ def naive_row(
     return values, statuses, findings
 
 
-def _judge(field: Field, mapping: Mapping[Any, Any]) -> Judged:
+def _check_value(field: Field, mapping: Mapping[Any, Any]) -> CheckedValue:
     if field.name not in mapping:
         return math.nan, MISSING, "required" if field.required else None
     value = _plain(mapping[field.name])
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return math.nan, MISSING, None if field.nullable else "null"
     if field.kind.is_vector:
-        return math.nan, *_judge_vector(field, value)
+        return math.nan, *_check_vector(field, value)
     if field.kind is Kind.BOOL:
         if isinstance(value, bool):
             return float(value), OK, None
         return math.nan, INVALID, "type"
     if field.kind.is_text:
-        return _judge_text(field, value)
+        return _check_text(field, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return math.nan, INVALID, "type"
-    number, rule = _judge_number(field, value)
+    number, rule = _check_number(field, value)
     return number, INVALID if rule else OK, rule
 
 
@@ -90,7 +90,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _judge_text(field: Field, value: Any) -> Judged:
+def _check_text(field: Field, value: Any) -> CheckedValue:
     if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
         return math.nan, INVALID, "type"
     if field.allowed is not None:
@@ -122,7 +122,7 @@ def _float(value: int | float) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def _judge_number(field: Field, value: int | float) -> tuple[float, str | None]:
+def _check_number(field: Field, value: int | float) -> tuple[float, str | None]:
     number = _float(value)
     if isinstance(value, float) and math.isinf(value):
         if field.finite or field.kind.is_integer:
@@ -143,10 +143,10 @@ def _judge_number(field: Field, value: int | float) -> tuple[float, str | None]:
         low, high = field.kind.integer_range
         if not low <= exact <= high:
             return number, "overflow"
-    return number, _judge_bounds(field, exact)
+    return number, _check_bounds(field, exact)
 
 
-def _judge_bounds(field: Field, value: float) -> str | None:
+def _check_bounds(field: Field, value: float) -> str | None:
     low, high = field.minimum, field.maximum
     if field.kind is Kind.FLOAT32 or field.kind.is_vector:
         low = None if low is None else _single(low)
@@ -162,7 +162,7 @@ def _judge_bounds(field: Field, value: float) -> str | None:
     return None
 
 
-def _judge_vector(field: Field, value: Any) -> tuple[int, str | None]:
+def _check_vector(field: Field, value: Any) -> tuple[int, str | None]:
     if not isinstance(value, list | tuple | np.ndarray):
         return INVALID, "type"
     try:
@@ -183,7 +183,7 @@ def _judge_vector(field: Field, value: Any) -> tuple[int, str | None]:
         elif math.isinf(element) and field.finite:
             return INVALID, "finite"
         else:
-            rule = _judge_bounds(field, _single(element))
+            rule = _check_bounds(field, _single(element))
             if rule:
                 return INVALID, rule
     return OK, None

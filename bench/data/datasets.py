@@ -47,12 +47,12 @@ class Comparison:
     theirs: Cost
 
     def __str__(self) -> str:
-        told = f"{self.what:44} {self.ours['seconds']:8.3f} s {self.ours['cpu_seconds']:8.3f} CPU s"
+        text = f"{self.what:44} {self.ours['seconds']:8.3f} s {self.ours['cpu_seconds']:8.3f} CPU s"
         if not self.peer:
-            return told
+            return text
         times = [self.theirs[key] / self.ours[key] for key in ("seconds", "cpu_seconds")]
         return (
-            f"{told}   {self.peer:8} {self.theirs['seconds']:8.3f} s "
+            f"{text}   {self.peer:8} {self.theirs['seconds']:8.3f} s "
             f"{self.theirs['cpu_seconds']:8.3f} CPU s   x {times[0]:.2f}, CPU x {times[1]:.2f}"
         )
 

@@ -94,9 +94,9 @@ class _Rounds:
         setattr(tally, victim, getattr(tally, victim) + 1)
         where = f"round {tally.kills}, {victim} killed: "
         tally.faults += tuple(where + fault for fault in self._faults())
-        tally.faults += tuple(where + fault for fault in self._judge(package, tally))
+        tally.faults += tuple(where + fault for fault in self._find_faults(package, tally))
 
-    def _judge(self, package: Package, tally: Tally) -> list[str]:
+    def _find_faults(self, package: Package, tally: Tally) -> list[str]:
         """Return what is wrong with the version, which is there afterwards."""
         faults = []
         if self._digest(package) is None:

@@ -30,7 +30,7 @@ from gnomon.runtime.recording.sink import NullSink
 from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 
-__all__ = ["Swapper", "inside", "main", "through_the_door"]
+__all__ = ["Swapper", "inside", "main", "through_frontend"]
 
 #: How much more memory after all swaps than after the first of them keeps the promise.
 MUST_GROWTH = 0.10
@@ -131,7 +131,7 @@ def inside(swaps: int, leak: bool = False) -> dict[str, Any]:
     )
 
 
-def through_the_door(swaps: int, seconds: int, per_second: int) -> dict[str, Any]:
+def through_frontend(swaps: int, seconds: int, per_second: int) -> dict[str, Any]:
     """Swap in a server under load; return what clients and server saw."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -153,18 +153,18 @@ def through_the_door(swaps: int, seconds: int, per_second: int) -> dict[str, Any
             outside = load()
             tell(f"{swaps} {seconds - _SETTLE_SECONDS}")
             during = load()
-            told = json.loads(ask())
+            found = json.loads(ask())
         finally:
             server.kill()
             server.wait(timeout=20)
-    calls = told["calls"]
+    calls = found["calls"]
     return {
         "swaps": swaps,
         "asked_per_second": per_second,
         "outside": _percentiles(outside),
         "during": _percentiles(during),
         "failed": outside.failed + during.failed + calls["failed"] + calls["refused"],
-        **told,
+        **found,
     }
 
 
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif not h2load.is_installed():
         raise ConfigurationError("h2load is missing; install nghttp2-client")
     else:
-        found = through_the_door(given.swaps, given.seconds, given.per_second)
+        found = through_frontend(given.swaps, given.seconds, given.per_second)
     print(json.dumps(found))
     return int(found["failed"] != 0 or found["growth"] > MUST_GROWTH)
 

@@ -41,13 +41,13 @@ async def _serve(folder: Path) -> None:
     took = time.monotonic() - started
     await asyncio.sleep(max(0.0, seconds - took) + _LOAD_ENDS_SECONDS)
     declined = {name: n for name, n in frontend.counts.items() if n and name in DECLINED}
-    told = {
+    report = {
         "declined": declined,
         "swap_ms": round(1e3 * took / swaps, 2),
         "calls": swapper.counts(),
         **found,
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(report), flush=True)
     await asyncio.to_thread(sys.stdin.readline)
 
 

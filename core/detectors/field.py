@@ -101,13 +101,13 @@ class FieldDetector(TiltDetector):
         check = check_window(moments_of(self.reference), moments, self.reference, window)
         change = fit_unit(self.reference, kind, shares, window, check)
         if change is None:
-            winner, told = self._find_cause(winner, check)
+            winner, cause = self._find_cause(winner, check)
             kind = self._tilt_set.tilts[winner].kind
         else:
-            kind, told = ChangeKind.UNIT, describe_unit(self.name, change)
+            kind, cause = ChangeKind.UNIT, describe_unit(self.name, change)
         _, since = self._explain(winner)
         evidence = self._restart()
-        return Alarm(self.name, kind, evidence, self.threshold, since, *told)
+        return Alarm(self.name, kind, evidence, self.threshold, since, *cause)
 
     def _find_cause(self, winner: int, check: MomentCheck) -> tuple[int, tuple[float, str, str]]:
         """Return the best tilt that is no unit and agrees with the moments, and its description.
@@ -119,8 +119,8 @@ class FieldDetector(TiltDetector):
             kind = self._tilt_set.tilts[winner].kind
             if kind not in refused:
                 score, _ = self._explain(winner)
-                told = describe(self.reference, self._tilt_set, winner, score)
-                if check.allows(kind, told[0]):
-                    return winner, told
+                cause = describe(self.reference, self._tilt_set, winner, score)
+                if check.allows(kind, cause[0]):
+                    return winner, cause
                 refused.add(kind)
             winner = self._best(refused)

@@ -165,7 +165,7 @@ class FleetDetector:
             seen = [moments.get(name, unknown) for name in names]
             known = [one[index] if index < len(one) else NO_MOMENTS for one in seen]
             interval = FieldInterval(names, rows, [counts[name][index] for name in names], known)
-            self._judge(index, interval, verdict)
+            self._evaluate(index, interval, verdict)
         return verdict
 
     def _admit(self, counts_by_source: Mapping[str, Sequence[Counts]]) -> None:
@@ -188,7 +188,7 @@ class FleetDetector:
             self._excluded = np.pad(self._excluded, ((0, 0), (0, new)))
             self._state = [np.pad(one, ((0, new), (0, 0), (0, 0))) for one in self._state]
 
-    def _judge(self, index: int, interval: FieldInterval, verdict: FleetVerdict) -> None:
+    def _evaluate(self, index: int, interval: FieldInterval, verdict: FleetVerdict) -> None:
         names, rows = interval.names, interval.rows
         used = 2 if self._members[index] else None  # a pair's incomplete rows carry no evidence
         integers = np.array([one[:used] for one in interval.counts])

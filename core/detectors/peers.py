@@ -202,9 +202,9 @@ class PeerField:
             winner = int(lead.argmax())
             tilt = self.tilts[winner]
             difference = float(state[winner, DIFFERENCE]) / max(int(state[winner, AGE]), 1)
-            told = self._describe(tilt, difference, float(self.theta[winner]), peers)
-            if check.allows(tilt.kind, told[0]):
-                return winner, told
+            cause = self._describe(tilt, difference, float(self.theta[winner]), peers)
+            if check.allows(tilt.kind, cause[0]):
+                return winner, cause
             refused.add(tilt.kind)
 
     def _check(self, interval: PeerInterval) -> MomentCheck:

@@ -57,7 +57,7 @@ def index_files(
     """
     now = time.time_ns()
     try:
-        found = [_look(path, name) for path, name in files]
+        found = [_stat_file(path, name) for path, name in files]
         known = (
             cache.read(os.path.commonpath([one.path for one in found])) if cache and found else {}
         )
@@ -111,7 +111,7 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _look(path: str, name: str) -> _FoundFile:
+def _stat_file(path: str, name: str) -> _FoundFile:
     found = os.stat(path)  # noqa: PTH116 (there may be a million: a Path for each takes its time)
     stamp = Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE)
     return _FoundFile(path, name, stamp)

@@ -53,8 +53,8 @@ def query_table(query: str, url: str, variable: str) -> pa.Table:
             names = list(result.keys())
             parts = [_batch(names, rows) for rows in result.partitions(_BATCH_ROWS)]
     except sqlalchemy.exc.SQLAlchemyError as error:
-        told = str(getattr(error, "orig", None) or type(error).__name__)
-        raise DatasetError(f"{where} failed: {_without(told, engine.url)}") from None
+        reason = str(getattr(error, "orig", None) or type(error).__name__)
+        raise DatasetError(f"{where} failed: {_without(reason, engine.url)}") from None
     except pa.ArrowException as error:
         raise DatasetError(f"{where} gives what makes no table: {error}") from error
     finally:

@@ -59,8 +59,8 @@ def matching_outputs(estimator: Any, content: bytes, rows: NDArray[np.float32]) 
         elif method in ("predict", "predict_proba"):
             differences.append(_difference(method, expected, [given[name] for name in left]))
     if differences or not found:
-        told = "; ".join(differences) or "none of its outputs is what a method of it gives"
-        raise PackageError(f"the ONNX file differs from {kind}: {told}")
+        reason = "; ".join(differences) or "none of its outputs is what a method of it gives"
+        raise PackageError(f"the ONNX file differs from {kind}: {reason}")
     return sorted(found, key=lambda one: list(given).index(one.source))
 
 

@@ -204,14 +204,14 @@ class Build:
 
     def _check_tier(self, about: Mapping[str, Any]) -> None:
         """Refuse a package of another tier than the build's, or of stricter rules than these."""
-        told = self._pipeline.risk_tier
-        if told and about["risk_tier"] != told:
+        declared = self._pipeline.risk_tier
+        if declared and about["risk_tier"] != declared:
             raise RefusedBuild(
                 f"{about['name']}@{about['version']} is of risk tier {about['risk_tier']!r}, the "
-                f"build of {told!r}; name one tier, in the build"
+                f"build of {declared!r}; name one tier, in the build"
             )
-        asked = Rules.of_tier(about["risk_tier"])
-        if (asked.clean_code, asked.fingerprints) > (
+        rules = Rules.of_tier(about["risk_tier"])
+        if (rules.clean_code, rules.fingerprints) > (
             self._rules.clean_code,
             self._rules.fingerprints,
         ):

@@ -102,8 +102,8 @@ class SklearnEngine:
                 self._process = self._start()
             answer = self._ask(self._process, [question], _ANSWER_SECONDS)
         if not isinstance(answer, WorkerAnswers):
-            told = answer.message if isinstance(answer, WorkerFailure) else "no answer"
-            raise EngineError(f"{self._reference}: the estimator failed: {told}")
+            reason = answer.message if isinstance(answer, WorkerFailure) else "no answer"
+            raise EngineError(f"{self._reference}: the estimator failed: {reason}")
         try:
             arrays = [np.array(unpack(array)) for array in answer.arrays]
         except (ValueError, TypeError) as error:
@@ -135,8 +135,8 @@ class SklearnEngine:
         answer = self._ask(process, frames, _LOAD_SECONDS)
         if not isinstance(answer, ModelColumns):
             self._end()
-            told = answer.message if isinstance(answer, WorkerFailure) else "no answer"
-            raise EngineError(f"{self._reference}: the estimator cannot be loaded: {told}")
+            reason = answer.message if isinstance(answer, WorkerFailure) else "no answer"
+            raise EngineError(f"{self._reference}: the estimator cannot be loaded: {reason}")
         # A field that is packed into several columns (one-hot, a vector) moves those behind it.
         is_comparable = len(self._packed) == len(answer.columns)
         if is_comparable and first_misplaced(self._packed, answer.columns) is not None:
@@ -162,11 +162,11 @@ class SklearnEngine:
                 return msgspec.msgpack.decode(
                     data, type=WorkerAnswers | WorkerFailure | ModelColumns
                 )
-            told = "ended" if ready else f"did not answer within {seconds:g} s"
+            reason = "ended" if ready else f"did not answer within {seconds:g} s"
         except (OSError, msgspec.DecodeError) as error:
-            told = f"broke the protocol ({error})"
+            reason = f"broke the protocol ({error})"
         self._end()
-        raise EngineError(f"{self._reference}: the estimator's process {told}")
+        raise EngineError(f"{self._reference}: the estimator's process {reason}")
 
     def _end(self) -> None:
         process, self._process = self._process, None

@@ -117,7 +117,7 @@ class _CheckedHandler:
                 f"each of its outputs: {', '.join(names)}"
             )
 
-    def _judge_row(self, outputs: dict[str, Any]) -> FallbackResult | None:
+    def _check_row(self, outputs: dict[str, Any]) -> FallbackResult | None:
         checked = self._target.outputs.new_row()
         wrong = self._target.outputs.check_row(outputs, checked)
         if wrong is not None:
@@ -126,7 +126,7 @@ class _CheckedHandler:
             repair_row(outputs, self._fields, checked)
         return FallbackResult(self._by, self._target, outputs, _described(wrong))
 
-    def _judge_columns(self, outputs: dict[str, NDArray[Any]]) -> FallbackResult | None:
+    def _check_columns(self, outputs: dict[str, NDArray[Any]]) -> FallbackResult | None:
         checked, wrong = self._target.outputs.check_columns(outputs)
         if wrong is not None:
             if wrong.rejected:
@@ -154,7 +154,7 @@ class _RuleHandler(_CheckedHandler):
             if not np.isfinite(number):
                 return None
             outputs[field.name] = round(number) if field.kind.is_integer else number
-        return self._judge_row(outputs)
+        return self._check_row(outputs)
 
     def columns(self, columns: Mapping[str, Any], inputs: Columns) -> FallbackResult | None:
         outputs: dict[str, NDArray[Any]] = {}
@@ -167,7 +167,7 @@ class _RuleHandler(_CheckedHandler):
             if not np.isfinite(numbers).all():
                 return None
             outputs[field.name] = numbers.astype(field.kind.value)
-        return self._judge_columns(outputs)
+        return self._check_columns(outputs)
 
 
 class _ConstantHandler(_CheckedHandler):
@@ -183,10 +183,10 @@ class _ConstantHandler(_CheckedHandler):
             )
 
     def row(self, row: Mapping[str, Any], inputs: Row) -> FallbackResult | None:
-        return self._judge_row(dict(self._outputs))
+        return self._check_row(dict(self._outputs))
 
     def columns(self, columns: Mapping[str, Any], inputs: Columns) -> FallbackResult | None:
-        return self._judge_columns(
+        return self._check_columns(
             {
                 field.name: _repeated(field, self._outputs[field.name], len(inputs))
                 for field in self._fields

@@ -48,7 +48,7 @@ def find(path: Path) -> list[FoundModel]:
         ConfigurationError: there is no model, or a folder of versions is not one.
         PackageError: a manifest cannot be read.
     """
-    found = list(_look(path, 0))
+    found = list(_walk(path, 0))
     if not found:
         raise ConfigurationError(
             f"{path} holds no model: expected a package (a folder with {layout.MANIFEST}), a file "
@@ -58,7 +58,7 @@ def find(path: Path) -> list[FoundModel]:
     return found
 
 
-def _look(path: Path, depth: int) -> Iterator[FoundModel]:
+def _walk(path: Path, depth: int) -> Iterator[FoundModel]:
     if not path.exists():
         raise ConfigurationError(f"{path} does not exist")
     if not path.is_dir():
@@ -76,7 +76,7 @@ def _look(path: Path, depth: int) -> Iterator[FoundModel]:
             yield _version(name, version)
     elif depth < _DEPTH_LIMIT:
         for child in children:
-            yield from _look(child, depth + 1)
+            yield from _walk(child, depth + 1)
 
 
 def _package(path: Path) -> FoundModel:

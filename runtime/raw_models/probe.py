@@ -65,8 +65,8 @@ def read_tensors(format: str, content: bytes, reference: str = "the model") -> M
     try:
         return readers[format](content, reference)
     except Exception as error:
-        told = str(error).removeprefix(f"{reference}: ")
-        raise PackageError(f"{reference} is no {format} model: {told}") from error
+        reason = str(error).removeprefix(f"{reference}: ")
+        raise PackageError(f"{reference} is no {format} model: {reason}") from error
 
 
 def datatype(tensor: TensorInfo) -> str:

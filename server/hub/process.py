@@ -129,12 +129,12 @@ class Hub:
 
     def _addresses(self, settings: HubSettings, authority: Authority) -> HubAddresses:
         # What nodes get: a name that other machines can reach, if one was given.
-        told = _in_address(settings.names[0] if settings.names else settings.host)
+        host = _in_address(settings.names[0] if settings.names else settings.host)
         scheme = "https" if settings.tls_files else "http"
         return HubAddresses(
             rest=f"{scheme}://{_in_address(_reachable(settings.host))}:{self._rest.port}",
-            enrolment=f"{told}:{self._grpc.enrolment_port}",
-            sync=f"{told}:{self._grpc.sync_port}",
+            enrolment=f"{host}:{self._grpc.enrolment_port}",
+            sync=f"{host}:{self._grpc.sync_port}",
             fingerprint=authority.fingerprint,
         )
 

@@ -38,5 +38,5 @@ def allowed_methods(routes: Iterable[BaseRoute], scope: Scope) -> list[str]:
 
 def _takes(route: BaseRoute, path: Scope, method: str) -> bool:
     # Routers write into a scope that they match.
-    asked = {**path, "method": "GET" if method == "HEAD" else method, "headers": []}
-    return route.matches(asked)[0] is Match.FULL
+    scope = {**path, "method": "GET" if method == "HEAD" else method, "headers": []}
+    return route.matches(scope)[0] is Match.FULL

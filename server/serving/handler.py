@@ -146,8 +146,8 @@ class Handler:
         series_totals = self._runtime.series_totals()
         answer = oip.ModelStatisticsResponse()
         for name in wanted:
-            asked = oip.ModelStatisticsRequest(name=name, version=request.version)
-            versions = {digest: one.version for digest, one in self._manifests_for(asked).items()}
+            query = oip.ModelStatisticsRequest(name=name, version=request.version)
+            versions = {digest: one.version for digest, one in self._manifests_for(query).items()}
             answer.model_stats.extend(statistics_of(name, versions, series_totals))
         return answer
 
@@ -175,11 +175,11 @@ class Handler:
             "version": request.model_version,
             "bucket": bucket,
         }
-        asked, columns = self._read(request, options)
+        parameters, columns = self._read(request, options)
         if read_ns is not None:
-            asked.check_wait(request.model_name, time.perf_counter_ns() - read_ns)
+            parameters.check_wait(request.model_name, time.perf_counter_ns() - read_ns)
         self._manifests_of(self._route(request.model_name).digests)
-        execute = infer_partial if asked.is_partial else infer
+        execute = infer_partial if parameters.is_partial else infer
         answered = execute(self._runtime, request.model_name, columns, options)
         (manifest,) = self._manifests_of([answered.answer.digest])
         response = begin_response(request, answered)
@@ -196,14 +196,14 @@ class Handler:
         """Return a request's parameters and columns; fill in the runtime's options."""
         try:
             check_id(request.id)
-            asked = read_parameters(request)
-            options["at"], options["key"] = asked.at, asked.key
+            parameters = read_parameters(request)
+            options["at"], options["key"] = parameters.at, parameters.key
             columns = decode_inputs(request)
             self._check_outputs(request)
         except InvalidInput:
             self.count_unread(request.model_name, **options)
             raise
-        return asked, columns
+        return parameters, columns
 
     def run_shadows(self, message: bytes, request_id: str, at: float) -> None:
         """Run the shadows of a request that the native loops have answered, at epoch seconds."""

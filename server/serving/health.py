@@ -34,21 +34,21 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     async def Watch(self, request: Any, _context: Any) -> AsyncIterator[Any]:  # noqa: N802
         """Answer now and at each change."""
-        told = None
+        sent = None
         while True:
             status = self._status(request.service)
-            if status != told:
+            if status != sent:
                 yield _STATUS(status=status)
-                told = status
+                sent = status
             await asyncio.sleep(WATCH_SECONDS)
 
     def _status(self, service: str) -> int:
         return status_of(self._handler, service, self._service)
 
 
-def status_of(handler: Handler, asked: str, known: str) -> int:
-    """Return the status of the service `asked`; "" and `known` name this server."""
-    if asked not in ("", known):
+def status_of(handler: Handler, service: str, known: str) -> int:
+    """Return the status of the service `service`; "" and `known` name this server."""
+    if service not in ("", known):
         return int(_STATUS.SERVICE_UNKNOWN)
     return int(_STATUS.SERVING if handler.server_ready() else _STATUS.NOT_SERVING)
 

@@ -83,22 +83,22 @@ def infer_partial(
     options = {**options, "request_id": identity, "key": identity if key is None else key}
     model = runtime.model_of(route, options["key"], options.get("version", ""))
     rows = len(next(iter(columns.values()), ()))
-    violations = _judge(model, columns)
+    violations = _check(model, columns)
     if not rows or violations is None or not violations.rejected:
         found = infer(runtime, route, columns, options)
         return found._replace(refused=[], ids=[*row_ids(identity, rows)])
     bad = violations.rejected_rows(rows)
     refused = [describe(one) for one in violations.describe(BROKEN_LIMIT) if bad[one.row]]
     with contextlib.suppress(InvalidInput):
-        told = {**options, "request_id": f"{identity}/refused"}
-        runtime.predict_columns(route, _rows(columns, bad), **told)
+        refused_options = {**options, "request_id": f"{identity}/refused"}
+        runtime.predict_columns(route, _rows(columns, bad), **refused_options)
     if bad.all():
         return InferResult(_nothing(model, identity), _blank(model, rows), refused, [None] * rows)
     good = infer(runtime, route, _rows(columns, ~bad), options)
     return _placed(good, np.flatnonzero(~bad).tolist(), rows, refused)
 
 
-def _judge(model: Model, columns: Columns) -> Violations | None:
+def _check(model: Model, columns: Columns) -> Violations | None:
     try:
         return model.inputs.check_columns(columns)[1]
     except UNREADABLE:

@@ -185,7 +185,7 @@ class ServeSettings(FrontendSettings):
         super().__post_init__()
         if not NO_PORT <= self.rest_port <= 65_535:
             raise ValueError(f"rest_port should be -1 (none) to 65535, got {self.rest_port}")
-        self._take_door()
+        self._apply_deprecated_door()
         if self.frontend not in FRONTENDS:
             raise ValueError(
                 f"frontend should be one of {', '.join(FRONTENDS)}, got {self.frontend!r}"
@@ -199,7 +199,7 @@ class ServeSettings(FrontendSettings):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
 
-    def _take_door(self) -> None:
+    def _apply_deprecated_door(self) -> None:
         """Use the deprecated `door` as `frontend`."""
         if not self.door:
             return

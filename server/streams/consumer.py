@@ -117,16 +117,16 @@ class Consumer:
 
     def _insist(self, step: Callable[[], Result]) -> Result | None:
         """Return a step's result, retried until it succeeds; None after a stop."""
-        told = False
+        is_logged = False
         while True:
             try:
                 result = step()
             except (Unavailable, UnknownModel, NotReady) as error:
                 if self._is_stopped:
                     return None
-                if not told:
+                if not is_logged:
                     _log.warning("waiting for broker or model; retrying: %s", error)
-                told = True
+                is_logged = True
                 self._pause(self._backoff.failed())
             else:
                 self._backoff.succeeded()

@@ -48,11 +48,11 @@ class _Connection:
         self.stream = self.client.jetstream(timeout=_ANSWER_SECONDS)
 
     async def _connect(self, servers: list[str], options: dict[str, Any]) -> Any:
-        async def told(_error: Exception) -> None:
+        async def ignore_error(_error: Exception) -> None:
             """Ignore it: the failed operation raises its own error."""
 
         given = {"connect_timeout": _CONNECT_SECONDS, "max_reconnect_attempts": -1, **options}
-        connecting = nats.connect(servers, error_cb=told, **given)
+        connecting = nats.connect(servers, error_cb=ignore_error, **given)
         return await asyncio.wait_for(connecting, _CONNECT_SECONDS)
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:

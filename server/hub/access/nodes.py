@@ -168,11 +168,11 @@ def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) 
     hub has forgotten, or invented, and say nothing about what it wants now.
     """
     reported, spool = request.reported, request.spool
-    told = connection.scalar(select(_NODE.generation).where(_NODE.name == name)) or 0
+    sent = connection.scalar(select(_NODE.generation).where(_NODE.name == name)) or 0
     epoch = counters.read(connection, counters.EPOCH)
 
     def known(number_epoch: int, number: int) -> int:
-        return number if number <= told and (number_epoch == 0 or number_epoch >= epoch) else 0
+        return number if number <= sent and (number_epoch == 0 or number_epoch >= epoch) else 0
 
     connection.execute(
         update(schema.node)

@@ -189,5 +189,5 @@ def _decode(kind: type[BaseModel], decode: Callable[[type[BaseModel]], BaseModel
             {"field": ".".join(map(str, one["loc"])), "message": one["msg"]}
             for one in error.errors(include_url=False, include_input=False, include_context=False)
         ]
-        told = "; ".join(f"{one['field'] or 'parameters'}: {one['message']}" for one in details)
-        raise InvalidInput(told[:1_000], details=details) from error
+        text = "; ".join(f"{one['field'] or 'parameters'}: {one['message']}" for one in details)
+        raise InvalidInput(text[:1_000], details=details) from error

@@ -104,7 +104,7 @@ def _round(database: Database, model: str, settings: MonitorSettings) -> bool:
 
 def _evaluate(connection: Connection, model: str, settings: MonitorSettings) -> _Pending | None:
     progress, before = load(connection, model)
-    advanced = _look_at_new(connection, model, progress, settings)
+    advanced = _evaluate_new(connection, model, progress, settings)
     ready = closed(_arrivals(connection, model, progress), advanced.sources, now_ms(), settings)
     ready_now = ready[: settings.intervals_a_transaction]
     if not ready_now:
@@ -124,7 +124,7 @@ def _evaluate(connection: Connection, model: str, settings: MonitorSettings) -> 
     return _Pending(before, advanced, evaluations, restarted, len(ready_now) < len(ready))
 
 
-def _look_at_new(
+def _evaluate_new(
     connection: Connection, model: str, progress: MonitorProgress, settings: MonitorSettings
 ) -> MonitorProgress:
     """Take note of the windows that came since: who sent them, and which were too late."""

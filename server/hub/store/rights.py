@@ -109,14 +109,14 @@ class Grant:
 
     def covers(self, scope: Scope, model: str | None, environment: str | None) -> bool:
         """Whether the patterns match what an action is about."""
-        asked = (
+        scoped = (
             (self.models, model, Scope.MODEL),
             (self.environments, environment, Scope.ENVIRONMENT),
         )
         return all(
             pattern == ANY
             or (part in scope and name is not None and fnmatch.fnmatchcase(name, pattern))
-            for pattern, name, part in asked
+            for pattern, name, part in scoped
         )
 
 

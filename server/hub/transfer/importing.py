@@ -103,9 +103,9 @@ def _publish(registry: Registry, reader: BundleReader, listed: BundledPackage) -
         return ImportedItem(listed.format, name, ImportOutcome.CONFLICT, str(error))
     except GnomonError as error:
         return ImportedItem(listed.format, name, ImportOutcome.REFUSED, str(error))
-    told = f"{reference.name}@{reference.version}"
+    reference_text = f"{reference.name}@{reference.version}"
     return ImportedItem(
-        listed.format, told, ImportOutcome.ADDED if created else ImportOutcome.THERE
+        listed.format, reference_text, ImportOutcome.ADDED if created else ImportOutcome.THERE
     )
 
 
@@ -137,7 +137,7 @@ def _name(database: Database, named: BundledAlias) -> ImportedItem:
                 aliases.assign(change, named.model, named.alias, named.version)
     except GnomonError as error:
         return ImportedItem("alias", name, ImportOutcome.REFUSED, str(error))
-    return _told("alias", name, known, named.version)
+    return _make_item("alias", name, known, named.version)
 
 
 def _tag(database: Database, tagged: BundledTag) -> ImportedItem:
@@ -156,7 +156,7 @@ def _tag(database: Database, tagged: BundledTag) -> ImportedItem:
                 tags.assign(change, tagged.model, tagged.version, {tagged.key: tagged.value})
     except GnomonError as error:
         return ImportedItem("tag", name, ImportOutcome.REFUSED, str(error))
-    return _told("tag", name, known, tagged.value)
+    return _make_item("tag", name, known, tagged.value)
 
 
 def _run(database: Database, record: dict[str, object]) -> ImportedItem:
@@ -184,7 +184,7 @@ def _end(database: Database, ended: BundledDecommission) -> ImportedItem:
     return ImportedItem("decommission", name, ImportOutcome.ADDED)
 
 
-def _told(what: str, name: str, known: str | None, wanted: str) -> ImportedItem:
+def _make_item(what: str, name: str, known: str | None, wanted: str) -> ImportedItem:
     if known is None:
         return ImportedItem(what, name, ImportOutcome.ADDED)
     if known == wanted:

@@ -40,9 +40,9 @@ def check_tested(connection: Connection, model: str, version: str) -> None:
         if fault := _fault(found):
             faults.append({"format": row.format, "digest": row.digest, "fault": fault})
     if faults:
-        told = "; ".join(f"{one['format']} {one['fault']}" for one in faults)
+        text = "; ".join(f"{one['format']} {one['fault']}" for one in faults)
         raise Conflict(
-            f"{model}@{version} may not be placed or rolled out: {told}. Run `gnomon package test "
+            f"{model}@{version} may not be placed or rolled out: {text}. Run `gnomon package test "
             "PACKAGE --key KEY` with a key that the hub trusts, and push the package again",
             details=faults,
         )

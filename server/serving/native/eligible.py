@@ -154,7 +154,7 @@ def _output(
         raise UnsupportedRoute(
             "outputs", f"output {field.name!r} has no fixed size of {field.size} a row"
         )
-    if not _goes(spec, field, kind):
+    if not _is_supported(spec, field, kind):
         raise UnsupportedRoute(
             "outputs", f"output {field.name!r} is {kind} and becomes {spec.datatype}"
         )
@@ -168,7 +168,7 @@ def _output(
     }
 
 
-def _goes(spec: TensorSpec, field: Field, kind: np.dtype[Any] | None) -> bool:
+def _is_supported(spec: TensorSpec, field: Field, kind: np.dtype[Any] | None) -> bool:
     if field.kind.is_vector:
         return spec.datatype == "FP32" and kind == np.float32
     if field.kind.is_float:

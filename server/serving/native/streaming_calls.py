@@ -99,7 +99,7 @@ class HealthWatch:
         self._unpack = unpack
         self._open = open_calls
         self._lock = threading.Lock()
-        self._told: MutableMapping[Call, tuple[str, int]] = WeakKeyDictionary()
+        self._notifications: MutableMapping[Call, tuple[str, int]] = WeakKeyDictionary()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -126,18 +126,18 @@ class HealthWatch:
     def _watch(self) -> None:
         while not self._stopped.wait(WATCH_SECONDS):
             with self._lock:
-                told = dict(self._told)
-                if not told:
+                notifications = dict(self._notifications)
+                if not notifications:
                     self._thread = None
                     return
-            for call, (service, _) in told.items():
+            for call, (service, _) in notifications.items():
                 self._open.tell(call, lambda call=call, service=service: self._tell(call, service))  # type: ignore[misc]
 
     def _tell(self, call: Call, service: str) -> None:
         """Send a service's status, unless it was the last one sent."""
         status = status_of(self._handler, service, SERVICE)
         with self._lock:
-            if self._told.get(call) == (service, status):
+            if self._notifications.get(call) == (service, status):
                 return
-            self._told[call] = (service, status)
+            self._notifications[call] = (service, status)
         call.send(health_pb2.HealthCheckResponse(status=status).SerializeToString())

@@ -80,7 +80,7 @@ def predict_rows(
     # One version must check and answer all rows, so the bucket is chosen only once.
     options["key"] = key = request_id if key is None else key
     model = runtime.model_of(route, key)
-    refused, broken = _judge(model, rows)
+    refused, broken = _check_rows(model, rows)
     good = sorted(set(range(len(rows))).difference(refused))
     for number in refused:
         with contextlib.suppress(InvalidInput):
@@ -146,7 +146,7 @@ def _check_even(
     )
 
 
-def _judge(model: Model, rows: Sequence[Row]) -> tuple[list[int], list[dict[str, Any]]]:
+def _check_rows(model: Model, rows: Sequence[Row]) -> tuple[list[int], list[dict[str, Any]]]:
     """Return which rows the contract rejects, and why; each row is checked individually."""
     refused: list[int] = []
     broken: list[dict[str, Any]] = []

@@ -42,8 +42,8 @@ def row_schema(model: Model) -> dict[str, Any]:
     schema = _object(model.package.profile.inputs) | {"additionalProperties": False}
     rules = model.package.profile.rules
     if rules:
-        told = "; ".join(rule.message or rule.expression for rule in rules)
-        schema["description"] = f"Rules over several fields: {told}"
+        described = "; ".join(rule.message or rule.expression for rule in rules)
+        schema["description"] = f"Rules over several fields: {described}"
     return schema
 
 
@@ -51,11 +51,13 @@ def field_schema(field: Field) -> dict[str, Any]:
     """Return the JSON schema of a field: its hard rules, as far as JSON schema has them."""
     vector = field.kind.is_vector
     schema = _vector(field) if vector else {"type": _type(field)} | _rules(field)
-    told = [part for part in (field.description, f"in {field.unit}" if field.unit else "") if part]
+    described = [
+        part for part in (field.description, f"in {field.unit}" if field.unit else "") if part
+    ]
     if field.policy.value != "reject":
-        told.append(f"a value that breaks a rule: {field.policy.value}")
-    if told:
-        schema["description"] = "; ".join(told)
+        described.append(f"a value that breaks a rule: {field.policy.value}")
+    if described:
+        schema["description"] = "; ".join(described)
     if field.nullable:
         schema["type"] = [schema["type"], "null"]
         if "enum" in schema:
@@ -140,7 +142,7 @@ def _request(name: str) -> dict[str, Any]:
 
 def _answer(name: str) -> dict[str, Any]:
     row = {"oneOf": [{"$ref": f"#/components/schemas/{name}.outputs"}, {"type": "null"}]}
-    told = {"type": "array", "items": {"type": "object"}}
+    objects = {"type": "array", "items": {"type": "object"}}
     return {
         "type": "object",
         "properties": {
@@ -150,8 +152,8 @@ def _answer(name: str) -> dict[str, Any]:
             "id": {"type": "string"},
             "predictions": {"type": "array", "items": row},
             "ids": {"type": "array", "items": {"type": ["string", "null"]}},
-            "violations": told | {"description": "what was corrected or flagged"},
-            "refused": told | {"description": "what was wrong with the rows that were refused"},
+            "violations": objects | {"description": "what was corrected or flagged"},
+            "refused": objects | {"description": "what was wrong with the rows that were refused"},
             "fallback": {"type": ["string", "null"], "description": "why a fallback answered"},
             "fallback_by": {
                 "type": ["string", "null"],
@@ -164,15 +166,15 @@ def _answer(name: str) -> dict[str, Any]:
 def _tensors(name: str, model: Model) -> Mapping[str, Any]:
     """Return the protocol's own call, with what its tensors are."""
     signature = model.package.manifest.signature
-    told = {
+    tensors = {
         side: ", ".join(f"{spec.name} {spec.datatype} {list(spec.shape)}" for spec in specs)
         for side, specs in (("takes", signature.inputs), ("gives", signature.outputs))
     }
     return {
         "summary": f"Predict with {name} by tensors",
         "description": (
-            f"Open Inference Protocol v2; {name} takes {told['takes']} and gives {told['gives']}; "
-            "tensors as JSON or as the binary extension"
+            f"Open Inference Protocol v2; {name} takes {tensors['takes']} "
+            f"and gives {tensors['gives']}; tensors as JSON or as the binary extension"
         ),
         "operationId": f"infer_{name}",
         "requestBody": {

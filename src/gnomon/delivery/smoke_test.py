@@ -85,7 +85,7 @@ def smoke_test(path: Path, trust: TrustStore | None, limits: Limits | None = Non
     figures: dict[str, float] = {}
     if all(check.passed for check in checks):
         outcome = _run(package, limits)
-        checks += _judge(package, outcome, limits)
+        checks += _run_checks(package, outcome, limits)
         figures = {
             name: value
             for name, value in msgspec.to_builtins(outcome).items()
@@ -145,8 +145,8 @@ def _dependencies(package: Package) -> Iterator[SmokeCheck]:
     """Yield differences from the versions of the build; only code needs the exact ones."""
     different = other_versions(package.manifest.dependencies)
     exact = package.manifest.format in FORMATS_THAT_RUN_CODE
-    told = "; ".join(different) or "the versions of the build"
-    yield SmokeCheck("dependencies", not different or not exact, told)
+    text = "; ".join(different) or "the versions of the build"
+    yield SmokeCheck("dependencies", not different or not exact, text)
 
 
 def _run(package: Package, limits: Limits) -> WorkerResult:
@@ -167,7 +167,7 @@ def _run(package: Package, limits: Limits) -> WorkerResult:
             return WorkerResult(error=str(error))
 
 
-def _judge(package: Package, outcome: WorkerResult, limits: Limits) -> Iterator[SmokeCheck]:
+def _run_checks(package: Package, outcome: WorkerResult, limits: Limits) -> Iterator[SmokeCheck]:
     samples = f"{len(package.golden.rows)} golden samples"
     yield SmokeCheck(
         "load",
@@ -185,5 +185,5 @@ def _judge(package: Package, outcome: WorkerResult, limits: Limits) -> Iterator[
     yield SmokeCheck("latency", limit is None or outcome.p99_us <= limit, measured + allowed)
     declared = package.manifest.needs.memory_mib
     used = f"{outcome.process_mib:.0f} MiB in all, {outcome.model_mib:.1f} of it for the model"
-    told = f"; the manifest says {declared}" if declared else "; the manifest has no limit"
-    yield SmokeCheck("memory", not declared or outcome.process_mib <= declared, used + told)
+    text = f"; the manifest says {declared}" if declared else "; the manifest has no limit"
+    yield SmokeCheck("memory", not declared or outcome.process_mib <= declared, used + text)

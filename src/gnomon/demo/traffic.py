@@ -75,8 +75,10 @@ class Traffic:
 
     def settle(self) -> None:
         """Wait until the monitor has evaluated every day whose successor has been replayed."""
-        judged = self.day - timedelta(days=2)
-        wait_until(lambda: self._judged() >= judged, f"the monitor to evaluate {judged}")
+        last_day = self.day - timedelta(days=2)
+        wait_until(
+            lambda: self._evaluated_until() >= last_day, f"the monitor to evaluate {last_day}"
+        )
 
     def alerts(self, kind: str, *, since: date) -> list[dict[str, Any]]:
         """Return the alerts of a kind that were raised by days from `since` on."""
@@ -89,13 +91,13 @@ class Traffic:
             if alert["kind"] == kind and alert["evidence"]["seen_in"]["started_at"] >= start
         ]
 
-    def _judged(self) -> date:
+    def _evaluated_until(self) -> date:
         """Return the last day that the monitor has evaluated."""
         status = self._cluster.client.get(f"models/{MODEL}/drift")["status"]
-        judged = status["judged_to"]
-        if judged is None:
+        last_day = status["judged_to"]
+        if last_day is None:
             return date.min
-        return datetime.fromtimestamp(judged / 1000 - DAY_SECONDS, UTC).date()
+        return datetime.fromtimestamp(last_day / 1000 - DAY_SECONDS, UTC).date()
 
     def _tell_labels(self) -> None:
         """Send the labels known by now: devices through their agents, others to the hub."""

@@ -40,7 +40,9 @@ def rebuild(pinned: Sequence[Dependency], folder: Path, wheelhouse: Path | None)
     here = [str(Path(gnomon.__file__).parents[1]), *sys.path]
     (site / "gnomon-here.pth").write_text("\n".join(filter(None, here)) + "\n", encoding="utf-8")
     missing = [
-        told for one in pinned if (told := _install(one, python, folder, wheelhouse)) is not None
+        problem
+        for one in pinned
+        if (problem := _install(one, python, folder, wheelhouse)) is not None
     ]
     return Environment(python, tuple(missing))
 

@@ -108,8 +108,8 @@ class ReplayReport:
     def to_dict(self) -> dict[str, Any]:
         """Return it in plain JSON types."""
         parts = [{**asdict(part), "agreement": part.agreement.value} for part in self.parts]
-        told = {"passed": self.passed, "agreement": self.agreement.value}
-        return {**told, **asdict(self), "parts": parts}
+        summary = {"passed": self.passed, "agreement": self.agreement.value}
+        return {**summary, **asdict(self), "parts": parts}
 
 
 def replay(
@@ -223,7 +223,7 @@ def _compare(
             exact += 1
         elif not answer.error and golden.agrees(wanted, answer.outputs):
             near += 1
-        first = first or _told(number, wanted, answer)
+        first = first or _describe_difference(number, wanted, answer)
     return Part(what, len(answers), exact, near, first)
 
 
@@ -234,7 +234,7 @@ def _is_exact(expected: Mapping[str, Any], answer: RowResult) -> bool:
     )
 
 
-def _told(number: int, expected: Mapping[str, Any], answer: RowResult) -> str:
+def _describe_difference(number: int, expected: Mapping[str, Any], answer: RowResult) -> str:
     if _is_exact(expected, answer):
         return ""
     now = answer.error or repr(answer.outputs)
