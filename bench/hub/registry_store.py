@@ -53,7 +53,7 @@ def fill(database: Database, size: RegistrySize) -> None:
         _insert(database, table, rows)
     with database.read() as connection:
         counted = windows.service_counts(connection, digest_of(size.models[0], 0), content)
-    _insert(database, schema.window, window_rows(size, counted | {"data": content}))
+    _insert(database, schema.window, window_rows(size, {**counted, "data": content}))
     (outcome,) = (name for name, rows in counted["outcomes"].items() if rows)
     _sum_up(database, outcome)
     _analyze(database)

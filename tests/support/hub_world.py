@@ -16,6 +16,7 @@ from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import labels, windows
+from gnomon.server.hub.monitoring.label_sources import LabelSource
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
@@ -189,7 +190,9 @@ class World:
                 for name, error in zip(names, errors, strict=True)
             ]
             labels.record_predictions(connection, "n1", model, digest, rows)
-            labels.ingest(connection, [labels.LabelRow(model, name, 0, 0.0) for name in names])
+            source = LabelSource("ada", is_node=False)
+            rows = [labels.LabelRow(model, name, 0, 0.0) for name in names]
+            labels.ingest(connection, rows, source)
 
     def _model(self, digest: str) -> str:
         with self.database.read() as connection:

@@ -246,7 +246,7 @@ class EventRecord:
 def listing(connection: Connection) -> list[NodeRecord]:
     """Return all nodes, by name."""
     rows = connection.execute(select(schema.node).order_by(_NODE.name)).mappings()
-    hidden = {"desired_hash", "key_hash"}
+    hidden = {"desired_hash", "key_hash", "assigned"}
     return [NodeRecord(**{key: row[key] for key in row if key not in hidden}) for row in rows]
 
 

@@ -19,7 +19,7 @@ from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 from gnomon.runtime.routing.routes import WEIGHT_TOTAL
 from gnomon.server.hub import placements
-from gnomon.server.hub.access import environments, keys
+from gnomon.server.hub.access import assigned, environments, keys
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.store import counters, schema
@@ -88,7 +88,7 @@ def for_node(
     """
     columns = schema.node.c
     known = connection.execute(
-        select(columns.generation, columns.desired_hash, columns.environment).where(
+        select(columns.generation, columns.desired_hash, columns.environment, columns.assigned).where(
             columns.name == name
         )
     ).one()
@@ -96,6 +96,9 @@ def for_node(
     state = hub_pb2.DesiredState()
     state.CopyFrom(wanted.state)
     state.epoch, newest = _newest_reported(connection, request.reported)
+    packages = assigned.remember(known.assigned, (package.digest for package in state.packages))
+    if packages != known.assigned:
+        connection.execute(update(schema.node).where(columns.name == name).values(assigned=packages))
     if known.desired_hash == wanted.hash and known.generation >= newest:
         state.generation = known.generation
         return state

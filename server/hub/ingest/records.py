@@ -12,7 +12,7 @@ from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.hub.ingest.numbering import NumberedRecord
 from gnomon.server.hub.monitoring import labels, windows
 from gnomon.server.hub.store.limits import MAXIMUM_ROWS, is_time
-from gnomon.server.hub.versions.catalogue import Catalogue
+from gnomon.server.hub.versions.catalogue import Catalogue, KnownVersion
 
 MAXIMUM_WINDOW_BYTES = 1024 * 1024
 
@@ -54,6 +54,7 @@ class Sender:
     boot: str
     received_at: int
     environment: str
+    assigned: frozenset[str] = frozenset()  # digests of the packages that the node should run
 
     def refuse(self, one: NumberedRecord, reason: object) -> Rows:
         """Return the event that stands for a record which was refused."""
@@ -87,6 +88,7 @@ class RecordReader:
         self._connection = connection
         self._catalogue = catalogue
         self._sender = sender
+        self._models: set[str] = set()  # that the registry has
 
     def read(self, one: NumberedRecord) -> Rows:
         """Return a record's rows.
@@ -105,12 +107,34 @@ class RecordReader:
         if kind == "refusal":
             return Rows(refusals=[self._refusal(record.refusal)])
         if kind == "label":
-            return Rows(label_rows=[_label(record.label)])
+            return Rows(label_rows=[self._label(record.label)])
         if kind == "event":
             at = _time(record.recorded_at_unix_ms, "the event's time")
             event = record.event
             return Rows(events=[self._sender.event(one.sequence, at, event.kind, event.detail)])
         raise InvalidInput("unknown record type")
+
+    def _package(self, digest: str) -> KnownVersion | None:
+        """Return a package of the registry that was assigned to the node."""
+        if digest not in self._sender.assigned:
+            return None
+        return self._catalogue.find(self._connection, digest)
+
+    def _check_model(self, name: str) -> None:
+        if name not in self._models:
+            labels.check_model(self._connection, name)
+            self._models.add(name)
+
+    def _label(self, label: hub_pb2.Label) -> labels.LabelRow:
+        row = labels.LabelRow(
+            _short(label.model, _NAME, "model"),
+            _short(label.request_id, _TEXT, "request id"),
+            label.at_unix_ms,
+            label.value,
+        )
+        labels.check([row])
+        self._check_model(row.model)
+        return row
 
     def _window(self, sequence: int, window: hub_pb2.Window) -> dict[str, Any]:
         if len(window.window) > MAXIMUM_WINDOW_BYTES:
@@ -127,15 +151,18 @@ class RecordReader:
         read = sum(counts["outcomes"].values())
         if counts["outcomes"] and read != window.rows:
             raise InvalidInput(f"a window says {window.rows} rows and counts {read}")
-        # What runs a package that the registry does not have is still counted.
-        known = self._catalogue.find(self._connection, window.digest)
+        package = self._package(window.digest)
+        if package is None:
+            # Still counted, as unread: a restored hub may have forgotten the package.
+            self._check_model(window.route)
+            counts = windows.UNREAD
         return {
             "node": self._sender.node,
             "boot": self._sender.boot,
             "sequence": sequence,
             "digest": _short(window.digest, _NAME, "digest"),
-            "model": known.model if known else _short(window.route, _NAME, "route"),
-            "version": known.version if known else "",
+            "model": package.model if package else _short(window.route, _NAME, "route"),
+            "version": package.version if package else "",
             "route": _short(window.route, _NAME, "route"),
             "environment": self._sender.environment,
             "shadow": window.shadow,
@@ -153,9 +180,11 @@ class RecordReader:
         lengths = {len(sampled.request_ids), len(sampled.at_unix_ms), len(sampled.values)}
         if len(lengths) != 1:
             raise InvalidInput("predictions should have as many ids as times and values")
-        known = self._catalogue.find(self._connection, sampled.digest)
+        known = self._package(sampled.digest)
         if known is None:
-            raise InvalidInput(f"predictions of the unknown package {sampled.digest[:_NAME]!r}")
+            raise InvalidInput(
+                f"the package {sampled.digest[:_NAME]} is not assigned to the node, or not registered"
+            )
         rows = [
             labels.PredictionRow(
                 _short(request_id, _TEXT, "request id"), _time(at, "a prediction's time"), value
@@ -167,7 +196,7 @@ class RecordReader:
         return {(known.model, sampled.digest): rows}
 
     def _refusal(self, refusal: hub_pb2.Refusal) -> dict[str, Any]:
-        known = self._catalogue.find(self._connection, refusal.digest)
+        known = self._package(refusal.digest)
         return {
             "node": self._sender.node,
             "digest": _short(refusal.digest, _NAME, "digest"),
@@ -179,17 +208,6 @@ class RecordReader:
             "value": refusal.value[:_LONG_TEXT],
             "expected": refusal.expected[:_LONG_TEXT],
         }
-
-
-def _label(label: hub_pb2.Label) -> labels.LabelRow:
-    row = labels.LabelRow(
-        _short(label.model, _NAME, "model"),
-        _short(label.request_id, _TEXT, "request id"),
-        label.at_unix_ms,
-        label.value,
-    )
-    labels.check([row])
-    return row
 
 
 def _time(at: int, what: str) -> int:

@@ -13,11 +13,13 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from gnomon.runtime.decoding import UNREADABLE
 from gnomon.runtime.errors import GnomonError, InvalidInput
-from gnomon.server.hub.access import environments
+from gnomon.server.hub.access import assigned, environments
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.ingest.numbering import NumberedRecord, number, number_damaged
 from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows, Sender
 from gnomon.server.hub.monitoring import labels
+from gnomon.server.hub.monitoring.label_sources import LabelSource
+from gnomon.server.hub.monitoring.waiting import MAXIMUM_WAITING
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
@@ -95,7 +97,9 @@ class Telemetry:
         """Return the watermark as it is, and what is new above it, if anything is."""
         with self._database.read() as connection:
             watermark = _watermark(connection, node, boot)
-            sender = Sender(node, boot, now_ms(), environments.of_node(connection, node))
+            environment = environments.of_node(connection, node)
+            packages = assigned.of_node(connection, node)
+            sender = Sender(node, boot, now_ms(), environment, packages)
             numbered = _number(connection, sender, records, watermark)
             new = [one for one in numbered if one.sequence > watermark]
             if not new:
@@ -156,7 +160,12 @@ def _store_rows(connection: Connection, sender: Sender, rows: Rows) -> None:
             connection, sender.node, model, digest, sampled, sender.environment
         )
     if rows.label_rows:
-        labels.ingest(connection, rows.label_rows)
+        source = LabelSource(sender.node, is_node=True)
+        ingested = labels.ingest(connection, rows.label_rows, source)
+        if ingested.refused:
+            raise InvalidInput(
+                f"{ingested.refused} labels: {MAXIMUM_WAITING:,} of the model wait for predictions"
+            )
 
 
 def _log_refused(batch: _Batch) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from gnomon.server.hub.monitoring import waiting
 from gnomon.server.hub.monitoring.progress import load
 from gnomon.server.hub.store import schema
 
@@ -29,11 +30,15 @@ class DriftInterval:
 
 @dataclass(frozen=True, slots=True)
 class MonitorStatus:
-    """How far a model's windows were evaluated (Unix ms), and what came too late for that."""
+    """How far a model's windows were evaluated (Unix ms), and what came too late for that.
+
+    `waiting_labels` are labels of requests of which no prediction is known.
+    """
 
     judged_to: int | None
     late_windows: int
     late_rows: int
+    waiting_labels: int
 
 
 def series(
@@ -95,4 +100,5 @@ def status(connection: Connection, model: str) -> MonitorStatus:
         judged_to=progress.judged[0] if progress.judged else None,
         late_windows=progress.late_windows,
         late_rows=progress.late_rows,
+        waiting_labels=waiting.count(connection, model),
     )

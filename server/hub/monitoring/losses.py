@@ -23,6 +23,9 @@ _log = structlog.get_logger(__name__)
 
 _MAXIMUM_ERROR = 2.0 * MAXIMUM_VALUE
 
+# What is left of a sum is lost to rounding below this part of what was taken out of it.
+_LOST = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Losses:
@@ -60,6 +63,15 @@ class Losses:
     def _mean(self, total: float) -> float | None:
         return total / self.count if self.count and math.isfinite(total) else None
 
+    def __sub__(self, other: "Losses") -> "Losses":
+        """Return the sums without the other's."""
+        return Losses(
+            self.count - other.count,
+            self.error - other.error,
+            self.absolute_error - other.absolute_error,
+            self.squared_error - other.squared_error,
+        )
+
     def __add__(self, other: "Losses") -> "Losses":
         """Return the sums over both."""
         return Losses(
@@ -95,8 +107,57 @@ def join(connection: Connection, model: str, request_ids: Sequence[str]) -> int:
     return pairs
 
 
+def correct(connection: Connection, model: str, before: Mapping[str, float]) -> None:
+    """Replace the errors of pairs that are counted and whose labels were corrected.
+
+    Args:
+        connection: of the transaction in which the labels got their new values.
+        model: of the labels.
+        before: request → the value by which its pairs were counted.
+    """
+    request_ids = list(before)
+    for start in range(0, len(request_ids), BATCH):
+        chosen = prediction.c.request_id.in_(request_ids[start : start + BATCH])
+        sums: dict[_Key, Losses] = defaultdict(Losses)
+        removed: dict[_Key, float] = defaultdict(float)
+        for row in _complete(connection, model, chosen, joined=True):
+            key, old = _key(row), _loss(row.value - before[row.request_id])
+            sums[key] += _loss(row.value - row.truth) - old
+            removed[key] += old.squared_error
+        _add(connection, model, sums)
+        for key, amount in removed.items():
+            _recount_if_cancelled(connection, model, key, amount)
+
+
+def _recount_if_cancelled(connection: Connection, model: str, key: _Key, removed: float) -> None:
+    """Sum up a row of `loss` again if so large an error was taken out that little else is left."""
+    own = and_(*(loss.c[name] == value for name, value in key._asdict().items()))
+    left = connection.scalar(select(loss.c.squared_error).where(own))
+    if left is None or left > _LOST * removed:
+        return
+    counted = and_(
+        prediction.c.digest == key.digest,
+        prediction.c.node == key.node,
+        prediction.c.rollout == key.rollout,
+        prediction.c.step == key.step,
+        prediction.c.at >= key.day,
+        prediction.c.at < key.day + DAY_MS,
+    )
+    rows = _complete(connection, model, counted, joined=True)
+    total = sum((_loss(row.value - row.truth) for row in rows), Losses())
+    connection.execute(update(loss).where(own).values(**asdict(total)))
+
+
+def _key(row: Row[Any]) -> _Key:
+    return _Key(row.digest, row.node, row.at // DAY_MS * DAY_MS, row.rollout, row.step)
+
+
+def _loss(error: float) -> Losses:
+    return Losses(1, error, abs(error), error * error) if is_countable(error) else Losses()
+
+
 def _complete(
-    connection: Connection, model: str, chosen: ColumnElement[bool]
+    connection: Connection, model: str, chosen: ColumnElement[bool], *, joined: bool = False
 ) -> Sequence[Row[Any]]:
     together = and_(
         label.c.model == prediction.c.model, label.c.request_id == prediction.c.request_id
@@ -104,7 +165,7 @@ def _complete(
     return connection.execute(
         select(prediction, label.c.value.label("truth"))
         .join(label, together)
-        .where(prediction.c.model == model, chosen, prediction.c.joined.is_(False))
+        .where(prediction.c.model == model, chosen, prediction.c.joined.is_(joined))
     ).all()
 
 
@@ -116,9 +177,7 @@ def _count(connection: Connection, model: str, rows: Sequence[Row[Any]]) -> int:
         if not is_countable(error):
             left_out.append(row.request_id)
             continue
-        day = row.at // DAY_MS * DAY_MS
-        key = _Key(row.digest, row.node, day, row.rollout, row.step)
-        sums[key] += Losses(1, error, abs(error), error * error)
+        sums[_key(row)] += _loss(error)
     _add(connection, model, sums)
     positions = [row.position for row in rows]
     for start in range(0, len(positions), BATCH):

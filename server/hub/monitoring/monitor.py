@@ -51,7 +51,11 @@ _AGAINST_REFERENCE = (
 
 _WINDOW = schema.window.c
 # Other environments see other data than production.
-_IS_JUDGED = _WINDOW.shadow.is_(False) & (_WINDOW.environment == schema.PRODUCTION)
+_IS_JUDGED = (
+    _WINDOW.shadow.is_(False)
+    & (_WINDOW.environment == schema.PRODUCTION)
+    & (_WINDOW.version != "")  # unread: the package was not assigned to the node
+)
 DEFAULTS = MonitorSettings()
 
 

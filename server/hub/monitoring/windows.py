@@ -17,6 +17,9 @@ from gnomon.runtime.packages.profile import Profile, decode_profile
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.limits import MAXIMUM_ROWS
 
+#: The columns of a window that the hub does not look into.
+UNREAD: Mapping[str, Any] = {"outcomes": {}, "latency": {}}
+
 _KEPT = 256
 _profiles: dict[str, Profile] = {}
 _profiles_lock = Lock()
@@ -79,10 +82,10 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
     return window
 
 
-def service_counts(connection: Connection, digest: str, data: bytes) -> dict[str, Any]:
+def service_counts(connection: Connection, digest: str, data: bytes) -> Mapping[str, Any]:
     """Return a window's columns `outcomes` (rows by outcome) and `latency` (answers by bucket).
 
-    Both are empty for a package that the registry does not have: its windows are kept unread.
+    Both are empty for a package that the registry does not have (`UNREAD`): its windows are kept.
 
     Raises:
         InvalidInput: as `read`.
@@ -90,7 +93,7 @@ def service_counts(connection: Connection, digest: str, data: bytes) -> dict[str
     try:
         window = read(connection, digest, data)
     except UnknownModel:
-        return {"outcomes": {}, "latency": {}}
+        return UNREAD
     buckets = window.latency_counts
     return {
         "outcomes": window.outcome_rows,

@@ -70,10 +70,18 @@ class EnrolmentToken:
 
 @dataclass(frozen=True, slots=True)
 class IngestedLabels:
-    """How many labels were new or known already, and the requests known with another value."""
+    """What became of labels.
+
+    `corrected` were known with another value, which the caller may replace; `contradicting` are the
+    requests of those that it may not. Of the new ones, `waiting` name requests of which no
+    prediction is known; `refused` were not stored, since too many wait already.
+    """
 
     new: int
     repeated: int
+    corrected: int
+    waiting: int
+    refused: int
     contradicting: tuple[str, ...]
 
 

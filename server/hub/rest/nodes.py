@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from gnomon.server.hub.access import enrolment_tokens, nodes
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import labels
+from gnomon.server.hub.monitoring.label_sources import LabelSource
 from gnomon.server.hub.rest.answers import EnrolmentToken, IngestedLabels, Revocation
 from gnomon.server.hub.rest.bodies import LabelsBody, TokenBody
 from gnomon.server.hub.rest.dependencies import (
@@ -89,9 +90,9 @@ def count_rows(
 def add_labels(
     body: LabelsBody, database: DatabaseDependency, actor: ActorDependency
 ) -> IngestedLabels:
-    """Add labels; a label that is sent again counts once."""
+    """Add labels; a label that is sent again counts once, and another value corrects it."""
     actor.check("label", body.model)
     rows = [labels.LabelRow(body.model, one.request_id, one.at, one.value) for one in body.labels]
     with database.write() as connection:
-        ingested = labels.ingest(connection, rows)
+        ingested = labels.ingest(connection, rows, LabelSource(actor.name, is_node=False))
     return IngestedLabels(**ingested._asdict())

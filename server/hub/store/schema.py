@@ -28,6 +28,7 @@ from gnomon.server.hub.store.tables.monitoring import (
     detector_state,
     drift,
     label,
+    label_total,
     loss,
     prediction,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "environment",
     "event",
     "label",
+    "label_total",
     "loss",
     "metadata",
     "node",

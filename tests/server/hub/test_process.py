@@ -107,8 +107,13 @@ class Uploader(threading.Thread):
 
 
 def test_ten_kills_lose_nothing_and_count_nothing_twice(
-    process: Process, caller: Any, settings: HubSettings
+    process: Process,
+    caller: Any,
+    settings: HubSettings,
+    builder: Any,
+    make: Callable[..., Any],
 ) -> None:
+    builder.publish(make())
     uploader = Uploader(caller.enrol("node", "device-1"))
     uploader.start()
     seen = []

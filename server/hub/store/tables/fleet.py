@@ -35,6 +35,8 @@ node = Table(
     # The desired state: generation and SHA-256 of the newest one that differs from the one before.
     Column("generation", BigInteger, nullable=False, server_default="0"),
     Column("desired_hash", StorableText(64), nullable=False, server_default=""),
+    # Digests of the packages that were assigned to it, the newest last (access.assigned).
+    Column("assigned", JSON, nullable=False, server_default=text("'[]'")),
     # What the node reported.
     Column("reported_generation", BigInteger, nullable=False, server_default="0"),
     Column("state", StorableText(32), nullable=False, server_default=""),

@@ -46,7 +46,21 @@ label = Table(
     column_types.time("at"),
     Column("value", Double, nullable=False),
     column_types.time("received_at"),
+    # Whose value it is, and how far that source is believed (label_sources.Precedence); labels of
+    # before are only replaced by people.
+    Column("source", StorableText(128), nullable=False, server_default=""),
+    Column("precedence", Integer, nullable=False, server_default="2"),
+    # Whether no prediction of the request is known.
+    Column("waiting", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("model", "request_id"),
+)
+
+#: How many labels of a model wait for a prediction.
+label_total = Table(
+    "label_total",
+    column_types.metadata,
+    column_types.name("model", primary_key=True),
+    Column("waiting", BigInteger, nullable=False),
 )
 
 #: Error of predictions against labels: a package, node, day of the data's own time, rollout step.

@@ -44,6 +44,12 @@ def event_record(sequence: int, kind: str = "started") -> hub_pb2.Record:
     return hub_pb2.Record(sequence=sequence, event=hub_pb2.Event(kind=kind, detail="d"))
 
 
+def tell(node: Any, caller: Any) -> None:
+    """Let a node know that it should run eta@1."""
+    caller.post("placements", model="eta", version="1")
+    node.exchange(facts=ONNX)
+
+
 def rows_in(hub: Hub, table: Any) -> int:
     with hub.services.database.read() as connection:
         return connection.scalar(select(func.count()).select_from(table))
@@ -169,6 +175,7 @@ def test_windows_are_counted_once_and_by_outcome(
 ) -> None:
     package = make()
     builder.publish(package)
+    tell(node, caller)
     records = [window_record(package, 1, 10, 2), window_record(package, 2, 5, 0)]
     assert node.upload(*records) == 2
     assert node.upload(*records, window_record(package, 3, 1, 1)) == 3
@@ -185,6 +192,7 @@ def test_every_kind_of_record_is_stored(
 ) -> None:
     package = make()
     builder.publish(package)
+    tell(node, caller)
     predictions = hub_pb2.Predictions(
         digest=package.digest,
         request_ids=[f"r{number}" for number in range(2_000)],
@@ -245,6 +253,7 @@ def test_text_that_sql_cannot_store_blocks_nothing(hub: Hub, node: Any, caller: 
 def test_a_damaged_window_is_noted(builder: Any, node: Any, caller: Any, make: Make) -> None:
     package = make()
     builder.publish(package)
+    tell(node, caller)
     record = window_record(package, 1, 3, 0)
     record.window.window = record.window.window[:-1] + b"\0"
     assert node.upload(record) == 1
@@ -260,7 +269,10 @@ def test_damage_alone_moves_the_watermark_once(node: Any, caller: Any) -> None:
     assert len(caller.get("events")) == 3
 
 
-def test_windows_of_an_unknown_package_are_kept_unread(node: Any, caller: Any) -> None:
+def test_windows_of_an_unknown_package_are_kept_unread(
+    builder: Any, node: Any, caller: Any, make: Make
+) -> None:
+    builder.publish(make())
     window = hub_pb2.Window(digest="d" * 64, route="eta", rows=12, window=b"later")
     assert node.upload(hub_pb2.Record(sequence=1, window=window)) == 1
     (row,) = caller.get("counts")

@@ -18,6 +18,7 @@ from gnomon.server.hub.ingest.telemetry import Telemetry
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
+from tests.support.hub_world import World
 
 RECORDS = 30
 DIGEST = "d" * 64
@@ -162,6 +163,7 @@ def with_package(folder: Path, first_start: Path) -> Database:
                 publisher="ada",
             )
         )
+    World(database).node("n", assigned=[DIGEST])
     return database
 
 
@@ -255,6 +257,7 @@ def test_what_sql_cannot_store_is_set_aside_and_the_rest_is_stored(
         return rows
 
     monkeypatch.setattr(RecordReader, "read", read_unchecked)
+    World(database).publish("eta", "1")
     telemetry = Telemetry(database, Catalogue())
     records = [
         hub_pb2.Record(
@@ -276,6 +279,7 @@ def test_what_sql_cannot_store_is_set_aside_and_the_rest_is_stored(
 
 @pytest.mark.both_databases
 def test_counts_stop_at_the_largest_exact_integer(database: Database) -> None:
+    World(database).publish("eta", "1")
     telemetry = Telemetry(database, Catalogue())
     with database.write() as connection:
         row = {"model": "eta", "version": "", "node": "n", "shadow": False, "outcome": "unread"}

@@ -9,6 +9,7 @@ from sqlalchemy import func, insert, select
 
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.monitoring import labels, losses
+from gnomon.server.hub.monitoring.label_sources import LabelSource
 from gnomon.server.hub.monitoring.labels import LabelRow, PredictionRow
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.schema import label, loss, prediction, version
@@ -16,6 +17,7 @@ from gnomon.server.hub.store.schema import label, loss, prediction, version
 DAY = 86_400_000
 DIGEST = "d" * 64
 OTHER = "e" * 64
+ADA = LabelSource("ada", is_node=False)
 
 
 @pytest.fixture(autouse=True)
@@ -44,9 +46,13 @@ def predict(
         labels.record_predictions(connection, node, "eta", digest, rows)
 
 
-def tell(database: Database, *rows: LabelRow) -> labels.IngestResult:
+def tell(database: Database, *rows: LabelRow, source: LabelSource = ADA) -> labels.IngestResult:
     with database.write() as connection:
-        return labels.ingest(connection, rows)
+        return labels.ingest(connection, rows, source)
+
+
+def numbers(result: labels.IngestResult) -> tuple[int, int, int, tuple[str, ...]]:
+    return result.new, result.repeated, result.corrected, result.contradicting
 
 
 def days(database: Database) -> dict[str, dict[int, losses.Losses]]:
@@ -56,8 +62,8 @@ def days(database: Database) -> dict[str, dict[int, losses.Losses]]:
 
 def test_a_label_after_its_prediction_counts_once(database: Database) -> None:
     predict(database, PredictionRow("r1", DAY + 5, 12.0))
-    assert tell(database, LabelRow("eta", "r1", DAY * 3, 10.0)) == (1, 0, ())
-    assert tell(database, LabelRow("eta", "r1", DAY * 4, 10.0)) == (0, 1, ())
+    assert numbers(tell(database, LabelRow("eta", "r1", DAY * 3, 10.0))) == (1, 0, 0, ())
+    assert numbers(tell(database, LabelRow("eta", "r1", DAY * 4, 10.0))) == (0, 1, 0, ())
     assert days(database) == {"1": {DAY: losses.Losses(1, 2.0, 2.0, 4.0)}}
 
 
@@ -78,18 +84,24 @@ def test_one_label_serves_every_version_that_answered_the_request(database: Data
 def test_a_contradicting_label_is_told_and_changes_nothing(database: Database) -> None:
     predict(database, PredictionRow("r1", 5, 7.0))
     tell(database, LabelRow("eta", "r1", 7, 10.0))
-    told = tell(database, LabelRow("eta", "r1", 8, 11.0), LabelRow("eta", "r2", 8, 1.0))
-    assert told == (1, 0, ("r1",))
+    rows = LabelRow("eta", "r1", 8, 11.0), LabelRow("eta", "r2", 8, 1.0)
+    told = tell(database, *rows, source=LabelSource("n1", is_node=True))
+    assert numbers(told) == (1, 0, 0, ("r1",))
     assert days(database)["1"][0] == losses.Losses(1, -3.0, 3.0, 9.0)
 
 
 def test_a_label_within_one_batch_twice_counts_once(database: Database) -> None:
     row = LabelRow("eta", "r1", 7, 10.0)
-    assert tell(database, row, row, row._replace(value=3.0)) == (1, 1, ("r1",))
+    assert numbers(tell(database, row, row, row._replace(value=3.0))) == (1, 1, 1, ())
+    assert numbers(tell(database, row._replace(value=3.0))) == (0, 1, 0, ())
 
 
 def test_labels_of_other_models_do_not_meet(database: Database) -> None:
     predict(database, PredictionRow("r1", 5, 7.0))
+    with database.write() as connection:
+        known = select(version).where(version.c.digest == DIGEST)
+        (row,) = connection.execute(known).mappings()
+        connection.execute(insert(version).values({**row, "digest": "f" * 64, "name": "fare"}))
     tell(database, LabelRow("fare", "r1", 7, 10.0))
     assert days(database) == {}
 
@@ -112,7 +124,7 @@ def test_a_prediction_that_is_no_number_is_left_out(database: Database) -> None:
 def test_a_killed_transaction_counts_nothing(database: Database) -> None:
     predict(database, PredictionRow("r1", 5, 7.0))
     with pytest.raises(KeyboardInterrupt), database.write() as connection:
-        labels.ingest(connection, [LabelRow("eta", "r1", 7, 10.0)])
+        labels.ingest(connection, [LabelRow("eta", "r1", 7, 10.0)], ADA)
         raise KeyboardInterrupt
     assert days(database) == {}
     tell(database, LabelRow("eta", "r1", 7, 10.0))
@@ -152,11 +164,12 @@ def test_any_order_counts_what_a_naive_join_counts(
     for kind, request, value in steps:
         name = f"r{request}"
         if kind == "label":
-            truth.setdefault(name, float(value))
+            truth[name] = float(value)  # a later one corrects
             tell(database, LabelRow("eta", name, 0, float(value)))
         else:
             predicted.append((name, float(value)))
             predict(database, PredictionRow(name, 0, float(value)))
+    # Integers, so that sums are exact in any order.
     errors = [value - truth[name] for name, value in predicted if name in truth]
     found = days(database).get("1", {}).get(0, losses.Losses())
     assert found == losses.Losses(
