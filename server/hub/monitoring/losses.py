@@ -238,6 +238,18 @@ def by_version(connection: Connection, *conditions: ColumnElement[bool]) -> dict
     return {row.version: Losses(*row[1:]) for row in rows}
 
 
+def by_node(
+    connection: Connection, *conditions: ColumnElement[bool]
+) -> dict[tuple[str, str], Losses]:
+    """Return the sums of each version and node under conditions on the table `loss`."""
+    rows = connection.execute(
+        select(loss.c.version, loss.c.node, *_SUMS)
+        .where(*conditions)
+        .group_by(loss.c.version, loss.c.node)
+    )
+    return {(row.version, row.node): Losses(*row[2:]) for row in rows}
+
+
 def by_day(connection: Connection, model: str) -> dict[str, dict[int, Losses]]:
     """Return the sums by version and by day (its start, Unix milliseconds), days in order."""
     rows = connection.execute(

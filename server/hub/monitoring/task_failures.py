@@ -26,6 +26,11 @@ def report(database: Database, model: str, task: str, error: Exception) -> None:
     _log.error(f"{task}_failed", model=model, reference=reference, exc_info=error)
     text = f"the {task} of {model} failed and is tried again; the hub's log has the error under "
     condition = alerts.Condition(model, f"{task}_failed", "", "", "", text + reference)
+    raise_once(database, condition)
+
+
+def raise_once(database: Database, condition: alerts.Condition) -> None:
+    """Raise an alert, unless one of the condition is open: nothing is written at each tick."""
     with database.read() as connection:
         is_open = connection.scalar(
             select(schema.alert.c.id).where(

@@ -21,7 +21,7 @@ label with a huge error would make any candidate look good. What is not finite p
 
 import enum
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -65,6 +65,8 @@ class Gates(BaseModel):
     """The candidate's mean absolute error over the champion's."""
     require_proof: bool = False
     """Whether the error must be shown to be within its limit, not only estimated so."""
+    maximum_node_share: float = Field(default=0.5, gt=0, le=1)
+    """Largest part of the evidence that one node may have, if three nodes or more have traffic."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
 
     def alpha(self, steps: int) -> float:
@@ -129,11 +131,23 @@ class GateCheck:
 
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
-    """The gate's answer, why, and what each check found."""
+    """The gate's answer, why, and what each check found.
+
+    Attributes:
+        decision: what to do with the rollout.
+        reason: why, for people.
+        checks: what each check found.
+        nodes: how many nodes the evidence of the candidate comes from.
+        single_source: whether it comes from one node only.
+        contradicting: nodes that contradict their peers, and how.
+    """
 
     decision: Decision
     reason: str
     checks: tuple[GateCheck, ...] = field(default=())
+    nodes: int = 0
+    single_source: bool = False
+    contradicting: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""

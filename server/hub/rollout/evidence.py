@@ -1,48 +1,38 @@
 """What a gate looks at: windows and errors of both versions since the step began, from SQL."""
 
-import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from gnomon.core.cells import latency
 from gnomon.runtime.routing.routes import WEIGHT_TOTAL
 from gnomon.server.hub.fleet.desired import engines_of
 from gnomon.server.hub.monitoring import losses
 from gnomon.server.hub.monitoring.windows import merge_latency
-from gnomon.server.hub.rollout.bounds import quantile_levels
+from gnomon.server.hub.rollout.contributions import Contribution
 from gnomon.server.hub.rollout.criteria import (
     Decision,
-    Evidence,
     GateCheck,
     GateFinding,
-    Gates,
     GateVerdict,
-    Latency,
-    Side,
 )
 from gnomon.server.hub.rollout.plan import RolloutPlan
+from gnomon.server.hub.rollout.step_evidence import StepEvidence
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 
 #: A node that has not called for so long is not waited for.
 IN_TOUCH_MS = 120_000
 
-_Rows = Sequence[Row[*tuple[Any, ...]]]
-
 _NODE = schema.node.c
 
 
-def gather(connection: Connection, rollout: Row[Any], gates: Gates, alpha: float) -> Evidence:
-    """Return what champion and candidate did since the rollout's step began.
+def gather(connection: Connection, rollout: Row[Any]) -> StepEvidence:
+    """Return what each node counted of champion and candidate since the rollout's step began.
 
     Args:
         connection: of a read transaction, so that all is of one state.
         rollout: the rollout's row, running.
-        gates: name the quantile of the latency that is compared.
-        alpha: probability that the bounds of the latency ever fail, in (0, 1).
     """
     window, steps = schema.window.c, schema.rollout_step.c
     since = connection.scalar(
@@ -51,42 +41,49 @@ def gather(connection: Connection, rollout: Row[Any], gates: Gates, alpha: float
         )
     )
     rows = connection.execute(
-        select(window.version, window.outcomes, window.latency).where(
+        select(window.version, window.node, window.outcomes, window.latency).where(
             window.model == rollout.model,
             window.position > (since or 0),
             window.version.in_((rollout.champion, rollout.candidate)),
             window.environment == rollout.environment,
             window.shadow.is_(False),
         )
-    ).all()
+    )
+    sides: dict[str, dict[str, Contribution]] = defaultdict(lambda: defaultdict(Contribution))
+    for row in rows:
+        buckets = merge_latency([row.latency])
+        sides[row.version][row.node].add(Contribution(Counter(row.outcomes), buckets))
     loss = schema.loss.c
-    errors = losses.by_version(connection, loss.rollout == rollout.id, loss.step == rollout.step)
-    sides = {
-        version: _side(
-            [row for row in rows if row.version == version],
-            errors.get(version, losses.Losses()),
-            gates,
-            alpha,
-        )
-        for version in (rollout.champion, rollout.candidate)
-    }
+    errors = losses.by_node(connection, loss.rollout == rollout.id, loss.step == rollout.step)
+    for (version, node), found in errors.items():
+        sides[version][node].add(Contribution(losses=found))
     # A step of the whole traffic leaves the champion none: what it still reports is from before.
     champion = sides[rollout.champion] if rollout.weight < WEIGHT_TOTAL else None
-    return Evidence(sides[rollout.candidate], champion, refusals(connection, rollout))
+    return StepEvidence(sides[rollout.candidate], champion, refusals(connection, rollout))
 
 
 def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
-    """Return why nodes refused desired states since the rollout began."""
+    """Return why nodes refuse their desired state of now, if it is newer than the rollout.
+
+    A refusal of an earlier state says nothing about this one, and a node that has the candidate in
+    service refuses something else.
+    """
+    candidates = set(_formats(connection, rollout.model, rollout.candidate))
     rows = connection.execute(
-        select(_NODE.name, _NODE.reason)
+        select(_NODE.name, _NODE.reason, _NODE.digests)
         .where(
             _NODE.refused_generation > rollout.plan["generation"],
+            _NODE.refused_generation == _NODE.generation,
             _NODE.environment == rollout.environment,
             _NODE.revoked_at.is_(None),
         )
         .order_by(_NODE.name)
     )
-    return tuple(f"{row.name} refused it: {row.reason or 'no reason given'}" for row in rows)
+    return tuple(
+        f"{row.name} refused it: {row.reason or 'no reason given'}"
+        for row in rows
+        if not candidates & set(row.digests)
+    )
 
 
 def staging_gap(connection: Connection, rollout: Row[Any], plan: RolloutPlan) -> GateVerdict:
@@ -180,36 +177,3 @@ def _formats(connection: Connection, model: str, version: str) -> dict[str, str]
         )
     )
     return {row.digest: row.format for row in rows}
-
-
-def _side(rows: _Rows, errors: losses.Losses, gates: Gates, alpha: float) -> Side:
-    outcomes: Counter[str] = Counter()
-    for row in rows:
-        outcomes.update(row.outcomes)
-    return Side(
-        predictions=outcomes.total(),
-        refused=outcomes["refused"],
-        # Where a fallback answered, this version had failed.
-        failed=outcomes["failed"] + outcomes["fallback"],
-        latency=_latency(rows, gates.latency_quantile, alpha / 2),
-        losses=errors,
-    )
-
-
-def _latency(rows: _Rows, level: float, alpha: float) -> Latency:
-    buckets = merge_latency(row.latency for row in rows)
-    count = int(buckets.sum())
-    if count == 0:
-        return Latency()
-
-    def milliseconds(share: float) -> float:
-        nanoseconds = latency.quantile(buckets, share)
-        return math.nan if nanoseconds is None else nanoseconds / 1e6
-
-    low, high = quantile_levels(level, count, alpha)
-    return Latency(
-        count,
-        milliseconds(level),
-        milliseconds(low) if low > 0 else 0.0,
-        milliseconds(high) if high <= 1 else math.inf,
-    )

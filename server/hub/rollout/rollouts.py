@@ -20,15 +20,19 @@ from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments, keys
 from gnomon.server.hub.access.environments import PRODUCTION
 from gnomon.server.hub.monitoring import alerts, task_failures
-from gnomon.server.hub.rollout.criteria import Decision, GateVerdict, evaluate
+from gnomon.server.hub.rollout.criteria import Decision, GateVerdict
 from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
 from gnomon.server.hub.rollout.plan import RolloutPlan
+from gnomon.server.hub.rollout.step_evidence import judge
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.rollout_state import ACTIVE, RolloutState, check_transition
 from gnomon.server.hub.versions import approvals, decommission
+
+#: The kind of alert for a node whose evidence contradicts that of all others.
+NODE_CONTRADICTS = "node_contradicts"
 
 #: The actor of the steps in the audit chain.
 GATE = "gate"
@@ -134,8 +138,7 @@ def verdict(connection: Connection, row: Row[Any]) -> GateVerdict:
     plan = plan_of(row)
     if row.state == RolloutState.PENDING:
         return staging_gap(connection, row, plan)
-    alpha = plan.gates.alpha(len(plan.steps))
-    return evaluate(plan.gates, gather(connection, row, plan.gates, alpha), alpha)
+    return judge(gather(connection, row), plan.gates, plan.gates.alpha(len(plan.steps)))
 
 
 def plan_of(row: Row[Any]) -> RolloutPlan:
@@ -147,6 +150,7 @@ def _take(database: Database, seen: Row[Any]) -> None:
     with database.read() as connection:
         overtaken = _overtaken(connection, seen)
         found = verdict(connection, seen)
+    _name_contradictions(database, seen, found)
     if found.decision is Decision.HOLD and not overtaken:
         return
     with database.change(GATE) as change:
@@ -160,6 +164,16 @@ def _take(database: Database, seen: Row[Any]) -> None:
             _end(change, row, RolloutState.ROLLED_BACK, found.reason, "failed", found.to_dict())
         else:
             _advance(change, row, found)
+
+
+def _name_contradictions(database: Database, row: Row[Any], found: GateVerdict) -> None:
+    """Raise an alert for each node that contradicts its peers, once while it is open."""
+    for node, how in found.contradicting.items():
+        text = f"{node} contradicts its peers about {row.model}@{row.candidate}: {how}"
+        condition = alerts.Condition(
+            row.model, NODE_CONTRADICTS, node, "", row.candidate, text, {"rollout": row.id}
+        )
+        task_failures.raise_once(database, condition)
 
 
 def _overtaken(connection: Connection, row: Row[Any]) -> str:

@@ -218,6 +218,7 @@ def test_rollouts_by_rest(http: httpx.Client, world: Any, busy: Any) -> None:
         "predictions",
         "failed",
         "refused",
+        "sources",
         "latency",
         "error",
     }
