@@ -18,10 +18,11 @@ from gnomon.server.hub.rollout.criteria import Decision, Gates
 from gnomon.server.hub.rollout.plan import RolloutPlan
 from gnomon.server.hub.rollout.step_evidence import StepEvidence, judge
 from gnomon.server.hub.store.database import Database
-from tests.server.hub.rollout.test_rollouts import REQUEST, STATES, row_of, start
+from tests.server.hub.rollout.test_rollouts import REQUEST, row_of, start
 from tests.support.hub_world import World
 
 ALPHA = 0.05 / 12
+ONNX = {"engines": "onnx"}
 GATES = Gates(minimum_predictions=100)
 FORGER, HONEST = "n0", ("n1", "n2", "n3")
 
@@ -106,6 +107,7 @@ def test_no_node_has_more_than_its_share(counts: dict[int, int], share: float) -
 def test_an_alert_names_the_node_that_contradicts_once(world: World, database: Database) -> None:
     digests = world.publish("eta", "1"), world.publish("eta", "2")
     world.place("eta", "1")
+    world.node("n1", digests=list(digests), facts=ONNX)
     gates = Gates(minimum_predictions=10**6, maximum_failed_share=0.9)
     rollout_id = start(database, plan=RolloutPlan(steps=(100, 1000), gates=gates))
     rollouts.run_once(database)
@@ -128,30 +130,15 @@ def test_an_alert_names_the_node_that_contradicts_once(world: World, database: D
 def test_only_a_refusal_of_the_present_state_counts(
     world: World, database: Database, refused: Any
 ) -> None:
-    world.publish("eta", "1")
-    world.publish("eta", "2")
+    digests = [world.publish("eta", "1"), world.publish("eta", "2")]
     world.place("eta", "1")
     world.node("n0")
+    world.node("n1", digests=digests, facts=ONNX)
     rollout_id = start(database)
     with database.write() as connection:
         generation = desired.for_node(
             connection, "n0", REQUEST, DesiredStates(desired.build)
         ).generation
     world.node("n0", refused_generation=refused(generation), reason="because")
-    rollouts.run_once(database)
-    assert row_of(database, rollout_id).state == "running"
-
-
-def test_a_node_that_runs_the_candidate_refuses_something_else(
-    world: World, database: Database
-) -> None:
-    world.publish("eta", "1")
-    candidate = world.publish("eta", "2")
-    world.place("eta", "1")
-    world.node("n0")
-    rollout_id = start(database)
-    with database.write() as connection:
-        generation = desired.for_node(connection, "n0", REQUEST, STATES).generation
-    world.node("n0", refused_generation=generation, digests=[candidate], reason="of rent@7")
     rollouts.run_once(database)
     assert row_of(database, rollout_id).state == "running"

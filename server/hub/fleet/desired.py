@@ -88,9 +88,9 @@ def for_node(
     """
     columns = schema.node.c
     known = connection.execute(
-        select(columns.generation, columns.desired_hash, columns.environment, columns.assigned).where(
-            columns.name == name
-        )
+        select(
+            columns.generation, columns.desired_hash, columns.environment, columns.assigned
+        ).where(columns.name == name)
     ).one()
     wanted = states.find(connection, engines_of(request.facts), known.environment)
     state = hub_pb2.DesiredState()
@@ -98,7 +98,9 @@ def for_node(
     state.epoch, newest = _newest_reported(connection, request.reported)
     packages = assigned.remember(known.assigned, (package.digest for package in state.packages))
     if packages != known.assigned:
-        connection.execute(update(schema.node).where(columns.name == name).values(assigned=packages))
+        connection.execute(
+            update(schema.node).where(columns.name == name).values(assigned=packages)
+        )
     if known.desired_hash == wanted.hash and known.generation >= newest:
         state.generation = known.generation
         return state

@@ -183,7 +183,7 @@ class RecordReader:
         known = self._package(sampled.digest)
         if known is None:
             raise InvalidInput(
-                f"the package {sampled.digest[:_NAME]} is not assigned to the node, or not registered"
+                f"package {sampled.digest[:_NAME]} is not assigned to the node, or not registered"
             )
         rows = [
             labels.PredictionRow(

@@ -1,6 +1,7 @@
 """What a gate looks at: windows and errors of both versions since the step began, from SQL."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -23,6 +24,8 @@ from gnomon.server.hub.store.clock import now_ms
 
 #: A node that has not called for so long is not waited for.
 IN_TOUCH_MS = 120_000
+
+_Rows = Sequence[Row[*tuple[Any, ...]]]
 
 _NODE = schema.node.c
 
@@ -65,12 +68,10 @@ def gather(connection: Connection, rollout: Row[Any]) -> StepEvidence:
 def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
     """Return why nodes refuse their desired state of now, if it is newer than the rollout.
 
-    A refusal of an earlier state says nothing about this one, and a node that has the candidate in
-    service refuses something else.
+    A refusal of an earlier state says nothing about this one.
     """
-    candidates = set(_formats(connection, rollout.model, rollout.candidate))
     rows = connection.execute(
-        select(_NODE.name, _NODE.reason, _NODE.digests)
+        select(_NODE.name, _NODE.reason)
         .where(
             _NODE.refused_generation > rollout.plan["generation"],
             _NODE.refused_generation == _NODE.generation,
@@ -79,11 +80,7 @@ def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
         )
         .order_by(_NODE.name)
     )
-    return tuple(
-        f"{row.name} refused it: {row.reason or 'no reason given'}"
-        for row in rows
-        if not candidates & set(row.digests)
-    )
+    return tuple(f"{row.name} refused it: {row.reason or 'no reason given'}" for row in rows)
 
 
 def staging_gap(connection: Connection, rollout: Row[Any], plan: RolloutPlan) -> GateVerdict:
