@@ -1,7 +1,7 @@
 """Golden samples: recorded inputs with the outputs that the build saw.
 
-One set serves the device's health check after a swap, the gate before deployment and an auditor's
-re-execution.
+One set serves the device's health check after a swap, the smoke test before deployment and an
+auditor's re-execution.
 """
 
 import math

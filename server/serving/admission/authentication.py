@@ -118,8 +118,8 @@ class Keys:
 class Authentication:
     """Identifies callers by keys, tokens or certificates. Threads may share it.
 
-    With `needs_certificate`, TLS has verified a certificate of every caller. Nobody who shows a
-    credential is called `local`, which is whoever calls a frontend of this machine without any.
+    With `needs_certificate`, TLS has verified a certificate of every caller. The name `local`
+    is for callers of a frontend of this machine without a credential; no credential has it.
 
     Raises:
         ConfigurationError: a file cannot be read. If one becomes unreadable later, all callers are
