@@ -81,6 +81,8 @@ class NodeTrust:
         self._problem = self._file.damage
         self._revoked: tuple[str, ...] = ()
         self._is_new_signer = False
+        self._counted: dict[str, bytes] | None = None
+        self._known_versions: dict[str, int] = {}
         if root_file is not None and not self._state.known:
             self._state = TrustState(known={Root.type: read_root(root_file)})
         try:
@@ -125,7 +127,7 @@ class NodeTrust:
             mode = content.root_statement(root).mode.value
         return TrustStatus(
             mode=mode,
-            versions=self._versions() if known else {},
+            versions=dict(self._versions()) if known else {},
             expires_at=None if self._expires is None else int(self._expires.timestamp() * 1_000),
             problem=self._problem,
             revoked=self._revoked,
@@ -279,9 +281,11 @@ class NodeTrust:
 
     def _versions(self) -> dict[str, int]:
         known = self._state.known
-        versions = {Root.type: 0}
-        return versions | {
-            role: content.version_of(data)
-            for role, data in known.items()
-            if not role.endswith(".root")
-        }
+        if self._counted is not known:  # decoding costs milliseconds on a small device
+            self._counted = known
+            self._known_versions = {Root.type: 0} | {
+                role: content.version_of(data)
+                for role, data in known.items()
+                if not role.endswith(".root")
+            }
+        return self._known_versions

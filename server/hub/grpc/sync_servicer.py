@@ -56,20 +56,25 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         """Store a node's report and return its desired state, signed if the node knows metadata."""
         name = interceptor.identity_of(context).name
         response = hub_pb2.ExchangeResponse(call_again_ms=self._node_call_ms)
-        if request.metadata_versions:
-            self._trust.answer(request, response)
-        else:
-            self._trust.current()
-        with self._database.write() as connection:
-            nodes.report(connection, name, request)
-            state = desired.for_node(connection, name, request, self._states)
+        self._trust.take(request)
+        state = self._desired_state(name, request)
         if request.metadata_versions:
             state.node = name
             response.signed.CopyFrom(self._trust.sign(state))
+            self._trust.offer(request, response)
         else:
             response.desired.CopyFrom(state)
         response.hub_time_unix_ms = now_ms()
         return response
+
+    def _desired_state(self, name: str, request: hub_pb2.ExchangeRequest) -> hub_pb2.DesiredState:
+        """Store a report and return the desired state that follows from the newest metadata."""
+        while True:
+            with self._database.write() as connection:
+                if self._trust.is_current(connection):
+                    nodes.report(connection, name, request)
+                    return desired.for_node(connection, name, request, self._states)
+            self._trust.current()
 
     def GetBlobs(  # noqa: N802
         self, request: hub_pb2.GetBlobsRequest, context: grpc.ServicerContext

@@ -75,17 +75,19 @@ class TrustRepository:
     def current(self) -> MetadataSet:
         """Return the newest metadata, signed again if it is due."""
         with self._database.read() as connection:
-            decided = counters.read(connection, counters.AUDIT)
-        age = now_ms() - self._set.others[Timestamp.type].created_at
-        if decided != self._decided or not 0 <= age < RESIGN_MS:
-            return self._update({})
-        return self._set
+            is_current = self.is_current(connection)
+        return self._set if is_current else self._update({})
 
-    def answer(self, request: hub_pb2.ExchangeRequest, response: hub_pb2.ExchangeResponse) -> None:
-        """Take what a node sent, and offer it what is newer than what it has."""
-        if request.metadata:
-            self._take(request.metadata[:_FILES])
-        current, versions = self.current(), request.metadata_versions
+    def is_current(self, connection: Connection) -> bool:
+        """Return whether nothing has been decided since the metadata was signed, and it is new."""
+        age = now_ms() - self._set.others[Timestamp.type].created_at
+        if not 0 <= age < RESIGN_MS:
+            return False
+        return counters.read(connection, counters.AUDIT) == self._decided
+
+    def offer(self, request: hub_pb2.ExchangeRequest, response: hub_pb2.ExchangeResponse) -> None:
+        """Write into an answer what differs from the node's metadata, and what this hub lacks."""
+        current, versions = self._set, request.metadata_versions
         seen = {
             role: versions[role]
             for role in (Snapshot.type, Timestamp.type)
@@ -157,11 +159,14 @@ class TrustRepository:
             ],
         )
 
-    def _take(self, files: Iterable[hub_pb2.Metadata]) -> None:
+    def take(self, request: hub_pb2.ExchangeRequest) -> None:
         """Take metadata back from a node, after this hub has forgotten it; verified."""
+        if not request.metadata:
+            return
+        files = [SignedFile(one.role, one.data) for one in request.metadata[:_FILES]]
         try:
             with self._database.change("hub") as change:
-                taken = adopting.adopt(change.connection, map(_file, files))
+                taken = adopting.adopt(change.connection, files)
                 if taken:
                     adopting.follow_keys(change)
                     change.audit("import_metadata", ",".join(sorted(taken)), taken)
@@ -192,10 +197,6 @@ def _keys_of(current: MetadataSet, role: str) -> list[str]:
     delegations = current.targets.delegations
     roles = delegations.roles if delegations is not None else None
     return list(roles[role].keyids) if roles and role in roles else []
-
-
-def _file(message: hub_pb2.Metadata) -> SignedFile:
-    return SignedFile(message.role, message.data)
 
 
 def _trusted(connection: Connection) -> list[str]:
