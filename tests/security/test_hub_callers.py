@@ -1,8 +1,10 @@
 """Nobody is an administrator of the hub by address: programs show a key, browsers a session."""
 
+import os
 import re
 import socket
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,16 @@ def test_every_route_needs_a_caller(caller: Any, stranger: httpx.Client) -> None
 def test_the_key_is_its_owners_alone(caller: Any) -> None:
     found = find_local_hub(caller.addresses.rest)
     assert found and stat.S_IMODE(Path(found.key_file).stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_of_the_machine_cannot_read_it(caller: Any) -> None:
+    found = find_local_hub(caller.addresses.rest)
+    assert found
+    command = ["/bin/cat", found.key_file]
+    done = subprocess.run(command, user=65534, group=65534, cwd="/", capture_output=True)
+    assert done.returncode != 0
+    assert b"Permission denied" in done.stderr
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:

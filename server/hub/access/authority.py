@@ -70,7 +70,7 @@ class Authority:
 
         Args:
             folder: the data folder.
-            may_make: whether a new one may be made if it is missing.
+            may_make: whether a missing one may be made.
             may_repair: whether a lost certificate may be made again from its key.
 
         Raises:

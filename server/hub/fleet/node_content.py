@@ -1,4 +1,4 @@
-"""What content a node may fetch: that of the packages that its environment was ever to run.
+"""What content a node may fetch: that of packages that were in service in its environment.
 
 Not only of the present state: a node that refused the newest one repairs the package that it has in
 service. A stolen node's certificate gives nothing away that was never meant for its environment.

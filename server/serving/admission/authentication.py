@@ -119,7 +119,7 @@ class Authentication:
     """Identifies callers by keys, tokens or certificates. Threads may share it.
 
     With `needs_certificate`, TLS has verified a certificate of every caller. The name `local`
-    is for callers of a frontend of this machine without a credential; no credential has it.
+    is reserved for callers of this machine without a credential.
 
     Raises:
         ConfigurationError: a file cannot be read. If one becomes unreadable later, all callers are

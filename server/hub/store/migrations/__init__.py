@@ -8,7 +8,7 @@ from gnomon.runtime.errors import ConfigurationError, StorageError
 
 MISSING = (
     "there is no hub's state here, although its data folder has an authority or content: is a file "
-    "system not mounted? `gnomon hub restore` makes a data folder from a backup; to begin again, "
+    "system not mounted? `gnomon hub restore` makes a data folder from a backup; for a new hub, "
     "name an empty data folder"
 )
 
@@ -25,7 +25,7 @@ def migrate(connection: Connection, *, must_exist: bool = False) -> None:
 
     Raises:
         ConfigurationError: if it has a newer one.
-        StorageError: if it does not exist yet, and it `must_exist`.
+        StorageError: if it has no schema yet, and `must_exist` is set.
     """
     revision = _revision(connection)
     if revision is None and must_exist:
