@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.pipeline.recipes.build import RecordedModel, build_recipe
-from gnomon.pipeline.recipes.file import parse_recipe
-from gnomon.runtime.errors import PackageError
+from gnomon.pipeline.recipes.file import Recipe, parse_recipe
+from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 
-__all__ = ["TOLERANCE", "RebuildResult", "rebuild"]
+__all__ = ["TOLERANCE", "RebuildResult", "describe_plan", "rebuild", "recorded_recipe"]
 
 #: Relative, of metrics above 1: sums in another order.
 TOLERANCE = 1e-6
@@ -50,22 +50,19 @@ def rebuild(
         signer: whose key signs; None: unsigned.
 
     Raises:
-        PackageError: the package has no recipe in its record.
+        PackageError: the package has no recipe in its record, or one that reads other files.
+        UntrustedPackage: it queries a database, and no trusted key signed the package.
         ConfigurationError, DatasetError, EngineError, Conflict: as for any build.
     """
     record = package.manifest.reproducibility
-    text = record.parameters.get("recipe")
-    if not isinstance(text, str):
-        raise PackageError(
-            f"{package.reference} was not built from a recipe, so its record has none to follow"
-        )
+    recipe = recorded_recipe(package, beside)
     recorded = RecordedModel(
         package.read_model(),
         record.code_version,
         record.code_clean,
         package.manifest.risk_tier,
     )
-    again = build_recipe(parse_recipe(text, beside / "recipe.toml"), folder, signer, recorded)
+    again = build_recipe(recipe, folder, signer, recorded)
     differences = tuple(_differences(package.manifest, again.manifest))
     return RebuildResult(
         package=again,
@@ -73,6 +70,48 @@ def rebuild(
         is_within=_is_within(package.manifest, again.manifest),
         differences=differences,
     )
+
+
+def recorded_recipe(package: Package, beside: Path) -> Recipe:
+    """Return the recipe in a package's record, if it may be followed.
+
+    Somebody else wrote it. It may read files of the folder `beside` only. It may query a database
+    only if a trusted key signed the package, and by one statement.
+
+    Raises:
+        PackageError: the record has no recipe, or one that reads or queries more.
+        UntrustedPackage: it queries a database, and the package was opened without trust.
+    """
+    text = package.manifest.reproducibility.parameters.get("recipe")
+    if not isinstance(text, str):
+        raise PackageError(
+            f"{package.reference} was not built from a recipe, so its record has none to follow"
+        )
+    recipe = parse_recipe(text, beside / "recipe.toml")
+    files = (recipe.model.file, *recipe.data.files, *(recipe.test.files if recipe.test else ()))
+    for file in files:
+        if not recipe.beside(file).resolve().is_relative_to(beside.resolve()):
+            raise PackageError(
+                f"{package.reference}: its recipe reads {file!r}, which is outside of {beside}"
+            )
+    if recipe.data.sql and not package.signers:
+        raise UntrustedPackage(
+            f"{package.reference}: its recipe queries the database of {recipe.data.connection}; "
+            "name the key that signed it before such a query runs"
+        )
+    if ";" in recipe.data.sql.rstrip().removesuffix(";"):
+        raise PackageError(f"{package.reference}: its recipe's sql should be one statement")
+    return recipe
+
+
+def describe_plan(recipe: Recipe) -> list[str]:
+    """Return what building a recipe reads and sends, in lines for people."""
+    if recipe.data.sql:
+        reads = [f"sends to the database of {recipe.data.connection}: {recipe.data.sql.strip()}"]
+    else:
+        reads = [f"reads {file}" for file in recipe.data.files]
+    tested = recipe.test.files if recipe.test else ()
+    return [*reads, *(f"reads {file}" for file in tested), f"runs {recipe.model.file}"]
 
 
 def _is_within(before: Manifest, now: Manifest) -> bool:

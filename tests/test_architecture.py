@@ -36,7 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.runtime": (
         "errors extras ids latency limits",
-        "clock decoding files raw_tensors webhooks wire",
+        "clock decoding files isolation raw_tensors webhooks wire",
         "audit_chain local_hub lock prediction state_file",
         "packages",
         "trust",

@@ -17,6 +17,13 @@ from gnomon.runtime.extras import missing_extra
 __all__ = ["query_table", "query_uri"]
 
 _BATCH_ROWS = 1 << 16
+#: Dialect → the statement after which it changes nothing; PostgreSQL has an option for it.
+_READ_ONLY = {
+    "sqlite": "PRAGMA query_only = ON",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+    "oracle": "SET TRANSACTION READ ONLY",
+}
 
 
 def query_uri(query: str, variable: str) -> str:
@@ -27,7 +34,8 @@ def query_uri(query: str, variable: str) -> str:
 def query_table(query: str, url: str, variable: str) -> pa.Table:
     """Return all rows of a query; `url` is what the environment variable `variable` says.
 
-    Decimal numbers become floats. Rows are fetched in batches, so only the table is held.
+    The transaction is read-only if the database knows how, and is rolled back. Decimal numbers
+    become floats. Rows are fetched in batches, so only the table is held.
 
     Raises:
         DatasetError: the database cannot be asked, SQLAlchemy or a driver is not installed, or the
@@ -48,7 +56,9 @@ def query_table(query: str, url: str, variable: str) -> pa.Table:
         ) from None
     try:
         with engine.connect() as connection:
-            streamed = connection.execution_options(stream_results=True)
+            streamed = connection.execution_options(stream_results=True, postgresql_readonly=True)
+            if (statement := _READ_ONLY.get(engine.dialect.name)) is not None:
+                streamed.exec_driver_sql(statement)
             result = streamed.exec_driver_sql(query)
             names = list(result.keys())
             parts = [_batch(names, rows) for rows in result.partitions(_BATCH_ROWS)]

@@ -1,9 +1,9 @@
 """What a pickle may name. A pickle is a program; this says which programs a model file may be.
 
 A fitted scikit-learn model is made of estimators, of the trees and losses within them, and of
-arrays. All else is refused by its name: before anything runs, as far as a scan of the pickle shows,
-and again by the process that reads it. Not even all of NumPy and SciPy is let through: some of
-their classes open files.
+arrays, each allowed by its exact name. All else is refused by its name: before anything runs, as
+far as a scan of the pickle shows, and again by the process that reads it. Not even all of
+scikit-learn, NumPy and SciPy is let through: some of their classes open files.
 """
 
 import io
@@ -12,7 +12,9 @@ import pickletools
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["ForbiddenName", "ModelUnpickler", "is_part", "scan"]
+from gnomon.runtime.engines.pickle_classes import ESTIMATORS, PARTS
+
+__all__ = ["ForbiddenName", "ModelUnpickler", "is_known_class", "scan"]
 
 #: Module → names that rebuild arrays, numbers and random states; `*` is every class in it.
 _ALLOWED: dict[str, frozenset[str]] = {
@@ -20,7 +22,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "builtins": frozenset({"bytearray", "complex", "dict", "frozenset", "list", "set", "slice"}),
     "collections": frozenset({"OrderedDict", "defaultdict"}),
     "copyreg": frozenset({"_reconstructor"}),
-    "numpy": frozenset({"dtype", "ndarray"}),
+    "numpy": frozenset({"dtype", "float32", "float64", "int32", "int64", "ndarray"}),
     "numpy.core.multiarray": frozenset({"_reconstruct", "scalar"}),
     "numpy._core.multiarray": frozenset({"_reconstruct", "scalar"}),
     "numpy._core.numeric": frozenset({"_frombuffer"}),
@@ -33,21 +35,6 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "scipy.sparse._csc": frozenset({"csc_array", "csc_matrix"}),
     "scipy.sparse._csr": frozenset({"csr_array", "csr_matrix"}),
 }
-#: Parts of scikit-learn's estimators that are no estimators themselves.
-_PARTS = (
-    "sklearn._loss.",
-    "sklearn.ensemble._gb",
-    "sklearn.ensemble._hist_gradient_boosting.",
-    "sklearn.gaussian_process.kernels",
-    "sklearn.linear_model._glm",
-    "sklearn.metrics._dist_metrics",
-    "sklearn.neighbors._",
-    "sklearn.neural_network._stochastic_optimizers",
-    "sklearn.preprocessing._label",
-    "sklearn.tree._",
-    "sklearn.utils._bunch",
-    "sklearn.utils._tags",
-)
 #: What Cython calls the functions that rebuild objects of its classes.
 _CYTHON = ("__pyx_unpickle_", "newObj")
 
@@ -71,7 +58,7 @@ def scan(data: bytes) -> None:
     """
     try:
         for module, name in _names(data):
-            if not _is_plausible(module, name):
+            if not _is_allowed(module, name):
                 raise ForbiddenName(module, name)
     except (ValueError, IndexError, KeyError) as error:
         raise pickle.UnpicklingError(f"it is no pickle: {error}") from error
@@ -82,32 +69,21 @@ class ModelUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what is named; raise `ForbiddenName` if it is not allowed."""
-        if not _is_plausible(module, name):
+        if not _is_allowed(module, name):
             raise ForbiddenName(module, name)
-        found = super().find_class(module, name)
-        if not module.startswith("sklearn."):
-            return found
-        from sklearn.base import BaseEstimator
-
-        is_class = isinstance(found, type)
-        if is_part(module, found) or (is_class and issubclass(found, BaseEstimator)):
-            return found
-        if not is_class and name.startswith(_CYTHON) and module.startswith(_PARTS):
-            return found
-        raise ForbiddenName(module, name)
+        return super().find_class(module, name)
 
 
-def is_part(module: str, found: Any) -> bool:
-    """Whether something of scikit-learn's is a class that its estimators are made of."""
-    return isinstance(found, type) and module.startswith(_PARTS)
+def is_known_class(module: str, name: str) -> bool:
+    """Whether scikit-learn has a class of this very name that a model may be made of."""
+    return name in ESTIMATORS.get(module, ()) or name in PARTS.get(module, ())
 
 
-def _is_plausible(module: str, name: str) -> bool:
-    """Whether a name may be allowed; of scikit-learn's names, more is asked when they are read."""
-    if module.startswith("sklearn."):
-        # A dotted name would reach through a class or module into others.
-        return "." not in name
-    return name in _ALLOWED.get(module, ())
+def _is_allowed(module: str, name: str) -> bool:
+    if is_known_class(module, name) or name in _ALLOWED.get(module, ()):
+        return True
+    is_rebuilt = name.startswith(_CYTHON) and "." not in name
+    return is_rebuilt and (module in PARTS or module in ESTIMATORS)
 
 
 def _names(data: bytes) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ and is read only if all of them are trusted; all else holds for it as well.
 """
 
 import contextlib
+import logging
 import select
 import subprocess
 import sys
@@ -37,6 +38,8 @@ from gnomon.runtime.errors import EngineError
 from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.manifest import Manifest
 from gnomon.runtime.packages.requirements import other_versions
+
+logger = logging.getLogger("gnomon.runtime")
 
 #: The estimator's methods that output tensors of a manifest may name.
 METHODS = ("predict", "predict_proba", "decision_function")
@@ -137,6 +140,12 @@ class SklearnEngine:
             self._end()
             reason = answer.message if isinstance(answer, WorkerFailure) else "no answer"
             raise EngineError(f"{self._reference}: the estimator cannot be loaded: {reason}")
+        if answer.not_isolated:
+            logger.warning(
+                "%s: the estimator's process is not wholly isolated: %s",
+                self._reference,
+                "; ".join(answer.not_isolated),
+            )
         # A field that is packed into several columns (one-hot, a vector) moves those behind it.
         is_comparable = len(self._packed) == len(answer.columns)
         if is_comparable and first_misplaced(self._packed, answer.columns) is not None:

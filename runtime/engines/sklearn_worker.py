@@ -1,13 +1,15 @@
 """The process in which an estimator runs: it reads frames, predicts, writes frames.
 
-A frame is its length in four bytes and a MessagePack message. The process can put no
-byte into a file: what a model's code tries, it tries here.
+A frame is its length in four bytes and a MessagePack message. Before it reads a model the process
+gives up what no model needs: to write files, to read any but those of Python and its libraries, the
+network, other processes, and more than a bounded amount of memory and processor time.
 """
 
 import io
 import os
-import resource
 import sys
+import sysconfig
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
@@ -16,6 +18,9 @@ from numpy.typing import NDArray
 
 from gnomon.runtime.engines import skops_policy
 from gnomon.runtime.engines.pickle_policy import ModelUnpickler
+from gnomon.runtime.isolation.landlock import allow_reading_only
+from gnomon.runtime.isolation.limits import limit_cpu, limit_memory_and_files
+from gnomon.runtime.isolation.seccomp import forbid_network_and_processes
 
 __all__ = [
     "Array",
@@ -29,6 +34,17 @@ __all__ = [
 ]
 
 
+#: Memory beside what the libraries take: so much, or so many times the size of the file.
+_LEAST_MEMORY, _MEMORY_FACTOR = 2 << 30, 20
+#: Processor time, of all threads, to load a model and to answer once.
+_LOAD_CPU_SECONDS, _ANSWER_CPU_SECONDS = 300, 300
+#: What libraries read while they run: other libraries, and how many processors there are.
+_SYSTEM_FILES = (
+    *("/usr/lib", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache"),
+    *("/sys/fs/cgroup", "/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo"),
+)
+
+
 class Array(msgspec.Struct, frozen=True, array_like=True):
     """An array on its way from one process to the other."""
 
@@ -38,9 +54,13 @@ class Array(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ModelColumns(msgspec.Struct, frozen=True, tag=True):
-    """The model is there; `columns` are those of the data frame that it was fitted on, if any."""
+    """The model is there; `columns` are those of the data frame that it was fitted on, if any.
+
+    `not_isolated` says what the kernel did not let the process give up.
+    """
 
     columns: tuple[str, ...] = ()
+    not_isolated: tuple[str, ...] = ()
 
 
 class WorkerAnswers(msgspec.Struct, frozen=True, tag=True):
@@ -99,7 +119,7 @@ def main() -> None:
     data = read_frame(questions)
     try:
         load = skops_policy.reader() if format == "skops" else _unpickle
-        _forbid()
+        not_isolated = _confine(len(data))
         model = load(data)
         functions = [getattr(model, method) for method in methods]
     except Exception as error:
@@ -107,7 +127,7 @@ def main() -> None:
             answers, msgspec.msgpack.encode(WorkerFailure(f"{type(error).__name__}: {error}"))
         )
         return
-    write_frame(answers, msgspec.msgpack.encode(ModelColumns(_columns(model))))
+    write_frame(answers, msgspec.msgpack.encode(ModelColumns(_columns(model), not_isolated)))
     while question := read_frame(questions):
         write_frame(answers, msgspec.msgpack.encode(_answer(functions, question)))
 
@@ -122,18 +142,38 @@ def _unpickle(data: bytes) -> Any:
 
 def _answer(functions: list[Any], question: bytes) -> WorkerAnswers | WorkerFailure:
     try:
+        limit_cpu(_ANSWER_CPU_SECONDS)
         rows = unpack(msgspec.msgpack.decode(question, type=Array))
         return WorkerAnswers(tuple(pack(np.asarray(function(rows))) for function in functions))
     except Exception as error:
         return WorkerFailure(f"{type(error).__name__}: {error}")
 
 
-def _forbid() -> None:
-    """Take from this process what a model has no need of: files to write, and a core to leave."""
-    import sklearn.base  # noqa: F401 (while files may still be written: bytecode is one)
+def _confine(model_bytes: int) -> tuple[str, ...]:
+    """Give up what a model has no need of; return what the kernel cannot withhold."""
+    # While files may still be written: bytecode is one.
+    import joblib  # type: ignore[import-untyped]
+    import scipy
+    import sklearn.base
+    import threadpoolctl
 
-    for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
-        resource.setrlimit(limit, (0, 0))
+    # It starts a program, and remembers what that says.
+    joblib.cpu_count(only_physical_cores=True)
+    limit_memory_and_files(max(_LEAST_MEMORY, _MEMORY_FACTOR * model_bytes))
+    limit_cpu(_LOAD_CPU_SECONDS)
+    libraries = (np, scipy, sklearn, joblib, threadpoolctl)
+    folders = {Path(str(one.__file__)).parents[1] for one in libraries}
+    folders |= {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    lacking = []
+    try:
+        allow_reading_only([*folders, *map(Path, _SYSTEM_FILES)])
+    except OSError as error:
+        lacking.append(f"files can be read ({error})")
+    try:
+        forbid_network_and_processes()
+    except OSError as error:
+        lacking.append(f"network and processes are not forbidden ({error})")
+    return tuple(lacking)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
 """What a file of skops may be: a small archive, of types that skops trusts, and of no others.
 
-The archive holds a schema of types and arrays, no program. skops trusts the types of scikit-learn,
-NumPy and SciPy that it knows to be data; a file that names another is refused with its name. Trees
-and losses, which it does not know, are let through as in a pickle.
+The archive holds a schema of types and arrays, no program. skops trusts the types of NumPy and
+SciPy that it knows to be data; a file that names another is refused with its name. Of scikit-learn
+the same classes are allowed as in a pickle: skops trusts some that read files.
 """
 
-import importlib
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from typing import Any
 
-from gnomon.runtime.engines.pickle_policy import is_part
+from gnomon.runtime.engines.pickle_policy import is_known_class
 
 __all__ = ["reader", "scan"]
 
@@ -47,7 +47,10 @@ def reader() -> Callable[[bytes], Any]:
     import skops.io
 
     def read(data: bytes) -> Any:
+        sklearn = {f"{module}.{name}" for module, name in _named_types(data) if _is_sklearn(module)}
         named = skops.io.get_untrusted_types(data=data)
+        if unknown := sorted(name for name in sklearn if not _is_known(name)):
+            raise ValueError(f"it names types that are not trusted: {', '.join(unknown[:5])}")
         if refused := [name for name in named if not _is_known(name)]:
             raise ValueError(f"it names types that are not trusted: {', '.join(refused[:5])}")
         return skops.io.loads(data, trusted=named)
@@ -55,12 +58,27 @@ def reader() -> Callable[[bytes], Any]:
     return read
 
 
+def _is_sklearn(module: str) -> bool:
+    return module == "sklearn" or module.startswith("sklearn.")
+
+
+def _named_types(data: bytes) -> set[tuple[str, str]]:
+    """Return module and name of every type in the schema, those that skops trusts among them."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        schema = json.loads(archive.read(_SCHEMA))
+    found, left = set(), [schema]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            if isinstance(one.get("__class__"), str):
+                found.add((str(one.get("__module__")), one["__class__"]))
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+    return found
+
+
 def _is_known(name: str) -> bool:
-    """Whether a type is one of those that estimators are made of; looks at scikit-learn alone."""
+    """Whether a type is one of those that estimators are made of."""
     module, _, attribute = name.rpartition(".")
-    if not module.startswith("sklearn."):
-        return False
-    try:
-        return is_part(module, getattr(importlib.import_module(module), attribute, None))
-    except ImportError:
-        return False
+    return is_known_class(module, attribute)

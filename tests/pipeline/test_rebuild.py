@@ -91,13 +91,18 @@ def test_the_same_rows_in_another_order_are_within_the_tolerance(built, flights,
 
 def test_other_data_are_told(built, flights, tmp_path, capsys):
     folder = write(tmp_path / "other", flights.slice(1))
-    arguments = ["package", "rebuild", str(built.path), str(tmp_path / "again")]
+    arguments = ["package", "rebuild", str(built.path), str(tmp_path / "again"), "--unsigned"]
     assert run([*arguments, "--data", str(folder), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert not told["within_tolerance"]
     assert told["differences"][0].startswith("data: rows-1:")
-    assert run([*arguments[:3], str(tmp_path / "third"), "--data", str(built.path.parent)]) == 0
-    assert "the same digest" in capsys.readouterr().out
+    arguments = [*arguments[:3], str(tmp_path / "third"), "--data", str(built.path.parent)]
+    assert run([*arguments, "--unsigned"]) == 0
+    shown = capsys.readouterr()
+    assert "the same digest" in shown.out
+    assert "eta@1 reads flights.parquet\neta@1 runs model.onnx\n" in shown.err
+    assert run(arguments) == 2
+    assert "name the key that signed the package" in capsys.readouterr().err
 
 
 def test_metrics_by_segment_are_part_of_the_record(built):

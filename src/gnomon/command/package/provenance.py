@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from gnomon.command.shared.isolation import in_empty_folder
-from gnomon.command.shared.output import emit, json_option, show, styled
+from gnomon.command.shared.output import emit, json_option, printable, show, styled
 from gnomon.command.shared.package_options import (
     FOLDER,
     keys_in_hex,
     parse_keys,
     signing_key_option,
 )
+from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
@@ -28,7 +29,18 @@ _trust_option = click.option(
 @click.argument("path", type=FOLDER)
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--data", "beside", required=True, type=FOLDER, help="Folder of the recipe's files.")
-@_trust_option
+@click.option(
+    "--trust",
+    "keys",
+    multiple=True,
+    callback=keys_in_hex,
+    help="Trusted public key, hex or a file, that signed the package.",
+)
+@click.option(
+    "--unsigned",
+    is_flag=True,
+    help="Follow the record of an unsigned package; it may query no database.",
+)
 @signing_key_option
 @json_option
 @in_empty_folder
@@ -37,16 +49,27 @@ def rebuild(
     out: Path,
     beside: Path,
     keys: tuple[str, ...],
+    unsigned: bool,
     key_file: Path | None,
     as_json: bool,
 ) -> int:
     """Build the package at PATH again as folder OUT, from its record and the data in a folder.
 
-    Exits with 1 if the fingerprint of the data differs, or a metric by more than a millionth.
+    The signature is verified first; then the files and the query of the record are shown on
+    standard error. The query runs in a read-only transaction. Exits with 1 if the fingerprint of
+    the data differs, or a metric by more than a millionth.
     """
+    from gnomon.pipeline.rebuild import describe_plan, recorded_recipe
     from gnomon.pipeline.rebuild import rebuild as build_again
 
+    if bool(keys) == unsigned:
+        raise ConfigurationError(
+            "name the key that signed the package (--trust), or say that it is not signed "
+            "(--unsigned)"
+        )
     package = Package.open(path, TrustStore(parse_keys(keys)) if keys else None)
+    for line in describe_plan(recorded_recipe(package, beside)):
+        click.echo(f"{package.reference} {printable(line)}", err=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     found = build_again(package, beside, out, Signer.load(key_file) if key_file else None)
     payload = {

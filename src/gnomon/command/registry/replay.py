@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gnomon.command.shared.hub_command import client_options, connect
-from gnomon.command.shared.output import emit, show, styled, table
+from gnomon.command.shared.output import emit, printable, show, styled, table
 from gnomon.command.shared.package_options import FILE, FOLDER, parse_keys, signing_key_option
 from gnomon.command.shared.references import split_reference
 from gnomon.command.shared.settings_options import load_settings, settings_command
@@ -121,6 +121,7 @@ def replay(
                 requests=kept,
                 wheelhouse=wheelhouse or found.wheels,
                 here=here,
+                tell=lambda line: click.echo(printable(line), err=True),
             )
             done.append(replayed)
             if signer is not None:

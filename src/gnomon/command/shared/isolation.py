@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import click
@@ -39,20 +39,27 @@ def in_empty_folder(command: Callable[..., Any]) -> Callable[..., Any]:
 def _run_again(context: click.Context) -> int:
     """Run the same command with absolute paths in another process; return its exit code."""
     _, *names = context.command_path.split()
-    with TemporaryDirectory(prefix="gnomon-empty-") as empty:
-        done = subprocess.run(
+    with (
+        TemporaryDirectory(prefix="gnomon-empty-") as empty,
+        TemporaryFile("w+", encoding="utf-8") as output,
+        subprocess.Popen(
             [sys.executable, "-P", "-m", "gnomon", *names, *_arguments(context)],
             cwd=empty,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(os.path.isabs, sys.path))},
-            capture_output=True,
+            stdout=output,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
-    click.echo(done.stdout, nl=False)
-    click.echo(done.stderr, nl=False, err=True)
-    if done.returncode < 0:
-        raise EngineError(f"the process that loaded the model ended with {done.returncode}")
-    return done.returncode
+        ) as process,
+    ):
+        # At once: what a command is about to do is told before it does it.
+        for line in process.stderr or ():
+            click.echo(line, nl=False, err=True)
+        code = process.wait()
+        output.seek(0)
+        click.echo(output.read(), nl=False)
+    if code < 0:
+        raise EngineError(f"the process that loaded the model ended with {code}")
+    return code
 
 
 def _arguments(context: click.Context) -> Iterator[str]:

@@ -27,6 +27,7 @@ from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError, Conflict, PackageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.ids import now_ms
+from gnomon.runtime.packages.manifest import Dependency
 
 __all__ = [
     "Archive",
@@ -38,11 +39,16 @@ __all__ = [
     "open_archive",
     "package_folder",
     "wheels_folder",
+    "why_no_requirement",
 ]
 
 _INDEX = "archive.json"
 _PACKAGES = "packages"
 _WHEELS = "wheels"
+#: Names, versions and hashes as PEP 508, PEP 440 and pip write them.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_VERSION = re.compile(r"[0-9A-Za-z]+([.!+_-][0-9A-Za-z]+)*")
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _FORMAT = r"[a-z0-9_]{1,32}"
 _PAGE = 1_000
 PIP_SECONDS = 1_800
@@ -99,11 +105,10 @@ def make_archive(
         for file, content in _records(client, name, version).items():
             (temporary / f"{file}.json").write_bytes(_json(content))
         if wheelhouse is not None:
-            pinned = {
-                f"{one.name}=={one.version}"
-                for package in packages
-                for one in package.manifest.dependencies
-            }
+            needed = [one for package in packages for one in package.manifest.dependencies]
+            if wrong := next(filter(None, map(why_no_requirement, needed)), None):
+                raise PackageError(wrong)
+            pinned = {f"{one.name}=={one.version}" for one in needed}
             collect_wheels(sorted(pinned), wheelhouse, temporary / _WHEELS)
         archive = Archive(
             name=name,
@@ -173,6 +178,20 @@ def collect_wheels(pinned: Sequence[str], wheelhouse: Path, folder: Path) -> Non
     )
     if done.returncode:
         raise ConfigurationError(f"{wheelhouse} lacks a pinned library: {last_line(done.stderr)}")
+
+
+def why_no_requirement(one: Dependency) -> str | None:
+    """Return why a pinned library is not given to pip: a name, version or hash is something else.
+
+    A name with a URL or an option in it would install from anywhere.
+    """
+    if not _NAME.fullmatch(one.name):
+        return f"{one.name[:80]!r} is no name of a distribution (letters, digits, '.', '_', '-')"
+    if not _VERSION.fullmatch(one.version):
+        return f"{one.name}: {one.version[:80]!r} is no version"
+    if wrong := [known for known in one.hashes if not _HASH.fullmatch(known)]:
+        return f"{one.name}: {wrong[0][:80]!r} is no hash (sha256: and 64 hexadecimal digits)"
+    return None
 
 
 def last_line(text: str) -> str:

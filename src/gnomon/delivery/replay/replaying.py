@@ -6,7 +6,7 @@ or not, and which parts of the recorded environment could not be recreated.
 
 import enum
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,6 +120,7 @@ def replay(
     requests: Sequence[RecordedRequest] = (),
     wheelhouse: Path | None = None,
     here: bool = False,
+    tell: Callable[[str], object] = lambda line: None,
 ) -> ReplayReport:
     """Predict a package's golden rows and these requests again; compare with what was recorded.
 
@@ -132,6 +133,7 @@ def replay(
         requests: kept requests with their answers.
         wheelhouse: folder with the pinned libraries; None: an index.
         here: with the libraries of this process.
+        tell: is called with a line for each thing that is about to be installed or run.
 
     Raises:
         UntrustedPackage: no trusted key signed the package.
@@ -143,7 +145,8 @@ def replay(
         environment = Environment(Path(sys.executable))
         if not here:
             pinned = package.manifest.dependencies
-            environment = rebuild(pinned, Path(folder) / "environment", wheelhouse)
+            environment = rebuild(pinned, Path(folder) / "environment", wheelhouse, tell)
+        tell(f"runs the model of {package.reference} ({package.digest})")
         request = ReplayRequest(
             package=str(path.resolve()),
             trusted_keys=tuple(keys),
