@@ -13,7 +13,7 @@ PROGRAM = find_program(Path(__file__).parents[2] / FOLDER)
     PROGRAM is None,
     reason="perf_analyzer is not installed: `gnomon bench perf-analyzer` fetches it",
 )
-def test_it_runs_against_every_door() -> None:
+def test_it_runs_against_every_frontend() -> None:
     assert PROGRAM is not None
     figures = run(PROGRAM, concurrency=(2,), window_seconds=0.5)
     assert [one.way for one in figures] == [*WAYS]

@@ -81,7 +81,7 @@ def test_a_drain_is_not_cut_off(pod: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("pod", pods(), ids=["kubernetes", "kserve"])
-def test_pods_have_no_rights_and_no_door_without_keys(pod: dict[str, Any]) -> None:
+def test_pods_have_no_rights_and_no_frontend_without_keys(pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
     own = {**pod.get("securityContext", {}), **container["securityContext"]}
     assert own["runAsNonRoot"]

@@ -25,7 +25,7 @@ def test_the_table_of_errors_is_the_one_table() -> None:
     assert rows == expected
 
 
-def test_every_setting_is_told_with_its_default() -> None:
+def test_every_setting_is_reported_with_its_default() -> None:
     section = PAGE.split("## Settings")[1].split("## ")[0]
     told = {
         name: default.strip("`")

@@ -9,7 +9,7 @@ from gnomon.server.streams.settings import StreamSettings
 PAGE = (Path(__file__).parents[2] / "docs" / "streams.md").read_text(encoding="utf-8")
 
 
-def test_every_setting_is_told() -> None:
+def test_every_setting_is_reported() -> None:
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (\S+) \|", PAGE, flags=re.MULTILINE)
     told = {name: default for names, default in rows for name in re.findall(r"\w+", names)}
     for field in dataclasses.fields(StreamSettings):

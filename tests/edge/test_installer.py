@@ -61,7 +61,7 @@ def test_a_full_spool_merges_real_windows_and_loses_no_count(
     runtime.close()
 
 
-def test_what_cannot_be_restored_is_told_and_the_rest_answers(
+def test_what_cannot_be_restored_is_reported_and_the_rest_answers(
     tmp_path: Path, package: Package, trust: TrustStore
 ) -> None:
     slots = Slots(tmp_path / "slots")

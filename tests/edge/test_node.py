@@ -210,7 +210,7 @@ def test_a_node_that_is_killed_while_it_installs_ends_up_with_what_is_wanted(
     assert story.hub.rows(story.name) == {"answered": 1}
 
 
-def test_a_damaged_slot_is_fetched_anew(story: Story) -> None:
+def test_a_damaged_slot_is_fetched_again(story: Story) -> None:
     story.publish()
     with story.agent(token=story.hub.token()) as agent:
         story.wait_for(agent, "1")

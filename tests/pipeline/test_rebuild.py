@@ -89,7 +89,7 @@ def test_the_same_rows_in_another_order_are_within_the_tolerance(built, flights,
     assert again.dataset_fingerprint == before.dataset_fingerprint
 
 
-def test_other_data_are_told(built, flights, tmp_path, capsys):
+def test_other_data_are_reported(built, flights, tmp_path, capsys):
     folder = write(tmp_path / "other", flights.slice(1))
     arguments = ["package", "rebuild", str(built.path), str(tmp_path / "again"), "--unsigned"]
     assert run([*arguments, "--data", str(folder), "--json"]) == 1

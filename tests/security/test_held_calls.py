@@ -46,7 +46,7 @@ def codes(calls: list[Any]) -> list[grpc.StatusCode]:
     return [one.code() for one in calls if one.done()]
 
 
-def test_silent_strangers_stop_no_enrolment(caller: Any, fresh_key: Any, hold: Hold) -> None:
+def test_silent_unknown_callers_stop_no_enrolment(caller: Any, fresh_key: Any, hold: Hold) -> None:
     token = caller.token("node", "device-1")
     stranger = caller.stranger(token)
     calls = hold(stranger.channel, ENROL, ports.OPEN_CALLS - 1)

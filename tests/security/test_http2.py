@@ -109,7 +109,7 @@ def test_a_flood_of_data_frames_without_data_ends(
 
 
 @needs_native
-def test_a_wrong_method_is_told_the_right_one(
+def test_a_wrong_method_gets_the_right_one(
     connect: Callable[[], http2.Http2Connection],
 ) -> None:
     raw = connect()

@@ -13,7 +13,7 @@ def chunks(package: Package) -> list[str]:
     return [digest for digest, _ in package.iter_blobs()]
 
 
-def test_a_node_fetches_what_it_was_told_to_run(
+def test_a_node_fetches_what_it_was_assigned(
     caller: Any, builder: Any, node: Any, make: Callable[..., Package]
 ) -> None:
     one, two, three = (make(version) for version in ("1", "2", "3"))

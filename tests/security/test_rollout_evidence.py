@@ -75,7 +75,7 @@ def test_with_one_node_the_evidence_is_marked_single_source() -> None:
     assert found.checks[-1].text == "single source: all evidence comes from n1"
 
 
-def test_nodes_with_other_data_but_the_same_difference_contradict_nobody() -> None:
+def test_nodes_with_other_data_but_the_same_difference_contradict_no_one() -> None:
     rng = np.random.default_rng(4)
     shares = dict(zip(("n1", "n2", "n3", "n4"), (0.0, 0.05, 0.2, 0.4), strict=True))
     sides = [

@@ -122,7 +122,7 @@ def test_violations_say_field_value_rule_and_what_would_be_right() -> None:
         ("string", b"bytes", None),
     ],
 )
-def test_types_are_not_taken_for_each_other(kind: str, value: Any, rule: str | None) -> None:
+def test_types_are_not_mistaken_for_each_other(kind: str, value: Any, rule: str | None) -> None:
     contract = Contract([Field(name="field", kind=Kind(kind))])
     violations = contract.check_row({"field": value}, contract.new_row())
     assert (violations.describe()[0].rule if violations else None) == rule

@@ -113,7 +113,7 @@ def test_short_windows_of_a_block_have_a_smaller_design_effect(speed, window):
     assert early < late
 
 
-def test_the_state_goes_on_as_if_nothing_had_happened(speed, window):
+def test_the_state_continues_as_if_nothing_had_happened(speed, window):
     one, other = detector_of(speed), detector_of(speed)
     for _ in range(5):
         one.update(window(shift=0.05))

@@ -18,7 +18,7 @@ def draw(generator, shift=0.0, red=0.5, rows=200):
     return [cells(SPEED, values), colour]
 
 
-def test_a_storm_that_moves_all_accuses_the_world_and_nobody_alone():
+def test_a_storm_that_moves_all_accuses_the_fleet_and_no_source_alone():
     generator, fleet = np.random.default_rng(0), make()
     accused, worlds = [], []
     for number in range(60):
@@ -84,7 +84,7 @@ def test_sources_of_unequal_size_that_come_and_go():
     assert set(accused) == {"big"}
 
 
-def test_two_sources_cannot_be_told_apart():
+def test_two_sources_cannot_be_distinguished():
     generator, fleet = np.random.default_rng(10), make()
     for _ in range(20):
         assert not fleet.update({"a": draw(generator), "b": draw(generator, 1.0)}).outliers
@@ -122,7 +122,7 @@ def test_under_no_difference_the_mean_evidence_is_at_most_one():
     assert total / repeats < 1.0
 
 
-def test_the_state_goes_on_as_if_nothing_had_happened():
+def test_the_state_continues_as_if_nothing_had_happened():
     generator, one, other = np.random.default_rng(14), make(), make()
     for _ in range(5):
         one.update({f"d{k}": draw(generator, 0.3 * (k == 2)) for k in range(4)})

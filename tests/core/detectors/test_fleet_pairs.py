@@ -117,7 +117,7 @@ def test_the_state_holds_the_pairs_and_is_no_other_fleets():
         FleetDetector(KNOWN.fields, windows_per_false_alarm=9).restore(one.state())
 
 
-def test_a_source_without_pairs_is_judged_by_its_fields():
+def test_a_source_without_pairs_is_evaluated_by_its_fields():
     generator, fleet = np.random.default_rng(7), make()
     cells = {}
     for source in ("a", "b", "c"):

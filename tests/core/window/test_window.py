@@ -256,7 +256,7 @@ def test_a_code_without_status_tells_for_itself():
     assert window.cells("length").tolist() == [0, 2, 1, 0, 2, 0]
 
 
-def test_a_change_of_unit_counts_in_full_and_beyond_it_is_told():
+def test_a_change_of_unit_counts_in_full_and_beyond_it_is_reported():
     window = Window(Reference((numeric("x", [0.0, 50.0, 100.0]),)))
     window.update_columns(Columns([np.full(10, 60_000.0)]))
     assert window.moments("x").mean == pytest.approx(60_000.0)
@@ -323,7 +323,7 @@ def test_output_side_is_counted_apart():
     assert window.snapshot()["outputs"]["fields"]["price"]["cells"]["[0, 1)"] == 1
 
 
-def test_take_starts_anew_and_loses_nothing():
+def test_take_starts_again_and_loses_nothing():
     window = Window(REFERENCE, rules=1)
     table = [((1.0, OK),) * CATEGORY + ((0.0, OK),)] * 200
     window.update_columns(as_columns(table))

@@ -124,7 +124,7 @@ def test_a_changed_file_switches_there_and_back_and_a_bad_one_changes_nothing(
         assert len(node.runtime.models) == 1
 
 
-def test_models_are_given_up_and_taken_again(
+def test_models_are_abandoned_and_taken_again(
     make: Callable[..., StandaloneNode], models: Path
 ) -> None:
     node = make(models)

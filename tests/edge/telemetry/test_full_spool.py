@@ -100,7 +100,9 @@ def test_a_kill_at_any_call_while_segments_are_replaced_counts_nothing_twice(
 
 
 @pytest.mark.parametrize("damage", ["removed", "overwritten", "emptied"])
-def test_a_segment_that_cannot_be_read_is_given_up_and_counted(tmp_path: Path, damage: str) -> None:
+def test_a_segment_that_cannot_be_read_is_abandoned_and_counted(
+    tmp_path: Path, damage: str
+) -> None:
     spool = Spool(tmp_path, segment_bytes=200)
     for number in range(20):
         spool.put(window(bytes([number])))

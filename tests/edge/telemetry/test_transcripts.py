@@ -128,7 +128,7 @@ def test_what_there_is_no_room_for_is_counted(serve: Serve) -> None:
     assert len(sink.lines) == 1
 
 
-def test_the_native_door_leaves_such_routes_to_python(serve: Serve) -> None:
+def test_the_native_frontend_leaves_such_routes_to_python(serve: Serve) -> None:
     for permille, routes in ((1_000, 0), (None, 1)):
         runtime, _ = serve(permille)
         found: list[int] = []

@@ -178,7 +178,7 @@ def test_asyncio_has_the_same(served: Any) -> None:
     asyncio.run(asyncio.wait_for(ask(), 30))
 
 
-def test_nobody_there_is_told_in_time() -> None:
+def test_no_one_there_is_reported_in_time() -> None:
     with Client("127.0.0.1:1", timeout_seconds=0.5) as client:
         with pytest.raises(NotReady, match=r"127\.0\.0\.1:1"):
             client.predict("eta", GOOD)

@@ -38,7 +38,7 @@ def run(folder: Path, *arguments: str, code: int = 0) -> Any:
     return json.loads(output)
 
 
-def test_a_build_that_is_killed_goes_on_after_its_last_step(tmp_path: Path) -> None:
+def test_a_build_that_is_killed_continues_after_its_last_step(tmp_path: Path) -> None:
     waiting = STEPS.replace(
         "    assert model.read_bytes()\n",
         "    import time\n"

@@ -128,12 +128,12 @@ def test_too_slow_and_too_large_are_failures(tmp_path, good, signer):
     assert "the manifest says 1" in failed(report)["memory"]
 
 
-def test_a_process_that_hangs_is_given_up(good):
+def test_a_process_that_hangs_is_abandoned(good):
     report = smoke_test(good.path, None, Limits(timeout_seconds=0.01))
     assert failed(report) == {"load": "it was not done after 0.01 s"}
 
 
-def test_a_library_of_another_version_is_told(tmp_path, good, signer):
+def test_a_library_of_another_version_is_reported(tmp_path, good, signer):
     pins = [{"name": "numpy", "version": "0.0.1"}, {"name": "no-such-thing", "version": "1"}]
     package = altered(tmp_path, good, signer, dependencies=pins)
     report = smoke_test(package.path, None, QUICK)
@@ -175,7 +175,7 @@ def test_needs_are_held_against_a_machine(needs, told):
     assert all(text in one for text, one in zip(told, found, strict=True))
 
 
-def test_features_that_a_system_does_not_tell_are_not_taken_for_granted():
+def test_features_that_a_system_does_not_report_are_not_taken_for_granted():
     unknown = dataclasses.replace(HERE, cpu_features=None)
     assert unmet(Needs(), unknown) == ()
     assert "does not report them" in unmet(Needs(cpu_features=("avx2",)), unknown)[0]

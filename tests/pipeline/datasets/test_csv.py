@@ -153,7 +153,7 @@ def test_settings_that_no_reader_can_follow_are_refused(settings_, message):
         CsvDialect(**settings_)
 
 
-def test_short_rows_are_filled_if_that_is_asked_for(tmp_path):
+def test_short_rows_are_filled_if_that_is_requested(tmp_path):
     short, full = tmp_path / "short.csv", tmp_path / "full.csv"
     short.write_bytes(b'a,b,c\n1,2,3\r\n4\n"5"\r6,7\n8')
     full.write_bytes(b"a,b,c\n1,2,3\n4,,\n5,,\n6,7,\n8,,\n")
@@ -217,7 +217,7 @@ def test_columns_of_floats_stay_floats_however_they_are_printed(tmp_path_factory
         assert Dataset.from_csv(path).table.column("x").to_pylist()[1:] == values
 
 
-def test_leading_zeros_are_said_and_kept_if_that_is_asked_for(tmp_path):
+def test_leading_zeros_are_said_and_kept_if_that_is_requested(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("zip,x\n01234,0\n12345,0.5\n")
     notes = reading_notes(table_pieces([path]))

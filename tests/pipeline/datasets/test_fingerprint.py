@@ -67,7 +67,7 @@ def test_rows_that_do_not_fit_in_memory_give_the_same_fingerprint(kept_rows):
         assert collector.finish(["x", "c", "a", "m"]) == fingerprint(["a", "c", "m", "x"], hashes)
 
 
-def test_a_full_disk_is_told(monkeypatch, tmp_path):
+def test_a_full_disk_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with RowCollector(1) as collector:
         collector.add(row_hashes(many_rows(10)))

@@ -264,7 +264,7 @@ def test_what_cannot_be_converted_is_refused(frame):
         from_estimator(HistGradientBoostingRegressor())
 
 
-def test_a_pickle_is_not_read_unless_that_is_asked_for(tmp_path, frame):
+def test_a_pickle_is_not_read_unless_that_is_requested(tmp_path, frame):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(Ridge().fit(frame, frame.a)))
     with pytest.raises(ConfigurationError, match="should end in"):
@@ -275,7 +275,7 @@ def test_a_pickle_is_not_read_unless_that_is_asked_for(tmp_path, frame):
         unpickle(path)
 
 
-def test_an_mlflow_folder_with_an_estimator_is_read_only_where_that_is_asked_for(tmp_path, frame):
+def test_an_mlflow_folder_with_an_estimator_is_read_only_where_that_is_requested(tmp_path, frame):
     folder = tmp_path / "model"
     folder.mkdir()
     fitted = make_pipeline(StandardScaler(), Ridge()).fit(frame, frame.a)

@@ -136,7 +136,7 @@ def test_versions_may_follow_the_day_or_the_run(tmp_path: Path) -> None:
     assert (len(day), identity) == (8, record.id)
 
 
-def test_an_observer_is_told(tmp_path: Path) -> None:
+def test_an_observer_is_notified(tmp_path: Path) -> None:
     seen: list[StepChange] = []
     run(tmp_path, observe=seen.append)
     assert [(one.name, one.state) for one in seen[:4]] == [

@@ -95,7 +95,7 @@ def test_a_renewal_that_fails_changes_nothing(hub: Any, make: Any, tmp_path: Pat
     assert exchange(make("unlucky")).call_again_ms == 100
 
 
-def test_pauses_grow_to_a_bound_and_start_anew() -> None:
+def test_pauses_grow_to_a_bound_and_start_again() -> None:
     backoff = Backoff(first_seconds=1.0, longest_seconds=60.0)
     bounds = [1, 2, 4, 8, 16, 32, 60, 60]
     for bound in bounds:
@@ -189,7 +189,7 @@ def test_a_node_comes_back_after_its_certificate_has_expired(
         hub.kill()
 
 
-def test_a_renewal_is_tried_before_the_former_certificate_is_given_up(
+def test_a_renewal_is_tried_before_the_former_certificate_is_abandoned(
     hub: Any, make: Any, tmp_path: Path
 ) -> None:
     enrolment = make("careful", token=hub.token())

@@ -93,7 +93,7 @@ def test_a_route_that_is_asked_keeps_what_it_shares_awake(
     assert idle.is_awake
 
 
-def test_what_cannot_be_woken_is_told_and_may_come_back(
+def test_what_cannot_be_woken_is_reported_and_may_come_back(
     make: Callable[..., Runtime], package: Package
 ) -> None:
     runtime = make()

@@ -269,7 +269,9 @@ def test_a_model_cannot_name_files_outside_of_its_package(target: Target, tmp_pa
             Model(Package.open(target.package.path, target.trust))
 
 
-def test_a_stranger_s_package_is_refused_before_its_manifest_is_read(target: Target) -> None:
+def test_a_package_of_an_unknown_signer_is_refused_before_its_manifest_is_read(
+    target: Target,
+) -> None:
     (target.package.path / layout.MANIFEST).write_bytes(b'{"packing":{"a":' + DEEP + b"}}")
     with pytest.raises(UntrustedPackage, match="another package"):
         Package.open(target.package.path, target.trust)

@@ -88,7 +88,7 @@ def test_altered_manifest_is_refused(package: Package, trust: TrustStore) -> Non
         Package.open(package.path, trust)
 
 
-def test_stranger_signature_is_refused(package: Package, signer: Signer) -> None:
+def test_signature_of_an_unknown_key_is_refused(package: Package, signer: Signer) -> None:
     other = Signer.generate()
     with pytest.raises(UntrustedPackage) as refusal:
         Package.open(package.path, TrustStore([other.public_key]))

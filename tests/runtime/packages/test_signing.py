@@ -33,7 +33,7 @@ def test_envelope_is_dsse_over_an_in_toto_statement() -> None:
     assert statement["predicate"] == {"role": "build"}
 
 
-def test_counts_trusted_keys_once_and_skips_strangers() -> None:
+def test_counts_trusted_keys_once_and_skips_unknown_callers() -> None:
     stranger = Signer.generate().sign_package(DIGEST, "eta", "1")
     envelopes = [stranger, b"not json", ENVELOPE, ENVELOPE]
     assert TRUST.verify(DIGEST, envelopes) == (SIGNER.key_id,)
@@ -44,7 +44,7 @@ def test_signature_on_another_digest_does_not_count() -> None:
         TRUST.verify("cd" * 32, [ENVELOPE])
 
 
-def test_empty_trust_store_trusts_nobody() -> None:
+def test_empty_trust_store_trusts_no_one() -> None:
     with pytest.raises(UntrustedPackage, match="no key is trusted here"):
         TrustStore([]).verify(DIGEST, [ENVELOPE])
 

@@ -47,7 +47,7 @@ def test_a_package_is_installed_from_its_chunks(
     assert again.open(package.digest, trust).signers == package.signers
 
 
-def test_a_download_that_broke_off_goes_on_where_it_was(
+def test_a_download_that_broke_off_continues_where_it_was(
     tmp_path: Path, package: Package, trust: TrustStore
 ) -> None:
     assert len(fetch(Slots(tmp_path / "slots"), package, limit=4)) == 4
@@ -83,7 +83,7 @@ def test_a_blob_that_is_not_what_its_hash_says_is_refused(tmp_path: Path) -> Non
         slots.put("../../escape", b"data")
 
 
-def test_what_nobody_trusts_is_not_installed(tmp_path: Path, package: Package) -> None:
+def test_what_no_one_trusts_is_not_installed(tmp_path: Path, package: Package) -> None:
     slots = Slots(tmp_path / "slots")
     fetch(slots, package)
     stranger = TrustStore([Signer.generate().public_key])

@@ -155,7 +155,7 @@ def test_one_run_answers_what_is_gathered(
     runtime.close()
 
 
-def test_shadows_are_asked_for_each_row(package: Package, write: Write) -> None:
+def test_shadows_run_for_each_row(package: Package, write: Write) -> None:
     other = write("eta-2", version="2")
     runtime, sink = serve(package)
     runtime.load(other)
@@ -169,7 +169,7 @@ def test_shadows_are_asked_for_each_row(package: Package, write: Write) -> None:
     runtime.close()
 
 
-def test_an_unknown_route_is_told(package: Package) -> None:
+def test_an_unknown_route_is_reported(package: Package) -> None:
     runtime, _ = serve(package)
     with pytest.raises(UnknownModel):
         runtime.predict_rows("nope", [PredictRequest(GOOD, "1")])

@@ -135,7 +135,7 @@ def test_too_many_waiting_calls_are_refused() -> None:
         assert [str(one.result(30)) for one in (first, second)] == ["0", "1"]
 
 
-def test_what_goes_wrong_with_a_run_is_told_to_each_and_holds_nobody_up() -> None:
+def test_what_goes_wrong_with_a_run_is_reported_to_each_and_holds_no_one_up() -> None:
     def refuse(requests: Sequence[PredictRequest]) -> list[RowOutcome]:
         raise NotReady("closed")
 

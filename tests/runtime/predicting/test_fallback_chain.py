@@ -74,7 +74,7 @@ def test_an_older_version_comes_in_its_place_in_the_chain(
     assert told(runtime.predict("eta", TOO_FAR)) == ("eta", "1", "constant")
 
 
-def test_where_nobody_can_answer_the_first_error_is_told(
+def test_where_no_one_can_answer_the_first_error_is_reported(
     runtime: Runtime, package: Package
 ) -> None:
     serve(runtime, package, RuleFallback({"air_time": "0 - distance"}))
@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused_and_nothing_changes(
     assert runtime.routes == before
 
 
-def test_versions_are_asked_for_by_name(
+def test_versions_are_requested_by_name(
     runtime: Runtime, package: Package, write: Callable[..., Package], linear: Any
 ) -> None:
     older = write("older", version="0", model=linear([0.1, 0.0, 0.0, 0.0, 0.0], 0.0))

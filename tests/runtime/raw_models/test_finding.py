@@ -45,7 +45,7 @@ def test_files_packages_and_folders_of_versions(
         (["m/1/readme"], "holds 0 model files"),
     ],
 )
-def test_what_is_no_model_is_told(tmp_path: Path, names: list[str], message: str) -> None:
+def test_what_is_no_model_is_reported(tmp_path: Path, names: list[str], message: str) -> None:
     place(tmp_path / "models", *names)
     with pytest.raises(ConfigurationError, match=message):
         find(tmp_path / "models")

@@ -39,7 +39,7 @@ def file_of(nodes, inputs, outputs, constants=()):
     return model.SerializeToString()
 
 
-def test_names_that_become_one_are_told_apart():
+def test_names_that_become_one_are_distinguished():
     content = file_of(
         [helper.make_node("Neg", ["x y"], ["a/b"]), helper.make_node("Abs", ["x:y"], ["a:b"])],
         [("x y", TensorProto.FLOAT, ["N", 1]), ("x:y", TensorProto.FLOAT, ["N", 1])],

@@ -86,7 +86,7 @@ def ask(runtime: Runtime, row: dict[str, Any], at: float) -> None:
         max_size=4,
     )
 )
-def test_rows_counted_are_rows_asked_for(
+def test_rows_counted_are_rows_requested(
     package: Package, plan: list[list[tuple[int, str]]]
 ) -> None:
     """Threads, intervals in any order, refusals, batches and flushes: the sums are exact."""

@@ -47,7 +47,7 @@ def published(builder: Any, caller: Any, make: Make) -> Package:
     return package
 
 
-def test_a_hub_goes_on_from_a_backup_taken_while_it_ran(
+def test_a_hub_continues_from_a_backup_taken_while_it_ran(
     hub: Hub,
     settings: HubSettings,
     caller: Any,
@@ -81,7 +81,7 @@ def test_a_hub_goes_on_from_a_backup_taken_while_it_ran(
         other.stop()
 
 
-def test_a_hub_keeps_content_in_s3_and_goes_on_from_a_folder(
+def test_a_hub_keeps_content_in_s3_and_continues_from_a_folder(
     settings: HubSettings, s3_url: str, caller_of: Any, tmp_path: Path
 ) -> None:
     """Published to S3, backed up to a folder, restored to another bucket's prefix and served."""

@@ -107,7 +107,7 @@ def test_a_sound_hub_is_sound(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "authority" in checks
 
 
-def test_a_start_that_was_cut_off_goes_on(tmp_path: Path, settings: HubSettings) -> None:
+def test_a_start_that_was_cut_off_continues(tmp_path: Path, settings: HubSettings) -> None:
     """After the database was begun, and before the authority was recorded."""
     folder = tmp_path / "cut"
     folder.mkdir()

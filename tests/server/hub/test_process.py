@@ -171,7 +171,7 @@ def test_a_publication_that_is_killed_leaves_the_old_state_or_the_new(
     assert reader.blobs(package.digest) == [package.manifest_bytes]
 
 
-def test_what_happened_before_a_kill_is_told_after_it(
+def test_what_happened_before_a_kill_is_reported_after_it(
     process: Process, caller: Any, make: Callable[..., Any], receiver: Any
 ) -> None:
     """At least once, each with one id, although the hub is killed before, in or after telling."""
@@ -224,7 +224,7 @@ def test_a_restart_keeps_certificates_and_generations(process: Process, caller: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_ends_well(process: Process, number: int) -> None:
+def test_stopped_it_ends_well(process: Process, number: int) -> None:
     assert process.end(number) == 0
 
 

@@ -107,7 +107,7 @@ def ask_through(address: str) -> tuple[grpc.Channel, Callable[[float], float]]:
     return channel, ask
 
 
-def test_the_native_door_gathers(runtime: Runtime) -> None:
+def test_the_native_frontend_gathers(runtime: Runtime) -> None:
     if why := why_not(SETTINGS):
         pytest.skip(why)
     frontend = NativeFrontend(Handler(runtime), SETTINGS)
@@ -118,7 +118,7 @@ def test_the_native_door_gathers(runtime: Runtime) -> None:
     asyncio.run(frontend.close(5))
 
 
-def test_the_grpcio_door_gathers(runtime: Runtime) -> None:
+def test_the_grpcio_frontend_gathers(runtime: Runtime) -> None:
     async def serve() -> None:
         frontend = GrpcFrontend(Handler(runtime), SETTINGS)
         channel, ask = ask_through(await frontend.open())

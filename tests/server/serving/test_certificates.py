@@ -32,11 +32,11 @@ def _looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["grpcio", "rest"])
-def open_door(served: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
+def open_frontend(served: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
     """Open a frontend with TLS; gives its address."""
     closers: list[Callable[[], object]] = []
 
-    def open_door(**settings: Any) -> str:
+    def open_frontend(**settings: Any) -> str:
         given = FrontendSettings(port=0, **settings)
         if request.param == "grpcio":
 
@@ -53,7 +53,7 @@ def open_door(served: Any, request: pytest.FixtureRequest) -> Iterator[Callable[
         rest_door.open()
         return rest_door.url.removeprefix("https://")
 
-    yield open_door
+    yield open_frontend
     for close in closers:
         close()
 
@@ -69,19 +69,21 @@ def shown(address: str, context: ssl.SSLContext) -> str:
 
 
 def test_a_renewed_certificate_is_shown_without_a_restart(
-    open_door: Callable[..., str], files: TlsFiles
+    open_frontend: Callable[..., str], files: TlsFiles
 ) -> None:
     first = files.certificate.read_text()
-    address = open_door(**files.settings())
+    address = open_frontend(**files.settings())
     context = files.context("h2")
     assert shown(address, context) in first
     second = files.renew().decode()
     wait_for(lambda: shown(address, context) in second)
 
 
-def test_files_that_do_not_fit_are_not_used(open_door: Callable[..., str], files: TlsFiles) -> None:
+def test_files_that_do_not_fit_are_not_used(
+    open_frontend: Callable[..., str], files: TlsFiles
+) -> None:
     first = files.certificate.read_text()
-    address = open_door(**files.settings())
+    address = open_frontend(**files.settings())
     key = files.key.read_bytes()
     files.key.write_bytes(b"")
     time.sleep(0.3)
@@ -119,7 +121,9 @@ def test_another_authority_of_clients_holds_for_new_connections(
         frontend.close(0)
 
 
-def test_the_rest_door_tells_which_files_are_not_to_be_used(served: Any, files: TlsFiles) -> None:
+def test_the_rest_frontend_tells_which_files_are_not_to_be_used(
+    served: Any, files: TlsFiles
+) -> None:
     files.key.write_text("nonsense")
     settings = FrontendSettings(port=0, **files.settings())
     frontend = RestFrontend(

@@ -45,7 +45,7 @@ def open_at(package: Package, request: pytest.FixtureRequest) -> Iterator[Callab
         served.close()
 
 
-def test_its_owner_is_served_and_nobody_else(open_at: Callable[..., Any], tmp_path: Path) -> None:
+def test_its_owner_is_served_and_no_one_else(open_at: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "frontend"
     served = open_at(path)
     assert served.address == f"unix:{path}"
@@ -78,7 +78,7 @@ def test_what_an_ended_server_left_makes_way_and_no_other(
         open_at(tmp_path / ("x" * 200))
 
 
-def test_a_shared_path_passes_to_the_newer_server_of_the_native_door(
+def test_a_shared_path_passes_to_the_newer_server_of_the_native_frontend(
     open_at: Callable[..., Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "frontend"

@@ -104,7 +104,7 @@ def test_what_is_no_columns_is_refused_as_ever(runtime: Runtime) -> None:
         infer_partial(runtime, "nothing", columns([(800.0, 1.0, "UA")]), options)
 
 
-def test_the_version_asked_for_judges_and_answers(package: Package, tmp_path: Any) -> None:
+def test_the_version_requested_checks_and_answers(package: Package, tmp_path: Any) -> None:
     other = make_package(
         tmp_path / "eta-2", None, version="2", model=linear_onnx([1.0, 0, 0, 0, 0], 0.0)
     )

@@ -69,7 +69,7 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def open_door(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
+def open_frontend(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
     """Open a native frontend that reviews its paths only if told to; gives it and a stub."""
     if why := why_not(FrontendSettings(port=0)):
         pytest.skip(why)
@@ -90,11 +90,11 @@ def open_door(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 
 
 def test_what_is_loaded_beside_a_busy_thread_is_answered_by_the_loops(
-    runtime: Runtime, package: Package, busy: BusyInterpreter, open_door: Callable[[], Any]
+    runtime: Runtime, package: Package, busy: BusyInterpreter, open_frontend: Callable[[], Any]
 ) -> None:
     runtime.load(package)
     runtime.apply([single("eta", package.digest)])
-    frontend, stub = open_door()
+    frontend, stub = open_frontend()
     assert frontend.paths["eta"].is_native
     stub.ModelInfer(request(), timeout=60)
     busy.stop()
@@ -109,11 +109,11 @@ def wrongly_slow(model: Model) -> None:
 
 
 def test_a_quick_model_that_was_found_slow_returns_to_the_loops(
-    runtime: Runtime, package: Package, open_door: Callable[[], Any]
+    runtime: Runtime, package: Package, open_frontend: Callable[[], Any]
 ) -> None:
     wrongly_slow(runtime.load(package))
     runtime.apply([single("eta", package.digest)])
-    frontend, stub = open_door()
+    frontend, stub = open_frontend()
     assert not frontend.paths["eta"].is_native
     assert frontend.paths["eta"].reason == "slow"
     assert "1000.0 ms for a row of eta@1" in frontend.paths["eta"].detail
@@ -126,7 +126,7 @@ def test_a_quick_model_that_was_found_slow_returns_to_the_loops(
 
 
 def test_a_slow_model_that_was_found_quick_leaves_the_loops(
-    runtime: Runtime, tmp_path: Path, open_door: Callable[[], Any]
+    runtime: Runtime, tmp_path: Path, open_frontend: Callable[[], Any]
 ) -> None:
     (tmp_path / "wide.onnx").write_bytes(dense_network(WIDE, "score"))
     wide = write_raw_model(tmp_path / "wide.onnx", tmp_path / "wide", "wide", "1")
@@ -134,7 +134,7 @@ def test_a_slow_model_that_was_found_quick_leaves_the_loops(
     assert model.row_latency.is_slow
     model.row_latency.replace(0.0)
     runtime.apply([single("wide", wide.digest)])
-    frontend, stub = open_door()
+    frontend, stub = open_frontend()
     assert frontend.paths["wide"].is_native
     for _ in range(20):
         stub.ModelInfer(wide_request(), timeout=60)
@@ -149,14 +149,14 @@ def test_a_slow_model_that_was_found_quick_leaves_the_loops(
     assert frontend.paths["wide"].reason == "slow"
 
 
-def test_routes_that_did_not_move_keep_their_lanes(
-    runtime: Runtime, package: Package, tmp_path: Path, open_door: Callable[[], Any]
+def test_routes_that_did_not_move_keep_their_native_targets(
+    runtime: Runtime, package: Package, tmp_path: Path, open_frontend: Callable[[], Any]
 ) -> None:
     other = make_package(tmp_path / "other", None, version="2")
     runtime.load(package)
     wrongly_slow(runtime.load(other))
     runtime.apply([single("eta", package.digest), single("other", other.digest)])
-    frontend, _ = open_door()
+    frontend, _ = open_frontend()
     (before,) = (dict(built) for built in frontend._routes._built)
     frontend.review_paths()
     (after,) = frontend._routes._built
@@ -165,7 +165,7 @@ def test_routes_that_did_not_move_keep_their_lanes(
     assert after["eta"] is before["eta"]
 
 
-def test_pauses_grow_while_trials_fail_and_a_trusted_route_begins_anew(
+def test_pauses_grow_while_trials_fail_and_a_trusted_route_begins_again(
     runtime: Runtime, package: Package
 ) -> None:
     now = [100.0]
@@ -230,13 +230,13 @@ def test_an_agent_beside_a_busy_thread_knows_that_its_model_is_quick(
 
 
 def test_a_route_that_needs_python_anyway_is_not_measured_for_its_speed(
-    runtime: Runtime, package: Package, open_door: Callable[[], Any]
+    runtime: Runtime, package: Package, open_frontend: Callable[[], Any]
 ) -> None:
     model = runtime.load(package)
     wrongly_slow(model)
     model.batching = Batching(max_rows=8)
     runtime.apply([single("eta", package.digest)])
-    frontend, _ = open_door()
+    frontend, _ = open_frontend()
     assert frontend.paths["eta"].reason == "batching"
     frontend.review_paths()
     assert model.row_latency.is_slow, "nothing was measured again"
@@ -252,14 +252,14 @@ def samples(handler: Handler) -> set[tuple[str, str, str]]:
 def test_metrics_and_log_say_which_path_and_why(
     runtime: Runtime,
     package: Package,
-    open_door: Callable[[], Any],
+    open_frontend: Callable[[], Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     model = runtime.load(package)
     runtime.apply([single("eta", package.digest)])
     assert samples(Handler(runtime)) == {("eta", "python", "frontend")}
     with caplog.at_level("INFO", "gnomon.server.serving.native.native_routes"):
-        frontend, _ = open_door()
+        frontend, _ = open_frontend()
         assert samples(frontend._handler) == {("eta", "native", "")}
         model.batching = Batching(max_rows=8)
         runtime.apply([single("eta", package.digest)])
@@ -277,7 +277,7 @@ def test_a_switch_interval_has_bounds(seconds: float) -> None:
         ServeSettings(switch_interval_seconds=seconds)
 
 
-def test_the_setting_door_still_works_and_warns() -> None:
+def test_the_deprecated_setting_door_still_works_and_warns() -> None:
     with pytest.warns(DeprecationWarning, match="'door' is deprecated; use 'frontend'"):
         settings = ServeSettings(door="grpcio")
     assert (settings.frontend, settings.door) == ("grpcio", "")

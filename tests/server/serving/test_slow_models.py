@@ -96,7 +96,7 @@ def native(package: Package) -> Iterator[Any]:
     runtime.close()
 
 
-def test_the_native_door_answers_the_fast_one_meanwhile(
+def test_the_native_frontend_answers_the_fast_one_meanwhile(
     native: Any, package: Package, tmp_path: Path
 ) -> None:
     runtime, stub, frontend = native

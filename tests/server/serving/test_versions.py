@@ -41,7 +41,7 @@ def two(served: Any, tmp_path: Any) -> Any:
     return served
 
 
-def test_a_version_is_asked_for_by_name(two: Any, rest: Any) -> None:
+def test_a_version_is_requested_by_name(two: Any, rest: Any) -> None:
     answers = {version: two.infer(request(version)) for version in ("", "1", "2")}
     assert {asked: one.model_version for asked, one in answers.items()} == {
         "": "1",

@@ -242,7 +242,7 @@ def test_a_sink_keeps_what_it_took(broker: Broker, name: str) -> None:
     assert len(broker.read(name)) == (300 if broker.scheme == "nats" else 600)
 
 
-def test_nobody_at_an_address_is_told(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_one_at_an_address_is_reported(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"gnomon.server.streams.{broker.scheme}._CONNECT_SECONDS", 0.5)
     addresses = [f"{broker.scheme}://127.0.0.1:1/x"]
     if broker.scheme == "nats":

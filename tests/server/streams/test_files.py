@@ -57,7 +57,9 @@ def test_a_followed_file_waits_for_the_end_of_a_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"one\n", b"other\ntwo\n\nthree\nfour"])
-def test_another_file_is_not_taken_for_the_one_that_was_begun(path: Path, content: bytes) -> None:
+def test_another_file_is_not_mistaken_for_the_one_that_was_begun(
+    path: Path, content: bytes
+) -> None:
     source = open_file(path)
     source.read(10, 0)
     source.commit()
@@ -67,7 +69,7 @@ def test_another_file_is_not_taken_for_the_one_that_was_begun(path: Path, conten
         open_file(path)
 
 
-def test_progress_that_cannot_be_read_is_told(path: Path) -> None:
+def test_progress_that_cannot_be_read_is_reported(path: Path) -> None:
     path.with_name("progress").write_bytes(b"{")
     with pytest.raises(ConfigurationError, match="remove it to start"):
         open_file(path)
@@ -132,6 +134,6 @@ def test_what_is_no_address_is_refused_and_no_password_shown(address: str) -> No
         open_sink(address, StreamSettings())
 
 
-def test_a_source_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_source_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be read"):
         open_source(StreamSettings(source=str(tmp_path / "nothing")))

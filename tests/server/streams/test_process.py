@@ -60,7 +60,7 @@ def test_a_named_pipe_outlives_those_who_write_into_it(start: scenes.Start, tmp_
     assert process.wait(20) == 0
 
 
-def test_what_is_wrong_is_told_by_its_exit_code(start: scenes.Start, tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported_by_its_exit_code(start: scenes.Start, tmp_path: Path) -> None:
     codes = []
     for settings in (
         {"source": tmp_path / "nothing"},

@@ -37,13 +37,13 @@ def test_the_authority_is_made_once_and_its_key_is_private(tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "authority.key").stat().st_mode) == 0o600
 
 
-def test_a_start_that_was_cut_off_goes_on_with_its_key(tmp_path: Path) -> None:
+def test_a_start_that_was_cut_off_continues_with_its_key(tmp_path: Path) -> None:
     made = Authority.in_folder(tmp_path)
     (tmp_path / "authority.pem").unlink()
     assert Authority.in_folder(tmp_path).key_hash == made.key_hash
 
 
-def test_a_damaged_authority_is_told(tmp_path: Path) -> None:
+def test_a_damaged_authority_is_reported(tmp_path: Path) -> None:
     Authority.in_folder(tmp_path)
     (tmp_path / "authority.key").write_bytes(b"half a k")
     with pytest.raises(ConfigurationError, match="no usable authority"):
@@ -191,7 +191,7 @@ def test_without_a_certificate_there_is_no_sync(caller: Any) -> None:
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_the_strangers_port_serves_only_enrolment(caller: Any) -> None:
+def test_the_enrolment_port_serves_only_enrolment(caller: Any) -> None:
     stranger = caller.stranger(caller.token("node"))
     for call in (stranger.exchange, stranger.upload, lambda: stranger.publish_digest("0" * 64)):
         with pytest.raises(grpc.RpcError) as caught:

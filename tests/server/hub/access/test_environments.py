@@ -94,7 +94,7 @@ def test_rollouts_of_two_environments_do_not_meet(
     assert len(caller.get("rollouts", environment="staging")) == 1
 
 
-def test_what_ran_is_told_by_environment(caller: Any, builder: Any, make: Make) -> None:
+def test_what_ran_is_reported_by_environment(caller: Any, builder: Any, make: Make) -> None:
     for version in ("1", "2"):
         builder.publish(make(version))
     caller.post("placements", model="eta", version="1")

@@ -55,7 +55,7 @@ def rows_in(hub: Hub, table: Any) -> int:
         return connection.scalar(select(func.count()).select_from(table))
 
 
-def test_a_node_is_told_what_is_in_service(
+def test_a_node_receives_what_is_in_service(
     builder: Any, node: Any, caller: Any, make: Make
 ) -> None:
     empty = node.exchange(facts=ONNX)

@@ -35,7 +35,7 @@ def test_an_error_that_stays_raises_nothing(world: Any, database: Database, eta:
     assert watch(database) == []
 
 
-def test_an_error_that_rises_is_told_once(world: Any, database: Database, eta: str) -> None:
+def test_an_error_that_rises_is_reported_once(world: Any, database: Database, eta: str) -> None:
     random = np.random.default_rng(2)
     world.judged(eta, random.laplace(0, 5, 1_000), tag="before")
     assert watch(database) == []
@@ -48,7 +48,7 @@ def test_an_error_that_rises_is_told_once(world: Any, database: Database, eta: s
     assert alert["evidence"]["distance"] > 2.0
 
 
-def test_a_new_version_learns_anew(world: Any, database: Database, eta: str) -> None:
+def test_a_new_version_learns_again(world: Any, database: Database, eta: str) -> None:
     random = np.random.default_rng(3)
     two = world.publish("eta", "2")
     world.judged(eta, random.laplace(0, 1, 900), tag="one")

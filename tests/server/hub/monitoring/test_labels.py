@@ -81,7 +81,7 @@ def test_one_label_serves_every_version_that_answered_the_request(database: Data
     assert {name: one[0].error for name, one in days(database).items()} == {"1": -3.0, "2": -1.0}
 
 
-def test_a_contradicting_label_is_told_and_changes_nothing(database: Database) -> None:
+def test_a_contradicting_label_is_reported_and_changes_nothing(database: Database) -> None:
     predict(database, PredictionRow("r1", 5, 7.0))
     tell(database, LabelRow("eta", "r1", 7, 10.0))
     rows = LabelRow("eta", "r1", 8, 11.0), LabelRow("eta", "r2", 8, 1.0)

@@ -59,7 +59,7 @@ def send_day(world: Any, digest: str, day: int, **broken: Any) -> None:
         world.window(digest, node=node, day=day, **(broken if node == "n3" else {}))
 
 
-def test_quiet_days_raise_nothing_and_are_judged_once(
+def test_quiet_days_raise_nothing_and_are_evaluated_once(
     world: Any, database: Database, eta: str
 ) -> None:
     for day in range(8):
@@ -96,7 +96,7 @@ def test_one_source_that_leaves_its_peers_is_named(
     assert alert["count"] == 3  # the same condition, met on three days
 
 
-def test_a_world_that_has_moved_is_told_from_a_broken_source(
+def test_a_world_that_has_moved_is_distinguished_from_a_broken_source(
     world: Any, database: Database, eta: str
 ) -> None:
     for day in range(6):
@@ -198,7 +198,7 @@ def test_a_kill_between_any_two_statements_is_as_if_it_had_not_been(
 
 
 @pytest.mark.both_databases
-def test_two_hubs_judge_an_interval_once(world: Any, database: Database, eta: str) -> None:
+def test_two_hubs_evaluate_an_interval_once(world: Any, database: Database, eta: str) -> None:
     """The other hub steps between this one's reading and writing."""
     for day in range(3):
         send_day(world, eta, day, **({"shift": 2.0} if day == 2 else {}))
@@ -303,7 +303,7 @@ def _as_dict(one: Any) -> dict[str, Any]:
     return dataclasses.asdict(one)
 
 
-def test_a_new_reference_is_judged_anew(world: Any, database: Database, eta: str) -> None:
+def test_a_new_reference_is_evaluated_again(world: Any, database: Database, eta: str) -> None:
     for day in range(3):
         for node in NODES:
             world.window(eta, node=node, day=day, shift=1.0)
@@ -336,7 +336,7 @@ def test_a_new_reference_is_judged_anew(world: Any, database: Database, eta: str
     assert len(closings) == 1 and "evaluated again, against eta@2" in closings[0]
 
 
-def test_without_a_version_in_service_nothing_is_judged_and_nothing_lost(
+def test_without_a_version_in_service_nothing_is_evaluated_and_nothing_lost(
     world: Any, database: Database
 ) -> None:
     digest = world.publish("eta", "1")

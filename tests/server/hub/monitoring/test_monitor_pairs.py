@@ -125,7 +125,7 @@ def test_only_a_plausible_unit_is_named(
 
 
 @pytest.mark.both_databases
-def test_more_missing_than_is_allowed_is_told_once_with_its_sources(
+def test_more_missing_than_is_allowed_is_reported_once_with_its_sources(
     world: Any, database: Database, place: Any
 ) -> None:
     digest = place(allowance=0.05)
@@ -142,7 +142,9 @@ def test_more_missing_than_is_allowed_is_told_once_with_its_sources(
     assert alert["evidence"]["allowance"] == 0.05
 
 
-def test_missing_in_all_sources_is_told_for_all(world: Any, database: Database, place: Any) -> None:
+def test_missing_in_all_sources_is_reported_for_all(
+    world: Any, database: Database, place: Any
+) -> None:
     digest = place(allowance=0.05)
     send_day(world, digest, 0, {}, gone=0.1)
     monitor.run_once(database, AT_ONCE)

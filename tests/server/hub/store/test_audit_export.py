@@ -47,7 +47,7 @@ def test_an_export_is_verified_without_the_hub(caller: Any, exported: Path) -> N
         (lambda lines: [lines[0], lines[2], lines[1], lines[3]], "missing"),
     ],
 )
-def test_what_was_done_to_an_export_is_told(exported: Path, tamper: Any, reason: str) -> None:
+def test_what_was_done_to_an_export_is_reported(exported: Path, tamper: Any, reason: str) -> None:
     lines = exported.read_text(encoding="utf-8").splitlines(keepends=True)
     exported.write_text("".join(tamper(lines)), encoding="utf-8")
     found = verify_export(exported)

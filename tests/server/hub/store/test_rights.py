@@ -95,7 +95,7 @@ def test_what_is_no_grant_is_refused(grant: tuple[str, ...]) -> None:
         parse_grant(*grant)
 
 
-def test_every_door_hands_on_who_asks() -> None:
+def test_every_frontend_hands_on_who_asks() -> None:
     """A change under a plain name would be one of the hub's own: no door may make one."""
     hub = Path(__file__).parents[4] / "server" / "hub"
     text = "".join(
@@ -137,7 +137,7 @@ def test_who_may_only_read_changes_nothing_by_any_route(caller: Any, as_of: Any)
     assert vera.get("/models").is_success
 
 
-def test_scopes_hold_at_the_door(caller: Any, as_of: Any, builder: Any, make: Make) -> None:
+def test_scopes_hold_at_the_frontend(caller: Any, as_of: Any, builder: Any, make: Make) -> None:
     builder.publish(make())
     olga = as_of("olga", "operator", models="eta", environments="staging")
     other = as_of("otto", "operator", models="cost*")

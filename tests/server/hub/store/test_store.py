@@ -149,7 +149,7 @@ def test_blobs_come_back(blobs: Blobs) -> None:
     assert [blobs.get(digest) for digest in digests] == contents
 
 
-def test_thousands_of_digests_are_asked_for_at_once(blobs: Blobs) -> None:
+def test_thousands_of_digests_are_requested_at_once(blobs: Blobs) -> None:
     digests = [sha256(str(number).encode()) for number in range(2_000)]
     blobs.put([(digests[1_234], b"1234")])
     assert blobs.missing(digests) == digests[:1_234] + digests[1_235:]
@@ -179,7 +179,7 @@ def test_a_transfer_that_breaks_off_resumes(blobs: Blobs) -> None:
     assert blobs.missing(digests) == []
 
 
-def test_damage_in_the_store_is_told(blobs: Blobs, blob_url: str, tmp_path: Path) -> None:
+def test_damage_in_the_store_is_reported(blobs: Blobs, blob_url: str, tmp_path: Path) -> None:
     digest = sha256(b"one")
     blobs.put([(digest, b"one")])
     store = from_url(blob_url) if blob_url else LocalStore(tmp_path / "blobs")

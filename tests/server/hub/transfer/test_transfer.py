@@ -143,7 +143,7 @@ def test_one_model_or_version_may_be_chosen(
     assert sorted(path.name for path in tmp_path.glob("*none*")) == []
 
 
-def test_what_contradicts_is_told_and_stays(
+def test_what_contradicts_is_reported_and_stays(
     settings: HubSettings,
     other: Any,
     filled: Package,

@@ -74,7 +74,9 @@ def test_what_ran_on_a_day_is_known(world: Any, database: Database, clock: Any) 
     assert only["placements"][0]["actor"] == "ada"
 
 
-def test_what_nodes_counted_is_told_by_the_datas_own_day(world: Any, database: Database) -> None:
+def test_what_nodes_counted_is_reported_by_the_datas_own_day(
+    world: Any, database: Database
+) -> None:
     one, two = (world.publish("eta", version) for version in ("1", "2"))
     for day, digest, node, rows in (
         (0, one, "n1", 100),
@@ -188,7 +190,7 @@ def test_a_version_is_followed_from_data_to_nodes(
     ]
 
 
-def test_what_other_environments_counted_is_told_apart(world: Any, database: Database) -> None:
+def test_what_other_environments_counted_is_distinguished(world: Any, database: Database) -> None:
     digest = world.publish("eta", "1")
     world.window(digest, day=FIRST_DAY, rows=100)
     world.window(digest, node="n2", day=FIRST_DAY, rows=30, environment="staging")

@@ -71,7 +71,7 @@ def test_an_admin_says_which_tiers_are_exempt(caller: Any, risky: Package) -> No
     assert caller.post("placements", **place)["changed"]
 
 
-def test_nobody_approves_what_is_their_own(caller: Any, risky: Package) -> None:
+def test_no_one_approves_what_is_their_own(caller: Any, risky: Package) -> None:
     key = caller.post("principals", name="ada", role="approver")["key"]
     own = caller.http.post(
         f"/api/v1/{VERSION}/approvals", json={}, headers={"authorization": f"Bearer {key}"}

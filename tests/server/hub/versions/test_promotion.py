@@ -90,7 +90,7 @@ class TestALenientHub:
         yield hub
         hub.stop()
 
-    def test_it_takes_what_it_is_told(
+    def test_it_takes_what_it_is_given(
         self, hub: Hub, caller_of: Callable[[HubAddresses], Any], builder: Any, make: Make
     ) -> None:
         builder.publish(make(test_passed=None))

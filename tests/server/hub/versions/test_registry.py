@@ -119,7 +119,7 @@ def test_a_false_blob_is_refused(builder: Any, digest: str, data: bytes, reason:
         builder.put((digest, data))
 
 
-def test_of_two_publishers_one_wins_and_the_other_is_told(
+def test_of_two_publishers_one_wins_and_the_other_is_refused(
     caller: Any, builder: Any, make: Make
 ) -> None:
     other = caller.enrol("builder", "grace")

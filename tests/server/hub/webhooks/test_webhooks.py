@@ -39,7 +39,7 @@ def deliver(hub: Hub, times: int = 1) -> None:
 
 
 @pytest.mark.both_databases
-def test_what_happens_is_told_signed_and_once(
+def test_what_happens_is_reported_signed_and_once(
     hub: Hub, caller: Any, receiver: Receiver, builder: Any, make: Any
 ) -> None:
     builder.publish(make())
@@ -58,7 +58,7 @@ def test_what_happens_is_told_signed_and_once(
     assert {one["state"] for one in listed(caller)} == {"delivered"}
 
 
-def test_events_of_other_models_are_not_told(
+def test_events_of_other_models_are_not_reported(
     hub: Hub, caller: Any, receiver: Receiver, builder: Any, make: Any
 ) -> None:
     add(caller, receiver, models="cost-*")
@@ -91,7 +91,7 @@ def test_what_fails_is_tried_again_and_then_dead_until_somebody_says_so(
     assert [one["state"] for one in listed(caller)] == ["delivered"]
 
 
-def test_nobody_listening_is_no_news_of_the_url(
+def test_no_one_listening_is_no_news_of_the_url(
     hub: Hub, caller: Any, receiver: Receiver, builder: Any, make: Any, caplog: Any
 ) -> None:
     secret = add(caller, receiver)

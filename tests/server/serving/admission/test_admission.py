@@ -50,7 +50,7 @@ def test_a_refusal_names_rules_and_no_values() -> None:
     assert line["total_ms"] >= 0
 
 
-def test_failures_and_slow_answers_are_told_and_others_are_not() -> None:
+def test_failures_and_slow_answers_are_reported_and_others_are_not() -> None:
     admission = new_admission()
     with capture_logs() as lines:
         ask(admission)

@@ -116,7 +116,7 @@ def test_keys_come_and_go_while_the_server_runs(keys_file: Path) -> None:
         revoke_key(keys_file, "nobody")
 
 
-def test_a_broken_file_lets_nobody_in(keys_file: Path) -> None:
+def test_a_broken_file_lets_no_one_in(keys_file: Path) -> None:
     key = create_key(keys_file, "app")
     frontend = Authentication(keys_file)
     good = keys_file.read_bytes()
@@ -216,7 +216,7 @@ def test_health_follows_the_handler(served: Any) -> None:
     assert error.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_beyond_loopback_no_door_opens_without_names(served: Any, keys_file: Path) -> None:
+def test_beyond_loopback_no_frontend_opens_without_names(served: Any, keys_file: Path) -> None:
     nameless = FrontendSettings(host="0.0.0.0", port=0)
     admission = make_admission(nameless, served.handler)
     with pytest.raises(ConfigurationError, match="keys_file"):

@@ -77,7 +77,7 @@ def test_it_is_a_bucket_of_tokens(rate: float, burst: int, gaps: list[int]) -> N
         tokens -= expected
 
 
-def test_who_is_refused_is_told_when_to_come_back() -> None:
+def test_who_is_refused_learns_when_to_come_back() -> None:
     clock = Clock()
     throttle = Throttle(RateLimits(requests_per_second=0.5), clock)
     assert admitted(throttle)
@@ -155,7 +155,7 @@ def test_a_pair_with_calls_under_way_is_never_forgotten() -> None:
 
 
 @pytest.mark.parametrize("kind", GRPC_FRONTENDS)
-def test_all_doors_share_one_throttle(served: Any, kind: Any) -> None:
+def test_all_frontends_share_one_throttle(served: Any, kind: Any) -> None:
     settings = FrontendSettings(port=0, requests_per_second=0.001, burst=3)
     admission = make_admission(settings, served.handler)
     rest = RestFrontend(served.handler, served.runtime, settings, 0, admission)

@@ -234,7 +234,7 @@ def test_settings_are_whole_and_pin_algorithms(file: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", GRPC_FRONTENDS)
-def test_every_door_takes_keys_and_tokens(
+def test_every_frontend_takes_keys_and_tokens(
     served: Any, kind: Any, file: Path, tmp_path: Path
 ) -> None:
     key = create_key(tmp_path / "keys.json", "app", ["eta"])
@@ -271,7 +271,7 @@ def test_every_door_takes_keys_and_tokens(
     assert served.counted() == {"answered": 8}
 
 
-def test_the_native_door_knows_a_token_until_it_expires(
+def test_the_native_frontend_knows_a_token_until_it_expires(
     served: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = FrontendSettings(jwt_file=file, jwt_issuer="idp", jwt_audience="gnomon")

@@ -111,7 +111,7 @@ def attributes(span: Any) -> dict[str, str]:
     return {one.key: one.value.string_value for one in span.attributes}
 
 
-def test_calls_of_both_doors_leave_spans_below_their_parents(
+def test_calls_of_both_frontends_leave_spans_below_their_parents(
     ask: Callable[[], dict[str, str]], collector: Collector
 ) -> None:
     addresses = ask()

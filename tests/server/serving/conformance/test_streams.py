@@ -107,7 +107,7 @@ def test_many_streams_at_once(house: House, frontend: str) -> None:
         assert all(pool.map(one, range(12)))
 
 
-def test_a_stream_that_is_cut_leaves_the_door_well(house: House, frontend: str) -> None:
+def test_a_stream_that_is_cut_leaves_the_frontend_well(house: House, frontend: str) -> None:
     good = message_of(eta(), raw=True).SerializeToString()
     for _ in range(5):
         with grpc.insecure_channel(house.address(frontend)) as channel:
@@ -146,7 +146,7 @@ def test_calls_whose_client_has_left_are_kept_nowhere(house: House, frontend: st
     assert kept() <= house.settings.threads
 
 
-def test_a_closing_door_ends_idle_streams_at_once(package: Package, frontend: str) -> None:
+def test_a_closing_frontend_ends_idle_streams_at_once(package: Package, frontend: str) -> None:
     house = House([package], only=(frontend,))
     try:
         good = message_of(eta(), raw=True).SerializeToString()

@@ -65,7 +65,7 @@ def test_bytes_that_are_no_message(house: House, frontend: str) -> None:
 
 
 @both_doors
-def test_a_refusal_is_told_in_the_metadata(house: House, frontend: str) -> None:
+def test_a_refusal_is_reported_in_the_metadata(house: House, frontend: str) -> None:
     message = message_of(eta(distance=tensor("FP64", [-1.0])), raw=True)
     with grpc.insecure_channel(house.address(frontend)) as channel:
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)

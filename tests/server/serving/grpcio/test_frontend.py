@@ -39,7 +39,7 @@ def test_a_good_request_is_answered(served: Any) -> None:
     assert served.counted() == {"answered": 3}
 
 
-def test_a_corrected_value_is_told(served: Any) -> None:
+def test_a_corrected_value_is_reported(served: Any) -> None:
     answer = served.infer(request(wind=[900.0]))
     (violation,) = json.loads(answer.parameters["gnomon_violations"].string_param)
     assert (violation["field"], violation["rule"]) == ("wind", "maximum")
@@ -194,17 +194,17 @@ def test_details_are_bounded(served: Any) -> None:
     assert len(dict(error.trailing_metadata())[DETAILS_KEY]) <= 4_096
 
 
-def test_the_door_stays_local_without_authentication(served: Any) -> None:
-    async def open_door() -> None:
+def test_the_frontend_stays_local_without_authentication(served: Any) -> None:
+    async def open_frontend() -> None:
         await GrpcFrontend(served.handler, FrontendSettings(host="0.0.0.0", port=0)).open()
 
     with pytest.raises(ConfigurationError, match="client_authority_file"):
-        served.run(open_door())
+        served.run(open_frontend())
     with pytest.raises(ValueError, match="belong together"):
         FrontendSettings(certificate_file="x")  # type: ignore[arg-type]
 
 
-def test_the_door_opens_to_others_who_show_a_certificate(served: Any, tmp_path: Path) -> None:
+def test_the_frontend_opens_to_others_who_show_a_certificate(served: Any, tmp_path: Path) -> None:
     authority = Authority.in_folder(tmp_path)
     key, chain = authority.issue_server()
     (tmp_path / "frontend.key").write_bytes(key)
@@ -217,11 +217,11 @@ def test_the_door_opens_to_others_who_show_a_certificate(served: Any, tmp_path: 
         client_authority_file=tmp_path / "authority.pem",
     )
 
-    async def open_door() -> tuple[GrpcFrontend, str]:
+    async def open_frontend() -> tuple[GrpcFrontend, str]:
         frontend = GrpcFrontend(served.handler, settings)
         return frontend, (await frontend.open()).replace("0.0.0.0", "127.0.0.1")
 
-    frontend, address = served.run(open_door())
+    frontend, address = served.run(open_frontend())
     client = IdentityFolder(tmp_path / "client")
     certificate, _ = authority.issue_client(read_request(client.request("pilot")), "node", 1)
     root = authority.certificate_pem

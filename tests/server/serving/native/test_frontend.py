@@ -184,7 +184,7 @@ def outcome(served: Any, message: oip.ModelInferRequest) -> Any:
     return answer, sorted(call.trailing_metadata())
 
 
-def test_both_doors_say_the_same_word_for_word(package: Package, served: Any) -> None:
+def test_both_frontends_say_the_same_word_for_word(package: Package, served: Any) -> None:
     good, others = list(good_messages()), list(other_messages())
     grpcio = Served(package)
     try:

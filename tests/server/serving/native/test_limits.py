@@ -224,7 +224,7 @@ def test_rapid_resets_end_the_connection_that_sends_them(
     assert is_well(served)
 
 
-def test_a_client_that_does_not_read_holds_up_nobody(
+def test_a_client_that_does_not_read_holds_up_no_one(
     served: Bounded, connect: Callable[..., http2.Http2Connection]
 ) -> None:
     raw = connect()
@@ -359,7 +359,7 @@ def test_changed_messages_are_read_as_protobuf_reads_them_or_not_at_all(served: 
     assert answered > 200
 
 
-def test_changed_frames_harm_nobody(served: Bounded) -> None:
+def test_changed_frames_harm_no_one(served: Bounded) -> None:
     good = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0)
     good += b"".join(http2.call(stream, request().SerializeToString()) for stream in (1, 3, 5))
     good += http2.frame(http2.PING, 0, 0, b"whatever") + http2.frame(8, 0, 0, b"\0\0\1\0")
@@ -419,7 +419,7 @@ def test_swaps_under_load_fail_no_call_and_lose_no_count(
     assert counts["taken"] > 0.9 * len(versions)
 
 
-def test_doors_are_chosen_by_what_they_can_do(
+def test_frontends_are_chosen_by_what_they_can_do(
     served: Bounded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def choose(choice: str, **settings: Any) -> Any:

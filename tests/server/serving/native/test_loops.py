@@ -126,7 +126,7 @@ def test_the_number_of_loops_is_a_setting() -> None:
         FrontendSettings(loops=-1)
 
 
-def test_a_stream_that_comes_while_the_door_closes_is_refused(served: ManyLoops) -> None:
+def test_a_stream_that_comes_while_the_frontend_closes_is_refused(served: ManyLoops) -> None:
     stream = served.channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
     message = request().SerializeToString()
     assert len(list(stream(iter([message]), timeout=10))) == 1

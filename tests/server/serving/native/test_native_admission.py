@@ -112,7 +112,7 @@ def test_a_revoked_key_is_unknown_at_once(gated: Callable[..., Gated], keys_file
     until(lambda: case.ask(shown)[0] is None)
 
 
-def test_where_nobody_looks_at_the_file_nobody_is_known(
+def test_where_no_one_looks_at_the_file_no_one_is_known(
     gated: Callable[..., Gated], keys_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authentication, "LEASE_SECONDS", -1.0)

@@ -164,7 +164,7 @@ def test_a_switch_holds_for_the_very_next_request(split: Split) -> None:
             assert answer.model_version == ("2" if weight else "1")
 
 
-def test_a_version_may_be_asked_for_by_name(split: Split) -> None:
+def test_a_version_may_be_requested_by_name(split: Split) -> None:
     split.serve(500)
     for version in ("1", "2"):
         for _ in range(10):

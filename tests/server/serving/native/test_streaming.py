@@ -182,7 +182,7 @@ def test_python_may_send_at_any_time_and_end_when_it_likes(echo: Echo) -> None:
         kept[0].send(b"too late")
 
 
-def test_what_headers_said_is_not_said_anew_by_trailers(echo: Echo) -> None:
+def test_what_headers_said_is_not_said_again_by_trailers(echo: Echo) -> None:
     release = threading.Event()
     shown: list[Any] = []
     held: list[int] = []
@@ -384,7 +384,7 @@ def test_a_window_is_opened_only_as_messages_are_taken(echo: Echo) -> None:
     assert sum(len(one) for one in answers) == 200 * 100_000
 
 
-def test_a_flood_that_nobody_reads_ends(echo: Echo) -> None:
+def test_a_flood_that_no_one_reads_ends(echo: Echo) -> None:
     sent = 0
     ended = threading.Event()
 

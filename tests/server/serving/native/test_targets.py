@@ -200,7 +200,7 @@ def test_outputs_of_every_kind_are_written_alike(laid: Laid, rows: int, raw: boo
         assert answer == expected
 
 
-def test_some_outputs_may_be_asked_for(laid: Laid) -> None:
+def test_some_outputs_may_be_requested(laid: Laid) -> None:
     for raw in (False, True):
         message = request(3, raw, np.random.default_rng(5))
         for name in ("score", "kind"):
@@ -253,7 +253,7 @@ def test_a_route_in_a_cycle_is_collected(laid: Laid, kinds: Package) -> None:
     gc.collect()
 
 
-def test_routes_that_are_not_in_service_have_no_lane(laid: Laid, kinds: Package) -> None:
+def test_routes_that_are_not_in_service_have_no_native_target(laid: Laid, kinds: Package) -> None:
     message = request(1, True, np.random.default_rng(1)).SerializeToString()
     laid.runtime.apply([single("other", kinds.digest)])
     assert laid.table.try_message(message) is None
@@ -272,7 +272,7 @@ def test_a_slow_model_is_left_to_pythons_threads(laid: Laid) -> None:
     assert table.reasons["too slow"] == answers.count(None)
 
 
-def test_a_closed_runtime_has_no_lanes(kinds: Package) -> None:
+def test_a_closed_runtime_has_no_native_targets(kinds: Package) -> None:
     laid = Laid(kinds)
     message = request(1, True, np.random.default_rng(1)).SerializeToString()
     assert laid.table.try_message(message)
@@ -282,7 +282,9 @@ def test_a_closed_runtime_has_no_lanes(kinds: Package) -> None:
     assert total == 1
 
 
-def test_a_model_that_slept_has_a_lane_again_once_it_is_awake(laid: Laid, kinds: Package) -> None:
+def test_a_model_that_slept_has_a_native_target_again_once_it_is_awake(
+    laid: Laid, kinds: Package
+) -> None:
     message = request(1, True, np.random.default_rng(1))
     assert laid.table.try_message(message.SerializeToString())
     laid.runtime.sleep({"kinds"})

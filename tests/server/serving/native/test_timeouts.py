@@ -73,13 +73,13 @@ def test_who_says_nothing_is_asked_and_cut_if_there_is_no_answer(
         raw.close()
 
 
-def test_without_keepalive_nobody_is_asked(serve: Callable[..., Any]) -> None:
+def test_without_keepalive_no_one_is_asked(serve: Callable[..., Any]) -> None:
     raw = settled(serve(keepalive_seconds=0.0).address)
     assert not [one for one in raw.frames(1) if one.kind == http2.PING]
     raw.close()
 
 
-def test_a_client_that_only_pings_is_told_to_be_calm(serve: Callable[..., Any]) -> None:
+def test_a_client_that_only_pings_gets_enhance_your_calm(serve: Callable[..., Any]) -> None:
     served = serve()
     raw = settled(served.address)
     raw.send(http2.frame(http2.PING, 0, 0, b"whatever") * 40)

@@ -238,7 +238,7 @@ def test_a_renewed_certificate_needs_no_restart(
         assert served.frontend.counts["connections"] == opened
 
 
-def test_files_that_are_not_to_be_used_are_told(served: Any, files: TlsFiles) -> None:
+def test_files_that_are_not_to_be_used_are_reported(served: Any, files: TlsFiles) -> None:
     other = TlsFiles(files.folder / "other")
     nonsense = files.folder / "nonsense"
     nonsense.write_text("nonsense")
@@ -277,7 +277,7 @@ def test_many_handshakes_at_once_hold_up_no_one(
     assert served.frontend.counts["taken"] == 40
 
 
-def test_the_door_for_tls_is_the_native_one_where_openssl_is(
+def test_the_frontend_for_tls_is_the_native_one_where_openssl_is(
     served: Any, files: TlsFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def choose(**settings: Any) -> Any:

@@ -38,7 +38,7 @@ def value(samples: dict[Any, float], name: str, **labels: str) -> float | None:
     return samples.get((name, frozenset(labels.items())))
 
 
-def test_every_door_is_counted_once(served: Any, rest: httpx.Client) -> None:
+def test_every_frontend_is_counted_once(served: Any, rest: httpx.Client) -> None:
     from gnomon.proto import inference_pb2 as oip
 
     rows = [GOOD, GOOD, GOOD | {"wind": 900}]
@@ -77,7 +77,7 @@ def test_every_door_is_counted_once(served: Any, rest: httpx.Client) -> None:
         served.runtime.flush()
 
 
-def test_the_native_door_is_counted_too(served: Any, rest: httpx.Client) -> None:
+def test_the_native_frontend_is_counted_too(served: Any, rest: httpx.Client) -> None:
     settings = FrontendSettings(port=0)
     if why_not(settings):
         pytest.skip(f"the native frontend cannot serve here: {why_not(settings)}")

@@ -64,7 +64,7 @@ def test_heads_without_end(rest: httpx.Client, first: bytes, again: bytes) -> No
     assert rest.post(PREDICT, json=BODY).status_code == 200
 
 
-def test_a_long_head_is_told_so(rest: httpx.Client) -> None:
+def test_a_long_head_gets_its_status(rest: httpx.Client) -> None:
     with connect(rest) as wire:
         wire.sendall(HEAD + b"X-Long: " + b"x" * (bounded_http.HEAD_BYTES + 1))
         assert b" 431 " in wire.recv(1_000)

@@ -220,7 +220,7 @@ def test_one_bad_row_refuses_the_request(served: Any, rest: httpx.Client) -> Non
     assert problem(rest.post("/v1/models/x:predict", json={"instances": [GOOD]}))[0] == 404
 
 
-def test_a_row_that_lacks_a_field_is_judged_alike_alone_and_among_others(
+def test_a_row_that_lacks_a_field_is_checked_alike_alone_and_among_others(
     served: Any, rest: httpx.Client
 ) -> None:
     # Wind may be null, but its key is required.
@@ -294,7 +294,7 @@ def test_head_is_answered_wherever_get_is(rest: httpx.Client) -> None:
         ("PUT", "/metrics", "GET, HEAD"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(
+def test_a_wrong_method_gets_the_right_ones(
     rest: httpx.Client, method: str, path: str, allowed: str
 ) -> None:
     answer = rest.request(method, path)
@@ -346,7 +346,7 @@ def test_pages_come_from_the_contract(rest: httpx.Client) -> None:
         assert told in page
 
 
-def test_strangers_are_not_answered(served: Any, rest: httpx.Client) -> None:
+def test_unknown_callers_are_not_answered(served: Any, rest: httpx.Client) -> None:
     for host in ("evil.example", "", "127.0.0.1.evil.example"):
         answer = rest.post(PREDICT, json={"instances": [GOOD]}, headers={"host": host})
         assert problem(answer) == (403, "not_allowed")
@@ -381,5 +381,5 @@ def test_an_unexpected_error_keeps_its_text_to_itself(
     assert "secret" not in answer.text
 
 
-def test_the_door_has_every_status_of_the_table() -> None:
+def test_the_frontend_has_every_status_of_the_table() -> None:
     assert all(400 <= status < 600 for _, status in WIRE.values())
