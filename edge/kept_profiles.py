@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from gnomon.runtime.errors import PackageError
-from gnomon.runtime.files import write_durably
+from gnomon.runtime.files import clear_temporaries, write_durably
 from gnomon.runtime.packages.profile import Profile, decode_profile, encode_profile
 
 _log = logging.getLogger(__name__)
@@ -19,6 +19,7 @@ class KeptProfiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        clear_temporaries(folder)
         try:
             self._digests = {path.stem for path in folder.glob("*.json")}
         except OSError as error:
