@@ -1,6 +1,7 @@
 """Executes the steps that `gnomon.edge.sync` decides on, with slots, runtime and hub."""
 
 import logging
+from collections.abc import Iterable
 
 from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.sync import Step
@@ -31,6 +32,11 @@ class Installer:
         self._slots = slots
         self._runtime = runtime
         self._engines = engines
+
+    @property
+    def has_routes(self) -> bool:
+        """Whether a route is in service."""
+        return bool(self._runtime.routes)
 
     def execute_step(
         self, step: Step, desired: hub_pb2.DesiredState, channel: HubChannel, trust: TrustStore
@@ -83,13 +89,21 @@ class Installer:
         )
         return failures
 
-    def restore_newest(self, trust: TrustStore) -> list[str]:
-        """Serve the newest trusted package of each model in the slots; return their names.
+    def installed(self) -> frozenset[str]:
+        """Return the digests of the packages in the slots."""
+        return self._slots.installed()
+
+    def restore_newest(self, digests: Iterable[str], trust: TrustStore) -> list[str]:
+        """Serve the newest trusted package of each model; return their names.
 
         For a node that has lost what should be in service: it predicts until the hub says so.
+
+        Args:
+            digests: of the packages to choose from; those that are not installed are left out.
+            trust: the keys that must have signed them.
         """
         found: dict[str, list[Package]] = {}
-        for digest in sorted(self._slots.installed()):
+        for digest in sorted(self._slots.installed() & set(digests)):
             try:
                 package = self._slots.open(digest, trust)
             except GnomonError as error:
@@ -139,7 +153,7 @@ class Installer:
             if package.manifest.format not in self._engines:
                 continue
             try:
-                self._runtime.load(package)
+                self._runtime.load(package, check_golden=True)
             except GnomonError as error:
                 _log.warning("%s cannot be loaded: %s", package.manifest.reference, error)
                 continue

@@ -7,23 +7,22 @@ the packages that were in service, without the hub.
 
 import contextlib
 import logging
-import platform
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
 from typing import Self
 
-import psutil
-
 from gnomon.edge.backoff import Backoff
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
+from gnomon.edge.machine_facts import describe_machine
 from gnomon.edge.node_warnings import find_warnings
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
-from gnomon.edge.sync import Step, SyncMachine, SyncState
+from gnomon.edge.sync import Step, SyncState
+from gnomon.edge.sync_executor import SyncExecutor
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, open_transcripts
 from gnomon.edge.telemetry.uploader import SpoolSink, Uploader
@@ -33,7 +32,7 @@ from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.enrolment.enrolment import Enrolment, read_hub_time
 from gnomon.runtime.enrolment.hub_channel import HubChannel
-from gnomon.runtime.errors import ExpiredMetadata, GnomonError, HubUnavailable, StorageError
+from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.ids import now_ms
 from gnomon.runtime.lock import FolderLock
 from gnomon.runtime.packages.slots import Slots
@@ -61,11 +60,9 @@ class Node:
         self._calls = 0
         self._is_hub_reachable = False
         self._has_reported_drops = False
-        self._has_resumed = False
         self._errors: dict[str, tuple[float, str]] = {}
         self._clock_offset: float | None = None
         self._warned: set[str] = set()
-        self._ready = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._lock = FolderLock(settings.data_folder)
@@ -79,10 +76,6 @@ class Node:
         folder = settings.data_folder
         engines = settings.engines or available_engines()
         self._facts = describe_machine(engines)
-        self._state_file = StateFile(folder / "sync.json", SyncState.decode)
-        self._machine = SyncMachine(
-            self._state_file.read(), lambda state: self._state_file.write(state.encode())
-        )
         self._enrolment = Enrolment(settings, self._facts)
         self._trust = NodeTrust(
             folder, settings.name, lambda: self._enrolment.trusted_keys, settings.root_file
@@ -101,6 +94,13 @@ class Node:
         )
         profiles = KeptProfiles(folder / "profiles")
         self._installer = Installer(slots, self.runtime, engines, profiles)
+        self._sync = SyncExecutor(
+            StateFile(folder / "sync.json", SyncState.decode),
+            self._installer,
+            self._trust,
+            self._record_event,
+            self._stop.is_set,
+        )
 
     def __enter__(self) -> Self:
         self.start()
@@ -111,7 +111,7 @@ class Node:
 
     def start(self) -> None:
         """Load the packages that were in service before, then start to call the hub."""
-        self._restore()
+        self._sync.restore()
         self._record_event("started", version("gnomon"))
         loops = {"node-sync": self._sync_once, "node-upload": self._upload_once}
         for name, iteration in loops.items():
@@ -123,7 +123,7 @@ class Node:
 
     def ready(self, timeout_seconds: float | None = None) -> bool:
         """Wait until some route is in service; return whether one is."""
-        return self._ready.wait(timeout_seconds)
+        return self._sync.ready.wait(timeout_seconds)
 
     def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
@@ -149,13 +149,13 @@ class Node:
 
     def status(self) -> NodeStatus:
         """Return what the node is doing now."""
-        reported = self._machine.reported()
+        reported = self._sync.machine.reported()
         models = self.runtime.models
         validity = self._enrolment.validity
         last_error_at, last_error = max(list(self._errors.values()), default=(0.0, ""))
         return NodeStatus(
             name=self._settings.name,
-            step=self._machine.step.value,
+            step=self._sync.machine.step.value,
             generation=reported.generation,
             refused_generation=reported.refused_generation,
             reason=reported.reason,
@@ -226,48 +226,6 @@ class Node:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _resume(self) -> None:
-        """Decide, once after the start, with which step to continue; raise `StorageError`."""
-        if not self._has_resumed:
-            self._machine.resume()
-            self._has_resumed = True
-
-    def _restore(self) -> None:
-        try:
-            self._resume()
-        except StorageError as error:
-            self._record_error(error)  # the packages in service do not depend on it
-        failures = self._restore_in_service()
-        if failures:
-            _log.error("not all packages in service can be restored: %s", "; ".join(failures))
-            self._machine.mark_incomplete("; ".join(failures))
-            self._record_event("restore_failed", "; ".join(failures))
-        self._note_revoked()
-        if self.runtime.routes:
-            self._ready.set()
-
-    def _restore_in_service(self) -> list[str]:
-        """Serve the state in service, or what is there if that is lost; return what failed."""
-        trust = self._trust.former_keys
-        failures = self._installer.restore(self._machine.in_service, trust)
-        is_lost = bool(self._state_file.damage) and not self._machine.state.in_service
-        if (failures or is_lost) and not self.runtime.routes:
-            served = self._installer.restore_newest(trust)
-            failures.append(
-                f"{self._state_file.damage or 'no route in service can be restored'}; "
-                f"in service until the hub can be reached: {', '.join(served) or 'nothing'}"
-            )
-        return failures
-
-    def _note_revoked(self) -> None:
-        """Say once which packages stay in service although no key signed them that is trusted."""
-        before = self._trust.status.revoked
-        revoked = self._trust.note_in_service(self._machine.in_service.packages)
-        if revoked and revoked != before:
-            text = f"{', '.join(revoked)}: in service, signed by no key that is trusted now"
-            _log.warning("%s", text)
-            self._record_event("in_service_untrusted", text)
-
     def _run_repeatedly(self, name: str, iteration: Callable[[], float]) -> None:
         """Run until the node stops; pause longer after each failure in a row."""
         settings = self._settings
@@ -293,21 +251,21 @@ class Node:
     def _sync_once(self) -> float:
         """Call the hub and install what it wants; return the seconds until the next call."""
         channel = self._enrolment.connect()
-        failure = self._complete_interrupted(channel)
+        failure = self._sync.complete_interrupted(channel)
         response = self._exchange(channel)
         if failure is not None:
             raise failure
-        if self._machine.step is Step.REPORT:
-            self._machine.advance()
+        if self._sync.machine.step is Step.REPORT:
+            self._sync.machine.advance()
         self._enrolment.renew_if_due(read_hub_time(response))
         desired = self._trust.take(response)
         if response.metadata:
-            self._note_revoked()
+            self._sync.note_revoked()
         if self._trust.is_new_signer:
-            self._machine.forget_order()
+            self._sync.machine.forget_order()
             self._trust.accept_signer()
-        if self._machine.propose(desired):
-            self._install(channel)
+        if self._sync.machine.propose(desired):
+            self._sync.install(channel)
             return 0.0
         return self._pause(response)
 
@@ -333,76 +291,10 @@ class Node:
             self._clock_offset = (response.hub_time_unix_ms - (sent_ms + now_ms()) / 2) / 1000
         return response
 
-    def _complete_interrupted(self, channel: HubChannel) -> GnomonError | None:
-        """Continue steps that a write that failed cut off; return why they cannot be completed.
-
-        The hub is informed even if they cannot.
-        """
-        try:
-            self._resume()
-            if not (self._machine.is_open_to_news or self._machine.step is Step.REPORT):
-                self._install(channel)
-        except GnomonError as error:
-            return error
-        return None
-
-    def _install(self, channel: HubChannel) -> None:
-        machine = self._machine
-        while machine.step not in (Step.IDLE, Step.REPORT):
-            if self._stop.is_set() and machine.step not in (Step.COMMIT, Step.ROLLBACK):
-                machine.hold("the node was stopped")
-                return
-            try:
-                self._execute_step(machine.step, channel)
-            except Exception as error:
-                self._handle_failure(error)
-                continue
-            is_committed = machine.step is Step.COMMIT
-            machine.advance()
-            if is_committed:
-                self._record_event("installed", f"generation {machine.in_service.generation}")
-                self._note_revoked()
-        if machine.step is Step.REPORT:
-            self._installer.remove_unused(machine.in_service)
-
-    def _handle_failure(self, error: Exception) -> None:
-        """Reject the generation, or raise `error` if the step is to be executed again."""
-        step = self._machine.step
-        if step in (Step.COMMIT, Step.ROLLBACK):
-            raise error
-        if isinstance(error, HubUnavailable | StorageError | ExpiredMetadata):
-            with contextlib.suppress(StorageError):  # then this very step is executed again
-                self._machine.hold(str(error))
-            raise error
-        if step is Step.TRIAL:  # before anything is written, which a full disk may prevent
-            self._restore_in_service()
-        self._reject_generation(error)
-
-    def _execute_step(self, step: Step, channel: HubChannel) -> None:
-        if step is Step.ROLLBACK:
-            self._restore_in_service()
-        elif step is Step.COMMIT:
-            self._ready.set()
-        else:
-            desired = self._machine.desired
-            if step is Step.CHECK:
-                in_service = [package.digest for package in self._machine.in_service.packages]
-                self._trust.check(desired.packages, in_service)
-            self._installer.execute_step(step, desired, channel, self._trust.former_keys)
-
-    def _reject_generation(self, error: Exception) -> None:
-        if not isinstance(error, GnomonError):
-            _log.error("%s failed", self._machine.step.name, exc_info=error)
-        where, generation = self._machine.step.name, self._machine.desired.generation
-        reason = f"{where}: {error if isinstance(error, GnomonError) else type(error).__name__}"
-        _log.warning("generation %d rejected: %s", generation, reason)
-        self._machine.fail(reason)
-        self._record_event("rolled_back", f"generation {generation}: {reason}")
-
     def _make_report(self) -> hub_pb2.ExchangeRequest:
         self._calls += 1
         figures = self._spool.figures()
-        reported = self._machine.reported()
+        reported = self._sync.machine.reported()
         routes = self.runtime.routes.values()
         reported.digests.extend(sorted({d for route in routes for d in route.digests}))
         facts = dict(self._facts)
@@ -430,7 +322,7 @@ class Node:
             clock_offset_seconds=self._clock_offset,
             validity=self._enrolment.validity,
             damage=tuple(
-                filter(None, (self._state_file.damage, self._trust.damage, *self._enrolment.damage))
+                filter(None, (self._sync.damage, self._trust.damage, *self._enrolment.damage))
             ),
         )
 
@@ -467,15 +359,3 @@ class Node:
             self._spool.put(hub_pb2.Record(event=hub_pb2.Event(kind=kind, detail=detail[:2000])))
         except StorageError as error:
             _log.warning("cannot write the event %s to the spool: %s", kind, error)
-
-
-def describe_machine(engines: Sequence[str]) -> dict[str, str]:
-    """Return facts about this machine for the hub; `engines` in order of preference."""
-    return {
-        "engines": ",".join(engines),
-        "gnomon": version("gnomon"),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}".lower(),
-        "processors": str(psutil.cpu_count() or 0),
-        "memory_mib": str(psutil.virtual_memory().total >> 20),
-    }

@@ -62,11 +62,12 @@ ORDER: dict[str, tuple[str, ...]] = {
         "detectors",
     ),
     "gnomon.edge": (
-        "backoff kept_profiles settings sync",
+        "backoff kept_profiles machine_facts settings sync",
         "telemetry trust_state",
         "trust",
         "node_warnings status",
         "installer node_protocol",
+        "sync_executor",
         "node",
         "standalone",
         "agent",

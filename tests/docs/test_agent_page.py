@@ -1,13 +1,12 @@
 """`docs/agent.md` names every figure of the status, and every file of the data folder."""
 
 import dataclasses
-import re
 
 import pytest
 
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
-from gnomon.edge.telemetry.spool import Spool, SpoolFigures
+from gnomon.edge.telemetry.spool import SpoolFigures
 from gnomon.edge.telemetry.uploader import FIRST_BATCH_BYTES, MOST_BATCH_BYTES
 from tests.support.names import ROOT
 
@@ -32,5 +31,3 @@ def test_defaults_are_those_of_the_code() -> None:
     assert f"`checkpoint_seconds` ({settings.checkpoint_seconds:g})" in PAGE
     assert f"begins with {FIRST_BATCH_BYTES >> 10} KiB" in PAGE
     assert f"up to {MOST_BATCH_BYTES >> 10} KiB" in PAGE
-    assert Spool.put.__doc__
-    assert re.search(r"`sync\.json`, `trust\.json`", PAGE)

@@ -244,6 +244,7 @@ DAMAGES = {
     "cut": lambda data: data[: len(data) // 2],
     "emptied": lambda data: b"",
     "overwritten": lambda data: b"\0" * len(data),
+    "removed": None,
 }
 
 
@@ -257,7 +258,11 @@ def test_verified_packages_predict_whatever_else_is_damaged(
     assert damaged
     for path in damaged:
         if len(data := path.read_bytes()) > 50:
-            path.write_bytes(DAMAGES[damage](data))
+            change = DAMAGES[damage]
+            if change is not None:
+                path.write_bytes(change(data))
+            elif "trust" not in path.name and "metadata" not in path.name:
+                path.unlink()  # without any key no package counts
     agent = Agent(name="n1", data=tmp_path / "node", hub="127.0.0.1:9", stop_seconds=0.1)
     with agent:
         agent.wait_ready(0)
@@ -275,6 +280,16 @@ def installed(hub: Any, tmp_path_factory: pytest.TempPathFactory, signer: Signer
         story.wait_for(agent, "2")
         wait_for(lambda: agent.status().step == "idle")
     return story.folder
+
+
+def test_a_new_node_serves_nothing_of_a_first_state_that_it_refuses(story: Story) -> None:
+    story.publish("1", bias=5.0)
+    with story.agent(token=story.hub.token()) as agent:
+        wait_for(lambda: agent.status().refused_generation)
+        wait_for(lambda: agent.status().step == "idle")
+        assert agent.status().models == {}
+        story.publish("2")
+        story.wait_for(agent, "2")
 
 
 def test_a_hub_with_another_fingerprint_gets_no_token(story: Story) -> None:

@@ -1,0 +1,173 @@
+"""Brings desired states into service: executes and resumes the steps of `gnomon.edge.sync`."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+
+from gnomon.edge.installer import Installer
+from gnomon.edge.sync import Step, SyncMachine, SyncState
+from gnomon.edge.trust import NodeTrust
+from gnomon.runtime.enrolment.hub_channel import HubChannel
+from gnomon.runtime.errors import ExpiredMetadata, GnomonError, HubUnavailable, StorageError
+from gnomon.runtime.state_file import StateFile
+
+_log = logging.getLogger(__name__)
+
+
+class SyncExecutor:
+    """Keeps the state of a node's installation and executes its steps; for one thread.
+
+    Attributes:
+        machine: decides the steps.
+        ready: set once a route is in service.
+    """
+
+    def __init__(
+        self,
+        state_file: "StateFile[SyncState]",
+        installer: Installer,
+        trust: NodeTrust,
+        record_event: Callable[[str, str], None],
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        """Read the state.
+
+        Args:
+            state_file: of the machine's state.
+            installer: executes the steps.
+            trust: decides whose packages count.
+            record_event: records an event of a kind, with a detail.
+            is_stopping: whether the node stops; its next start then continues the installation.
+        """
+        self._state_file = state_file
+        self._installer = installer
+        self._trust = trust
+        self._record_event = record_event
+        self._is_stopping = is_stopping
+        self._has_resumed = False
+        state = state_file.read()
+        self._is_lost = state is None
+        # Only these were in service once: what is installed later may be what is rejected.
+        self._installed_at_start = installer.installed()
+        self.machine = SyncMachine(state, lambda changed: state_file.write(changed.encode()))
+        self.ready = threading.Event()
+
+    @property
+    def damage(self) -> str:
+        """What was wrong with the file of the state when it was read; empty: nothing."""
+        return self._state_file.damage
+
+    def _resume(self) -> None:
+        """Decide, once after the start, with which step to continue; raise `StorageError`."""
+        if not self._has_resumed:
+            self.machine.resume()
+            self._has_resumed = True
+
+    def restore(self) -> None:
+        """Serve, after a start, what was in service; say what cannot be served."""
+        try:
+            self._resume()
+        except StorageError as error:
+            _log.warning("%s", error)  # the packages in service do not depend on it
+        failures = self._restore_in_service()
+        if failures:
+            _log.error("not all packages in service can be restored: %s", "; ".join(failures))
+            self.machine.mark_incomplete("; ".join(failures))
+            self._record_event("restore_failed", "; ".join(failures))
+        self.note_revoked()
+        if self._installer.has_routes:
+            self.ready.set()
+
+    def _restore_in_service(self) -> list[str]:
+        """Serve the state in service, or what is there if that is lost; return what failed."""
+        trust = self._trust.former_keys
+        failures = self._installer.restore(self.machine.in_service, trust)
+        is_lost = self._is_lost and not self.machine.state.in_service
+        if (failures or is_lost) and not self._installer.has_routes:
+            served = self._installer.restore_newest(self._installed_at_start, trust)
+            if served or failures or self.damage:
+                problem = self.damage or "what was in service is lost or cannot be restored"
+                failures.append(f"{problem}; in service for now: {', '.join(served) or 'nothing'}")
+        return failures
+
+    def note_revoked(self) -> None:
+        """Say once which packages stay in service although no key signed them that is trusted."""
+        before = self._trust.status.revoked
+        revoked = self._trust.note_in_service(self.machine.in_service.packages)
+        if revoked and revoked != before:
+            text = f"{', '.join(revoked)}: in service, signed by no key that is trusted now"
+            _log.warning("%s", text)
+            self._record_event("in_service_untrusted", text)
+
+    def complete_interrupted(self, channel: HubChannel) -> GnomonError | None:
+        """Continue steps that a write that failed cut off; return why they cannot be completed.
+
+        The hub is informed even if they cannot.
+        """
+        try:
+            self._resume()
+            if not (self.machine.is_open_to_news or self.machine.step is Step.REPORT):
+                self.install(channel)
+        except GnomonError as error:
+            return error
+        return None
+
+    def install(self, channel: HubChannel) -> None:
+        """Execute steps until the proposed state is in service or rejected.
+
+        Raises:
+            HubUnavailable: the hub cannot be reached; the installation continues later.
+            StorageError: the disk cannot be written; the interrupted step is executed again.
+        """
+        machine = self.machine
+        while machine.step not in (Step.IDLE, Step.REPORT):
+            if self._is_stopping() and machine.step not in (Step.COMMIT, Step.ROLLBACK):
+                machine.hold("the node was stopped")
+                return
+            try:
+                self._execute_step(machine.step, channel)
+            except Exception as error:
+                self._handle_failure(error)
+                continue
+            is_committed = machine.step is Step.COMMIT
+            machine.advance()
+            if is_committed:
+                self._record_event("installed", f"generation {machine.in_service.generation}")
+                self.note_revoked()
+        if machine.step is Step.REPORT:
+            self._installer.remove_unused(machine.in_service)
+
+    def _handle_failure(self, error: Exception) -> None:
+        """Reject the generation, or raise `error` if the step is to be executed again."""
+        step = self.machine.step
+        if step in (Step.COMMIT, Step.ROLLBACK):
+            raise error
+        if isinstance(error, HubUnavailable | StorageError | ExpiredMetadata):
+            with contextlib.suppress(StorageError):  # then this very step is executed again
+                self.machine.hold(str(error))
+            raise error
+        if step is Step.TRIAL:  # before anything is written, which a full disk may prevent
+            self._restore_in_service()
+        self._reject_generation(error)
+
+    def _execute_step(self, step: Step, channel: HubChannel) -> None:
+        if step is Step.ROLLBACK:
+            self._restore_in_service()
+        elif step is Step.COMMIT:
+            self.ready.set()
+        else:
+            desired = self.machine.desired
+            if step is Step.CHECK:
+                in_service = [package.digest for package in self.machine.in_service.packages]
+                self._trust.check(desired.packages, in_service)
+            self._installer.execute_step(step, desired, channel, self._trust.former_keys)
+
+    def _reject_generation(self, error: Exception) -> None:
+        if not isinstance(error, GnomonError):
+            _log.error("%s failed", self.machine.step.name, exc_info=error)
+        where, generation = self.machine.step.name, self.machine.desired.generation
+        reason = f"{where}: {error if isinstance(error, GnomonError) else type(error).__name__}"
+        _log.warning("generation %d rejected: %s", generation, reason)
+        self.machine.fail(reason)
+        self._record_event("rolled_back", f"generation {generation}: {reason}")
