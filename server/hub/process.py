@@ -27,6 +27,7 @@ from gnomon.server.hub.grpc.ports import GrpcPorts, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.ingest.telemetry import Telemetry
+from gnomon.server.hub.monitoring.silent_nodes import SilenceWatch
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
@@ -116,7 +117,8 @@ class Hub:
         self._opened.callback(self._tls.stop)
         # In separate threads: a slow webhook target delays no rollout.
         deliverer = Deliverer(settings.networks, own_ports=self.addresses.ports)
-        for tasks in (TASKS, (deliverer.run_once,)):
+        silence = SilenceWatch(settings.node_silent_ms)
+        for tasks in ((*TASKS, silence.run_once), (deliverer.run_once,)):
             loop = TaskLoop(self.services.database, settings.tick_seconds, tasks)
             loop.start()
             self._opened.callback(loop.stop)

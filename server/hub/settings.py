@@ -36,6 +36,9 @@ class HubSettings:
     tick_seconds: float = 1.0
     #: How long a node waits between two calls.
     node_call_ms: int = 5_000
+    #: A node that has not called for so long, and for three calls, raises the alert `node_silent`;
+    #: 0: none does.
+    node_silent_seconds: int = 900
     certificate_days: float = 30.0
     #: Whether versions may be placed and rolled out that have not passed a test deployment.
     promote_untested: bool = False
@@ -50,6 +53,10 @@ class HubSettings:
         for name in ("tick_seconds", "node_call_ms", "certificate_days", "grpc_threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
+        if self.node_silent_seconds < 0:
+            raise ValueError(
+                f"node_silent_seconds should be at least 0, got {self.node_silent_seconds}"
+            )
         if bool(self.certificate_file) != bool(self.key_file):
             raise ValueError("certificate_file and key_file belong together; give both")
         if self.client_authority_file and not self.certificate_file:
@@ -67,6 +74,12 @@ class HubSettings:
         if self.certificate_file is None or self.key_file is None:
             return None
         return self.certificate_file, self.key_file, self.client_authority_file
+
+    @property
+    def node_silent_ms(self) -> int:
+        """Return how long a node may be silent: three calls at least; 0: for ever."""
+        silent_ms = 1_000 * self.node_silent_seconds
+        return max(silent_ms, 3 * self.node_call_ms) if silent_ms else 0
 
     def check_reach(self) -> None:
         """Check that keys and sessions leave this machine by TLS only.

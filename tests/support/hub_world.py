@@ -99,7 +99,8 @@ class World:
                 update(schema.node).where(schema.node.c.name == name).values(**values, name=name)
             )
             if known.rowcount == 0:
-                columns |= {"role": "node", "certificate_serial": "1", "enrolled_at": now_ms()}
+                enrolled = {"role": "node", "certificate_serial": "1", "enrolled_at": now_ms()}
+                columns = {**enrolled, **columns}
                 connection.execute(insert(schema.node).values(name=name, **columns))
 
     def window(
