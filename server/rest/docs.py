@@ -11,7 +11,8 @@ DOCS_PATH = "/docs"
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "code{font-size:.95em}dt{margin-top:1rem}dd{margin:0 0 0 1.5rem;color:#444}"
+    "code{font-size:.95em;overflow-wrap:anywhere}dt{margin-top:1rem}dd{margin:0 0 0 1.5rem;"
+    "color:#444;overflow-wrap:anywhere}"
 )
 
 #: How deep fields are shown within fields, and how many of a list of values.
@@ -46,10 +47,13 @@ def render(description: Mapping[str, Any]) -> str:
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style><h1>{title}</h1>"
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        # Without it browsers ask for /favicon.ico, which is not there.
+        '<link rel="icon" href="data:,">'
+        f"<style>{_STYLE}</style><main><h1>{title}</h1>"
         '<p>For programs: <a href="/openapi.json">/openapi.json</a>. Errors are problem documents '
         "(RFC 9457) whose <code>code</code> names the kind.</p>"
-        f"<dl>{calls}</dl></html>"
+        f"<dl>{calls}</dl></main></html>"
     )
 
 

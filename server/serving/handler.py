@@ -27,6 +27,7 @@ from gnomon.server.serving.infer_execution import infer, infer_partial
 from gnomon.server.serving.parameters import (
     RequestParameters,
     check_id,
+    check_served,
     read_parameters,
     wrong,
 )
@@ -295,5 +296,6 @@ class Handler:
             spec.name for manifest in manifests.values() for spec in manifest.signature.outputs
         }
         for output in request.outputs:
+            check_served(output.name, output.parameters)
             if output.name not in known:
                 raise wrong(f"output {output.name[:128]!r}", "unknown", f"one of {sorted(known)}")

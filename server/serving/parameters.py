@@ -8,6 +8,7 @@
 """
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from gnomon.runtime.limits import STORED_ID_CHARACTERS
 
 _PRIORITY_LIMIT = 1 << 32
 _TIMEOUT_LIMIT = 1 << 63
+#: Parameters of tensors that belong to extensions which are not served.
+UNSERVED = frozenset(("classification", "shared_memory_region"))
 
 
 class RequestParameters(NamedTuple):
@@ -67,6 +70,29 @@ def check_id(request_id: str) -> None:
     """
     if len(request_id) > STORED_ID_CHARACTERS:
         raise wrong("id", request_id, f"at most {STORED_ID_CHARACTERS} characters")
+
+
+def check_served(name: str, parameters: Iterable[str]) -> None:
+    """Refuse the parameters of a tensor that ask for extensions which are not served.
+
+    To ignore them would be to answer something else than was asked for.
+
+    Raises:
+        InvalidInput: there is one.
+    """
+    for unserved in UNSERVED.intersection(parameters):
+        raise InvalidInput(
+            f"{name[:128]!r}: the parameter {unserved!r} asks for an extension that is not served; "
+            "right would be a request without it",
+            details=[
+                {
+                    "field": name[:128],
+                    "rule": "parameters",
+                    "value": unserved,
+                    "expected": "a request without it",
+                }
+            ],
+        )
 
 
 def read_time(value: bool | int | float | str) -> datetime | float:

@@ -119,7 +119,8 @@ class Admission:
 
     def enter(self, caller: Caller, call: AdmittedCall) -> str:
         """Let a call in; return what it is throttled by. Raises as `admit`."""
-        throttled = call.route if self._is_known(call.route) else ""
+        call.is_known = self._is_known(call.route)
+        throttled = call.route if call.is_known else ""
         try:
             caller.check(call.route)
             self.throttle.enter(caller.name, throttled)

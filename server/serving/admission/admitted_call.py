@@ -12,8 +12,13 @@ class AdmittedCall:
     route: str
     request_id: str = ""
     version: str = ""
-    #: The W3C `traceparent` header, if the frontend read one.
+    #: What was called: gRPC's service and method with a slash, or HTTP's method and path template.
+    operation: str = ""
+    #: The W3C headers of the parent span, if the frontend read them.
     traceparent: str = ""
+    tracestate: str = ""
+    #: Whether the route is in service; a name that is not may be anything.
+    is_known: bool = False
     digest: str = ""
     #: When the request was read, and when the runtime was done (`perf_counter_ns`).
     read_ns: int = 0

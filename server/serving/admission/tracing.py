@@ -3,13 +3,16 @@
 Spans are created at the end of a request, from times that its frontend records anyway; without
 tracing they cost nothing. Endpoint, sampling and service name come from OpenTelemetry's standard
 environment (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, …), which
-its SDK reads. Spans hold no value of a request.
+its SDK reads. Attributes follow OpenTelemetry's semantic conventions for RPC, HTTP and errors; what
+is Gnomon's own begins with `gnomon.`. Spans hold no value of a request, and their names are
+bounded: the route's, if it is in service.
 """
 
 import time
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
+from gnomon.runtime.errors import WIRE, ConfigurationError, Fault, GnomonError
 from gnomon.runtime.extras import missing_extra
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
 
@@ -17,8 +20,15 @@ if TYPE_CHECKING:
     from gnomon.server.serving.admission.admitted_call import AdmittedCall
 
 _SERVICE = "gnomon"
-#: The header with the parent span (W3C Trace Context).
+#: The headers with the parent span (W3C Trace Context).
 PARENT_HEADER = "traceparent"
+STATE_HEADER = "tracestate"
+#: gRPC's numbers of the statuses in `WIRE`.
+_GRPC_NUMBERS = {
+    **{"OK": 0, "INVALID_ARGUMENT": 3, "NOT_FOUND": 5, "ALREADY_EXISTS": 6},
+    **{"PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "FAILED_PRECONDITION": 9},
+    **{"UNIMPLEMENTED": 12, "INTERNAL": 13, "UNAVAILABLE": 14, "UNAUTHENTICATED": 16},
+}
 
 
 class Tracing(Protocol):
@@ -47,9 +57,11 @@ class OpenTelemetry:
         """Make the spans of a request that ends now."""
         ended = time.perf_counter_ns()
         since_epoch = time.time_ns() - ended
-        above = self._propagator.extract({PARENT_HEADER: call.traceparent})
+        above = self._propagator.extract(
+            {PARENT_HEADER: call.traceparent, STATE_HEADER: call.tracestate}
+        )
         span = self._tracer.start_span(
-            f"predict {call.route[:80]}",
+            f"predict {call.route}" if call.is_known else "predict an unknown model",
             context=above,
             kind=self._trace.SpanKind.SERVER,
             start_time=since_epoch + call.started_ns,
@@ -61,6 +73,7 @@ class OpenTelemetry:
                 "gnomon.version": call.version,
                 "gnomon.request_id": call.request_id[:STORED_ID_CHARACTERS],
                 "gnomon.caller": caller,
+                **_conventional(call, error),
             },
         )
         if span.is_recording():
@@ -72,8 +85,9 @@ class OpenTelemetry:
         """Record how the request ended; a caller's fault is not an error of this span."""
         if error is None:
             return
-        known = error if isinstance(error, GnomonError) else GnomonError("unexpected")
+        known = _typed(error)
         span.set_attribute("gnomon.code", known.code)
+        span.set_attribute("error.type", known.code)
         if known.fault is not Fault.CALLER:
             span.set_status(self._trace.StatusCode.ERROR)
 
@@ -92,6 +106,29 @@ class OpenTelemetry:
         self._provider.shutdown()
 
 
+def _typed(error: BaseException) -> GnomonError:
+    return error if isinstance(error, GnomonError) else GnomonError("unexpected")
+
+
+def _conventional(call: "AdmittedCall", error: BaseException | None) -> dict[str, str | int]:
+    """Return the attributes that the semantic conventions have for a call."""
+    status, number = ("OK", 200) if error is None else WIRE[_typed(error).code]
+    if call.frontend == "rest":
+        method, _, route = call.operation.partition(" ")
+        return {
+            "http.request.method": method or "POST",
+            "http.route": route,
+            "http.response.status_code": number,
+        }
+    service, _, method = call.operation.rpartition("/")
+    return {
+        "rpc.system": "grpc",
+        "rpc.service": service,
+        "rpc.method": method,
+        "rpc.grpc.status_code": _GRPC_NUMBERS[status],
+    }
+
+
 def make_tracing(wanted: bool) -> Tracing | None:
     """Return what creates spans, exported by OTLP over gRPC; None if tracing is off.
 
@@ -102,14 +139,21 @@ def make_tracing(wanted: bool) -> Tracing | None:
         return None
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+        from opentelemetry.sdk.resources import (
+            SERVICE_NAME,
+            SERVICE_VERSION,
+            OTELResourceDetector,
+            Resource,
+        )
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise ConfigurationError(
             missing_extra("setting serve.traces_endpoint", f"OpenTelemetry ({error})", "otel")
         ) from error
-    named = Resource({SERVICE_NAME: _SERVICE}).merge(OTELResourceDetector().detect())
+    own = {SERVICE_NAME: _SERVICE, SERVICE_VERSION: version("gnomon")}
+    # `create` adds what the SDK is; the environment has the last word.
+    named = Resource.create(own).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=named)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return OpenTelemetry(provider)

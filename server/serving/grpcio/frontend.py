@@ -21,7 +21,7 @@ from gnomon.server.serving import health
 from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import Caller
-from gnomon.server.serving.admission.tracing import PARENT_HEADER
+from gnomon.server.serving.admission.tracing import PARENT_HEADER, STATE_HEADER
 from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.grpc_listener import (
     address_of,
@@ -216,22 +216,39 @@ class GrpcFrontend:
     async def _infer(self, data: bytes, context: Any) -> bytes:
         caller = self._caller(context)
         request = decode(oip.ModelInferRequest, data)
-        response = await self._infer_in_turn(caller, request, len(data), self._parent(context))
+        response = await self._infer_in_turn(
+            caller, request, len(data), "ModelInfer", self._parent(context)
+        )
         encoded: bytes = response.SerializeToString()
         return encoded
 
-    def _parent(self, context: Any) -> str:
-        """Return the parent span's header if tracing is on."""
+    def _parent(self, context: Any) -> tuple[str, str]:
+        """Return the parent span's headers if tracing is on."""
         if not self._settings.traces:
-            return ""
+            return "", ""
         metadata = dict(context.invocation_metadata() or ())
-        return str(metadata.get(PARENT_HEADER, ""))
+        return str(metadata.get(PARENT_HEADER, "")), str(metadata.get(STATE_HEADER, ""))
 
     async def _infer_in_turn(
-        self, caller: Caller, request: oip.ModelInferRequest, size: int, parent: str = ""
+        self,
+        caller: Caller,
+        request: oip.ModelInferRequest,
+        size: int,
+        method: str = "ModelStreamInfer",
+        parent: tuple[str, str] = ("", ""),
     ) -> oip.ModelInferResponse:
-        """Predict: on the event loop if the model is quick, else on a thread."""
-        call = AdmittedCall("grpc", request.model_name, request.id, traceparent=parent)
+        """Predict: on the event loop if the model is quick, else on a thread.
+
+        Args:
+            caller: who calls.
+            request: the message.
+            size: its bytes.
+            method: that was called; for traces.
+            parent: the parent span's headers, or empty.
+        """
+        call = AdmittedCall("grpc", request.model_name, request.id)
+        call.operation = f"{SERVICE}/{method}"
+        call.traceparent, call.tracestate = parent
         with self._admission.admit(caller, call):
             call.read_ns = time.perf_counter_ns()
             return await self._executor.run(
@@ -243,6 +260,7 @@ class GrpcFrontend:
     ) -> oip.ModelInferResponse:
         response = self._handler.infer(request, call.read_ns)
         call.answered(response.model_version, digest_of(response))
+        call.request_id = response.id
         return response
 
 

@@ -20,7 +20,7 @@ from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problems import problem_of
 from gnomon.server.serving.admission.admission import Admission
 from gnomon.server.serving.admission.admitted_call import AdmittedCall
-from gnomon.server.serving.admission.tracing import PARENT_HEADER
+from gnomon.server.serving.admission.tracing import PARENT_HEADER, STATE_HEADER
 from gnomon.server.serving.compression import pack, unpack
 from gnomon.server.serving.executor_selector import ExecutorSelector
 from gnomon.server.serving.handler import Handler
@@ -133,12 +133,13 @@ class InferenceCalls:
         def answer(wanted: RestRequest, call: AdmittedCall, came_ns: int) -> Response:
             found = self._handler.infer(wanted.message, came_ns)
             call.answered(found.model_version, digest_of(found))
+            call.request_id = found.id
             body, json_length = write_response(wanted, found)
             if json_length is None:
                 return Response(body, media_type=_JSON)
             return Response(body, headers={LENGTH_HEADER: str(json_length)}, media_type=_BINARY)
 
-        return await self._answer(request, model, read, answer)
+        return await self._answer(request, INFER_PATH, model, read, answer)
 
     async def predict(self, request: Request) -> Response:
         """Predict: rows in, rows out."""
@@ -162,18 +163,25 @@ class InferenceCalls:
             call.answered(found.version, found.digest)
             return Response(msgspec.json.encode(found), media_type=_JSON)
 
-        return await self._answer(request, model, read, answer)
+        return await self._answer(request, PREDICT_PATH, model, read, answer)
 
     async def _answer(
         self,
         request: Request,
+        path: str,
         model: str,
         read: Callable[[bytes, AdmittedCall], _Wanted],
         answer: Callable[[_Wanted, AdmittedCall, int], Response],
     ) -> Response:
         """Read a call, admit it, and answer it on the event loop or a thread."""
-        call = AdmittedCall("rest", model, traceparent=request.headers.get(PARENT_HEADER, ""))
         headers = request.headers
+        call = AdmittedCall(
+            "rest",
+            model,
+            operation=f"POST {path}",
+            traceparent=headers.get(PARENT_HEADER, ""),
+            tracestate=headers.get(STATE_HEADER, ""),
+        )
         encoding = headers.get("content-encoding", "").strip().lower()
         try:
             # Before it takes a place among those under way: a body may come as slowly as it likes.

@@ -16,12 +16,11 @@ from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.decoding import UNDECODABLE, check_unique_names
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack
+from gnomon.server.serving.parameters import check_served
 from gnomon.server.serving.tensors import DIMENSIONS_LIMIT
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 _BINARY = ("binary_data", "binary_data_size", "binary_data_output")
-#: Parameters of extensions that are not served; to ignore them would be to answer wrongly.
-_UNSERVED = ("classification", "shared_memory_region")
 _SHAPE_LIMIT = 1 << 31
 
 Parameters = dict[str, bool | int | float | str]
@@ -86,7 +85,7 @@ def read_request(model: str, version: str, data: bytes, header_length: str | Non
         raise InvalidInput(f"{len(binary)} bytes of the binary part belong to no input")
     _add_parameters(message, body.parameters)
     for output in body.outputs:
-        _refuse_unserved(output.name, output.parameters)
+        check_served(output.name, output.parameters)
         message.outputs.add(name=output.name)
     wanted = {
         output.name: bool(output.parameters["binary_data"])
@@ -151,7 +150,7 @@ def _header_length(text: str | None, size: int) -> int:
 
 def _add_input(message: oip.ModelInferRequest, given: _Input, binary: memoryview) -> memoryview:
     """Append an input to the message; return what is left of the binary part."""
-    _refuse_unserved(given.name, given.parameters)
+    check_served(given.name, given.parameters)
     shape = given.shape
     if len(shape) > DIMENSIONS_LIMIT or any(not -1 < one < _SHAPE_LIMIT for one in shape):
         _refuse(given.name, "shape", shape[:20], "[N], [N, 1] or [N, …] with N rows")
@@ -230,12 +229,6 @@ def _add_parameters(message: oip.ModelInferRequest, parameters: Parameters) -> N
                 parameter.string_param = value
         except ValueError as error:
             _refuse(f"parameter {name[:80]!r}", "range", "a number out of range", str(error))
-
-
-def _refuse_unserved(name: str, parameters: Parameters) -> None:
-    for unserved in _UNSERVED:
-        if unserved in parameters:
-            _refuse(name, "parameters", unserved, "none of " + ", ".join(_UNSERVED))
 
 
 def _refuse(name: str, rule: str, value: object, expected: str) -> NoReturn:

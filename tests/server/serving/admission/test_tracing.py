@@ -1,5 +1,6 @@
 """Spans arrive at a collector, with their stages, their parents, and no value of a request."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from importlib.metadata import version
 from typing import Any
 
 import grpc
@@ -15,7 +17,7 @@ import httpx
 import pytest
 
 from gnomon.proto import inference_pb2_grpc
-from gnomon.runtime.errors import ConfigurationError, EngineError, InvalidInput
+from gnomon.runtime.errors import WIRE, ConfigurationError, EngineError, InvalidInput
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.admission import tracing
 from gnomon.server.serving.admission.admission import Admission
@@ -52,6 +54,7 @@ class Collector:
 
         self.spans: list[Any] = []
         self.services: set[str] = set()
+        self.resource: dict[str, str] = {}
         self._lock = threading.Lock()
         collector = self
 
@@ -60,6 +63,7 @@ class Collector:
                 with collector._lock:
                     for resource in request.resource_spans:
                         for one in resource.resource.attributes:
+                            collector.resource[one.key] = one.value.string_value
                             if one.key == "service.name":
                                 collector.services.add(one.value.string_value)
                         for scope in resource.scope_spans:
@@ -159,9 +163,12 @@ def test_calls_of_both_frontends_leave_spans_below_their_parents(
     assert refused.status.code == 0
     assert "4711" not in str(collector.spans)
     assert collector.services == {"flights"}
+    assert collector.resource["service.version"] == version("gnomon")
+    assert collector.resource["telemetry.sdk.language"] == "python"
+    assert all(attributes(one)["gnomon.request_id"] for one in spans.values())
 
 
-def traced() -> tuple[Admission, Any]:
+def traced(*, is_known: bool = True) -> tuple[Admission, Any]:
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -171,7 +178,7 @@ def traced() -> tuple[Admission, Any]:
     admission = Admission(
         Authentication(None),
         RateLimits(),
-        is_known=lambda _: True,
+        is_known=lambda _: is_known,
         tracing=tracing.OpenTelemetry(provider),
     )
     return admission, exporter
@@ -193,6 +200,57 @@ def test_only_faults_of_ours_are_errors(error: Exception, code: str, is_error: b
     assert span.attributes["gnomon.code"] == code
     assert span.status.is_ok is not is_error
     assert "4711" not in span.to_json()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("error", [None, InvalidInput("4711"), RuntimeError("4711")])
+@pytest.mark.parametrize(
+    ("frontend", "operation", "expected"),
+    [
+        (
+            "rest",
+            "POST /v1/models/{model}:predict",
+            {"http.request.method": "POST", "http.route": "/v1/models/{model}:predict"},
+        ),
+        (
+            "grpc",
+            "inference.GRPCInferenceService/ModelInfer",
+            {
+                "rpc.system": "grpc",
+                "rpc.service": "inference.GRPCInferenceService",
+                "rpc.method": "ModelInfer",
+            },
+        ),
+    ],
+)
+def test_spans_follow_the_conventions_and_keep_the_state_of_the_trace(
+    frontend: str,
+    operation: str,
+    expected: dict[str, Any],
+    error: Exception | None,
+    is_known: bool,
+) -> None:
+    admission, exporter = traced(is_known=is_known)
+    call = AdmittedCall(frontend, "eta", operation=operation, traceparent=PARENT, tracestate="v=1")
+    with contextlib.suppress(InvalidInput, RuntimeError), admission.admit(LOCAL, call):
+        if error is not None:
+            raise error
+    (span,) = exporter.get_finished_spans()
+    assert span.name == ("predict eta" if is_known else "predict an unknown model")
+    assert span.context.trace_state.get("v") == "1"
+    statuses = {None: (200, 0), InvalidInput: (422, 3), RuntimeError: (500, 13)}
+    http, grpc_number = statuses[None if error is None else type(error)]
+    status = "http.response.status_code" if frontend == "rest" else "rpc.grpc.status_code"
+    expected = {**expected, status: http if frontend == "rest" else grpc_number}
+    assert expected.items() <= span.attributes.items()
+    codes = {None: None, InvalidInput: "invalid_input", RuntimeError: "internal"}
+    assert span.attributes.get("error.type") == codes[None if error is None else type(error)]
+
+
+def test_every_status_has_its_number() -> None:
+    assert {status for status, _ in WIRE.values()} <= set(tracing._GRPC_NUMBERS)
+    for name, number in tracing._GRPC_NUMBERS.items():
+        assert grpc.StatusCode[name].value[0] == number
 
 
 @pytest.mark.parametrize("parent", ["", "nonsense", "00-0-0-00", "ff" + PARENT[2:], "é" * 3_000])

@@ -24,6 +24,7 @@ from tests.server.serving.conformance.asking import HERE, Worker, message_of
 from tests.server.serving.conformance.cases import eta, tensor
 from tests.server.serving.conformance.house import GRPC_FRONTENDS, House
 from tests.server.serving.conformance.slow_package import make_slow_package
+from tests.support.serving import request
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -250,3 +251,37 @@ def test_where_a_library_is_missing_grpcio_serves_the_same_port(
             process.kill()
     (line,) = [one for one in log.splitlines() if "served by grpcio" in one]
     assert words in line
+
+
+@pytest.mark.parametrize("frontend", [*GRPC_FRONTENDS, "rest"])
+@pytest.mark.parametrize("name", ["classification", "shared_memory_region"])
+def test_an_extension_that_is_not_served_is_refused_at_every_frontend(
+    house: House, frontend: str, name: str
+) -> None:
+    """Plain tensors in answer to `class_count` would be another answer than was asked for."""
+    address = house.address(frontend)
+    if frontend == "rest":
+        inputs = [
+            {"name": "distance", "datatype": "FP64", "shape": [1], "data": [800.0]},
+            {"name": "wind", "datatype": "FP64", "shape": [1], "data": [10.0]},
+            {"name": "carrier", "datatype": "BYTES", "shape": [1], "data": ["UA"]},
+        ]
+        outputs = [{"name": "air_time", "parameters": {name: 1}}]
+        answer = httpx.post(
+            f"http://{address}/v2/models/eta/infer",
+            json={"inputs": inputs, "outputs": outputs},
+            trust_env=False,
+        )
+        assert answer.status_code == 422
+        text = answer.json()["detail"]
+    else:
+        message = request()
+        message.outputs.add(name="air_time").parameters[name].int64_param = 1
+        with grpc.insecure_channel(address) as channel:
+            stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.ModelInfer(message, timeout=20)
+        error: Any = caught.value
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        text = error.details()
+    assert f"the parameter {name!r} asks for an extension that is not served" in text

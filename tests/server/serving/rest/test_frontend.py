@@ -335,6 +335,11 @@ def test_pages_come_from_the_contract(rest: httpx.Client) -> None:
     assert "/v1/models/eta:predict" in description["paths"]
     page = rest.get("/docs").text
     assert "//" not in page.replace("<!doctype html>", "").split("<h1>")[0]
+    # All text is in a landmark, narrow screens break long words, and no icon is asked for.
+    assert page.split("<style>")[1].split("</style>")[1].startswith("<main>")
+    assert page.endswith("</main></html>")
+    assert page.count("overflow-wrap:anywhere") == 2
+    assert 'rel="icon" href="data:,"' in page
     for told in (
         "instances[].distance",
         "≤ 10000",
