@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from gnomon.runtime.errors import NotFound
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
@@ -135,3 +136,28 @@ def put_in_service(change: Change, model: str, version: str, environment: str) -
     detail = {"previous": previous, "environment": environment}
     change.audit("place", f"{model}@{version}", detail, model=model, environment=environment)
     return True
+
+
+def end_service(change: Change, model: str, environment: str, reason: str) -> str:
+    """Take a model out of service on all nodes of an environment; return the version that was.
+
+    Args:
+        change: the caller's open transaction; its audit record is part of it.
+        model: the model's name.
+        environment: on whose nodes.
+        reason: for people who look at it later.
+
+    Raises:
+        NotFound: if no version of it is in service there.
+    """
+    change.check("retire", model, environment)
+    current = in_service(change.connection, model, environment)
+    if current is None:
+        raise NotFound(f"no version of {model} is in service in {environment}", kind="placement")
+    change.execute(
+        update(schema.placement).where(_PLACEMENT.id == current.id).values(ended_at=now_ms())
+    )
+    reference = f"{model}@{current.version}"
+    detail = {"environment": environment, "reason": reason}
+    change.audit("retire", reference, detail, model=model, environment=environment)
+    return current.version

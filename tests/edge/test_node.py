@@ -20,6 +20,7 @@ from gnomon.runtime.errors import (
     InvalidInput,
     NotReady,
     StorageError,
+    UnknownModel,
     UntrustedPackage,
 )
 from gnomon.runtime.files import write_temporary
@@ -106,6 +107,19 @@ def test_an_agent_enrols_installs_predicts_and_is_counted(story: Story) -> None:
     kinds = [e["kind"] for e in story.hub.get("events") if e["node"] == story.name]
     assert kinds == ["stopped", "installed", "started"]
     assert (story.folder / "node/identity/key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_retired_model_is_unloaded_and_may_come_back(story: Story) -> None:
+    story.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        story.hub.post("placements/retire", model=story.name)
+        wait_for(lambda: not agent.status().models.get(story.name))
+        with pytest.raises(UnknownModel):
+            agent.predict(GOOD, model=story.name)
+        story.hub.post("placements", model=story.name, version="1")
+        story.wait_for(agent, "1")
+        assert agent.predict(GOOD, model=story.name).outputs["air_time"] == pytest.approx(111)
 
 
 def test_a_killed_hub_costs_no_prediction_and_no_count(story: Story) -> None:

@@ -38,6 +38,15 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Retirement:
+    """Which version was in service until now."""
+
+    model: str
+    version: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementChange:
     """The version that should be in service; `changed` is false if it was already."""
 

@@ -101,6 +101,14 @@ class PlacementBody(_Body):
     environment: _Name = PRODUCTION
 
 
+class RetirementBody(_Body):
+    """A model, and the environment in which no version of it shall be in service."""
+
+    model: _Name
+    environment: _Name = PRODUCTION
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
 class EnvironmentBody(_Body):
     """An environment of a person's own."""
 

@@ -8,8 +8,8 @@ from gnomon.runtime.errors import UnknownModel
 from gnomon.server.hub import placements
 from gnomon.server.hub.access import keys
 from gnomon.server.hub.fleet import desired
-from gnomon.server.hub.rest.answers import AddedKey, PlacementChange, RevokedKey
-from gnomon.server.hub.rest.bodies import KeyBody, PlacementBody
+from gnomon.server.hub.rest.answers import AddedKey, PlacementChange, Retirement, RevokedKey
+from gnomon.server.hub.rest.bodies import KeyBody, PlacementBody, RetirementBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
     DatabaseDependency,
@@ -71,6 +71,16 @@ def place(
             promotion.check_tested(change.connection, body.model, body.version)
         changed = desired.place(change, body.model, body.version, body.environment)
     return PlacementChange(**body.model_dump(), changed=changed)
+
+
+@registry_router.post("/placements/retire")
+def retire(
+    body: RetirementBody, database: DatabaseDependency, actor: ActorDependency
+) -> Retirement:
+    """Take a model out of service on all nodes of an environment; its rollout there ends."""
+    with database.change(actor) as change:
+        version = placements.end_service(change, body.model, body.environment, body.reason)
+    return Retirement(body.model, version, body.environment)
 
 
 @registry_router.get("/keys")

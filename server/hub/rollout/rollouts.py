@@ -184,6 +184,8 @@ def _overtaken(connection: Connection, row: Row[Any]) -> str:
     version = placements.version_in_service(connection, row.model, row.environment)
     if version == row.champion:
         return ""
+    if version is None:
+        return f"{row.model} was taken out of service in {row.environment}"
     return f"{row.model}@{version} was put into service in place of {row.champion}"
 
 

@@ -73,6 +73,7 @@ RULES: Mapping[str, AccessRule] = {
     "approve": _APPROVAL,
     "withdraw_approval": _APPROVAL,
     "place": _OPERATION,
+    "retire": _OPERATION,
     "start_rollout": _OPERATION,
     "abort_rollout": _OPERATION,
     "decommission": _WATCH,

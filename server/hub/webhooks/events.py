@@ -17,6 +17,7 @@ EVENTS: Mapping[str, str] = {
     "approve": "version.approved",
     "withdraw_approval": "version.approval_withdrawn",
     "place": "version.placed",
+    "retire": "version.retired",
     "decommission": "version.decommissioned",
     "start_rollout": "rollout.started",
     "advance_rollout": "rollout.advanced",

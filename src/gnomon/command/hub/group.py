@@ -37,6 +37,7 @@ for _command in (
     environments.move,
     environments.policy,
     rollouts.place,
+    rollouts.retire,
     rollouts.rollout,
     rollouts.rollouts,
     rollouts.abort,

@@ -31,6 +31,18 @@ def place(client: "HubClient", reference: str, environment: str) -> CommandResul
     return as_line(client.post("placements", body), f"in service in {environment}: {reference}")
 
 
+@click.command()
+@click.argument("model", metavar="NAME")
+@environment_option
+@reason_option
+@hub_command
+def retire(client: "HubClient", model: str, environment: str, reason: str) -> CommandResult:
+    """Take NAME out of service on all nodes of an environment; they answer it no longer."""
+    body = {"model": model, "environment": environment, "reason": reason}
+    payload = client.post("placements/retire", body)
+    return as_line(payload, f"out of service in {environment}: {model}@{payload['version']}")
+
+
 def read_steps(_context: click.Context, _option: click.Parameter, value: str) -> list[int]:
     """Return the steps of a rollout.
 
