@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from tuf.api.metadata import Metadata, Root, Signed, Targets, Timestamp
+from securesystemslib.signer import Key
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    Root,
+    Signed,
+    Targets,
+    Timestamp,
+)
 
 from gnomon.runtime.errors import UntrustedMetadata
 
@@ -79,6 +88,16 @@ def signed_at(timestamp: Timestamp) -> datetime | None:
 def fields(statement: msgspec.Struct) -> dict[str, Any]:
     """Return a statement as the extra fields of metadata."""
     return {FIELD: msgspec.to_builtins(statement)}
+
+
+def with_desired_key(key: Key, before: Delegations | None = None) -> Delegations:
+    """Return the delegation of desired states to a key of the hub, beside other delegations."""
+    role = DelegatedRole(DESIRED, [key.keyid], 1, True, paths=list(DESIRED_PATHS))
+    others = (before.roles if before is not None else None) or {}
+    roles = {DESIRED: role} | {name: one for name, one in others.items() if name != DESIRED}
+    known = {**(before.keys if before is not None else {}), key.keyid: key}
+    named = {key_id for one in roles.values() for key_id in one.keyids}
+    return Delegations({key_id: known[key_id] for key_id in known if key_id in named}, roles)
 
 
 def package_target(name: str, version: str, form: str) -> str:

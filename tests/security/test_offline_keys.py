@@ -10,9 +10,15 @@ from click.testing import CliRunner
 from tuf.api.metadata import Metadata
 
 from gnomon.command.root import root
-from gnomon.runtime.errors import ConfigurationError, InvalidInput, UntrustedPackage
+from gnomon.runtime.errors import (
+    ConfigurationError,
+    InvalidInput,
+    UntrustedMetadata,
+    UntrustedPackage,
+)
 from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.trust.offline import OfflineMetadata
+from gnomon.server.hub.trust.signing_keys import SigningKeys
 from tests.support.trusting_node import TrustingNode
 
 
@@ -22,7 +28,7 @@ def run(caller: Any, tmp_path: Path) -> Callable[..., Any]:
 
     def run(command: str, *arguments: str) -> Any:
         line = ["trust", command, *arguments, "--json"]
-        if command in ("show", "export", "import", "rotate"):
+        if command in ("show", "export", "import", "rotate", "replace-hub-keys"):
             key = str(caller.http.headers.get("authorization", "")).removeprefix("Bearer ")
             line += ["--url", caller.addresses.rest, *(["--api-key", key] if key else [])]
         result = CliRunner().invoke(root, line, obj=None, standalone_mode=False)
@@ -175,3 +181,53 @@ def test_a_provisioned_root_is_trusted_in_place_of_the_hubs(
 def test_a_folder_without_an_export_is_named(run: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="gnomon trust export"):
         run("init", str(tmp_path))
+
+
+def test_a_delegated_role_lists_packages_of_its_models_only(
+    run: Any, caller: Any, builder: Any, make: Any, device: TrustingNode, tmp_path: Path
+) -> None:
+    folder, eta, toy = str(tmp_path / "offline"), make("2"), make("1", name="toy")
+    run("export", folder)
+    run("init", folder, "--listed-packages-only")
+    run("delegate", folder, "team", "--model", "eta")
+    run("add-package", folder, str(eta.path), "--role", "team")
+    run("add-package", folder, str(toy.path), "--role", "team")
+    run("import", folder)
+    builder.publish(eta)
+    builder.publish(toy)
+    caller.post("placements", model="eta", version="2")
+    assert device.call() == ["2"]
+    caller.post("placements", model="toy", version="1")
+    assert device.call() == ["2"]
+    assert "lists no package toy/1/onnx" in device.machine.reported().reason
+    device.restart()
+    assert device.call() == ["2"]
+    for role in ("targets", "desired", "1.root", "team"):
+        with pytest.raises(InvalidInput):
+            run("delegate", folder, role, "--model", "toy")
+
+
+def test_a_rebuilt_hub_gets_new_keys_offline(
+    hub: Any, run: Any, caller: Any, builder: Any, make: Any, device: TrustingNode, folder: Path
+) -> None:
+    """Time and numbers that a thief of the hub's keys signed are forgotten with them."""
+    device.call()
+    keys = SigningKeys(hub.services.settings.data_folder, hub.services.authority)
+    timestamp = Metadata.from_bytes(device.known["timestamp"])
+    timestamp.signed.version = 2**40
+    timestamp.signatures.clear()
+    timestamp.sign(keys.first("timestamp"))
+    stolen = timestamp.to_bytes()
+    device.change = lambda response: response.metadata.add(
+        role="timestamp", version=2**40, data=stolen
+    )
+    device.call()
+    device.change = lambda response: None
+    with pytest.raises(UntrustedMetadata):
+        device.call()
+    run("replace-hub-keys", str(folder))
+    run("import", str(folder))
+    builder.publish(make("2"))
+    caller.post("placements", model="eta", version="2")
+    assert device.call() == ["2"]
+    assert device.trust.status.versions["timestamp"] < 1_000

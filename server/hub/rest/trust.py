@@ -11,7 +11,7 @@ from gnomon.server.hub.rest.dependencies import (
     ServicesDependency,
 )
 from gnomon.server.hub.trust.adopting import SignedFile
-from gnomon.server.hub.trust.repository import TrustRecord
+from gnomon.server.hub.trust.repository import OnlineKey, TrustRecord
 
 trust_router = APIRouter(tags=["trust"])
 
@@ -68,3 +68,12 @@ def rotate_keys(
     """Replace all keys of the signed metadata by new ones; simple mode only."""
     with database.change(actor) as change:
         return MetadataVersions(services.trust.rotate(change))
+
+
+@trust_router.post("/trust/online-keys", status_code=201)
+def make_online_keys(
+    services: ServicesDependency, database: DatabaseDependency, actor: ActorDependency
+) -> list[OnlineKey]:
+    """Make new keys of the hub for offline mode; they count once an imported root names them."""
+    with database.change(actor) as change:
+        return services.trust.make_online_keys(change)

@@ -7,6 +7,7 @@ audit chain grows or the timestamp is due.
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from securesystemslib.signer import CryptoSigner
@@ -17,6 +18,7 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 from gnomon.runtime.trust import content
+from gnomon.runtime.trust.content import DESIRED
 from gnomon.runtime.trust.signed_state import sign_state
 from gnomon.server.hub.access import keys as package_keys
 from gnomon.server.hub.store import counters
@@ -55,6 +57,15 @@ class TrustRecord:
     package_keys: list[str]
     listed_packages_only: bool
     roles: list[RoleRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineKey:
+    """A public key of this hub for a role, as the framework writes keys."""
+
+    role: str
+    key_id: str
+    key: dict[str, Any]
 
 
 class TrustRepository:
@@ -139,6 +150,15 @@ class TrustRepository:
         signer.rotate()
         change.audit("rotate_keys", "all")
         return signer.update(_trusted(change.connection), {}).versions
+
+    def make_online_keys(self, change: Change) -> list[OnlineKey]:
+        """Make keys for what a hub signs in offline mode; they count once a root names them."""
+        change.audit("rotate_keys", "online")
+        signers = {role: self._keys.make() for role in (Snapshot.type, Timestamp.type, DESIRED)}
+        return [
+            OnlineKey(role, signer.public_key.keyid, signer.public_key.to_dict())
+            for role, signer in signers.items()
+        ]
 
     def describe(self) -> TrustRecord:
         """Return what this hub's metadata states."""

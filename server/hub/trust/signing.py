@@ -14,8 +14,6 @@ from typing import Any, TypeVar
 from securesystemslib.signer import CryptoSigner
 from sqlalchemy import Connection
 from tuf.api.metadata import (
-    DelegatedRole,
-    Delegations,
     Metadata,
     MetaFile,
     Root,
@@ -28,7 +26,6 @@ from gnomon.runtime.errors import ConfigurationError, InvalidInput
 from gnomon.runtime.trust import content
 from gnomon.runtime.trust.content import (
     DESIRED,
-    DESIRED_PATHS,
     Mode,
     RootStatement,
     TargetsStatement,
@@ -58,21 +55,9 @@ def make_first(connection: Connection, keys: SigningKeys) -> None:
         root.add_key(keys.first(role).public_key, role)
     _sign(connection, Root.type, Metadata(root), [keys.first(Root.type)])
     targets = Targets(expires=_expiry(Targets.type, at))
-    targets.delegations = delegations(keys.first(DESIRED))
+    targets.delegations = content.with_desired_key(keys.first(DESIRED).public_key)
     targets.unrecognized_fields.update(content.fields(TargetsStatement()))
     _sign(connection, Targets.type, Metadata(targets), [keys.first(Targets.type)])
-
-
-def delegations(signer: CryptoSigner, before: Delegations | None = None) -> Delegations:
-    """Return the delegation of desired states to a key of the hub, beside other delegations."""
-    key = signer.public_key
-    role = DelegatedRole(DESIRED, [key.keyid], 1, True, paths=list(DESIRED_PATHS))
-    roles = {DESIRED: role} | {
-        name: one for name, one in ((before and before.roles) or {}).items() if name != DESIRED
-    }
-    named = {key_id for one in roles.values() for key_id in one.keyids}
-    known = {**(before.keys if before else {}), key.keyid: key}
-    return Delegations({key_id: known[key_id] for key_id in known if key_id in named}, roles)
 
 
 @dataclass(frozen=True)
@@ -130,7 +115,9 @@ class MetadataSigner:
         root.version += 1
         root.expires = _expiry(Root.type, at)
         _sign(self.connection, Root.type, Metadata(root), signers)
-        targets.delegations = delegations(self.keys.make(), targets.delegations)
+        targets.delegations = content.with_desired_key(
+            self.keys.make().public_key, targets.delegations
+        )
         self._sign_next(root, targets, at)
 
     def _update_root(self, found: MetadataSet, at: datetime) -> None:

@@ -13,6 +13,9 @@ from gnomon.runtime.trust.offline import OfflineMetadata
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
+_ROLE = click.option(
+    "--role", default="targets", show_default=True, help="Who lists it, if it was delegated."
+)
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -97,6 +100,31 @@ def init(
     _report(metadata, as_json)
 
 
+@trust.command("replace-hub-keys")
+@_FOLDER
+@hub_command
+def replace_hub_keys(client: "HubClient", folder: Path) -> CommandResult:
+    """Have the hub make new keys, and name them in FOLDER: after a break-in in offline mode.
+
+    Import the folder then. Nodes forget numbers and time that a thief of the former keys signed.
+    """
+    payload = client.post("trust/online-keys")
+    OfflineMetadata(folder).replace_hub_keys(payload)
+    return as_line(payload, f"new keys named in {folder}; import it now")
+
+
+@trust.command()
+@_FOLDER
+@click.argument("role")
+@click.option("--model", "models", multiple=True, required=True, help="A name, or eta-*.")
+@json_option
+def delegate(folder: Path, role: str, models: tuple[str, ...], as_json: bool) -> None:
+    """Let ROLE, with a new key in FOLDER/keys, list the packages of some models."""
+    metadata = OfflineMetadata(folder)
+    metadata.delegate(role, models)
+    _report(metadata, as_json)
+
+
 @trust.command("rotate-root")
 @_FOLDER
 @json_option
@@ -132,22 +160,24 @@ def remove_key(folder: Path, key: str, as_json: bool) -> None:
 @trust.command("add-package")
 @_FOLDER
 @click.argument("package", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_ROLE
 @json_option
-def add_package(folder: Path, package: Path, as_json: bool) -> None:
+def add_package(folder: Path, package: Path, role: str, as_json: bool) -> None:
     """List the package at PACKAGE, for nodes that take only listed packages."""
     metadata = OfflineMetadata(folder)
-    metadata.add_package(Package.open(package, None))
+    metadata.add_package(Package.open(package, None), role)
     _report(metadata, as_json)
 
 
 @trust.command("remove-package")
 @_FOLDER
 @click.argument("path", metavar="NAME/VERSION/FORMAT")
+@_ROLE
 @json_option
-def remove_package(folder: Path, path: str, as_json: bool) -> None:
+def remove_package(folder: Path, path: str, role: str, as_json: bool) -> None:
     """List a package no longer."""
     metadata = OfflineMetadata(folder)
-    metadata.remove_package(path)
+    metadata.remove_package(path, role)
     _report(metadata, as_json)
 
 
