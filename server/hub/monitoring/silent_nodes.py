@@ -38,7 +38,7 @@ class SilenceWatch:
     be silent before its first alert.
 
     Args:
-        silent_ms: a node that has not called for so long is silent; 0: none ever is.
+        silent_ms: a node that has not called for this time is silent; 0: none ever is.
     """
 
     def __init__(self, silent_ms: int) -> None:
