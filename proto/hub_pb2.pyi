@@ -330,12 +330,14 @@ class Event(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class UploadRequest(_message.Message):
-    __slots__ = ("boot", "records")
+    __slots__ = ("boot", "records", "acknowledged")
     BOOT_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
     boot: str
     records: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, boot: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    acknowledged: int
+    def __init__(self, boot: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., acknowledged: _Optional[int] = ...) -> None: ...
 
 class UploadResponse(_message.Message):
     __slots__ = ("watermark",)

@@ -172,6 +172,11 @@ class Spool:
         with self._lock:
             self._list.acknowledge(boot_id, watermark)
 
+    def acknowledged(self, boot_id: str) -> int:
+        """Return the highest watermark of a boot that this process has seen; 0: none."""
+        with self._lock:
+            return self._list.watermark(boot_id)
+
     def figures(self) -> SpoolFigures:
         """Return the number of waiting records, their bytes, and what was lost."""
         with self._lock:

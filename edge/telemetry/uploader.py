@@ -28,9 +28,20 @@ class UploadChannel(Protocol):
     """What uploads need of a connection to the hub."""
 
     def upload(
-        self, boot_id: str, records: Sequence[bytes], timeout_seconds: float = CALL_SECONDS
+        self,
+        boot_id: str,
+        records: Sequence[bytes],
+        timeout_seconds: float = CALL_SECONDS,
+        acknowledged: int = 0,
     ) -> int:
-        """Upload records of one boot; return the watermark up to which all are durable."""
+        """Upload records of one boot; return the watermark up to which all are durable.
+
+        Args:
+            boot_id: of the records.
+            records: serialized records in order of their sequence.
+            timeout_seconds: how long the call may take.
+            acknowledged: the highest watermark of the boot that was returned before; 0: none.
+        """
 
 
 class SpoolSink:
@@ -78,7 +89,8 @@ class Uploader:
         size = sum(map(len, records))
         seconds = min((CALL_SECONDS + size * SECONDS_A_BYTE) * self._patience, _LONGEST_SECONDS)
         try:
-            watermark = channel.upload(boot_id, records, min(seconds, left))
+            acknowledged = self._spool.acknowledged(boot_id)
+            watermark = channel.upload(boot_id, records, min(seconds, left), acknowledged)
         except DeadlineExceeded:
             if seconds <= left:  # otherwise the caller's time is over, which says nothing
                 self._shrink(size, is_single=len(records) == 1)

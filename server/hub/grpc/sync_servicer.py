@@ -93,5 +93,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
     ) -> hub_pb2.UploadResponse:
         """Store telemetry."""
         node = interceptor.identity_of(context).name
-        watermark = self._telemetry.upload(node, request.boot, request.records)
+        watermark = self._telemetry.upload(
+            node, request.boot, request.records, acknowledged=request.acknowledged
+        )
         return hub_pb2.UploadResponse(watermark=watermark)

@@ -29,6 +29,9 @@ _log = structlog.get_logger(__name__)
 
 MAXIMUM_RECORDS = 10_000
 
+#: The kind of event for records that a node was told are durable, and that are not here.
+RECORDS_LOST = "records_lost"
+
 _BOOT = 64
 
 #: Characters of a digest, with which a refused record's event ends.
@@ -69,8 +72,17 @@ class Telemetry:
         self._database = database
         self._catalogue = catalogue
 
-    def upload(self, node: str, boot: str, records: Sequence[bytes]) -> int:
+    def upload(
+        self, node: str, boot: str, records: Sequence[bytes], *, acknowledged: int = 0
+    ) -> int:
         """Store what is new and return the watermark: all up to it is durable here.
+
+        Args:
+            node: the sender.
+            boot: of the records.
+            records: serialized records.
+            acknowledged: the watermark of the boot that the node was given before. If it is higher
+                than the one here, this hub has lost records, and an event says so.
 
         Raises:
             InvalidInput: if the boot has no name, the records are too many or out of order.
@@ -87,6 +99,7 @@ class Telemetry:
             with self._database.write() as connection:
                 is_current = _watermark(connection, node, boot) == watermark
                 if is_current:
+                    _record_loss(connection, batch.sender, watermark, acknowledged)
                     _store(connection, batch)
                     _receive(connection, batch)
             if is_current:
@@ -166,6 +179,19 @@ def _store_rows(connection: Connection, sender: Sender, rows: Rows) -> None:
             raise InvalidInput(
                 f"{ingested.refused} labels: {MAXIMUM_WAITING:,} of the model wait for predictions"
             )
+
+
+def _record_loss(connection: Connection, sender: Sender, known: int, acknowledged: int) -> None:
+    """Record that the node was promised more than this hub has, as after a restore."""
+    if acknowledged <= known:
+        return
+    detail = (
+        f"records {known + 1} to {acknowledged} of boot {sender.boot} were acknowledged before, "
+        "and this hub does not have them: was it restored from an older backup?"
+    )
+    _log.warning("records_lost", node=sender.node, detail=detail)
+    event = sender.event(known + 1, sender.received_at, RECORDS_LOST, detail)
+    connection.execute(insert(schema.event), [event])
 
 
 def _log_refused(batch: _Batch) -> None:

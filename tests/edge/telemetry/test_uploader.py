@@ -32,7 +32,14 @@ class Link:
     def clock(self) -> float:
         return self.now
 
-    def upload(self, boot_id: str, records: Sequence[bytes], timeout_seconds: float = 15.0) -> int:
+    def upload(
+        self,
+        boot_id: str,
+        records: Sequence[bytes],
+        timeout_seconds: float = 15.0,
+        acknowledged: int = 0,
+    ) -> int:
+        assert acknowledged == (self.taken[-1] if self.taken else 0)
         needed = 0.2 + sum(map(len, records)) / self.rate
         if needed > timeout_seconds:
             self.now += timeout_seconds

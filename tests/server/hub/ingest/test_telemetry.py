@@ -14,7 +14,7 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.ingest import numbering
 from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows
-from gnomon.server.hub.ingest.telemetry import Telemetry
+from gnomon.server.hub.ingest.telemetry import RECORDS_LOST, Telemetry
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
@@ -290,3 +290,23 @@ def test_counts_stop_at_the_largest_exact_integer(database: Database) -> None:
     )
     with database.read() as connection:
         assert connection.scalar(select(schema.tally.c.rows)) == 2**53 - 1
+
+
+@pytest.mark.both_databases
+def test_records_that_a_restored_hub_has_lost_are_named_once(database: Database) -> None:
+    telemetry = Telemetry(database, Catalogue())
+    assert telemetry.upload("n", "b", [good(1), good(2)]) == 2
+    assert telemetry.upload("n", "b", [good(3)], acknowledged=2) == 3
+    for _ in range(2):  # the answer was lost
+        assert telemetry.upload("n", "b", [good(41), good(42)], acknowledged=40) == 42
+    assert telemetry.upload("n", "b", [good(43)], acknowledged=42) == 43
+    assert telemetry.upload("n", "other", [good(8)], acknowledged=7) == 8
+    with database.read() as connection:
+        lost = connection.execute(
+            select(schema.event.c.boot, schema.event.c.detail)
+            .where(schema.event.c.kind == RECORDS_LOST)
+            .order_by(schema.event.c.position)
+        ).all()
+    assert [boot for boot, _ in lost] == ["b", "other"]
+    assert "records 4 to 40 of boot b" in lost[0].detail
+    assert "records 1 to 7 of boot other" in lost[1].detail
