@@ -7,6 +7,7 @@ import msgspec
 
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.extras import missing_extra
 
 __all__ = ["mlflow_file", "signature_columns"]
 
@@ -80,7 +81,9 @@ def _read(folder: Path) -> _Document:
     path = folder / _FILE
     try:
         return msgspec.yaml.decode(path.read_bytes(), type=_Document)
-    except (OSError, ImportError, *UNDECODABLE) as error:
+    except ImportError as error:
+        raise ConfigurationError(missing_extra("an MLflow model", "PyYAML", "yaml")) from error
+    except (OSError, *UNDECODABLE) as error:
         raise ConfigurationError(
             f"{path}, which makes a folder an MLflow model, cannot be read: {error}"
         ) from error

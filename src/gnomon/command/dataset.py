@@ -1,6 +1,7 @@
 """`gnomon dataset`: fingerprint data, find changes, and profile tables."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def dataset() -> None:
 @json_option
 def fingerprint(
     paths: tuple[Path, ...],
-    dialect: "CsvDialect",
+    dialect: Callable[[], "CsvDialect"],
     out: Path | None,
     workers: int,
     no_cache: bool,
@@ -61,7 +62,7 @@ def fingerprint(
         paths,
         tell=found_notes.extend,
         beside=out.parent if out else Path(),
-        dialect=dialect,
+        dialect=dialect(),
         cache=None if no_cache else _cache(),
         workers=workers,
     )
@@ -135,7 +136,7 @@ def profile(
     paths: tuple[Path, ...],
     columns: str,
     block: str,
-    dialect: "CsvDialect",
+    dialect: Callable[[], "CsvDialect"],
     cluster: str,
     workers: int,
     as_json: bool,
@@ -149,7 +150,7 @@ def profile(
     from gnomon.pipeline.profiles.pieces import profile_pieces
     from gnomon.pipeline.profiles.spread import in_processes, on_cluster
 
-    pieces = table_pieces(paths, dialect)
+    pieces = table_pieces(paths, dialect())
     fields, reference = profile_pieces(
         pieces,
         split_names(columns),

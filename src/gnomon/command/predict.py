@@ -2,28 +2,47 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
+from gnomon.command.shared.csv_options import csv_options
 from gnomon.command.shared.output import json_option
 from gnomon.command.shared.package_options import FOLDER, parse_keys
-from gnomon.runtime.errors import GnomonError, InvalidInput
+from gnomon.runtime.errors import ConfigurationError, GnomonError, InvalidInput
+
+if TYPE_CHECKING:
+    from gnomon.pipeline.datasets.csv_dialect import CsvDialect
+
+_BATCH_ROWS = 4_096
 
 
 @click.command()
 @click.argument("package", type=FOLDER)
-@click.argument("rows", type=click.File("rb"), default="-")
+@click.argument("rows", type=click.Path(path_type=Path), default="-")
 @click.option(
     "--key", "keys", multiple=True, help="Trusted public key, hex or a file; none: unsigned."
 )
+@click.option("--csv", "is_csv", is_flag=True, help="ROWS is a CSV file; its header names columns.")
+@csv_options
 @json_option
-def predict(package: Path, rows: Any, keys: tuple[str, ...], as_json: bool) -> int:
+def predict(
+    package: Path,
+    rows: Path,
+    keys: tuple[str, ...],
+    is_csv: bool,
+    dialect: Callable[[], "CsvDialect"],
+    as_json: bool,
+) -> int:
     """Predict ROWS (a file of JSON objects, one a line; default: standard input) with PACKAGE.
 
     Prints one JSON object a line: the outputs, or what was wrong with the row. Exits with 1 if
-    any row was refused.
+    any row was refused. With --csv, ROWS is a CSV file, read as by `gnomon dataset`; the options
+    from --missing to --ragged say how it is written.
     """
     from gnomon.edge.agent import Agent
     from gnomon.runtime.packages.signing import TrustStore
@@ -31,11 +50,10 @@ def predict(package: Path, rows: Any, keys: tuple[str, ...], as_json: bool) -> i
     trust = TrustStore(parse_keys(keys)) if keys else None
     failures = 0
     with Agent(package=package, trust=trust) as agent:
-        for number, line in enumerate(rows, start=1):
-            if not line.strip():
-                continue
+        given = _read_table(rows, dialect(), package) if is_csv else _read_lines(rows)
+        for number, read in given:
             try:
-                prediction = agent.predict(read_row(line, number))
+                prediction = agent.predict(read())
                 answer: dict[str, Any] = {"outputs": prediction.outputs}
             except GnomonError as error:
                 failures += 1
@@ -43,6 +61,59 @@ def predict(package: Path, rows: Any, keys: tuple[str, ...], as_json: bool) -> i
             click.echo(json.dumps(answer | {"line": number} if as_json else answer, default=str))
     sys.stdout.flush()
     return 1 if failures else 0
+
+
+def _read_lines(path: Path) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
+    """Yield the number of each line that is not empty, and what reads its object.
+
+    Raises:
+        ConfigurationError: the first line is no JSON: the file is of another kind.
+    """
+    with click.open_file(str(path), "rb") as lines:
+        is_first = True
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                if is_first and not _is_json(line):
+                    raise ConfigurationError(
+                        f"{path}: line {number} is not JSON; rows are JSON objects, one a line. "
+                        "For a CSV file, say --csv"
+                    )
+                is_first = False
+                yield number, partial(read_row, line, number)
+
+
+def _read_table(
+    path: Path, dialect: "CsvDialect", package: Path
+) -> Iterator[tuple[int, Callable[[], dict[str, Any]]]]:
+    """Yield the number of each row of a CSV file, and what gives it by the names of fields.
+
+    Columns of text fields are read as texts, also if they look like numbers.
+    """
+    from gnomon.pipeline.datasets.dataset import Dataset
+    from gnomon.runtime.packages.column_names import field_names
+    from gnomon.runtime.packages.package import Package
+
+    table = Dataset.from_csv(path, dialect).table
+    names = dict(zip(table.column_names, field_names(table.column_names), strict=True))
+    inputs = Package.open(package, None).profile.inputs
+    texts = {field.name for field in inputs if field.kind.is_text}
+    if wanted := [column for column, name in names.items() if name in texts]:
+        text = tuple({*dialect.text, *wanted})
+        table = Dataset.from_csv(path, msgspec.structs.replace(dialect, text=text)).table
+    table = table.rename_columns(list(names.values()))
+    number = 0
+    for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+        for row in batch.to_pylist():
+            number += 1
+            yield number, partial(dict, row)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def read_row(line: bytes, number: int) -> dict[str, Any]:

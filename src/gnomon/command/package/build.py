@@ -1,5 +1,6 @@
 """`gnomon package build` and `import`: packages from a recipe, or from a model file alone."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ def import_command(
     version: str,
     columns: str,
     data: Path | None,
-    dialect: "CsvDialect",
+    dialect: Callable[[], "CsvDialect"],
     owner: str,
     licence: str,
     unpickle: bool,
@@ -110,7 +111,7 @@ def import_command(
     if model.suffix.lower() == ".pmml":
         from gnomon.pipeline.formats.pmml_source import import_pmml
 
-        rows = _read_rows(data, dialect) if data else None
+        rows = _read_rows(data, dialect()) if data else None
         content = model.read_bytes()
         found = import_pmml(content, out, name, version, data=rows, signer=signer, about=about)
         _print_import(found, as_json=as_json)

@@ -3,11 +3,14 @@
 import csv
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gnomon.command.shared.output import show
+
+if TYPE_CHECKING:
+    from gnomon.pipeline.datasets.csv_dialect import CsvDialect
 
 __all__ = ["csv_options", "show_notes", "split_names"]
 
@@ -49,35 +52,35 @@ _OPTIONS = (
 )
 
 
+#: The arguments that the options give.
+_SETTINGS = ("missing", "encoding", "delimiter", "decimal", "text", "ragged")
+
+
 def csv_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options to a command, and hand them in as the argument `dialect`."""
+    """Add the options to a command, and hand in what makes a dialect of them as `dialect`.
+
+    A command calls it if it reads CSV: only then the extra `pipeline` is needed.
+    """
 
     @functools.wraps(command)
-    def with_dialect(
-        *,
-        missing: str | None,
-        encoding: str,
-        delimiter: str,
-        decimal: str,
-        text: str,
-        ragged: str,
-        **options: Any,
-    ) -> Any:
-        from gnomon.pipeline.datasets.csv_dialect import dialect_of
-
-        dialect = dialect_of(
-            None if missing is None else missing.split(","),
-            encoding=encoding,
-            delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
-            decimal=decimal,
-            text=tuple(split_names(text)),
-            ragged=ragged,
-        )
-        return command(dialect=dialect, **options)
+    def with_dialect(**options: Any) -> Any:
+        settings = {name: options.pop(name) for name in _SETTINGS}
+        return command(dialect=functools.partial(_dialect, **settings), **options)
 
     for option in reversed(_OPTIONS):
         with_dialect = option(with_dialect)
     return with_dialect
+
+
+def _dialect(*, missing: str | None, delimiter: str, text: str, **settings: str) -> "CsvDialect":
+    from gnomon.pipeline.datasets.csv_dialect import dialect_of
+
+    return dialect_of(
+        None if missing is None else missing.split(","),
+        delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
+        text=tuple(split_names(text)),
+        **settings,
+    )
 
 
 def split_names(text: str) -> list[str]:
