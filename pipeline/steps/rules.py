@@ -5,11 +5,9 @@ from pathlib import Path
 
 from gnomon.pipeline.environment import code_version
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.packages.risk_tiers import is_strict
 
 __all__ = ["RefusedBuild", "Rules", "check_clean", "check_tier_of_single_build"]
-
-#: Those for which a hub asks for no approval either, unless it is told otherwise.
-_HARMLESS_TIERS = ("", "minimal", "low", "limited", "medium")
 
 
 class RefusedBuild(ConfigurationError):
@@ -26,8 +24,8 @@ class Rules:
     @classmethod
     def of_tier(cls, risk_tier: str) -> "Rules":
         """Return what a risk tier requires: everything, unless the tier is known to be harmless."""
-        is_strict = risk_tier not in _HARMLESS_TIERS
-        return cls(clean_code=is_strict, fingerprints=is_strict)
+        is_demanding = is_strict(risk_tier)
+        return cls(clean_code=is_demanding, fingerprints=is_demanding)
 
 
 def check_tier_of_single_build(reference: str, risk_tier: str) -> None:

@@ -28,6 +28,8 @@ TEST_PREDICATE_TYPE = "urn:gnomon:test:v1"
 APPROVAL_PREDICATE_TYPE = "urn:gnomon:approval:v1"
 #: What a replay states: whether recorded answers came out again.
 REPLAY_PREDICATE_TYPE = "urn:gnomon:replay:v1"
+#: Of a statement about the pipeline's run that made the package.
+RUN_PREDICATE_TYPE = "urn:gnomon:run:v1"
 
 _KEY_BYTES = 32
 

@@ -14,7 +14,13 @@ from gnomon.runtime.packages.layout import ATTESTATIONS
 from gnomon.runtime.packages.manifest import Deployment, Reproducibility, Signature, TensorSpec
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
-from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer, TrustStore
+from gnomon.runtime.packages.risk_tiers import is_strict
+from gnomon.runtime.packages.signing import (
+    RUN_PREDICATE_TYPE,
+    TEST_PREDICATE_TYPE,
+    Signer,
+    TrustStore,
+)
 from gnomon.runtime.packages.writing import write_package
 
 
@@ -120,6 +126,15 @@ def package_files(model: bytes) -> dict[str, bytes | Path]:
     }
 
 
+def attest_run(package: Package, signer: Signer, *, code_clean: bool = True) -> None:
+    """State that a run made the package, of committed code or not."""
+    about = {"run": "r", "pipeline": "p", "code_version": "git:0", "code_clean": code_clean}
+    envelope = signer.sign_package(
+        package.digest, package.manifest.name, package.manifest.version, about, RUN_PREDICATE_TYPE
+    )
+    (package.path / ATTESTATIONS / "run.json").write_bytes(envelope)
+
+
 def make_package(
     folder: Path,
     signer: Signer | None,
@@ -128,14 +143,19 @@ def make_package(
     model: bytes | None = None,
     files: Mapping[str, bytes | Path] | None = None,
     test_passed: bool | None = None,
+    with_run: bool = True,
     **changes: Any,
 ) -> Package:
     """Write the small package; its model says 0.125·distance + 0.1·wind + 10·(carrier is UA).
 
-    `test_passed` says how its test deployment went; with None, there was none.
+    `test_passed` says how its test deployment went; with None, there was none. `with_run` states
+    which run made it, if its risk tier requires one.
     """
     content = files or package_files(model or linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.0))
     package = write_package(folder, manifest_fields(version, **changes), content, signer)
+    if signer is not None and is_strict(package.manifest.risk_tier) and with_run:
+        attest_run(package, signer)
+        package = Package.open(folder, TrustStore([signer.public_key]))
     if test_passed is None or signer is None:
         return package
     outcome = {"passed": test_passed, "tested_at": "2026-03-01T00:00:00+00:00"}

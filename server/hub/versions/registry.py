@@ -15,10 +15,12 @@ import msgspec
 from sqlalchemy import insert, select, update
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime.errors import Conflict, InvalidInput, PackageError
+from gnomon.runtime.errors import Conflict, InvalidInput, PackageError, UntrustedPackage
 from gnomon.runtime.packages import layout
 from gnomon.runtime.packages.manifest import Manifest, decode_manifest
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.risk_tiers import is_strict
+from gnomon.runtime.packages.signing import RUN_PREDICATE_TYPE, TrustStore
 from gnomon.server.hub.access import keys
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.blobs import Blobs, check_digest
@@ -86,7 +88,8 @@ class Registry:
 
         Raises:
             PackageError: if something is missing, damaged or contradicts itself.
-            UntrustedPackage: if no key that the hub trusts signed it.
+            UntrustedPackage: if no key that the hub trusts signed it, or its risk tier requires a
+                recorded build and no such key states one.
             Conflict: if another package has this name, version and format, or the version was
                 decommissioned, or is in service in an environment in which another format needs an
                 approval.
@@ -100,6 +103,8 @@ class Registry:
             self._assemble(Path(folder), digest, manifest, envelopes)
             package = Package.open(Path(folder), keys.trust_store(self._database))
             profile = package.read(layout.PROFILE)
+        if is_strict(manifest.risk_tier):
+            _check_recorded(package, keys.trust_store(self._database))
         with self._database.change(publisher) as change:
             created = _record(change, package, profile, author or publisher.name)
         return _reference(manifest, digest, envelopes), created
@@ -143,6 +148,18 @@ class Registry:
         attestations.mkdir()
         for position, envelope in enumerate(envelopes):
             (attestations / f"{position:02}.json").write_bytes(envelope)
+
+
+def _check_recorded(package: Package, trust: TrustStore) -> None:
+    """Refuse a package of a strict tier without a trusted statement of a run of committed code."""
+    stated = trust.statements(package.digest, package.envelopes, RUN_PREDICATE_TYPE)
+    if not any(one.get("code_clean") is True for one in stated):
+        raise UntrustedPackage(
+            f"{package.reference} is of risk tier {package.manifest.risk_tier!r}, and no trusted "
+            "key states which run of committed code made it; build and publish it by "
+            "`gnomon pipeline run --publish`",
+            details=[{"digest": package.digest}],
+        )
 
 
 def _record(change: Change, package: Package, profile: bytes, publisher: str) -> bool:

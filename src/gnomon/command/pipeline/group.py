@@ -76,7 +76,7 @@ def run(
     folder = out or settings.state_folder / "packages"
     packages = [export(one, folder) for one in find_packages(record, settings.state_folder)]
     if publish and signer is not None and record.state == "succeeded":
-        publish_all(packages, signer, load_settings("builder", config_file, flags))
+        publish_all(packages, record, signer, load_settings("builder", config_file, flags))
     payload = {
         **record.to_dict(),
         "paths": [str(package) for package in packages],

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from gnomon.command.root import root
-from gnomon.runtime.errors import Conflict
+from gnomon.runtime.errors import Conflict, UntrustedPackage
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, Signer
+from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, Signer, TrustStore
+from tests.support.packages import attest_run
 
 Make = Callable[..., Package]
 VERSION = "models/eta/versions/1"
@@ -36,6 +37,20 @@ def risky(builder: Any, make: Make) -> Package:
     package = make(risk_tier="high")
     builder.publish(package)
     return package
+
+
+def test_a_risky_package_is_taken_from_a_recorded_run_of_committed_code_only(
+    builder: Any, make: Make, signer: Signer
+) -> None:
+    package = make(risk_tier="high", with_run=False)
+    with pytest.raises(UntrustedPackage, match="which run of committed code made it"):
+        builder.publish(package)
+    for key, code_clean in ((Signer.generate(), True), (signer, False)):
+        attest_run(package, key, code_clean=code_clean)
+        with pytest.raises(UntrustedPackage, match="which run of committed code made it"):
+            builder.publish(Package.open(package.path, TrustStore([signer.public_key])))
+    attest_run(package, signer)
+    assert builder.publish(Package.open(package.path, TrustStore([signer.public_key])))
 
 
 @pytest.mark.both_databases
