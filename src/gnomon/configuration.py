@@ -5,11 +5,13 @@ This module fills it. The environment is read here and nowhere else.
 """
 
 import dataclasses
+import difflib
+import logging
 import os
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +21,18 @@ from gnomon.runtime.errors import ConfigurationError
 
 Settings = TypeVar("Settings")
 
+_log = logging.getLogger(__name__)
+
 DEFAULT_FILE = Path("gnomon.toml")
+
+#: Sections that a settings file may have.
+SECTION_NAMES = frozenset(("builder", "hub", "log", "node", "pipeline", "serve", "stream"))
+#: Variables of the commands that call a hub, which begin like those of its settings.
+_CLIENT_VARIABLES = frozenset(
+    f"GNOMON_HUB_{name}" for name in ("URL", "API_KEY", "API_KEY_FILE", "AUTHORITY_FILE")
+)
+#: How messages of msgspec name a kind of value, and what a person writes.
+_WORDS = {"`bool`": "true or false", "`int`": "a whole number", "`float`": "a number"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,11 +76,15 @@ def resolve(
         environment: the variables; None: those of the process.
         flags: value by name of the setting; None values do not count.
 
+    A variable that looks like one of the section's but is none is logged: other programs set
+    variables too.
+
     Raises:
-        ConfigurationError: for an unknown setting, a wrong type or a missing value; it names the
-            setting and its source.
+        ConfigurationError: for an unknown section or setting, a wrong type or a missing value; it
+            names the setting and its source.
     """
     tables, file_name = read_settings_file(file)
+    _check_sections(tables, section, file_name)
     environment = os.environ if environment is None else environment
     table = tables.get(section, {})
     if not isinstance(table, Mapping):
@@ -75,6 +92,7 @@ def resolve(
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, settings_type))}
     _refuse_unknown(table, fields, f"{file_name} [{section}]")
     _refuse_unknown(flags or {}, fields, "flags")
+    _log_unknown_variables(environment, section, fields)
     origins: list[Origin] = []
     values: dict[str, Any] = {}
     hints = typing.get_type_hints(settings_type)
@@ -131,7 +149,11 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     try:
         return msgspec.convert(value, hint, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{where}: {error}") from error
+        told = str(error)
+        for written, words in _WORDS.items():
+            told = told.replace(written, words)
+        shown = f": {value[:80]!r}" if isinstance(value, str) else ""
+        raise ConfigurationError(f"{where}: {told}{shown}") from error
 
 
 def _decode(kind: type, value: Any) -> Any:
@@ -146,5 +168,35 @@ def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: s
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ConfigurationError(
-            f"{where}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            f"{where}: unknown setting {', '.join(unknown)}{_suggest(unknown[0], known)}; "
+            f"known are {', '.join(sorted(known))}"
         )
+
+
+def _check_sections(tables: Mapping[str, Any], section: str, file_name: str) -> None:
+    """Refuse a table that no command reads: its settings would be ignored in silence."""
+    known = SECTION_NAMES | {section}
+    for name, table in tables.items():
+        if name not in known and isinstance(table, Mapping):
+            raise ConfigurationError(
+                f"{file_name}: unknown section [{name}]{_suggest(name, known)}; known are "
+                f"{', '.join(sorted(known))}"
+            )
+
+
+def _log_unknown_variables(
+    environment: Mapping[str, str], section: str, fields: Mapping[str, Any]
+) -> None:
+    prefix = f"GNOMON_{section}_".upper()
+    for variable in sorted(set(environment) - _CLIENT_VARIABLES):
+        name = variable.removeprefix(prefix).lower()
+        hint = _suggest(name, fields) if variable.startswith(prefix) and name not in fields else ""
+        # Without a near name it is more likely another program's, such as Kubernetes'.
+        if hint:
+            _log.warning("the variable %s names no setting of [%s]%s", variable, section, hint)
+
+
+def _suggest(name: str, known: Collection[str]) -> str:
+    """Return a question about the nearest known name; empty if none is near."""
+    near = difflib.get_close_matches(name, list(known), 1, 0.7)
+    return f" (did you mean {near[0]}?)" if near else ""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.configuration import resolve
+from gnomon.command.shared.settings_sections import SECTIONS
+from gnomon.configuration import SECTION_NAMES, resolve
 from gnomon.runtime.errors import ConfigurationError
 
 
@@ -64,7 +65,11 @@ def test_texts_become_the_settings_type(file: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[hub]\ndata = 'x'\nprot = 3\n", "unknown setting prot; known are budget_seconds, data"),
+        (
+            "[hub]\ndata = 'x'\nprot = 3\n",
+            r"unknown setting prot \(did you mean port\?\); known are",
+        ),
+        ("[hubb]\ndata = 'x'\n", r"unknown section [hubb] \(did you mean hub\?\); known are"),
         ("[hub]\ndata = 'x'\nport = 'many'\n", "hub.port from"),
         ("[hub]\n", "hub.data is not set: give --data, GNOMON_HUB_DATA"),
         ("[hub]\ndata = 'x'\nport = -4\n", "port -4 should be 0 or more"),
@@ -76,3 +81,20 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=says.replace("[", r"\[")):
         resolve(Settings, "hub", file=str(path), environment={})
+
+
+def test_a_variable_that_is_nearly_a_setting_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    environment = {"GNOMON_HUB_DATA": "x", "GNOMON_HUB_PROT": "1", "GNOMON_HUB_SERVICE_HOST": "h"}
+    resolve(Settings, "hub", environment=environment)
+    assert caplog.messages == [
+        "the variable GNOMON_HUB_PROT names no setting of [hub] (did you mean port?)"
+    ]
+
+
+def test_every_section_of_the_commands_is_known() -> None:
+    assert set(SECTIONS) == SECTION_NAMES
+
+
+def test_a_flag_says_what_may_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"a whole number.*: 'many'"):
+        resolve(Settings, "hub", environment={"GNOMON_HUB_DATA": "x"}, flags={"port": "many"})

@@ -150,7 +150,8 @@ class NativeFrontend:
         try:
             return None if files is None else Tls(TLS12_CIPHERS, *files)
         except ValueError as error:
-            raise ConfigurationError(f"TLS cannot begin: {error}") from error
+            named = ", ".join(str(file) for file in files or () if file is not None)
+            raise ConfigurationError(f"TLS cannot begin with {named}: {error}") from error
 
     def _renew(self) -> None:
         tls = self._tls()
