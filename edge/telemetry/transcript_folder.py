@@ -1,5 +1,7 @@
 """The folder of a node's transcripts: JSON lines in segments; the oldest are dropped first."""
 
+import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ from gnomon.edge.settings import NodeSettings
 from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import StorageError
 
+_log = logging.getLogger(__name__)
 _PATTERN = "[0-9]*.jsonl"
 #: Number of segments in the budget: the oldest is dropped as a whole.
 _SEGMENTS = 8
@@ -41,33 +44,43 @@ class TranscriptFolder:
             raise StorageError(f"cannot write transcripts to {folder}: {error}") from error
 
     def put(self, lines: Sequence[bytes]) -> None:
-        """Append lines; lines that are larger than a segment are dropped, and counted."""
+        """Append lines; lines that are larger than a segment are dropped, and counted.
+
+        Raises:
+            OSError: the disk cannot be written; later lines are written if it can be again.
+        """
         for line in lines:
             if len(line) >= self._segment_bytes:
                 self.dropped += 1
                 continue
-            if self._sizes[self._path] + len(line) + 1 > self._segment_bytes:
-                self._file.close()
+            is_full = self._sizes[self._path] + len(line) + 1 > self._segment_bytes
+            if self._file.closed or is_full:
+                self.close()
                 self._file = self._next()
             self._file.write(line + b"\n")
             self._sizes[self._path] += len(line) + 1
         self._file.flush()
 
     def close(self) -> None:
-        """Close the segment."""
-        self._file.close()
+        """Close the segment; what a full disk does not take of it is lost."""
+        try:
+            self._file.close()
+        except OSError as error:
+            _log.warning("the end of %s is lost: %s", self._path, error)
 
     def _next(self) -> BinaryIO:
         """Begin a segment; drop old ones until it fits into the budget."""
         last = max((int(path.stem) for path in self._sizes), default=0)
         while self._sizes and sum(self._sizes.values()) > self._budget_bytes - self._segment_bytes:
             oldest = min(self._sizes, key=lambda path: int(path.stem))
-            self.dropped += oldest.read_bytes().count(b"\n")
-            oldest.unlink()
+            with contextlib.suppress(FileNotFoundError):
+                self.dropped += oldest.read_bytes().count(b"\n")
+                oldest.unlink()
             del self._sizes[oldest]
-        self._path = self._folder / f"{last + 1:08d}.jsonl"
-        self._sizes[self._path] = 0
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        path = self._folder / f"{last + 1:08d}.jsonl"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._path = path
+        self._sizes[path] = 0
         return os.fdopen(descriptor, "wb")
 
 

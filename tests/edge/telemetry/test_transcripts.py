@@ -1,7 +1,9 @@
 """Requests and answers that a package allows to be written down: which, and for how long."""
 
 import dataclasses
+import errno
 import json
+import os
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +24,7 @@ from gnomon.runtime.routing.routes import single
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.admission.clients import Clients
 from gnomon.server.serving.native.eligible import native_routes
+from tests.support.failing_disk import FailingDisk
 from tests.support.packages import linear_onnx, make_package, make_profile, package_files
 
 GOOD: dict[str, Any] = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
@@ -188,3 +191,29 @@ def test_a_torn_line_is_left_out_and_nothing_else(tmp_path: Path) -> None:
     folder.put([b'{"place":2}'])
     folder.close()
     assert [one["place"] for one in read_transcripts(tmp_path)] == [1, 2]
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC])
+def test_transcripts_go_on_after_a_disk_that_failed_and_closing_raises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    folder = TranscriptFolder(tmp_path / "transcripts", 800)
+    line = b'{"id":"x"}' + b" " * 60
+    folder.put([line])
+    disk = FailingDisk(tmp_path, error, monkeypatch)
+    with pytest.raises(OSError, match=os.strerror(error)):
+        folder.put([line] * 3)  # the second segment cannot begin
+    with pytest.raises(OSError, match=os.strerror(error)):
+        folder.put([line])
+    disk.mend()
+    folder.put([line])
+    folder.close()
+    assert len(list(read_transcripts(tmp_path / "transcripts"))) >= 2
+
+
+def test_a_full_disk_at_the_end_costs_lines_and_no_error(tmp_path: Path) -> None:
+    folder = TranscriptFolder(tmp_path, 8_000)
+    os.dup2(os.open("/dev/full", os.O_WRONLY), folder._file.fileno())
+    with pytest.raises(OSError, match="No space left"):
+        folder.put([b"{}"])
+    folder.close()
