@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone.node import NodeProtocol, StandaloneNode, open_node
+from gnomon.edge.standalone.standalone_node import NodeProtocol, StandaloneNode, open_node
 from gnomon.edge.status import NodeStatus
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.runtime.packages.signing import TrustStore

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gnomon.runtime.engines import skops_policy
 from gnomon.runtime.engines.pickle_policy import ModelUnpickler
 from gnomon.runtime.isolation.landlock import allow_reading_only
-from gnomon.runtime.isolation.limits import limit_cpu, limit_memory_and_files
+from gnomon.runtime.isolation.resource_limits import limit_cpu, limit_memory_and_files
 from gnomon.runtime.isolation.seccomp import forbid_network_and_processes
 
 __all__ = [

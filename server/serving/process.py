@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone.node import NodeProtocol, StandaloneNode, open_node
+from gnomon.edge.standalone.standalone_node import NodeProtocol, StandaloneNode, open_node
 from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.rest.address import listen_rest, url_of

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone.node import NodeProtocol, open_node
+from gnomon.edge.standalone.standalone_node import NodeProtocol, open_node
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.server.streams.addresses import open_sink, open_source
 from gnomon.server.streams.consumer import Consumer, StreamCounts

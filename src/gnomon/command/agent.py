@@ -29,7 +29,7 @@ def agent(config_file: str | None, /, wait_seconds: float, as_json: bool, **flag
     Prints the agent's status once a model is in service. Programs that predict in their own
     process embed `gnomon.Agent` instead.
     """
-    from gnomon.edge.standalone.node import open_node
+    from gnomon.edge.standalone.standalone_node import open_node
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gnomon.edge.standalone.node import StandaloneNode
+from gnomon.edge.standalone.standalone_node import StandaloneNode
 from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, UntrustedPackage
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy

@@ -13,7 +13,7 @@ import pytest
 
 from gnomon.core.contract.violations import PRIVATE
 from gnomon.edge.settings import NodeSettings
-from gnomon.edge.standalone.node import open_node
+from gnomon.edge.standalone.standalone_node import open_node
 from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, read_transcripts
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import Package

@@ -8,7 +8,7 @@ import grpc
 import httpx
 import pytest
 
-from gnomon.edge.standalone.node import StandaloneNode
+from gnomon.edge.standalone.standalone_node import StandaloneNode
 from gnomon.proto import inference_pb2 as oip
 from gnomon.proto import inference_pb2_grpc
 from gnomon.runtime.packages.package import Package
