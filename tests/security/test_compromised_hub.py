@@ -24,6 +24,7 @@ from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.runtime.trust.signed_state import sign_state
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings
+from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.trust.signing_keys import SigningKeys
 from tests.support.packages import make_package
 from tests.support.trusting_node import TrustingNode, wait_for
@@ -377,3 +378,23 @@ def test_no_pause_of_the_hub_exceeds_the_nodes_setting(
             wait_for(lambda: agent.status().trust.versions.get("targets") == 2)
     finally:
         hub.stop()
+
+
+@pytest.mark.parametrize("days", [-20_000, 21, 26_000])
+def test_a_clock_of_the_hub_that_was_wrong_for_a_moment_stops_no_install(
+    caller: Any, device: TrustingNode, days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed time never goes back, and goes ahead by little at once."""
+    modules = ("signing", "stored", "repository")
+    with monkeypatch.context() as wrong:
+        at = now_ms() + days * 86_400_000
+        for module in modules:
+            wrong.setattr(f"gnomon.server.hub.trust.{module}.now_ms", lambda: at)
+        caller.post("keys", key=Signer.generate().public_key.hex(), name="bob")
+        assert device.call() == ["1"]
+    assert device.trust.now < datetime.now(UTC) + timedelta(days=31)
+    caller.post("placements", model="eta", version="2")
+    assert device.call() == ["2"]
+    device.clock.seconds += 2 * DAY
+    new_version(caller, device)
+    assert device.trust.status.problem == ""
