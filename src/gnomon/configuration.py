@@ -76,7 +76,7 @@ def resolve(
         environment: the variables; None: those of the process.
         flags: value by name of the setting; None values do not count.
 
-    A variable that looks like one of the section's but is none is logged: other programs set
+    An unknown variable that looks like one of the section's is logged: other programs set
     variables too.
 
     Raises:
