@@ -1,14 +1,18 @@
 """What the installer refuses before anything is fetched, and windows that merge on the node."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
+from gnomon.edge.sync import Step
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.uploader import SpoolSink
 from gnomon.proto import hub_pb2
+from gnomon.runtime.errors import HubError
+from gnomon.runtime.packages.manifest import DeclaredFallback, Deployment
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.runtime.packages.slots import Slots
@@ -98,4 +102,40 @@ def test_windows_of_a_package_merge_after_it_was_removed(tmp_path: Path, package
     installer.forget_profiles()
     assert installer.merge_windows(package.digest, empty, empty) is None
     assert list((tmp_path / "profiles").iterdir()) == []
+    runtime.close()
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        hub_pb2.Fallback(constant='{"air_time": 1.0}'),
+        hub_pb2.Fallback(rule={"air_time": "distance"}),
+    ],
+)
+def test_a_model_is_answered_for_by_fallbacks_that_its_packages_declare(
+    tmp_path: Path, signer: Signer, trust: TrustStore, foreign: hub_pb2.Fallback
+) -> None:
+    """A rule or constants that the hub made up would be an unsigned model of its name."""
+    declared = DeclaredFallback(constant={"air_time": 20.0})
+    deployment = Deployment(window_seconds=3_600, fallback=(declared,))
+    package = make_package(tmp_path / "eta-1", signer, deployment=deployment)
+    slots = Slots(tmp_path / "slots")
+    for digest, data in package.iter_blobs():
+        slots.put(digest, data)
+    slots.install(package.digest, package.envelopes, trust)
+    runtime = Runtime(NullSink())
+    installer = Installer(slots, runtime, ("onnx",), KeptProfiles(tmp_path / "profiles"))
+    route = hub_pb2.Route(
+        name="eta",
+        targets=[hub_pb2.Target(digest=package.digest, weight=1000)],
+        fallbacks=[hub_pb2.Fallback(constant='{"air_time": 20.0}')],
+    )
+    state = hub_pb2.DesiredState(
+        packages=[hub_pb2.PackageRef(digest=package.digest)], routes=[route]
+    )
+    channel: Any = None  # nothing is fetched
+    installer.execute_step(Step.STAGE, state, channel, trust)
+    state.routes[0].fallbacks.append(foreign)
+    with pytest.raises(HubError, match="fallback that no package of it declares"):
+        installer.execute_step(Step.STAGE, state, channel, trust)
     runtime.close()

@@ -18,6 +18,7 @@ from tuf.api.metadata import Metadata, MetaFile
 
 from gnomon.edge.agent import Agent
 from gnomon.edge.installer import Installer
+from gnomon.edge.sync import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ExpiredMetadata, HubError, UntrustedMetadata
 from gnomon.runtime.packages.signing import Signer, TrustStore
@@ -327,7 +328,8 @@ def test_wrong_target(signer: Signer, tmp_path: Path, make: Callable[..., Any]) 
     toy = make_package(tmp_path / "toy", signer, name="toy", version="1")
     eta = make("1")
     trust = TrustStore([signer.public_key])
-    installer = Installer(None, None, ("onnx",), None)  # type: ignore[arg-type]
+    nothing: Any = None
+    installer, channel = Installer(nothing, nothing, ("onnx",), nothing), nothing
     for package in (toy, eta):
         manifest = package.manifest
         state = hub_pb2.DesiredState(
@@ -347,10 +349,10 @@ def test_wrong_target(signer: Signer, tmp_path: Path, make: Callable[..., Any]) 
             ],
         )
         if package is eta:
-            installer._check_packages(state, trust)
+            installer.execute_step(Step.CHECK, state, channel, trust)
             continue
         with pytest.raises(HubError, match=r"route 'eta' leads to \['toy'\], another model"):
-            installer._check_packages(state, trust)
+            installer.execute_step(Step.CHECK, state, channel, trust)
 
 
 @pytest.mark.slow

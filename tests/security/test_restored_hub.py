@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from gnomon.edge.agent import Agent
 from gnomon.edge.sync import SyncMachine
 from gnomon.proto import hub_pb2
+from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub import backup
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings
+from tests.support.hub_process import HubProcess
+from tests.support.packages import make_package
+from tests.support.trusting_node import wait_for
 
 ONNX = {"engines": "onnx"}
 
@@ -122,3 +127,53 @@ def test_no_report_uses_up_the_numbers_or_counts_as_a_refusal(
             assert desired.epoch == 1
     (node,) = [one for one in caller.get("nodes") if one["role"] == "node"]
     assert node["refused_generation"] == 0
+
+
+@pytest.mark.slow
+def test_a_running_node_obeys_a_hub_process_that_was_restored(
+    tmp_path: Path,
+) -> None:
+    """Killed, its folder replaced by a backup that is older than the node, started again."""
+    signer = Signer.generate()
+    hub = HubProcess(tmp_path, signer)
+    try:
+        packages = {
+            version: make_package(
+                tmp_path / f"eta-{version}", signer, version=version, test_passed=True
+            )
+            for version in ("1", "2")
+        }
+        hub.publish(packages["2"])
+        hub.publish(packages["1"])
+        with Agent(
+            name="device-1",
+            data=tmp_path / "node",
+            hub=hub.sync,
+            enrolment=hub.enrolment,
+            authority_fingerprint=hub.fingerprint,
+            token=hub.token(),
+            upload_seconds=0.1,
+            longest_pause_seconds=0.5,
+        ) as agent:
+
+            def wait_until(version: str) -> None:
+                expected = (f"eta@{version}",)
+                wait_for(lambda: agent.status().models.get("eta") == expected)
+
+            wait_until("1")
+            backup.backup(tmp_path / "hub", tmp_path / "saved")
+            for version in ("2", "1", "2"):
+                hub.post("placements", model="eta", version=version)
+                wait_until(version)
+            hub.post("keys", key=Signer.generate().public_key.hex(), name="bob")
+            wait_for(lambda: agent.status().trust.versions["targets"] == 3)
+            hub.kill()
+            (tmp_path / "hub").rename(tmp_path / "lost")
+            backup.restore(tmp_path / "saved", tmp_path / "hub")
+            hub.start()
+            wait_until("1")
+            hub.post("placements", model="eta", version="2")
+            wait_until("2")
+            assert len(hub.get("trust")["package_keys"]) == 2
+    finally:
+        hub.kill()
