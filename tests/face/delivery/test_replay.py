@@ -99,7 +99,7 @@ def registry_command(*arguments: str) -> Result:
 def replayed(*arguments: str) -> tuple[int, dict[str, Any]]:
     result = registry_command("replay", "eta@1", *arguments)
     assert result.exception is None, result.output
-    (one,) = json.loads(result.output)
+    (one,) = json.loads(result.stdout)
     return result.return_value, one
 
 
