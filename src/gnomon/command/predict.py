@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from gnomon.command.shared.csv_options import csv_options
-from gnomon.command.shared.output import json_option
+from gnomon.command.shared.output import json_option, printable
 from gnomon.command.shared.package_options import FOLDER, parse_keys
 from gnomon.runtime.errors import ConfigurationError, GnomonError, InvalidInput
 
@@ -100,7 +100,11 @@ def _read_table(
     if wanted := [column for column, name in names.items() if name in texts]:
         text = tuple({*dialect.text, *wanted})
         table = Dataset.from_csv(path, msgspec.structs.replace(dialect, text=text)).table
+    known = {field.name for field in inputs}
+    if others := [column for column, name in names.items() if name not in known]:
+        click.echo(f"left out, since they are no inputs: {printable(', '.join(others))}", err=True)
     table = table.rename_columns(list(names.values()))
+    table = table.select([name for name in names.values() if name in known])
     number = 0
     for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
         for row in batch.to_pylist():

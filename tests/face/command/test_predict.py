@@ -22,14 +22,16 @@ def test_a_csv_gives_what_its_rows_give_as_json(
     package: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, lines = tmp_path / "rows.csv", tmp_path / "rows.jsonl"
-    table.write_bytes("distance;wind;carrier\r400,5;N/A;AA\r400,5;3;AA\r".encode("utf-16"))
+    table.write_bytes("day;distance;wind;carrier\r1;400,5;N/A;AA\r2;400,5;3;AA\r".encode("utf-16"))
     rows = [{"distance": 400.5, "wind": wind, "carrier": "AA"} for wind in (None, 3)]
     lines.write_text("\n".join(map(json.dumps, rows)))
     run(["predict", package, str(lines)])
     expected = answers(capsys)
     assert len(expected) == 2
     run(["predict", package, str(table), "--csv", "--decimal", ","])
-    assert answers(capsys) == expected
+    shown = capsys.readouterr()
+    assert list(map(json.loads, shown.out.splitlines())) == expected
+    assert shown.err == "left out, since they are no inputs: day\n"
 
 
 def test_a_file_that_is_no_json_is_refused_once(
