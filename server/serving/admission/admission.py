@@ -18,6 +18,7 @@ from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.serving.admission.admitted_call import AdmittedCall
 from gnomon.server.serving.admission.authentication import LOCAL, Authentication, Caller
 from gnomon.server.serving.admission.clients import ANSWERED, FAILED, REFUSED, REJECTED, Clients
+from gnomon.server.serving.admission.exemplars import TracedCall
 from gnomon.server.serving.admission.throttling import Throttle
 from gnomon.server.serving.admission.tokens import Tokens
 from gnomon.server.serving.admission.tracing import Tracing, make_tracing
@@ -132,6 +133,10 @@ class Admission:
                 self._tracing.record(caller.name, call, error)
             raise
         return throttled
+
+    def traced_calls(self, route: str, version: str) -> list[TracedCall]:
+        """Return the newest traced requests that a version of a route answered."""
+        return [] if self._tracing is None else self._tracing.exemplars.of(route, version)
 
     def close(self) -> None:
         """Hand over the spans that are left."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gnomon.runtime.errors import WIRE, ConfigurationError, Fault, GnomonError
 from gnomon.runtime.extras import missing_extra
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
+from gnomon.server.serving.admission.exemplars import Exemplars, TracedCall
 
 if TYPE_CHECKING:
     from gnomon.server.serving.admission.admitted_call import AdmittedCall
@@ -34,6 +35,9 @@ _GRPC_NUMBERS = {
 class Tracing(Protocol):
     """Takes requests that have ended."""
 
+    #: The newest traced requests.
+    exemplars: Exemplars
+
     def record(self, caller: str, call: "AdmittedCall", error: BaseException | None) -> None:
         """Make the spans of a request; never raises."""
 
@@ -50,6 +54,7 @@ class OpenTelemetry:
 
         self._trace = trace
         self._provider = provider
+        self.exemplars = Exemplars()
         self._tracer = provider.get_tracer(_SERVICE)
         self._propagator = TraceContextTextMapPropagator()
 
@@ -79,7 +84,14 @@ class OpenTelemetry:
         if span.is_recording():
             self._tell_error(span, error)
             self._add_stages(span, call, ended, since_epoch)
+            if error is None:
+                self._keep(span, call, ended)
         span.end(since_epoch + ended)
+
+    def _keep(self, span: Any, call: "AdmittedCall", ended: int) -> None:
+        trace_id = self._trace.format_trace_id(span.get_span_context().trace_id)
+        seconds = (ended - call.started_ns) / 1e9
+        self.exemplars.add(call.route, call.version, TracedCall(seconds, trace_id, time.time()))
 
     def _tell_error(self, span: Any, error: BaseException | None) -> None:
         """Record how the request ended; a caller's fault is not an error of this span."""

@@ -6,10 +6,10 @@ within 1/32 of a bound may be counted in the neighbouring bucket, and the sum ha
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -18,13 +18,15 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 from starlette.responses import PlainTextResponse, Response
 
 from gnomon.runtime.recording.series_records import SeriesKey
 from gnomon.runtime.recording.series_totals import MIDDLES_NS, SeriesTotals, latency_ns
 from gnomon.server.serving.admission.admission import Admission
+from gnomon.server.serving.admission.exemplars import TracedCall
 from gnomon.server.serving.handler import Handler
 from gnomon.server.serving.observing.model_metrics import model_metrics, path_metrics
 
@@ -57,7 +59,7 @@ class ServingCollector(Collector):
         names = {key.digest: (totals.model, totals.version) for key, totals in found.items()}
         series_totals = _labelled(found)
         self._admission.clients.retire(counted - set(names))
-        yield from _requests(series_totals)
+        yield from _requests(series_totals, self._admission)
         yield from _triton(series_totals)
         yield from model_metrics(self._runtime)
         yield path_metrics(self._runtime, self._handler.paths)
@@ -120,7 +122,7 @@ def _labelled(series_totals: Mapping[SeriesKey, SeriesTotals]) -> Labelled:
     ]
 
 
-def _requests(series_totals: Labelled) -> Iterator[Metric]:
+def _requests(series_totals: Labelled, admission: Admission) -> Iterator[Metric]:
     requests = _SummedCounter("gnomon_requests", "Requests by outcome.", (*_LABELS, "outcome"))
     rows = _SummedCounter("gnomon_rows", "Rows by outcome.", (*_LABELS, "outcome"))
     violations = _SummedCounter(
@@ -139,18 +141,40 @@ def _requests(series_totals: Labelled) -> Iterator[Metric]:
                 side, _, rule = name.partition(".")
                 violations.add((*labels, side, rule), count)
         durations[labels] = durations.get(labels, 0) + totals.latency_counts
-    yield from (requests.family(), rows.family(), violations.family(), _durations(durations))
+    yield from (requests.family(), rows.family(), violations.family())
+    yield _durations(durations, admission)
 
 
-def _durations(latency_counts: Mapping[tuple[str, ...], NDArray[np.int64]]) -> Metric:
+def _durations(
+    latency_counts: Mapping[tuple[str, ...], NDArray[np.int64]], admission: Admission
+) -> Metric:
     family = HistogramMetricFamily(
         "gnomon_request_duration_seconds",
         "From call to answer, of answered requests; within 1/32.",
         labels=_LABELS,
     )
     for labels, counts in latency_counts.items():
-        family.add_metric(labels, _buckets(counts), latency_ns(counts) / 1e9)
+        _model, version, route, shadow = labels
+        calls = [] if shadow == "true" else admission.traced_calls(route, version)
+        buckets = _with_exemplars(_buckets(counts), calls)
+        family.add_metric(labels, buckets, latency_ns(counts) / 1e9)
     return family
+
+
+def _with_exemplars(
+    buckets: list[tuple[str, float]], calls: Iterable[TracedCall]
+) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    """Add the newest traced request to each bucket that has one."""
+    found = {
+        bisect_left(BOUNDS, one.seconds): Exemplar(
+            {"trace_id": one.trace_id}, one.seconds, one.ended_at
+        )
+        for one in calls
+    }
+    return [
+        (*bucket, found[place]) if place in found else bucket
+        for place, bucket in enumerate(buckets)
+    ]
 
 
 def _buckets(latency_counts: NDArray[np.int64]) -> list[tuple[str, float]]:
@@ -217,8 +241,9 @@ def metrics_router(handler: Handler, admission: Admission) -> APIRouter:
     router = APIRouter()
 
     @router.get(METRICS_PATH, response_class=PlainTextResponse)
-    def metrics() -> Response:
-        """Return all metrics in Prometheus' text format."""
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    def metrics(request: Request) -> Response:
+        """Return all metrics in Prometheus' text format, or as OpenMetrics if that is accepted."""
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), media_type=content_type)
 
     return router

@@ -5,14 +5,22 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from gnomon import Client
 from gnomon.core.cells import latency
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.recording.series_totals import SeriesTotals
+from gnomon.server.serving.admission.admission import Admission
+from gnomon.server.serving.admission.authentication import Authentication
+from gnomon.server.serving.admission.tracing import OpenTelemetry
 from gnomon.server.serving.native.frontend import NativeFrontend, why_not
 from gnomon.server.serving.observing.metrics import BOUNDS, _buckets
+from gnomon.server.serving.rate_limits import RateLimits
+from gnomon.server.serving.rest.frontend import RestFrontend
 from gnomon.server.serving.settings import FrontendSettings
 from tests.support.packages import make_package
 
@@ -168,3 +176,37 @@ def test_models_tell_what_they_take_and_how_they_sleep(served: Any, rest: httpx.
     assert told("gnomon_model_memory_bytes") == 0
     assert rest.post("/v1/models/eta:predict", json={"instances": [GOOD]}).status_code == 200
     assert told("gnomon_model_sleeps_total") == told("gnomon_model_wakes_total") == 1
+
+
+def test_openmetrics_has_exemplars_of_traced_requests(served: Any) -> None:
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    settings = FrontendSettings(port=0)
+    admission = Admission(
+        Authentication(None),
+        RateLimits(),
+        is_known=served.handler.has_route,
+        tracing=OpenTelemetry(sdk.TracerProvider()),
+    )
+    frontend = RestFrontend(served.handler, served.runtime, settings, 0, admission)
+    frontend.open()
+    try:
+        with httpx.Client(base_url=frontend.url, trust_env=False, timeout=20) as client:
+            trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+            parent = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+            body = {"instances": [GOOD]}
+            assert client.post("/v1/models/eta:predict", json=body, headers=parent).is_success
+            wanted = {"accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+            answer = client.get("/metrics", headers=wanted)
+            assert answer.headers["content-type"].startswith("application/openmetrics-text")
+            exemplars = [
+                sample.exemplar
+                for family in openmetrics_families(answer.text)
+                for sample in family.samples
+                if sample.exemplar
+            ]
+            assert [one.labels for one in exemplars] == [{"trace_id": trace}]
+            plain = client.get("/metrics")
+            assert plain.headers["content-type"].startswith("text/plain")
+            assert trace not in plain.text
+    finally:
+        frontend.close(1)
