@@ -8,13 +8,13 @@ from gnomon.core.blake2b cimport blake2b
 cdef enum:
     TAG_BYTES = 16
 
-# Bytes of somebody else.
+# Bytes that another owner holds.
 ctypedef struct Text:
     const uint8_t* data
     size_t size
 
 cdef enum Shown:
-    # Nobody who is known here: whoever it is, Python is to find out.
+    # An unknown caller: Python finds out who it is.
     SHOWN_NOTHING = 0
     SHOWN_CREDENTIAL = 1
     SHOWN_OTHER_MODELS = 2
@@ -28,7 +28,7 @@ ctypedef struct CachedCredential:
     uint8_t[TAG_BYTES] tag
     double expires
     Principal principal
-    # The hashes of the models that may be asked; NULL: all.
+    # The hashes of the models that may be called; NULL: all.
     const uint64_t* models
     int model_count
 

@@ -1,4 +1,4 @@
-# How much each caller has asked of each model, counted without the GIL.
+# How many requests each caller has sent for each model, counted without the GIL.
 
 cimport cython
 from libc.stdint cimport int64_t, uint64_t

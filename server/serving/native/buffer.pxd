@@ -1,4 +1,4 @@
-# Bytes that grow, and a view of bytes that somebody else owns.
+# Bytes that grow, and a view of bytes that another owner holds.
 
 from libc.stdint cimport uint8_t
 

@@ -21,7 +21,7 @@ ctypedef struct RoutePlan:
     # The text before a key, and before a request's identity, when its bucket is computed.
     slice sticky
     slice shadowed
-    # The share of requests, in 1,000, that any shadow is asked.
+    # The share of requests, in 1,000, that any shadow receives.
     int shadow_share
     uint64_t hash
     # The name as a refusal says it.

@@ -22,4 +22,4 @@ class NativeRoute:
     def choose(self, key: str) -> int:
         """Return the place of the target that a key sticks to; for tests."""
     def is_shadowed(self, identity: str) -> bool:
-        """Return whether a request is of the share that shadows are asked; for tests."""
+        """Return whether a request is of the share that shadows receive; for tests."""

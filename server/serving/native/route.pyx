@@ -54,7 +54,7 @@ cdef class NativeRoute:
         return target_at(&self.plan, position_of(self.plan.sticky, given))
 
     def is_shadowed(self, identity):
-        """Return whether a request is of the share that shadows are asked; for tests."""
+        """Return whether a request is of the share that shadows receive; for tests."""
         cdef bytes text = identity.encode()
         cdef slice given = slice(<const uint8_t*>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
         return position_of(self.plan.shadowed, given) < self.plan.shadow_share

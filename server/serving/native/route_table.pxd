@@ -21,7 +21,7 @@ cdef class NativeRouteTable:
     cdef const RoutePlan** routes
     cdef StringIndexView names
     cdef object _kept
-    cdef request* asked
+    cdef request* message
     cdef bytes _prefix
     cdef const char* prefix
     cdef uint64_t counter
@@ -33,7 +33,7 @@ cdef class NativeRouteTable:
     cdef RateLimiter limiter
     cdef bint _asks_who
     cdef bint _has_limits
-    # The caller of all requests, if no credentials are asked for.
+    # The caller of all requests, if no credentials are required.
     cdef Principal _anyone
     cdef double _next_report_at
     cdef NativeShadowQueue shadows

@@ -51,13 +51,13 @@ cdef class NativeRouteTable:
             self._asks_who, self._has_limits = admission.asks_who, True
             self._anyone.caller = <uint64_t><Py_hash_t>hash(admission.anyone)
             self._anyone.client = admission.anyone_client
-        self.asked = <request*>PyMem_Calloc(1, sizeof(request))
-        if self.asked == NULL:
+        self.message = <request*>PyMem_Calloc(1, sizeof(request))
+        if self.message == NULL:
             raise MemoryError
         self.publish({})
 
     def __dealloc__(self):
-        PyMem_Free(self.asked)
+        PyMem_Free(self.message)
 
     def publish(self, routes):
         cdef StringIndex names = StringIndex(tuple(routes))
@@ -118,15 +118,15 @@ cdef class NativeRouteTable:
         cdef int32_t code
         cdef Declined declined = NOT_USUAL
         context.started, context.moment = monotonic_ns(), epoch_seconds()
-        context.asked, context.slow_ns = self.asked, self.slow_ns
+        context.message, context.slow_ns = self.message, self.slow_ns
         context.clock, context.out = &self.clock, exchange.out
         with self.guard:
             self.clock.seen += 1
             self.clock.is_timed = self.clock.seen % TIMED_OF == 0
             self.clock.last_ns = context.started
-            if read_request(exchange.message.data, exchange.message.size, self.asked) == 0:
+            if read_request(exchange.message.data, exchange.message.size, self.message) == 0:
                 code = string_code(
-                    &self.names, <const char*>self.asked.model.data, self.asked.model.size
+                    &self.names, <const char*>self.message.model.data, self.message.model.size
                 )
                 if code < 0:
                     declined = NO_TARGET
@@ -141,7 +141,7 @@ cdef class NativeRouteTable:
     cdef Declined admit(
         self, const RoutePlan* route, RequestContext* context, exchange* exchange
     ) noexcept nogil:
-        """Ask who it is and how much that was; what is declined is asked again by Python."""
+        """Authenticate and throttle a request, then serve it; Python serves what is declined."""
         cdef Principal principal = self._anyone
         cdef Declined declined
         cdef Reached reached
@@ -191,12 +191,12 @@ cdef class NativeRouteTable:
         cdef int target = 0
         cdef Declined declined
         if route.count > 1:
-            if self.asked.version.size:
-                target = target_of(route, self.asked.version)
+            if self.message.version.size:
+                target = target_of(route, self.message.version)
                 if target < 0:
                     return NOT_FOR_TARGET
-            elif self.asked.has_key:
-                target = target_at(route, position_of(route.sticky, self.asked.key))
+            elif self.message.has_key:
+                target = target_at(route, position_of(route.sticky, self.message.key))
             else:
                 exchange.position = <int>(next_chance(&self.chance) % WEIGHT_TOTAL)
                 target = target_at(route, exchange.position)
@@ -211,8 +211,8 @@ cdef class NativeRouteTable:
 
     cdef slice identity(self, char* room, size_t size) noexcept nogil:
         """Return the request's own identity, or one that is made in the room."""
-        if self.asked.id.size:
-            return self.asked.id
+        if self.message.id.size:
+            return self.message.id
         self.counter += 1
         return slice(<const uint8_t*>room, snprintf(
             room, size, b"%s-%llx", self.prefix, <unsigned long long>self.counter

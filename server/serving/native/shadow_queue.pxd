@@ -1,4 +1,4 @@
-# What was answered without the GIL and is to be asked of shadows too.
+# Requests that were answered without the GIL and that shadows receive too.
 
 from libc.stdint cimport uint8_t, uint64_t
 

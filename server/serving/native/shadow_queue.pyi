@@ -1,4 +1,4 @@
-"""What was answered without the GIL and is to be asked of shadows too, on a thread of Python's."""
+"""Requests that were answered without the GIL and that shadows receive too, on a Python thread."""
 
 class NativeShadowQueue:
     """Copies of requests: at most 1,000 and 8 MiB; what is more is dropped and counted."""

@@ -25,7 +25,7 @@ cdef enum Declined:
 
 # A request on its way along a target. Times: nanoseconds of the monotonic clock, epoch seconds.
 ctypedef struct RequestContext:
-    request* asked
+    request* message
     slice identity
     int64_t started
     double moment
@@ -37,7 +37,7 @@ ctypedef struct RequestContext:
 cdef class NativeTarget(TargetBuffers):
     cdef readonly double usual_ns
 
-    cdef int put_inputs(self, const request* asked, Py_ssize_t rows) noexcept nogil
+    cdef int put_inputs(self, const request* message, Py_ssize_t rows) noexcept nogil
     cdef int put_vectors(self, Py_ssize_t field, const tensor* given) noexcept nogil
     cdef int put_scalars(self, Py_ssize_t field, const tensor* given) noexcept nogil
     cdef int run(self, Py_ssize_t rows) noexcept nogil
@@ -45,15 +45,15 @@ cdef class NativeTarget(TargetBuffers):
     cdef int put_output(
         self, const RowBuffers* row, Py_ssize_t field, Py_ssize_t place
     ) noexcept nogil
-    cdef bint is_for(self, const request* asked) noexcept nogil
+    cdef bint is_for(self, const request* message) noexcept nogil
     cdef bint count(
         self, Py_ssize_t rows, const slice* identity, int64_t latency_ns, double moment
     ) noexcept nogil
-    cdef uint64_t wanted_outputs(self, const request* asked) noexcept nogil
+    cdef uint64_t wanted_outputs(self, const request* message) noexcept nogil
 
 
 # How a table calls a target that it holds as a pointer.
 ctypedef Declined (*ServeTarget)(PyObject*, RequestContext*) noexcept nogil
 
-cdef int read_request(const uint8_t* data, size_t size, request* asked) noexcept nogil
+cdef int read_request(const uint8_t* data, size_t size, request* message) noexcept nogil
 cdef Declined serve_target(NativeTarget target, RequestContext* context) noexcept nogil

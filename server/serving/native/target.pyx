@@ -37,7 +37,7 @@ cdef double FORGETTING = 0.9999
 
 
 cdef class NativeTarget(TargetBuffers):
-    cdef int put_inputs(self, const request* asked, Py_ssize_t rows) noexcept nogil:
+    cdef int put_inputs(self, const request* message, Py_ssize_t rows) noexcept nogil:
         """Check all rows; 0 if no rule of any is broken, else -1."""
         cdef Py_ssize_t row, index, place
         cdef RowBuffers buffers
@@ -46,8 +46,8 @@ cdef class NativeTarget(TargetBuffers):
         for row in range(rows):
             buffers = self.input_row(row)
             contract_begin(self.inputs, &buffers)
-        for index in range(asked.tensors):
-            given = &asked.tensor[index]
+        for index in range(message.tensors):
+            given = &message.tensor[index]
             place = contract_field(self.inputs, <const char*>given.name.data, given.name.size)
             if place < 0 or self._seen[place] or given.rows != rows:
                 return -1
@@ -168,27 +168,27 @@ cdef class NativeTarget(TargetBuffers):
                 return -1
         return 0
 
-    cdef uint64_t wanted_outputs(self, const request* asked) noexcept nogil:
-        """Return a bit for each output that is asked for; 0 if one is not known."""
+    cdef uint64_t wanted_outputs(self, const request* message) noexcept nogil:
+        """Return a bit for each requested output; 0 if one is not known."""
         cdef uint64_t wanted = 0
         cdef Py_ssize_t index, place
-        if asked.outputs == 0:
+        if message.outputs == 0:
             return <uint64_t>-1
-        for index in range(asked.outputs):
+        for index in range(message.outputs):
             for place in range(self.session.output_count):
-                if is_same(&asked.output[index], &self.plans[place].name):
+                if is_same(&message.output[index], &self.plans[place].name):
                     wanted |= <uint64_t>1 << place
                     break
             else:
                 return 0
         return wanted
 
-    cdef bint is_for(self, const request* asked) noexcept nogil:
+    cdef bint is_for(self, const request* message) noexcept nogil:
         """Whether version and identity are such as the target answers."""
-        if asked.version.size and not is_same(&asked.version, &self.version):
+        if message.version.size and not is_same(&message.version, &self.version):
             return False
-        return asked.id.size <= ID_CHARACTERS or (
-            count_characters(<const char*>asked.id.data, asked.id.size) <= ID_CHARACTERS)
+        return message.id.size <= ID_CHARACTERS or (
+            count_characters(<const char*>message.id.data, message.id.size) <= ID_CHARACTERS)
 
     cdef bint count(
         self, Py_ssize_t rows, const slice* identity, int64_t latency_ns, double moment
@@ -205,21 +205,21 @@ cdef class NativeTarget(TargetBuffers):
         return self.counter.count(&answered)
 
 
-cdef int read_request(const uint8_t* data, size_t size, request* asked) noexcept nogil:
+cdef int read_request(const uint8_t* data, size_t size, request* message) noexcept nogil:
     """Decode a request for others than targets: 0, or -1 to decline."""
-    return request_read(data, size, asked)
+    return request_read(data, size, message)
 
 
 cdef Declined serve_target(NativeTarget target, RequestContext* context) noexcept nogil:
     """Answer a request along a target; whatever is not plain and good is declined, uncounted."""
-    cdef request* asked = context.asked
+    cdef request* message = context.message
     cdef StageClock* clock = context.clock
     cdef Py_ssize_t rows
-    cdef uint64_t wanted = target.wanted_outputs(asked)
-    if asked.tensors == 0 or wanted == 0 or not is_utf8(asked.id.data, asked.id.size):
+    cdef uint64_t wanted = target.wanted_outputs(message)
+    if message.tensors == 0 or wanted == 0 or not is_utf8(message.id.data, message.id.size):
         return NOT_FOR_TARGET
-    rows = asked.tensor[0].rows
-    if rows > target.row_limit or not target.is_for(asked):
+    rows = message.tensor[0].rows
+    if rows > target.row_limit or not target.is_for(message):
         return NOT_FOR_TARGET
     if target.usual_ns > context.slow_ns:
         # What was slow when it was loaded has no target; this one may have met a busy machine.
@@ -228,7 +228,7 @@ cdef Declined serve_target(NativeTarget target, RequestContext* context) noexcep
     if not target.counter.is_open(context.moment):
         return NO_WINDOW
     stage_ended(clock, STAGE_READ)
-    if target.put_inputs(asked, rows):
+    if target.put_inputs(message, rows):
         return BROKEN_RULE
     stage_ended(clock, STAGE_CHECK_INPUTS)
     cdef int64_t before = monotonic_ns()
@@ -241,7 +241,7 @@ cdef Declined serve_target(NativeTarget target, RequestContext* context) noexcep
         return ENGINE_FAILED
     stage_ended(clock, STAGE_CHECK_OUTPUTS)
     target.usual_ns += SMOOTHING * (took - target.usual_ns)
-    if write_response(target, rows, &context.identity, wanted, asked.raw != 0, context.out):
+    if write_response(target, rows, &context.identity, wanted, message.raw != 0, context.out):
         return ENGINE_FAILED
     stage_ended(clock, STAGE_WRITE)
     cdef int64_t latency_ns = monotonic_ns() - context.started
