@@ -202,6 +202,17 @@ def test_a_delegated_role_lists_packages_of_its_models_only(
     assert "lists no package toy/1/onnx" in device.machine.reported().reason
     device.restart()
     assert device.call() == ["2"]
+    third = make("3")
+    builder.publish(third)
+    run("delegate", folder, "toys", "--model", "toy")
+    run("add-package", folder, str(toy.path), "--role", "toys")
+    run("import", folder)
+    assert device.call() == ["2", "1"]
+    caller.post("placements", model="eta", version="3")
+    assert device.call() == ["2", "1"]
+    run("add-package", folder, str(third.path), "--role", "team")  # what was refused is told again
+    run("import", folder)
+    assert device.call() == ["3", "1"]
     for role in ("targets", "desired", "1.root", "team"):
         with pytest.raises(InvalidInput):
             run("delegate", folder, role, "--model", "toy")

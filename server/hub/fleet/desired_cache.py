@@ -18,6 +18,8 @@ from gnomon.server.hub.store import counters, schema
 _KEPT = 256
 
 _METADATA = schema.trust_metadata.c
+#: Roles of signed metadata that do not say what a node may take.
+_NO_TARGETS = ("root", "snapshot", "timestamp")
 
 Build = Callable[[Connection, Sequence[str], str], hub_pb2.DesiredState]
 
@@ -52,9 +54,9 @@ class DesiredStates:
             return known
         state = self._build(connection, engines, environment)
         targets = connection.scalar(
-            select(func.max(_METADATA.version)).where(_METADATA.role == "targets")
+            select(func.sum(_METADATA.version)).where(_METADATA.role.not_in(_NO_TARGETS))
         )
-        wanted = HashedState(state, _hash(state, targets or 0))
+        wanted = HashedState(state, _hash(state, int(targets or 0)))
         with self._lock:
             if decided != self._decided or len(self._kept) >= _KEPT:
                 self._decided, self._kept = decided or 0, {}
@@ -65,7 +67,8 @@ class DesiredStates:
 def _hash(state: hub_pb2.DesiredState, targets: int) -> str:
     """Return the SHA-256 of what a node would do; a further signature changes nothing there.
 
-    With other keys in the targets metadata, of this version, a node may take what it refused.
+    After a change of what the targets metadata states, which raises the sum of its versions, a node
+    may take what it refused.
     """
     bare = hub_pb2.DesiredState()
     bare.CopyFrom(state)

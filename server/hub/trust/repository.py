@@ -7,12 +7,13 @@ audit chain grows or the timestamp is due.
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from securesystemslib.signer import CryptoSigner
 from sqlalchemy import Connection
-from tuf.api.metadata import Root, Snapshot, Timestamp
+from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, GnomonError
@@ -25,7 +26,7 @@ from gnomon.server.hub.store import counters
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.trust import adopting
+from gnomon.server.hub.trust import adopting, stored
 from gnomon.server.hub.trust.adopting import SignedFile
 from gnomon.server.hub.trust.signing import RESIGN_MS, MetadataSigner
 from gnomon.server.hub.trust.signing_keys import SigningKeys
@@ -35,6 +36,7 @@ _log = structlog.get_logger(__name__)
 
 #: The largest version of a node's report that is followed, so that no node can use them up.
 _FOLLOWED = MAXIMUM_GENERATION >> 1
+_EXPIRY_WARNING_DAYS = 30
 #: The most files of metadata that one node may send at once.
 _FILES = 64
 
@@ -188,7 +190,9 @@ class TrustRepository:
             with self._database.change("hub") as change:
                 taken = adopting.adopt(change.connection, files)
                 if taken:
-                    adopting.follow_keys(change)
+                    root = stored.load(change.connection).root
+                    if self._signer(change.connection).holds(root, Targets.type):
+                        adopting.follow_keys(change)
                     change.audit("import_metadata", ",".join(sorted(taken)), taken)
         except GnomonError as error:
             _log.warning("metadata_of_node_refused", error=str(error))
@@ -198,6 +202,7 @@ class TrustRepository:
             decided = counters.read(connection, counters.AUDIT)
             found = self._signer(connection).update(_trusted(connection), dict(least))
         self._set, self._decided = found, decided
+        _warn_of_expiry(found)
         self._state_signer = self._find_state_signer(found)
         return found
 
@@ -217,6 +222,14 @@ def _keys_of(current: MetadataSet, role: str) -> list[str]:
     delegations = current.targets.delegations
     roles = delegations.roles if delegations is not None else None
     return list(roles[role].keyids) if roles and role in roles else []
+
+
+def _warn_of_expiry(found: MetadataSet) -> None:
+    """Log what an operator has to renew soon; what the hub signs, it renews in time."""
+    for role, signed in ((Root.type, found.root), (Targets.type, found.targets)):
+        left = signed.expires - datetime.now(UTC)
+        if left.days < _EXPIRY_WARNING_DAYS:
+            _log.warning("metadata_expires", role=role, days=left.days)
 
 
 def _trusted(connection: Connection) -> list[str]:
