@@ -38,6 +38,7 @@ from gnomon.server.hub.trust.signing_keys import SigningKeys
 from gnomon.server.hub.versions.catalogue import Catalogue
 from gnomon.server.hub.versions.registry import Registry
 from gnomon.server.hub.webhooks.deliver import Deliverer
+from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
 from gnomon.server.rest.listening import listen
 from gnomon.server.rest.port import RestPort
 from gnomon.server.rest.tls import RestTls
@@ -96,6 +97,7 @@ class Hub:
                 authority,
                 self.addresses,
                 Callers(database, local_key),
+                SigningSecrets(authority.derive_secret("gnomon webhooks")),
                 trust,
                 catalogue,
             )
@@ -116,7 +118,9 @@ class Hub:
         )
         self._opened.callback(self._tls.stop)
         # In separate threads: a slow webhook target delays no rollout.
-        deliverer = Deliverer(settings.networks, own_ports=self.addresses.ports)
+        deliverer = Deliverer(
+            self.services.webhook_secrets, settings.networks, own_ports=self.addresses.ports
+        )
         silence = SilenceWatch(settings.node_silent_ms)
         for tasks in ((*TASKS, silence.run_once), (deliverer.run_once,)):
             loop = TaskLoop(self.services.database, settings.tick_seconds, tasks)

@@ -9,6 +9,7 @@ from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.trust.repository import TrustRepository
 from gnomon.server.hub.versions.catalogue import Catalogue
+from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
 
 
 @dataclass(frozen=True)
@@ -21,5 +22,6 @@ class Services:
     authority: Authority
     addresses: HubAddresses
     callers: Callers
+    webhook_secrets: SigningSecrets
     trust: TrustRepository
     catalogue: Catalogue = field(default_factory=Catalogue)

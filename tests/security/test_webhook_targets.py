@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from gnomon.runtime.errors import InvalidInput
+from gnomon.server.hub.process import Hub
+from gnomon.server.hub.settings import HubAddresses
+from gnomon.server.hub.store import schema
 from gnomon.server.hub.webhooks.deliver import Deliverer
 from gnomon.server.hub.webhooks.delivery_addresses import check_address
 from gnomon.server.hub.webhooks.queue import Claim
+from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
 
 V4 = ipaddress.IPv4Address
 V6 = ipaddress.IPv6Address
@@ -70,6 +75,20 @@ def test_a_webhook_does_not_call_the_hub(shared_caller: Any, targets: list[str])
 def test_a_name_that_leads_to_the_hub_later_is_not_called(shared_caller: Any) -> None:
     """The check is made again at each delivery."""
     addresses = shared_caller.addresses
-    deliverer = Deliverer(own_ports=addresses.ports)
-    claim = Claim(id="1", event="e", body="{}", attempts=1, url=addresses.rest, secret="s")
+    deliverer = Deliverer(SigningSecrets(b"key"), own_ports=addresses.ports)
+    claim = Claim("1", "e", body="{}", attempts=1, url=addresses.rest, webhook="w", secret="")
     assert deliverer._send(claim) == "webhooks do not go to the hub itself"
+
+
+def test_the_database_has_no_secret(hub: Hub, caller_of: Callable[[HubAddresses], Any]) -> None:
+    """It is derived from the authority's key, for each webhook another."""
+    caller = caller_of(hub.addresses)
+    url = "http://127.0.0.1:9/x"
+    made = [caller.post("webhooks", name=name, url=url)["secret"] for name in ("one", "two")]
+    assert len({*made}) == 2 and all(len(secret) == 50 for secret in made)
+    with hub.services.database.read() as connection:
+        rows = connection.execute(select(schema.webhook)).all()
+    assert not any(secret in repr(row) for secret in made for row in rows)
+    secrets = SigningSecrets(hub.services.authority.derive_secret("gnomon webhooks"))
+    assert [secrets.of(row.id) for row in sorted(rows, key=lambda row: row.name)] == made
+    assert secrets.of(rows[0].id, "gnomon_of_an_earlier_hub") == "gnomon_of_an_earlier_hub"

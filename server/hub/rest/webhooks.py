@@ -43,7 +43,9 @@ def add_webhook(
     with suppress(OSError):  # a name not known yet may be known when there is something to tell
         resolve(parts, services.settings.networks, services.addresses.ports)
     with database.change(actor) as change:
-        secret = targets.add(change, body.name, body.url, events, body.models)
+        secret = targets.add(
+            change, body.name, body.url, events, body.models, services.webhook_secrets
+        )
     return CreatedWebhook(body.name, events, body.models, secret)
 
 

@@ -19,6 +19,7 @@ from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks import queue
 from gnomon.server.hub.webhooks.delivery_addresses import Network, check_url, resolve
 from gnomon.server.hub.webhooks.queue import Claim, DeliveryState, QueueSettings
+from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
 
 _log = structlog.get_logger(__name__)
 
@@ -31,12 +32,14 @@ class Deliverer:
 
     def __init__(
         self,
+        secrets: SigningSecrets,
         networks: Sequence[Network] = (),
         settings: QueueSettings | None = None,
         own_ports: Collection[int] = (),
     ) -> None:
         """Allow these networks besides loopback and public addresses, but none of our ports."""
         self._own_ports = frozenset(own_ports)
+        self._secrets = secrets
         self._networks = tuple(networks)
         self._settings = settings or QueueSettings()
 
@@ -68,13 +71,14 @@ class Deliverer:
     def _post(self, claimed: Claim) -> str:
         target = resolve(check_url(claimed.url), self._networks, self._own_ports)
         body = claimed.body.encode()
+        secret = self._secrets.of(claimed.webhook, claimed.secret)
         headers = {
             "host": target.url.netloc,
             "content-type": "application/json",
             "user-agent": "gnomon-webhook",
             "gnomon-event": claimed.event,
             "gnomon-delivery": claimed.id,
-            SIGNATURE: sign(claimed.secret, body, int(time.time())),
+            SIGNATURE: sign(secret, body, int(time.time())),
         }
         extensions = {"sni_hostname": target.url.hostname}
         with (

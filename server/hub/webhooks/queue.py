@@ -64,7 +64,8 @@ class Claim:
     body: str
     attempts: int  # with this one
     url: str
-    secret: str
+    webhook: str  # its id
+    secret: str  # of a webhook of an earlier Gnomon, or empty
 
 
 def fill(database: Database, settings: QueueSettings) -> None:
@@ -149,6 +150,7 @@ def claim(database: Database, settings: QueueSettings) -> list[Claim]:
                 _DELIVERY.body,
                 _DELIVERY.attempts,
                 _WEBHOOK.url,
+                _WEBHOOK.id.label("webhook"),
                 _WEBHOOK.secret,
             )
             .join(schema.webhook, _WEBHOOK.id == _DELIVERY.webhook)
@@ -162,7 +164,8 @@ def claim(database: Database, settings: QueueSettings) -> list[Claim]:
             .values(attempts=_DELIVERY.attempts + 1, next_at=now_ms() + settings.lease_ms)
         )
     return [
-        Claim(row.id, row.event, row.body, row.attempts + 1, row.url, row.secret) for row in rows
+        Claim(row.id, row.event, row.body, row.attempts + 1, row.url, row.webhook, row.secret)
+        for row in rows
     ]
 
 

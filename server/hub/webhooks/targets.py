@@ -1,6 +1,5 @@
 """Webhooks that operators set: their URL, events, and the secret that signs deliveries."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.webhooks.delivery_addresses import origin_of
 from gnomon.server.hub.webhooks.queue import DeliveryState
+from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
 
 _WEBHOOK = schema.webhook.c
 _DELIVERY = schema.delivery.c
@@ -29,11 +29,18 @@ _SHOWN_DELIVERIES = (
 )
 
 
-def add(change: Change, name: str, url: str, events: Sequence[str], models: str) -> str:
+def add(
+    change: Change,
+    name: str,
+    url: str,
+    events: Sequence[str],
+    models: str,
+    secrets: SigningSecrets,
+) -> str:
     """Set a webhook in the caller's change, for what happens from now on; return its secret.
 
     The URL and the events have been checked. The secret is shown only now; deliveries are signed
-    with it, so the hub has to keep it.
+    with it.
 
     Args:
         change: the caller's open transaction; its audit record is part of it.
@@ -41,21 +48,22 @@ def add(change: Change, name: str, url: str, events: Sequence[str], models: str)
         url: that deliveries are posted to.
         events: patterns of event names, such as `version.*`.
         models: pattern of models' names.
+        secrets: of the hub's webhooks.
 
     Raises:
         Conflict: if there is a webhook of this name.
     """
     if change.connection.scalar(select(_WEBHOOK.id).where(_WEBHOOK.name == name, _is_set())):
         raise Conflict(f"there is a webhook {name!r} already")
-    secret = f"gnomon_{secrets.token_urlsafe(32)}"
+    webhook = new_id()
     change.execute(
         insert(schema.webhook).values(
-            id=new_id(),
+            id=webhook,
             name=name,
             url=url,
             events=list(events),
             models=models,
-            secret=secret,
+            secret="",
             since=counters.read(change.connection, counters.AUDIT),
             created_at=now_ms(),
             actor=change.actor,
@@ -63,7 +71,7 @@ def add(change: Change, name: str, url: str, events: Sequence[str], models: str)
     )
     detail = {"target": origin_of(url), "events": list(events), "models": models}
     change.audit("add_webhook", name, detail)
-    return secret
+    return secrets.of(webhook)
 
 
 def remove(change: Change, name: str) -> None:

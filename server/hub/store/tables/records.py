@@ -37,7 +37,8 @@ webhook = Table(
     Column("url", StorableText, nullable=False),
     Column("events", JSON, nullable=False),
     column_types.name("models"),  # a pattern
-    Column("secret", StorableText(64), nullable=False),  # signs deliveries, so it is kept
+    # Empty: it is derived. Webhooks that were set by an earlier Gnomon have theirs here.
+    Column("secret", StorableText(64), nullable=False),
     Column("since", BigInteger, nullable=False),  # the audit chain's length when it was set
     column_types.time("created_at"),
     column_types.name("actor"),

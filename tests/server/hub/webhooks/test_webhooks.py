@@ -35,7 +35,7 @@ def listed(caller: Any, state: str | None = None) -> list[dict[str, Any]]:
 
 def deliver(hub: Hub, times: int = 1) -> None:
     for _ in range(times):
-        Deliverer(settings=SOON).run_once(hub.services.database)
+        Deliverer(hub.services.webhook_secrets, settings=SOON).run_once(hub.services.database)
 
 
 @pytest.mark.both_databases
@@ -130,7 +130,8 @@ def test_two_hubs_make_one_delivery_of_an_event(
     settings = QueueSettings()
     hubs = [
         threading.Thread(
-            target=Deliverer(settings=settings).run_once, args=(hub.services.database,)
+            target=Deliverer(hub.services.webhook_secrets, settings=settings).run_once,
+            args=(hub.services.database,),
         )
         for _ in range(3)
     ]
