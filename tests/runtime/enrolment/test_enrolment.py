@@ -1,5 +1,6 @@
 """A node's standing with a real hub: enrolment that was cut off, renewal, refusal."""
 
+import dataclasses
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -12,11 +13,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from gnomon.client.registry import BuilderSettings, RegistryClient
 from gnomon.edge.backoff import Backoff
 from gnomon.edge.settings import NodeSettings
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.enrolment import Enrolment
-from gnomon.runtime.enrolment.identity import decode_identity
+from gnomon.runtime.enrolment.identity import IdentityFolder, decode_identity
 from gnomon.runtime.errors import ConfigurationError, GnomonError, HubUnavailable, NotAllowed
 from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.state_file import seal, unseal
@@ -170,21 +172,30 @@ def test_a_token_for_its_name_replaces_a_certificate_that_does_not_hold(
     assert exchange(make(cause)).call_again_ms == 100
 
 
-def test_a_node_comes_back_after_its_certificate_has_expired(
+def test_nodes_and_builders_come_back_after_their_certificates_have_expired(
     make: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("short-lived")
-    hub = HubProcess(folder, Signer.generate(), certificate_days=1.5 / 86_400)
+    hub = HubProcess(folder, Signer.generate(), certificate_days=5 / 86_400)
+    builder = BuilderSettings(
+        name="grace", data_folder=tmp_path / "builder", token=hub.token("builder"), **addresses(hub)
+    )
     try:
+        RegistryClient(builder).close()
         enrolment = make("offline", token=hub.token(), **addresses(hub))
         exchange(enrolment)
-        time.sleep(1.6)
+        again = make("offline", **addresses(hub))
+        assert enrolment.validity is not None
+        while datetime.now(UTC) <= enrolment.validity[1]:
+            time.sleep(0.05)
         enrolment.renew_if_due(datetime.now(UTC) - timedelta(days=1))  # its clock is wrong
-        for node in (enrolment, make("offline", **addresses(hub))):
-            told = refused(node)
-            assert "has expired at" in str(told)
+        for node in (enrolment, again):
+            assert "has expired at" in str(refused(node))
             assert exchange(node).call_again_ms == 100
-            time.sleep(1.6)
+        RegistryClient(dataclasses.replace(builder, token="")).close()
+        renewed = IdentityFolder(tmp_path / "builder" / "identity").load()
+        assert renewed is not None
+        assert renewed.validity[1] > datetime.now(UTC)
     finally:
         hub.kill()
 

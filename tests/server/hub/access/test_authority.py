@@ -237,7 +237,7 @@ def test_an_unexpected_error_says_nothing_of_the_inside(hub: Hub, node: Any) -> 
 
 @pytest.fixture
 def short_lived(settings: Any) -> Iterator[Hub]:
-    hub = Hub(dataclasses.replace(settings, certificate_days=1 / 86_400))
+    hub = Hub(dataclasses.replace(settings, certificate_days=4 / 86_400))
     hub.start()
     yield hub
     hub.stop()
