@@ -85,7 +85,8 @@ class Evaluator:
         for source, alarm in found.outliers:
             result.conditions.append(self._outlier(interval, source, alarm, totals, suspects))
         for alarm in found.fleet_wide:
-            result.conditions.append(self._fleet_wide(interval, alarm, together.fields, suspects))
+            found_in = (sorted(totals), together.fields)
+            result.conditions.append(self._fleet_wide(interval, alarm, found_in, suspects))
         result.conditions.extend(
             missing_conditions(
                 self._model, self._version, self._fields.limits, interval, totals, self._level
@@ -151,21 +152,23 @@ class Evaluator:
         self,
         interval: Interval,
         alarm: Alarm,
-        together: Sequence[FieldTotals],
+        found_in: tuple[Sequence[str], Sequence[FieldTotals]],
         suspects: Mapping[str, list[str]],
     ) -> Condition:
+        sources, together = found_in
         index = self._index(alarm)
         mean = None if index is None else together[index].mean
         before = None if index is None or mean is None else self._fields.references[index].mean
         means = _means(mean, "now", before, "in the training data")
         kind, refusal = self._kind(alarm, ALL_MOVED)
+        who = "all sources" if len(sources) > 1 else f"{sources[0]}, the only source"
         text = (
-            f"all sources: {alarm.description}{refusal or means}, since about "
-            f"{_since(interval, alarm)}"
+            f"{who}: {alarm.description}{refusal or means}, since about {_since(interval, alarm)}"
         )
         evidence = _evidence(interval, alarm) | {
             "mean": mean,
             "mean_of_reference": before,
+            "sources": len(sources),
             "suspects": suspects,
         }
         return Condition(self._model, kind, "", alarm.field, self._version, text, evidence)

@@ -106,6 +106,16 @@ def test_a_world_that_has_moved_is_distinguished_from_a_broken_source(
     (alert,) = open_alerts(database)
     assert (alert["kind"], alert["source"], alert["field"]) == ("all_moved", "", "hour")
     assert "in the training data" in alert["text"]
+    assert alert["text"].startswith("all sources: ") and alert["evidence"]["sources"] == 4
+
+
+def test_a_single_source_does_not_speak_for_all(world: Any, database: Database, eta: str) -> None:
+    for day in range(4):
+        world.window(eta, node="n1", day=day, rows=400, shift=0.8 if day >= 1 else 0.0)
+    monitor.run_once(database, AT_ONCE)
+    (alert,) = open_alerts(database)
+    assert (alert["kind"], alert["evidence"]["sources"]) == ("all_moved", 1)
+    assert alert["text"].startswith("n1, the only source: distance")
 
 
 def test_partial_windows_of_one_interval_count_as_one(
@@ -206,7 +216,7 @@ def test_two_hubs_evaluate_an_interval_once(world: Any, database: Database, eta:
     stepped = []
 
     def between(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        writes = statement.startswith(("BEGIN IMMEDIATE", "SELECT pg_advisory_xact_lock"))
+        writes = "BEGIN IMMEDIATE" in statement or "pg_advisory_xact_lock" in statement
         if writes and not stepped:
             stepped.append(True)
             monitor.run_once(other, AT_ONCE)
@@ -232,7 +242,7 @@ def test_a_late_window_is_counted_and_said_to_be_late(
     assert drift_of(database) == before
     with database.read() as connection:
         status = to_jsonable_python(drift.status(connection, "eta"))
-    assert status == {"judged_to": 2 * DAY, "late_windows": 1, "late_rows": 37}
+    assert status == {"judged_to": 2 * DAY, "late_windows": 1, "late_rows": 37, "waiting_labels": 0}
 
 
 def test_shadows_are_left_out(world: Any, database: Database, eta: str) -> None:
