@@ -19,7 +19,7 @@ from gnomon.pipeline.datasets.fingerprint import DatasetError, fingerprint, row_
 from gnomon.pipeline.datasets.pieces import table_pieces
 from gnomon.pipeline.datasets.sql_table import query_table, query_uri
 
-__all__ = ["Dataset", "DatasetError", "Split"]
+__all__ = ["Dataset", "DatasetError", "Split", "as_rows"]
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -210,6 +210,15 @@ def _read_arrow(path: Path) -> pa.Table:
         if path.suffix.lower() == ".arrows":
             return pa.ipc.open_stream(file).read_all()
         return pa.ipc.open_file(file).read_all()
+
+
+def as_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Return rows as a client sends them: decimals are floats there."""
+    for position, column in enumerate(table.columns):
+        if pa.types.is_decimal(column.type):
+            floats = column.cast(pa.float64())
+            table = table.set_column(position, table.column_names[position], floats)
+    return list(table.to_pylist())
 
 
 def _to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:

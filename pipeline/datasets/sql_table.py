@@ -34,8 +34,8 @@ def query_uri(query: str, variable: str) -> str:
 def query_table(query: str, url: str, variable: str) -> pa.Table:
     """Return all rows of a query; `url` is what the environment variable `variable` says.
 
-    The transaction is read-only if the database knows how, and is rolled back. Decimal numbers
-    become floats. Rows are fetched in batches, so only the table is held.
+    The transaction is read-only if the database knows how, and is rolled back. Rows are fetched in
+    batches, so only the table is held.
 
     Raises:
         DatasetError: the database cannot be asked, SQLAlchemy or a driver is not installed, or the
@@ -81,15 +81,16 @@ def _batch(names: Sequence[str], rows: Sequence[Any]) -> pa.Table:
         raise pa.ArrowInvalid(f"column names must differ, got: {', '.join(names)}")
     columns = zip(*rows, strict=True)
     return pa.table(
-        {
-            name: pa.array([_plain(value) for value in column])
-            for name, column in zip(names, columns, strict=True)
-        }
+        {name: pa.array(_plain(column)) for name, column in zip(names, columns, strict=True)}
     )
 
 
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else value
+def _plain(column: Sequence[Any]) -> Sequence[Any]:
+    """Return values of one type: decimals become floats if other numbers are among them."""
+    present = [value for value in column if value is not None]
+    if all(isinstance(value, Decimal) and value.is_finite() for value in present):
+        return column
+    return [float(value) if isinstance(value, Decimal) else value for value in column]
 
 
 def _without(message: str, url: Any) -> str:

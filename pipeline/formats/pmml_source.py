@@ -13,7 +13,7 @@ from gnomon.core.contract import Contract
 from gnomon.core.fields import Field, Kind
 from gnomon.core.packing import Feature, Packing, Tensor
 from gnomon.pipeline.build import ModelFile, PackageMetadata, build_package
-from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
+from gnomon.pipeline.datasets.dataset import Dataset, DatasetError, as_rows
 from gnomon.pipeline.pmml.compile import (
     INPUT,
     LABEL,
@@ -93,7 +93,7 @@ def import_pmml(
         version,
         model=model,
         profile=build_profile(data, fields, outputs, answers),
-        golden_rows=table.take(pa.array(np.unique(chosen))).to_pylist(),
+        golden_rows=as_rows(table.take(pa.array(np.unique(chosen)))),
         reproducibility=Reproducibility(
             code_version="unknown",
             code_clean=False,

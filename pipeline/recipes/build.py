@@ -17,7 +17,7 @@ from gnomon.core.contract import Contract
 from gnomon.core.contract.violations import Violations
 from gnomon.core.fields import Field
 from gnomon.pipeline.build import PackageMetadata, build_package
-from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
+from gnomon.pipeline.datasets.dataset import Dataset, DatasetError, as_rows
 from gnomon.pipeline.environment import code_version
 from gnomon.pipeline.profiles.profile import build_profile
 from gnomon.pipeline.recipes.data import RecipeData, read_data
@@ -136,8 +136,8 @@ def _golden_rows(
         if one.nullable:
             absent = np.asarray(pc.is_null(data.table.column(one.name), nan_is_null=True))
             chosen += list(good[absent[good]][:1])
-    table = data.table.select([one.name for one in fields])
-    return list(table.take(sorted(set(chosen))).to_pylist())
+    chosen_rows = data.table.select([one.name for one in fields]).take(sorted(set(chosen)))
+    return as_rows(chosen_rows)
 
 
 @dataclass(frozen=True, slots=True)

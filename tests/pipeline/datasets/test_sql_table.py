@@ -1,11 +1,16 @@
 """A query's rows are a dataset; the connection's secrets stay where they are."""
 
 import sqlite3
+from decimal import Decimal
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
+from gnomon.core.fields import Kind
+from gnomon.pipeline.datasets import sql_table
 from gnomon.pipeline.datasets.dataset import Dataset
-from gnomon.pipeline.datasets.fingerprint import DatasetError
+from gnomon.pipeline.datasets.fingerprint import DatasetError, row_hashes
 from gnomon.pipeline.datasets.sql_table import query_uri
 from gnomon.pipeline.recipes.build import build_recipe
 from gnomon.pipeline.recipes.example import EXAMPLE
@@ -86,3 +91,26 @@ def test_what_fails_tells_no_secret(query, url, message):
 def test_a_recipe_names_files_or_a_query(tmp_path, old, new, message):
     with pytest.raises(ConfigurationError, match=message):
         read_recipe(write_project(tmp_path, EXAMPLE.replace(old, new, 1)))
+
+
+def test_decimals_of_a_query_are_exact():
+    long = [Decimal("12345678901234567.89"), None, Decimal("12345678901234567.88")]
+    table = sql_table._batch(["x", "y"], [(one, 1.5) for one in long])
+    assert table.column("x").to_pylist() == long
+    assert len(set(row_hashes(table).tolist())) == 3
+    short = [(Decimal("1.25"),), (None,)]
+    floats = pa.table({"x": [1.25, None]})
+    assert (row_hashes(sql_table._batch(["x"], short)) == row_hashes(floats)).all()
+    mixed = sql_table._batch(["x"], [(Decimal("1.25"),), (2.5,), (Decimal("NaN"),)])
+    assert mixed.column("x").to_pylist()[:2] == [1.25, 2.5]
+
+
+def test_decimals_are_packed_as_floats(tmp_path):
+    table = deliveries(200, 0)
+    exact = table.column("distance").cast(pa.decimal128(20, 3))
+    table = table.set_column(table.column_names.index("distance"), "distance", exact)
+    path = write_project(tmp_path, EXAMPLE.replace('["train.csv"]', '["train.parquet"]'))
+    pa.parquet.write_table(table, tmp_path / "train.parquet")
+    package = build_recipe(read_recipe(path), tmp_path / "package", None)
+    assert package.profile.inputs[0].kind is Kind.FLOAT64
+    assert all(isinstance(row["distance"], float) for row in package.golden.rows)
