@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gnomon.runtime.decoding import UNDECODABLE
+from gnomon.runtime.decoding import UNDECODABLE, check_unique_names
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.runtime.prediction import Prediction, PredictRequest
@@ -75,7 +75,8 @@ class Scorer:
         """Return a record's request.
 
         Raises:
-            InvalidInput: it is not a JSON object, is too long, or its id or time is invalid.
+            InvalidInput: it is not a JSON object, has a name twice, is too long, or its id or time
+                is invalid.
         """
         if not record.is_whole:
             raise _wrong("record", f"over {len(record.data)} bytes", "at most that many")
@@ -83,6 +84,7 @@ class Scorer:
             row = _decoder.decode(record.data)
         except UNDECODABLE as error:
             raise _wrong("record", error, "a JSON object with a value for each field") from error
+        check_unique_names(record.data, len(row), row.values())
         settings = self._settings
         identity = row.pop(settings.id_field, None) if settings.id_field else None
         at = row.pop(settings.time_field, None) if settings.time_field else None

@@ -28,10 +28,11 @@ def test_only_names_that_come_twice_are_refused(
     value: Any, is_escaped: bool, is_counted: bool
 ) -> None:
     data = json.dumps(value, ensure_ascii=is_escaped).encode()
-    check_unique_names(data, count_members(value) if is_counted else 0)
+    members = count_members(value) if is_counted else 0
+    check_unique_names(data, members, value if isinstance(value, list) else ())
     twice = b'[{"a": {"x": 1, "y": %s, "\\u0078": 2}}]' % data
     with pytest.raises(InvalidInput, match="'x' comes twice"):
-        check_unique_names(twice, count_members(value) + 3)
+        check_unique_names(twice, count_members(value) + 3, [value])
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 10_000])

@@ -269,7 +269,7 @@ def _read_rows(data: bytes) -> _RowsBody:
         raise InvalidInput(
             f'the body should be {{"instances": [{{…}}, …]}}, an object a row: {error}'
         ) from error
-    check_unique_names(data, _count_members(body))
+    check_unique_names(data, _count_members(body), (body.id, body.key, body.at))
     check_id(body.id)
     if body.at is not None:
         read_time(body.at)

@@ -44,6 +44,16 @@ def test_a_text_that_is_no_text_is_refused(runtime: Runtime) -> None:
     assert one["error"] == "invalid_input"
 
 
+@pytest.mark.parametrize("time", ["2013-07-04T12:00:00", r"2013-07-04T12\u003a00\u003a00"])
+def test_a_name_that_comes_twice_is_refused(runtime: Runtime, time: str) -> None:
+    good = json.dumps(GOOD)[1:-1]
+    once = f'{{"at": "{time}", {good}}}'
+    twice = f'{{"at": "{time}", "at": "{time}", {good}}}'
+    answers = answer(runtime, once.encode(), twice.encode(), time_field="at")
+    assert [one.get("error") for one in answers] == [None, "invalid_input"]
+    assert "'at' comes twice" in answers[1]["message"]
+
+
 def test_identity_time_and_key_are_no_fields_of_the_model(runtime: Runtime) -> None:
     names = {"id_field": "order", "time_field": "at", "key_field": "customer"}
     row = GOOD | {"order": 17, "at": "2013-07-04T12:00:00", "customer": "c7"}
