@@ -16,7 +16,7 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
-from gnomon.runtime.raw_models.raw_model import FORMATS, derive_model, origin
+from gnomon.runtime.raw_models.raw_model import FORMATS, RawModel, derive_model, origin
 
 __all__ = ["Source", "import_model", "read_source"]
 
@@ -115,8 +115,18 @@ def import_model(
         golden_rows=found.rows,
         reproducibility=origin(source.name, source.content),
         signer=signer,
-        about=replace(about, card="\n\n".join(filter(None, (about.card, source.note, NOTE)))),
+        about=replace(about, card=_card(about.card, source.note, NOTE, _left_out(found))),
     )
+
+
+def _card(*parts: str) -> str:
+    return "\n\n".join(filter(None, parts))
+
+
+def _left_out(found: RawModel) -> str:
+    if not found.left_out:
+        return ""
+    return f"Outputs that are not numbers are left out: {', '.join(found.left_out)}."
 
 
 def _read_mlflow(folder: Path) -> Source:

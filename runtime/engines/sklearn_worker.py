@@ -34,8 +34,9 @@ __all__ = [
 ]
 
 
-#: Memory beside what the libraries take: so much, or so many times the size of the file.
-_LEAST_MEMORY, _MEMORY_FACTOR = 2 << 30, 20
+#: Memory beside what the libraries take: so much, or so many times the size of the file, and for
+#: each processor what a thread of the libraries sets aside.
+_LEAST_MEMORY, _MEMORY_FACTOR, _THREAD_MEMORY = 2 << 30, 20, 64 << 20
 #: Processor time, of all threads, to load a model and to answer once.
 _LOAD_CPU_SECONDS, _ANSWER_CPU_SECONDS = 300, 300
 #: What libraries read while they run: other libraries, and how many processors there are.
@@ -159,7 +160,8 @@ def _confine(model_bytes: int) -> tuple[str, ...]:
 
     # It starts a program, and remembers what that says.
     joblib.cpu_count(only_physical_cores=True)
-    limit_memory_and_files(max(_LEAST_MEMORY, _MEMORY_FACTOR * model_bytes))
+    threads = _THREAD_MEMORY * (os.cpu_count() or 1)
+    limit_memory_and_files(max(_LEAST_MEMORY, _MEMORY_FACTOR * model_bytes) + threads)
     limit_cpu(_LOAD_CPU_SECONDS)
     libraries = (np, scipy, sklearn, joblib, threadpoolctl)
     folders = {Path(str(one.__file__)).parents[1] for one in libraries}

@@ -47,7 +47,10 @@ _DATATYPES = {
 
 @dataclass(frozen=True, slots=True)
 class RawModel:
-    """What a model's own tensors say: how fields become them, a profile, rows that it answers."""
+    """What a model's own tensors say: how fields become them, a profile, rows that it answers.
+
+    `left_out` names outputs that are not numbers, which no package has.
+    """
 
     format: str
     content: bytes
@@ -55,6 +58,7 @@ class RawModel:
     output_tensors: tuple[str, ...]
     profile: Profile
     rows: tuple[dict[str, Any], ...]
+    left_out: tuple[str, ...]
 
 
 def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] = ()) -> RawModel:
@@ -102,7 +106,8 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
     )
     good = tuple(select_finite_rows(rows, answers, outputs, name))
     profile = Profile(inputs, (), outputs, _no_reference(inputs), _no_reference(outputs))
-    return RawModel(format, content, packing, output_tensors, profile, good)
+    left_out = tuple(one.name for one in tensors.outputs if one.dtype is None)
+    return RawModel(format, content, packing, output_tensors, profile, good, left_out)
 
 
 def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Package:
@@ -150,6 +155,13 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
         path,
         ", ".join(f"{one.name} {one.datatype}" for one in package.manifest.signature.inputs),
     )
+    if bare.left_out:
+        logger.warning(
+            "%s@%s: outputs that are not numbers are left out: %s",
+            name,
+            version,
+            ", ".join(bare.left_out),
+        )
     return package
 
 

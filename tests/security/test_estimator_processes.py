@@ -92,7 +92,7 @@ print(tried(socket.create_connection, ("127.0.0.1", {port})))
 print(tried(socket.socket, socket.AF_UNIX))
 print(tried(os.fork))
 print(tried(subprocess.run, ["/bin/true"]))
-print(tried(bytearray, 8 << 30))
+print(tried(bytearray, 64 << 30))
 import sklearn.ensemble, numpy
 rows = numpy.random.default_rng(0).normal(size=(200, 3))
 model = sklearn.ensemble.RandomForestRegressor(3).fit(rows, rows[:, 0])

@@ -252,6 +252,7 @@ def test_a_classifier_tells_the_order_of_its_classes(tmp_path, frame):
     fitted = LogisticRegression().fit(frame, np.where(frame.a > 0, "late", "early"))
     package = bring(tmp_path, from_estimator(fitted))
     assert "those of: early, late." in package.manifest.card
+    assert "Outputs that are not numbers are left out: label." in package.manifest.card
     given = predict(package, {"a": 1.0, "b": 0.0})["probabilities"]
     expected = fitted.predict_proba(pd.DataFrame({"a": [1.0], "b": [0.0]}))[0]
     assert given == pytest.approx(expected, rel=1e-4)
