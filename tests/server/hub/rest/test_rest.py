@@ -37,10 +37,13 @@ def test_a_placement_is_history(builder: Any, caller: Any, make: Any) -> None:
     assert caller.get("audit/verify")["intact"]
 
 
-def test_labels_count_once(caller: Any) -> None:
-    label = {"request_id": "r1", "value": 1.5, "at": 1}
-    assert caller.post("labels", model="eta", labels=[label])["new"] == 1
-    assert caller.post("labels", model="eta", labels=[label])["repeated"] == 1
+_LABEL = {"request_id": "r1", "value": 1.5, "at": 1}
+
+
+def test_labels_count_once(caller: Any, builder: Any, make: Any) -> None:
+    builder.publish(make())
+    assert caller.post("labels", model="eta", labels=[_LABEL])["new"] == 1
+    assert caller.post("labels", model="eta", labels=[_LABEL])["repeated"] == 1
 
 
 def test_a_key_is_added_once_and_never_again_after_it_was_revoked(caller: Any) -> None:
@@ -62,6 +65,7 @@ def test_a_key_is_added_once_and_never_again_after_it_was_revoked(caller: Any) -
         ("GET", "/api/v1/events?limit=1000000", None, (422, "invalid_input")),
         ("DELETE", "/api/v1/models", None, (405, "unknown_method")),
         ("POST", "/api/v1/placements", {"model": "a", "version": "1"}, (404, "unknown_model")),
+        ("POST", "/api/v1/labels", {"model": "rentx", "labels": [_LABEL]}, (404, "unknown_model")),
         ("POST", "/api/v1/placements", {"model": "a"}, (422, "invalid_input")),
         ("POST", "/api/v1/tokens", {"role": "king"}, (422, "invalid_input")),
         ("POST", "/api/v1/tokens", {"role": "node", "name": "a b"}, (422, "invalid_input")),
