@@ -4,8 +4,8 @@ import ipaddress
 import os
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -61,11 +61,11 @@ class Hub:
         Raises:
             ConfigurationError: if the folder cannot be made, a port is taken, or REST would be
                 reached in clear text.
-            StorageError: if another process uses the folder.
+            StorageError: if another process uses the folder, or its disk is full.
         """
         settings.check_reach()
         folder = _private_folder(settings.data_folder)
-        with ExitStack() as opened:
+        with _naming_disk(folder), ExitStack() as opened:
             lock = FolderLock(folder)
             opened.callback(lock.release)
             database = open_database(settings, must_exist=_has_state(folder))
@@ -197,6 +197,15 @@ def _record_address(opened: ExitStack, rest: str, key: LocalKey, settings: HubSe
         _log.warning("hub_not_recorded", reason=str(error), cure="commands take --api-key-file")
         return
     opened.callback(record.remove)
+
+
+@contextmanager
+def _naming_disk(folder: Path) -> Iterator[None]:
+    """Name the data folder in errors of its disk."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"the data folder {folder} cannot be used: {error}") from error
 
 
 def _private_folder(folder: Path) -> Path:

@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.files import write_durably
 from gnomon.server.hub.access.enrolment_tokens import hash_secret
 
@@ -27,8 +27,8 @@ class LocalKey:
         """Read the key, or make it.
 
         Raises:
-            ConfigurationError: the file cannot be read or written, is no key, or other users may
-                read it.
+            StorageError: the file cannot be read or written.
+            ConfigurationError: it is no key, or other users may read it.
         """
         self.file = folder.resolve() / FILE_NAME
         try:
@@ -37,8 +37,10 @@ class LocalKey:
                 key = f"gnomon_{secrets.token_urlsafe(32)}"
                 write_durably(self.file, key.encode() + b"\n", mode=0o600)
             key = self._read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{self.file} cannot be used: {error}") from error
+        except OSError as error:
+            raise StorageError(f"{self.file} cannot be used: {error}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{self.file} is no key: {error}") from error
         if len(key) < _SHORTEST:
             raise ConfigurationError(f"{self.file} is no key; remove it to have a new one made")
         self._hash = hash_secret(key)

@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,18 @@ def postgres_server() -> Iterator[postgres.Postgres]:
             yield running
     except ConfigurationError as error:
         pytest.skip(f"not tested on PostgreSQL: {error}")
+
+
+@pytest.fixture
+def kept_process() -> Iterator[None]:
+    """Undo what `gnomon hub run` changes of its process, for tests that call it in theirs."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    os.umask(umask)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -1,19 +1,24 @@
 """A hub whose state is lost in part does not start as an empty one, and overwrites nothing."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gnomon.command.root import run
 from gnomon.runtime.errors import StorageError
-from gnomon.server.hub.access import fleet_key
+from gnomon.server.hub.access import authority, fleet_key, local_key
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
+
+pytestmark = pytest.mark.usefixtures("kept_process")
 
 
 @pytest.fixture
@@ -99,6 +104,24 @@ def test_a_lost_certificate_is_made_again_of_the_same_key(
     hub = Hub(settings)
     assert hub.services.authority.key_hash == before.key_hash
     hub.stop()
+
+
+@pytest.mark.parametrize("module", [authority, local_key])
+def test_a_full_disk_at_the_first_start_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: Any,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = tmp_path / "new"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setattr(module, "write_durably", fail)
+    code = run(["hub", "run", "--data-folder", str(folder), "--rest-port", "0"])
+    monkeypatch.undo()
+    assert (code, "No space left" in capsys.readouterr().err) == (5, True)
 
 
 def test_a_sound_hub_is_sound(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

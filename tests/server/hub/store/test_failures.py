@@ -26,6 +26,8 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.failures import translated
 
+pytestmark = pytest.mark.usefixtures("kept_process")
+
 
 def damage(path: Path) -> None:
     """Overwrite all pages but the first."""
