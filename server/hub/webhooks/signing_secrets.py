@@ -1,6 +1,6 @@
 """Secrets that sign deliveries: derived from a key outside of the database, which holds none.
 
-Whoever reads the database, or a dump of it, cannot forge a delivery.
+A reader of the database, or of a dump of it, cannot forge a delivery.
 """
 
 import base64
