@@ -82,7 +82,9 @@ class Hub:
                 EnrolmentServicer(
                     CertificateIssuer(database, authority, settings.certificate_days)
                 ),
-                RegistryServicer(database, Registry(database, blobs, folder / "staging")),
+                RegistryServicer(
+                    database, Registry(database, blobs, folder / "staging", settings.strict_models)
+                ),
                 SyncServicer(
                     database, blobs, Telemetry(database, catalogue), trust, settings.node_call_ms
                 ),

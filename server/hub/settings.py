@@ -42,6 +42,9 @@ class HubSettings:
     certificate_days: float = 30.0
     #: Whether versions may be placed and rolled out that have not passed a test deployment.
     promote_untested: bool = False
+    #: Models, also by patterns such as credit-*, of which no further package may be of a harmless
+    #: risk tier, whatever its builder says: it needs a recorded build, and approvals.
+    strict_models: tuple[str, ...] = ()
     #: Networks to which webhooks may go besides loopback and public addresses: 10.1.0.0/16, …
     webhook_networks: tuple[str, ...] = ()
     grpc_threads: int = 64

@@ -9,13 +9,14 @@ blobs that no row names, and can be repeated.
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import insert, select, update
 
 from gnomon.proto import hub_pb2
-from gnomon.runtime.errors import Conflict, InvalidInput, PackageError, UntrustedPackage
+from gnomon.runtime.errors import Conflict, InvalidInput, NotAllowed, PackageError, UntrustedPackage
 from gnomon.runtime.packages import layout
 from gnomon.runtime.packages.manifest import Manifest, decode_manifest
 from gnomon.runtime.packages.package import Package
@@ -41,8 +42,18 @@ _VERSION = schema.version.c
 class Registry:
     """Publishes packages."""
 
-    def __init__(self, database: Database, blobs: Blobs, staging: Path) -> None:
-        """Assemble packages under `staging`, which is empty between two calls."""
+    def __init__(
+        self, database: Database, blobs: Blobs, staging: Path, strict_models: Sequence[str] = ()
+    ) -> None:
+        """Assemble packages under `staging`, which is empty between two calls.
+
+        Args:
+            database: the hub's.
+            blobs: content of packages.
+            staging: a folder.
+            strict_models: patterns of models whose further packages are of a strict risk tier.
+        """
+        self._strict_models = tuple(strict_models)
         self._database = database
         self._blobs = blobs
         self._staging = staging
@@ -93,7 +104,8 @@ class Registry:
             Conflict: if another package has this name, version and format, or the version was
                 decommissioned, or is in service in an environment in which another format needs an
                 approval.
-            NotAllowed: if the publisher may not publish this model.
+            NotAllowed: if the publisher may not publish this model, or the hub requires a stricter
+                risk tier of it.
         """
         if len(envelopes) > MAXIMUM_ENVELOPES:
             raise InvalidInput(f"{len(envelopes)} envelopes; at most {MAXIMUM_ENVELOPES}")
@@ -103,11 +115,23 @@ class Registry:
             self._assemble(Path(folder), digest, manifest, envelopes)
             package = Package.open(Path(folder), keys.trust_store(self._database))
             profile = package.read(layout.PROFILE)
-        if is_strict(manifest.risk_tier):
-            _check_recorded(package, keys.trust_store(self._database))
+        trust = keys.trust_store(self._database)
         with self._database.change(publisher) as change:
+            if not _is_known(change, manifest):
+                self._check_tier(package, trust)
             created = _record(change, package, profile, author or publisher.name)
         return _reference(manifest, digest, envelopes), created
+
+    def _check_tier(self, package: Package, trust: TrustStore) -> None:
+        """Refuse a further package that is not of the tier, or not built as its tier requires."""
+        manifest = package.manifest
+        if is_strict(manifest.risk_tier):
+            _check_recorded(package, trust)
+        elif any(fnmatchcase(manifest.name, one) for one in self._strict_models):
+            raise NotAllowed(
+                f"{manifest.reference} is of risk tier {manifest.risk_tier!r}, but packages of "
+                f"{manifest.name} need a stricter one here (strict_models), such as 'high'"
+            )
 
     def _read_manifest(self, digest: str) -> Manifest:
         if self._blobs.missing([digest]):
@@ -148,6 +172,20 @@ class Registry:
         attestations.mkdir()
         for position, envelope in enumerate(envelopes):
             (attestations / f"{position:02}.json").write_bytes(envelope)
+
+
+def _is_known(change: Change, manifest: Manifest) -> bool:
+    """Whether a package of this name, version and format is published."""
+    return (
+        change.connection.scalar(
+            select(_VERSION.digest).where(
+                _VERSION.name == manifest.name,
+                _VERSION.version == manifest.version,
+                _VERSION.format == manifest.format,
+            )
+        )
+        is not None
+    )
 
 
 def _check_recorded(package: Package, trust: TrustStore) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from gnomon.command.root import root
-from gnomon.runtime.errors import Conflict, UntrustedPackage
+from gnomon.runtime.errors import Conflict, NotAllowed, UntrustedPackage
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, Signer, TrustStore
-from tests.support.packages import attest_run
+from gnomon.server.hub.process import Hub
+from gnomon.server.hub.settings import HubSettings
+from tests.support.hub import Caller
+from tests.support.packages import attest_run, make_package
 
 Make = Callable[..., Package]
 VERSION = "models/eta/versions/1"
@@ -51,6 +55,32 @@ def test_a_risky_package_is_taken_from_a_recorded_run_of_committed_code_only(
             builder.publish(Package.open(package.path, TrustStore([signer.public_key])))
     attest_run(package, signer)
     assert builder.publish(Package.open(package.path, TrustStore([signer.public_key])))
+
+
+def test_a_hub_may_require_a_strict_tier_of_a_model_and_a_builder_only_raises_it(
+    settings: HubSettings, tmp_path: Path
+) -> None:
+    signer = Signer.generate()
+    known = make_package(tmp_path / "known", signer)
+    for patterns in ((), ("et*",)):
+        hub = Hub(replace(settings, strict_models=patterns))
+        hub.start()
+        try:
+            caller = Caller(hub.addresses)
+            if not patterns:
+                caller.post("keys", key=signer.public_key.hex(), name="ada")
+            builder = caller.enrol("builder", f"ada-{len(patterns)}")
+            # What is published already may get further attestations.
+            builder.publish(known)
+            if patterns:
+                low = make_package(tmp_path / "low", signer, version="2")
+                with pytest.raises(NotAllowed, match="is of risk tier 'low', but packages of eta"):
+                    builder.publish(low)
+                high = make_package(tmp_path / "high", signer, version="2", risk_tier="high")
+                assert builder.publish(high)
+            caller.close()
+        finally:
+            hub.stop()
 
 
 @pytest.mark.both_databases
