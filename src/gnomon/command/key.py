@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from gnomon.command.shared.output import emit, json_option, show, styled, table
+from gnomon.command.shared.listing import render_list
+from gnomon.command.shared.output import emit, json_option, show, styled
 
 FILE = click.option(
     "--file",
@@ -60,13 +61,7 @@ def list_keys(file: Path, as_json: bool) -> None:
         }
         for one in read_keys(file)
     ]
-    rows = [[o["id"], o["name"], ", ".join(o["models"]), o["created_at"]] for o in payload]
-    columns = ["id", "name", "models", "created"]
-    emit(
-        payload,
-        as_json=as_json,
-        render=lambda: show(table(f"Keys in {file}", columns, rows)),
-    )
+    emit(payload, as_json=as_json, render=lambda: render_list(f"Keys in {file}", payload))
 
 
 @key.command()

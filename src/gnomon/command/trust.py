@@ -42,7 +42,7 @@ def show_trust(client: "HubClient") -> CommandResult:
     rows.append(["listed packages only", str(payload["listed_packages_only"]).lower()])
     for role in payload["roles"]:
         until = readable("expires_at", role["expires_at"])
-        signers = ", ".join(key[:16] for key in role["keys"])
+        signers = ", ".join(role["keys"])
         stated = f"version {role['version']}, until {until}, signed by {signers}"
         rows.append([role["role"], stated])
     return as_table(payload, "Signed metadata", ["what", "value"], rows)

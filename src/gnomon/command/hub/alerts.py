@@ -11,16 +11,20 @@ from gnomon.command.shared.hub_command import (
     hub_command,
     reason_option,
 )
+from gnomon.command.shared.listing import wide_option
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
+_COLUMNS = ("id", "model", "kind", "opened_at", "closed_at", "text")
+
 
 @click.command()
+@wide_option
 @hub_command
 def alerts(client: "HubClient") -> CommandResult:
     """List the alerts, newest first."""
-    return as_list(client.get("alerts"), "Alerts")
+    return as_list(client.get("alerts"), "Alerts", _COLUMNS)
 
 
 @click.command()

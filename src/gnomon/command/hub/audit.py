@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gnomon.command.shared.hub_command import CommandResult, as_list, hub_command, without_none
+from gnomon.command.shared.listing import wide_option
 from gnomon.command.shared.output import show, styled
 from gnomon.runtime.audit_chain import verify_export
 from gnomon.runtime.errors import Conflict
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
+
+_COLUMNS = ("sequence", "at", "actor", "action", "subject")
 
 
 @click.group()
@@ -23,10 +26,11 @@ def audit() -> None:
 @audit.command("list")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--before", type=int, help="The last number of the page before.")
+@wide_option
 @hub_command
 def list_records(client: "HubClient", **page: int | None) -> CommandResult:
     """List who did what, newest first."""
-    return as_list(client.get("audit", **without_none(page)), "Audit")
+    return as_list(client.get("audit", **without_none(page)), "Audit", _COLUMNS)
 
 
 @audit.command()

@@ -5,20 +5,24 @@ from typing import TYPE_CHECKING
 import click
 
 from gnomon.command.shared.hub_command import CommandResult, as_line, as_list, hub_command
+from gnomon.command.shared.listing import wide_option
 from gnomon.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
+_COLUMNS = ("name", "nodes", "models", "exempt_tiers")
+
 
 @click.command()
 @click.option("--add", metavar="NAME", help="Add one of your own first.")
+@wide_option
 @hub_command
 def environments(client: "HubClient", add: str | None) -> CommandResult:
     """List the environments, each with its nodes and the models in service."""
     if add is None:
-        return as_list(client.get("environments"), "Environments")
-    return as_list(client.post("environments", {"name": add}), "Environments")
+        return as_list(client.get("environments"), "Environments", _COLUMNS)
+    return as_list(client.post("environments", {"name": add}), "Environments", _COLUMNS)
 
 
 @click.command()
@@ -35,7 +39,9 @@ def policy(
     if bool(exempt) == no_approvals:
         raise ConfigurationError("give either --exempt TIER or --no-approvals")
     body = {"exempt_tiers": None if no_approvals else list(exempt)}
-    return as_list(client.post(f"environments/{environment}/policy", body), "Environments")
+    return as_list(
+        client.post(f"environments/{environment}/policy", body), "Environments", _COLUMNS
+    )
 
 
 @click.command()

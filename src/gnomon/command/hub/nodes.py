@@ -11,16 +11,21 @@ from gnomon.command.shared.hub_command import (
     hub_command,
     without_none,
 )
+from gnomon.command.shared.listing import wide_option
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
+_NODE_COLUMNS = ("name", "role", "environment", "state", "last_seen_at", "reason")
+_ROW_COLUMNS = ("model", "version", "node", "shadow", "outcome", "rows")
+
 
 @click.command()
+@wide_option
 @hub_command
 def nodes(client: "HubClient") -> CommandResult:
     """List the nodes with the last report of each."""
-    return as_list(client.get("nodes"), "Nodes")
+    return as_list(client.get("nodes"), "Nodes", _NODE_COLUMNS)
 
 
 @click.command()
@@ -33,7 +38,8 @@ def revoke(client: "HubClient", name: str) -> CommandResult:
 
 @click.command()
 @click.option("--model", help="Only this model's.")
+@wide_option
 @hub_command
 def counts(client: "HubClient", model: str | None) -> CommandResult:
     """Count requested rows by version, node and outcome."""
-    return as_list(client.get("counts", **without_none({"model": model})), "Rows")
+    return as_list(client.get("counts", **without_none({"model": model})), "Rows", _ROW_COLUMNS)

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gnomon.command.shared.hub_command import CommandResult, as_line, as_table, hub_command
+from gnomon.command.shared.hub_command import CommandResult, as_line, hub_command
+from gnomon.command.shared.listing import render_list, wide_option
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
 #: As the hub defines them, which is not installed with a client.
 _ROLES = ("viewer", "builder", "approver", "operator", "admin")
+
+_COLUMNS = ("name", "role", "models", "environments", "revoked_at")
 
 
 @click.group()
@@ -38,16 +41,18 @@ def sign_in(client: "HubClient") -> CommandResult:
 
 
 @principal.command("list")
+@wide_option
 @hub_command
 def list_principals(client: "HubClient") -> CommandResult:
     """List the principals and what was granted to each."""
     payload = client.get("principals")
-    rows = [
-        [one["name"], "revoked" if one["revoked_at"] else "", *grant.values()]
+    nothing = {"role": "nothing", "models": "", "environments": ""}
+    records = [
+        {name: value for name, value in one.items() if name != "grants"} | grant
         for one in payload
-        for grant in one["grants"] or [{"role": "nothing"}]
+        for grant in one["grants"] or [nothing]
     ]
-    return as_table(payload, "Principals", ["name", "", "role", "models", "environments"], rows)
+    return CommandResult(payload, lambda: render_list("Principals", records, _COLUMNS))
 
 
 @principal.command()

@@ -8,16 +8,18 @@ import click
 from gnomon.command.shared.hub_command import (
     CommandResult,
     as_line,
-    as_list,
     environment_option,
     hub_command,
     reason_option,
     without_none,
 )
+from gnomon.command.shared.listing import render_list, wide_option, with_versions
 from gnomon.command.shared.references import split_reference
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
+
+_COLUMNS = ("id", "versions", "state", "weight", "environment")
 
 
 @click.command()
@@ -79,10 +81,12 @@ def rollout(
 @click.command()
 @click.option("--model", help="Only this model's.")
 @click.option("--env", "environment", help="Only this environment's.")
+@wide_option
 @hub_command
 def rollouts(client: "HubClient", **filters: str | None) -> CommandResult:
     """List the rollouts, newest first; with --json also what each gate says now."""
-    return as_list(client.get("rollouts", **without_none(filters)), "Rollouts")
+    payload = client.get("rollouts", **without_none(filters))
+    return CommandResult(payload, lambda: render_list("Rollouts", with_versions(payload), _COLUMNS))
 
 
 @click.command()

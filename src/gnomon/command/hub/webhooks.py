@@ -11,9 +11,13 @@ from gnomon.command.shared.hub_command import (
     hub_command,
     without_none,
 )
+from gnomon.command.shared.listing import wide_option
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
+
+_COLUMNS = ("name", "target", "events", "waiting", "dead")
+_DELIVERY_COLUMNS = ("id", "event", "state", "attempts", "next_at", "error")
 
 
 @click.group()
@@ -37,10 +41,11 @@ def add(
 
 
 @webhook.command("list")
+@wide_option
 @hub_command
 def list_webhooks(client: "HubClient") -> CommandResult:
     """List the webhooks, and how many deliveries wait or are dead."""
-    return as_list(client.get("webhooks"), "Webhooks")
+    return as_list(client.get("webhooks"), "Webhooks", _COLUMNS)
 
 
 @webhook.command()
@@ -54,11 +59,12 @@ def remove(client: "HubClient", name: str) -> CommandResult:
 @webhook.command()
 @click.argument("name")
 @click.option("--state", type=click.Choice(["waiting", "delivered", "dead"]))
+@wide_option
 @hub_command
 def deliveries(client: "HubClient", name: str, state: str | None) -> CommandResult:
     """List the deliveries to NAME, newest first."""
     payload = client.get(f"webhooks/{name}/deliveries", **without_none({"state": state}))
-    return as_list(payload, "Deliveries")
+    return as_list(payload, "Deliveries", _DELIVERY_COLUMNS)
 
 
 @webhook.command()

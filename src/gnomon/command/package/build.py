@@ -170,7 +170,7 @@ def print_package(package: Package, *, as_json: bool) -> None:
     }
 
     def render() -> None:
-        signed = f"signed by {package.signers[0][:16]}" if package.signers else "not signed"
+        signed = f"signed by {package.signers[0]}" if package.signers else "not signed"
         show(
             styled(package.reference, "bold"),
             f" ({payload['format']}) → {package.path}\n"

@@ -79,6 +79,6 @@ def pull(
         render=lambda: show(
             styled(package.reference, "bold"),
             f" ({package.manifest.format}) → {out}\n"
-            f"digest {package.digest}, signed by {', '.join(one[:16] for one in package.signers)}",
+            f"digest {package.digest}, signed by {', '.join(package.signers)}",
         ),
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gnomon.command.pipeline.progress import StepProgress
-from gnomon.command.shared.output import emit, json_option, readable, show, styled, table
+from gnomon.command.shared.listing import render_list, wide_option
+from gnomon.command.shared.output import emit, json_option, show, styled, table
 from gnomon.command.shared.package_options import FILE, signing_key_option
 from gnomon.command.shared.settings_options import load_settings, settings_command
 from gnomon.runtime.errors import ConfigurationError
@@ -17,6 +18,8 @@ from gnomon.runtime.packages.signing import Signer
 
 if TYPE_CHECKING:
     from gnomon.pipeline.steps.record import PipelineRun
+
+_COLUMNS = ("id", "pipeline", "state", "started_at", "seconds", "made", "error")
 
 
 @click.group()
@@ -89,6 +92,7 @@ def run(
 @pipeline.command(cls=settings_command("pipeline"))
 @click.argument("run", metavar="[RUN]", required=False)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@wide_option
 @json_option
 @click.pass_obj
 def runs(
@@ -159,7 +163,7 @@ def _parameter(text: str, known: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _render(record: "PipelineRun", packages: list[Path], unsent: str) -> None:
     rows = [
-        [step.name, step.kind, step.state, f"{step.seconds:.1f}", step.digest[:12]]
+        [step.name, step.kind, step.state, f"{step.seconds:.1f}", step.digest]
         for step in record.steps
     ]
     columns = ["step", "makes", "", "seconds", "digest"]
@@ -175,18 +179,20 @@ def _render(record: "PipelineRun", packages: list[Path], unsent: str) -> None:
 
 
 def _render_runs(records: "list[PipelineRun]") -> None:
-    rows = [
-        [
-            one.id,
-            one.pipeline,
-            one.trigger,
-            one.state,
-            readable("started_at", one.started_at),
-            "" if one.ended_at is None else f"{(one.ended_at - one.started_at) / 1e3:.1f}",
-            ", ".join(f"{made['name']}@{made['version']}" for made in one.packages),
-            one.error[:80],
-        ]
-        for one in records
-    ]
-    columns = ["run", "pipeline", "by", "", "started", "seconds", "made", "why"]
-    show(table("Runs", columns, rows))
+    render_list("Runs", [_summary(one) for one in records], _COLUMNS)
+
+
+def _summary(run: "PipelineRun") -> dict[str, Any]:
+    """Return what a list says of a run: its steps, data and log are shown with `RUN`."""
+    seconds = "" if run.ended_at is None else f"{(run.ended_at - run.started_at) / 1e3:.1f}"
+    return {
+        "id": run.id,
+        "pipeline": run.pipeline,
+        "trigger": run.trigger,
+        "state": run.state,
+        "started_at": run.started_at,
+        "seconds": seconds,
+        "code_version": run.code_version,
+        "made": [f"{made['name']}@{made['version']}" for made in run.packages],
+        "error": run.error,
+    }

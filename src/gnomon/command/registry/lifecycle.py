@@ -12,11 +12,13 @@ from gnomon.command.shared.hub_command import (
     hub_command,
     reason_option,
 )
+from gnomon.command.shared.listing import wide_option
 from gnomon.command.shared.references import split_reference
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
+_COLUMNS = ("environment", "approver", "approved_at", "withdrawn_at", "reason")
 _reference = click.argument("reference", metavar="NAME@VERSION")
 
 
@@ -32,7 +34,7 @@ def _path(reference: str) -> str:
 @hub_command
 def approve(client: "HubClient", reference: str, **body: str) -> CommandResult:
     """Approve NAME@VERSION, in all its formats, for an environment; not one's own publication."""
-    return as_list(client.post(f"{_path(reference)}/approvals", body), "Approvals")
+    return as_list(client.post(f"{_path(reference)}/approvals", body), "Approvals", _COLUMNS)
 
 
 @click.command()
@@ -42,15 +44,18 @@ def approve(client: "HubClient", reference: str, **body: str) -> CommandResult:
 @hub_command
 def withdraw(client: "HubClient", reference: str, **body: str) -> CommandResult:
     """Withdraw the approvals of NAME@VERSION for an environment."""
-    return as_list(client.post(f"{_path(reference)}/approvals/withdraw", body), "Approvals")
+    return as_list(
+        client.post(f"{_path(reference)}/approvals/withdraw", body), "Approvals", _COLUMNS
+    )
 
 
 @click.command()
 @_reference
+@wide_option
 @hub_command
 def approvals(client: "HubClient", reference: str) -> CommandResult:
     """List who approved NAME@VERSION for which environment."""
-    return as_list(client.get(f"{_path(reference)}/approvals"), "Approvals")
+    return as_list(client.get(f"{_path(reference)}/approvals"), "Approvals", _COLUMNS)
 
 
 @click.command()

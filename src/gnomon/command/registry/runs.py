@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gnomon.command.shared.hub_command import CommandResult, hub_command, without_none
-from gnomon.command.shared.output import readable, show, table
+from gnomon.command.shared.listing import render_list, wide_option
+from gnomon.command.shared.output import show, table
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
+
+_COLUMNS = ("id", "pipeline", "state", "started_at", "seconds", "error")
 
 
 @click.command()
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 )
 @click.option("--before", metavar="RUN", help="Last run of the previous page.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@wide_option
 @hub_command
 def runs(client: "HubClient", run: str | None, **filters: Any) -> CommandResult:
     """List the runs of builds, newest first; with RUN, an id, show all details of that run."""
@@ -32,21 +36,14 @@ def runs(client: "HubClient", run: str | None, **filters: Any) -> CommandResult:
 
 
 def _render_list(payload: list[dict[str, Any]]) -> None:
-    rows = [
-        [
-            one["id"],
-            one["pipeline"],
-            one["trigger"],
-            one["state"],
-            readable("started_at", one["started_at"]),
-            f"{(one['ended_at'] - one['started_at']) / 1e3:.1f}",
-            one["code_version"],
-            one["error"][:80],
-        ]
-        for one in payload
-    ]
-    columns = ["run", "pipeline", "by", "", "started", "seconds", "code", "why"]
-    show(table("Runs", columns, rows))
+    render_list("Runs", [_summary(one) for one in payload], _COLUMNS)
+
+
+def _summary(run: dict[str, Any]) -> dict[str, Any]:
+    """Return what a list says of a run; what is nested, and the log, are shown by themselves."""
+    seconds = f"{(run['ended_at'] - run['started_at']) / 1e3:.1f}"
+    flat = {name: value for name, value in run.items() if not isinstance(value, dict | list)}
+    return {name: value for name, value in flat.items() if name != "log"} | {"seconds": seconds}
 
 
 def _render(payload: dict[str, Any]) -> None:

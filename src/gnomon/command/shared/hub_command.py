@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Concatenate
 
 import click
 
-from gnomon.command.shared.output import emit, json_option, render_list, show, table
+from gnomon.command.shared.listing import render_list
+from gnomon.command.shared.output import emit, json_option, show, table
 from gnomon.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,9 +40,11 @@ class CommandResult:
     exit_code: int = 0
 
 
-def as_list(payload: Sequence[Mapping[str, Any]], title: str) -> CommandResult:
-    """Return an answer that is shown as a table of records."""
-    return CommandResult(payload, lambda: render_list(title, payload))
+def as_list(
+    payload: Sequence[Mapping[str, Any]], title: str, columns: Sequence[str]
+) -> CommandResult:
+    """Return an answer that is shown as a table of records, with these columns or `--wide`."""
+    return CommandResult(payload, lambda: render_list(title, payload, columns))
 
 
 def as_line(payload: Any, *parts: object) -> CommandResult:

@@ -7,14 +7,17 @@ that would move the cursor or turn the text around are shown by their number.
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from gnomon.command.shared.table_layout import arrange_columns
 
 #: Columns of a line if there is no terminal: nothing is wrapped or folded for a program that reads.
 PIPE_COLUMNS = 100_000
@@ -22,9 +25,6 @@ PIPE_COLUMNS = 100_000
 console = Console(
     width=None if sys.stdout.isatty() else PIPE_COLUMNS, markup=False, emoji=False, highlight=False
 )
-
-#: Characters that a column of a table needs to be read, if its values are folded.
-_READABLE_COLUMNS = 16
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -58,19 +58,12 @@ def show(*parts: object) -> None:
     A table whose columns would be too narrow to read is printed as one line for each value.
     """
     if len(parts) == 1 and isinstance(parts[0], Table):
-        if _is_readable(parts[0]):
+        if arrange_columns(parts[0], console.width):
             console.print(parts[0])
         else:
             _show_records(parts[0])
         return
     console.print(Text.assemble(*map(_as_text, parts)), soft_wrap=True)
-
-
-def _is_readable(shown: Table) -> bool:
-    """Return whether a table fits, or has few enough columns to fold their values."""
-    options = console.options.update_width(PIPE_COLUMNS)
-    fits = console.measure(shown, options=options).maximum <= console.width
-    return fits or console.width >= _READABLE_COLUMNS * len(shown.columns)
 
 
 def _show_records(shown: Table) -> None:
@@ -80,13 +73,25 @@ def _show_records(shown: Table) -> None:
         show()
         for header, cells in columns:
             if str(cells[row]):
-                show("  ", header, ": ", cells[row])
+                _show_value(header, cells[row])
+
+
+def _show_value(header: object, value: object) -> None:
+    """Print a value after its name; several words are wrapped between them, one is left whole."""
+    line = Text.assemble("  ", _as_text(header), ": ", _as_text(value))
+    words = str(value).split()
+    if len(words) > 1:
+        (line, *more) = line.wrap(console, max(console.width - 4, *map(cell_len, words)))
+        line = Text("\n    ").join([line, *more])
+    console.print(line, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Return a table with one row of texts for each row of values, which may be `styled`."""
     heading = Text(printable(title), no_wrap=True, overflow="ignore")
-    result = Table(title=heading, title_justify="left", header_style="bold")
+    result = Table(
+        title=heading, title_justify="left", header_style="bold", show_edge=False, pad_edge=False
+    )
     for column in columns:
         result.add_column(_as_text(column), overflow="fold")
     for row in rows:
@@ -94,22 +99,16 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     return result
 
 
-def render_list(title: str, records: Sequence[Mapping[str, Any]]) -> None:
-    """Show records to a person, without what is nested in them; times in ms become readable."""
-    if not records:
-        show(title, ": none yet")
-        return
-    columns = [name for name, value in records[0].items() if not isinstance(value, dict | list)]
-    rows = [[readable(name, record[name]) for name in columns] for record in records]
-    show(table(title, columns, rows))
-
-
 def readable(name: str, value: Any) -> Any:
     """Return the value of a column `at` or `…_at`, Unix ms, as a time; others as they are."""
     if not f"_{name}".endswith("_at") or not isinstance(value, int):
         return value
     try:
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="seconds")
+        return (
+            datetime.fromtimestamp(value / 1000, UTC)
+            .isoformat(timespec="seconds")
+            .replace("+00:00", "Z")
+        )
     except (ValueError, OverflowError, OSError):  # no year that a datetime has
         return value
 
