@@ -82,7 +82,7 @@ def sample(kind: Any, name: str = "") -> Any:
     if get_origin(kind) is list:
         return [sample(get_args(kind)[0], name)]
     if get_origin(kind) is dict:
-        return {"name": "value"}
+        return {"name": {"nested": "value"}, "other": "[/b]"}
     if get_args(kind):  # a union
         return sample(get_args(kind)[0], name)
     if kind is str and name in PROSE:
@@ -186,6 +186,11 @@ def test_a_rollout_is_a_line_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> N
     *_, line = received.getvalue().splitlines()
     shown = [ULID, "eta 1 → 2", "rolled_back", "1000", "production"]
     assert [cell.strip() for cell in line.split("│")] == shown
+
+
+def test_what_is_nested_is_shown_with_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = listing("hub nodes", output.PIPE_COLUMNS, monkeypatch, "--wide")
+    assert 'name={"nested": "value"}, other=[/b]' in shown
 
 
 WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=30)

@@ -64,9 +64,13 @@ def _is_wide() -> bool:
 
 
 def _cell(name: str, value: Any) -> Any:
-    """Return a value for people; what is nested in it is JSON, but for a list of texts."""
-    if isinstance(value, list) and not any(isinstance(one, dict | list) for one in value):
-        return ", ".join(map(str, value))
-    if isinstance(value, dict | list):
-        return json.dumps(value) if value else ""
+    """Return a value for people; what is nested in a list or an object is JSON."""
+    if isinstance(value, dict):
+        return ", ".join(f"{one}={_nested(held)}" for one, held in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_nested, value))
     return readable(name, value)
+
+
+def _nested(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)

@@ -210,11 +210,11 @@ def test_markup_in_a_value_is_shown_and_hides_nothing(
     url = ["--url", caller.addresses.rest]
     for line in (
         ["registry", "tag", "eta@2", tag],
-        ["registry", "versions"],
+        ["registry", "versions", "--wide"],
         ["hub", "audit", "list"],
     ):
         result = CliRunner().invoke(root, [*line, *url], obj=None)
         assert result.exit_code == 0, result.output
         assert "\x1b" not in result.output
-    shown = CliRunner().invoke(root, ["registry", "versions", *url], obj=None).output
+    shown = CliRunner().invoke(root, ["registry", "versions", "--wide", *url], obj=None).output
     assert "[/b] hi [red]gone[/red]\\x1b[2K" in shown
