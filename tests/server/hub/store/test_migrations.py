@@ -14,7 +14,7 @@ from sqlalchemy import Connection, column, create_engine, insert, select, table
 
 from gnomon.bench.hub import postgres
 from gnomon.server.hub import placements
-from gnomon.server.hub.access import environments, principals
+from gnomon.server.hub.access import assigned, environments, principals
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.store import audit, migrations, schema
 from gnomon.server.hub.store.database import Database
@@ -44,9 +44,9 @@ RELEASED: dict[str, list[dict[str, Any]]] = {
     ],
     "version": [
         {
-            "digest": "a" * 64,
+            "digest": digest * 64,
             "name": "eta",
-            "version": "1",
+            "version": version,
             "format": "onnx",
             "published_at": 1,
             "publisher": "ada",
@@ -54,6 +54,7 @@ RELEASED: dict[str, list[dict[str, Any]]] = {
             "envelopes": [],
             "profile": b"",
         }
+        for version, digest in (("0", "b"), ("1", "a"), ("never-placed", "c"))
     ],
     "placement": [
         {"id": "P0", "model": "eta", "version": "0", "started_at": 1, "ended_at": 2, "actor": "a"},
@@ -164,6 +165,8 @@ def test_the_released_schema_is_brought_up_with_its_data(empty_url: str) -> None
         (package,) = desired.build(connection, ["onnx"]).packages
         assert package.digest == "a" * 64
         assert not desired.build(connection, ["onnx"], "staging").packages
+        # What a node still has to tell of versions before is believed after the upgrade.
+        assert assigned.of_node(connection, "device-1") == {"a" * 64, "b" * 64}
         assert audit.verify_chain(connection).intact
     with database.change("ada") as change:  # two environments may have a version each
         placements.put_in_service(change, "eta", "1", "staging")
