@@ -91,7 +91,8 @@ def test_a_package_is_pushed_and_pulled(
     assert not ask(capsys, *config, "package", "push", path)["created"]
 
     out = tmp_path / "pulled"
-    pulled = ask(capsys, *config, "package", "pull", "duration@1", str(out), *url)
+    ask(capsys, "registry", "alias", "duration@1", "audited", *url)
+    pulled = ask(capsys, *config, "package", "pull", "duration@audited", str(out), *url)
     assert pulled["digest"] == built["digest"]
     again = Package.open(out, TrustStore([public]))
     assert again.golden == Package.open(tmp_path / "one", None).golden

@@ -33,6 +33,7 @@ def test_a_line_is_a_row_or_refused(line: bytes) -> None:
 @example(text="100,,1000")
 @example(text="²")
 @example(text="0,1001")
+@example(text="0%,100.1%,1e1%,-5%")
 def test_steps_are_parts_in_a_thousand_or_refused(text: str) -> None:
     try:
         steps = read_steps(CONTEXT, OPTION, text)
@@ -40,6 +41,14 @@ def test_steps_are_parts_in_a_thousand_or_refused(text: str) -> None:
         assert "parts in 1,000" in refused.message
     else:
         assert all(1 <= step <= 1000 for step in steps)
+
+
+@given(steps=st.lists(st.integers(1, 1000), min_size=1))
+def test_a_percentage_is_ten_parts_in_a_thousand(steps: list[int]) -> None:
+    text = ",".join(
+        f"{step // 10}.{step % 10}%" if step % 10 else f"{step // 10} %" for step in steps
+    )
+    assert read_steps(CONTEXT, OPTION, text) == steps
 
 
 @given(number=st.integers())

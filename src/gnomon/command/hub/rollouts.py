@@ -14,7 +14,7 @@ from gnomon.command.shared.hub_command import (
     without_none,
 )
 from gnomon.command.shared.listing import render_list, wide_option, with_versions
-from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.references import resolve_reference
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -28,9 +28,11 @@ _COLUMNS = ("id", "versions", "state", "weight", "environment")
 @hub_command
 def place(client: "HubClient", reference: str, environment: str) -> CommandResult:
     """Put NAME@VERSION straight into service on all nodes of an environment, without a rollout."""
-    model, version = split_reference(reference)
+    model, version = resolve_reference(client, reference)
     body = {"model": model, "version": version, "environment": environment}
-    return as_line(client.post("placements", body), f"in service in {environment}: {reference}")
+    return as_line(
+        client.post("placements", body), f"in service in {environment}: {model}@{version}"
+    )
 
 
 @click.command()
@@ -46,15 +48,27 @@ def retire(client: "HubClient", model: str, environment: str, reason: str) -> Co
 
 
 def read_steps(_context: click.Context, _option: click.Parameter, value: str) -> list[int]:
-    """Return the steps of a rollout.
+    """Return the steps of a rollout, parts in 1,000.
 
     Raises:
-        click.BadParameter: one is no number from 1 to 1000, such as `10%`.
+        click.BadParameter: one is neither a number from 1 to 1000 nor a percentage of at most 100,
+            with one digit after the point.
     """
-    steps = [step.strip() for step in value.split(",")]
-    if not all(re.fullmatch("[0-9]{1,4}", step) and 1 <= int(step) <= 1000 for step in steps):
-        raise click.BadParameter(f"{value!r} should be parts in 1,000, such as 100,500,1000")
-    return [int(step) for step in steps]
+    steps = [_parts(step.strip()) for step in value.split(",")]
+    if not all(1 <= step <= 1000 for step in steps):
+        raise click.BadParameter(
+            f"{value!r} should be parts in 1,000, such as 100,500,1000, or percentages, such as "
+            "10%,50%,100%"
+        )
+    return steps
+
+
+def _parts(step: str) -> int:
+    """Return a step in parts in 1,000; 0 if it is none."""
+    percentage = re.fullmatch(r"([0-9]{1,3})(?:\.([0-9]))? ?%", step)
+    if percentage is not None:
+        return 10 * int(percentage[1]) + int(percentage[2] or 0)
+    return int(step) if re.fullmatch("[0-9]{1,4}", step) else 0
 
 
 @click.command()
@@ -64,7 +78,7 @@ def read_steps(_context: click.Context, _option: click.Parameter, value: str) ->
     default="100,500,1000",
     show_default=True,
     callback=read_steps,
-    help="Parts in 1,000.",
+    help="Parts in 1,000, or percentages.",
 )
 @environment_option
 @hub_command
@@ -72,10 +86,10 @@ def rollout(
     client: "HubClient", reference: str, steps: list[int], environment: str
 ) -> CommandResult:
     """Move traffic to NAME@VERSION step by step, each step behind its gate."""
-    model, version = split_reference(reference)
+    model, version = resolve_reference(client, reference)
     body = {"model": model, "version": version, "environment": environment, "steps": steps}
     payload = client.post("rollouts", body)
-    return as_line(payload, f"rollout {payload['id']} of {reference} has begun")
+    return as_line(payload, f"rollout {payload['id']} of {model}@{version} has begun")
 
 
 @click.command()

@@ -1,14 +1,19 @@
 """`gnomon hub export` and `import`: a registry's content as a bundle of files."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gnomon.command.shared.output import emit, json_option, show, table
 from gnomon.command.shared.package_options import FILE, parse_keys
+from gnomon.command.shared.references import choose_version
 from gnomon.command.shared.settings_options import load_settings, settings_command
 from gnomon.runtime.packages.signing import Signer, TrustStore
+
+if TYPE_CHECKING:
+    from gnomon.server.hub.store.database import Database
 
 
 @click.command(cls=settings_command("hub"))
@@ -37,7 +42,7 @@ def export(
     database = open_database(settings)
     try:
         blobs = open_blobs(settings, database)
-        bundle = export(database, blobs, out, Signer.load(key_file), only)
+        bundle = export(database, blobs, out, Signer.load(key_file), _resolve(database, only))
     finally:
         database.close()
     payload = {
@@ -54,6 +59,22 @@ def export(
             f"{payload['bytes']:,} bytes of content → {out}"
         ),
     )
+
+
+def _resolve(database: "Database", only: tuple[str, ...]) -> list[str]:
+    """Return models and versions, with the version of each alias instead of it."""
+    from gnomon.server.hub.versions import aliases
+
+    resolved = []
+    with database.read() as connection:
+        for one in only:
+            name, separator, version = one.partition("@")
+            if separator:
+                known = aliases.of_model(connection, name)
+                check = partial(aliases.check_version, connection, name, version)
+                version = choose_version(name, version, known, check)
+            resolved.append(f"{name}{separator}{version}")
+    return resolved
 
 
 @click.command("import", cls=settings_command("hub"))

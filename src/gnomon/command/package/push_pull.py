@@ -8,7 +8,7 @@ import click
 from gnomon.command.shared.hub_command import client_options, connect
 from gnomon.command.shared.output import emit, json_option, show, styled
 from gnomon.command.shared.package_options import FOLDER
-from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.references import resolve_reference
 from gnomon.command.shared.settings_options import load_settings, settings_command
 
 
@@ -60,8 +60,8 @@ def pull(
     """
     from gnomon.client.registry import RegistryClient, find_published
 
-    model, version = split_reference(reference)
     with connect(url, api_key) as client:
+        model, version = resolve_reference(client, reference)
         listed = client.get(f"models/{model}/versions/{version}")["packages"]
         published = find_published(listed, version, wanted)
     with RegistryClient(load_settings("builder", config_file, flags)) as registry:

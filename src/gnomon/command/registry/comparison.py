@@ -6,6 +6,7 @@ import click
 
 from gnomon.command.shared.hub_command import CommandResult, hub_command
 from gnomon.command.shared.output import show, table
+from gnomon.command.shared.references import resolve_version
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 @click.argument("right")
 @hub_command
 def compare(client: "HubClient", name: str, left: str, right: str) -> CommandResult:
-    """Compare versions LEFT and RIGHT of model NAME: metrics, rules, training data, manifests."""
-    payload = client.get(f"models/{name}/compare", left=left, right=right)
+    """Compare versions or aliases LEFT and RIGHT of model NAME: metrics, rules, data, manifests."""
+    sides = {"left": left, "right": right}
+    versions = {side: resolve_version(client, name, one) for side, one in sides.items()}
+    payload = client.get(f"models/{name}/compare", **versions)
     return CommandResult(payload, lambda: _render(payload))
 
 

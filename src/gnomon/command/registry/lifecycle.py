@@ -13,7 +13,7 @@ from gnomon.command.shared.hub_command import (
     reason_option,
 )
 from gnomon.command.shared.listing import wide_option
-from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.references import resolve_reference
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -22,9 +22,10 @@ _COLUMNS = ("environment", "approver", "approved_at", "withdrawn_at", "reason")
 _reference = click.argument("reference", metavar="NAME@VERSION")
 
 
-def _path(reference: str) -> str:
-    name, version = split_reference(reference)
-    return f"models/{name}/versions/{version}"
+def _resolve(client: "HubClient", reference: str) -> tuple[str, str]:
+    """Return the path of a version at the hub, and how people write it."""
+    name, version = resolve_reference(client, reference)
+    return f"models/{name}/versions/{version}", f"{name}@{version}"
 
 
 @click.command()
@@ -34,7 +35,9 @@ def _path(reference: str) -> str:
 @hub_command
 def approve(client: "HubClient", reference: str, **body: str) -> CommandResult:
     """Approve NAME@VERSION, in all its formats, for an environment; not one's own publication."""
-    return as_list(client.post(f"{_path(reference)}/approvals", body), "Approvals", _COLUMNS)
+    path, version = _resolve(client, reference)
+    payload = client.post(f"{path}/approvals", body)
+    return as_list(payload, f"Approvals of {version}", _COLUMNS)
 
 
 @click.command()
@@ -44,9 +47,9 @@ def approve(client: "HubClient", reference: str, **body: str) -> CommandResult:
 @hub_command
 def withdraw(client: "HubClient", reference: str, **body: str) -> CommandResult:
     """Withdraw the approvals of NAME@VERSION for an environment."""
-    return as_list(
-        client.post(f"{_path(reference)}/approvals/withdraw", body), "Approvals", _COLUMNS
-    )
+    path, version = _resolve(client, reference)
+    payload = client.post(f"{path}/approvals/withdraw", body)
+    return as_list(payload, f"Approvals of {version}", _COLUMNS)
 
 
 @click.command()
@@ -55,7 +58,8 @@ def withdraw(client: "HubClient", reference: str, **body: str) -> CommandResult:
 @hub_command
 def approvals(client: "HubClient", reference: str) -> CommandResult:
     """List who approved NAME@VERSION for which environment."""
-    return as_list(client.get(f"{_path(reference)}/approvals"), "Approvals", _COLUMNS)
+    path, version = _resolve(client, reference)
+    return as_list(client.get(f"{path}/approvals"), f"Approvals of {version}", _COLUMNS)
 
 
 @click.command()
@@ -65,5 +69,5 @@ def approvals(client: "HubClient", reference: str) -> CommandResult:
 @hub_command
 def decommission(client: "HubClient", reference: str, **body: str | bool) -> CommandResult:
     """Exclude NAME@VERSION from rollouts; it stays readable."""
-    payload = client.post(f"{_path(reference)}/decommission", body)
-    return as_line(payload, f"decommissioned {reference}")
+    path, version = _resolve(client, reference)
+    return as_line(client.post(f"{path}/decommission", body), f"decommissioned {version}")

@@ -7,7 +7,7 @@ import click
 from gnomon.command.shared.hub_command import CommandResult, hub_command
 from gnomon.command.shared.listing import render_list, wide_option, with_versions
 from gnomon.command.shared.output import show, styled
-from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.references import resolve_reference
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -27,7 +27,7 @@ _COLUMNS = {
 @hub_command
 def show_lineage(client: "HubClient", reference: str) -> CommandResult:
     """Trace NAME@VERSION from its dataset and run to its rollouts and nodes."""
-    name, version = split_reference(reference)
+    name, version = resolve_reference(client, reference)
     payload = client.get(f"models/{name}/versions/{version}/lineage")
     return CommandResult(payload, lambda: _render(payload))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gnomon.command.shared.hub_command import CommandResult, as_table, hub_command
-from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.references import resolve_reference
 from gnomon.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def alias(client: "HubClient", reference: str, name: str | None, remove: bool) -
     if name is None or remove:
         model, version = reference.partition("@")[0], None
     else:
-        model, version = split_reference(reference)
+        model, version = resolve_reference(client, reference)
     path = f"models/{model}/aliases"
     if name is None:
         payload = client.get(path)
@@ -40,7 +40,7 @@ def tag(
     client: "HubClient", reference: str, tags: tuple[str, ...], remove: tuple[str, ...]
 ) -> CommandResult:
     """Set tags of NAME@VERSION, each as KEY=VALUE."""
-    name, version = split_reference(reference)
+    name, version = resolve_reference(client, reference)
     body: dict[str, str | None] = dict.fromkeys(remove)
     for one in tags:
         key, separator, value = one.partition("=")

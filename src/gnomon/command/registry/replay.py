@@ -12,7 +12,7 @@ import click
 from gnomon.command.shared.hub_command import client_options, connect
 from gnomon.command.shared.output import emit, printable, show, styled, table
 from gnomon.command.shared.package_options import FILE, FOLDER, parse_keys, signing_key_option
-from gnomon.command.shared.references import split_reference
+from gnomon.command.shared.references import resolve_reference, split_reference
 from gnomon.command.shared.settings_options import load_settings, settings_command
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.signing import Signer, TrustStore
@@ -55,17 +55,19 @@ def archive(
     from gnomon.client.registry import RegistryClient
     from gnomon.delivery.replay.archive import make_archive
 
-    name, version = split_reference(reference)
     with (
         connect(url, api_key) as client,
         RegistryClient(load_settings("builder", config_file, flags)) as registry,
     ):
+        name, version = resolve_reference(client, reference)
         made = make_archive(client, registry, name, version, folder, wheelhouse)
     payload = {"archive": str(folder), "formats": list(made.formats), "files": made.files}
     emit(
         payload,
         as_json=as_json,
-        render=lambda: show(styled(reference, "bold"), f" → {folder}, {len(made.files)} files"),
+        render=lambda: show(
+            styled(f"{name}@{version}", "bold"), f" → {folder}, {len(made.files)} files"
+        ),
     )
 
 
@@ -145,8 +147,8 @@ def _find(
         wheels_folder,
     )
 
-    name, version = split_reference(reference)
     if archived is not None:
+        name, version = split_reference(reference)
         index = open_archive(archived)
         if (index.name, index.version) != (name, version):
             raise ConfigurationError(f"{archived} holds {index.name}@{index.version}")
@@ -155,6 +157,7 @@ def _find(
         yield _PackageSources(packages, keys_of(archived), wheels_folder(archived))
         return
     with TemporaryDirectory(prefix="gnomon-pulled-") as folder, client:
+        name, version = resolve_reference(client, reference)
         listed = client.get(f"models/{name}/versions/{version}")["packages"]
         keys = builders_keys(client.get("keys"))
         with RegistryClient(builder) as registry:

@@ -134,6 +134,8 @@ def test_one_model_or_version_may_be_chosen(
     exported = export(settings, tmp_path / "one", key, "--only", "eta@2")
     assert (exported["packages"], exported["runs"]) == (["eta@2 (onnx)"], 0)
     assert len(export(settings, tmp_path / "all", key, "--only", "eta")["packages"]) == 3
+    audited = export(settings, tmp_path / "audited", key, "--only", "eta@audited")
+    assert set(audited["packages"]) == {"eta@1 (onnx)", "eta@1 (tflite)"}
     absent = hub_command(
         settings, "export", str(tmp_path / "none"), "--key", str(key), "--only", "eta@9"
     )
