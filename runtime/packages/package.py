@@ -5,9 +5,10 @@ package is believed: the manifest's bytes give the digest; a trusted signature o
 the manifest believable; the manifest's hashes make the files believable; only then is one decoded.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from gnomon.core.contract import Contract
 from gnomon.core.packing import Packing
@@ -17,6 +18,8 @@ from gnomon.runtime.packages.golden import Golden, decode_golden
 from gnomon.runtime.packages.manifest import FileEntry, Manifest, decode_manifest
 from gnomon.runtime.packages.profile import UNUSABLE, Profile, decode_profile
 from gnomon.runtime.packages.signing import TrustStore
+
+_T = TypeVar("_T")
 
 #: Formats whose model file runs code of its own, or calls what it names; never without a trusted
 #: signature.
@@ -71,8 +74,8 @@ class Package:
             digest=digest,
             manifest_bytes=manifest_bytes,
             manifest=manifest,
-            profile=decode_profile(layout.read_verified(root, manifest, layout.PROFILE)),
-            golden=decode_golden(layout.read_verified(root, manifest, layout.GOLDEN)),
+            profile=_decode(decode_profile, root, manifest, layout.PROFILE),
+            golden=_decode(decode_golden, root, manifest, layout.GOLDEN),
             envelopes=envelopes,
             signers=signers,
         )
@@ -102,6 +105,15 @@ class Package:
         for entry in self.manifest.files:
             with layout.open_file(self.path, entry.path) as file:
                 yield from zip(entry.chunks, chunks.read_chunks(file), strict=True)
+
+
+def _decode(decode: Callable[[bytes], _T], root: Path, manifest: Manifest, path: str) -> _T:
+    """Decode a file of a package; the message of what fails names the package."""
+    content = layout.read_verified(root, manifest, path)
+    try:
+        return decode(content)
+    except PackageError as error:
+        raise PackageError(f"{manifest.reference}: {error}") from error
 
 
 def _check_consistency(package: Package) -> None:

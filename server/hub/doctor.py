@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select, tuple_
 
 from gnomon.runtime.errors import GnomonError
 from gnomon.server.hub.access import fleet_key
+from gnomon.server.hub.monitoring import windows
 from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.rollout_state import ACTIVE
 
 #: Where a hub's data folder has its content.
 BLOBS = "blobs"
@@ -35,7 +37,7 @@ class Finding:
 
 
 def examine(database: Database, blobs: Blobs, folder: Path | None = None) -> list[Finding]:
-    """Check the database, the audit chain, every blob's content, and every version's completeness.
+    """Check database, audit chain, content, completeness of versions, and what is in service.
 
     With the data `folder`, check the authority in it as well.
     Content that no row names is reported but is no fault: an interrupted transfer leaves it.
@@ -48,6 +50,7 @@ def examine(database: Database, blobs: Blobs, folder: Path | None = None) -> lis
     )
     with database.read() as connection:
         found = [check(database, connection, blobs) for check in checks]
+        found.append(check_in_service(connection))
         if folder is not None:
             found.append(Finding("authority", 1, tuple(fleet_key.faults(connection, folder))))
         return found
@@ -100,3 +103,30 @@ def _versions(_: Database, connection: Connection, __: Blobs) -> Finding:
             named = ", ".join(missing[:_NAMED])
             faults.append(f"{row.name}@{row.version} ({row.format}) lacks content: {named}")
     return Finding("versions", examined, tuple(faults))
+
+
+def check_in_service(connection: Connection) -> Finding:
+    """Check that nodes of this Gnomon can use what they are to run: an older one took more."""
+    examined, faults = 0, []
+    for row in connection.execute(_wanted()):
+        examined += 1
+        try:
+            windows.profile_of(connection, row.digest)
+        except GnomonError as error:
+            faults.append(
+                f"{error}; while it is in service, nodes of this Gnomon refuse all changes: place "
+                "another version, or take it out of service with `gnomon hub retire`"
+            )
+    return Finding("in service", examined, tuple(faults))
+
+
+def _wanted() -> Select[Any]:
+    """Return the query of packages in service or being rolled out, in any environment."""
+    version, placement, rollout = schema.version.c, schema.placement.c, schema.rollout.c
+    placed = select(placement.model, placement.version).where(placement.ended_at.is_(None))
+    moving = select(rollout.model, rollout.candidate).where(rollout.state.in_(ACTIVE))
+    return (
+        select(version.digest, version.name, version.version, version.format)
+        .where(tuple_(version.name, version.version).in_(placed.union(moving)))
+        .order_by(version.name, version.version, version.format)
+    )

@@ -151,9 +151,10 @@ class RecordReader:
         read = sum(counts["outcomes"].values())
         if counts["outcomes"] and read != window.rows:
             raise InvalidInput(f"a window says {window.rows} rows and counts {read}")
-        package = self._package(window.digest)
+        package = None if counts is windows.UNREAD else self._package(window.digest)
         if package is None:
-            # Still counted, as unread: a restored hub may have forgotten the package.
+            # Still counted, as unread: a restored hub may have forgotten the package, and a newer
+            # Gnomon may refuse it.
             self._check_model(window.route)
             counts = windows.UNREAD
         return {

@@ -12,7 +12,7 @@ from gnomon.core.cells import latency
 from gnomon.core.reference import ReferenceMismatch
 from gnomon.core.window import Window
 from gnomon.core.window.codec import CorruptWindow
-from gnomon.runtime.errors import InvalidInput, UnknownModel
+from gnomon.runtime.errors import InvalidInput, PackageError, UnknownModel
 from gnomon.runtime.packages.profile import Profile, decode_profile
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.limits import MAXIMUM_ROWS
@@ -30,17 +30,22 @@ def profile_of(connection: Connection, digest: str) -> Profile:
 
     Raises:
         UnknownModel: if the registry does not have the package.
+        PackageError: if it is one of an older Gnomon that this one refuses.
     """
     with _profiles_lock:
         known = _profiles.get(digest)
     if known is not None:
         return known
-    data = connection.scalar(
-        select(schema.version.c.profile).where(schema.version.c.digest == digest)
-    )
-    if data is None:
+    columns = schema.version.c
+    row = connection.execute(
+        select(columns.name, columns.version, columns.profile).where(columns.digest == digest)
+    ).one_or_none()
+    if row is None:
         raise UnknownModel(f"there is no package {digest} in the registry")
-    profile = decode_profile(data)
+    try:
+        profile = decode_profile(row.profile)
+    except PackageError as error:
+        raise PackageError(f"{row.name}@{row.version}: {error}") from error
     with _profiles_lock:
         if len(_profiles) >= _KEPT:
             _profiles.clear()
@@ -53,6 +58,7 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
 
     Raises:
         UnknownModel: if the registry does not have the package.
+        PackageError: if it is one of an older Gnomon that this one refuses.
         InvalidInput: if the bytes are damaged, were counted against another profile, count more
             rows than a window may, or more latencies than answers.
     """
@@ -85,14 +91,15 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
 def service_counts(connection: Connection, digest: str, data: bytes) -> Mapping[str, Any]:
     """Return a window's columns `outcomes` (rows by outcome) and `latency` (answers by bucket).
 
-    Both are empty for a package that the registry does not have (`UNREAD`): its windows are kept.
+    Both are empty (`UNREAD`) for a package that the registry does not have, or that an older Gnomon
+    accepted and this one refuses: its windows are kept.
 
     Raises:
         InvalidInput: as `read`.
     """
     try:
         window = read(connection, digest, data)
-    except UnknownModel:
+    except (UnknownModel, PackageError):
         return UNREAD
     buckets = window.latency_counts
     return {

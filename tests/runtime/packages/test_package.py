@@ -12,7 +12,12 @@ import pytest
 from gnomon.runtime.errors import Conflict, PackageError, UntrustedPackage
 from gnomon.runtime.packages import layout
 from gnomon.runtime.packages.chunks import sha256
-from gnomon.runtime.packages.manifest import CHUNK_BYTES, decode_manifest, encode_manifest
+from gnomon.runtime.packages.manifest import (
+    CHUNK_BYTES,
+    Manifest,
+    decode_manifest,
+    encode_manifest,
+)
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
@@ -232,3 +237,18 @@ def test_profile_and_golden_survive_encoding(package: Package) -> None:
     raw = json.loads(package.read("profile.json"))
     assert [field["name"] for field in raw["inputs"]] == ["distance", "wind", "carrier"]
     assert msgspec.json.decode(package.read("golden.json"))["rows"][0]["carrier"] == "UA"
+
+
+@pytest.mark.parametrize("name", [layout.PROFILE, layout.GOLDEN])
+def test_what_cannot_be_decoded_names_its_package(
+    package: Package, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A node with several packages says which one a newer Gnomon refuses."""
+    read = layout.read_verified
+
+    def read_other(root: Path, manifest: Manifest, path: str) -> bytes:
+        return b'{"of": "another Gnomon"}' if path == name else read(root, manifest, path)
+
+    monkeypatch.setattr(layout, "read_verified", read_other)
+    with pytest.raises(PackageError, match=f"^{package.reference}: "):
+        Package.open(package.path, None)

@@ -125,6 +125,7 @@ def test_the_doctor_finds_a_hub_sound(
         "audit chain": True,
         "content": True,
         "versions": True,
+        "in service": True,
         "authority": True,
     }
     assert "1 more that nothing names" in examined.output

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput
+from gnomon.server.hub import doctor
 from gnomon.server.hub.ingest import numbering
 from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows
 from gnomon.server.hub.ingest.telemetry import RECORDS_LOST, Telemetry
@@ -310,3 +311,23 @@ def test_records_that_a_restored_hub_has_lost_are_named_once(database: Database)
     assert [boot for boot, _ in lost] == ["b", "other"]
     assert "records 4 to 40 of boot b" in lost[0].detail
     assert "records 1 to 7 of boot other" in lost[1].detail
+
+
+@pytest.mark.both_databases
+def test_windows_of_a_package_that_this_gnomon_refuses_are_counted(database: Database) -> None:
+    """A node of an older Gnomon still predicts with it; the doctor names it while in service."""
+    world = World(database)
+    digest = world.publish("eta", "1")
+    world.place("eta", "1")
+    world.node("n", assigned=[digest])
+    with database.write() as connection:
+        older = {"profile": b'{"of": "an older Gnomon"}', "manifest": {"files": []}}
+        connection.execute(update(schema.version).values(**older))
+    record = hub_pb2.Record(sequence=1, window=hub_pb2.Window(digest=digest, route="eta", rows=7))
+    assert Telemetry(database, Catalogue()).upload("n", "b", [record.SerializeToString()]) == 1
+    with database.read() as connection:
+        (window,) = connection.execute(select(schema.window)).all()
+        found = doctor.check_in_service(connection)
+    assert (window.model, window.version, window.rows) == ("eta", "", 7)
+    assert found.examined == 1
+    assert found.faults[0].startswith("eta@1: profile: ")
