@@ -10,6 +10,9 @@ from gnomon.core.fields import Field, Kind
 from gnomon.core.row import Columns, Row
 from gnomon.runtime.errors import EngineError
 
+#: Up to here float32, of which vectors are, holds each whole number, and no two share one.
+_WHOLE_LIMIT = 2**24 - 1
+
 
 class OutputReader:
     """Turns an engine's tensors into the outputs that callers see.
@@ -46,7 +49,8 @@ class OutputReader:
             rows: how many rows there should be.
 
         Raises:
-            EngineError: an array has another shape than its field, or other values than texts.
+            EngineError: an array has another shape than its field, or whole numbers that its
+                vector cannot hold.
         """
         return {
             field.name: self._read(field, answer, rows)
@@ -69,8 +73,24 @@ class OutputReader:
             return _texts(field, column.tolist())
         if field.kind.is_vector and column.dtype == np.bool_:
             return column.astype(np.float32)
+        if field.kind.is_vector and column.dtype.kind in "iu":
+            self._check_whole(field, column)
         # Nothing else is converted: a fraction for a whole number is for the contract to see.
         return column.astype(field.kind.value, copy=False) if field.kind.is_float else column
+
+    def _check_whole(self, field: Field, column: NDArray[Any]) -> None:
+        """Refuse a vector of whole numbers of which float32 may not hold one: two become one.
+
+        Raises:
+            EngineError: one is above the limit in magnitude.
+        """
+        large = (column > _WHOLE_LIMIT) | (column < -_WHOLE_LIMIT)
+        if large.any():
+            raise EngineError(
+                f"{self._reference}: output {field.name!r} is a {field.kind} of float32, which "
+                f"holds whole numbers up to {_WHOLE_LIMIT} exactly, and the model gave "
+                f"{column[large][0]}; give larger ones as outputs of one number each"
+            )
 
 
 def _without_ones(shape: Sequence[int]) -> list[int]:

@@ -93,3 +93,24 @@ def test_wrong_size_is_an_error_of_the_engine() -> None:
         OutputReader("eta@1", FIELDS).read_columns(answers(2), 1)
     with pytest.raises(EngineError, match="output 'time' has shape"):
         OutputReader("eta@1", FIELDS).read_row(answers(2))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize(("kind", "shape"), [(Kind.VECTOR, (2,)), (Kind.TENSOR, (1, 2))])
+def test_whole_numbers_of_a_vector_are_exact_or_refused(
+    kind: Kind, shape: tuple[int, ...], dtype: type[np.integer[Any]], sign: int
+) -> None:
+    reader = OutputReader("top@1", [Field(name="ids", kind=kind, shape=shape)])
+
+    def answer(number: int) -> list[np.ndarray[Any, Any]]:
+        return [np.full((1, *shape), sign * number, dtype)]
+
+    exact = answer(2**24 - 1)
+    assert np.all(np.asarray(reader.read_columns(exact, 1)["ids"], np.float32) == exact[0])
+    assert np.all(np.asarray(reader.read_row(exact)["ids"]) == exact[0][0])
+    for number in (2**24, 2**24 + 1, 2**31 - 1):
+        with pytest.raises(EngineError, match=rf"'ids'.*up to 16777215.*gave -?{number}"):
+            reader.read_columns(answer(number), 1)
+        with pytest.raises(EngineError, match="up to 16777215"):
+            reader.read_row(answer(number))
