@@ -13,6 +13,7 @@ import msgspec
 from gnomon.command.shared.csv_options import csv_options
 from gnomon.command.shared.output import json_option, printable
 from gnomon.command.shared.package_options import FOLDER, parse_keys
+from gnomon.runtime.decoding import check_unique_names
 from gnomon.runtime.errors import ConfigurationError, GnomonError, InvalidInput
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def read_row(line: bytes, number: int) -> dict[str, Any]:
     """Return a line's object.
 
     Raises:
-        InvalidInput: the line is not an object.
+        InvalidInput: the line is not an object, or has a name twice.
     """
     try:
         row = json.loads(line.decode())
@@ -132,4 +133,8 @@ def read_row(line: bytes, number: int) -> dict[str, Any]:
         raise InvalidInput(f"line {number} is not JSON: {error}") from error
     if not isinstance(row, dict):
         raise InvalidInput(f"line {number} should be an object with a value for each field")
+    try:
+        check_unique_names(line, len(row), row.values())
+    except InvalidInput as error:
+        raise InvalidInput(f"line {number} is refused: {error}", details=error.details) from error
     return row

@@ -1,6 +1,7 @@
 """What people and programs hand to commands is taken, or refused by a typed error."""
 
 import click
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -26,6 +27,12 @@ def test_a_line_is_a_row_or_refused(line: bytes) -> None:
         assert str(refused).startswith("line 7 ")
     else:
         assert isinstance(row, dict)
+
+
+@pytest.mark.parametrize("line", [b'{"a": 1, "a": 5}', b'{"x": {"a": 1, "\\u0061": 5}}'])
+def test_a_name_that_comes_twice_is_refused(line: bytes) -> None:
+    with pytest.raises(InvalidInput, match="line 7 is refused: the name 'a' comes twice"):
+        read_row(line, 7)
 
 
 @given(text=st.text())
