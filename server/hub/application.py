@@ -3,10 +3,11 @@
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from gnomon.server.hub.rest.audit import audit_router
+from gnomon.server.hub.rest.dependencies import check_body
 from gnomon.server.hub.rest.environments import environments_router
 from gnomon.server.hub.rest.guard import HEALTH_PATH, Guard
 from gnomon.server.hub.rest.lifecycle import lifecycle_router
@@ -58,7 +59,7 @@ def create_app(services: Services) -> FastAPI:
     guard = Guard(services.callers, (settings.host, *settings.names), settings.scheme)
     app.add_middleware(BaseHTTPMiddleware, dispatch=guard)
     for router in API:
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(check_body)])
     app.include_router(web_router)
     app.include_router(sign_in_router)
 

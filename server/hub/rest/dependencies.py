@@ -3,7 +3,9 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
+from gnomon.runtime.decoding import check_unique_names
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
@@ -30,6 +32,17 @@ def actor_of(request: Request) -> Actor:
     """Return the caller with its grants; set by the guard of all routes."""
     actor: Actor = request.state.actor
     return actor
+
+
+async def check_body(request: Request) -> None:
+    """Check that no object in a body has a name twice; the last value would win in silence.
+
+    Raises:
+        InvalidInput: one has.
+    """
+    body = await request.body()
+    if body:
+        await run_in_threadpool(check_unique_names, body, 0)
 
 
 ServicesDependency = Annotated[Services, Depends(services_of)]

@@ -46,6 +46,23 @@ def test_labels_count_once(caller: Any, builder: Any, make: Any) -> None:
     assert caller.post("labels", model="eta", labels=[_LABEL])["repeated"] == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("labels", '{"model":"m","labels":[{"request_id":"r","value":1,"value":2,"at":1}]}'),
+        ("labels", '{"model":"m","labels":[],"model":"n"}'),
+        ("rollouts", '{"gates":{"require_proof":true,"require_pr\\u006fof":false}}'),
+        ("placements", '{"model":"a","version":"1","version":"2"}'),
+    ],
+)
+def test_a_name_that_comes_twice_is_refused(shared_caller: Any, path: str, body: str) -> None:
+    refused = shared_caller.http.post(
+        f"/api/v1/{path}", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert problem(refused) == (422, "invalid_input")
+    assert "comes twice" in refused.json()["detail"]
+
+
 def test_a_key_is_added_once_and_never_again_after_it_was_revoked(caller: Any) -> None:
     key = "ab" * 32
     assert caller.post("keys", key=key)["added"]
