@@ -14,6 +14,8 @@ ROUTES = [route for router in API for route in router.routes if isinstance(route
 #: What is a document of somebody else's: a manifest, a plan, what a node said of itself.
 FREE_FORM = {
     *("manifest", "run", "detail", "evidence", "facts", "plan", "parameters", "steps", "datasets"),
+    # A key of signed metadata, as the framework of it writes keys.
+    "key",
     # A setting of a manifest is what its field is.
     *("left", "right"),
 }
