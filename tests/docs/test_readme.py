@@ -54,7 +54,7 @@ def test_the_server_answers_the_client(played: Played) -> None:
     server = subprocess.Popen(
         command,
         cwd=played.folder,
-        env=os.environ | {"GNOMON_SERVE_PORT": str(port)},
+        env=os.environ | {"GNOMON_SERVE_PORT": str(port), "GNOMON_SERVE_REST_PORT": "0"},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -64,7 +64,7 @@ def read_steps(_context: click.Context, _option: click.Parameter, value: str) ->
 
 
 def _parts(step: str) -> int:
-    """Return a step in parts in 1,000; 0 if it is none."""
+    """Return a step in parts in 1,000; 0 if it cannot be read."""
     percentage = re.fullmatch(r"([0-9]{1,3})(?:\.([0-9]))? ?%", step)
     if percentage is not None:
         return 10 * int(percentage[1]) + int(percentage[2] or 0)

@@ -61,8 +61,7 @@ def choose_version(
         check_version: raises UnknownModel if the model has no version of that name.
 
     Raises:
-        ConfigurationError: it is an alias that is called like another version, so nobody can say
-            which is meant.
+        ConfigurationError: it is an alias of one version and the name of another.
     """
     meant = aliases.get(version, version)
     if meant == version:
