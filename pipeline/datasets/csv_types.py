@@ -130,4 +130,6 @@ def _is_held(text: str, number: float) -> bool:
         return False
     with localcontext() as context:
         context.prec = _PRECISION
-        return Decimal(number).quantize(exact) == exact
+        # A number halfway between two texts, such as 2**-24, is written as either of them.
+        away = abs(Decimal(number) - exact)
+        return 2 * away <= Decimal((0, (1,), int(exact.as_tuple().exponent)))

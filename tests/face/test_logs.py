@@ -23,6 +23,7 @@ from gnomon.command.root import run
 from gnomon.logs.redaction import redact_text
 from gnomon.logs.settings import FORMATS, LogSettings
 from gnomon.logs.setup import set_up_logging
+from tests.support.hub import local_key_of
 
 pytestmark = pytest.mark.slow
 
@@ -121,7 +122,8 @@ def test_what_python_would_print_is_logged(
     events = [json.loads(line) for line in written.lines()]
     shown = " ".join(str(event["event"]) for event in events)
     assert all(part in shown for part in ("thread worker failed", "Bad.__del__", "old", "rendered"))
-    assert "IndexError" in events[0]["exception"]
+    (of_thread,) = (one for one in events if "thread worker failed" in str(one["event"]))
+    assert "IndexError" in of_thread["exception"]
 
 
 @pytest.mark.parametrize(
@@ -220,8 +222,11 @@ def test_hub_server_and_agent_log_in_one_format(
     flags = ["--log-format", format, "--log-level", "debug"]
     hub = start_hub(start, "hub", *flags)
     addresses = hub.ready()
+    caller = httpx.Client(
+        base_url=f"{addresses['rest']}/api/v1", headers=local_key_of(addresses["rest"])
+    )
     tokens = [
-        httpx.post(f"{addresses['rest']}/api/v1/tokens", json={"role": "node", "name": name}).json()
+        caller.post("tokens", json={"role": "node", "name": name}).json()
         for name in ("server", "device")
     ]
     node = [
@@ -236,7 +241,7 @@ def test_hub_server_and_agent_log_in_one_format(
     token = tokens[1]["token"]
     agent = start("agent", "agent", "--name=device", "--token", token, *node, **settings)
     for _ in range(SECONDS * 10):
-        if len(httpx.get(f"{addresses['rest']}/api/v1/nodes").json()) == 2:
+        if len(caller.get("nodes").json()) == 2:
             break
         threading.Event().wait(0.1)
     # No model is in service yet: an agent that waits for one ends when it is told to, too.

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gnomon.core.csv_records import find_records
@@ -210,6 +210,7 @@ def test_numbers_that_differ_are_other_rows(tmp_path, one, other):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
+@example([2.0**-24])
 def test_columns_of_floats_stay_floats_however_they_are_printed(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("floats") / "a.csv"
     for shown in (repr, "{:.18e}".format, "{:.17g}".format):
