@@ -64,6 +64,7 @@ def decode_inputs(request: inference_pb2.ModelInferRequest) -> dict[str, NDArray
     for number, tensor in enumerate(request.inputs):
         if tensor.name in columns:
             raise _refusal(tensor, "name", tensor.name, "each input once")
+        _check_contents(tensor, is_raw=bool(raw))
         columns[tensor.name] = _decode(tensor, raw[number] if raw else None)
     _check_rows(columns)
     return columns
@@ -121,6 +122,22 @@ def _exact(spec: TensorSpec, values: NDArray[Any]) -> NDArray[Any]:
         f"output {spec.name!r} has other values than {expected}",
         details=[{"field": spec.name, "rule": "datatype", "value": None, "expected": expected}],
     )
+
+
+def _check_contents(tensor: Tensor, *, is_raw: bool) -> None:
+    """Refuse values that are given twice, or in the contents of another datatype.
+
+    Raises:
+        InvalidInput: it is not clear which values are meant.
+    """
+    if not tensor.HasField("contents"):
+        return
+    own = "bytes_contents" if tensor.datatype == TEXT else _CONTENTS_OF.get(tensor.datatype)
+    for field, _ in tensor.contents.ListFields():
+        if is_raw:
+            raise _refusal(tensor, "contents", field.name, "raw_input_contents alone")
+        if own is not None and field.name != own:
+            raise _refusal(tensor, "contents", field.name, f"{own} for {tensor.datatype}")
 
 
 def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:

@@ -87,8 +87,6 @@ def resolve(
     _check_sections(tables, section, file_name)
     environment = os.environ if environment is None else environment
     table = tables.get(section, {})
-    if not isinstance(table, Mapping):
-        raise ConfigurationError(f"{file_name}: [{section}] should be a table")
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, settings_type))}
     _refuse_unknown(table, fields, f"{file_name} [{section}]")
     _refuse_unknown(flags or {}, fields, "flags")
@@ -174,10 +172,15 @@ def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: s
 
 
 def _check_sections(tables: Mapping[str, Any], section: str, file_name: str) -> None:
-    """Refuse a table that no command reads: its settings would be ignored in silence."""
+    """Refuse what no command reads: such settings would be ignored in silence."""
     known = SECTION_NAMES | {section}
     for name, table in tables.items():
-        if name not in known and isinstance(table, Mapping):
+        if not isinstance(table, Mapping):
+            raise ConfigurationError(
+                f"{file_name}: {name} should be in a section, or be one; sections are "
+                f"{', '.join(sorted(known))}"
+            )
+        if name not in known:
             raise ConfigurationError(
                 f"{file_name}: unknown section [{name}]{_suggest(name, known)}; known are "
                 f"{', '.join(sorted(known))}"

@@ -116,6 +116,21 @@ def test_what_contradicts_itself_is_refused(
     assert "right would be" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("contents", "raw"),
+    [
+        ({"int_contents": [5], "int64_contents": [7]}, None),
+        ({"int_contents": [5], "bytes_contents": [b"7"]}, None),
+        ({"int_contents": [5]}, struct.pack("<i", 7)),
+    ],
+)
+def test_values_that_are_given_twice_are_refused(
+    contents: dict[str, list[Any]], raw: bytes | None
+) -> None:
+    error = refused({"datatype": "INT32", "shape": [1], "contents": contents}, raw)
+    assert error.details[0]["rule"] == "contents"
+
+
 def test_inputs_that_do_not_belong_together_are_refused() -> None:
     request = oip.ModelInferRequest(raw_input_contents=[b"\0" * 8, b"\0" * 16])
     request.inputs.add(name="x", datatype="FP64", shape=[1])
