@@ -15,6 +15,8 @@ __all__ = ["regression_metrics"]
 
 _RESAMPLES = 400
 _CONFIDENCE = 0.95
+#: Squares of errors up to this are finite in any sum.
+_LARGEST_ERROR = 1e100
 
 
 def regression_metrics(
@@ -37,14 +39,18 @@ def regression_metrics(
         seed: of the bootstrap.
 
     Raises:
-        ValueError: if no row has a label, or lengths differ.
+        ValueError: if no row has a label, lengths differ, or an error is not finite or so large
+            that its square would not be.
     """
     expected = np.asarray(labels, dtype=np.float64)
-    errors = np.asarray(predictions, dtype=np.float64) - expected
+    given = np.asarray(predictions, dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors = given - expected
     ids = np.arange(len(expected)) if blocks is None else np.asarray(blocks)
     known = ~np.isnan(expected)
     if not known.any():
         raise ValueError(f"none of the {len(expected)} rows has a label")
+    _check_errors(given, expected, errors)
     errors, (_, ids) = errors[known], np.unique(ids[known], return_inverse=True)
     order = np.argsort(np.abs(errors), kind="stable")
     errors, ids = errors[order], ids[order]
@@ -58,6 +64,19 @@ def regression_metrics(
         low, high = np.quantile([one[name] for one in drawn], [tail, 1 - tail])
         result |= {f"{name}_low": float(low), f"{name}_high": float(high)}
     return result | {"rows": float(len(errors)), "blocks": float(count)}
+
+
+def _check_errors(
+    given: NDArray[np.float64], expected: NDArray[np.float64], errors: NDArray[np.float64]
+) -> None:
+    """Refuse errors that no sum holds; raises `ValueError`, which names the first row."""
+    wrong = np.flatnonzero(~np.isnan(expected) & ~(np.abs(errors) <= _LARGEST_ERROR))
+    if len(wrong):
+        row = wrong[0]
+        raise ValueError(
+            f"the errors of {len(wrong)} rows are not finite or above {_LARGEST_ERROR:g}; the "
+            f"first, row {row + 1}, has the label {expected[row]} and the prediction {given[row]}"
+        )
 
 
 def _resample(

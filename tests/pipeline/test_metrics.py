@@ -45,3 +45,17 @@ def test_same_seed_gives_the_same_interval():
 def test_no_labels_are_refused():
     with pytest.raises(ValueError, match="none of the 3 rows"):
         regression_metrics([np.nan] * 3, [1, 2, 3])
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("number", [np.inf, -np.inf, 1.7e308, -1e155])
+def test_an_error_that_no_sum_holds_is_refused_with_its_row(number, side):
+    columns = np.zeros((2, 3))
+    columns[side, 1] = number
+    with pytest.raises(ValueError, match=r"errors of 1 rows .*; the first, row 2, has the label"):
+        regression_metrics(*columns)
+
+
+def test_a_label_whose_prediction_is_missing_is_refused():
+    with pytest.raises(ValueError, match=r"row 1, has the label inf and the prediction nan"):
+        regression_metrics([np.inf, 1], [np.nan, 1])
