@@ -7,8 +7,8 @@ character alone decides. A `maximum_length` of the field bounds what a way may c
 allows further patterns.
 """
 
+import functools
 import importlib
-import itertools
 import re
 from typing import Any, NamedTuple
 
@@ -30,6 +30,12 @@ _ONE_CHARACTER = (
     _constants.ANY,
     _constants.IN,
 )
+
+
+#: Characters that may come next; None: unknown.
+_Codes = frozenset[int] | None
+#: That the text may end: a pattern matches all of it, so no repetition ends before by choice.
+_END = -1
 
 
 class PatternError(ValueError):
@@ -74,7 +80,7 @@ def check_pattern(pattern: str, maximum_length: int | None = None) -> None:
     if len(pattern) > PATTERN_CHARACTERS:
         raise PatternError(f"has {len(pattern)} characters, more than {PATTERN_CHARACTERS}")
     parsed = _parser.parse(pattern)
-    cost = _cost_of(parsed, bool(parsed.state.flags & re.IGNORECASE))
+    cost = _cost_of(parsed, bool(parsed.state.flags & re.IGNORECASE), frozenset([_END]))
     power = max(cost.power, cost.steps)
     if power <= 1 and cost.ways <= _MOST_WAYS:
         return
@@ -87,37 +93,41 @@ def check_pattern(pattern: str, maximum_length: int | None = None) -> None:
     )
 
 
-def _cost_of(items: Any, ignores_case: bool) -> _Cost:
-    parts: list[Any] = [*items, None]
+def _cost_of(items: Any, ignores_case: bool, after: _Codes) -> _Cost:
+    costs = []
+    for kind, argument in reversed(items):
+        costs.append(_cost_of_part(kind, argument, after, ignores_case))
+        after = _first_of_part((kind, argument), after)
     total = _Cost()
-    for (kind, argument), following in itertools.pairwise(parts):
-        total = total.then(_cost_of_part(kind, argument, following, ignores_case))
+    for cost in reversed(costs):
+        total = total.then(cost)
     return total
 
 
-def _cost_of_part(kind: Any, argument: Any, following: Any, ignores_case: bool) -> _Cost:
+def _cost_of_part(kind: Any, argument: Any, after: _Codes, ignores_case: bool) -> _Cost:
     if kind in _ONE_CHARACTER or kind is _constants.AT:
         return _Cost()
     if kind is _constants.SUBPATTERN:
         _, added, _, body = argument
-        return _cost_of(body, ignores_case or bool(added & re.IGNORECASE))
+        return _cost_of(body, ignores_case or bool(added & re.IGNORECASE), after)
     if kind is _constants.BRANCH:
-        return _cost_of_branches(argument[1], ignores_case)
+        return _cost_of_branches(argument[1], ignores_case, after)
     if kind in _REPEATS:
-        is_decided = not ignores_case and _is_decided(argument[2], following)
         least, most, body = argument
-        return _cost_of_repeat(least, most, body, is_decided, ignores_case)
+        is_decided = not ignores_case and _is_decided(body, after)
+        inner = _cost_of(body, ignores_case, _union(_first_of(body, after), after))
+        return _cost_of_repeat(least, most, inner, is_decided)
     if kind in (_constants.ASSERT, _constants.ASSERT_NOT):
         # Once it holds, no other way is tried.
-        steps = _cost_of(argument[1], ignores_case).steps
+        steps = _cost_of(argument[1], ignores_case, None).steps
         return _Cost(steps=steps, looks=steps)
     raise PatternError(
         "refers to a group or forbids to go back, which cannot be bounded; write it without that"
     )
 
 
-def _cost_of_branches(branches: Any, ignores_case: bool) -> _Cost:
-    costs = [_cost_of(body, ignores_case) for body in branches]
+def _cost_of_branches(branches: Any, ignores_case: bool, after: _Codes) -> _Cost:
+    costs = [_cost_of(body, ignores_case, after) for body in branches]
     first = [_first_literal(body[0]) if len(body) else None for body in branches]
     is_decided = not ignores_case and None not in first and len(set(first)) == len(first)
     ways = [cost.ways for cost in costs]
@@ -129,10 +139,7 @@ def _cost_of_branches(branches: Any, ignores_case: bool) -> _Cost:
     )
 
 
-def _cost_of_repeat(
-    least: int, most: Any, body: Any, is_decided: bool, ignores_case: bool
-) -> _Cost:
-    inner = _cost_of(body, ignores_case)
+def _cost_of_repeat(least: int, most: Any, inner: _Cost, is_decided: bool) -> _Cost:
     is_long = most is _constants.MAXREPEAT or most > _SHORT
     if inner.is_one:
         # All rounds together read each character once, but for what looks ahead.
@@ -163,12 +170,41 @@ def _first_literal(part: Any) -> int | None:
     return int(argument) if kind is _constants.LITERAL else None
 
 
-def _is_decided(body: Any, following: Any) -> bool:
-    """Whether a repeated character can never be the one that must follow."""
-    if following is None or len(body) != 1 or body[0][0] not in _ONE_CHARACTER:
+def _union(one: _Codes, other: _Codes) -> _Codes:
+    return None if one is None or other is None else one | other
+
+
+def _first_of(items: Any, after: _Codes) -> _Codes:
+    """Return the characters with which items begin, or what follows if they match nothing."""
+    for part in reversed(items):
+        after = _first_of_part(part, after)
+    return after
+
+
+def _first_of_part(part: Any, after: _Codes) -> _Codes:
+    kind, argument = part
+    if kind is _constants.LITERAL:
+        return frozenset([int(argument)])
+    if kind is _constants.SUBPATTERN and not argument[1]:
+        return _first_of(argument[3], after)
+    if kind is _constants.BRANCH:
+        return functools.reduce(_union, [_first_of(body, after) for body in argument[1]])
+    if kind in _REPEATS:
+        least, _, body = argument
+        first = _first_of(body, after)
+        return first if least else _union(first, after)
+    return None
+
+
+def _is_decided(body: Any, after: _Codes) -> bool:
+    """Whether what is repeated never begins with a character that may follow instead."""
+    if after is None:
         return False
-    literal = _first_literal(following)
-    return literal is not None and not _takes(body[0], literal)
+    if len(body) == 1 and body[0][0] in _ONE_CHARACTER:
+        return not any(_takes(body[0], code) for code in after - {_END})
+    first = _first_of(body, frozenset([_END]))
+    # A body that may match nothing begins with what follows it.
+    return first is not None and _END not in first and not first & after
 
 
 def _takes(item: Any, code: int) -> bool:
