@@ -23,8 +23,8 @@ def seconds(at: datetime | float | None) -> float:
     if isinstance(at, datetime):
         return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
     try:
-        moment = float(at)
-    except (TypeError, ValueError):
+        moment = math.nan if isinstance(at, bool) else float(at)
+    except (TypeError, ValueError, OverflowError):
         moment = math.nan
     if not abs(moment) < LIMIT_SECONDS:
         raise InvalidInput(

@@ -290,7 +290,7 @@ def test_any_clock_still_predicts_and_is_recorded(
     assert record.started_at_unix_ms % 3_600_000 == 0
 
 
-@pytest.mark.parametrize("at", [float("nan"), float("inf"), 1e300, "yesterday"])
+@pytest.mark.parametrize("at", [float("nan"), float("inf"), 1e300, 10**400, True, "yesterday"])
 def test_what_is_no_time_is_refused_and_counted(
     runtime: Runtime, sink: MemorySink, package: Package, at: Any
 ) -> None:
