@@ -275,3 +275,12 @@ def test_a_command_that_logs_has_the_format_of_the_settings(
     logging.getLogger("library").warning("said by a library")
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["event"] == "said by a library"
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_no_log_holds_the_path_of_a_url(level: str, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(LogSettings(level=level))
+    answer = httpx.MockTransport(lambda _: httpx.Response(204))
+    with httpx.Client(transport=answer) as http:
+        http.post("https://board.example/hooks/hidden")
+    assert "hidden" not in capsys.readouterr().err

@@ -13,6 +13,8 @@ from gnomon.logs.rendering import render_json, render_text
 from gnomon.logs.settings import LogSettings
 
 _RENDERERS = {"text": render_text, "json": render_json}
+#: Libraries that log the whole URL of each call: that of a webhook may hold a secret.
+_LOG_URLS = ("httpx", "httpcore")
 _log = logging.getLogger("gnomon")
 
 
@@ -76,6 +78,8 @@ def set_up_logging(settings: LogSettings | None = None, automatic: int = logging
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
     install_handler(handler, level)
+    for name in _LOG_URLS:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     _log_what_python_prints()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
