@@ -33,11 +33,21 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.raw_models.probe import answer
 
-__all__ = ["TOLERANCE", "import_pmml"]
+__all__ = ["TOLERANCE", "import_pmml", "text_inputs"]
 
 #: Sums over trees are computed in 32 bits; relative for numbers above 1.
 TOLERANCE = 1e-5
 _GOLDEN_ROWS = 20
+
+
+def text_inputs(content: bytes) -> tuple[str, ...]:
+    """Return the names of the document's inputs that are texts.
+
+    Raises:
+        PackageError: the document cannot be compiled.
+    """
+    inputs = compile_pmml(content).inputs
+    return tuple(name for name, said in inputs.items() if said["kind"] is Kind.CATEGORY)
 
 
 def import_pmml(

@@ -148,6 +148,31 @@ def test_the_command_imports_a_file_with_its_rows(tmp_path, capsys):
     assert "--data goes with a .pmml file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("codes", [("0", "0.0", "00"), ("true", "2026-01-01", "x")])
+def test_the_command_reads_categories_of_texts_as_texts(tmp_path, codes):
+    values = "".join(f'<Value value="{code}"/>' for code in codes)
+    (tmp_path / "m.pmml").write_bytes(
+        document(
+            '<RegressionModel functionName="regression"><MiningSchema><MiningField name="c"/>'
+            '<MiningField name="price" usageType="target"/></MiningSchema>'
+            '<RegressionTable intercept="3"><CategoricalPredictor name="c" coefficient="2" '
+            f'value="{codes[1]}"/></RegressionTable></RegressionModel>',
+            dictionary=f'<DataField name="c" optype="categorical" dataType="string">{values}'
+            "</DataField>",
+            target=TARGET,
+        )
+    )
+    (tmp_path / "rows.csv").write_text("c\n" + "\n".join(codes[:2] * 9) + "\n")
+    arguments = ["package", "import", str(tmp_path / "m.pmml"), str(tmp_path / "out")]
+    arguments += ["--name", "priced", "--version", "1", "--data", str(tmp_path / "rows.csv")]
+    assert run(arguments) == 0
+    model = Model(Package.open(tmp_path / "out", None))
+    try:
+        assert [model.predict_row({"c": code})["price"] for code in codes] == [3, 5, 3]
+    finally:
+        model.close()
+
+
 RECIPE = """
 name = "priced"
 version = "2"

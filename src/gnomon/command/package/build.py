@@ -1,10 +1,11 @@
 """`gnomon package build` and `import`: packages from a recipe, or from a model file alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from gnomon.command.shared.csv_options import csv_options, split_names
 from gnomon.command.shared.isolation import in_empty_folder
@@ -109,10 +110,10 @@ def import_command(
     about = PackageMetadata(owner=owner, licence=licence)
     out.parent.mkdir(parents=True, exist_ok=True)
     if model.suffix.lower() == ".pmml":
-        from gnomon.pipeline.formats.pmml_source import import_pmml
+        from gnomon.pipeline.formats.pmml_source import import_pmml, text_inputs
 
-        rows = _read_rows(data, dialect()) if data else None
         content = model.read_bytes()
+        rows = _read_rows(data, dialect(), text_inputs(content)) if data else None
         found = import_pmml(content, out, name, version, data=rows, signer=signer, about=about)
         _print_import(found, as_json=as_json)
         return
@@ -136,11 +137,15 @@ def import_command(
     _print_import(package, as_json=as_json)
 
 
-def _read_rows(path: Path, dialect: "CsvDialect") -> "Dataset":
+def _read_rows(path: Path, dialect: "CsvDialect", texts: Sequence[str]) -> "Dataset":
+    """Return the rows; the columns `texts` of a CSV file are texts, also if they look otherwise."""
     from gnomon.pipeline.datasets.dataset import Dataset
 
     if path.suffix.lower() == ".csv":
         read = Dataset.from_csv(path, dialect)
+        if wanted := [name for name in texts if name in read.table.column_names]:
+            text = tuple({*dialect.text, *wanted})
+            read = Dataset.from_csv(path, msgspec.structs.replace(dialect, text=text))
     elif path.suffix.lower() == ".parquet":
         read = Dataset.from_parquet(path)
     else:
