@@ -27,6 +27,9 @@ void gnomon_connection_close(struct connection *connection) {
     if (connection->session) gnomon_h2.session_del(connection->session);
     if (connection->tls)
         gnomon_tls_close(connection->tls, connection->is_broken || connection->is_shaking);
+    /* Closing does not end the watch while a child of this process, which is about to start a
+     * program, holds the socket too: epoll would name a connection that is no more. */
+    poller_watch(loop, EPOLL_CTL_DEL, connection->socket, 0, NULL);
     close(connection->socket);
     if (connection->previous) connection->previous->next = connection->next;
     else loop->connections = connection->next;
