@@ -49,6 +49,8 @@ def check_line(line: str, format: str) -> str:
 def _as_before() -> Iterator[None]:
     root, hooks = logging.getLogger(), (threading.excepthook, sys.unraisablehook)
     handlers, level, variable = list(root.handlers), root.level, os.environ.get("GRPC_VERBOSITY")
+    # Commands of other tests, in this process, may have captured warnings for good.
+    logging.captureWarnings(False)
     yield
     root.handlers[:], root.level = handlers, level
     threading.excepthook, sys.unraisablehook = hooks
