@@ -33,6 +33,7 @@ def test_an_extension_exports_its_entry_alone() -> None:
         assert own == {f"PyInit_{path.name.split('.')[0]}"}, path.name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NM is None, reason="nm is not installed: apt-get install binutils")
 def test_c_symbols_have_the_prefix_of_the_project(tmp_path: Path) -> None:
     compiler = shutil.which("gcc") or shutil.which("clang")

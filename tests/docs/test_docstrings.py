@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.support.names import ROOT, is_source, parsed, tracked
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -80,6 +82,7 @@ def takes_arrays(function: Documented) -> bool:
     return any(re.search(r"NDArray|ndarray", ast.unparse(kind)) for kind in kinds if kind)
 
 
+@pytest.mark.slow
 def test_many_parameters_have_a_section() -> None:
     found = [
         one
@@ -94,6 +97,7 @@ def test_arrays_have_a_shape_or_a_type() -> None:
     assert not found, "\n".join(map(str, found))
 
 
+@pytest.mark.slow
 def test_a_section_names_parameters_that_are_there() -> None:
     wrong = []
     for one in functions():

@@ -26,6 +26,7 @@ from tests.support.packages import make_package
 from tests.support.waiting import wait_for
 
 
+@pytest.mark.slow
 def test_an_agent_enrols_installs_predicts_and_is_counted(story: Story) -> None:
     story.publish()
     with story.agent(token=story.hub.token()) as agent:
@@ -61,6 +62,7 @@ def test_a_retired_model_is_unloaded_and_may_come_back(story: Story) -> None:
         assert agent.predict(GOOD, model=story.name).outputs["air_time"] == pytest.approx(111)
 
 
+@pytest.mark.slow
 def test_a_killed_hub_costs_no_prediction_and_no_count(story: Story) -> None:
     story.publish()
     made = 0
@@ -134,6 +136,7 @@ with Agent(name=sys.argv[1], data=sys.argv[2], hub=sys.argv[3], upload_seconds=0
 """
 
 
+@pytest.mark.slow
 def test_a_node_that_is_killed_while_it_installs_ends_up_with_what_is_wanted(
     story: Story,
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_node_on_a_disk_that_cannot_be_written_predicts_and_says_so(
     assert story.hub.rows("whole")["answered"] == before + 6
 
 
+@pytest.mark.slow
 def test_status_and_hub_say_what_is_wrong_and_forget_what_is_over(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ def interval_covers(seed, blocks):
     return got["bias_low"] <= 0 <= got["bias_high"]
 
 
+@pytest.mark.slow
 def test_blocks_give_honest_intervals_where_rows_do_not():
     assert sum(interval_covers(seed, blocks=True) for seed in range(60)) >= 51
     assert sum(interval_covers(seed, blocks=False) for seed in range(60)) <= 36

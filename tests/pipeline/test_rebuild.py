@@ -69,6 +69,7 @@ def built(flights, tmp_path_factory):
     return build_recipe(read_recipe(folder / "recipe.toml"), folder / "package", None)
 
 
+@pytest.mark.slow
 def test_flights_rebuilt_in_another_folder_have_the_same_digest(built, flights, tmp_path):
     found = rebuild(built, write(tmp_path / "other", flights), tmp_path / "again")
     assert found.is_same
@@ -89,6 +90,7 @@ def test_the_same_rows_in_another_order_are_within_the_tolerance(built, flights,
     assert again.dataset_fingerprint == before.dataset_fingerprint
 
 
+@pytest.mark.slow
 def test_other_data_are_reported(built, flights, tmp_path, capsys):
     folder = write(tmp_path / "other", flights.slice(1))
     arguments = ["package", "rebuild", str(built.path), str(tmp_path / "again"), "--unsigned"]

@@ -29,6 +29,7 @@ ACTIONS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
 }
 
 
+@pytest.mark.slow
 def test_a_role_does_what_is_its_own_and_nothing_else(
     caller: Any, builder: Any, make: Callable[..., Any]
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_builders_certificate_changes_no_rights(builder: Any, caller: Any) -> 
     assert caller.get("principals") == []
 
 
+@pytest.mark.slow
 def test_no_key_gives_away_another(caller: Any) -> None:
     """Neither keys of principals, nor secrets of webhooks, nor the local key are in any answer."""
     made = [caller.post("principals", name="ada", role="admin")["key"]]

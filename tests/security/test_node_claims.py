@@ -153,6 +153,7 @@ def error_of(database: Database) -> losses.Losses:
         return losses.by_version(connection, schema.loss.c.model == "eta")["1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["label", "prediction"])
 @pytest.mark.parametrize(
     ("one", "other", "corrects"),

@@ -32,6 +32,7 @@ def _flights(**changes: Any) -> Contract:
 GOOD = {"distance": 200.0, "hour": 7, "carrier": "AA"}
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_rows_and_columns_equal_the_twin(random: Any) -> None:

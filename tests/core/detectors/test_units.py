@@ -51,6 +51,7 @@ def test_a_season_is_no_change_of_unit(unit, bins, mean, spread):
 
 
 # Near −3.3 σ lies, by accident, the same winter in Celsius.
+@pytest.mark.slow
 @given(st.floats(-3.0, 3.5), st.integers(0, 9), st.sampled_from(["", "°F", "miles"]))
 @settings(max_examples=25, deadline=None)
 def test_no_shift_of_any_size_is_a_change_of_unit(shift, seed, unit):

@@ -24,6 +24,7 @@ tables = st.integers(1, 40).flatmap(
 )
 
 
+@pytest.mark.slow
 @given(tables)
 def test_psi_is_the_symmetric_relative_entropy(pair):
     p, q = (np.array(table) + 0.5 for table in pair)

@@ -194,6 +194,7 @@ def compiled() -> Any:
     return compile_with_numba(Expression(EVERY_OPERATION, fields))
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_numba_equals_the_interpreter(compiled: Any, random: Any) -> None:

@@ -92,6 +92,7 @@ def test_a_route_file_says_who_answers(make: Callable[..., StandaloneNode], mode
     assert len(node.runtime.routes["linear"].fallbacks) == 2
 
 
+@pytest.mark.slow
 def test_a_changed_file_switches_there_and_back_and_a_bad_one_changes_nothing(
     make: Callable[..., StandaloneNode],
     models: Path,

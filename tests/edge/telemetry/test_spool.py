@@ -245,6 +245,7 @@ def kill_while_writing(folder: Path, first: int, pause: float) -> int:
     return int([line for line in lines if line][-1])
 
 
+@pytest.mark.slow
 def test_twenty_kills_lose_nothing_flushed_and_deliver_nothing_twice(tmp_path: Path) -> None:
     dice = random.Random(2013)
     receiver = Receiver()

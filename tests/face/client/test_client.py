@@ -236,6 +236,7 @@ def test_what_a_leaving_server_cuts_short_is_asked_again() -> None:
         server.stop(0)
 
 
+@pytest.mark.slow
 def test_a_restart_fails_no_call(server: Any) -> None:
     """A new server takes the port of one that drains; the client's retries bridge the gap."""
     process, address = server(notice_seconds=0.1)

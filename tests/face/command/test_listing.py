@@ -197,6 +197,7 @@ WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=30)
 PHRASES = st.lists(WORDS, min_size=1, max_size=12).map(" ".join)
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(st.tuples(PHRASES, PHRASES, PHRASES), min_size=1, max_size=4),
     width=st.integers(40, 200),

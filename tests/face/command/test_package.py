@@ -75,6 +75,7 @@ def test_a_package_of_a_high_tier_is_built_by_a_pipeline_only(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_package_is_pushed_and_pulled(
     tmp_path: Path, key: Path, hub: HubCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_package_is_pushed_and_pulled(
         assert message in problem["message"]
 
 
+@pytest.mark.slow
 def test_what_the_hub_offers_is_believed_only_by_digest_and_signature(
     tmp_path: Path, key: Path, hub: HubCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +165,7 @@ def test_builder_settings_are_shown_and_a_builder_needs_a_hub(
         BuilderSettings(hub="nowhere")
 
 
+@pytest.mark.slow
 def test_a_test_deployment_is_reported_and_attested(
     tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +185,7 @@ def test_a_test_deployment_is_reported_and_attested(
     assert "Test deployment of duration@1 (onnx)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_bare_model_is_imported_and_says_what_it_lacks(
     tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ def write(path, names, rows, written):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(rows=rows_of_all_kinds, written=dialects(), size=st.integers(1, 60))
 def test_a_table_written_in_any_dialect_is_the_same_table(tmp_path_factory, rows, written, size):

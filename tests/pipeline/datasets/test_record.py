@@ -197,6 +197,7 @@ def test_large_files_are_hashed_in_pieces(tmp_path, monkeypatch):
             hash_files([(files[-1][0], size)], 2)
 
 
+@pytest.mark.slow
 def test_what_has_not_changed_is_not_read_again(tmp_path):
     folder, cache = tmp_path / "a", FileCache(tmp_path / "cache" / "files.sqlite")
     fill(folder)

@@ -172,6 +172,7 @@ def test_an_mlflow_folder_names_its_columns(tmp_path):
         read_source(folder)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.permutations(["debt", "income", "x:0"]), st.permutations(["debt", "income", "x:0"]))
 def test_columns_reach_the_input_of_their_name_in_whatever_order_they_come(inputs, columns):

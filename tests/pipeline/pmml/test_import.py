@@ -134,6 +134,7 @@ def test_a_classifier_gives_its_label_and_probabilities(tmp_path):
         model.close()
 
 
+@pytest.mark.slow
 def test_the_command_imports_a_file_with_its_rows(tmp_path, capsys):
     (tmp_path / "m.pmml").write_bytes(priced())
     pyarrow.csv.write_csv(rows(), tmp_path / "rows.csv")

@@ -79,6 +79,7 @@ def test_a_sample_says_only_where_the_bins_lie(pieces, data, monkeypatch):
     assert sum(vehicle.counts) == ROWS
 
 
+@pytest.mark.slow
 def test_processes_and_a_cluster_give_the_same(pieces):
     distributed = pytest.importorskip("distributed")
     alone = profile_pieces(pieces, block="day")

@@ -125,6 +125,7 @@ def long(key: int, content: bytes) -> bytes:
     return field(key, 2, content, 0)
 
 
+@pytest.mark.slow
 def test_it_takes_time_by_the_size_of_the_file_and_skips_raw_data() -> None:
     large = numpy_helper.from_array(np.zeros(50_000_000, np.float32), "large")
     file = model(graph(initializer=[large])).SerializeToString()

@@ -94,6 +94,7 @@ def test_what_estimators_are_made_of_may_be_named(estimator: Any) -> None:
     assert np.allclose(again.predict(ROWS), estimator.predict(ROWS))
 
 
+@pytest.mark.slow
 def test_an_estimator_answers_from_its_process_as_it_did_here() -> None:
     estimator = HistGradientBoostingClassifier(max_iter=3).fit(ROWS, LABELS)
     engine = load(pickle.dumps(estimator), manifest("predict_proba", "predict"))
@@ -191,6 +192,7 @@ def test_columns_in_another_order_than_in_training_are_refused(
     load(content, made).close()
 
 
+@pytest.mark.slow
 def test_a_process_that_died_is_started_again(ridge: SklearnEngine) -> None:
     before = ridge.run({"input": ROWS})["predict"]
     assert ridge._process
@@ -200,6 +202,7 @@ def test_a_process_that_died_is_started_again(ridge: SklearnEngine) -> None:
     assert (ridge.run({"input": ROWS})["predict"] == before).all()
 
 
+@pytest.mark.slow
 def test_rows_that_do_not_fit_are_the_estimators_own_refusal(ridge: SklearnEngine) -> None:
     with pytest.raises(EngineError, match="the estimator failed: ValueError: X has 2 features"):
         ridge.run({"input": ROWS[:, :2]})
@@ -216,6 +219,7 @@ def test_a_library_of_another_version_is_refused() -> None:
         load(b"", manifest("score"))
 
 
+@pytest.mark.slow
 def test_the_process_can_put_no_byte_into_a_file(tmp_path: Path) -> None:
     text = (
         "from gnomon.runtime.engines import sklearn_worker\n"
@@ -264,6 +268,7 @@ def build(folder: Path, content: bytes, format: str, estimator: Any) -> tuple[Pa
     return package, TrustStore([signer.public_key])
 
 
+@pytest.mark.slow
 def test_a_package_of_a_pickle_is_built_opened_and_tried_only_with_trust(tmp_path: Path) -> None:
     estimator = Ridge().fit(ROWS, ROWS[:, 1])
     package, trust = build(tmp_path, pickle.dumps(estimator), "sklearn", estimator)

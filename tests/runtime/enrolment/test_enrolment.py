@@ -51,6 +51,7 @@ def exchange(enrolment: Enrolment) -> hub_pb2.ExchangeResponse:
     return enrolment.connect().exchange(hub_pb2.ExchangeRequest(boot="b", sequence=1))
 
 
+@pytest.mark.slow
 def test_an_enrolment_whose_answer_was_lost_is_repeated(
     hub: Any, make: Any, tmp_path: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_without_token_or_authority_the_message_says_what_to_give(make: Any) -> 
         Enrolment(NodeSettings(hub="localhost:1", token="t"), {}).connect()
 
 
+@pytest.mark.slow
 def test_a_certificate_is_renewed_when_two_thirds_of_its_life_have_passed(
     hub: Any, make: Any, tmp_path: Path
 ) -> None:
@@ -172,6 +174,7 @@ def test_a_token_for_its_name_replaces_a_certificate_that_does_not_hold(
     assert exchange(make(cause)).call_again_ms == 100
 
 
+@pytest.mark.slow
 def test_nodes_and_builders_come_back_after_their_certificates_have_expired(
     make: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -109,6 +109,7 @@ def test_what_cannot_be_woken_is_reported_and_may_come_back(
     assert runtime.predict("eta", GOOD).outputs == {"air_time": 111.0}
 
 
+@pytest.mark.slow
 def test_a_load_beyond_the_budget_is_refused_and_nothing_changes(
     make: Callable[..., Runtime], package: Package, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ class Uploader(threading.Thread):
                 time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_ten_kills_lose_nothing_and_count_nothing_twice(
     process: Process,
     caller: Any,
@@ -143,6 +144,7 @@ def test_ten_kills_lose_nothing_and_count_nothing_twice(
     assert rows == receipt.watermark * (receipt.watermark + 1) // 2
 
 
+@pytest.mark.slow
 def test_a_publication_that_is_killed_leaves_the_old_state_or_the_new(
     process: Process, caller: Any, settings: HubSettings, make: Callable[..., Any]
 ) -> None:
@@ -171,6 +173,7 @@ def test_a_publication_that_is_killed_leaves_the_old_state_or_the_new(
     assert reader.blobs(package.digest) == [package.manifest_bytes]
 
 
+@pytest.mark.slow
 def test_what_happened_before_a_kill_is_reported_after_it(
     process: Process, caller: Any, make: Callable[..., Any], receiver: Any
 ) -> None:

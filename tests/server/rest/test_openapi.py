@@ -39,6 +39,7 @@ def rest(request: pytest.FixtureRequest) -> httpx.Client:
     return caller.http
 
 
+@pytest.mark.slow
 def test_the_document_is_valid(rest: httpx.Client) -> None:
     description = rest.get("/openapi.json").json()
     validate(description)

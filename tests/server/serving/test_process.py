@@ -5,6 +5,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 TRITON = """
 import sys
 import numpy as np
@@ -84,6 +86,7 @@ def test_tritonclient_is_answered_and_refused_by_name(server: Any) -> None:
     assert process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_drain_fails_no_call_of_a_client_that_heeds_it(server: Any) -> None:
     process, address = server(notice_seconds=0.5)
     with subprocess.Popen(

@@ -125,6 +125,7 @@ def test_a_quick_model_that_was_found_slow_returns_to_the_loops(
     assert frontend.counts["taken"] == 1
 
 
+@pytest.mark.slow
 def test_a_slow_model_that_was_found_quick_leaves_the_loops(
     runtime: Runtime, tmp_path: Path, open_frontend: Callable[[], Any]
 ) -> None:

@@ -139,6 +139,7 @@ def test_rest_answers_the_fast_one_meanwhile(
         assert {one.result(60) for one in slow} == {200}
 
 
+@pytest.mark.slow
 def test_a_model_that_was_slow_at_its_warm_up_never_runs_on_the_loop(
     native: Any, tmp_path: Path
 ) -> None:

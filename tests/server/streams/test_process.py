@@ -6,6 +6,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support import killed_consumers as scenes
 from tests.support.records import BAD, GOOD, lines
 
@@ -18,6 +20,7 @@ def whole_lines(path: Path) -> list[bytes]:
     return data[: data.rfind(b"\n") + 1].splitlines()
 
 
+@pytest.mark.slow
 def test_killed_consumers_lose_nothing(start: scenes.Start, tmp_path: Path) -> None:
     source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(lines(*scenes.rows(COUNT)))
@@ -48,6 +51,7 @@ def test_a_pipe_is_answered_row_by_row_until_it_ends(start: scenes.Start) -> Non
     }
 
 
+@pytest.mark.slow
 def test_a_named_pipe_outlives_those_who_write_into_it(start: scenes.Start, tmp_path: Path) -> None:
     source, sink, refused = (tmp_path / name for name in ("pipe", "out", "refused"))
     os.mkfifo(source)
@@ -60,6 +64,7 @@ def test_a_named_pipe_outlives_those_who_write_into_it(start: scenes.Start, tmp_
     assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_reported_by_its_exit_code(start: scenes.Start, tmp_path: Path) -> None:
     codes = []
     for settings in (

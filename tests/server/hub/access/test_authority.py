@@ -156,6 +156,7 @@ def test_a_certificate_is_renewed_by_itself(caller: Any, fresh_key: Any) -> None
         renewed.enrol("", fresh_key(), "device-2")
 
 
+@pytest.mark.slow
 def test_a_revoked_node_may_do_nothing(caller: Any, node: Any) -> None:
     node.exchange()
     caller.post("nodes/device-1/revoke")
@@ -243,6 +244,7 @@ def short_lived(settings: Any) -> Iterator[Hub]:
     hub.stop()
 
 
+@pytest.mark.slow
 def test_an_expired_certificate_is_good_for_its_renewal_only(
     short_lived: Hub, caller_of: Any, fresh_key: Any
 ) -> None:

@@ -205,6 +205,7 @@ def test_a_run_is_recorded_with_exact_numbers(caller: Any, builder: Any) -> None
     assert recorded["steps"] == [{"name": "train"}]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_rejected_by_name(filled: None, builder: Any, node: Any) -> None:
     with pytest.raises(UnknownModel, match="no model 'cost'"):
         builder.registry_call(

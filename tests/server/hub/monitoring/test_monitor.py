@@ -245,6 +245,7 @@ def test_a_late_window_is_counted_and_said_to_be_late(
     assert status == {"judged_to": 2 * DAY, "late_windows": 1, "late_rows": 37, "waiting_labels": 0}
 
 
+@pytest.mark.slow
 def test_shadows_are_left_out(world: Any, database: Database, eta: str) -> None:
     for day in range(3):
         send_day(world, eta, day)

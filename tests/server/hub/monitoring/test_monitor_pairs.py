@@ -72,6 +72,7 @@ def open_alerts(database: Database) -> list[dict[str, Any]]:
         return to_jsonable_python(alerts.find(connection, model="eta", open_only=True))
 
 
+@pytest.mark.slow
 def test_quiet_days_raise_nothing(world: Any, database: Database, place: Any) -> None:
     digest = place()
     for day in range(12):
@@ -142,6 +143,7 @@ def test_more_missing_than_is_allowed_is_reported_once_with_its_sources(
     assert alert["evidence"]["allowance"] == 0.05
 
 
+@pytest.mark.slow
 def test_missing_in_all_sources_is_reported_for_all(
     world: Any, database: Database, place: Any
 ) -> None:
@@ -153,6 +155,7 @@ def test_missing_in_all_sources_is_reported_for_all(
     assert 0.05 < alert["evidence"]["share"] < 0.15
 
 
+@pytest.mark.slow
 def test_tiny_windows_and_what_is_allowed_raise_no_alarm(
     world: Any, database: Database, place: Any
 ) -> None:
@@ -164,6 +167,7 @@ def test_tiny_windows_and_what_is_allowed_raise_no_alarm(
     assert [one["kind"] for one in open_alerts(database)] == []
 
 
+@pytest.mark.slow
 def test_a_new_version_that_allows_more_closes_the_alert(
     world: Any, database: Database, place: Any
 ) -> None:

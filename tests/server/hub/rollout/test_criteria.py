@@ -204,6 +204,7 @@ def test_without_champion_traffic_only_the_candidates_own_limits_count() -> None
     assert evaluate(Gates(), Evidence(candidate, None), ALPHA).decision is Decision.ROLL_BACK
 
 
+@pytest.mark.slow
 def test_an_equal_candidate_is_rarely_rolled_back_though_it_is_looked_at_all_the_time() -> None:
     """200 rollouts, 50 looks each, equal error, tolerance 0: at most 1 in 20 may go back."""
     random = np.random.default_rng(11)

@@ -36,6 +36,7 @@ def test_an_empty_chain_is_intact(database_url: str) -> None:
     assert verdict(Database(database_url)) == audit.ChainVerdict(True, 0)
 
 
+@pytest.mark.slow
 def test_a_subject_that_sql_cannot_store_leaves_the_chain_intact(database: Database) -> None:
     with database.change("a\0\ud800") as change:
         change.audit("place", "eta\0", {"reason": "\0 \ud800 ü"})

@@ -139,6 +139,7 @@ def test_only_a_digest_is_a_digest(text: str) -> None:
             check_digest(text)
 
 
+@pytest.mark.slow
 def test_blobs_come_back(blobs: Blobs) -> None:
     contents = [b"", b"one", bytes(1 << 20)]
     digests = [sha256(data) for data in contents]

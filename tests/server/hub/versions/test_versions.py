@@ -129,6 +129,7 @@ def test_an_alias_moves(caller: Any, packages_there: list[Package]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_champion_and_challenger_follow_from_what_is_done(
     caller: Any, packages_there: list[Package]
 ) -> None:

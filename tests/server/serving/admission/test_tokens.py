@@ -271,6 +271,7 @@ def test_every_frontend_takes_keys_and_tokens(
     assert served.counted() == {"answered": 8}
 
 
+@pytest.mark.slow
 def test_the_native_frontend_knows_a_token_until_it_expires(
     served: Any, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def attributes(span: Any) -> dict[str, str]:
     return {one.key: one.value.string_value for one in span.attributes}
 
 
+@pytest.mark.slow
 def test_calls_of_both_frontends_leave_spans_below_their_parents(
     ask: Callable[[], dict[str, str]], collector: Collector
 ) -> None:

@@ -121,6 +121,7 @@ def test_a_stream_that_is_cut_leaves_the_frontend_well(house: House, frontend: s
     assert len(ask(house, frontend, encoded([eta()]))) == 1
 
 
+@pytest.mark.slow
 def test_calls_whose_client_has_left_are_kept_nowhere(house: House, frontend: str) -> None:
     if frontend != "native":
         pytest.skip("calls are grpcio's own there")

@@ -114,6 +114,7 @@ WAYS: list[tuple[str, str, Way]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("frontend", "name", "way"), WAYS, ids=[f"{d}-{n}" for d, n, _ in WAYS])
 def test_a_whole_number_is_exact_or_refused(
     house: House, frontend: str, name: str, way: Way

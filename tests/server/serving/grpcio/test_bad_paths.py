@@ -11,11 +11,12 @@ from tests.support import http2_frames as http2
 from tests.support.serving import Served
 
 ROOT = Path(__file__).parents[4]
-ATTEMPTS = 4
+ATTEMPTS = 10
 
 
+@pytest.mark.slow
 def test_the_frontend_opens_again(package: Package) -> None:
-    # A process of its own: about one time in ten grpc.aio itself ends it by a segmentation fault
+    # A process of its own: about one time in six, on a busy machine more, grpc.aio itself ends it by a segmentation fault
     # in its channel, which says nothing of the frontend and must not end the other tests.
     command = [sys.executable, "-m", "tests.server.serving.grpcio.bad_paths", str(package.path)]
     for _ in range(ATTEMPTS):

@@ -73,6 +73,7 @@ def is_well(served: Bounded) -> bool:
     return list(answer.outputs[0].contents.fp32_contents) == pytest.approx([111.0])
 
 
+@pytest.mark.slow
 def test_large_tensors_go_both_ways(served: Bounded) -> None:
     rows = 100_000
     message = oip.ModelInferRequest(model_name="eta")

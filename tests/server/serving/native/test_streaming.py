@@ -138,6 +138,7 @@ def test_messages_that_arrive_in_one_piece_or_byte_by_byte_are_the_same(echo: Ec
     raw.close()
 
 
+@pytest.mark.slow
 def test_idle_streams_take_up_no_thread_and_are_not_cut(echo: Echo) -> None:
     release = threading.Event()
 
@@ -235,6 +236,7 @@ def test_a_streaming_call_is_not_answered_as_another(echo: Echo) -> None:
     assert raised == ["a streaming call is answered with `send`"]
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_is_noticed_and_forgotten(echo: Echo) -> None:
     kept: list[Call] = []
     echo.behave = lambda call: (kept.append(call), call.give_turn())[1]

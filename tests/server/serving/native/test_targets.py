@@ -238,6 +238,7 @@ def test_an_interval_that_has_ended_is_left_to_python(laid: Laid, kinds: Package
     assert laid.table.try_message(message)
 
 
+@pytest.mark.slow
 def test_a_route_in_a_cycle_is_collected(laid: Laid, kinds: Package) -> None:
     (target,) = laid.runtime._table.served["kinds"].targets.values()
     counts = ClientCounts()

@@ -46,6 +46,7 @@ def settled(address: str) -> http2.Http2Connection:
     return raw
 
 
+@pytest.mark.slow
 def test_who_says_nothing_is_asked_and_cut_if_there_is_no_answer(
     serve: Callable[..., Any],
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_client_that_only_pings_gets_enhance_your_calm(serve: Callable[..., An
     busy.close()
 
 
+@pytest.mark.slow
 def test_a_connection_of_age_ends_in_two_steps_and_no_call_with_it(
     serve: Callable[..., Any],
 ) -> None:

@@ -29,6 +29,7 @@ def test_bytes_never_surprise(data: bytes, length: str | None) -> None:
         read_request("m", "", data, length)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     datatype=st.sampled_from([*ELEMENT_TYPES, "BYTES", "FP65", ""]),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from gnomon import Client
 from gnomon.runtime.packages.package import Package
@@ -17,6 +18,7 @@ from tests.support.packages import linear_onnx
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 
 
+@pytest.mark.slow
 def test_one_command_opens_both_frontends(package: Package) -> None:
     command = [sys.executable, "-m", "gnomon", "serve", "--json", "--packages", str(package.path)]
     command += ["--port", "0", "--rest-port", "0", "--notice-seconds", "1", "--log-format", "json"]
@@ -62,6 +64,7 @@ def ask(addresses: dict[str, str], process: "subprocess.Popen[str]") -> str:
     return log
 
 
+@pytest.mark.slow
 def test_a_bare_file_is_served_by_one_command_and_swapped_on_a_signal(tmp_path: Path) -> None:
     file = tmp_path / "linear.onnx"
     file.write_bytes(linear_onnx([1.0, 2.0], 0.0))
