@@ -16,8 +16,9 @@ ATTEMPTS = 10
 
 @pytest.mark.slow
 def test_the_frontend_opens_again(package: Package) -> None:
-    # A process of its own: about one time in six, on a busy machine more, grpc.aio itself ends it by a segmentation fault
-    # in its channel, which says nothing of the frontend and must not end the other tests.
+    # A process of its own: about one time in six, on a busy machine more, grpc.aio itself ends it
+    # by a segmentation fault in its channel. That says nothing of the frontend, and must not end
+    # the other tests.
     command = [sys.executable, "-m", "tests.server.serving.grpcio.bad_paths", str(package.path)]
     for _ in range(ATTEMPTS):
         done = subprocess.run(
