@@ -41,8 +41,10 @@ def check_rows(reference: str, engine: Engine, tensors: Tensors, outputs: Sequen
         one row at a time only, or fails on each of the rows.
 
     Raises:
-        EngineError: an output's first axis is not the rows.
+        EngineError: the model has no inputs, or an output's first axis is not the rows.
     """
+    if not tensors:
+        raise EngineError(f"{reference}: the package names no input of the model; it has no rows")
     alone = _run_alone(engine, tensors)
     for answers in alone.values():
         check_axis(reference, answers, outputs, 1)

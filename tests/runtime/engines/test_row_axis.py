@@ -225,3 +225,8 @@ def test_a_reader_takes_only_shapes_that_begin_with_the_rows(
     else:
         with pytest.raises(EngineError, match=r"output 'y' has shape .* expected"):
             reader.read_columns([array], rows)
+
+
+def test_a_model_without_inputs_is_refused() -> None:
+    with pytest.raises(EngineError, match="eta@1: the package names no input"):
+        check_rows("eta@1", None, {}, ["score"])  # type: ignore[arg-type]
