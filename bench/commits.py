@@ -91,7 +91,9 @@ def compare(name: str, after: Path, before: Path, rounds: int) -> list[CommitFig
     best: dict[str, Figures] = {one: {} for one in checkouts}
     for one, figures in measure(name, checkouts, rounds):
         for what, ns in figures.items():
-            best[one][what] = min(best[one].get(what, math.inf), ns)
+            # A peer that is not installed has no figure.
+            if math.isfinite(ns):
+                best[one][what] = min(best[one].get(what, math.inf), ns)
     common = [what for what in best["after"] if what in best["before"]]
     if not common:
         raise RuntimeError(f"{name}: the two checkouts have no figure in common")
