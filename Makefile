@@ -1,6 +1,6 @@
 # Verbs, of which CONTRIBUTING.md says more; all set-up happens in .venv.
 #   demo, bench           play the demo, measure
-#   check, unit, test     linters and types (a minute); the quick tests (three); all of it
+#   check, unit, test     linters and types (a minute); the quick tests (five); all of it
 #   coverage              all tests, with a table of the lines that none of them ran
 #   lint, format-c        mend what can be mended
 #   build, debug, fuzz    compile; compile with asserts and checks; feed changed input to C
