@@ -6,12 +6,11 @@ time; from then on it grows slowly. The time of a call follows its bytes.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
-from gnomon.runtime.enrolment.hub_channel import CALL_SECONDS, DeadlineExceeded
+from gnomon.runtime.enrolment.hub_channel import CALL_SECONDS, DeadlineExceeded, HubChannel
 from gnomon.runtime.errors import HubError
 
 #: Bytes of records in one call, at first, at most and at least; a single record may be larger.
@@ -22,26 +21,6 @@ LEAST_BATCH_BYTES = 512
 SECONDS_A_BYTE = 1 / 2048
 #: The longest that a call with a single record may take.
 _LONGEST_SECONDS = 1_800.0
-
-
-class UploadChannel(Protocol):
-    """What uploads need of a connection to the hub."""
-
-    def upload(
-        self,
-        boot_id: str,
-        records: Sequence[bytes],
-        timeout_seconds: float = CALL_SECONDS,
-        acknowledged: int = 0,
-    ) -> int:
-        """Upload records of one boot; return the watermark up to which all are durable.
-
-        Args:
-            boot_id: of the records.
-            records: serialized records in order of their sequence.
-            timeout_seconds: how long the call may take.
-            acknowledged: the highest watermark of the boot that was returned before; 0: none.
-        """
 
 
 class SpoolSink:
@@ -65,7 +44,7 @@ class Uploader:
         self._has_failed = False
         self._patience = 1.0
 
-    def upload_all(self, channel: UploadChannel, deadline: float = float("inf")) -> None:
+    def upload_all(self, channel: HubChannel, deadline: float = float("inf")) -> None:
         """Upload until the spool is empty, or until `deadline` on the clock.
 
         Raises:
@@ -83,9 +62,7 @@ class Uploader:
                 )
             self._spool.acknowledge(boot_id, watermark)
 
-    def _upload(
-        self, channel: UploadChannel, boot_id: str, records: list[bytes], left: float
-    ) -> int:
+    def _upload(self, channel: HubChannel, boot_id: str, records: list[bytes], left: float) -> int:
         size = sum(map(len, records))
         seconds = min((CALL_SECONDS + size * SECONDS_A_BYTE) * self._patience, _LONGEST_SECONDS)
         try:
