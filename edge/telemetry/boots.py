@@ -57,10 +57,6 @@ class SentMarks:
         """Add a boot of this process, of which nothing was handed out."""
         self._sent[boot_id] = 0
 
-    def is_begun(self, boot_id: str) -> bool:
-        """Whether the boot's mark is durable, so that its records may be written to the disk."""
-        return boot_id in self._durable
-
     def sent_through(self, boot_id: str) -> int:
         """Return the sequence up to which a boot's records may have been handed out."""
         sent = self._sent.get(boot_id)
