@@ -234,9 +234,10 @@ class SyncMachine:
 
     def reported(self) -> hub_pb2.ReportedState:
         """Return the report to the hub, without the packages in service."""
+        epoch, generation = self._order_in_service()
         return hub_pb2.ReportedState(
-            generation=self._order_in_service()[1],
-            epoch=self._order_in_service()[0],
+            generation=generation,
+            epoch=epoch,
             state=_WIRE_STATES[self.step],
             refused_generation=self.state.refused_generation,
             refused_epoch=self.state.refused_epoch,
