@@ -23,16 +23,10 @@ class KeyFolder:
         Raises:
             StorageError: it cannot be written.
         """
-        key = Ed25519PrivateKey.generate()
-        signer = CryptoSigner(key)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        signer = CryptoSigner.generate_ed25519()
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True, parents=True)
-            write_durably(self._path(signer.public_key.keyid), pem, mode=0o600)
+            write_durably(self._path(signer.public_key.keyid), signer.private_bytes, mode=0o600)
         except OSError as error:
             raise StorageError(f"no key can be written to {self.folder}: {error}") from error
         return signer
