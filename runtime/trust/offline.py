@@ -64,9 +64,8 @@ class OfflineMetadata(MetadataFolder):
         """Replace the root's keys by new ones; those before sign the change too."""
         root = self.root
         role = root.roles[Root.type]
-        before = list(role.keyids)
-        self._replace_keys(root, Root.type, len(before), role.threshold)
-        self._sign_root(root, before)
+        self._replace_keys(root, Root.type, len(role.keyids), role.threshold)
+        self._sign_root(root)
 
     def add_key(self, key: str) -> None:
         """Trust a package key (Ed25519, 32 bytes in hex).
@@ -175,7 +174,7 @@ class OfflineMetadata(MetadataFolder):
 
     def renew(self, days: float) -> None:
         """Make the next versions of all that is here, which expire after that number of days."""
-        self._sign_root(self.root, days=days)
+        self._sign_root(self.root, days)
         for role in self.targets_roles():
             self.sign_targets(self.targets_of(role), role, days)
 
@@ -196,8 +195,8 @@ class OfflineMetadata(MetadataFolder):
             root.add_key(self.keys.make().public_key, role)
         root.roles[role].threshold = threshold
 
-    def _sign_root(self, root: Root, before: Iterable[str] = (), days: float = LIFE_DAYS) -> None:
-        newest = (self.root.roles[Root.type].keyids, root.roles[Root.type].keyids)
-        key_ids = dict.fromkeys((*before, *newest[0], *newest[1]))
+    def _sign_root(self, root: Root, days: float = LIFE_DAYS) -> None:
+        before, now = self.root.roles[Root.type].keyids, root.roles[Root.type].keyids
+        key_ids = dict.fromkeys((*before, *now))
         root.version += 1
         self.write_signed(root, Root.type, key_ids, days)
