@@ -46,7 +46,8 @@ class Client(channel.Connection):
 
         Args:
             model: the public model name.
-            rows: one row or many: value by field; text for a category; None is missing.
+            rows: one row or many: value by field; text for a category. None is missing.
+                Texts, bools and vectors are missing in all rows of a call, or in none.
             request_id: joins later labels to the prediction; the server makes one if None.
             key: requests with the same key (a customer) are answered by the same version.
             at: the data's own time, epoch seconds or datetime; None: now.

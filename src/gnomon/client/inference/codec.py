@@ -37,6 +37,13 @@ _BY_STATUS: Mapping[Any, type[GnomonError]] = {
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
 }
 
+#: What is right for a column that no tensor holds.
+_ONE_KIND = "numbers, texts, bools or lists of numbers, one kind a field"
+_ALL_OR_NONE = (
+    "a call for the rows that have the field, and one for those that lack it; only among "
+    "numbers a value may be missing"
+)
+
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer for one row.
@@ -70,7 +77,8 @@ def encode(
 
     Args:
         model: the public model name.
-        rows: one row or many: value by field; text for a category; None is missing.
+        rows: one row or many: value by field; text for a category. None is missing.
+            Texts, bools and vectors are missing in all rows of a call, or in none.
         request_id: the request's id; the server makes one if None.
         key: requests with the same key are answered by the same version.
         at: the data's own time, epoch seconds or datetime; None: now.
@@ -155,13 +163,12 @@ def _column(name: str, values: list[Any]) -> tuple[str, NDArray[Any]]:
             return "FP32", np.array(values, np.float32)
     except (ValueError, TypeError, OverflowError) as error:
         raise _unusable_column(name, kinds, str(error)) from error
-    raise _unusable_column(
-        name, kinds, "numbers, texts, bools or lists of numbers, one kind a field"
-    )
+    is_one_kind = len(kinds - {type(None)}) == 1
+    raise _unusable_column(name, kinds, _ALL_OR_NONE if is_one_kind else _ONE_KIND)
 
 
 def _unusable_column(name: str, kinds: set[type], expected: str) -> InvalidInput:
-    found = " and ".join(sorted(kind.__name__ for kind in kinds))
+    found = " and ".join(sorted("None" if kind is type(None) else kind.__name__ for kind in kinds))
     return InvalidInput(
         f"field {name!r} has values of {found}; right would be {expected}",
         details=[{"field": name, "rule": "type", "value": found, "expected": expected}],
