@@ -65,8 +65,9 @@ def headers_frame(stream: int, flags: int = 4, **changes: str) -> bytes:
 @needs_native
 @pytest.mark.parametrize("end", ["answered", "reset"])
 @pytest.mark.parametrize("frame", ["data", "headers"])
+@pytest.mark.parametrize("piece", [1, 1 << 20])
 def test_a_frame_on_a_closed_stream_is_an_error_of_that_stream(
-    connect: Callable[[], http2.Http2Connection], end: str, frame: str
+    connect: Callable[[], http2.Http2Connection], end: str, frame: str, piece: int
 ) -> None:
     raw = connect()
     if end == "answered":
@@ -75,7 +76,9 @@ def test_a_frame_on_a_closed_stream_is_an_error_of_that_stream(
     else:
         raw.send(headers_frame(1) + http2.frame(http2.RST_STREAM, 0, 1, struct.pack(">I", 8)))
     late = headers_frame(1) if frame == "headers" else http2.frame(http2.DATA, 0, 1, b"x")
-    raw.send(late + http2.call(3, request().SerializeToString()))
+    late += http2.call(3, request().SerializeToString())
+    for at in range(0, len(late), piece):
+        raw.send(late[at : at + piece])
     codes = []
     for one in raw.frames():
         if one.kind == http2.RST_STREAM and one.stream == 1:

@@ -26,23 +26,27 @@ static void scan_head(struct connection *connection, const uint8_t *head) {
 void gnomon_frames_scan(struct connection *connection, const uint8_t *data, size_t size) {
     GNOMON_ASSERT_ON_LOOP(connection->loop);
     struct frame_scan *scan = &connection->scan;
-    while (size) {
-        size_t part = scan->left < size ? scan->left : size;
-        if (!part) {
-            part = FRAME_HEAD_BYTES - scan->head_size;
-            if (part > size) part = size;
-            memcpy(scan->head + scan->head_size, data, part);
-            scan->head_size += part;
-            if (scan->head_size == FRAME_HEAD_BYTES) {
-                scan->head_size = 0;
-                scan_head(connection, scan->head);
-            }
-        } else {
-            scan->left -= part;
+    while (size > scan->left) {
+        data += scan->left;
+        size -= scan->left;
+        scan->left = 0;
+        size_t missing = FRAME_HEAD_BYTES - scan->head_size;
+        if (size < missing) {
+            memcpy(scan->head + scan->head_size, data, size);
+            scan->head_size += size;
+            return;
         }
-        data += part;
-        size -= part;
+        const uint8_t *head = data;
+        if (scan->head_size) {
+            memcpy(scan->head + scan->head_size, data, missing);
+            scan->head_size = 0;
+            head = scan->head;
+        }
+        scan_head(connection, head);
+        data += missing;
+        size -= missing;
     }
+    scan->left -= size;
 }
 
 int gnomon_frames_answer(struct connection *connection) {
