@@ -32,9 +32,10 @@ typedef struct {
     uint8_t reserved;
 } h2_frame_head;
 
-/* Frames of all types begin with their head; nothing behind it is read. */
+/* Frames of all types begin with their head; behind it, only what DATA frames have is read. */
 typedef struct {
     h2_frame_head head;
+    size_t data_padding; /* of the head's length, the length of the padding among it */
 } h2_frame;
 
 typedef struct {

@@ -31,7 +31,6 @@ static int on_data(h2_session *session, uint8_t flags, int32_t stream, const uin
     struct call *call = gnomon_h2.session_get_stream_user_data(session, stream);
     (void)flags;
     connection->heard = connection->loop->now;
-    connection->has_data = 1;
     if (call && call->streaming) {
         if (gnomon_h2.session_consume_connection(session, size)) return H2_CONNECTION_FAILED;
         gnomon_bidi_data(call, data, size);
@@ -70,8 +69,7 @@ static int on_frame(h2_session *session, const h2_frame *frame, void *user) {
     }
     connection->pings = 0;
     if (!has_ended && type == H2_DATA) {
-        if (!connection->has_data) connection->control++;
-        connection->has_data = 0;
+        if (frame->head.length == frame->data_padding) connection->control++;
         return 0;
     }
     struct call *call = gnomon_h2.session_get_stream_user_data(session, stream);

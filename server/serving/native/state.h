@@ -195,7 +195,6 @@ struct connection {
     int call_count;
     size_t held;      /* bytes of requests and answers under way */
     uint64_t control; /* frames of control since the last tick */
-    int has_data;     /* the DATA frame that is being read holds any */
     struct frame_scan scan;
     uint64_t header_since, header_bytes; /* an unfinished header: since when, and how long */
     uint64_t heard, wrote; /* when last a request was complete or data came; when bytes went out */
