@@ -154,6 +154,15 @@ def test_settings_that_no_reader_can_follow_are_refused(settings_, message):
         CsvDialect(**settings_)
 
 
+def test_the_delimiter_is_outside_of_quotes_and_is_no_decimal_mark(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('"a,b";c\n1;2\n')
+    assert Dataset.from_csv(path).table.column_names == ["a,b", "c"]
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(DatasetError, match="decimal mark too; set the delimiter"):
+        Dataset.from_csv(path, CsvDialect(decimal=","))
+
+
 def test_short_rows_are_filled_if_that_is_requested(tmp_path):
     short, full = tmp_path / "short.csv", tmp_path / "full.csv"
     short.write_bytes(b'a,b,c\n1,2,3\r\n4\n"5"\r6,7\n8')
@@ -198,6 +207,7 @@ def test_a_reader_says_how_it_read(tmp_path):
         (["1" * 60], ["1" * 59 + "2"]),
         (["1e400"], ["1e401"]),
         (["1e-400", "1.5"], ["0", "1.5"]),
+        (["18446744073709551615", "N/A"], ["18446744073709551614", "N/A"]),
     ],
 )
 def test_numbers_that_differ_are_other_rows(tmp_path, one, other):
@@ -206,7 +216,17 @@ def test_numbers_that_differ_are_other_rows(tmp_path, one, other):
         path = tmp_path / f"{number}.csv"
         path.write_text("\n".join(["id", *values]))
         found.append(fingerprint_of(path))
+        lines, schema = csv_pieces(path, CsvDialect(), 1)
+        assert fingerprint_rows([Piece(line, schema) for line in lines]) == (found[-1], len(values))
     assert found[0] != found[1]
+
+
+def test_parts_of_decimals_and_of_floats_are_refused(tmp_path):
+    paths = [tmp_path / "decimals.csv", tmp_path / "floats.csv"]
+    for path, number in zip(paths, ("12345678901234567.89", "1e300"), strict=True):
+        path.write_text(f"id\n{number}\n")
+    with pytest.raises(DatasetError, match=r"'id' is decimal128\(\d+, 2\), double in different"):
+        table_pieces(paths)
 
 
 @settings(max_examples=100, deadline=None)
@@ -221,6 +241,8 @@ def test_columns_of_floats_stay_floats_however_they_are_printed(tmp_path_factory
 
 def test_leading_zeros_are_said_and_kept_if_that_is_requested(tmp_path):
     path = tmp_path / "t.csv"
+    path.write_text("zip,x\n01234,0\nN/A,0.5\n")
+    assert "'zip': numbers lose the leading zeros" in reading_notes(table_pieces([path]))[2]
     path.write_text("zip,x\n01234,0\n12345,0.5\n")
     notes = reading_notes(table_pieces([path]))
     assert len(notes) == 2
