@@ -116,7 +116,7 @@ def _digits(text: str) -> _Digits:
     if not isinstance(exponent, int):
         # No decimal has this many digits.
         return _Digits(_DECIMAL_DIGITS + 1, 0, False)
-    return _Digits(len(digits) + max(exponent, 0), max(-exponent, 0), text.isdigit())
+    return _Digits(max(len(digits) + exponent, 0), max(-exponent, 0), text.isdigit())
 
 
 def _is_held(text: str, number: float) -> bool:

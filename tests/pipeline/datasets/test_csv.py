@@ -1,6 +1,7 @@
 """CSV files of any dialect are the rows that were written, whatever the size of a stretch."""
 
 import io
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -227,6 +228,23 @@ def test_parts_of_decimals_and_of_floats_are_refused(tmp_path):
         path.write_text(f"id\n{number}\n")
     with pytest.raises(DatasetError, match=r"'id' is decimal128\(\d+, 2\), double in different"):
         table_pieces(paths)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["12345678901234567890.123456789012345678", "0.5"], pa.decimal128(38, 18)),
+        (["0.12345678901234567890123456789012345678"], pa.decimal128(38, 38)),
+        (["-1e37", "12345678901234567890"], pa.decimal128(38, 0)),
+        (["123456789012345678901.123456789012345678"], pa.string()),
+    ],
+)
+def test_a_column_is_of_decimals_as_long_as_they_hold_its_digits(tmp_path, values, kind):
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["id", *values]))
+    column = Dataset.from_csv(path).table.column("id")
+    assert column.type == kind
+    assert [Decimal(one) for one in column.to_pylist()] == [Decimal(one) for one in values]
 
 
 @settings(max_examples=100, deadline=None)
