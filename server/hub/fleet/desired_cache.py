@@ -1,26 +1,20 @@
-"""A cache of desired states, valid until the audit chain grows.
-
-Every decision commits together with its audit record, so no desired state can change while the
-chain does not grow. So no change has to name the states that it invalidates.
-"""
+"""The cache of desired states, by environment and by what a node can run."""
 
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
 from gnomon.proto import hub_pb2
-from gnomon.server.hub.store import counters, schema
-
-#: Entries that are kept; the cache is cleared when it has more.
-_KEPT = 256
+from gnomon.server.hub.fleet.audited_cache import AuditedCache
+from gnomon.server.hub.store import schema
 
 _METADATA = schema.trust_metadata.c
 #: Roles of signed metadata that do not say what a node may take.
 _NO_TARGETS = ("root", "snapshot", "timestamp")
 
+_Key = tuple[str, tuple[str, ...]]  # environment and engines
 Build = Callable[[Connection, Sequence[str], str], hub_pb2.DesiredState]
 
 
@@ -38,30 +32,19 @@ class DesiredStates:
     def __init__(self, build: Build) -> None:
         """Keep what `build` makes of a connection, engines and an environment."""
         self._build = build
-        self._lock = threading.Lock()
-        self._decided = -1  # the audit chain's length of which the kept states are
-        self._kept: dict[tuple[str, tuple[str, ...]], HashedState] = {}
+        self._states = AuditedCache(self._build_hashed)
 
     def find(self, connection: Connection, engines: Sequence[str], environment: str) -> HashedState:
         """Return what is wanted of nodes of an environment that can run these formats."""
-        decided = connection.scalar(
-            select(schema.counter.c.value).where(schema.counter.c.name == counters.AUDIT)
-        )
-        key = (environment, tuple(engines))
-        with self._lock:
-            known = self._kept.get(key) if decided == self._decided else None
-        if known is not None:
-            return known
+        return self._states.find(connection, (environment, tuple(engines)))
+
+    def _build_hashed(self, connection: Connection, key: _Key) -> HashedState:
+        environment, engines = key
         state = self._build(connection, engines, environment)
         targets = connection.scalar(
             select(func.sum(_METADATA.version)).where(_METADATA.role.not_in(_NO_TARGETS))
         )
-        wanted = HashedState(state, _hash(state, int(targets or 0)))
-        with self._lock:
-            if decided != self._decided or len(self._kept) >= _KEPT:
-                self._decided, self._kept = decided or 0, {}
-            self._kept[key] = wanted
-        return wanted
+        return HashedState(state, _hash(state, int(targets or 0)))
 
 
 def _hash(state: hub_pb2.DesiredState, targets: int) -> str:

@@ -4,12 +4,11 @@ Not only of the present state: a node that refused the newest one repairs the pa
 service. A stolen node's certificate gives nothing away that was never meant for its environment.
 """
 
-import threading
-
 from sqlalchemy import Connection, select, union
 
 from gnomon.runtime.errors import NotAllowed
-from gnomon.server.hub.store import counters, schema
+from gnomon.server.hub.fleet.audited_cache import AuditedCache
+from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 
 _NODE = schema.node.c
@@ -23,9 +22,7 @@ class NodeContent:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock = threading.Lock()
-        self._decided = -1  # the audit chain's length of which the kept digests are
-        self._kept: dict[str, frozenset[str]] = {}
+        self._allowed = AuditedCache(_digests)
 
     def check(self, node: str, digests: list[str]) -> None:
         """Check that a node may fetch all of these.
@@ -35,7 +32,7 @@ class NodeContent:
         """
         with self._database.read() as connection:
             environment = connection.scalar(select(_NODE.environment).where(_NODE.name == node))
-            allowed = self._of_environment(connection, environment or "")
+            allowed = self._allowed.find(connection, environment or "")
         for digest in digests:
             if digest not in allowed:
                 raise NotAllowed(
@@ -43,21 +40,8 @@ class NodeContent:
                     f"service or rolled out in {environment!r}"
                 )
 
-    def _of_environment(self, connection: Connection, environment: str) -> frozenset[str]:
-        decided = counters.read(connection, counters.AUDIT)
-        with self._lock:
-            known = self._kept.get(environment) if decided == self._decided else None
-        if known is not None:
-            return known
-        found = frozenset(_digests(connection, environment))
-        with self._lock:
-            if decided != self._decided:
-                self._decided, self._kept = decided, {}
-            self._kept[environment] = found
-        return found
 
-
-def _digests(connection: Connection, environment: str) -> set[str]:
+def _digests(connection: Connection, environment: str) -> frozenset[str]:
     """Return the digests of manifests and chunks."""
     told = union(
         select(_PLACEMENT.model, _PLACEMENT.version).where(_PLACEMENT.environment == environment),
@@ -73,4 +57,4 @@ def _digests(connection: Connection, environment: str) -> set[str]:
         found.add(digest)
         for entry in manifest.get("files", ()):
             found.update(entry["chunks"])
-    return found
+    return frozenset(found)
