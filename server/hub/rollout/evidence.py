@@ -1,7 +1,7 @@
 """What a gate looks at: windows and errors of both versions since the step began, from SQL."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -90,11 +90,13 @@ def staging_gap(connection: Connection, rollout: Row[Any], plan: RolloutPlan) ->
         checks = tuple(GateCheck("node", GateFinding.FAILED, text) for text in refused)
         return GateVerdict(Decision.ROLL_BACK, "; ".join(refused), checks)
     waited_ms = now_ms() - rollout.created_at
-    serving = _serving(connection, rollout)
+    champions = _formats(connection, rollout.model, rollout.champion)
+    candidates = _formats(connection, rollout.model, rollout.candidate)
+    serving = _serving(connection, rollout.environment, champions.keys() | candidates.keys())
     if not serving:
         text = f"no node that serves {rollout.model} in {rollout.environment} is in touch"
         return GateVerdict(Decision.HOLD, text, (GateCheck("staging", GateFinding.WAITING, text),))
-    late = _not_ready(connection, rollout, serving)
+    late = _not_ready(serving, candidates.keys(), rollout.plan["generation"])
     if late and waited_ms < 1_000 * plan.staging_seconds:
         names = ", ".join(late[:5]) + (" and others" if len(late) > 5 else "")
         check = GateCheck(
@@ -106,36 +108,28 @@ def staging_gap(connection: Connection, rollout: Row[Any], plan: RolloutPlan) ->
     return GateVerdict(Decision.ADVANCE, text, (check,))
 
 
-def _serving(connection: Connection, rollout: Row[Any]) -> _Rows:
-    """Return the nodes in touch that serve the model: its champion, or its candidate already."""
-    packages = {
-        digest
-        for version in (rollout.champion, rollout.candidate)
-        for digest in _formats(connection, rollout.model, version)
-    }
+def _serving(connection: Connection, environment: str, packages: Collection[str]) -> _Rows:
+    """Return the nodes in touch that have one of these packages (digests) in service."""
     nodes = connection.execute(
         select(_NODE.name, _NODE.digests, _NODE.generation, _NODE.reported_generation)
         .where(
             _NODE.last_seen_at >= now_ms() - IN_TOUCH_MS,
-            _NODE.environment == rollout.environment,
+            _NODE.environment == environment,
             _NODE.revoked_at.is_(None),
         )
         .order_by(_NODE.name)
     )
-    return [node for node in nodes if packages & set(node.digests)]
+    return [node for node in nodes if not set(node.digests).isdisjoint(packages)]
 
 
-def _not_ready(connection: Connection, rollout: Row[Any], serving: _Rows) -> list[str]:
-    """Return those that serve the model's champion and lack the candidate."""
-    champions = set(_formats(connection, rollout.model, rollout.champion))
-    candidates = set(_formats(connection, rollout.model, rollout.candidate))
+def _not_ready(serving: _Rows, candidates: Collection[str], generation: int) -> list[str]:
+    """Return those of the nodes that lack the candidate of a rollout begun at a generation."""
     return [
         node.name
         for node in serving
-        if champions & set(node.digests)
-        and not candidates & set(node.digests)
+        if set(node.digests).isdisjoint(candidates)
         # Told since the rollout began and done with it: this node has no engine for the candidate.
-        and not rollout.plan["generation"] < node.generation <= node.reported_generation
+        and not generation < node.generation <= node.reported_generation
     ]
 
 
