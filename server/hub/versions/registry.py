@@ -113,9 +113,9 @@ class Registry:
         publisher.check("publish", manifest.name)
         with tempfile.TemporaryDirectory(dir=self._staging) as folder:
             self._assemble(Path(folder), digest, manifest, envelopes)
-            package = Package.open(Path(folder), keys.trust_store(self._database))
+            trust = keys.trust_store(self._database)
+            package = Package.open(Path(folder), trust)
             profile = package.read(layout.PROFILE)
-        trust = keys.trust_store(self._database)
         with self._database.change(publisher) as change:
             if not _is_known(change, manifest):
                 self._check_tier(package, trust)
