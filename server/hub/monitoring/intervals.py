@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gnomon.server.hub.monitoring.progress import Interval, SourceClock
+from gnomon.server.hub.store.clock import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class MonitorSettings:
     """Mean number of intervals of a model between false alarms."""
     tolerance: float = 0.1
     """How far all sources together may move before it matters, in σ."""
-    ahead_ms: int = 86_400_000
+    ahead_ms: int = DAY_MS
     """An interval that begins later than this from now waits: some node's clock is wrong."""
     intervals_a_transaction: int = 16
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gnomon.server.hub.store import counters, schema
-from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.store.clock import DAY_MS, new_id, now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks.events import EVENTS, is_wanted
 
@@ -46,7 +46,7 @@ class QueueSettings:
     lease_ms: int = 30_000
     """How long a process that claims a delivery may take."""
     claimed_at_once: int = 8
-    kept_ms: int = 7 * 86_400_000
+    kept_ms: int = 7 * DAY_MS
     """How long what was delivered is still shown."""
 
     def wait_ms(self, attempts: int) -> float:
