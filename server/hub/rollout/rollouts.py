@@ -24,7 +24,7 @@ from gnomon.server.hub.rollout.criteria import Decision, GateVerdict
 from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
 from gnomon.server.hub.rollout.plan import RolloutPlan
 from gnomon.server.hub.rollout.step_evidence import judge
-from gnomon.server.hub.store import schema
+from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
@@ -77,10 +77,8 @@ def create(
     if under_way is not None:
         _refuse_second(model, under_way.candidate, under_way.id)
     rollout_id, now = new_id(), now_ms()
-    generation = change.connection.scalar(
-        select(schema.counter.c.value).where(schema.counter.c.name == "generation")
-    )
-    written_plan = {**plan.model_dump(mode="json"), "generation": generation or 0}
+    generation = counters.read(change.connection, counters.GENERATION)
+    written_plan = {**plan.model_dump(mode="json"), "generation": generation}
     values = {
         "id": rollout_id,
         "model": model,
