@@ -1,6 +1,7 @@
 """What the installer refuses before anything is fetched, and windows that merge on the node."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from gnomon.edge.sync import Step
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.uploader import SpoolSink
 from gnomon.proto import hub_pb2
-from gnomon.runtime.errors import HubError
+from gnomon.runtime.errors import HubError, PackageError
 from gnomon.runtime.packages.manifest import DeclaredFallback, Deployment
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
@@ -28,6 +29,18 @@ GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 def package(tmp_path: Path, signer: Signer) -> Package:
     made: Package = make_package(tmp_path / "eta-1", signer)
     return made
+
+
+def refer(package: Package) -> hub_pb2.PackageRef:
+    """Return how a hub names a package to a node."""
+    manifest = package.manifest
+    return hub_pb2.PackageRef(
+        name=manifest.name,
+        version=manifest.version,
+        digest=package.digest,
+        format=manifest.format,
+        envelopes=package.envelopes,
+    )
 
 
 def test_a_full_spool_merges_real_windows_and_loses_no_count(
@@ -103,6 +116,34 @@ def test_windows_of_a_package_merge_after_it_was_removed(tmp_path: Path, package
     assert installer.merge_windows(package.digest, empty, empty) is None
     assert list((tmp_path / "profiles").iterdir()) == []
     runtime.close()
+
+
+def test_a_route_leads_to_packages_that_are_given(package: Package, trust: TrustStore) -> None:
+    nothing: Any = None
+    installer = Installer(nothing, nothing, ("onnx",), nothing)
+    targets = [hub_pb2.Target(digest=one, weight=500) for one in (package.digest, "f" * 64)]
+    state = hub_pb2.DesiredState(
+        packages=[refer(package)], routes=[hub_pb2.Route(name="eta", targets=targets)]
+    )
+    with pytest.raises(HubError, match=r"needs \['f{64}'\], which is not given"):
+        installer.execute_step(Step.CHECK, state, nothing, trust)
+
+
+@pytest.mark.parametrize("field", ["name", "version", "format"])
+def test_a_package_is_what_the_hub_calls_it(
+    tmp_path: Path, package: Package, trust: TrustStore, field: str
+) -> None:
+    nothing: Any = None
+    slots = Slots(tmp_path / "slots")
+    for digest, data in package.iter_blobs():
+        slots.put(digest, data)
+    installer = Installer(slots, nothing, ("onnx",), nothing)
+    channel: Any = SimpleNamespace(blobs=iter)
+    state = hub_pb2.DesiredState(packages=[refer(package)])
+    installer.execute_step(Step.DOWNLOAD, state, channel, trust)  # nothing is missing
+    setattr(state.packages[0], field, "other")
+    with pytest.raises(PackageError, match="the hub calls"):
+        installer.execute_step(Step.DOWNLOAD, state, channel, trust)
 
 
 @pytest.mark.parametrize(

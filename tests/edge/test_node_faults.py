@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from gnomon.edge.agent import Agent
+from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.hub_channel import DeadlineExceeded, HubChannel
 from gnomon.runtime.files import write_temporary
 from gnomon.runtime.ids import now_ms
 from gnomon.runtime.packages.signing import Signer
@@ -138,6 +140,31 @@ def test_a_lost_segment_stops_no_telemetry_and_stop_raises_nothing(story: Story)
     with story.agent() as agent:  # the lock was released
         agent.predict(GOOD, model=story.name)
     assert story.hub.rows(story.name)["answered"] >= 1
+
+
+def test_an_upload_that_takes_too_long_makes_no_hub_unreachable(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads: list[str] = []
+    reachable: list[bool] = []
+    real_exchange = HubChannel.exchange
+
+    def upload(_: HubChannel, boot_id: str, *rest: Any) -> int:
+        uploads.append(boot_id)
+        raise DeadlineExceeded("the link is slow")
+
+    def exchange(channel: HubChannel, request: hub_pb2.ExchangeRequest) -> Any:
+        if uploads:
+            reachable.append(agent.status().is_hub_reachable)
+        return real_exchange(channel, request)
+
+    monkeypatch.setattr(HubChannel, "upload", upload)
+    monkeypatch.setattr(HubChannel, "exchange", exchange)
+    agent = story.agent(token=story.hub.token(), stop_seconds=0.1)
+    with agent:
+        wait_for(lambda: len(uploads) > 1 and len(reachable) > 1)
+        assert "the link is slow" in agent.status().last_error
+        assert all(reachable)
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC])

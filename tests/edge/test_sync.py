@@ -80,6 +80,20 @@ def test_a_newer_generation_takes_over_while_downloading() -> None:
     assert machine.in_service == desired(2)
 
 
+def test_a_repair_that_fails_is_tried_again_after_twice_as_many_proposals() -> None:
+    machine = SyncMachine()
+    machine.propose(desired(1))
+    steps(machine)
+    machine.mark_incomplete("a package is damaged")
+    attempts = []
+    for number in range(1, 34):
+        if machine.propose(desired(1)):
+            attempts.append(number)
+            machine.fail("it is damaged still")
+            steps(machine)
+    assert attempts == [1, 2, 3, 5, 9, 17, 33]
+
+
 def test_illegal_transitions_name_both_states() -> None:
     machine = SyncMachine()
     with pytest.raises(IllegalTransition, match="IDLE to CHECK"):

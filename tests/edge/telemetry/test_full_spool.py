@@ -13,6 +13,7 @@ from gnomon.edge.telemetry.spool import Spool
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
 from gnomon.runtime.files import write_durably
+from tests.support.failing_disk import FailingDisk
 from tests.support.spool import Receiver, add, rows_in, sample, window
 
 MERGE_OR_KILL = """
@@ -187,3 +188,35 @@ def test_after_a_full_disk_all_records_are_written_and_sent_once(
     spool.close()
     receiver.drain(Spool(tmp_path))
     assert Counter(r.window.window[0] for r in receiver.taken) == Counter(range(30))
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC])
+def test_records_in_memory_do_not_wait_for_those_on_a_disk_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    spool = Spool(tmp_path)
+    spool.put(window(b"1"))
+    spool.flush()
+    disk = FailingDisk(tmp_path, error, monkeypatch)
+    spool.put(window(b"2"))
+    boot_id, records = spool.batch(300)
+    assert [hub_pb2.Record.FromString(one).window.window for one in records] == [b"2"]
+    spool.acknowledge(boot_id, 1)
+    assert spool.batch(300)[1] == []  # no mark could tell after a restart that it was sent
+    disk.mend()
+    _, records = spool.batch(300)
+    assert [hub_pb2.Record.FromString(one).window.window for one in records] == [b"1"]
+    spool.close()
+
+
+def test_a_spool_whose_folder_cannot_be_made_sends_from_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FailingDisk(tmp_path, errno.EROFS, monkeypatch)
+    spool = Spool(tmp_path / "spool")
+    spool.put(window(b"1"))
+    assert (spool.figures().in_memory, len(spool.batch(300)[1])) == (1, 1)
+    disk.mend()
+    spool.flush()
+    assert (spool.figures().in_memory, spool.figures().disk_error) == (0, "")
+    spool.close()

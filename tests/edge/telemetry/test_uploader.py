@@ -90,7 +90,7 @@ def test_the_time_of_the_caller_says_nothing_about_the_link(tmp_path: Path) -> N
         sender.upload_all(link, deadline=2.0)
     link.rate = 1e7
     sender.upload_all(link)
-    assert link.now < 3
+    assert link.now < 2.5  # in two batches: they did not shrink
 
 
 def test_a_hub_that_acknowledges_nothing_is_named(tmp_path: Path) -> None:
