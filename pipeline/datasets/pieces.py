@@ -16,9 +16,18 @@ import pyarrow.parquet
 from gnomon.pipeline.datasets.csv_dialect import DEFAULT_DIALECT, CsvDialect
 from gnomon.pipeline.datasets.csv_lines import CsvLines
 from gnomon.pipeline.datasets.csv_pieces import csv_pieces
+from gnomon.pipeline.datasets.csv_records import read_header
+from gnomon.pipeline.datasets.csv_text import open_text
 from gnomon.pipeline.datasets.row_encoding import DatasetError
 
-__all__ = ["ARROW_ENDINGS", "TABLE_ENDINGS", "Piece", "reading_notes", "table_pieces"]
+__all__ = [
+    "ARROW_ENDINGS",
+    "TABLE_ENDINGS",
+    "Piece",
+    "csv_columns",
+    "reading_notes",
+    "table_pieces",
+]
 
 ARROW_ENDINGS = (".arrow", ".feather", ".ipc", ".arrows")
 TABLE_ENDINGS = (".csv", ".parquet", *ARROW_ENDINGS)
@@ -66,12 +75,7 @@ def table_pieces(paths: Sequence[Path], dialect: CsvDialect = DEFAULT_DIALECT) -
     Raises:
         DatasetError: a file cannot be read, the kinds differ, or the columns cannot be made one.
     """
-    endings = {path.suffix.lower() for path in paths}
-    if not endings or not endings <= set(TABLE_ENDINGS):
-        shown = ", ".join(map(str, paths)) or "no file"
-        raise DatasetError(f"data files should end in {', '.join(TABLE_ENDINGS)}: {shown}")
-    if len(endings) > 1:
-        raise DatasetError(f"all files of a dataset are of one kind, not {', '.join(endings)}")
+    _check_endings(paths)
     pieces: list[Piece] = []
     for path in paths:
         try:
@@ -86,6 +90,28 @@ def table_pieces(paths: Sequence[Path], dialect: CsvDialect = DEFAULT_DIALECT) -
         raise DatasetError(f"{', '.join(map(str, paths))}: {error}") from error
     _refuse_rounding(schema, schemas, paths)
     return [replace(piece, schema=schema.remove_metadata()) for piece in pieces]
+
+
+def csv_columns(path: Path, dialect: CsvDialect = DEFAULT_DIALECT) -> tuple[str, ...]:
+    """Return the names of the columns of a CSV file, of which only the header is read.
+
+    Raises:
+        DatasetError: the file cannot be read, or has no header.
+    """
+    _check_endings([path])
+    try:
+        return read_header(open_text(path, dialect.encoding), dialect).names
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def _check_endings(paths: Sequence[Path]) -> None:
+    endings = {path.suffix.lower() for path in paths}
+    if not endings or not endings <= set(TABLE_ENDINGS):
+        shown = ", ".join(map(str, paths)) or "no file"
+        raise DatasetError(f"data files should end in {', '.join(TABLE_ENDINGS)}: {shown}")
+    if len(endings) > 1:
+        raise DatasetError(f"all files of a dataset are of one kind, not {', '.join(endings)}")
 
 
 def _refuse_rounding(

@@ -91,16 +91,17 @@ def _read_table(
     Columns of text fields are read as texts, also if they look like numbers.
     """
     from gnomon.pipeline.datasets.dataset import Dataset
+    from gnomon.pipeline.datasets.pieces import csv_columns
     from gnomon.runtime.packages.column_names import field_names
     from gnomon.runtime.packages.package import Package
 
-    table = Dataset.from_csv(path, dialect).table
-    names = dict(zip(table.column_names, field_names(table.column_names), strict=True))
+    columns = csv_columns(path, dialect)
+    names = dict(zip(columns, field_names(columns), strict=True))
     inputs = Package.open(package, None).profile.inputs
     texts = {field.name for field in inputs if field.kind.is_text}
-    if wanted := [column for column, name in names.items() if name in texts]:
-        text = tuple({*dialect.text, *wanted})
-        table = Dataset.from_csv(path, msgspec.structs.replace(dialect, text=text)).table
+    wanted = (column for column, name in names.items() if name in texts)
+    text = tuple(dict.fromkeys((*dialect.text, *wanted)))
+    table = Dataset.from_csv(path, msgspec.structs.replace(dialect, text=text)).table
     known = {field.name for field in inputs}
     if others := [column for column, name in names.items() if name not in known]:
         click.echo(f"left out, since they are no inputs: {printable(', '.join(others))}", err=True)

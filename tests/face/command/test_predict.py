@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gnomon.command.root import run
-from tests.support.packages import make_package
+from tests.support.packages import linear_onnx, make_package, manifest_fields, package_files
 
 
 @pytest.fixture
@@ -32,6 +33,29 @@ def test_a_csv_gives_what_its_rows_give_as_json(
     shown = capsys.readouterr()
     assert list(map(json.loads, shown.out.splitlines())) == expected
     assert shown.err == "left out, since they are no inputs: day\n"
+
+
+def test_columns_become_fields_by_their_names_and_are_texts_if_the_field_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = package_files(linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.0))
+    for name in ("profile.json", "golden.json"):
+        content = files[name]
+        assert isinstance(content, bytes)
+        files[name] = content.replace(b"wind", b"wind_speed").replace(b'"UA"', b'"07"')
+    changed = {
+        name: msgspec.convert(
+            json.loads(msgspec.json.encode(one).replace(b'"wind"', b'"wind_speed"')), type(one)
+        )
+        for name, one in manifest_fields().items()
+        if name in ("packing", "signature")
+    }
+    made = make_package(tmp_path / "package", None, files=files, **changed)
+    table = tmp_path / "rows.csv"
+    table.write_text("distance,wind speed,carrier\n800,10,07\n400,10,07\n")
+    assert run(["predict", str(made.path), str(table), "--csv"]) == 0
+    outputs = [answer["outputs"] for answer in answers(capsys)]
+    assert outputs == [{"air_time": pytest.approx(111)}, {"air_time": pytest.approx(61)}]
 
 
 def test_a_file_that_is_no_json_is_refused_once(
