@@ -17,6 +17,7 @@ from gnomon.runtime.lock import FolderLock
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer, TrustStore
 from tests.support.builds import BUILD, STEPS, commit, write_build
+from tests.support.packages import make_package
 
 
 @pytest.fixture(autouse=True)
@@ -229,8 +230,8 @@ def test_only_what_is_said_to_be_harmless_is_free(tier: str, is_strict: bool) ->
 class TestFunctions:
     """A build in Python: a function that calls `step`."""
 
-    def run(self, function: Any) -> PipelineRun:
-        pipeline = Pipeline(name="own", function=function, source=Path(__file__), rules=Rules())
+    def run(self, function: Any, **settings: Any) -> PipelineRun:
+        pipeline = Pipeline(name="own", function=function, source=Path(__file__), **settings)
         return run_pipeline(pipeline, Path("state"))
 
     def test_steps_take_what_others_made(self, tmp_path: Path) -> None:
@@ -254,6 +255,14 @@ class TestFunctions:
         record = self.run(lambda build: build.step("n", make_numbers, makes=makes, **values))
         assert said in record.error
 
+    def test_a_package_is_of_the_tier_of_the_build(self) -> None:
+        def build(build: Build) -> None:
+            build.step("package", pack, makes="package")
+
+        record = self.run(build, risk_tier="medium")
+        assert record.state is RunState.REFUSED
+        assert "eta@1 is of risk tier 'low', the build of 'medium'" in record.error
+
     def test_names_are_given_once(self) -> None:
         def build(build: Build) -> None:
             build.step("n", make_numbers, makes="metrics", count=1)
@@ -264,6 +273,10 @@ class TestFunctions:
 
 def make_numbers(count: int) -> dict[str, float]:
     return {str(number): float(number) for number in range(count)}
+
+
+def pack(scratch: Path) -> Package:
+    return make_package(scratch / "package", None)
 
 
 def double(numbers: dict[str, float]) -> dict[str, float]:
