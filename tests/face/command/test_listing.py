@@ -3,18 +3,14 @@
 import dataclasses
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gnomon.command.hub.group import hub
-from gnomon.command.registry.group import registry
 from gnomon.command.root import run
 from gnomon.command.shared import hub_command, output
 from gnomon.command.shared.listing import render_list, with_versions
@@ -33,6 +29,7 @@ from gnomon.server.hub.versions.history_records import Lineage, ModelHistory
 from gnomon.server.hub.versions.runs import RunSummary
 from gnomon.server.hub.versions.search import SearchPage
 from gnomon.server.hub.webhooks.targets import DeliveryRecord, WebhookRecord
+from tests.support.names import commands
 
 ULID = "01M8P4WZZ1QK3V7N5T2R9XBYCD"
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -121,22 +118,18 @@ def listing(words: str, width: int, monkeypatch: pytest.MonkeyPatch, *flags: str
     return received.getvalue()
 
 
-def commands(group: click.Group, words: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{words} {name}")
-        else:
-            yield f"{words} {name}", command
-
-
 def words_of(text: str) -> set[str]:
     """Return the words of a text but for borders, and the colon after a column's name."""
     return {word.removesuffix(":") for word in re.sub("[\u2500-\u257f]", " ", text).split()}
 
 
 def test_every_command_that_lists_is_examined_here() -> None:
-    every = [*commands(hub, "hub"), *commands(registry, "registry")]
-    wide = {words for words, command in every if any(one.name == "wide" for one in command.params)}
+    wide = {
+        words
+        for words, command in commands().items()
+        if words.startswith(("hub ", "registry "))
+        and any(one.name == "wide" for one in command.params)
+    }
     assert wide == set(LISTS)
 
 

@@ -1,19 +1,16 @@
 """Every command that takes a version of a hub's registry takes an alias for it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
-from gnomon.command.hub.group import hub
-from gnomon.command.package.group import package
-from gnomon.command.registry.group import registry
 from gnomon.command.root import root
 from gnomon.runtime.errors import ConfigurationError, UnknownModel
 from gnomon.runtime.packages.package import Package
+from tests.support.names import commands
 from tests.support.packages import linear_onnx
 
 Make = Callable[..., Package]
@@ -50,21 +47,12 @@ def called(caller: Any, line: str) -> Result:
     return CliRunner().invoke(root, [*line.split(), *url], obj=None)
 
 
-def commands(group: click.Group, words: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{words} {name}")
-        else:
-            yield f"{words} {name}", command
-
-
 def test_every_command_that_takes_a_version_is_examined_here() -> None:
-    groups = {"hub": hub, "package": package, "registry": registry}
-    every = [one for name, group in groups.items() for one in commands(group, name)]
     taking = {
         words
-        for words, command in every
-        if any("@VERSION" in (one.metavar or "") for one in command.params)
+        for words, command in commands().items()
+        if words.startswith(("hub ", "package ", "registry "))
+        and any("@VERSION" in (one.metavar or "") for one in command.params)
     }
     examined = {" ".join(line.split()[:2]) for line in CALLS} | BY_BUILDERS
     assert taking - {"hub export"} <= examined
