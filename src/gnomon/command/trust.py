@@ -1,7 +1,9 @@
 """`gnomon trust`: the signed metadata of a hub, and the folder in which an operator signs it."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Concatenate
 
 import click
 
@@ -17,6 +19,44 @@ _ROLE = click.option(
     "--role", default="targets", show_default=True, help="Who lists it, if it was delegated."
 )
 _FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+
+
+def _offline_command(
+    function: Callable[Concatenate[OfflineMetadata, ...], None],
+) -> Callable[..., Any]:
+    """Call a function with the metadata in a folder, and print who has signed them then.
+
+    The metadata are the first argument. The command has the argument FOLDER besides its own.
+    """
+
+    @functools.wraps(function)
+    def command(folder: Path, as_json: bool, **arguments: Any) -> None:
+        metadata = OfflineMetadata(folder)
+        function(metadata, **arguments)
+        _report(metadata, as_json)
+
+    return json_option(command)
+
+
+def _report(metadata: OfflineMetadata, as_json: bool) -> None:
+    found = metadata.signatures()
+    payload = [
+        {
+            "role": one.role,
+            "version": one.version,
+            "signatures": one.signatures,
+            "threshold": one.threshold,
+            "expires_at": one.expires_at,
+        }
+        for one in found
+    ]
+    rows = []
+    for one in found:
+        is_signed = "yes" if one.is_signed else "no"
+        rows.append([one.role, one.version, f"{one.signatures} of {one.threshold}", is_signed])
+    columns = ["role", "version", "signatures", "is signed"]
+    title = f"Metadata in {metadata.folder}"
+    emit(payload, as_json=as_json, render=lambda: show(table(title, columns, rows)))
 
 
 @click.group()
@@ -86,18 +126,16 @@ def import_metadata(client: "HubClient", folder: Path) -> CommandResult:
 @click.option(
     "--listed-packages-only", is_flag=True, help="Nodes take only packages that are listed."
 )
-@json_option
+@_offline_command
 def init(
-    folder: Path, root_keys: int, threshold: int, listed_packages_only: bool, as_json: bool
+    metadata: OfflineMetadata, root_keys: int, threshold: int, listed_packages_only: bool
 ) -> None:
     """Make keys of root and targets in FOLDER, in place of the hub's: offline mode.
 
     Keep FOLDER/keys away from the hub, with a copy. Import the folder once more, so that the hub
     signs the root that hands its keys over.
     """
-    metadata = OfflineMetadata(folder)
     metadata.take_over(root_keys, threshold, listed_packages_only=listed_packages_only)
-    _report(metadata, as_json)
 
 
 @trust.command("replace-hub-keys")
@@ -117,102 +155,67 @@ def replace_hub_keys(client: "HubClient", folder: Path) -> CommandResult:
 @_FOLDER
 @click.argument("role")
 @click.option("--model", "models", multiple=True, required=True, help="A name, or eta-*.")
-@json_option
-def delegate(folder: Path, role: str, models: tuple[str, ...], as_json: bool) -> None:
+@_offline_command
+def delegate(metadata: OfflineMetadata, role: str, models: tuple[str, ...]) -> None:
     """Let ROLE, with a new key in FOLDER/keys, list the packages of some models."""
-    metadata = OfflineMetadata(folder)
     metadata.delegate(role, models)
-    _report(metadata, as_json)
 
 
 @trust.command("rotate-root")
 @_FOLDER
-@json_option
-def rotate_root(folder: Path, as_json: bool) -> None:
+@_offline_command
+def rotate_root(metadata: OfflineMetadata) -> None:
     """Replace the root's keys in FOLDER by new ones."""
-    metadata = OfflineMetadata(folder)
     metadata.rotate_root()
-    _report(metadata, as_json)
 
 
 @trust.command("add-key")
 @_FOLDER
 @click.argument("key")
-@json_option
-def add_key(folder: Path, key: str, as_json: bool) -> None:
+@_offline_command
+def add_key(metadata: OfflineMetadata, key: str) -> None:
     """Trust packages that the public KEY (hex) signed."""
-    metadata = OfflineMetadata(folder)
     metadata.add_key(key)
-    _report(metadata, as_json)
 
 
 @trust.command("remove-key")
 @_FOLDER
 @click.argument("key")
-@json_option
-def remove_key(folder: Path, key: str, as_json: bool) -> None:
+@_offline_command
+def remove_key(metadata: OfflineMetadata, key: str) -> None:
     """Trust packages that the public KEY (hex) signed no longer."""
-    metadata = OfflineMetadata(folder)
     metadata.remove_key(key)
-    _report(metadata, as_json)
 
 
 @trust.command("add-package")
 @_FOLDER
 @click.argument("package", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @_ROLE
-@json_option
-def add_package(folder: Path, package: Path, role: str, as_json: bool) -> None:
+@_offline_command
+def add_package(metadata: OfflineMetadata, package: Path, role: str) -> None:
     """List the package at PACKAGE, for nodes that take only listed packages."""
-    metadata = OfflineMetadata(folder)
     metadata.add_package(Package.open(package, None), role)
-    _report(metadata, as_json)
 
 
 @trust.command("remove-package")
 @_FOLDER
 @click.argument("path", metavar="NAME/VERSION/FORMAT")
 @_ROLE
-@json_option
-def remove_package(folder: Path, path: str, role: str, as_json: bool) -> None:
+@_offline_command
+def remove_package(metadata: OfflineMetadata, path: str, role: str) -> None:
     """List a package no longer."""
-    metadata = OfflineMetadata(folder)
     metadata.remove_package(path, role)
-    _report(metadata, as_json)
 
 
 @trust.command()
 @_FOLDER
 @click.option("--renew-days", type=click.FloatRange(min=0, min_open=True))
-@json_option
-def sign(folder: Path, renew_days: float | None, as_json: bool) -> None:
+@_offline_command
+def sign(metadata: OfflineMetadata, renew_days: float | None) -> None:
     """Sign root and targets with the keys in FOLDER/keys, beside the signatures of others.
 
     With --renew-days it makes new versions first, which expire then.
     """
-    metadata = OfflineMetadata(folder)
     if renew_days is not None:
         metadata.renew(renew_days)
     metadata.sign()
-    _report(metadata, as_json)
-
-
-def _report(metadata: OfflineMetadata, as_json: bool) -> None:
-    found = metadata.signatures()
-    payload = [
-        {
-            "role": one.role,
-            "version": one.version,
-            "signatures": one.signatures,
-            "threshold": one.threshold,
-            "expires_at": one.expires_at,
-        }
-        for one in found
-    ]
-    rows = []
-    for one in found:
-        is_signed = "yes" if one.is_signed else "no"
-        rows.append([one.role, one.version, f"{one.signatures} of {one.threshold}", is_signed])
-    columns = ["role", "version", "signatures", "is signed"]
-    title = f"Metadata in {metadata.folder}"
-    emit(payload, as_json=as_json, render=lambda: show(table(title, columns, rows)))
