@@ -4,28 +4,34 @@ from typing import Any
 
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT
+from gnomon.server.serving.tensors import DIMENSIONS_LIMIT
 
 _PARAMETERS = {
     "type": "object",
     "additionalProperties": {"type": ["boolean", "integer", "number", "string"]},
 }
-_DATATYPE = {"type": "string", "enum": [*ELEMENT_TYPES, TEXT]}
-_SHAPE = {"type": "array", "maxItems": 8, "items": {"type": "integer", "minimum": 0}}
 
-_INPUT: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string"},
-        "datatype": _DATATYPE,
-        "shape": _SHAPE,
-        "data": {
-            "type": "array",
-            "description": "values, or lists of them by axis; null is a missing number",
+
+def _tensor(**data: str) -> dict[str, Any]:
+    """Return the schema of a tensor; `data` describes its values."""
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "datatype": {"type": "string", "enum": [*ELEMENT_TYPES, TEXT]},
+            "shape": {
+                "type": "array",
+                "maxItems": DIMENSIONS_LIMIT,
+                "items": {"type": "integer", "minimum": 0},
+            },
+            "data": {"type": "array", **data},
+            "parameters": _PARAMETERS,
         },
-        "parameters": _PARAMETERS,
-    },
-    "required": ["name", "datatype", "shape"],
-}
+        "required": ["name", "datatype", "shape"],
+    }
+
+
+_INPUT = _tensor(description="values, or lists of them by axis; null is a missing number")
 _WANTED: dict[str, Any] = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "parameters": _PARAMETERS},
@@ -42,17 +48,6 @@ TENSOR_REQUEST: dict[str, Any] = {
     "required": ["inputs"],
 }
 
-_OUTPUT: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string"},
-        "datatype": _DATATYPE,
-        "shape": _SHAPE,
-        "data": {"type": "array"},
-        "parameters": _PARAMETERS,
-    },
-    "required": ["name", "datatype", "shape"],
-}
 TENSOR_ANSWER: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -60,7 +55,7 @@ TENSOR_ANSWER: dict[str, Any] = {
         "model_version": {"type": "string"},
         "id": {"type": "string"},
         "parameters": {"type": "object", "additionalProperties": {"type": "string"}},
-        "outputs": {"type": "array", "items": _OUTPUT},
+        "outputs": {"type": "array", "items": _tensor()},
     },
     "required": ["model_name", "model_version", "id", "parameters", "outputs"],
 }
