@@ -12,6 +12,8 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
+import grpc
+
 from gnomon.runtime.errors import WIRE, ConfigurationError, Fault, GnomonError
 from gnomon.runtime.extras import missing_extra
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
@@ -24,12 +26,6 @@ _SERVICE = "gnomon"
 #: The headers with the parent span (W3C Trace Context).
 PARENT_HEADER = "traceparent"
 STATE_HEADER = "tracestate"
-#: gRPC's numbers of the statuses in `WIRE`.
-_GRPC_NUMBERS = {
-    **{"OK": 0, "INVALID_ARGUMENT": 3, "NOT_FOUND": 5, "ALREADY_EXISTS": 6},
-    **{"PERMISSION_DENIED": 7, "RESOURCE_EXHAUSTED": 8, "FAILED_PRECONDITION": 9},
-    **{"UNIMPLEMENTED": 12, "INTERNAL": 13, "UNAVAILABLE": 14, "UNAUTHENTICATED": 16},
-}
 
 
 class Tracing(Protocol):
@@ -137,7 +133,7 @@ def _conventional(call: "AdmittedCall", error: BaseException | None) -> dict[str
         "rpc.system": "grpc",
         "rpc.service": service,
         "rpc.method": method,
-        "rpc.grpc.status_code": _GRPC_NUMBERS[status],
+        "rpc.grpc.status_code": grpc.StatusCode[status].value[0],
     }
 
 

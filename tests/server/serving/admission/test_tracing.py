@@ -250,9 +250,7 @@ def test_spans_follow_the_conventions_and_keep_the_state_of_the_trace(
 
 
 def test_every_status_has_its_number() -> None:
-    assert {status for status, _ in WIRE.values()} <= set(tracing._GRPC_NUMBERS)
-    for name, number in tracing._GRPC_NUMBERS.items():
-        assert grpc.StatusCode[name].value[0] == number
+    assert {status for status, _ in WIRE.values()} <= set(grpc.StatusCode.__members__)
 
 
 @pytest.mark.parametrize("parent", ["", "nonsense", "00-0-0-00", "ff" + PARENT[2:], "é" * 3_000])
