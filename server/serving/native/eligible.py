@@ -108,25 +108,29 @@ def _check_supported(served: ServedRoute) -> None:
         raise UnsupportedRoute("transcripts", "transcripts are made of its calls")
     if served.batching is not None:
         raise UnsupportedRoute("batching", "its rows are gathered with those of other calls")
-    engines = [target.model.engine for target in served.targets.values()]
-    if not all(isinstance(engine, NativeOnnxEngine) for engine in engines):
+    for target in served.targets.values():
+        _native_engine(target.model)
+
+
+def _native_engine(model: Model) -> NativeOnnxEngine:
+    if not isinstance(model.engine, NativeOnnxEngine):
         raise UnsupportedRoute("engine", "its engine is not ONNX Runtime's C interface")
+    return model.engine
 
 
 def _build_target(name: str, target: RouteTarget) -> NativeTarget:
     """Return what answers for a target; raises `ValueError`, which says why it needs Python."""
     model = target.model
-    if not isinstance(model.engine, NativeOnnxEngine):
-        raise UnsupportedRoute("engine", "its engine is not ONNX Runtime's C interface")
+    engine = _native_engine(model)
     packing = model.packing
     names = [tensor.name for tensor in packing.tensors]
     return NativeTarget(
         model.inputs,
         model.outputs,
         dict(zip(names, packing.packers, strict=True)),
-        model.engine.session,
+        engine.session,
         target.series.direct(),
-        _outputs(model, model.engine),
+        _outputs(model, engine),
         [len(field.shape) <= 1 for field in model.inputs.fields],
         name,
         model.version,
