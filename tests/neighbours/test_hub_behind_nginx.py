@@ -1,10 +1,5 @@
 """The hub behind nginx with its shortest configuration: nobody becomes an administrator by that."""
 
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,58 +8,24 @@ import httpx
 import pytest
 
 from tests.server.hub.conftest import shared_caller
+from tests.support.nginx import needs_nginx, run_nginx
 
 __all__ = ["shared_caller"]
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+pytestmark = needs_nginx
 
-pytestmark = pytest.mark.skipif(
-    NGINX is None, reason="nginx is not installed: apt-get install nginx"
-)
-
-CONFIGURATION = """
-daemon off;
-master_process off;
-pid {folder}/pid;
-error_log {folder}/error.log notice;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_max_body_size 20m;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {upstream}; }} }}
-}}
-"""
+SETTINGS = "client_max_body_size 20m; location / {{ proxy_pass {upstream}; }}"
 
 
 @pytest.fixture
 def proxy(shared_caller: Any, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of a proxy that says nothing of who calls."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    file = tmp_path / "nginx.conf"
-    upstream = shared_caller.addresses.rest
-    file.write_text(CONFIGURATION.format(folder=tmp_path, port=port, upstream=upstream))
-    assert NGINX is not None
-    process = subprocess.Popen([NGINX, "-p", tmp_path, "-c", file])
-    with httpx.Client(
-        base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False, verify=False
-    ) as client:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                client.get("/healthz")
-                break
-            except httpx.TransportError:
-                time.sleep(0.05)
+    settings = SETTINGS.format(upstream=shared_caller.addresses.rest)
+    with (
+        run_nginx(tmp_path, settings) as address,
+        httpx.Client(base_url=f"http://{address}", timeout=20, trust_env=False) as client,
+    ):
         yield client
-    process.terminate()
-    process.wait(20)
 
 
 def test_a_caller_through_a_proxy_needs_a_key(proxy: httpx.Client, shared_caller: Any) -> None:
