@@ -21,7 +21,8 @@ from tests.support.packages import make_package
 package = make_package(Path(sys.argv[1]), None, model=Path(sys.argv[2]).read_bytes())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 manifest = replace(package.manifest, output_tensors=("y",))
-onnx.NativeOnnxEngine(Path(sys.argv[2]).read_bytes(), manifest)
+for engine in (onnx.NativeOnnxEngine, onnx.PythonOnnxEngine):
+    engine(Path(sys.argv[2]).read_bytes(), manifest)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
 """
 

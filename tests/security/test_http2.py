@@ -30,7 +30,8 @@ class Native(Served):
     """A handler behind the native frontend."""
 
     async def _make(self, settings: Any) -> Any:
-        return NativeFrontend(self.handler, settings)
+        # Floods are to end by their frames, not by the time that an unfinished request has.
+        return NativeFrontend(self.handler, settings, limits={"header_seconds": 60.0})
 
 
 @pytest.fixture(scope="module")

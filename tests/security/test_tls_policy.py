@@ -23,6 +23,7 @@ from gnomon.server.serving.native.loop import missing_library, missing_tls
 from tests.server.serving.conformance.house import House
 from tests.support.packages import make_package
 from tests.support.tls_files import TlsFiles
+from tests.support.waiting import wait_for
 
 FRONTENDS = [
     pytest.param(
@@ -123,6 +124,26 @@ def test_only_suites_with_forward_secrecy_and_authenticated_encryption(
     if frontend != "grpcio":
         assert agree(address, ":".join(reversed(allowed))) == allowed[0]
     assert agree(address, "ALL", version=ssl.TLSVersion.TLSv1_3).startswith("TLS_")
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_a_renewed_certificate_allows_no_other_suites(
+    serve: Callable[..., str], tmp_path: Path, frontend: str
+) -> None:
+    address = serve(
+        frontend, **write_certificate(tmp_path, ec.generate_private_key(ec.SECP256R1()))
+    )
+    write_certificate(tmp_path, rsa.generate_private_key(65537, 2048))
+
+    def is_renewed() -> bool:
+        try:
+            return bool(agree(address, "ECDHE-RSA-AES128-GCM-SHA256"))
+        except OSError:
+            return False
+
+    wait_for(is_renewed)
+    with pytest.raises(OSError, match=r"(?i)handshake|reset|closed|eof"):
+        agree(address, "AES128-GCM-SHA256")
 
 
 @pytest.mark.parametrize("frontend", [one for one in FRONTENDS if one != "grpcio"])

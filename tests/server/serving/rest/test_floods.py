@@ -173,3 +173,13 @@ def test_what_is_read_of_a_refused_body_is_bounded(
     head = b"POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9000000000\r\n\r\n"
     sent, _ = cut_after(rest, endless(head, b"x" * 65_536), 64 << 20)
     assert sent < 32 << 20
+    # The bound is that of one request.
+    head = b"POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 600000\r\n\r\n"
+    with connect(rest) as wire:
+        for _ in range(4):
+            wire.sendall(head)
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += wire.recv(1_000)
+            wire.sendall(b"x" * 600_000)
+            assert b" 403 " in answer
