@@ -17,6 +17,7 @@ from gnomon.client.registry import BuilderSettings, RegistryClient
 from gnomon.edge.backoff import Backoff
 from gnomon.edge.settings import NodeSettings
 from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment import hub_channel
 from gnomon.runtime.enrolment.enrolment import Enrolment
 from gnomon.runtime.enrolment.identity import IdentityFolder, decode_identity
 from gnomon.runtime.errors import ConfigurationError, GnomonError, HubUnavailable, NotAllowed
@@ -174,6 +175,24 @@ def test_a_token_for_its_name_replaces_a_certificate_that_does_not_hold(
     assert exchange(make(cause)).call_again_ms == 100
 
 
+def test_a_token_that_the_hub_refuses_is_tried_once(
+    hub: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange(make("hopeless", token=hub.token()))
+    hub.post("nodes/hopeless/revoke")
+    addresses_tried: list[str] = []
+
+    def enrol(address: str, *rest: Any) -> hub_pb2.EnrollResponse:
+        addresses_tried.append(address)
+        return hub_channel.enrol(address, *rest)
+
+    monkeypatch.setattr("gnomon.runtime.enrolment.enrolment.enrol", enrol)
+    enrolment = make("hopeless", token="gnomon_of_another_day")
+    for _ in range(3):
+        refused(enrolment)
+    assert len(addresses_tried) == 1
+
+
 @pytest.mark.slow
 def test_nodes_and_builders_come_back_after_their_certificates_have_expired(
     make: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
@@ -209,10 +228,14 @@ def test_a_renewal_is_tried_before_the_former_certificate_is_abandoned(
     enrolment = make("careful", token=hub.token())
     exchange(enrolment)
     enrolment.record_success()
+    former = enrolment.validity
     enrolment.renew_if_due(datetime.now(UTC) + timedelta(days=21))
+    renewed = enrolment.validity
+    assert renewed != former
     enrolment.connect()
-    for _ in range(2):  # whichever is in use when a call fails, the other one is used next
+    for other in (former, renewed):  # whichever is in use when a call fails
         enrolment.explain_failure(HubUnavailable("the connection was cut"))
+        assert enrolment.validity == other
         assert exchange(enrolment).call_again_ms == 100
     enrolment.record_success()
 
