@@ -93,7 +93,7 @@ class SyncExecutor:
 
     def note_revoked(self) -> None:
         """Say once which packages stay in service although no key signed them that is trusted."""
-        before = self._trust.status.revoked
+        before = self._trust.revoked
         revoked = self._trust.note_in_service(self.machine.in_service.packages)
         if revoked and revoked != before:
             text = f"{', '.join(revoked)}: in service, signed by no key that is trusted now"

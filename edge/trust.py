@@ -112,6 +112,11 @@ class NodeTrust:
         return self._is_new_signer
 
     @property
+    def revoked(self) -> tuple[str, ...]:
+        """Return which packages in service no key signed that is trusted now."""
+        return self._revoked
+
+    @property
     def now(self) -> datetime:
         """Return the latest time that is known to have passed."""
         passed = self._clock() - self._read_at
