@@ -128,7 +128,7 @@ def test_a_node_that_sends_again_keeps_no_interval_open(
     started = now_ms() - settings.deadline_ms
     for node in NODES[:2]:
         world.window(eta, node=node, day=0, rows=20, received_at=started)
-    for minute in range(10):
+    for minute in range(11):  # the last one now
         world.window(eta, node="n3", day=0, rows=20, received_at=started + 60_000 * minute)
     # Another one makes up intervals, each new, before the real one.
     world.window(eta, node="n3", day=-1, rows=20)
