@@ -1,5 +1,10 @@
 """The hub's fixtures: a real hub on free ports, and whoever speaks with it."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from tests.server.hub.conftest import (
     builder,
     caller,
@@ -18,6 +23,7 @@ from tests.server.hub.conftest import (
     signer,
     world,
 )
+from tests.support.trusting_node import TrustingNode
 
 __all__ = [
     "builder",
@@ -37,3 +43,13 @@ __all__ = [
     "signer",
     "world",
 ]
+
+
+@pytest.fixture
+def device(caller: Any, builder: Any, make: Any, tmp_path: Path) -> TrustingNode:
+    """A node with eta@1 in service."""
+    builder.publish(make("1"))
+    caller.post("placements", model="eta", version="1")
+    device = TrustingNode(caller.enrol("node", "device-1"), tmp_path / "device")
+    assert device.call() == ["1"]
+    return device

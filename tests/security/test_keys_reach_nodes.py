@@ -22,15 +22,6 @@ from tests.support.trusting_node import TrustingNode, wait_for
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 
 
-@pytest.fixture
-def device(caller: Any, builder: Any, make: Any, tmp_path: Path) -> TrustingNode:
-    builder.publish(make("1"))
-    caller.post("placements", model="eta", version="1")
-    device = TrustingNode(caller.enrol("node", "device-1"), tmp_path / "device")
-    assert device.call() == ["1"]
-    return device
-
-
 def test_a_learned_key_reaches_nodes(
     caller: Any, builder: Any, make: Any, device: TrustingNode
 ) -> None:

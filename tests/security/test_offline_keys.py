@@ -49,15 +49,6 @@ def folder(run: Any, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def device(caller: Any, builder: Any, make: Any, tmp_path: Path) -> TrustingNode:
-    builder.publish(make("1"))
-    caller.post("placements", model="eta", version="1")
-    device = TrustingNode(caller.enrol("node", "device-1"), tmp_path / "device")
-    assert device.call() == ["1"]
-    return device
-
-
 def test_nodes_follow_the_hand_over(
     run: Any, caller: Any, builder: Any, make: Any, device: TrustingNode, folder: Path
 ) -> None:
