@@ -14,7 +14,8 @@ from gnomon.server.hub.ingest.telemetry import Telemetry
 from gnomon.server.hub.monitoring import labels, losses, monitor, waiting
 from gnomon.server.hub.monitoring.intervals import MonitorSettings
 from gnomon.server.hub.monitoring.label_sources import LabelSource
-from gnomon.server.hub.monitoring.labels import LabelRow, PredictionRow
+from gnomon.server.hub.monitoring.labels import LabelRow
+from gnomon.server.hub.monitoring.predictions import PredictionRow, record_predictions
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
@@ -145,7 +146,7 @@ def ingest(
 def predict(database: Database, digest: str, value: float = 0.0, request: str = "r1") -> None:
     with database.write() as connection:
         rows = [PredictionRow(request, 1, value)]
-        labels.record_predictions(connection, "n1", "eta", digest, rows)
+        record_predictions(connection, "n1", "eta", digest, rows)
 
 
 def error_of(database: Database) -> losses.Losses:

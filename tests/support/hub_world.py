@@ -15,7 +15,7 @@ from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.ingest import counts
-from gnomon.server.hub.monitoring import labels, windows
+from gnomon.server.hub.monitoring import labels, predictions, windows
 from gnomon.server.hub.monitoring.label_sources import LabelSource
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
@@ -187,10 +187,10 @@ class World:
         model = self._model(digest)
         with self.database.write() as connection:
             rows = [
-                labels.PredictionRow(name, day * DAY, float(error))
+                predictions.PredictionRow(name, day * DAY, float(error))
                 for name, error in zip(names, errors, strict=True)
             ]
-            labels.record_predictions(connection, "n1", model, digest, rows)
+            predictions.record_predictions(connection, "n1", model, digest, rows)
             source = LabelSource("ada", is_node=False)
             rows = [labels.LabelRow(model, name, 0, 0.0) for name in names]
             labels.ingest(connection, rows, source)

@@ -11,6 +11,7 @@ from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.hub.ingest.numbering import NumberedRecord
 from gnomon.server.hub.monitoring import labels, windows
+from gnomon.server.hub.monitoring.predictions import PredictionRow
 from gnomon.server.hub.store.limits import MAXIMUM_ROWS, is_time
 from gnomon.server.hub.versions.catalogue import Catalogue, KnownVersion
 
@@ -32,7 +33,7 @@ class Rows:
     refusals: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     label_rows: list[labels.LabelRow] = field(default_factory=list)
-    predictions: dict[tuple[str, str], list[labels.PredictionRow]] = field(
+    predictions: dict[tuple[str, str], list[PredictionRow]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
@@ -177,7 +178,7 @@ class RecordReader:
 
     def _predictions(
         self, sampled: hub_pb2.Predictions
-    ) -> dict[tuple[str, str], list[labels.PredictionRow]]:
+    ) -> dict[tuple[str, str], list[PredictionRow]]:
         lengths = {len(sampled.request_ids), len(sampled.at_unix_ms), len(sampled.values)}
         if len(lengths) != 1:
             raise InvalidInput("predictions should have as many ids as times and values")
@@ -187,7 +188,7 @@ class RecordReader:
                 f"package {sampled.digest[:_NAME]} is not assigned to the node, or not registered"
             )
         rows = [
-            labels.PredictionRow(
+            PredictionRow(
                 _short(request_id, _TEXT, "request id"), _time(at, "a prediction's time"), value
             )
             for request_id, at, value in zip(

@@ -17,7 +17,7 @@ from gnomon.server.hub.access import assigned, environments
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.ingest.numbering import NumberedRecord, number, number_damaged
 from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows, Sender
-from gnomon.server.hub.monitoring import labels
+from gnomon.server.hub.monitoring import labels, predictions
 from gnomon.server.hub.monitoring.label_sources import LabelSource
 from gnomon.server.hub.monitoring.waiting import MAXIMUM_WAITING
 from gnomon.server.hub.store import schema
@@ -169,7 +169,7 @@ def _store_rows(connection: Connection, sender: Sender, rows: Rows) -> None:
             connection.execute(insert(table), values)
     counts.add(connection, rows.windows)
     for (model, digest), sampled in rows.predictions.items():
-        labels.record_predictions(
+        predictions.record_predictions(
             connection, sender.node, model, digest, sampled, sender.environment
         )
     if rows.label_rows:

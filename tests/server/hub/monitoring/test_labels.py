@@ -10,7 +10,8 @@ from sqlalchemy import func, insert, select
 from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub.monitoring import labels, losses
 from gnomon.server.hub.monitoring.label_sources import LabelSource
-from gnomon.server.hub.monitoring.labels import LabelRow, PredictionRow
+from gnomon.server.hub.monitoring.labels import LabelRow
+from gnomon.server.hub.monitoring.predictions import PredictionRow, record_predictions
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.schema import label, loss, prediction, version
 
@@ -43,7 +44,7 @@ def predict(
     database: Database, *rows: PredictionRow, node: str = "n1", digest: str = DIGEST
 ) -> None:
     with database.write() as connection:
-        labels.record_predictions(connection, node, "eta", digest, rows)
+        record_predictions(connection, node, "eta", digest, rows)
 
 
 def tell(database: Database, *rows: LabelRow, source: LabelSource = ADA) -> labels.IngestResult:
