@@ -9,13 +9,12 @@ killed continues from the last transition. Nodes learn of a transition at their 
 their desired state is derived from these rows.
 """
 
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from gnomon.runtime.errors import Conflict, NotFound, UnknownModel
+from gnomon.runtime.errors import Conflict, UnknownModel
 from gnomon.server.hub import placements
 from gnomon.server.hub.access import environments, keys
 from gnomon.server.hub.access.environments import PRODUCTION
@@ -24,6 +23,12 @@ from gnomon.server.hub.rollout.criteria import Decision, GateVerdict
 from gnomon.server.hub.rollout.evidence import gather, staging_gap, without_engine
 from gnomon.server.hub.rollout.plan import RolloutPlan
 from gnomon.server.hub.rollout.step_evidence import judge
+from gnomon.server.hub.rollout.transitions import (
+    advance_rollout,
+    end_rollout,
+    lock_rollout,
+    plan_of,
+)
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
@@ -38,7 +43,6 @@ NODE_CONTRADICTS = "node_contradicts"
 GATE = "gate"
 
 _ROLLOUT = schema.rollout.c
-_STEP = schema.rollout_step.c
 
 
 def create(
@@ -112,9 +116,9 @@ def abort(change: Change, rollout_id: str, reason: str) -> None:
         NotFound: if there is no such rollout.
         Conflict: if it has ended.
     """
-    row = _locked(change, rollout_id)
+    row = lock_rollout(change, rollout_id)
     check_transition(RolloutState(row.state), RolloutState.ABORTED, f"rollout {rollout_id}")
-    _end(change, row, RolloutState.ABORTED, reason, "cancelled", {})
+    end_rollout(change, row, RolloutState.ABORTED, reason, "cancelled", {})
 
 
 def run_once(database: Database) -> None:
@@ -139,11 +143,6 @@ def verdict(connection: Connection, row: Row[Any]) -> GateVerdict:
     return judge(gather(connection, row), plan.gates, plan.gates.alpha(len(plan.steps)))
 
 
-def plan_of(row: Row[Any]) -> RolloutPlan:
-    """Return the plan of a stored rollout."""
-    return RolloutPlan.model_validate({k: v for k, v in row.plan.items() if k != "generation"})
-
-
 def _take(database: Database, seen: Row[Any]) -> None:
     with database.read() as connection:
         overtaken = _overtaken(connection, seen)
@@ -152,16 +151,18 @@ def _take(database: Database, seen: Row[Any]) -> None:
     if found.decision is Decision.HOLD and not overtaken:
         return
     with database.change(GATE) as change:
-        row = _locked(change, seen.id)
+        row = lock_rollout(change, seen.id)
         # A person or another hub process may have moved it in the meantime.
         if (row.state, row.step) != (seen.state, seen.step):
             return
         if overtaken:
-            _end(change, row, RolloutState.ABORTED, overtaken, "cancelled", {})
+            end_rollout(change, row, RolloutState.ABORTED, overtaken, "cancelled", {})
         elif found.decision is Decision.ROLL_BACK:
-            _end(change, row, RolloutState.ROLLED_BACK, found.reason, "failed", found.to_dict())
+            end_rollout(
+                change, row, RolloutState.ROLLED_BACK, found.reason, "failed", found.to_dict()
+            )
         else:
-            _advance(change, row, found)
+            advance_rollout(change, row, found)
 
 
 def _name_contradictions(database: Database, row: Row[Any], found: GateVerdict) -> None:
@@ -185,102 +186,6 @@ def _overtaken(connection: Connection, row: Row[Any]) -> str:
     if version is None:
         return f"{row.model} was taken out of service in {row.environment}"
     return f"{row.model}@{version} was put into service in place of {row.champion}"
-
-
-def _advance(change: Change, row: Row[Any], found: GateVerdict) -> None:
-    steps = plan_of(row).steps
-    following = 0 if row.state == RolloutState.PENDING else row.step + 1
-    if row.state == RolloutState.RUNNING:
-        if following == len(steps):
-            _complete(change, row, found)
-            return
-        _leave(change, row, "passed", found.to_dict())
-    check_transition(RolloutState(row.state), RolloutState.RUNNING, f"rollout {row.id}")
-    _update(change, row, state=RolloutState.RUNNING.value, step=following, weight=steps[following])
-    last_window = select(func.coalesce(func.max(schema.window.c.position), 0)).where(
-        schema.window.c.model == row.model
-    )
-    change.execute(
-        insert(schema.rollout_step).values(
-            rollout=row.id,
-            position=following,
-            weight=steps[following],
-            shadow=0,
-            entered_at=now_ms(),
-            window_position=last_window.scalar_subquery(),
-            verdict="open",
-            evidence={},
-        )
-    )
-    change.audit(
-        "advance_rollout",
-        f"{row.model}@{row.candidate}",
-        {"rollout": row.id, "weight": steps[following], "verdict": found.to_dict()},
-    )
-
-
-def _complete(change: Change, row: Row[Any], found: GateVerdict) -> None:
-    check_transition(RolloutState(row.state), RolloutState.COMPLETED, f"rollout {row.id}")
-    _leave(change, row, "passed", found.to_dict())
-    now = now_ms()
-    _update(change, row, state=RolloutState.COMPLETED.value, ended_at=now, reason=found.reason)
-    placements.put_in_service(change, row.model, row.candidate, row.environment)
-    change.audit(
-        "complete_rollout",
-        f"{row.model}@{row.candidate}",
-        {"rollout": row.id, "verdict": found.to_dict()},
-    )
-
-
-def _end(
-    change: Change,
-    row: Row[Any],
-    state: RolloutState,
-    reason: str,
-    left: str,
-    evidence: Mapping[str, Any],
-) -> None:
-    check_transition(RolloutState(row.state), state, f"rollout {row.id}")
-    if row.state == RolloutState.RUNNING:
-        _leave(change, row, left, evidence)
-    _update(change, row, state=state.value, weight=0, shadow=0, ended_at=now_ms(), reason=reason)
-    change.audit(
-        "roll_back" if state is RolloutState.ROLLED_BACK else "abort_rollout",
-        f"{row.model}@{row.candidate}",
-        {"rollout": row.id, "reason": reason, "verdict": dict(evidence)},
-        model=row.model,
-        environment=row.environment,
-    )
-    if state is RolloutState.ROLLED_BACK:
-        where = "" if row.environment == PRODUCTION else f" in {row.environment}"
-        text = f"{row.model}@{row.candidate} was rolled back to {row.champion}{where}: {reason}"
-        condition = alerts.Condition(
-            row.model, "rolled_back", "", row.candidate, row.candidate, text, evidence
-        )
-        alerts.raise_alert(change.connection, condition)
-
-
-def _leave(change: Change, row: Row[Any], left: str, evidence: Mapping[str, Any]) -> None:
-    change.execute(
-        update(schema.rollout_step)
-        .where(_STEP.rollout == row.id, _STEP.position == row.step)
-        .values(left_at=now_ms(), verdict=left, evidence=dict(evidence))
-    )
-
-
-def _update(change: Change, row: Row[Any], **values: object) -> None:
-    change.execute(
-        update(schema.rollout).where(_ROLLOUT.id == row.id).values(updated_at=now_ms(), **values)
-    )
-
-
-def _locked(change: Change, rollout_id: str) -> Row[Any]:
-    row = change.execute(
-        select(schema.rollout).where(_ROLLOUT.id == rollout_id).with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no rollout {rollout_id!r}", kind="rollout")
-    return row
 
 
 def _champion(connection: Connection, model: str, candidate: str, environment: str) -> str:
