@@ -197,6 +197,10 @@ ATTACKS: dict[str, tuple[Callable[[Target], None], str]] = {
     "windows of no length": (deployment(window_seconds=0), "window_seconds should be 1 to"),
     "samples beyond all rows": (deployment(sample_permille=-1), "sample_permille should be 0 to"),
     "instances without end": (deployment(instances=1 << 20), "instances should be 1 to 64"),
+    "a tensor of many axes": (
+        lambda t: t.manifest(lambda m: m["signature"]["inputs"][0].update(shape=[-1] + [1] * 8)),
+        "a shape should be at most 8 numbers",
+    ),
     "a tensor of negative shape": (
         lambda t: t.manifest(lambda m: m["signature"]["inputs"][0].update(shape=[-7])),
         "a shape should be at most 8 numbers",

@@ -1,5 +1,7 @@
 """Metrics: exactly what the recorder counted, over all frontends, and never less than before."""
 
+import math
+from bisect import bisect_left
 from typing import Any
 
 import httpx
@@ -199,12 +201,14 @@ def test_openmetrics_has_exemplars_of_traced_requests(served: Any) -> None:
             answer = client.get("/metrics", headers=wanted)
             assert answer.headers["content-type"].startswith("application/openmetrics-text")
             exemplars = [
-                sample.exemplar
+                (sample.exemplar, float(sample.labels["le"]))
                 for family in openmetrics_families(answer.text)
                 for sample in family.samples
                 if sample.exemplar
             ]
-            assert [one.labels for one in exemplars] == [{"trace_id": trace}]
+            ((exemplar, bound),) = exemplars
+            assert exemplar.labels == {"trace_id": trace}
+            assert bound == [*BOUNDS, math.inf][bisect_left(BOUNDS, exemplar.value)]
             plain = client.get("/metrics")
             assert plain.headers["content-type"].startswith("text/plain")
             assert trace not in plain.text
