@@ -93,7 +93,10 @@ def _check_encoding(name: str) -> None:
             f"encoding {name!r} is no text encoding; use one such as utf-8, utf-16, cp1252"
         ) from error
     if is_stateful:
-        raise DatasetError(f"encoding {name!r} has states and cannot be read in parts; use utf-8")
+        raise DatasetError(
+            f"in encoding {name!r} bytes depend on those before; a file cannot be read in parts, so "
+            "convert it to utf-8"
+        )
 
 
 def _is_stateless(name: str, text: str) -> bool:

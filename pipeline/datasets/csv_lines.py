@@ -29,6 +29,7 @@ class CsvLines:
         stretch: the records.
         types: column → type.
         worded: columns in which the usual words stand for no value.
+        notes: how the whole file is read, in sentences.
     """
 
     text: CsvText

@@ -201,8 +201,8 @@ def _describe(lines: Sequence[CsvLines], columns: _Columns) -> tuple[str, ...]:
         for name in sorted(columns.inexact)
     ]
     notes += [
-        f"column {name!r}: numbers lose the leading zeros of its values; name it among the columns "
-        "of text to keep them"
+        f"column {name!r}: read as numbers its values lose their leading zeros; to keep them, read "
+        "it as text (--text, or `text` in a recipe)"
         for name in sorted(columns.zeros)
     ]
     return tuple(notes)

@@ -44,7 +44,9 @@ def derive_packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> P
     if len(tensors) == 1 and columns:
         widths = _width_of_columns(widths[0], columns)
     if -1 in widths:
-        raise ConfigurationError("how many columns the model takes is open; name them")
+        raise ConfigurationError(
+            "the model does not say how many columns it takes; name them, in order (--columns)"
+        )
     packed, fields = [], []
     own_columns = columns if len(tensors) == 1 else ()
     names = _names(tensors, widths, own_columns)

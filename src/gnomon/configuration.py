@@ -177,7 +177,8 @@ def _check_sections(tables: Mapping[str, Any], section: str, file_name: str) -> 
     for name, table in tables.items():
         if not isinstance(table, Mapping):
             raise ConfigurationError(
-                f"{file_name}: {name} should be in a section, or be one; sections are "
+                f"{file_name}: {name} is outside of every section; settings are below a line "
+                f"such as [{section}]; sections are "
                 f"{', '.join(sorted(known))}"
             )
         if name not in known:

@@ -70,8 +70,11 @@ def test_texts_become_the_settings_type(file: str) -> None:
             r"unknown setting prot \(did you mean port\?\); known are",
         ),
         ("[hubb]\ndata = 'x'\n", r"unknown section [hubb] \(did you mean hub\?\); known are"),
-        ("port = 3\n[hub]\ndata = 'x'\n", "port should be in a section, or be one; sections are"),
-        ("hub = 3\n", "hub should be in a section, or be one"),
+        (
+            "port = 3\n[hub]\ndata = 'x'\n",
+            "port is outside of every section; settings are below a line such as",
+        ),
+        ("hub = 3\n", "hub is outside of every section"),
         ("[hub]\ndata = 'x'\nport = 'many'\n", "hub.port from"),
         ("[hub]\n", "hub.data is not set: give --data, GNOMON_HUB_DATA"),
         ("[hub]\ndata = 'x'\nport = -4\n", "port -4 should be 0 or more"),

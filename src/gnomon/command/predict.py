@@ -104,7 +104,8 @@ def _read_table(
     table = Dataset.from_csv(path, msgspec.structs.replace(dialect, text=text)).table
     known = {field.name for field in inputs}
     if others := [column for column, name in names.items() if name not in known]:
-        click.echo(f"left out, since they are no inputs: {printable(', '.join(others))}", err=True)
+        shown = printable(", ".join(others))
+        click.echo(f"columns that are no inputs of the package are left out: {shown}", err=True)
     table = table.rename_columns(list(names.values()))
     table = table.select([name for name in names.values() if name in known])
     number = 0

@@ -32,7 +32,7 @@ def test_a_csv_gives_what_its_rows_give_as_json(
     run(["predict", package, str(table), "--csv", "--decimal", ","])
     shown = capsys.readouterr()
     assert list(map(json.loads, shown.out.splitlines())) == expected
-    assert shown.err == "left out, since they are no inputs: day\n"
+    assert shown.err == "columns that are no inputs of the package are left out: day\n"
 
 
 def test_columns_become_fields_by_their_names_and_are_texts_if_the_field_is(

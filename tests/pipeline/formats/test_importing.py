@@ -134,7 +134,11 @@ def test_whole_numbers_and_unusual_names(tmp_path):
         ),
         (Source("m", "pickle", b""), PackageError, "format 'pickle' is unknown"),
         (one_node("onnx", ["N", 3, 8, 8]), PackageError, r"has the shape \[-1, 3, 8, 8\]"),
-        (one_node("onnx", ["N", "M"]), ConfigurationError, "is open; name them"),
+        (
+            one_node("onnx", ["N", "M"]),
+            ConfigurationError,
+            "does not say how many columns it takes; name them",
+        ),
         (one_node("onnx", ["N", 1], TensorProto.STRING), PackageError, "no tensor of numbers"),
     ],
 )
