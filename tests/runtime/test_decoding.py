@@ -35,6 +35,11 @@ def test_only_names_that_come_twice_are_refused(
         check_unique_names(twice, count_members(value) + 3, [value])
 
 
+def test_an_escaped_colon_hides_no_second_member() -> None:
+    with pytest.raises(InvalidInput, match="'a' comes twice"):
+        check_unique_names(b'{"a": 1, "a": "\\u003a"}', 1, [":"])
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 10_000])
 def test_documents_of_any_shape_are_bounded(text: str) -> None:
     try:

@@ -52,6 +52,7 @@ def test_an_estimator_that_reads_files_is_refused_by_its_class(estimator):
         ("sklearn.metrics._dist_metrics", "PyFuncDistance64"),
         ("sklearn.tree._export", "_DOTTreeExporter"),
         ("sklearn.tree._tree", "Tree.__class__"),
+        ("sklearn.tree._tree", "newObj.__self__"),
         ("sklearn.linear_model._ridge", "make_dataset"),
         ("numpy", "load"),
         ("os", "system"),

@@ -101,6 +101,21 @@ def test_pip_is_given_names_versions_and_hashes_only(monkeypatch, tmp_path, give
     assert told == []
 
 
+def test_pip_requires_hashes_and_leaves_the_wheelhouse_for_nothing(monkeypatch, tmp_path):
+    (tmp_path / "tiny-1-py3-none-any.whl").write_bytes(b"no wheel")
+    commands = []
+
+    def run(command, **_):
+        commands.append(command)
+        return SimpleNamespace(returncode=0, stderr="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    one = Dependency(name="tiny", version="1")
+    assert environment.rebuild([one], tmp_path / "environment", tmp_path).missing == ()
+    (command,) = commands
+    assert {"--require-hashes", "--only-binary", "--isolated", "--no-index"} <= set(command)
+
+
 @pytest.mark.parametrize("version", ["1", "1.24.1", "2!1.0rc1", "1.0.post1+cu118", "2024.1"])
 def test_ordinary_requirements_are_allowed(version):
     hashes = ("sha256:" + "0" * 64,)
