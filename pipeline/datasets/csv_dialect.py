@@ -94,7 +94,7 @@ def _check_encoding(name: str) -> None:
         ) from error
     if is_stateful:
         raise DatasetError(
-            f"in encoding {name!r} bytes depend on those before; a file cannot be read in parts, so "
+            f"in encoding {name!r} bytes depend on those before; no file can be read in parts; "
             "convert it to utf-8"
         )
 
