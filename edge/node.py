@@ -15,10 +15,10 @@ from importlib.metadata import version
 from typing import Self
 
 from gnomon.edge.backoff import Backoff
+from gnomon.edge.hub_reporter import HubReporter
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.machine_facts import describe_machine
-from gnomon.edge.node_warnings import find_warnings
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync import Step, SyncState
@@ -31,7 +31,6 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.enrolment.enrolment import Enrolment, read_hub_time
-from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.ids import now_ms
 from gnomon.runtime.lock import FolderLock
@@ -43,8 +42,6 @@ _log = logging.getLogger(__name__)
 
 #: How long a thread may take to end after its call was cancelled.
 _JOIN_SECONDS = 10.0
-#: A hub takes facts of this length, with a margin for their name.
-_WARNINGS_CHARACTERS = 1_000
 
 
 class Node:
@@ -57,12 +54,8 @@ class Node:
             StorageError: it cannot be used, or another process uses it.
         """
         self._settings = settings
-        self._calls = 0
-        self._is_hub_reachable = False
         self._has_reported_drops = False
         self._errors: dict[str, tuple[float, str]] = {}
-        self._clock_offset: float | None = None
-        self._warned: set[str] = set()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._lock = FolderLock(settings.data_folder)
@@ -75,8 +68,8 @@ class Node:
     def _open(self, settings: NodeSettings) -> None:
         folder = settings.data_folder
         engines = settings.engines or available_engines()
-        self._facts = describe_machine(engines)
-        self._enrolment = Enrolment(settings, self._facts)
+        facts = describe_machine(engines)
+        self._enrolment = Enrolment(settings, facts)
         self._trust = NodeTrust(
             folder, settings.name, lambda: self._enrolment.trusted_keys, settings.root_file
         )
@@ -100,6 +93,15 @@ class Node:
             self._trust,
             self._record_event,
             self._stop.is_set,
+        )
+        self._reporter = HubReporter(
+            facts,
+            self._spool,
+            self.runtime,
+            self._sync,
+            self._trust,
+            self._enrolment,
+            self._record_event,
         )
 
     def __enter__(self) -> Self:
@@ -164,13 +166,13 @@ class Node:
                 for name, route in self.runtime.routes.items()
             },
             is_enrolled=self._enrolment.is_enrolled,
-            is_hub_reachable=self._is_hub_reachable,
+            is_hub_reachable=self._reporter.is_hub_reachable,
             last_error=last_error,
             spool=self._spool.figures(),
             last_error_at=last_error_at or None,
-            clock_offset_seconds=self._clock_offset,
+            clock_offset_seconds=self._reporter.clock_offset_seconds,
             certificate_expires_at=validity[1].timestamp() if validity else None,
-            warnings=tuple(self._find_warnings().values()),
+            warnings=tuple(self._reporter.find_warnings().values()),
             trust=self._trust.status,
         )
 
@@ -252,7 +254,7 @@ class Node:
         """Call the hub and install what it wants; return the seconds until the next call."""
         channel = self._enrolment.connect()
         failure = self._sync.complete_interrupted(channel)
-        response = self._exchange(channel)
+        response = self._reporter.exchange(channel)
         if failure is not None:
             raise failure
         if self._sync.machine.step is Step.REPORT:
@@ -275,68 +277,6 @@ class Node:
         longest = max(settings.longest_pause_seconds, settings.sync_seconds)
         return min(response.call_again_ms / 1000 or settings.sync_seconds, longest)
 
-    def _exchange(self, channel: HubChannel) -> hub_pb2.ExchangeResponse:
-        """Report to the hub; this call alone decides whether the hub counts as reachable."""
-        report = self._make_report()
-        sent_ms = now_ms()
-        try:
-            response = channel.exchange(report)
-        except GnomonError as error:
-            if isinstance(error, HubUnavailable):
-                self._is_hub_reachable = False
-            raise self._enrolment.explain_failure(error) from error
-        self._enrolment.record_success()
-        self._is_hub_reachable = True
-        if response.hub_time_unix_ms:
-            self._clock_offset = (response.hub_time_unix_ms - (sent_ms + now_ms()) / 2) / 1000
-        return response
-
-    def _make_report(self) -> hub_pb2.ExchangeRequest:
-        self._calls += 1
-        figures = self._spool.figures()
-        reported = self._sync.machine.reported()
-        routes = self.runtime.routes.values()
-        reported.digests.extend(sorted({d for route in routes for d in route.digests}))
-        facts = dict(self._facts)
-        if warnings := self._report_warnings():
-            facts["warnings"] = "; ".join(warnings)[:_WARNINGS_CHARACTERS]
-        request = hub_pb2.ExchangeRequest(
-            boot=self._spool.boot_id,
-            sequence=self._calls,
-            reported=reported,
-            spool=hub_pb2.SpoolFigures(
-                records=figures.records,
-                bytes=figures.bytes,
-                merged=figures.merged,
-                dropped=figures.dropped,
-            ),
-            facts=facts,
-        )
-        self._trust.write_into(request)
-        return request
-
-    def _find_warnings(self) -> dict[str, str]:
-        return find_warnings(
-            self._spool.figures(),
-            is_hub_reachable=self._is_hub_reachable,
-            clock_offset_seconds=self._clock_offset,
-            validity=self._enrolment.validity,
-            damage=tuple(
-                filter(None, (self._sync.damage, self._trust.damage, *self._enrolment.damage))
-            ),
-        )
-
-    def _report_warnings(self) -> list[str]:
-        """Return all warnings; record each that is new as an event."""
-        found = self._find_warnings()
-        # What waits is in the spool's figures, and changes with each report.
-        found.pop("telemetry_waiting", None)
-        for kind in found.keys() - self._warned:
-            _log.warning("%s", found[kind])
-            self._record_event("warning", found[kind])
-        self._warned = set(found)
-        return list(found.values())
-
     def _upload_once(self) -> float:
         """Flush the spool and upload it; return the seconds until the next upload."""
         with contextlib.suppress(StorageError):  # what is in memory only can be uploaded, too
@@ -348,7 +288,7 @@ class Node:
                 "spool_full", f"{dropped} samples were dropped so far; their rows are counted"
             )
         channel = self._enrolment.channel
-        if channel is not None and self._is_hub_reachable:
+        if channel is not None and self._reporter.is_hub_reachable:
             self._uploader.upload_all(channel)
             if not self._spool.figures().records:
                 self._installer.forget_profiles()

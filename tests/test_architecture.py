@@ -68,6 +68,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "node_warnings status",
         "installer node_protocol",
         "sync_executor",
+        "hub_reporter",
         "node",
         "standalone",
         "agent",
