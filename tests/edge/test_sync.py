@@ -94,6 +94,20 @@ def test_a_repair_that_fails_is_tried_again_after_twice_as_many_proposals() -> N
     assert attempts == [1, 2, 3, 5, 9, 17, 33]
 
 
+def test_a_repair_that_fails_forgets_no_later_refusal() -> None:
+    machine = SyncMachine()
+    machine.propose(desired(1))
+    steps(machine)
+    machine.propose(desired(2))
+    machine.fail("it cannot be loaded")
+    steps(machine)
+    machine.mark_incomplete("a package is damaged")
+    assert machine.propose(desired(2))
+    assert machine.desired == desired(1)
+    machine.fail("it is damaged still")
+    assert machine.reported().refused_generation == 2
+
+
 def test_illegal_transitions_name_both_states() -> None:
     machine = SyncMachine()
     with pytest.raises(IllegalTransition, match="IDLE to CHECK"):

@@ -59,6 +59,26 @@ def test_windows_of_all_boots_merge_and_none_is_lost(tmp_path: Path, ends_by: st
     assert rows_in(receiver.taken) == put == 600
 
 
+@pytest.mark.parametrize("damage", ["removed", "overwritten"])
+def test_windows_of_a_boot_whose_mark_is_lost_count_once(tmp_path: Path, damage: str) -> None:
+    spool, receiver = Spool(tmp_path, segment_bytes=600), Receiver()
+    for _ in range(20):
+        spool.put(window(b"1"))
+    receiver.upload(*spool.batch(400))  # the acknowledgement is lost with the process
+    spool.close()
+    if damage == "removed":
+        (tmp_path / "sent").unlink()
+    else:
+        (tmp_path / "sent").write_bytes(b"x")
+    spool = Spool(tmp_path, budget_bytes=3_000, segment_bytes=600, merge=add)
+    for _ in range(100):
+        spool.put(window(b"1"))
+    assert spool.figures().merged > 0
+    receiver.drain(spool)
+    assert rows_in(receiver.taken) == 120
+    spool.close()
+
+
 def test_windows_of_many_intervals_merge_as_a_last_resort(tmp_path: Path) -> None:
     spool = Spool(tmp_path, budget_bytes=6_000, segment_bytes=600, merge=add)
     for number in range(500):
