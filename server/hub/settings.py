@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.certificates import TlsFiles, combine_files
 from gnomon.server.rest.hosts import is_loopback
 
 
@@ -60,11 +61,7 @@ class HubSettings:
             raise ValueError(
                 f"node_silent_seconds should be at least 0, got {self.node_silent_seconds}"
             )
-        if bool(self.certificate_file) != bool(self.key_file):
-            raise ValueError("certificate_file and key_file belong together; give both")
-        if self.client_authority_file and not self.certificate_file:
-            raise ValueError("client_authority_file belongs to certificate_file; give both")
-        _ = self.networks
+        _ = self.tls_files, self.networks
 
     @property
     def scheme(self) -> str:
@@ -72,11 +69,9 @@ class HubSettings:
         return "https" if self.behind_tls_proxy or self.certificate_file else "http"
 
     @property
-    def tls_files(self) -> tuple[Path, Path, Path | None] | None:
+    def tls_files(self) -> TlsFiles | None:
         """Return the files of certificate, key and clients' authority; None in clear text."""
-        if self.certificate_file is None or self.key_file is None:
-            return None
-        return self.certificate_file, self.key_file, self.client_authority_file
+        return combine_files(self.certificate_file, self.key_file, self.client_authority_file)
 
     @property
     def node_silent_ms(self) -> int:

@@ -26,6 +26,21 @@ TlsFiles = tuple[Path, Path, Path | None]
 _Stamps = tuple[tuple[int, int, int] | None, ...]
 
 
+def combine_files(
+    certificate: Path | None, key: Path | None, authority: Path | None
+) -> TlsFiles | None:
+    """Return the files of the settings together; None in clear text.
+
+    Raises:
+        ValueError: one is given without that to which it belongs.
+    """
+    if bool(certificate) != bool(key):
+        raise ValueError("certificate_file and key_file belong together; give both")
+    if authority and not certificate:
+        raise ValueError("client_authority_file belongs to certificate_file; give both")
+    return None if certificate is None or key is None else (certificate, key, authority)
+
+
 class ChangedFiles:
     """Detects changes of TLS files since the last check."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.rest.certificates import TlsFiles, combine_files
 from gnomon.server.rest.hosts import is_loopback
 from gnomon.server.serving.rate_limits import RateLimits
 from gnomon.server.serving.token_settings import TokenSettings
@@ -93,10 +94,7 @@ class FrontendSettings:
         if self.model_control not in MODEL_CONTROLS:
             known = ", ".join(MODEL_CONTROLS)
             raise ValueError(f"model_control should be one of {known}, got {self.model_control!r}")
-        if bool(self.certificate_file) != bool(self.key_file):
-            raise ValueError("certificate_file and key_file belong together; give both")
-        if self.client_authority_file and not self.certificate_file:
-            raise ValueError("client_authority_file belongs to certificate_file; give both")
+        _ = self.tls_files
         if not self.jwt_file and (self.jwt_issuer or self.jwt_audience):
             raise ValueError("jwt_issuer and jwt_audience belong to jwt_file; give all three")
         self.tokens  # noqa: B018
@@ -112,11 +110,9 @@ class FrontendSettings:
         )
 
     @property
-    def tls_files(self) -> tuple[Path, Path, Path | None] | None:
+    def tls_files(self) -> TlsFiles | None:
         """Return the files of certificate, key and clients' authority; None in clear text."""
-        if self.certificate_file is None or self.key_file is None:
-            return None
-        return self.certificate_file, self.key_file, self.client_authority_file
+        return combine_files(self.certificate_file, self.key_file, self.client_authority_file)
 
     @property
     def tokens(self) -> TokenSettings | None:
