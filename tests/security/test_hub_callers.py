@@ -15,10 +15,14 @@ import pytest
 from gnomon.client.hub import HubClient
 from gnomon.runtime.errors import ConfigurationError, NotAllowed, Unauthenticated
 from gnomon.runtime.local_hub import HubRecord, LocalHub, find_local_hub
+from gnomon.server.hub import process
+from gnomon.server.hub.access import sessions
 from gnomon.server.hub.access.guesses import GUESSES
-from gnomon.server.hub.access.local_key import LocalKey
+from gnomon.server.hub.access.local_key import FILE_NAME, LocalKey
+from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses
+from gnomon.server.hub.store.database import Database
 
 PRINCIPAL = {"name": "eve", "role": "admin"}
 
@@ -104,6 +108,18 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     key.file.chmod(0o640)
     with pytest.raises(ConfigurationError, match="other users may read"):
         LocalKey(tmp_path)
+
+
+def test_a_new_key_ends_the_sessions_that_the_old_one_began(
+    database: Database, tmp_path: Path
+) -> None:
+    process._local_key(tmp_path, database)
+    session = sessions.begin(database, LOCAL.name)
+    process._local_key(tmp_path, database)
+    assert sessions.find(database, session) == LOCAL
+    (tmp_path / FILE_NAME).unlink()
+    process._local_key(tmp_path, database)
+    assert sessions.find(database, session) is None
 
 
 def test_the_hubs_own_user_needs_no_further_step(caller: Any) -> None:
