@@ -10,6 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from gnomon.core.fields import Field, Kind
 from gnomon.runtime.errors import EngineError, PackageError
 from gnomon.runtime.packages.column_names import field_names
+from gnomon.runtime.raw_models.derived_packing import derive_packing
+from gnomon.runtime.raw_models.probe import TensorInfo
 from gnomon.runtime.raw_models.raw_model import derive_model
 
 
@@ -48,6 +50,13 @@ def test_names_that_become_one_are_distinguished():
     found = derive_model("onnx", content, "m.onnx")
     assert [one.name for one in found.profile.inputs] == ["x_y", "x_y_2"]
     assert [one.name for one in found.profile.outputs] == ["a_b", "a_b_2"]
+
+
+def test_a_numbered_column_is_distinguished_from_a_tensor_of_its_name():
+    dtype = np.dtype(np.float32)
+    tensors = [TensorInfo("x", "FP32", dtype, (-1, 2)), TensorInfo("x_0", "FP32", dtype, (-1, 1))]
+    fields = derive_packing(tensors, ()).contract.fields
+    assert [one.name for one in fields] == ["x_0", "x_1", "x_0_2"]
 
 
 def test_rows_that_the_model_cannot_take_are_left_out():
