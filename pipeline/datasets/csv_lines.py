@@ -84,7 +84,7 @@ class CsvLines:
         return pa.csv.read_csv(
             pa.BufferReader(data),
             pa.csv.ReadOptions(column_names=list(self.header.names), block_size=block),
-            parse_options(self.header),
+            parse_options(self.header.delimiter),
             pa.csv.ConvertOptions(
                 null_values=[*self.dialect.missing, *words],
                 strings_can_be_null=True,

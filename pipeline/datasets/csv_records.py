@@ -134,9 +134,9 @@ def fill_short_rows(data: bytes, header: Header) -> bytes:
     return b"".join([*parts, data[at:]])
 
 
-def parse_options(header: Header) -> pyarrow.csv.ParseOptions:
+def parse_options(delimiter: str) -> pyarrow.csv.ParseOptions:
     """Return the options by which Arrow's parser finds the same records and values."""
-    return pyarrow.csv.ParseOptions(delimiter=header.delimiter, newlines_in_values=True)
+    return pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
 
 
 def _delimiter(data: bytes) -> str:
@@ -153,7 +153,7 @@ def _parse_names(data: bytes, width: int, delimiter: str) -> tuple[str, ...]:
     table = pyarrow.csv.read_csv(
         pa.BufferReader(data),
         pyarrow.csv.ReadOptions(autogenerate_column_names=True, block_size=len(data) + 1),
-        pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        parse_options(delimiter),
         pyarrow.csv.ConvertOptions(
             column_types={f"f{number}": pa.string() for number in range(width)}
         ),
