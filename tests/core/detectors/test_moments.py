@@ -169,6 +169,22 @@ def test_a_source_in_a_heat_wave_is_not_in_kelvin():
     assert not re.search("unit|wide", alarm.description)
 
 
+@pytest.mark.parametrize(("deviation", "is_wide"), [(20, True), (4, False)])
+def test_a_source_is_not_wide_if_its_moments_are_not(deviation, is_wide):
+    generator = np.random.default_rng(5)
+    reference = reference_of(generator.normal(35.5, 11, 10_000))
+    fleet = FleetDetector([reference], windows_per_false_alarm=1_000)
+    values = {name: generator.normal(35, 8, 300) for name in "abc"}
+    counts = {name: [cells(reference, one)] for name, one in values.items()}
+    counts["d"] = [cells(reference, generator.normal(35, 20, 300))]
+    values["d"] = generator.normal(35, deviation, 300)
+    found = fleet.update(
+        counts, moments_by_source={name: [moments(one)] for name, one in values.items()}
+    )
+    ((source, alarm),) = found.outliers
+    assert (source, alarm.kind is ChangeKind.SCALE) == ("d", is_wide)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40), st.data())
 def test_merged_moments_are_those_of_all_values(values, data):
     cut = data.draw(st.integers(1, len(values) - 1))
