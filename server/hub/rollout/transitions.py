@@ -26,7 +26,7 @@ def plan_of(row: Row[Any]) -> RolloutPlan:
 
 
 def lock_rollout(change: Change, rollout_id: str) -> Row[Any]:
-    """Return a rollout's row, locked for this change; raises `NotFound` if there is none."""
+    """Return a rollout's row, locked for this change; raises `NotFound` if it does not exist."""
     row = change.execute(
         select(schema.rollout).where(_ROLLOUT.id == rollout_id).with_for_update()
     ).one_or_none()

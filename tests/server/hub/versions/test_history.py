@@ -26,14 +26,14 @@ FIRST_DAY = int(FIRST.timestamp()) // 86_400
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The hub's clock, as the test sets it: noon of the n-th day since the first."""
     from gnomon.server.hub import placements
-    from gnomon.server.hub.rollout import rollouts
+    from gnomon.server.hub.rollout import rollouts, transitions
 
     now = [0]
 
     def at(day: int) -> None:
         now[0] = (FIRST_DAY + day) * DAY + DAY // 2
 
-    for module in (placements, rollouts):
+    for module in (placements, rollouts, transitions):
         monkeypatch.setattr(module, "now_ms", lambda: now[0])
     ids = count()
     monkeypatch.setattr(placements, "new_id", lambda: f"{next(ids):026}")
