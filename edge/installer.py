@@ -200,11 +200,13 @@ class Installer:
     ) -> None:
         if package.digest in self._slots.installed():
             try:
-                self._slots.open(package.digest, trust)
-                return
+                opened = self._slots.open(package.digest, trust)
             except PackageError as error:
                 _log.warning("package %s is fetched again: %s", package.digest[:16], error)
                 self._slots.discard(package.digest)
+            else:
+                _check_manifest(opened.manifest, package)
+                return
         manifest = self._slots.manifest(package.digest)
         if manifest is None:
             fetch_blobs(self._slots, [package.digest], channel)

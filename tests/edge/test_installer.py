@@ -129,14 +129,18 @@ def test_a_route_leads_to_packages_that_are_given(package: Package, trust: Trust
         installer.execute_step(Step.CHECK, state, nothing, trust)
 
 
+@pytest.mark.parametrize("is_installed", [False, True])
 @pytest.mark.parametrize("field", ["name", "version", "format"])
 def test_a_package_is_what_the_hub_calls_it(
-    tmp_path: Path, package: Package, trust: TrustStore, field: str
+    tmp_path: Path, package: Package, trust: TrustStore, field: str, is_installed: bool
 ) -> None:
+    """Also one that is on the node already, which might answer in another model's name."""
     nothing: Any = None
     slots = Slots(tmp_path / "slots")
     for digest, data in package.iter_blobs():
         slots.put(digest, data)
+    if is_installed:
+        slots.install(package.digest, package.envelopes, trust)
     installer = Installer(slots, nothing, ("onnx",), nothing)
     channel: Any = SimpleNamespace(blobs=iter)
     state = hub_pb2.DesiredState(packages=[refer(package)])
