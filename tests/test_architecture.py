@@ -62,7 +62,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "detectors",
     ),
     "gnomon.edge": (
-        "backoff kept_profiles machine_facts settings sync",
+        "backoff daemon_settings kept_profiles machine_facts settings sync",
         "telemetry trust_state",
         "trust",
         "node_warnings status",
@@ -108,7 +108,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "stream_messages grpc_trailers",
         "native grpcio rest",
         "select_frontend",
-        "process",
+        "process socket_server",
     ),
     "gnomon.server.streams": (
         "connectors lines file_progress settings",

@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gnomon.command.trust:trust",
         "Say what nodes trust; sign it offline; replace keys.",
     ),
-    "agent": ("gnomon.command.agent:agent", "Run an edge agent as a daemon."),
+    "agent": ("gnomon.command.agent.group:agent", "Run an edge agent as a daemon."),
     "predict": ("gnomon.command.predict:predict", "Predict rows with a package, without a server."),
     "bench": ("gnomon.command.bench:bench", "Compare Gnomon with its peers."),
     "config": ("gnomon.command.config:config", "Show the settings and the source of each."),

@@ -7,6 +7,7 @@ from typing import Any
 SECTIONS = {
     "hub": "gnomon.server.hub.settings:HubSettings",
     "node": "gnomon.edge.settings:NodeSettings",
+    "agent": "gnomon.edge.daemon_settings:DaemonSettings",
     "serve": "gnomon.server.serving.settings:ServeSettings",
     "stream": "gnomon.server.streams.settings:StreamSettings",
     "builder": "gnomon.client.registry:BuilderSettings",

@@ -1,0 +1,135 @@
+"""Runs an agent as a process of its own, with a socket for other programs."""
+
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gnomon.command.shared.output import show, styled
+from gnomon.command.shared.settings_options import load_settings
+from gnomon.runtime.errors import ConfigurationError, NotReady
+from gnomon.runtime.extras import EXTRA_OF_MODULE, missing_extra
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gnomon.edge.daemon_settings import DaemonSettings
+    from gnomon.edge.node_protocol import NodeProtocol
+    from gnomon.server.serving.socket_server import SocketServer
+
+_log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.1
+#: How long calls under way may take when the agent stops.
+_GRACE_SECONDS = 5.0
+
+
+def run_agent(
+    config_file: str | None, flags: dict[str, Any], wait_seconds: float, *, as_json: bool
+) -> None:
+    """Run an agent until SIGTERM or SIGINT.
+
+    Args:
+        config_file: the settings file, if not `gnomon.toml`.
+        flags: settings given as flags.
+        wait_seconds: how long the first model may take to come.
+        as_json: whether the status is printed as JSON.
+
+    Raises:
+        NotReady: no model is in service in time.
+        GnomonError: the node or its socket cannot be opened.
+    """
+    from gnomon.edge.standalone.standalone_node import open_node
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings = load_settings("node", config_file, flags)
+    daemon = load_settings("agent", config_file, flags)
+    node = open_node(settings)
+    try:
+        with _answer(node, daemon, settings.data_folder) as address:
+            node.start()
+            if _wait_ready(node, wait_seconds, stop):
+                _report(node, address, as_json=as_json)
+                stop.wait()
+    finally:
+        node.stop()
+
+
+@contextmanager
+def _answer(node: "NodeProtocol", settings: "DaemonSettings", data_folder: "Path") -> Iterator[str]:
+    """Answer other programs on the socket; yield its address, empty without one.
+
+    If only the default socket fails, the agent runs without it, and the log says why.
+
+    Raises:
+        ConfigurationError: the socket or frontend that was set cannot be opened.
+    """
+    if settings.frontend == "none":
+        yield ""
+        return
+    try:
+        server = _open_server(node, settings, data_folder)
+    except ConfigurationError as error:
+        if settings.frontend != "auto" or settings.socket_path is not None:
+            raise
+        _log.error("no other program is answered: %s", error)
+        yield ""
+        return
+    try:
+        yield server.address
+    finally:
+        server.close(_GRACE_SECONDS)
+
+
+def _open_server(
+    node: "NodeProtocol", settings: "DaemonSettings", data_folder: "Path"
+) -> "SocketServer":
+    try:
+        from gnomon.server.serving.socket_server import SocketServer
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in EXTRA_OF_MODULE:
+            raise
+        raise ConfigurationError(missing_extra("the agent's socket", library, "server")) from error
+    server = SocketServer(node, settings.path_in(data_folder), settings.frontend)
+    server.open()
+    return server
+
+
+def _report(node: "NodeProtocol", address: str, *, as_json: bool) -> None:
+    status = node.status()
+    if as_json:
+        click.echo(json.dumps(asdict(status) | {"socket": address}))
+        return
+    models = ", ".join(version for found in status.models.values() for version in found)
+    show("agent ", styled(status.name, "bold"), f" is ready: {models}")
+    if address:
+        show("answers gRPC at ", styled(address, "bold"))
+
+
+def _wait_ready(node: "NodeProtocol", seconds: float, stop: threading.Event) -> bool:
+    """Wait for a model to be in service; return False if `stop` is set before.
+
+    Raises:
+        NotReady: the time is over.
+    """
+    deadline = time.monotonic() + seconds
+    while not node.ready(0):
+        if time.monotonic() >= deadline:
+            status = node.status()
+            raise NotReady(
+                f"no model is in service after {seconds:g} s: "
+                + (status.reason or status.last_error or "the hub has assigned no model yet")
+            )
+        if stop.wait(_POLL_SECONDS):
+            return False
+    return True
