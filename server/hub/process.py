@@ -27,6 +27,7 @@ from gnomon.server.hub.grpc.ports import GrpcPorts, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.ingest.telemetry import Telemetry
+from gnomon.server.hub.monitoring.retention import Retention
 from gnomon.server.hub.monitoring.silent_nodes import SilenceWatch
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
@@ -124,10 +125,16 @@ class Hub:
             self.services.webhook_secrets, settings.networks, own_ports=self.addresses.ports
         )
         silence = SilenceWatch(settings.node_silent_ms)
-        for tasks in ((*TASKS, silence.run_once), (deliverer.run_once,)):
+        retention = Retention(settings.kept_days)
+        for tasks in (
+            (*TASKS, silence.run_once),
+            (deliverer.run_once,),
+            (retention.run_once,),
+        ):
             loop = TaskLoop(self.services.database, settings.tick_seconds, tasks)
             loop.start()
             self._opened.callback(loop.stop)
+        self._opened.callback(retention.stop)
         _log.info("hub_started", rest=self.addresses.rest, sync=self.addresses.sync)
 
     def stop(self) -> None:

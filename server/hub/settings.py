@@ -8,6 +8,11 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.rest.certificates import TlsFiles, combine_files
 from gnomon.server.rest.hosts import is_loopback
 
+#: Settings that say for how many days records are kept.
+_KEPT = tuple(
+    f"keep_{kind}_days" for kind in ("window", "label", "sample", "event", "alert", "delivery")
+)
+
 
 @dataclass(frozen=True)
 class HubSettings:
@@ -49,6 +54,18 @@ class HubSettings:
     #: Networks to which webhooks may go besides loopback and public addresses: 10.1.0.0/16, …
     webhook_networks: tuple[str, ...] = ()
     grpc_threads: int = 64
+    #: For how many days after they arrived windows are kept; 0: for ever. Totals stay.
+    keep_window_days: int = 400
+    #: For how many days labels and sampled predictions are kept; 0: for ever. Errors by day stay.
+    keep_label_days: int = 400
+    #: For how many days examples of refused requests are kept; 0: for ever.
+    keep_sample_days: int = 90
+    #: For how many days events of nodes are kept; 0: for ever.
+    keep_event_days: int = 90
+    #: For how many days alerts are kept after they were closed; 0: for ever.
+    keep_alert_days: int = 400
+    #: For how many days deliveries of webhooks are kept after they ended; 0: for ever.
+    keep_delivery_days: int = 90
 
     def __post_init__(self) -> None:
         for name in ("rest_port", "enrolment_port", "sync_port"):
@@ -57,10 +74,9 @@ class HubSettings:
         for name in ("tick_seconds", "node_call_ms", "certificate_days", "grpc_threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
-        if self.node_silent_seconds < 0:
-            raise ValueError(
-                f"node_silent_seconds should be at least 0, got {self.node_silent_seconds}"
-            )
+        for name in ("node_silent_seconds", *_KEPT):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} should be at least 0, got {getattr(self, name)}")
         _ = self.tls_files, self.networks
 
     @property
@@ -78,6 +94,11 @@ class HubSettings:
         """Return how long a node may be silent: three calls at least; 0: for ever."""
         silent_ms = 1_000 * self.node_silent_seconds
         return max(silent_ms, 3 * self.node_call_ms) if silent_ms else 0
+
+    @property
+    def kept_days(self) -> dict[str, int]:
+        """Return for how many days each kind of record is kept, by its name; 0: for ever."""
+        return {name.split("_")[1]: getattr(self, name) for name in _KEPT}
 
     def check_reach(self) -> None:
         """Check that keys and sessions leave this machine by TLS only.

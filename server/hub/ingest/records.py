@@ -205,6 +205,7 @@ class RecordReader:
             "model": known.model if known else "",
             "request_id": _short(refusal.request_id, _TEXT, "request id"),
             "at": _time(refusal.at_unix_ms, "the refusal's time"),
+            "received_at": self._sender.received_at,
             "field": refusal.field[:_TEXT],
             "rule": refusal.rule[:_TEXT],
             "value": refusal.value[:_LONG_TEXT],

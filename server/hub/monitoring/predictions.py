@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, insert, select
 
 from gnomon.server.hub.monitoring import losses, waiting
+from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.dialect import BATCH
 from gnomon.server.hub.store.limits import is_comparable
 from gnomon.server.hub.store.rollout_state import RolloutState
@@ -45,7 +46,14 @@ def record_predictions(
     if not comparable:
         return 0
     under_way, step = _stage(connection, model, environment)
-    common = {"node": node, "model": model, "digest": digest, "rollout": under_way, "step": step}
+    common = {
+        "node": node,
+        "model": model,
+        "digest": digest,
+        "received_at": now_ms(),
+        "rollout": under_way,
+        "step": step,
+    }
     for start in range(0, len(comparable), BATCH):
         batch = comparable[start : start + BATCH]
         connection.execute(insert(prediction), [common | row._asdict() for row in batch])

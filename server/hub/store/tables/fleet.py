@@ -129,6 +129,7 @@ refusal = Table(
     column_types.name("model"),
     Column("request_id", StorableText(STORED_ID_CHARACTERS), nullable=False),
     column_types.time("at"),
+    column_types.time("received_at"),
     Column("field", StorableText(128), nullable=False),
     Column("rule", StorableText(128), nullable=False),
     Column("value", StorableText, nullable=False),

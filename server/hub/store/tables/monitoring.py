@@ -28,6 +28,7 @@ prediction = Table(
     column_types.digest(),
     column_types.name("model"),
     column_types.time("at"),
+    column_types.time("received_at"),
     Column("value", Double, nullable=False),
     # The rollout and step that were under way when it arrived; empty and 0 for none.
     Column("rollout", StorableText(26), nullable=False, server_default=""),
