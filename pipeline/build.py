@@ -13,7 +13,7 @@ from typing import Any
 from gnomon.core.packing import Packing
 from gnomon.pipeline.datasets.dataset import Split
 from gnomon.pipeline.environment import code_version, pinned
-from gnomon.runtime.errors import PackageError
+from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import (
@@ -21,6 +21,7 @@ from gnomon.runtime.packages.manifest import (
     Deployment,
     Needs,
     Reproducibility,
+    check_reference,
 )
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
@@ -93,11 +94,16 @@ def build_package(
         about: card, owner and other facts for people.
 
     Raises:
+        ConfigurationError: a model or a version may not be called so.
         PackageError: the parts do not make a package, or no engine here runs the format.
         InvalidInput: a golden row breaks the contract.
         InvalidOutput: the answer to a golden row breaks it.
         Conflict: the folder exists and holds something else.
     """
+    try:
+        check_reference(name, version)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
     if model.format not in _RUN_BY:
         raise PackageError(
             f"{name}@{version}: format {model.format!r} is unknown; known are {', '.join(_RUN_BY)}"

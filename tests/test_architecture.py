@@ -73,7 +73,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "standalone",
         "agent",
     ),
-    "gnomon.client": ("hub inference registry",),
+    "gnomon.client": ("hub_failures", "hub inference registry"),
     "gnomon.command": (
         "failures shared",
         "agent bench config dataset demo hub key package pipeline predict registry serve stream "

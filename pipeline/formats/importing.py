@@ -51,7 +51,8 @@ def read_source(path: Path) -> Source:
     format = path.suffix.lstrip(".")
     if format not in FORMATS:
         raise ConfigurationError(
-            f"{path} should end in .onnx or .tflite, or be the folder of an MLflow model"
+            f"{path} should end in .onnx, .tflite or .pmml, or be the folder of an MLflow model; "
+            "a pickled scikit-learn estimator is read with --unpickle, which runs the code in it"
         )
     try:
         return Source(path.name, format, path.read_bytes())

@@ -25,7 +25,7 @@ from gnomon.pipeline.recipes.tables import (
 )
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.column_names import describe_column, field_names
-from gnomon.runtime.packages.manifest import CardSections, Deployment, Needs
+from gnomon.runtime.packages.manifest import CardSections, Deployment, Needs, check_reference
 
 __all__ = ["Input", "Output", "Recipe", "parse_recipe", "read_recipe"]
 
@@ -129,6 +129,10 @@ def parse_recipe(text: str, path: Path) -> Recipe:
         raise ConfigurationError(f"{path}: not readable as TOML: {error}") from error
     reader = _Reader(path)
     top = reader.convert(document, _Recipe, "")
+    try:
+        check_reference(top.name, top.version)
+    except ValueError as error:
+        raise reader.error(str(error)) from error
     if not top.inputs or not top.outputs:
         side = "outputs" if top.inputs else "inputs"
         raise reader.error(f"[{side}] is empty; name at least one")

@@ -225,12 +225,21 @@ class Manifest(_Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse names and versions that do not match their patterns."""
         _check_bounds(self)
-        for what, value, pattern in (
-            ("name", self.name, NAME_PATTERN),
-            ("version", self.version, VERSION_PATTERN),
-        ):
-            if not re.fullmatch(pattern, value):
-                raise ValueError(f"{what} {value[:80]!r} does not match {pattern}")
+        check_reference(self.name, self.version)
+
+
+def check_reference(name: str, version: str) -> None:
+    """Check that a model and a version may be called so.
+
+    Raises:
+        ValueError: one of them may not; the message says what may.
+    """
+    for what, value, pattern, right in (
+        ("name", name, NAME_PATTERN, "lower case letters, digits, - and _, a letter first"),
+        ("version", version, VERSION_PATTERN, "letters, digits and . _ + -, as in 1.2"),
+    ):
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"{what} {value[:80]!r} does not match {pattern}: {right}")
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

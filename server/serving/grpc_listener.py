@@ -28,9 +28,10 @@ def telling(settings: FrontendSettings) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError) as error:
+        setting = "port (0: any)" if settings.socket_path is None else "socket_path"
         raise ConfigurationError(
-            f"the frontend cannot open on {address_of(settings)}: {error}"
-        ) from (error)
+            f"the frontend cannot open on {address_of(settings)}: {error}; give {setting}"
+        ) from error
 
 
 def listen(settings: FrontendSettings) -> tuple[socket.socket, str]:

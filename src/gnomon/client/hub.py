@@ -1,21 +1,14 @@
 """A client of a hub's REST interface, for programs and the command line."""
 
 import ssl
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
+from gnomon.client import hub_failures
 from gnomon.runtime import errors
 from gnomon.runtime.local_hub import LocalHub, find_local_hub, read_key
-
-_ERRORS_BY_CODE: Mapping[str, type[errors.GnomonError]] = {
-    kind.code: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, errors.GnomonError)
-}
-
 
 #: A connection that was idle for longer is not used again: the hub closes it after five seconds,
 #: and a call at that moment would be lost.
@@ -45,7 +38,11 @@ class HubClient:
             authority_file: certificates by which its TLS is verified, PEM; None for those that are
                 usual. A hub of the same user on this machine is verified by its own certificate.
             timeout_seconds: of each call.
+
+        Raises:
+            ConfigurationError: the URL has no scheme or host, or is malformed.
         """
+        hub_failures.check_url(url)
         self.url = url.rstrip("/")
         self._api_key = api_key
         self._authority_file = authority_file
@@ -90,12 +87,12 @@ class HubClient:
             ):
                 if not response.is_success:
                     response.read()
-                    raise _typed_error(self.url, "GET", path, response)
+                    raise hub_failures.answer_error(http, self.url, "GET", path, response)
                 for data in response.iter_bytes():
                     out.write(data)
             partial.rename(file)
         except httpx.TransportError as error:
-            raise errors.HubUnavailable(f"hub {self.url} cannot be reached: {error}") from error
+            raise hub_failures.connection_error(self.url, error) from error
         finally:
             partial.unlink(missing_ok=True)
 
@@ -104,10 +101,10 @@ class HubClient:
         try:
             response = http.request(method, url, headers=headers, **arguments)
         except httpx.TransportError as error:
-            raise errors.HubUnavailable(f"hub {self.url} cannot be reached: {error}") from error
+            raise hub_failures.connection_error(self.url, error) from error
         if response.is_success:
-            return response.json() if response.content else None
-        raise _typed_error(self.url, method, path, response)
+            return hub_failures.json_answer(self.url, path, response)
+        raise hub_failures.answer_error(http, self.url, method, path, response)
 
     def _prepare(self, path: str) -> tuple[httpx.Client, str, dict[str, str]]:
         """Return client, URL and headers of a call; a local hub is looked up each time."""
@@ -140,14 +137,3 @@ class HubClient:
             context.check_hostname = False
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
-
-
-def _typed_error(url: str, method: str, path: str, response: httpx.Response) -> errors.GnomonError:
-    """Turn a problem document into the error class that the hub raised."""
-    try:
-        problem = response.json()
-        kind = _ERRORS_BY_CODE.get(problem.get("code", ""), errors.HubError)
-        detail = problem.get("detail") or problem.get("title") or response.reason_phrase
-        return kind(str(detail), details=problem.get("details") or ())
-    except (ValueError, AttributeError):
-        return errors.HubError(f"{url} answered {method} {path} with {response.status_code}")

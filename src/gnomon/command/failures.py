@@ -1,5 +1,9 @@
-"""Reports unexpected errors: one line, and a file with the traceback."""
+"""Errors that are not of Gnomon's family: known causes, and reports of unexpected ones.
 
+An unexpected error is one line, and a file with the traceback.
+"""
+
+import errno
 import os
 import sys
 import tempfile
@@ -11,8 +15,55 @@ from pathlib import Path
 
 import click
 
+from gnomon.core.kinds import ContractError
+from gnomon.runtime.errors import ConfigurationError, GnomonError, StorageError
+from gnomon.runtime.extras import EXTRA_OF_MODULE, missing_extra
+
+#: What the disk cannot do, whatever path was given.
+_DISK_ERRORS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG))
+
 #: The longest message of an unexpected error that is shown.
 _LONGEST_MESSAGE = 300
+
+
+def known_failure(error: Exception, command: str, arguments: Sequence[str]) -> GnomonError | None:
+    """Return the typed error that an error of another family means; None if it is unexpected.
+
+    Args:
+        error: a missing extra, a contract that contradicts itself, a path of the caller's that
+            cannot be used, a full disk, or anything else.
+        command: the words of the command.
+        arguments: all that the caller wrote.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRA_OF_MODULE:
+            return None
+        (group, *_) = command.split() or [""]
+        extra = group if group in ("bench", "demo") else EXTRA_OF_MODULE[module]
+        return ConfigurationError(missing_extra(f"`gnomon {command}`", module, extra))
+    if isinstance(error, ContractError):
+        # The core, which raises it, does not know whose fault it is: the fields are the caller's.
+        return ConfigurationError(str(error))
+    return _path_failure(error, arguments) if isinstance(error, OSError) else None
+
+
+def _path_failure(error: OSError, arguments: Sequence[str]) -> GnomonError | None:
+    """Return the typed error of a full disk, or of a path that the caller gave."""
+    message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if error.errno in _DISK_ERRORS:
+        return StorageError(message)
+    if not isinstance(error.filename, str | os.PathLike):
+        return None
+    path = os.path.abspath(error.filename)  # noqa: PTH100 - no link is followed
+    given = {
+        os.path.abspath(part)  # noqa: PTH100
+        for argument in arguments
+        for part in (argument, argument.partition("=")[2])
+        if part
+    }
+    is_given = path in given or os.path.dirname(path) in given  # noqa: PTH120
+    return ConfigurationError(message) if is_given else None
 
 
 def report_unexpected(error: Exception, command: str) -> None:

@@ -1,5 +1,6 @@
 """The root command: imports the others lazily, and converts errors to messages and exit codes."""
 
+import difflib
 import importlib
 import io
 import json
@@ -11,8 +12,7 @@ from typing import Any
 import click
 
 from gnomon.command.shared.log_options import defer_log_of, log_options
-from gnomon.runtime.errors import ConfigurationError, Fault, GnomonError
-from gnomon.runtime.extras import EXTRA_OF_MODULE, missing_extra
+from gnomon.runtime.errors import Fault, GnomonError
 
 #: Command → its place and its line in `gnomon --help`, so that help imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -90,6 +90,17 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments call; suggest names near an unknown one."""
+        name = args[0]
+        if name in COMMANDS or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        near = " or ".join(map(repr, difflib.get_close_matches(name, COMMANDS)))
+        hint = f" (did you mean {near}?)" if near else ""
+        ctx.fail(f"No such command {name!r}{hint}.")
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing them."""
         with formatter.section("Commands"):
@@ -148,28 +159,15 @@ def _end_after(error: Exception, arguments: Sequence[str]) -> int:
         # The reader has enough, as `head` has. What is still buffered must not be written either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    from gnomon.command.failures import command_words, report_unexpected
+    from gnomon.command.failures import command_words, known_failure, report_unexpected
 
     command = command_words(root, arguments)
-    known = _caused_by_caller(error, command)
+    known = known_failure(error, command, arguments)
     if known is None:
         report_unexpected(error, command)
         return EXIT_CODES[Fault.US]
     _report(known, as_json="--json" in arguments)
     return EXIT_CODES[known.fault]
-
-
-def _caused_by_caller(error: Exception, command: str) -> GnomonError | None:
-    """Return the error that a missing extra or a contract that contradicts itself means."""
-    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if module in EXTRA_OF_MODULE:
-        (group, *_) = command.split() or [""]
-        extra = group if group in ("bench", "demo") else EXTRA_OF_MODULE[module]
-        return ConfigurationError(missing_extra(f"`gnomon {command}`", module, extra))
-    from gnomon.core.kinds import ContractError
-
-    # The core, which raises it, does not know whose fault it is: the fields are the caller's.
-    return ConfigurationError(str(error)) if isinstance(error, ContractError) else None
 
 
 def _escape_unencodable() -> None:

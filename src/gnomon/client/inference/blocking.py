@@ -8,7 +8,8 @@ from typing import Any, Self
 import grpc
 
 from gnomon.client.inference import channel
-from gnomon.client.inference.codec import Answer, Row, decode, encode, error_of
+from gnomon.client.inference.codec import Answer, Row, decode, encode
+from gnomon.client.inference.failures import error_of
 from gnomon.proto.private import inference_messages
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import grpc
 
-from gnomon.client.inference.codec import error_of
+from gnomon.client.inference.failures import check_address, error_of
 from gnomon.client.inference.retries import Attempts, RetryBudget
 from gnomon.proto.private import SERVICE, inference_messages
 
@@ -54,8 +54,10 @@ class Connection:
             retries: how many retries in a row; ten answers allow one more.
 
         Raises:
+            ConfigurationError: the address is empty or a URL, or its port is out of range.
             OSError: a file cannot be read.
         """
+        check_address(address)
         self.address = address
         self._timeout_seconds = timeout_seconds
         self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()

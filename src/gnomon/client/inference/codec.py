@@ -1,41 +1,20 @@
-"""Converts rows to messages of the protocol and back, and errors from the wire. No I/O."""
+"""Converts rows to messages of the protocol and back. No I/O."""
 
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import grpc
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.proto.private import inference_messages
-from gnomon.runtime.errors import (
-    GnomonError,
-    InvalidInput,
-    NotAllowed,
-    NotReady,
-    Overloaded,
-    Unauthenticated,
-)
+from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.prediction import row_ids
 from gnomon.runtime.raw_tensors import TEXT, pack, unpack
-from gnomon.runtime.wire import read_error
 
 Row = Mapping[str, Any]
-
-#: The error of a status without details, such as from a proxy.
-_BY_STATUS: Mapping[Any, type[GnomonError]] = {
-    grpc.StatusCode.UNAVAILABLE: NotReady,
-    # A server that shuts down cancels calls that it cannot finish.
-    grpc.StatusCode.CANCELLED: NotReady,
-    grpc.StatusCode.DEADLINE_EXCEEDED: NotReady,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
-    grpc.StatusCode.PERMISSION_DENIED: NotAllowed,
-    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
-}
 
 #: What is right for a column that no tensor holds.
 _ONE_KIND = "numbers, texts, bools or lists of numbers, one kind a field"
@@ -133,16 +112,6 @@ def decode(response: Any) -> list[Answer]:
         ]
     except (ValueError, IndexError, StopIteration, msgspec.MsgspecError) as error:
         raise GnomonError(f"the server's answer cannot be read: {error}") from error
-
-
-def error_of(address: str, error: Any) -> GnomonError:
-    """Return the typed error of a call that failed."""
-    message, status = str(error.details() or ""), error.code()
-    failure = read_error(message, error.trailing_metadata() or ())
-    if failure is not None:
-        return failure
-    kind = _BY_STATUS.get(status, GnomonError)
-    return kind(f"{address}: {status.name}: {message[:500] or 'no details'}")
 
 
 def _column(name: str, values: list[Any]) -> tuple[str, NDArray[Any]]:
