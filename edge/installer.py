@@ -163,7 +163,7 @@ class Installer:
 
     def _check_packages(self, desired: hub_pb2.DesiredState, trust: TrustStore) -> None:
         for package in desired.packages:
-            trust.verify(package.digest, package.envelopes)
+            trust.verify(package.digest, package.envelopes, package.name)
             if package.format not in self._engines:
                 raise EngineError(
                     f"{package.name}@{package.version} has format {package.format!r}; this node "

@@ -26,11 +26,8 @@ from gnomon.edge.trust_state import (
     read_root,
 )
 from gnomon.proto import hub_pb2
-from gnomon.runtime.errors import (
-    ExpiredMetadata,
-    UntrustedMetadata,
-    UntrustedPackage,
-)
+from gnomon.runtime.errors import ExpiredMetadata, UntrustedMetadata, UntrustedPackage
+from gnomon.runtime.packages.package_keys import PackageKey, limited_keys, unlimited_keys
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.state_file import StateFile
 from gnomon.runtime.trust import content
@@ -52,7 +49,7 @@ class NodeTrust:
         self,
         folder: Path,
         name: str,
-        enrolled_keys: Callable[[], tuple[bytes, ...]],
+        enrolled_keys: Callable[[], tuple[PackageKey, ...]],
         root_file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,7 +101,7 @@ class NodeTrust:
     @property
     def former_keys(self) -> TrustStore:
         """Return the keys that may have signed what is in service: also those trusted once."""
-        return TrustStore((*self._keys(), *self._state.retired))
+        return TrustStore((*self._keys(), *self._state.former_keys))
 
     @property
     def is_new_signer(self) -> bool:
@@ -186,7 +183,7 @@ class NodeTrust:
         for package in packages:
             if package.digest in present:
                 continue
-            keys.verify(package.digest, package.envelopes)
+            keys.verify(package.digest, package.envelopes, package.name)
             self._check_listed(package)
 
     def note_in_service(self, packages: Iterable[hub_pb2.PackageRef]) -> tuple[str, ...]:
@@ -194,7 +191,7 @@ class NodeTrust:
         keys, found = self.keys, []
         for package in packages:
             try:
-                keys.verify(package.digest, package.envelopes)
+                keys.verify(package.digest, package.envelopes, package.name)
             except UntrustedPackage:
                 found.append(f"{package.name}@{package.version}")
         self._revoked = tuple(found)
@@ -247,13 +244,18 @@ class NodeTrust:
             # A root that names new keys may have come without what they sign.
             with contextlib.suppress(UntrustedMetadata):
                 self._targets = content.verified_targets(updater.known)
-        retired = [key for key in (*state.retired, *before) if key not in self._keys()]
+        former = dict.fromkeys((*state.former_keys, *before))
+        retired = [key for key in former if key not in self._keys()][-_RETIRED:]
         elapsed = self._clock() - self._saved_at
         if is_new or elapsed >= _SAVED_SECONDS:
             now = int(updater.now.timestamp() * 1_000)
-            retired = list(dict.fromkeys(retired))[-_RETIRED:]
-            signers = state.signers or self._signers()
-            self._save(known=updater.known, time_ms=now, retired=tuple(retired), signers=signers)
+            self._save(
+                known=updater.known,
+                time_ms=now,
+                retired=tuple(unlimited_keys(retired)),
+                retired_limited=tuple(limited_keys(retired)),
+                signers=state.signers or self._signers(),
+            )
 
     def _save(self, **changes: object) -> None:
         state = msgspec.structs.replace(self._state, **changes)
@@ -279,10 +281,10 @@ class NodeTrust:
     def _is_stale(self) -> bool:
         return self._expires is None or self.now >= self._expires
 
-    def _keys(self) -> tuple[bytes, ...]:
+    def _keys(self) -> tuple[PackageKey, ...]:
         if self._targets is None:
             return () if Targets.type in self._state.known else self._enrolled_keys()
-        return tuple(map(bytes.fromhex, content.targets_statement(self._targets).package_keys))
+        return content.targets_statement(self._targets).keys
 
     def _versions(self) -> dict[str, int]:
         known = self._state.known

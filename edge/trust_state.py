@@ -8,16 +8,26 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.trust import content
 
 
 class TrustState(msgspec.Struct, frozen=True, kw_only=True):
-    """Verified metadata by role, the time it proves, keys trusted once, and who signs states."""
+    """Verified metadata by role, the time it proves, keys trusted once, and who signs states.
+
+    `retired` signed packages of all models, `retired_limited` those of their patterns.
+    """
 
     known: dict[str, bytes] = {}
     time_ms: int = 0
     retired: tuple[bytes, ...] = ()
+    retired_limited: tuple[PackageKey, ...] = ()
     signers: tuple[str, ...] = ()  # of the desired state that was accepted last
+
+    @property
+    def former_keys(self) -> tuple[PackageKey, ...]:
+        """Return the keys that were trusted once."""
+        return (*map(PackageKey, self.retired), *self.retired_limited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,14 +49,24 @@ class EnrollRequest(_message.Message):
     def __init__(self, token: _Optional[str] = ..., certificate_request: _Optional[bytes] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class EnrollResponse(_message.Message):
-    __slots__ = ("certificate", "authority", "trusted_keys")
+    __slots__ = ("certificate", "authority", "trusted_keys", "limited_keys")
     CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     TRUSTED_KEYS_FIELD_NUMBER: _ClassVar[int]
+    LIMITED_KEYS_FIELD_NUMBER: _ClassVar[int]
     certificate: bytes
     authority: bytes
     trusted_keys: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, certificate: _Optional[bytes] = ..., authority: _Optional[bytes] = ..., trusted_keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    limited_keys: _containers.RepeatedCompositeFieldContainer[LimitedKey]
+    def __init__(self, certificate: _Optional[bytes] = ..., authority: _Optional[bytes] = ..., trusted_keys: _Optional[_Iterable[bytes]] = ..., limited_keys: _Optional[_Iterable[_Union[LimitedKey, _Mapping]]] = ...) -> None: ...
+
+class LimitedKey(_message.Message):
+    __slots__ = ("key", "models")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    models: str
+    def __init__(self, key: _Optional[bytes] = ..., models: _Optional[str] = ...) -> None: ...
 
 class PackageRef(_message.Message):
     __slots__ = ("name", "version", "digest", "format", "envelopes")

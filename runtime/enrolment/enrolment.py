@@ -20,6 +20,7 @@ from gnomon.runtime.enrolment.identity import (
 from gnomon.runtime.enrolment.settings import EnrolmentSettings, enrolment_address
 from gnomon.runtime.enrolment.trust_file import TrustFile
 from gnomon.runtime.errors import ConfigurationError, GnomonError, HubUnavailable, StorageError
+from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.packages.signing import TrustStore
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Enrolment:
         return self._identity.validity if self._identity else None
 
     @property
-    def trusted_keys(self) -> tuple[bytes, ...]:
+    def trusted_keys(self) -> tuple[PackageKey, ...]:
         """Return the keys of the enrolment, which count at a hub without signed metadata."""
         return self._trust_file.keys
 
@@ -182,7 +183,8 @@ class Enrolment:
         self._channel = None
 
     def _save(self, response: hub_pb2.EnrollResponse, token_hash: str) -> Identity:
-        self._trust_file.save(response.trusted_keys)
+        limited = [PackageKey(one.key, one.models) for one in response.limited_keys]
+        self._trust_file.save([*map(PackageKey, response.trusted_keys), *limited])
         return self._folder.save(response, token_hash)
 
     def _enrol(self) -> Identity:

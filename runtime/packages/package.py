@@ -59,8 +59,11 @@ class Package:
         manifest_bytes = layout.read_limited(root, layout.MANIFEST, layout.MANIFEST_LIMIT)
         digest = chunks.sha256(manifest_bytes)
         envelopes = layout.read_attestations(root, listing)
-        signers = trust.verify(digest, envelopes) if trust is not None else ()
+        if trust is not None:
+            trust.verify(digest, envelopes)
         manifest = decode_manifest(manifest_bytes)
+        # Again: only the manifest says whose package it is, and a key may be for other models.
+        signers = trust.verify(digest, envelopes, manifest.name) if trust is not None else ()
         if trust is None and manifest.format in FORMATS_THAT_RUN_CODE:
             raise UntrustedPackage(
                 f"{manifest.reference} has format {manifest.format!r}, whose model file runs code; "

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from gnomon.runtime.errors import ConfigurationError, UntrustedPackage
 from gnomon.runtime.files import write_durably
+from gnomon.runtime.packages.package_keys import PackageKey, as_package_key
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -30,8 +31,6 @@ APPROVAL_PREDICATE_TYPE = "urn:gnomon:approval:v1"
 REPLAY_PREDICATE_TYPE = "urn:gnomon:replay:v1"
 #: Of a statement about the pipeline's run that made the package.
 RUN_PREDICATE_TYPE = "urn:gnomon:run:v1"
-
-_KEY_BYTES = 32
 
 
 class _Signature(msgspec.Struct):
@@ -146,29 +145,38 @@ class Signer:
 
 
 class TrustStore:
-    """The public keys whose signatures count here."""
+    """The public keys whose signatures count here, each for the models of its pattern."""
 
-    def __init__(self, keys: Iterable[bytes]) -> None:
-        """Trust these Ed25519 public keys of 32 bytes each.
+    def __init__(self, keys: Iterable[bytes | PackageKey]) -> None:
+        """Trust these Ed25519 public keys; of one that is given twice, all patterns count.
 
         Raises:
             ConfigurationError: if one of them is not such a key.
         """
         self._keys: dict[str, Ed25519PublicKey] = {}
-        for key in keys:
-            if len(key) != _KEY_BYTES:
-                raise ConfigurationError(
-                    f"a trusted key has {len(key)} bytes; an Ed25519 public key has {_KEY_BYTES}"
-                )
-            self._keys[key_id(key)] = Ed25519PublicKey.from_public_bytes(key)
+        self._patterns: dict[str, list[PackageKey]] = {}
+        for one in map(as_package_key, keys):
+            name = key_id(one.key)
+            self._keys[name] = Ed25519PublicKey.from_public_bytes(one.key)
+            self._patterns.setdefault(name, []).append(one)
 
     @property
     def key_ids(self) -> tuple[str, ...]:
         """Return the names of the trusted keys."""
         return tuple(self._keys)
 
-    def verify(self, digest: str, envelopes: Sequence[bytes]) -> tuple[str, ...]:
+    def verify(
+        self, digest: str, envelopes: Sequence[bytes], model: str | None = None
+    ) -> tuple[str, ...]:
         """Return the names of the trusted keys that signed the package of this digest.
+
+        A key that is limited to some models counts only if the signed statement is about one of
+        them; the statement's model must be `model`.
+
+        Args:
+            digest: SHA-256 of the manifest.
+            envelopes: the attestations.
+            model: the name in the manifest; None: not known yet, and to be verified later.
 
         Raises:
             UntrustedPackage: if no envelope counts; the message says why each envelope did not
@@ -178,7 +186,7 @@ class TrustStore:
         reasons: list[str] = []
         for position, envelope in enumerate(envelopes):
             try:
-                signers += self._read(digest, envelope, PREDICATE_TYPE)[0]
+                signers += self._read(digest, envelope, PREDICATE_TYPE, model)[0]
             except _NotCounted as refusal:
                 reasons.append(f"envelope {position}: {refusal}")
         if not signers:
@@ -192,19 +200,26 @@ class TrustStore:
         return tuple(dict.fromkeys(signers))
 
     def statements(
-        self, digest: str, envelopes: Sequence[bytes], predicate_type: str
+        self, digest: str, envelopes: Sequence[bytes], predicate_type: str, model: str
     ) -> tuple[dict[str, Any], ...]:
-        """Return what trusted keys state of this type about the package; all else is left out."""
+        """Return what trusted keys state of this type about the package; all else is left out.
+
+        Args:
+            digest: SHA-256 of the manifest.
+            envelopes: the attestations.
+            predicate_type: the URI of the statements' kind.
+            model: the name in the manifest.
+        """
         found = []
         for envelope in envelopes:
             try:
-                found.append(self._read(digest, envelope, predicate_type)[1])
+                found.append(self._read(digest, envelope, predicate_type, model)[1])
             except _NotCounted:
                 continue
         return tuple(found)
 
     def _read(
-        self, digest: str, data: bytes, predicate_type: str
+        self, digest: str, data: bytes, predicate_type: str, model: str | None
     ) -> tuple[list[str], dict[str, Any]]:
         """Return the trusted keys behind one envelope and what they state.
 
@@ -218,11 +233,25 @@ class TrustStore:
         if envelope.payloadType != PAYLOAD_TYPE:
             raise _NotCounted(f"its payload is {envelope.payloadType[:80]!r}, not {PAYLOAD_TYPE!r}")
         authenticated = authenticated_bytes(envelope.payloadType, payload)
-        names = [s.keyid for s in envelope.signatures if self._is_valid(s, authenticated)]
-        if not names:
+        valid = [s.keyid for s in envelope.signatures if self._is_valid(s, authenticated)]
+        if not valid:
             found = ", ".join(s.keyid[:16] for s in envelope.signatures) or "nobody"
             raise _NotCounted(f"it has no valid signature by a trusted key (signed by {found})")
-        return names, _read_statement(payload, digest, predicate_type)
+        subject, predicate = _read_statement(payload, digest, predicate_type)
+        names = [name for name in valid if self._covers(name, subject, model)]
+        if not names:
+            raise _NotCounted(
+                f"it is about the model {model or subject!r}, and its key signs for "
+                f"{', '.join(one.models for name in valid for one in self._patterns[name])}"
+            )
+        return names, predicate
+
+    def _covers(self, name: str, subject: str, model: str | None) -> bool:
+        """Return whether a key signs for the model of a statement, and of the manifest."""
+        return any(
+            not one.is_limited or (one.covers(subject) and model in (None, subject))
+            for one in self._patterns[name]
+        )
 
     def _is_valid(self, signature: _Signature, authenticated: bytes) -> bool:
         key = self._keys.get(signature.keyid)
@@ -239,8 +268,11 @@ class _NotCounted(Exception):
     """Why an envelope does not count."""
 
 
-def _read_statement(payload: bytes, digest: str, predicate_type: str) -> dict[str, Any]:
-    """Return what is stated of this digest; raise `_NotCounted` if it is of something else."""
+def _read_statement(payload: bytes, digest: str, predicate_type: str) -> tuple[str, dict[str, Any]]:
+    """Return the model that a statement of this digest names, and what it states.
+
+    Raises `_NotCounted` if it is of something else.
+    """
     try:
         statement = msgspec.json.decode(payload, type=_Statement)
     except (msgspec.DecodeError, ValueError) as error:
@@ -250,7 +282,8 @@ def _read_statement(payload: bytes, digest: str, predicate_type: str) -> dict[st
     subjects = [subject.digest.get("sha256", "") for subject in statement.subject]
     if digest not in subjects:
         raise _NotCounted(f"it vouches for {', '.join(s[:16] for s in subjects)}, another package")
-    return statement.predicate
+    name = statement.subject[subjects.index(digest)].name
+    return name.partition("@")[0], statement.predicate
 
 
 def authenticated_bytes(payload_type: str, payload: bytes) -> bytes:

@@ -7,7 +7,7 @@ that of its manifest.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from tuf.api.metadata import (
 )
 
 from gnomon.runtime.errors import UntrustedMetadata
+from gnomon.runtime.packages.package_keys import ALL_MODELS, PackageKey
 
 #: The field of our own in the signed part of metadata.
 FIELD = "x-gnomon"
@@ -49,10 +50,31 @@ class RootStatement(msgspec.Struct, frozen=True):
 
 
 class TargetsStatement(msgspec.Struct, frozen=True):
-    """What top-level targets metadata states; keys are Ed25519 public keys in hex."""
+    """What top-level targets metadata states; keys are Ed25519 public keys in hex.
+
+    `limited_keys` has the pattern of the models that a key signs for. It is a field of its own so
+    that nodes which do not know it trust none of them.
+    """
 
     package_keys: tuple[str, ...] = ()
     listed_packages_only: bool = False
+    limited_keys: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, keys: Iterable[PackageKey], *, listed_packages_only: bool) -> "TargetsStatement":
+        """Return what states these keys; of one that is given twice, the last counts."""
+        patterns = {one.key.hex(): one.models for one in keys}
+        return cls(
+            tuple(key for key, models in patterns.items() if models == ALL_MODELS),
+            listed_packages_only,
+            {key: models for key, models in patterns.items() if models != ALL_MODELS},
+        )
+
+    @property
+    def keys(self) -> tuple[PackageKey, ...]:
+        """Return the keys whose signatures on packages count."""
+        patterns = dict.fromkeys(self.package_keys, ALL_MODELS) | self.limited_keys
+        return tuple(PackageKey(bytes.fromhex(key), models) for key, models in patterns.items())
 
 
 class TimestampStatement(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from tuf.api.metadata import (
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.packages.manifest import NAME_PATTERN
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.package_keys import ALL_MODELS, PackageKey, parse_package_key
 from gnomon.runtime.trust import content
 from gnomon.runtime.trust.content import (
     DESIRED,
@@ -31,8 +32,6 @@ from gnomon.runtime.trust.content import (
     TargetsStatement,
 )
 from gnomon.runtime.trust.metadata_folder import LIFE_DAYS, MetadataFolder
-
-_KEY_CHARACTERS = 64
 
 
 class OfflineMetadata(MetadataFolder):
@@ -56,9 +55,7 @@ class OfflineMetadata(MetadataFolder):
         self._replace_keys(root, Root.type, root_keys, threshold)
         self._replace_keys(root, Targets.type, 1, 1)
         self._sign_root(root)
-        targets = self.targets
-        statement = content.targets_statement(targets)
-        self._state(targets, statement.package_keys, listed_packages_only)
+        self._state(self.targets, self._keys(), listed_packages_only)
 
     def rotate_root(self) -> None:
         """Replace the root's keys by new ones; those before sign the change too."""
@@ -67,22 +64,18 @@ class OfflineMetadata(MetadataFolder):
         self._replace_keys(root, Root.type, len(role.keyids), role.threshold)
         self._sign_root(root)
 
-    def add_key(self, key: str) -> None:
-        """Trust a package key (Ed25519, 32 bytes in hex).
+    def add_key(self, key: str, models: str = ALL_MODELS) -> None:
+        """Trust a package key (Ed25519, 32 bytes in hex), or change the models that it signs for.
+
+        Args:
+            key: the public key.
+            models: a name or a pattern, such as `eta-*`.
 
         Raises:
-            InvalidInput: it is no such key.
+            InvalidInput: it is no such key or pattern.
         """
-        try:
-            is_key = len(bytes.fromhex(key)) * 2 == len(key) == _KEY_CHARACTERS
-        except ValueError:
-            is_key = False
-        if not is_key:
-            raise InvalidInput("a key should be an Ed25519 public key: 32 bytes in hexadecimal")
-        targets = self.targets
-        statement = content.targets_statement(targets)
-        keys = tuple(dict.fromkeys((*statement.package_keys, key.lower())))
-        self._state(targets, keys, statement.listed_packages_only)
+        added = parse_package_key(key, models)
+        self._state(self.targets, (*self._keys(), added))
 
     def remove_key(self, key: str) -> None:
         """Trust a package key no longer.
@@ -90,12 +83,11 @@ class OfflineMetadata(MetadataFolder):
         Raises:
             InvalidInput: it is not trusted.
         """
-        targets = self.targets
-        statement = content.targets_statement(targets)
-        if key.lower() not in statement.package_keys:
+        before = self._keys()
+        keys = tuple(one for one in before if one.key.hex() != key.lower())
+        if keys == before:
             raise InvalidInput(f"key {key[:16]} is not trusted")
-        keys = tuple(one for one in statement.package_keys if one != key.lower())
-        self._state(targets, keys, statement.listed_packages_only)
+        self._state(self.targets, keys)
 
     def add_package(self, package: Package, role: str = Targets.type) -> str:
         """List a package, in the top-level targets or those of a delegated role; return its path.
@@ -183,8 +175,16 @@ class OfflineMetadata(MetadataFolder):
             raise InvalidInput(f"there is no role {role[:80]!r}; `gnomon trust delegate` makes one")
         return role
 
-    def _state(self, targets: Targets, keys: tuple[str, ...], listed_only: bool) -> None:
-        statement = TargetsStatement(keys, listed_only)
+    def _keys(self) -> tuple[PackageKey, ...]:
+        return content.targets_statement(self.targets).keys
+
+    def _state(
+        self, targets: Targets, keys: Iterable[PackageKey], listed_only: bool | None = None
+    ) -> None:
+        """State other keys; `None`: whether only listed packages are taken stays as it is."""
+        before = content.targets_statement(targets).listed_packages_only
+        only = before if listed_only is None else listed_only
+        statement = TargetsStatement.of(keys, listed_packages_only=only)
         targets.unrecognized_fields.update(content.fields(statement))
         self.sign_targets(targets)
 

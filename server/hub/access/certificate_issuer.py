@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import Conflict, NotAllowed
+from gnomon.runtime.packages.package_keys import limited_keys, unlimited_keys
 from gnomon.server.hub.access import enrolment_tokens, keys, nodes
 from gnomon.server.hub.access.authority import Authority, CertificateIdentity, Request, read_request
 from gnomon.server.hub.access.enrolment_tokens import TokenGrant
@@ -69,7 +70,10 @@ class CertificateIssuer:
         return hub_pb2.EnrollResponse(
             certificate=certificate,
             authority=self._authority.certificate_pem,
-            trusted_keys=trusted,
+            trusted_keys=unlimited_keys(trusted),
+            limited_keys=[
+                hub_pb2.LimitedKey(key=one.key, models=one.models) for one in limited_keys(trusted)
+            ],
         )
 
 

@@ -5,24 +5,25 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select, update
 
 from gnomon.runtime.errors import Conflict, InvalidInput, NotFound, UntrustedPackage
+from gnomon.runtime.packages.package_keys import ALL_MODELS, PackageKey, parse_package_key
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.rights import Actor, Role
 
-_KEY_BYTES = 32
 _KEY = schema.trusted_key.c
 
 
-def trusted(connection: Connection, role: Role = Role.BUILDER) -> list[bytes]:
+def trusted(connection: Connection, role: Role = Role.BUILDER) -> list[PackageKey]:
     """Return the keys that are trusted now, in the order in which they were added."""
-    rows = connection.scalars(
-        select(_KEY.key)
+    rows = connection.execute(
+        select(_KEY.key, _KEY.models)
         .where(_KEY.revoked_at.is_(None), _KEY.role == role.value)
         .order_by(_KEY.added_at, _KEY.key)
     )
-    return [bytes.fromhex(key) for key in rows]
+    return [PackageKey(bytes.fromhex(row.key), row.models) for row in rows]
 
 
 def trust_store(database: Database) -> TrustStore:
@@ -45,7 +46,7 @@ def check_signed(connection: Connection, model: str, version: str) -> None:
     )
     for package in packages:
         try:
-            trust.verify(package.digest, [one.encode() for one in package.envelopes])
+            trust.verify(package.digest, [one.encode() for one in package.envelopes], model)
         except UntrustedPackage as error:
             raise UntrustedPackage(
                 f"{model}@{version} is signed by no key that is trusted here now: {error}"
@@ -53,9 +54,16 @@ def check_signed(connection: Connection, model: str, version: str) -> None:
 
 
 def add(
-    database: Database, actor: Actor | str, name: str, key: str, role: str = Role.BUILDER
+    database: Database,
+    actor: Actor | str,
+    name: str,
+    key: str,
+    role: str = Role.BUILDER,
+    models: str = ALL_MODELS,
 ) -> bool:
     """Trust an Ed25519 public key (32 bytes in hex); return whether it was new.
+
+    One that is trusted already signs for the given models from now on.
 
     Args:
         database: the hub's; the change is a transaction of its own.
@@ -63,33 +71,41 @@ def add(
         name: of the key's owner, as people know it.
         key: 32 bytes in hex.
         role: builder or approver.
+        models: name or pattern of the models that it signs for.
 
     Raises:
-        InvalidInput: if it is no such key, or the role is neither builder nor approver.
+        InvalidInput: if it is no such key or pattern, or the role is neither builder nor approver.
         Conflict: if it was revoked; a revoked key is never trusted again.
     """
-    try:
-        data = bytes.fromhex(key)
-    except ValueError as error:
-        raise InvalidInput("a key should be an Ed25519 public key in hexadecimal") from error
+    wanted = parse_package_key(key, models)
     if role not in (Role.BUILDER, Role.APPROVER):
         raise InvalidInput(f"a key's role should be builder or approver, not {role[:40]!r}")
-    if len(data) != _KEY_BYTES:
-        raise InvalidInput(f"a key should have {_KEY_BYTES} bytes, this one has {len(data)}")
+    key = wanted.key.hex()
     with database.change(actor) as change:
         known = change.execute(
-            select(_KEY.revoked_at, _KEY.role).where(_KEY.key == data.hex())
+            select(_KEY.revoked_at, _KEY.role, _KEY.models).where(_KEY.key == key)
         ).one_or_none()
-        if known is not None:
-            if known.revoked_at is not None:
-                raise Conflict(f"key {data.hex()[:16]} was revoked; use a new one")
-            if known.role != role:
-                raise Conflict(f"key {key[:16]} is trusted in the role of {known.role} already")
+        detail = {"name": name, "role": str(role), "models": models}
+        if known is None:
+            values = {"key": key, "added_at": now_ms(), **detail}
+            change.execute(insert(schema.trusted_key).values(**values))
+        elif known.revoked_at is not None:
+            raise Conflict(f"key {key[:16]} was revoked; use a new one")
+        elif known.role != role:
+            raise Conflict(f"key {key[:16]} is trusted in the role of {known.role} already")
+        elif known.models == models:
             return False
-        values = {"key": data.hex(), "name": name, "role": str(role), "added_at": now_ms()}
-        change.execute(insert(schema.trusted_key).values(**values))
-        change.audit("trust_key", data.hex(), {"name": name, "role": str(role)})
-        return True
+        else:
+            set_models(change, wanted)
+        change.audit("trust_key", key, detail)
+        return known is None
+
+
+def set_models(change: Change, key: PackageKey) -> None:
+    """Change the models that a known key signs for, in the caller's change."""
+    change.execute(
+        update(schema.trusted_key).where(_KEY.key == key.key.hex()).values(models=key.models)
+    )
 
 
 def revoke(database: Database, actor: Actor | str, key: str) -> None:
@@ -111,11 +127,15 @@ def revoke(database: Database, actor: Actor | str, key: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """An Ed25519 public key, in hex, whose signatures count until it is revoked; Unix ms."""
+    """An Ed25519 public key, in hex, whose signatures count until it is revoked; Unix ms.
+
+    `models` is the pattern of the models that it signs for.
+    """
 
     key: str
     name: str
     role: str
+    models: str
     added_at: int
     revoked_at: int | None
 

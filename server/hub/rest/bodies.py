@@ -27,11 +27,15 @@ class TokenBody(_Body):
 
 
 class KeyBody(_Body):
-    """A builder's or an approver's Ed25519 public key, 32 bytes in hexadecimal."""
+    """A builder's or an approver's Ed25519 public key, 32 bytes in hexadecimal.
+
+    `models` is a name or a pattern of the models that it signs for.
+    """
 
     key: Annotated[str, Field(max_length=STORED_ID_CHARACTERS)]
     name: _Name = "builder"
     role: _Name = "builder"
+    models: _Name = ANY
 
 
 class MetadataFile(_Body):

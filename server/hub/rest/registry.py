@@ -93,7 +93,7 @@ def list_keys(database: DatabaseDependency) -> list[keys.TrustedKey]:
 @registry_router.post("/keys", status_code=201)
 def add_key(body: KeyBody, database: DatabaseDependency, actor: ActorDependency) -> AddedKey:
     """Trust a builder's public key from now on."""
-    added = keys.add(database, actor, body.name, body.key, body.role)
+    added = keys.add(database, actor, body.name, body.key, body.role, body.models)
     return AddedKey(body.key.lower(), added)
 
 

@@ -41,6 +41,8 @@ __all__ = [
 PREDICATE_TYPE = "urn:gnomon:bundle:v1"
 
 _INDEX = "bundle.json"
+#: What a bundle is called where its signature names a model.
+_SUBJECT = "bundle"
 _SIGNATURE = "bundle.dsse.json"
 _INDEX_BYTES = 256 << 20
 _SIGNATURE_BYTES = 1 << 20
@@ -130,7 +132,7 @@ def write_bundle(
     index = msgspec.json.encode(bundle, order="sorted")
     digest = sha256(index)
     writer.write(_INDEX, index)
-    envelope = signer.sign_package(digest, "bundle", "1", {}, PREDICATE_TYPE)
+    envelope = signer.sign_package(digest, _SUBJECT, "1", {}, PREDICATE_TYPE)
     writer.write(_SIGNATURE, envelope)
 
 
@@ -144,7 +146,7 @@ def open_bundle(reader: BundleReader, trust: TrustStore) -> Bundle:
     index = reader.read(_INDEX, _INDEX_BYTES)
     digest = sha256(index)
     envelope = reader.read(_SIGNATURE, _SIGNATURE_BYTES)
-    if not trust.statements(digest, [envelope], PREDICATE_TYPE):
+    if not trust.statements(digest, [envelope], PREDICATE_TYPE, _SUBJECT):
         expected = ", ".join(one[:16] for one in trust.key_ids) or "none: no key is trusted here"
         raise UntrustedPackage(f"the bundle is not signed by a trusted key (expected: {expected})")
     try:

@@ -79,18 +79,29 @@ def adopt(
 def follow_keys(change: Change) -> None:
     """Make the package keys that this hub trusts those that the targets metadata states."""
     statement = content.targets_statement(stored.load(change.connection).targets)
-    stated = set(statement.package_keys)
-    present = {key.hex() for key in keys.trusted(change.connection)}
-    for key in sorted(present - stated):
+    stated = {one.key.hex(): one for one in statement.keys}
+    present = {one.key.hex(): one for one in keys.trusted(change.connection)}
+    for key in sorted(present.keys() - stated.keys()):
         change.execute(
             update(schema.trusted_key).where(_KEY.key == key).values(revoked_at=now_ms())
         )
         change.audit("revoke_key", key, {"reason": "newer metadata of a node does not state it"})
-    for key in sorted(stated - present):
+    for key in sorted(present.keys() & stated.keys()):
+        if present[key] != stated[key]:
+            keys.set_models(change, stated[key])
+            reason = "newer metadata of a node states other models"
+            change.audit("trust_key", key, {"reason": reason, "models": stated[key].models})
+    for key in sorted(stated.keys() - present.keys()):
         known = change.execute(select(_KEY.key).where(_KEY.key == key)).one_or_none()
         if known is not None:
             continue  # revoked here: a revoked key is never trusted again
-        values = {"key": key, "name": "from a node", "role": "builder", "added_at": now_ms()}
+        values = {
+            "key": key,
+            "name": "from a node",
+            "role": "builder",
+            "models": stated[key].models,
+            "added_at": now_ms(),
+        }
         change.execute(insert(schema.trusted_key).values(**values))
         change.audit("trust_key", key, {"reason": "newer metadata of a node states it"})
 

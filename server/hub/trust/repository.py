@@ -53,12 +53,16 @@ class RoleRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrustRecord:
-    """What the metadata states: the mode, the keys of packages (hex), and each role."""
+    """What the metadata states: the mode, the keys of packages (hex), and each role.
+
+    `limited_keys` has the pattern of the models that a key signs for.
+    """
 
     mode: str
     package_keys: list[str]
     listed_packages_only: bool
     roles: list[RoleRecord]
+    limited_keys: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,11 @@ class TrustRepository:
         """
         taken = adopting.adopt(change.connection, files, self._keys)
         change.audit("import_metadata", ",".join(sorted(taken)) or "nothing", taken)
-        return self._signer(change.connection).update(_trusted(change.connection), {}).versions
+        return (
+            self._signer(change.connection)
+            .update(package_keys.trusted(change.connection), {})
+            .versions
+        )
 
     def rotate(self, change: Change) -> dict[str, int]:
         """Replace all keys, which this hub must hold; return the versions that are stored then.
@@ -151,7 +159,7 @@ class TrustRepository:
         signer = self._signer(change.connection)
         signer.rotate()
         change.audit("rotate_keys", "all")
-        return signer.update(_trusted(change.connection), {}).versions
+        return signer.update(package_keys.trusted(change.connection), {}).versions
 
     def make_online_keys(self, change: Change) -> list[OnlineKey]:
         """Make keys for what a hub signs in offline mode; they count once a root names them."""
@@ -170,6 +178,7 @@ class TrustRepository:
             mode=content.root_statement(current.root).mode.value,
             package_keys=list(statement.package_keys),
             listed_packages_only=statement.listed_packages_only,
+            limited_keys=dict(statement.limited_keys),
             roles=[
                 RoleRecord(
                     role=one.role,
@@ -200,7 +209,7 @@ class TrustRepository:
     def _update(self, least: Mapping[str, int]) -> MetadataSet:
         with self._lock, self._database.write() as connection:
             decided = counters.read(connection, counters.AUDIT)
-            found = self._signer(connection).update(_trusted(connection), dict(least))
+            found = self._signer(connection).update(package_keys.trusted(connection), dict(least))
         self._set, self._decided = found, decided
         _warn_of_expiry(found)
         self._state_signer = self._find_state_signer(found)
@@ -230,10 +239,6 @@ def _warn_of_expiry(found: MetadataSet) -> None:
         left = signed.expires - datetime.now(UTC)
         if left.days < _EXPIRY_WARNING_DAYS:
             _log.warning("metadata_expires", role=role, days=left.days)
-
-
-def _trusted(connection: Connection) -> list[str]:
-    return [key.hex() for key in package_keys.trusted(connection)]
 
 
 def _offer(current: MetadataSet, versions: Mapping[str, int]) -> list[hub_pb2.Metadata]:

@@ -23,6 +23,7 @@ from tuf.api.metadata import (
 )
 
 from gnomon.runtime.errors import ConfigurationError, InvalidInput
+from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.trust import content
 from gnomon.runtime.trust.content import (
     DESIRED,
@@ -67,11 +68,11 @@ class MetadataSigner:
     connection: Connection
     keys: SigningKeys
 
-    def update(self, package_keys: Iterable[str], least: dict[str, int]) -> MetadataSet:
+    def update(self, package_keys: Iterable[PackageKey], least: dict[str, int]) -> MetadataSet:
         """Sign what is due; return what is stored then.
 
         Args:
-            package_keys: that the hub trusts now, in hex; stated in simple mode.
+            package_keys: that the hub trusts now; stated in simple mode.
             least: versions that nodes have seen of snapshot and timestamp; newer ones are made.
 
         Raises:
@@ -125,15 +126,16 @@ class MetadataSigner:
             self._sign_next(found.root, found.root, at)
 
     def _update_targets(
-        self, found: MetadataSet, at: datetime, package_keys: tuple[str, ...]
+        self, found: MetadataSet, at: datetime, package_keys: tuple[PackageKey, ...]
     ) -> None:
         if not self.holds(found.root, Targets.type):
             return
         targets = found.targets
         statement = content.targets_statement(targets)
-        is_stated = statement.package_keys == package_keys
+        only = statement.listed_packages_only
+        wanted = TargetsStatement.of(package_keys, listed_packages_only=only)
+        is_stated = statement == wanted
         if not is_stated or _is_due(targets, at) or not found.is_signed(Targets.type):
-            wanted = TargetsStatement(package_keys, statement.listed_packages_only)
             targets.unrecognized_fields.update(content.fields(wanted))
             self._sign_next(found.root, targets, at)
 

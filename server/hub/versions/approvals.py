@@ -54,7 +54,7 @@ def check_approved(connection: Connection, model: str, version: str, environment
     lacking = [
         row
         for row in lacking
-        if row.digest not in approved and not _is_attested(trust, row, environment)
+        if row.digest not in approved and not _is_attested(trust, row, model, environment)
     ]
     if lacking:
         formats = ", ".join(row.format for row in lacking)
@@ -267,7 +267,9 @@ def _approved(connection: Connection, model: str, version: str, environment: str
     return {row.digest for row in rows}
 
 
-def _is_attested(trust: TrustStore, row: Row[*tuple[Any, ...]], environment: str) -> bool:
+def _is_attested(
+    trust: TrustStore, row: Row[*tuple[Any, ...]], model: str, environment: str
+) -> bool:
     envelopes = [envelope.encode() for envelope in row.envelopes]
-    statements = trust.statements(row.digest, envelopes, APPROVAL_PREDICATE_TYPE)
+    statements = trust.statements(row.digest, envelopes, APPROVAL_PREDICATE_TYPE, model)
     return any(one.get("environment") == environment for one in statements)

@@ -36,7 +36,7 @@ def check_tested(connection: Connection, model: str, version: str) -> None:
     faults = []
     for row in rows:
         envelopes = [envelope.encode() for envelope in row.envelopes]
-        found = trust.statements(row.digest, envelopes, TEST_PREDICATE_TYPE)
+        found = trust.statements(row.digest, envelopes, TEST_PREDICATE_TYPE, model)
         if fault := _fault(found):
             faults.append({"format": row.format, "digest": row.digest, "fault": fault})
     if faults:

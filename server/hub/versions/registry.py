@@ -190,7 +190,9 @@ def _is_known(change: Change, manifest: Manifest) -> bool:
 
 def _check_recorded(package: Package, trust: TrustStore) -> None:
     """Refuse a package of a strict tier without a trusted statement of a run of committed code."""
-    stated = trust.statements(package.digest, package.envelopes, RUN_PREDICATE_TYPE)
+    stated = trust.statements(
+        package.digest, package.envelopes, RUN_PREDICATE_TYPE, package.manifest.name
+    )
     if not any(one.get("code_clean") is True for one in stated):
         raise UntrustedPackage(
             f"{package.reference} is of risk tier {package.manifest.risk_tier!r}, and no trusted "

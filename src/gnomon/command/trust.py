@@ -9,6 +9,7 @@ import click
 
 from gnomon.command.shared.hub_command import CommandResult, as_line, as_table, hub_command
 from gnomon.command.shared.output import emit, json_option, readable, show, table
+from gnomon.command.shared.package_options import MODELS
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.trust.offline import OfflineMetadata
 
@@ -79,6 +80,8 @@ def show_trust(client: "HubClient") -> CommandResult:
     payload = client.get("trust")
     rows = [["mode", payload["mode"]]]
     rows += [["package key", key] for key in payload["package_keys"]]
+    limited = payload.get("limited_keys", {})
+    rows += [["package key", f"{key}, for {models}"] for key, models in limited.items()]
     rows.append(["listed packages only", str(payload["listed_packages_only"]).lower()])
     for role in payload["roles"]:
         until = readable("expires_at", role["expires_at"])
@@ -172,10 +175,11 @@ def rotate_root(metadata: OfflineMetadata) -> None:
 @trust.command("add-key")
 @_FOLDER
 @click.argument("key")
+@MODELS
 @_offline_command
-def add_key(metadata: OfflineMetadata, key: str) -> None:
-    """Trust packages that the public KEY (hex) signed."""
-    metadata.add_key(key)
+def add_key(metadata: OfflineMetadata, key: str, models: str) -> None:
+    """Trust packages that the public KEY (hex) signed, of the models that match the pattern."""
+    metadata.add_key(key, models)
 
 
 @trust.command("remove-key")

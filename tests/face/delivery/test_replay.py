@@ -130,7 +130,9 @@ def test_an_archive_alone_answers_digit_for_digit(kept: Kept, tmp_path: Path) ->
     assert (code, one["passed"], one["agreement"]) == (0, True, "exact")
     trust = TrustStore([kept.signer.public_key])
     package = Package.open(kept.folder / "packages" / "onnx", trust)
-    (stated,) = trust.statements(package.digest, package.envelopes, REPLAY_PREDICATE_TYPE)
+    (stated,) = trust.statements(
+        package.digest, package.envelopes, REPLAY_PREDICATE_TYPE, package.manifest.name
+    )
     assert stated["passed"]
     open_archive(kept.folder)
 

@@ -85,13 +85,13 @@ def test_the_outcome_is_attested_and_the_digest_stays(tmp_path, good, signer):
     assert file.read_bytes() in again.envelopes
     assert again.signers == (signer.key_id,)
 
-    trust = TrustStore([tester.public_key])
-    (statement,) = trust.statements(again.digest, again.envelopes, TEST_PREDICATE_TYPE)
+    trust, name = TrustStore([tester.public_key]), again.manifest.name
+    (statement,) = trust.statements(again.digest, again.envelopes, TEST_PREDICATE_TYPE, name)
     assert statement["passed"] is True
     assert statement["figures"]["p99_us"] == report.figures["p99_us"]
-    assert trust.statements("0" * 64, again.envelopes, TEST_PREDICATE_TYPE) == ()
+    assert trust.statements("0" * 64, again.envelopes, TEST_PREDICATE_TYPE, name) == ()
     builder = TrustStore([signer.public_key])
-    assert builder.statements(again.digest, again.envelopes, TEST_PREDICATE_TYPE) == ()
+    assert builder.statements(again.digest, again.envelopes, TEST_PREDICATE_TYPE, name) == ()
     with pytest.raises(UntrustedPackage, match="it states 'urn:gnomon:test:v1'"):
         Package.open(package.path, trust)
 

@@ -13,6 +13,7 @@ trusted_key = Table(
     column_types.name("name"),
     # A builder signs packages, an approver signs approvals.
     Column("role", StorableText(64), nullable=False, server_default="builder"),
+    column_types.models(),
     column_types.time("added_at"),
     column_types.time("revoked_at", nullable=True),
 )

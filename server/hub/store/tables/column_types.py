@@ -51,7 +51,7 @@ def environment(*, primary_key: bool = False) -> Column[str]:
 
 
 def models() -> Column[str]:
-    """Return the column of the pattern of the models that a builder may publish."""
+    """Return the column of the pattern of the models that a builder or a key is for."""
     return Column("models", StorableText(64), nullable=False, server_default="*")
 
 

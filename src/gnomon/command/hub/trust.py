@@ -11,6 +11,7 @@ from gnomon.command.shared.hub_command import (
     environment_option,
     hub_command,
 )
+from gnomon.command.shared.package_options import MODELS
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -39,10 +40,14 @@ def token(client: "HubClient", **body: str | None) -> CommandResult:
     show_default=True,
     help="What it signs: packages, or approvals.",
 )
+@MODELS
 @hub_command
-def trust(client: "HubClient", key: str, name: str, role: str) -> CommandResult:
-    """Trust what is signed with the public KEY (hex), from now on."""
-    payload = client.post("keys", {"key": key, "name": name, "role": role})
+def trust(client: "HubClient", **body: str) -> CommandResult:
+    """Trust what is signed with the public KEY (hex), from now on.
+
+    With --models it signs for these alone; repeat the command to change that.
+    """
+    payload = client.post("keys", body)
     return as_line(payload, f"trusted {payload['key']}")
 
 

@@ -15,6 +15,7 @@ from gnomon.command.shared.package_options import FILE, FOLDER, parse_keys, sign
 from gnomon.command.shared.references import resolve_reference, split_reference
 from gnomon.command.shared.settings_options import load_settings, settings_command
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.packages.signing import Signer, TrustStore
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class _PackageSources:
     """The packages of a version, the keys to believe them by, and wheels that came with them."""
 
     packages: Sequence[Path]
-    keys: Sequence[bytes]
+    keys: Sequence[PackageKey]
     wheels: Path | None = None
 
 
@@ -114,7 +115,7 @@ def replay(
     builder = None if archived else load_settings("builder", config_file, flags)
     done = []
     with _find(archived, builder, connect(url, api_key), reference, wanted) as found:
-        keys = parse_keys(trusted) or found.keys
+        keys = [PackageKey(key) for key in parse_keys(trusted)] or found.keys
         for path in found.packages:
             replayed = play(
                 path,

@@ -14,6 +14,13 @@ signing_key_option = click.option(
     "--key", "key_file", type=FILE, help="Private key to sign with (PEM, of `gnomon package key`)."
 )
 
+MODELS = click.option(
+    "--models",
+    default="*",
+    show_default=True,
+    help="Whose packages the key signs: a model's name, or a pattern such as 'eta-*'.",
+)
+
 
 def keys_in_hex(ctx: click.Context, param: click.Parameter, keys: tuple[str, ...]) -> Any:
     """Return the values of an option for public keys in their hex form, whatever files held them.

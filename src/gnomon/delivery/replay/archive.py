@@ -28,6 +28,7 @@ from gnomon.runtime.errors import ConfigurationError, Conflict, PackageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.ids import now_ms
 from gnomon.runtime.packages.manifest import Dependency
+from gnomon.runtime.packages.package_keys import ALL_MODELS, PackageKey
 
 __all__ = [
     "Archive",
@@ -229,15 +230,15 @@ def _json(content: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=2) + b"\n"
 
 
-def keys_of(folder: Path) -> list[bytes]:
+def keys_of(folder: Path) -> list[PackageKey]:
     """Return the builders' keys that the hub trusted when an archive was made."""
     return builders_keys(msgspec.json.decode((folder / "keys.json").read_bytes()))
 
 
-def builders_keys(listed: Sequence[Mapping[str, Any]]) -> list[bytes]:
+def builders_keys(listed: Sequence[Mapping[str, Any]]) -> list[PackageKey]:
     """Return the builders' keys from a hub's list; approvers' keys do not sign packages."""
     return [
-        bytes.fromhex(one["key"])
+        PackageKey(bytes.fromhex(one["key"]), one.get("models", ALL_MODELS))
         for one in listed
         if one["revoked_at"] is None and one.get("role", "builder") == "builder"
     ]

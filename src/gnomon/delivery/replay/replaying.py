@@ -23,6 +23,7 @@ from gnomon.runtime.errors import ConfigurationError, EngineError
 from gnomon.runtime.packages.attesting import attest
 from gnomon.runtime.packages.golden import Golden
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.packages.signing import (
     REPLAY_PREDICATE_TYPE,
     TEST_PREDICATE_TYPE,
@@ -115,7 +116,7 @@ class ReplayReport:
 def replay(
     path: Path,
     trust: TrustStore | None,
-    keys: Sequence[bytes],
+    keys: Sequence[PackageKey],
     *,
     requests: Sequence[RecordedRequest] = (),
     wheelhouse: Path | None = None,
@@ -149,7 +150,7 @@ def replay(
         tell(f"runs the model of {package.reference} ({package.digest})")
         request = ReplayRequest(
             package=str(path.resolve()),
-            trusted_keys=tuple(keys),
+            trusted_keys=tuple(one.key for one in keys),
             rows=tuple(one.row for one in requests),
         )
         outcome = _run(environment.python, request)
@@ -257,7 +258,9 @@ def _other_machine(
     """Yield differences from the machine of the test: Python's version, the processor."""
     if trust is None:
         return
-    tests = trust.statements(package.digest, package.envelopes, TEST_PREDICATE_TYPE)
+    tests = trust.statements(
+        package.digest, package.envelopes, TEST_PREDICATE_TYPE, package.manifest.name
+    )
     machines = [one["machine"] for one in tests if isinstance(one.get("machine"), dict)]
     if not machines:
         return
