@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.files import sync_folder, write_synced
@@ -73,6 +73,8 @@ def _begin_epoch(folder: Path) -> None:
         with database.write() as connection:
             newest = counters.read(connection, counters.EPOCH)
             counters.move(connection, counters.EPOCH, max(newest + 1, now_ms() // 1_000))
+            # Certificates may have been renewed since.
+            connection.execute(update(schema.node).values(former_serial=None))
     finally:
         database.close()
 

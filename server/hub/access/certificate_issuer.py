@@ -54,14 +54,15 @@ class CertificateIssuer:
         """Renew a certificate of a name that is still enrolled.
 
         Raises:
-            NotAllowed: if the request is for another name.
+            NotAllowed: if the request is for another name, or the certificate was replaced.
         """
         request = read_request(message.certificate_request)
         if request.name != identity.name:
             raise NotAllowed(f"{identity.name!r} may not renew as {request.name!r}")
         with self._database.change(f"{identity.role}:{identity.name}") as change:
             certificate, renewed = self._authority.issue_client(request, identity.role, self._days)
-            nodes.enrol(change, renewed, request.key_hash, nodes.check_facts(message.facts))
+            facts = nodes.check_facts(message.facts)
+            nodes.enrol(change, renewed, request.key_hash, facts, shown=identity)
         return self._answer(certificate)
 
     def _answer(self, certificate: bytes) -> hub_pb2.EnrollResponse:

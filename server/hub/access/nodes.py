@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import InvalidInput, NotAllowed, NotFound
+from gnomon.server.hub.access import replaced_certificates
 from gnomon.server.hub.access.authority import BUILDER, CertificateIdentity
 from gnomon.server.hub.access.enrolment_tokens import TokenGrant
 from gnomon.server.hub.store import counters, schema
@@ -56,12 +57,14 @@ def check_enrolled(
         renews: the call renews the certificate; for that it may have expired, for months.
 
     Raises:
-        NotAllowed: if the certificate has expired, or the name is unknown, has another role or
-            another key, or was revoked after the certificate was issued.
+        NotAllowed: if the certificate has expired or was replaced, or the name is unknown, has
+            another role or another key, or was revoked after the certificate was issued.
     """
     with database.read() as connection:
         row = connection.execute(
-            select(_NODE.role, _NODE.revoked_at, _NODE.key_hash).where(_NODE.name == identity.name)
+            select(
+                _NODE.role, _NODE.revoked_at, _NODE.key_hash, *replaced_certificates.COLUMNS
+            ).where(_NODE.name == identity.name)
         ).one_or_none()
     if row is None or row.role != identity.role:
         raise NotAllowed(
@@ -74,7 +77,10 @@ def check_enrolled(
         raise NotAllowed(f"the certificates of {identity.name!r} were revoked; enrol again")
     if row.key_hash and row.key_hash != identity.key_hash:
         raise NotAllowed(f"{identity.name!r} was enrolled with another key since; enrol again")
+    is_first = replaced_certificates.check(row, identity)
     _check_time(identity, renews)
+    if is_first:
+        replaced_certificates.confirm(database, identity)
 
 
 def _check_time(identity: CertificateIdentity, renews: bool) -> None:
@@ -102,6 +108,8 @@ def enrol(
     key_hash: str,
     facts: Mapping[str, str],
     grant: TokenGrant | None = None,
+    *,
+    shown: CertificateIdentity | None = None,
 ) -> None:
     """Record a new certificate for a name.
 
@@ -111,12 +119,17 @@ def enrol(
         key_hash: SHA-256 of its public key, in hex.
         facts: what the caller says of its machine; stored only if the name is new.
         grant: what a token gave; without one, a name keeps its environment and models.
+        shown: the certificate that is renewed; None: a token gives the new one.
+
+    Raises:
+        NotAllowed: the certificate that is renewed was replaced meanwhile.
     """
     values = {
         "role": identity.role,
         "certificate_serial": identity.serial,
         "key_hash": key_hash,
         "enrolled_at": now_ms(),
+        **replaced_certificates.replace(change.connection, identity.name, shown),
     }
     given = {"environment": grant.environment, "models": grant.models} if grant else {}
     values |= given
@@ -246,7 +259,7 @@ class EventRecord:
 def listing(connection: Connection) -> list[NodeRecord]:
     """Return all nodes, by name."""
     rows = connection.execute(select(schema.node).order_by(_NODE.name)).mappings()
-    hidden = {"desired_hash", "key_hash", "assigned"}
+    hidden = {"desired_hash", "key_hash", "assigned", "former_serial", "superseded_at"}
     return [NodeRecord(**{key: row[key] for key in row if key not in hidden}) for row in rows]
 
 

@@ -25,6 +25,11 @@ node = Table(
     column_types.environment(),
     column_types.models(),
     Column("certificate_serial", StorableText(64), nullable=False),
+    # The certificate before it, which counts until the first call with this one; NULL: any of the
+    # key does (access.replaced_certificates).
+    Column("former_serial", StorableText(64), nullable=True),
+    # Other certificates that were issued until then were replaced.
+    Column("superseded_at", BigInteger, nullable=False, server_default="0"),
     # SHA-256 of the enrolled public key, to recognise a retry; empty once it is revoked.
     Column("key_hash", StorableText(64), nullable=False, server_default=""),
     column_types.time("enrolled_at"),
