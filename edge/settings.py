@@ -45,13 +45,16 @@ class NodeSettings:
     memory_budget_bytes: int = 0
     #: Formats to run, in order of preference; empty: all that are installed.
     engines: tuple[str, ...] = ()
+    #: Size of the queue of telemetry on the disk.
     spool_bytes: int = 64 << 20
     #: Folder of transcripts: requests and answers that a package allows to be recorded
     #: (its `deployment.transcript_permille`). None: nowhere.
     transcripts_folder: Path | None = None
+    #: Size of that folder; the oldest lines are dropped first.
     transcripts_bytes: int = 256 << 20
     #: How often the hub is called if it does not set the interval.
     sync_seconds: float = 5.0
+    #: How often telemetry is uploaded.
     upload_seconds: float = 1.0
     #: An open window is written to the spool at least this often.
     checkpoint_seconds: float = 10.0

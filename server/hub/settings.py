@@ -22,10 +22,15 @@ class HubSettings:
         ValueError: if a figure is out of range; the message names it.
     """
 
+    #: Folder of the database, the authority and, if not elsewhere, content; one process at a time.
     data_folder: Path = Path("hub-data")
+    #: Address of all ports; beyond loopback REST opens only with TLS or behind a proxy with TLS.
     host: str = "127.0.0.1"
+    #: REST and the web page.
     rest_port: int = 8600
+    #: gRPC for nodes and builders that trade a token for a certificate.
     enrolment_port: int = 8601
+    #: gRPC for enrolled nodes and builders.
     sync_port: int = 8602
     #: A SQLAlchemy URL; empty: SQLite in the data folder.
     database_url: str = ""
@@ -39,12 +44,14 @@ class HubSettings:
     client_authority_file: Path | None = None
     #: Whether a proxy in front of REST and the page speaks TLS, so that pages are https.
     behind_tls_proxy: bool = False
+    #: How often alerts, rollouts and webhooks are looked at.
     tick_seconds: float = 1.0
     #: How long a node waits between two calls.
     node_call_ms: int = 5_000
     #: A node that has not called for so long, and for three calls, raises the alert `node_silent`;
     #: 0: none does.
     node_silent_seconds: int = 900
+    #: For how many days a certificate of a node or builder holds; it is renewed after two thirds.
     certificate_days: float = 30.0
     #: Whether versions may be placed and rolled out that have not passed a test deployment.
     promote_untested: bool = False
@@ -53,6 +60,7 @@ class HubSettings:
     strict_models: tuple[str, ...] = ()
     #: Networks to which webhooks may go besides loopback and public addresses: 10.1.0.0/16, …
     webhook_networks: tuple[str, ...] = ()
+    #: Calls of nodes and builders that are answered at a time.
     grpc_threads: int = 64
     #: For how many days after they arrived windows are kept; 0: for ever. Totals stay.
     keep_window_days: int = 400

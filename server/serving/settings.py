@@ -37,49 +37,68 @@ _LIMITS = (
 class FrontendSettings:
     """Address, security and limits of a frontend. A port of 0 takes any free one.
 
-    With a `socket_path`, gRPC opens there instead, for processes of the same user. A connection
-    older than `connection_age_seconds`, a tenth more or less, is closed once its calls have ended.
-    A connection that is silent for `keepalive_seconds` is pinged. 0 switches either off.
-
     Beyond loopback, the frontends open only with authentication of callers: by a certificate of
     `client_authority_file`, or by a key of `keys_file` or a token whose issuer's keys are in
     `jwt_file`. If both kinds are configured, callers need both.
-
-    A limit of 0 is no limit; `burst` of 0 is the requests of one second. `concurrent_requests` is
-    for one caller and model, `total_requests` for all calls together. With `share_port`, a server
-    takes a port on which another server of this user still listens with `share_port`; new
-    connections go to either. With `model_control` "explicit", the callers in `control_callers` may
-    load and unload models; without authentication, all callers on this machine may.
 
     Raises:
         ValueError: a number is out of range, or only some files of a group are given.
     """
 
+    #: Address of both frontends. Beyond loopback they open only with authentication of callers.
     host: str = "127.0.0.1"
+    #: gRPC; 0: any free port.
     port: int = 8500
+    #: gRPC opens on this socket in the file system instead, for processes of the same user.
     socket_path: Path | None = None
+    #: TLS, for both frontends.
     certificate_file: Path | None = None
     key_file: Path | None = None
+    #: Callers need a certificate of this authority.
     client_authority_file: Path | None = None
+    #: The longest request.
     message_bytes: int = 16 << 20
+    #: Calls at once on one gRPC connection.
     concurrent_streams: int = 64
+    #: For each frontend, for calls that are too slow for its loop.
     threads: int = 4
+    #: Event loops of the native frontend; 0: one for each core that the process may use.
     loops: int = 0
+    #: An older gRPC connection, a tenth more or less, is closed once its calls have ended; 0: any
+    #: age.
     connection_age_seconds: float = 0.0
+    #: A gRPC connection that is silent for this time is pinged, and closed without an answer;
+    #: 0: never.
     keepalive_seconds: float = 60.0
+    #: Callers need a key of this file, or a token.
     keys_file: Path | None = None
+    #: Callers need a token of the issuer with these public keys, or a key; a JWK set (`*.json`) or
+    #: PEM.
     jwt_file: Path | None = None
+    #: Required `iss` and `aud` of a token; needed with `jwt_file`.
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
+    #: Accepted signatures: any of RS, PS, ES with 256 to 512, and EdDSA.
     jwt_algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
+    #: For one caller on one model; 0: no limit.
     requests_per_second: float = 0.0
+    #: Requests at once; 0: those of one second.
     burst: int = 0
+    #: Running for one caller on one model; 0: no limit.
     concurrent_requests: int = 0
+    #: Running for all callers together, at all frontends; 0: no limit.
     total_requests: int = 256
+    #: A call that takes longer is logged; 0: none.
     slow_seconds: float = 1.0
+    #: Create OpenTelemetry spans; this selects the grpcio frontend.
     traces: bool = False
+    #: Share the port with another server of this user that also has `share_port`, so that a new
+    #: server can replace an old one; a `socket_path` only at the native frontend.
     share_port: bool = False
+    #: Whether clients may load and unload models: `none`, or `explicit`, those of
+    #: `control_callers`.
     model_control: str = "none"
+    #: The names of those callers; empty: without authentication, all callers on this machine.
     control_callers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -157,24 +176,22 @@ class FrontendSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings(FrontendSettings):
-    """The frontends of a server, and how it shuts down.
+    """The frontends of a server, and how it shuts down."""
 
-    `frontend` is the one for gRPC: "native", "grpcio", or "auto" (native if it can serve here).
-    REST opens on `rest_port`; -1: not at all. On SIGTERM or SIGINT the server reports that it is
-    not ready, and still takes calls for `notice_seconds`, so that load balancers notice. Then it
-    takes no more calls, and lets running ones finish for `grace_seconds`.
-
-    `switch_interval_seconds` is `sys.setswitchinterval` of the process: how long a Python thread
-    may keep the interpreter while another one waits. A shorter interval answers Python's calls
-    sooner if other threads are busy, and costs more switches.
-    """
-
+    #: The frontend for gRPC: `native`, `grpcio`, or `auto` (native if it can serve here).
     frontend: str = "auto"
     #: Deprecated name of `frontend`.
     door: str = ""
+    #: REST; 0: any free port, -1: none.
     rest_port: int = 8080
+    #: How long a Python thread may keep the interpreter while another one waits
+    #: (`sys.setswitchinterval`); a shorter interval answers Python's calls sooner if other threads
+    #: are busy, and costs more switches.
     switch_interval_seconds: float = 0.005
+    #: On SIGTERM: time in which the server reports not ready, but still answers, so that load
+    #: balancers notice.
     notice_seconds: float = 1.0
+    #: After that: time for running calls to finish.
     grace_seconds: float = 10.0
 
     def __post_init__(self) -> None:

@@ -15,7 +15,9 @@ class StreamSettings:
         ValueError: a number is out of range; the message names it.
     """
 
+    #: Where records come from: a file, - for standard input, nats:// or kafka://.
     source: str = "-"
+    #: Where answers go; of the same kind as a source.
     sink: str = "-"
     #: Sink of rejected records' errors; empty: the same as of the answers.
     refused: str = ""

@@ -1,6 +1,5 @@
 """`docs/serving.md` says what is so: errors, settings, calls and metrics, from the code."""
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import httpx
 
 from gnomon.runtime.errors import WIRE
 from gnomon.runtime.wire import ERRORS_BY_CODE
-from gnomon.server.serving.settings import ServeSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 
@@ -23,20 +21,6 @@ def test_the_table_of_errors_is_the_one_table() -> None:
             when = "Something unexpected; the server's log tells more."
         expected.append(f"| `{code}` | {kind.fault.value} | {status} | {http} | {when} |")
     assert rows == expected
-
-
-def test_every_setting_is_reported_with_its_default() -> None:
-    section = PAGE.split("## Settings")[1].split("## ")[0]
-    told = {
-        name: default.strip("`")
-        for names, default in re.findall(r"^\| (`[^|]+`) \| ([^|]+) \|", section, re.MULTILINE)
-        for name in re.findall(r"`(\w+)`", names)
-    }
-    fields = dataclasses.fields(ServeSettings)
-    assert told == {
-        field.name: "none" if field.default in (None, "") else str(field.default)
-        for field in fields
-    }
 
 
 def test_every_path_is_there(rest: httpx.Client) -> None:

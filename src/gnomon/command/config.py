@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from gnomon.command.shared.output import emit, json_option, show, styled, table
+from gnomon.command.shared.settings_page import settings_page
 from gnomon.command.shared.settings_sections import SECTIONS, settings_type
 from gnomon.configuration import Origin, resolve
 from gnomon.logs.redaction import is_secret
@@ -13,10 +14,14 @@ from gnomon.runtime.errors import ConfigurationError
 
 @click.command()
 @click.argument("section", required=False, type=click.Choice(list(SECTIONS)))
+@click.option("--page", is_flag=True, help="Print what each setting means, as Markdown.")
 @json_option
 @click.pass_obj
-def config(config_file: str | None, section: str | None, as_json: bool) -> None:
+def config(config_file: str | None, section: str | None, page: bool, as_json: bool) -> None:
     """Show every setting of a SECTION (or of all), its value, and where the value came from."""
+    if page:
+        click.echo(settings_page(), nl=False)
+        return
     found: dict[str, list[Origin]] = {}
     problems: list[str] = []
     for name in [section] if section else list(SECTIONS):

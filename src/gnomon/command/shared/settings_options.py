@@ -9,10 +9,27 @@ from typing import Any
 import click
 
 from gnomon.command.shared.log_options import log_options, set_up_log_of
+from gnomon.command.shared.setting_comments import comments_of
 from gnomon.command.shared.settings_sections import settings_type
 from gnomon.configuration import resolve
 
 Command = Callable[..., Any]
+
+
+class _SettingOption(click.Option):
+    """A flag whose help is the comment of its setting, read only if help is shown."""
+
+    def __init__(self, *names: Any, section: str, default_text: str, **options: Any) -> None:
+        super().__init__(*names, **options)
+        self._section = section
+        self._default_text = default_text
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the flag and its help."""
+        assert self.name is not None  # noqa: S101 - it is given
+        comment = comments_of(settings_type(self._section)).get(self.name, "")
+        self.help = f"{comment}{self._default_text} [{self._section}.{self.name}]"
+        return super().get_help_record(ctx)
 
 
 class SettingsCommand(click.Command):
@@ -66,10 +83,11 @@ def _flags(sections: tuple[str, ...]) -> list[click.Parameter]:
 def _flag(section: str, name: str, hint: Any, field: "dataclasses.Field[Any]") -> click.Parameter:
     """Return one flag; it is a text, and `gnomon.configuration` gives it its type."""
     default = "" if field.default is dataclasses.MISSING else field.default
-    return click.Option(
+    return _SettingOption(
         [f"--{name.replace('_', '-')}", name],
         metavar=_metavar(hint),
-        help=f"Setting {section}.{name}" + (f" (default {default})." if default != "" else "."),
+        section=section,
+        default_text=f" Default: {default}." if default not in ("", None, ()) else "",
     )
 
 
