@@ -20,6 +20,7 @@ from gnomon.delivery.replay.archive import builders_keys, open_archive
 from gnomon.runtime.errors import ConfigurationError, PackageError
 from gnomon.runtime.packages.manifest import Dependency
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.packages.signing import REPLAY_PREDICATE_TYPE, Signer, TrustStore
 from tests.support.hub_command import HubCommand
 from tests.support.packages import make_package
@@ -167,7 +168,7 @@ def test_only_keys_of_builders_vouch_for_packages() -> None:
         {"key": "0b", "role": "approver", "revoked_at": None},
         {"key": "0c", "role": "builder", "revoked_at": 5},
     ]
-    assert builders_keys(listed) == [b"\x0a"]
+    assert builders_keys(listed) == [PackageKey(b"\x0a")]
 
 
 def test_what_was_altered_is_named(kept: Kept, tmp_path: Path) -> None:
