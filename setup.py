@@ -13,6 +13,7 @@ FLAGS = ["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
 #: C sources that belong to an extension, by its file and from its folder.
 C_SOURCES = {
     "gnomon/core/blake2b.pyx": ("blake2b_stream.c",),
+    "core/trees/model.pyx": ("open.c", "walk.c", "link.c"),
     "serving/native/target.pyx": ("protobuf.c", "message.c", "elements.c", "answer.c"),
     "serving/native/shadow_queue.pyx": ("shadow_calls.c",),
     "serving/native/route_table.pyx": ("refusal.c",),
@@ -51,11 +52,12 @@ def extension(source: Path) -> Extension:
         [str(source), *(str(source.parent / name) for name in names)],
         # This file too, since what it says of C sources decides what they export.
         depends=["setup.py", *map(str, source.parent.glob("*.h"))] if names else [],
-        libraries=["dl", "pthread"] if names else [],
+        libraries=["dl", "m", "pthread"] if names else [],
         # -g0: an extension with debug symbols weighs 1.1 MB instead of 0.2.
         # Never -ffast-math: it breaks NaN.
+        # No fused multiply and add: models give the same numbers on every processor.
         # Hidden: other libraries of the process see only a module's entry.
-        extra_compile_args=[*FLAGS, "-fno-math-errno", "-fvisibility=hidden"],
+        extra_compile_args=[*FLAGS, "-fno-math-errno", "-ffp-contract=off", "-fvisibility=hidden"],
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
             *([("GNOMON_DEBUG", "1")] if DEBUG else []),

@@ -51,8 +51,15 @@ ORDER: dict[str, tuple[str, ...]] = {
         "route_service",
         "runtime",
     ),
+    "gnomon.runtime.raw_models": (
+        "trees",
+        "probe",
+        "derived_packing trial_rows",
+        "raw_model",
+        "finding",
+    ),
     "gnomon.core": (
-        "blake2b csv_records field_reference kinds pattern_cost row row_hash string_index",
+        "blake2b csv_records field_reference kinds pattern_cost row row_hash string_index trees",
         "cells field_settings",
         "field_checks reference",
         "fields distances",

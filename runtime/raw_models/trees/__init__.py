@@ -1,0 +1,1 @@
+"""Models of trees as their trainers write them: recognised by content, made files of trees."""
