@@ -91,7 +91,7 @@ def test_the_hub_places_nothing_that_the_key_signs_no_longer(
     ):
         desired.place(change, "toy-a", "1")
     answer = caller.http.post("/api/v1/placements", json={"model": "toy-a", "version": "1"})
-    assert "no test deployment that a trusted key attests" in answer.text
+    assert "no test deployment that a trusted tester's key attests" in answer.text
     assert {one["models"] for one in caller.get("keys")} == {"*", "toy-b"}
     assert caller.get("trust")["limited_keys"] == {body["key"]: "toy-b"}
 

@@ -143,13 +143,14 @@ def make_package(
     model: bytes | None = None,
     files: Mapping[str, bytes | Path] | None = None,
     test_passed: bool | None = None,
+    tester: Signer | None = None,
     with_run: bool = True,
     **changes: Any,
 ) -> Package:
     """Write the small package; its model says 0.125·distance + 0.1·wind + 10·(carrier is UA).
 
-    `test_passed` says how its test deployment went; with None, there was none. `with_run` states
-    which run made it, if its risk tier requires one.
+    `test_passed` says how its test went, by the word of `tester` or else of the builder; with
+    None, there was none. `with_run` states which run made it, if its risk tier requires one.
     """
     content = files or package_files(model or linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.0))
     package = write_package(folder, manifest_fields(version, **changes), content, signer)
@@ -159,6 +160,8 @@ def make_package(
     if test_passed is None or signer is None:
         return package
     outcome = {"passed": test_passed, "tested_at": "2026-03-01T00:00:00+00:00"}
-    envelope = signer.sign_package(package.digest, "eta", version, outcome, TEST_PREDICATE_TYPE)
+    envelope = (tester or signer).sign_package(
+        package.digest, package.manifest.name, version, outcome, TEST_PREDICATE_TYPE
+    )
     (folder / ATTESTATIONS / "test.json").write_bytes(envelope)
     return Package.open(folder, TrustStore([signer.public_key]))

@@ -1,6 +1,8 @@
-"""Trusted public keys: of builders, for packages, and of approvers, for approvals."""
+"""Trusted public keys: of builders, for packages; of testers, for tests; of approvers."""
 
+import enum
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -11,12 +13,20 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.store.rights import Actor, Role
+from gnomon.server.hub.store.rights import Actor
 
 _KEY = schema.trusted_key.c
 
 
-def trusted(connection: Connection, role: Role = Role.BUILDER) -> list[PackageKey]:
+class KeyRole(enum.StrEnum):
+    """What a key signs; it has one role."""
+
+    BUILDER = "builder"  # packages
+    TESTER = "tester"  # outcomes of test deployments
+    APPROVER = "approver"  # approvals
+
+
+def trusted(connection: Connection, role: KeyRole = KeyRole.BUILDER) -> list[PackageKey]:
     """Return the keys that are trusted now, in the order in which they were added."""
     rows = connection.execute(
         select(_KEY.key, _KEY.models)
@@ -30,6 +40,12 @@ def trust_store(database: Database) -> TrustStore:
     """Return what the hub trusts."""
     with database.read() as connection:
         return TrustStore(trusted(connection))
+
+
+def has_testers(connection: Connection, model: str) -> bool:
+    """Return whether a tester's key was ever trusted for a model, also if it is revoked now."""
+    patterns = connection.scalars(select(_KEY.models).where(_KEY.role == KeyRole.TESTER.value))
+    return any(fnmatchcase(model, one) for one in patterns)
 
 
 def check_signed(connection: Connection, model: str, version: str) -> None:
@@ -58,7 +74,7 @@ def add(
     actor: Actor | str,
     name: str,
     key: str,
-    role: str = Role.BUILDER,
+    role: str = KeyRole.BUILDER,
     models: str = ALL_MODELS,
 ) -> bool:
     """Trust an Ed25519 public key (32 bytes in hex); return whether it was new.
@@ -70,16 +86,16 @@ def add(
         actor: whose right is checked, and who is in the audit record.
         name: of the key's owner, as people know it.
         key: 32 bytes in hex.
-        role: builder or approver.
+        role: one of `KeyRole`.
         models: name or pattern of the models that it signs for.
 
     Raises:
-        InvalidInput: if it is no such key or pattern, or the role is neither builder nor approver.
+        InvalidInput: if it is no such key, pattern or role.
         Conflict: if it was revoked; a revoked key is never trusted again.
     """
     wanted = parse_package_key(key, models)
-    if role not in (Role.BUILDER, Role.APPROVER):
-        raise InvalidInput(f"a key's role should be builder or approver, not {role[:40]!r}")
+    if role not in list(KeyRole):
+        raise InvalidInput(f"a key's role should be {', '.join(KeyRole)}; not {role[:40]!r}")
     key = wanted.key.hex()
     with database.change(actor) as change:
         known = change.execute(

@@ -21,7 +21,6 @@ from gnomon.server.hub.access import environments, keys
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
-from gnomon.server.hub.store.rights import Role
 from gnomon.server.hub.store.rollout_state import ACTIVE
 from gnomon.server.hub.versions.aliases import check_version
 
@@ -50,7 +49,7 @@ def check_approved(connection: Connection, model: str, version: str, environment
     if not lacking:
         return
     approved = _approved(connection, model, version, environment)
-    trust = TrustStore(keys.trusted(connection, Role.APPROVER))
+    trust = TrustStore(keys.trusted(connection, keys.KeyRole.APPROVER))
     lacking = [
         row
         for row in lacking

@@ -35,10 +35,10 @@ def token(client: "HubClient", **body: str | None) -> CommandResult:
 @click.option("--name", default="builder", show_default=True)
 @click.option(
     "--role",
-    type=click.Choice(["builder", "approver"]),
+    type=click.Choice(["builder", "tester", "approver"]),
     default="builder",
     show_default=True,
-    help="What it signs: packages, or approvals.",
+    help="What it signs: packages, tests, or approvals.",
 )
 @MODELS
 @hub_command

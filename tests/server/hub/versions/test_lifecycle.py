@@ -37,8 +37,10 @@ def refused(caller: Any, path: str, **body: Any) -> str:
 
 
 @pytest.fixture
-def risky(builder: Any, make: Make) -> Package:
-    package = make(risk_tier="high")
+def risky(caller: Any, builder: Any, make: Make) -> Package:
+    tester = Signer.generate()
+    caller.post("keys", key=tester.public_key.hex(), role="tester")
+    package = make(risk_tier="high", tester=tester)
     builder.publish(package)
     return package
 

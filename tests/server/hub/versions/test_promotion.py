@@ -28,7 +28,10 @@ def place(caller: Any, version: str = "1") -> Any:
 
 @pytest.mark.parametrize(
     ("test_passed", "reason"),
-    [(None, "has no test deployment that a trusted key attests"), (False, "failed its test")],
+    [
+        (None, "has no test deployment that a trusted tester's key attests"),
+        (False, "failed its test"),
+    ],
 )
 def test_an_untested_version_is_refused(
     builder: Any, caller: Any, make: Make, test_passed: bool | None, reason: str
