@@ -1,10 +1,10 @@
 """Executes the steps that `gnomon.edge.sync` decides on, with slots, runtime and hub."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gnomon.edge.kept_profiles import KeptProfiles
-from gnomon.edge.sync import Step
+from gnomon.edge.sync_state import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.download import fetch_blobs
 from gnomon.runtime.enrolment.hub_channel import HubChannel
@@ -23,11 +23,17 @@ _log = logging.getLogger(__name__)
 
 
 class Installer:
-    """Brings a desired state into service on one node; used by one thread."""
+    """Brings a desired state into service on one node; used by one thread.
+
+    Attributes:
+        subject: the package, or the name of the route, that the last step failed at; empty: the
+            step is about more than one.
+    """
 
     def __init__(
         self, slots: Slots, runtime: Runtime, engines: tuple[str, ...], profiles: KeptProfiles
     ) -> None:
+        self.subject: hub_pb2.PackageRef | str = ""
         self._profiles = profiles
         self._slots = slots
         self._runtime = runtime
@@ -53,17 +59,18 @@ class Installer:
             HubUnavailable: the hub cannot be reached; the step can be repeated.
             GnomonError: the desired state cannot be put into service here; the message says why.
         """
+        self.subject = ""
         match step:
             case Step.CHECK:
                 self._check_packages(desired, trust)
             case Step.DOWNLOAD:
-                for package in desired.packages:
+                for package in self.each(desired.packages):
                     self._download(package, channel, trust)
             case Step.VERIFY:
-                for package in desired.packages:
+                for package in self.each(desired.packages):
                     self._slots.install(package.digest, package.envelopes, trust)
             case Step.STAGE:
-                for package in desired.packages:
+                for package in self.each(desired.packages):
                     self._load_package(package, trust)
                 self._check_fallbacks(desired)
             case Step.WARM:
@@ -71,6 +78,19 @@ class Installer:
             case Step.TRIAL:
                 self._runtime.apply(decode_routes(desired))
                 self._warm_up(desired)
+
+    def each(self, packages: Iterable[hub_pb2.PackageRef]) -> Iterator[hub_pb2.PackageRef]:
+        """Yield packages; each is the subject until the next one is taken."""
+        for package in packages:
+            self.subject = package
+            yield package
+        self.subject = ""
+
+    def unload_refused(self, digest: str, state: hub_pb2.DesiredState) -> None:
+        """Free the memory of a package that is refused, unless it is part of the state."""
+        in_service = {package.digest for package in state.packages}
+        if digest in self._runtime.models and digest not in in_service:
+            self._runtime.unload(digest)
 
     def restore(self, state: hub_pb2.DesiredState, trust: TrustStore) -> list[str]:
         """Load a state's packages without the hub; return the messages of what failed.
@@ -162,7 +182,7 @@ class Installer:
         return None
 
     def _check_packages(self, desired: hub_pb2.DesiredState, trust: TrustStore) -> None:
-        for package in desired.packages:
+        for package in self.each(desired.packages):
             trust.verify(package.digest, package.envelopes, package.name)
             if package.format not in self._engines:
                 raise EngineError(
@@ -170,7 +190,7 @@ class Installer:
                     f"runs {', '.join(self._engines) or 'none'}"
                 )
         given = {package.digest for package in desired.packages}
-        for route in decode_routes(desired):
+        for route in self._each_route(desired):
             if missing := set(route.digests) - given:
                 raise HubError(f"route {route.name!r} needs {sorted(missing)}, which is not given")
             if others := {one.name for one in desired.packages if one.digest in route.digests} - {
@@ -178,9 +198,16 @@ class Installer:
             }:
                 raise HubError(f"route {route.name!r} leads to {sorted(others)}, another model")
 
+    def _each_route(self, desired: hub_pb2.DesiredState) -> Iterator[Route]:
+        """Yield the routes; each is the subject until the next one is taken."""
+        for route in desired.routes:
+            self.subject = route.name
+            yield from_message(route)
+        self.subject = ""
+
     def _check_fallbacks(self, desired: hub_pb2.DesiredState) -> None:
         """Check that no rule or constants answer in a model's name that it does not bring along."""
-        for route in decode_routes(desired):
+        for route in self._each_route(desired):
             declared = [
                 fallback
                 for digest in route.digests
@@ -217,7 +244,7 @@ class Installer:
         fetch_blobs(self._slots, self._slots.missing(manifest), channel)
 
     def _warm_up(self, desired: hub_pb2.DesiredState) -> None:
-        for package in desired.packages:
+        for package in self.each(desired.packages):
             # Loaded already; one that sleeps is woken.
             self._runtime.load(self._runtime.models[package.digest].package, check_golden=True)
 

@@ -21,8 +21,8 @@ from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.machine_facts import describe_machine
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
-from gnomon.edge.sync import Step, SyncState
 from gnomon.edge.sync_executor import SyncExecutor
+from gnomon.edge.sync_state import Step, SyncState
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, open_transcripts
 from gnomon.edge.telemetry.uploader import SpoolSink, Uploader
@@ -173,6 +173,7 @@ class Node:
             clock_offset_seconds=self._reporter.clock_offset_seconds,
             certificate_expires_at=validity[1].timestamp() if validity else None,
             warnings=tuple(self._reporter.find_warnings().values()),
+            refused={one.name: one.reason for one in self._sync.machine.state.refused},
             trust=self._trust.status,
         )
 

@@ -1,6 +1,6 @@
 """The status that a node reports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class NodeStatus:
         last_error_at: when that was, epoch seconds.
         clock_offset_seconds: the hub's clock minus this machine's, when they last spoke.
         certificate_expires_at: the end of the certificate, epoch seconds.
+        refused: why packages of the newest desired state, `name@version`, or routes were refused.
         warnings: what an operator should know: disk, telemetry, clock, certificate, damage.
     """
 
@@ -43,4 +44,5 @@ class NodeStatus:
     clock_offset_seconds: float | None = None
     certificate_expires_at: float | None = None
     warnings: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
     trust: "TrustStatus | None" = None

@@ -8,37 +8,23 @@ fails, can be resumed at any step: the step that could not be left is executed a
 state stays in service until COMMIT has passed. A desired state that failed is rejected: it is
 reported with its reason and not tried again; only a newer generation is. Steps in which a model may
 end the whole process (STAGE, WARM, TRIAL) are repeated after a crash, up to a limit.
+
+If a step fails for one package or route, the rest is installed without it, from CHECK again. The
+whole state is rejected only if then nothing would change.
 """
 
-import enum
 from collections.abc import Callable
-from typing import Self
 
 import msgspec
-from google.protobuf.message import DecodeError
 
+from gnomon.edge.partial_state import PackageRefusal, is_same_content, leave_out
+from gnomon.edge.sync_state import Step, SyncState, parse_state
 from gnomon.proto import hub_pb2
-from gnomon.runtime.decoding import UNDECODABLE
 from gnomon.runtime.errors import GnomonError, HubError
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 
 #: How often a desired state may end the process before it is rejected.
 CRASH_LIMIT = 3
-
-
-class Step(enum.StrEnum):
-    """What the node is about to do."""
-
-    IDLE = "idle"
-    CHECK = "check"  # signatures, formats, requirements: before any download
-    DOWNLOAD = "download"  # missing chunks, by hash
-    VERIFY = "verify"  # each package as a whole, then into its slot
-    STAGE = "stage"  # load beside the packages in service
-    WARM = "warm"  # golden samples on the loaded models
-    TRIAL = "trial"  # the new routes answer; the former ones stay loaded
-    COMMIT = "commit"  # the former packages are unloaded
-    ROLLBACK = "rollback"  # the former routes answer again
-    REPORT = "report"  # the outcome is reported to the hub
 
 
 _NEXT = {
@@ -70,43 +56,6 @@ class IllegalTransition(GnomonError):
         super().__init__(f"a node cannot go from {step.name} to {wanted.name}")
 
 
-class SyncState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What must survive a restart; `in_service` and `desired` are serialized `DesiredState`s."""
-
-    step: Step = Step.IDLE
-    in_service: bytes = b""
-    desired: bytes = b""
-    refused_generation: int = 0
-    refused_epoch: int = 0
-    reason: str = ""
-    crashes: int = 0
-
-    def encode(self) -> bytes:
-        """Return the state as JSON."""
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """Read what `encode` returned.
-
-        Raises:
-            ValueError: the data are damaged.
-        """
-        try:
-            state = msgspec.json.decode(data, type=cls)
-            _parse(state.in_service)
-            _parse(state.desired)
-        except (*UNDECODABLE, DecodeError) as error:
-            raise ValueError(f"it holds no state: {error}") from error
-        return state
-
-
-def _parse(data: bytes) -> hub_pb2.DesiredState:
-    message = hub_pb2.DesiredState()
-    message.ParseFromString(data)
-    return message
-
-
 class SyncMachine:
     """Decides the next step; the caller executes it and reports success or failure.
 
@@ -135,12 +84,12 @@ class SyncMachine:
     @property
     def in_service(self) -> hub_pb2.DesiredState:
         """Return the state in service, also after a restart."""
-        return _parse(self.state.in_service)
+        return parse_state(self.state.in_service)
 
     @property
     def desired(self) -> hub_pb2.DesiredState:
-        """Return the state that is being installed."""
-        return _parse(self.state.desired)
+        """Return the state that is being installed, without what failed in it."""
+        return leave_out(parse_state(self.state.desired), self.in_service, self.state.excluded)
 
     def resume(self) -> None:
         """Decide, after a restart, with which step to continue."""
@@ -171,7 +120,7 @@ class SyncMachine:
         newest = self._newest()
         if (desired.epoch or newest[0], desired.generation) <= newest:
             return self.step is not Step.IDLE or self._repair()
-        self._change(step=Step.CHECK, desired=desired.SerializeToString(), crashes=0)
+        self._change(step=Step.CHECK, desired=desired.SerializeToString(), excluded=(), crashes=0)
         return True
 
     def advance(self) -> None:
@@ -184,21 +133,29 @@ class SyncMachine:
         if following is None:
             raise IllegalTransition(self.step, Step.CHECK)
         if self.step is Step.COMMIT:
-            in_service = self.state.desired
-            self._change(step=following, in_service=in_service, desired=b"", reason="", crashes=0)
-            self._incomplete = ""
+            self._commit()
         else:
             self._change(step=following)
 
-    def fail(self, reason: str) -> None:
-        """Reject the desired state for good: the step failed.
+    def fail(self, reason: str, refusal: PackageRefusal | None = None) -> None:
+        """Go on without the package or route that failed, or reject the desired state for good.
+
+        It is rejected if nothing that failed is named, or if the rest of it changes nothing.
+
+        Args:
+            reason: why the step failed.
+            refusal: the package or route that is at fault, if it is known.
 
         Raises:
             IllegalTransition: the step cannot fail.
         """
         if self.step not in _MAY_FAIL:
             raise IllegalTransition(self.step, Step.ROLLBACK)
-        self._refuse(reason)
+        excluded = self.state.excluded if refusal is None else (*self.state.excluded, refusal)
+        if refusal is not None and self._changes_without(excluded):
+            self._change(step=Step.CHECK, excluded=excluded, crashes=0)
+        else:
+            self._refuse(reason, excluded)
 
     def hold(self, reason: str) -> None:
         """Start again later: the cause is outside of the desired state.
@@ -228,6 +185,7 @@ class SyncMachine:
             step=Step.IDLE,
             in_service=in_service.SerializeToString(),
             desired=b"",
+            excluded=(),
             refused_generation=0,
             refused_epoch=0,
         )
@@ -242,6 +200,7 @@ class SyncMachine:
             refused_generation=self.state.refused_generation,
             refused_epoch=self.state.refused_epoch,
             reason=self._incomplete or self.state.reason,
+            refused=[refusal.to_message() for refusal in self.state.refused],
         )
 
     def _repair(self) -> bool:
@@ -255,12 +214,39 @@ class SyncMachine:
         if self._proposals < self._next_repair:
             return False
         self._next_repair = self._proposals * 2
-        self._change(step=Step.CHECK, desired=self.state.in_service, crashes=0)
+        self._change(step=Step.CHECK, desired=self.state.in_service, excluded=(), crashes=0)
         return True
+
+    def _changes_without(self, excluded: tuple[PackageRefusal, ...]) -> bool:
+        """Whether the desired state without these changes anything; a repair drops no route."""
+        if self.state.desired == self.state.in_service or excluded == self.state.excluded:
+            return False
+        rest = leave_out(parse_state(self.state.desired), self.in_service, excluded)
+        return not is_same_content(rest, self.in_service)
+
+    def _commit(self) -> None:
+        desired, excluded = self.desired, self.state.excluded
+        epoch, generation = (
+            self._refused_order()
+            if excluded
+            else (self.state.refused_epoch, self.state.refused_generation)
+        )
+        self._change(
+            step=Step.REPORT,
+            in_service=desired.SerializeToString(),
+            desired=b"",
+            reason="; ".join(one.reason for one in excluded),
+            crashes=0,
+            excluded=(),
+            refused=excluded,
+            refused_generation=generation,
+            refused_epoch=epoch,
+        )
+        self._incomplete = ""
 
     def _newest(self) -> tuple[int, int]:
         """Return the epoch and generation of the newest state that the node has seen."""
-        desired = self.desired
+        desired = parse_state(self.state.desired)
         refused = (self.state.refused_epoch, self.state.refused_generation)
         return max(self._order_in_service(), (desired.epoch, desired.generation), refused)
 
@@ -270,19 +256,23 @@ class SyncMachine:
         state = self.in_service
         return (state.epoch, state.generation)
 
-    def _refuse(self, reason: str) -> None:
-        desired = self.desired
+    def _refused_order(self) -> tuple[int, int]:
+        """Return the newest order that was refused, with the state that is being installed."""
+        desired = parse_state(self.state.desired)
         # What is repaired may be older than what was refused before.
-        epoch, generation = max(
-            (desired.epoch, desired.generation),
-            (self.state.refused_epoch, self.state.refused_generation),
-        )
+        refused = (self.state.refused_epoch, self.state.refused_generation)
+        return max((desired.epoch, desired.generation), refused)
+
+    def _refuse(self, reason: str, refused: tuple[PackageRefusal, ...] = ()) -> None:
+        epoch, generation = self._refused_order()
         self._change(
             step=Step.ROLLBACK,
             refused_generation=generation,
             refused_epoch=epoch,
             reason=reason,
             desired=b"",
+            excluded=(),
+            refused=refused,
             crashes=0,
         )
 

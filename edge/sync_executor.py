@@ -6,8 +6,11 @@ import threading
 from collections.abc import Callable
 
 from gnomon.edge.installer import Installer
-from gnomon.edge.sync import Step, SyncMachine, SyncState
+from gnomon.edge.partial_state import PackageRefusal
+from gnomon.edge.sync import SyncMachine
+from gnomon.edge.sync_state import Step, SyncState
 from gnomon.edge.trust import NodeTrust
+from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import ExpiredMetadata, GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.state_file import StateFile
@@ -160,14 +163,29 @@ class SyncExecutor:
             desired = self.machine.desired
             if step is Step.CHECK:
                 in_service = [package.digest for package in self.machine.in_service.packages]
-                self._trust.check(desired.packages, in_service)
+                for package in self._installer.each(desired.packages):
+                    self._trust.check([package], in_service)
             self._installer.execute_step(step, desired, channel, self._trust.former_keys)
 
     def _reject_generation(self, error: Exception) -> None:
+        """Reject the generation, or only the package or route that is at fault."""
         if not isinstance(error, GnomonError):
             _log.error("%s failed", self.machine.step.name, exc_info=error)
         where, generation = self.machine.step.name, self.machine.desired.generation
         reason = f"{where}: {error if isinstance(error, GnomonError) else type(error).__name__}"
+        refusal = _refusal_of(self._installer.subject, reason)
+        self.machine.fail(reason, refusal)
+        if self.machine.step is not Step.ROLLBACK and refusal is not None:
+            _log.warning("generation %d goes on without %s: %s", generation, refusal.name, reason)
+            self._installer.unload_refused(refusal.digest, self.machine.in_service)
+            self._record_event("refused", f"generation {generation}, {refusal.name}: {reason}")
+            return
         _log.warning("generation %d rejected: %s", generation, reason)
-        self.machine.fail(reason)
         self._record_event("rolled_back", f"generation {generation}: {reason}")
+
+
+def _refusal_of(subject: hub_pb2.PackageRef | str, reason: str) -> PackageRefusal | None:
+    """Return the refusal of a package or of a route by its name; None if neither is named."""
+    if isinstance(subject, str):
+        return PackageRefusal(route=subject, reason=reason) if subject else None
+    return PackageRefusal.of_package(subject, reason)

@@ -162,7 +162,7 @@ class Metadata(_message.Message):
     def __init__(self, role: _Optional[str] = ..., version: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class ReportedState(_message.Message):
-    __slots__ = ("generation", "state", "digests", "refused_generation", "reason", "epoch", "refused_epoch")
+    __slots__ = ("generation", "state", "digests", "refused_generation", "reason", "epoch", "refused_epoch", "refused")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DIGESTS_FIELD_NUMBER: _ClassVar[int]
@@ -170,6 +170,7 @@ class ReportedState(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REFUSED_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     generation: int
     state: InstallState
     digests: _containers.RepeatedScalarFieldContainer[str]
@@ -177,7 +178,18 @@ class ReportedState(_message.Message):
     reason: str
     epoch: int
     refused_epoch: int
-    def __init__(self, generation: _Optional[int] = ..., state: _Optional[_Union[InstallState, str]] = ..., digests: _Optional[_Iterable[str]] = ..., refused_generation: _Optional[int] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., refused_epoch: _Optional[int] = ...) -> None: ...
+    refused: _containers.RepeatedCompositeFieldContainer[Refused]
+    def __init__(self, generation: _Optional[int] = ..., state: _Optional[_Union[InstallState, str]] = ..., digests: _Optional[_Iterable[str]] = ..., refused_generation: _Optional[int] = ..., reason: _Optional[str] = ..., epoch: _Optional[int] = ..., refused_epoch: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[Refused, _Mapping]]] = ...) -> None: ...
+
+class Refused(_message.Message):
+    __slots__ = ("route", "digest", "reason")
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    route: str
+    digest: str
+    reason: str
+    def __init__(self, route: _Optional[str] = ..., digest: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class SpoolFigures(_message.Message):
     __slots__ = ("records", "bytes", "merged", "dropped")

@@ -69,7 +69,9 @@ ORDER: dict[str, tuple[str, ...]] = {
         "detectors",
     ),
     "gnomon.edge": (
-        "backoff daemon_settings kept_profiles machine_facts settings sync",
+        "backoff daemon_settings kept_profiles machine_facts partial_state settings",
+        "sync_state",
+        "sync",
         "telemetry trust_state",
         "trust",
         "node_warnings status",

@@ -8,7 +8,7 @@ import pytest
 
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
-from gnomon.edge.sync import Step
+from gnomon.edge.sync_state import Step
 from gnomon.edge.telemetry.spool import Spool
 from gnomon.edge.telemetry.uploader import SpoolSink
 from gnomon.proto import hub_pb2

@@ -166,12 +166,35 @@ def test_a_node_that_is_killed_while_it_installs_ends_up_with_what_is_wanted(
     assert story.hub.rows(story.name) == {"answered": 1}
 
 
+def test_a_refused_version_blocks_no_other_model_and_the_hub_knows_which_it_is(
+    story: Story, tmp_path: Path, signer: Signer
+) -> None:
+    other = Story(story.hub, "another_model", tmp_path / "other", signer)
+    story.publish()
+    other.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        other.wait_for(agent, "1")
+        story.wait_for(agent, "1")
+        story.publish("2", bias=5.0)
+        wait_for(lambda: f"{story.name}@2" in agent.status().refused)
+        other.publish("2", bias=0.0001)
+        other.wait_for(agent, "2")
+        assert agent.predict(GOOD, model=story.name).version == "1"
+        assert "golden" in agent.status().refused[f"{story.name}@2"]
+        (refused,) = wait_for(lambda: story.reported()["refused"])
+        assert refused["route"] == story.name
+        assert "golden" in refused["reason"]
+        story.publish("3", bias=0.0001)
+        story.wait_for(agent, "3")
+        wait_for(lambda: not agent.status().refused)
+
+
 def test_a_new_node_serves_nothing_of_a_first_state_that_it_refuses(story: Story) -> None:
     story.publish("1", bias=5.0)
     with story.agent(token=story.hub.token()) as agent:
         wait_for(lambda: agent.status().refused_generation)
         wait_for(lambda: agent.status().step == "idle")
-        assert agent.status().models == {}
+        assert story.name not in agent.status().models
         story.publish("2")
         story.wait_for(agent, "2")
 

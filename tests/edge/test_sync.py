@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.edge.sync import CRASH_LIMIT, IllegalTransition, Step, SyncMachine, SyncState
+from gnomon.edge.sync import CRASH_LIMIT, IllegalTransition, SyncMachine
+from gnomon.edge.sync_state import Step, SyncState
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import HubError, StorageError
 

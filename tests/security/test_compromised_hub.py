@@ -18,7 +18,7 @@ from tuf.api.metadata import Metadata, MetaFile
 
 from gnomon.edge.agent import Agent
 from gnomon.edge.installer import Installer
-from gnomon.edge.sync import Step
+from gnomon.edge.sync_state import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ExpiredMetadata, HubError, UntrustedMetadata
 from gnomon.runtime.packages.signing import Signer, TrustStore

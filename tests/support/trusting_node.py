@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from gnomon.edge.sync import Step, SyncMachine
+from gnomon.edge.sync import SyncMachine
+from gnomon.edge.sync_state import Step
 from gnomon.edge.trust import NodeTrust
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import UntrustedPackage

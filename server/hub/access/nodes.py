@@ -24,6 +24,9 @@ _FACT_CHARACTERS = 1_024
 _REASON_CHARACTERS = 4_096
 _DIGESTS = 1_000
 _DIGEST_CHARACTERS = 64
+_REFUSALS = 64
+_REFUSAL_CHARACTERS = 1_024
+_ROUTE_CHARACTERS = 256
 
 #: How long after its end a certificate can still be renewed by its key.
 _RENEWABLE_MS = 365 * DAY_MS
@@ -199,6 +202,14 @@ def report(connection: Connection, name: str, request: hub_pb2.ExchangeRequest) 
             digests=[digest[:_DIGEST_CHARACTERS] for digest in reported.digests[:_DIGESTS]],
             refused_generation=known(reported.refused_epoch, reported.refused_generation),
             reason=reported.reason[:_REASON_CHARACTERS],
+            refused=[
+                {
+                    "route": one.route[:_ROUTE_CHARACTERS],
+                    "digest": one.digest[:_DIGEST_CHARACTERS],
+                    "reason": one.reason[:_REFUSAL_CHARACTERS],
+                }
+                for one in reported.refused[:_REFUSALS]
+            ],
             spool={
                 "records": min(spool.records, MAXIMUM_COUNT),
                 "bytes": min(spool.bytes, MAXIMUM_COUNT),
@@ -220,7 +231,9 @@ def _state_name(state: int) -> str:
 class NodeRecord:
     """A node or builder that enrolled, and what it last reported; times are Unix milliseconds.
 
-    `generation` numbers the desired state, `reported_generation` the one in service there.
+    `generation` numbers the desired state, `reported_generation` the one in service there. Each of
+    `refused` is a package (`digest`) or else a whole `route` of the newest state that is not in
+    service there, with the `reason`.
     """
 
     name: str
@@ -239,6 +252,7 @@ class NodeRecord:
     digests: list[str]
     refused_generation: int
     reason: str
+    refused: list[dict[str, str]]
     spool: dict[str, int]
 
 

@@ -66,12 +66,13 @@ def gather(connection: Connection, rollout: Row[Any]) -> StepEvidence:
 
 
 def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
-    """Return why nodes refuse their desired state of now, if it is newer than the rollout.
+    """Return why nodes refuse the candidate, or else their whole desired state of now.
 
-    A refusal of an earlier state says nothing about this one.
+    A refusal of a state from before the rollout says nothing about this one, nor does the refusal
+    of another model's package.
     """
     rows = connection.execute(
-        select(_NODE.name, _NODE.reason)
+        select(_NODE.name, _NODE.reason, _NODE.refused)
         .where(
             _NODE.refused_generation > rollout.plan["generation"],
             _NODE.refused_generation == _NODE.generation,
@@ -79,8 +80,21 @@ def refusals(connection: Connection, rollout: Row[Any]) -> tuple[str, ...]:
             _NODE.revoked_at.is_(None),
         )
         .order_by(_NODE.name)
-    )
-    return tuple(f"{row.name} refused it: {row.reason or 'no reason given'}" for row in rows)
+    ).all()
+    candidates = _formats(connection, rollout.model, rollout.candidate) if rows else {}
+    found = []
+    for row in rows:
+        if row.refused:
+            reasons = [
+                one["reason"]
+                for one in row.refused
+                if one["digest"] in candidates
+                or (one["route"], one["digest"]) == (rollout.model, "")
+            ]
+        else:
+            reasons = [row.reason]
+        found += [f"{row.name} refused it: {text or 'no reason given'}" for text in reasons[:1]]
+    return tuple(found)
 
 
 def staging_gap(connection: Connection, rollout: Row[Any], plan: RolloutPlan) -> GateVerdict:

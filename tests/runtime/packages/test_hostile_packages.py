@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
-from gnomon.edge.sync import Step
+from gnomon.edge.sync_state import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.errors import EngineError, GnomonError, PackageError, UntrustedPackage

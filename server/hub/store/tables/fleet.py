@@ -48,6 +48,8 @@ node = Table(
     Column("digests", JSON, nullable=False),
     Column("refused_generation", BigInteger, nullable=False, server_default="0"),
     Column("reason", StorableText, nullable=False, server_default=""),
+    # Packages and routes that it cannot put into service: route, digest, reason.
+    Column("refused", JSON, nullable=False, server_default=text("'[]'")),
     Column("spool", JSON, nullable=False),  # records, bytes, merged, dropped
 )
 

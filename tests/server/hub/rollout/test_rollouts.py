@@ -187,6 +187,27 @@ def test_a_node_that_refuses_sends_it_back_with_its_reason(
     assert row_of(database, second).state == "running"
 
 
+@pytest.mark.parametrize("what", ["candidate", "route", "other package", "other route"])
+def test_only_a_refusal_of_the_candidate_sends_it_back(
+    world: Any, database: Database, eta: tuple[str, str], what: str
+) -> None:
+    world.node("n0", refused_generation=0)
+    rollout_id = start(database)
+    with database.write() as connection:
+        generation = desired.for_node(connection, "n0", REQUEST, STATES).generation
+    route, digest = {
+        "candidate": ("eta", eta[1]),
+        "route": ("eta", ""),
+        "other package": ("price", "f" * 64),
+        "other route": ("price", ""),
+    }[what]
+    refused = {"route": route, "digest": digest, "reason": "out of memory"}
+    world.node("n0", refused_generation=generation, refused=[refused])
+    rollouts.run_once(database)
+    is_sent_back = row_of(database, rollout_id).state == "rolled_back"
+    assert is_sent_back == (route == "eta")
+
+
 def test_nodes_in_touch_stage_it_before_it_gets_traffic(
     world: Any, database: Database, eta: tuple[str, str]
 ) -> None:
