@@ -3,9 +3,11 @@
 import importlib.util
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 from zlib import crc32
 
@@ -182,12 +184,34 @@ def _in_module(path: Path) -> Pipeline:
     return found[0]
 
 
+class _SourceLoader(SourceFileLoader):
+    """Compiles the file as it is now.
+
+    Python takes a cached bytecode file for current if the source's size and second of change are
+    the recorded ones, so that a quick edit may run the old code under the new code's hash.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+@contextmanager
+def _no_bytecode_written() -> Iterator[None]:
+    """Keep the modules beside a build's file from being cached, for the same reason."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
 def _load(path: Path) -> ModuleType:
     """Import a file; it can import the modules beside it."""
     name = f"gnomon_build_{crc32(str(path.resolve()).encode()):08x}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _SourceLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None or not path.is_file():
         raise ConfigurationError(f"{path} cannot be imported: there is no such Python file")
     module = importlib.util.module_from_spec(spec)
@@ -196,7 +220,8 @@ def _load(path: Path) -> ModuleType:
         sys.path.append(folder)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _no_bytecode_written():
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise ConfigurationError(

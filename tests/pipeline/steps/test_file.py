@@ -1,5 +1,7 @@
 """What is wrong with a build's file is named; a Python file may hold the build instead."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,27 @@ def test_a_python_file_holds_one_pipeline(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(ConfigurationError, match="should hold one Pipeline, it holds 0"):
         read_pipeline(tmp_path / "empty.py")
+
+
+def test_code_changed_within_a_second_runs_as_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    path = tmp_path / "build.py"
+
+    def name_of(here: str, beside: str) -> str:
+        for module in [one for one in sys.modules if one.startswith("gnomon_build_")]:
+            del sys.modules[module]
+        sys.modules.pop("beside_the_build", None)
+        path.write_text(
+            "from beside_the_build import NAME\n"
+            "from gnomon.pipeline.steps.build import Pipeline\n"
+            f"pipeline = Pipeline(name='{here}' + NAME, function=print, source=__file__)\n"
+        )
+        (tmp_path / "beside_the_build.py").write_text(f"NAME = '{beside}'\n")
+        for file in tmp_path.glob("*.py"):
+            os.utime(file, (1_000_000_000, 1_000_000_000))
+        return read_pipeline(path).name
+
+    assert [name_of("a", "x"), name_of("b", "x"), name_of("b", "y")] == ["ax", "bx", "by"]
