@@ -24,6 +24,7 @@ def exported(path: Path) -> set[str]:
     return {line.split()[0] for line in said.splitlines()}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NM is None, reason="nm is not installed: apt-get install binutils")
 def test_an_extension_exports_its_entry_alone() -> None:
     assert len(EXTENSIONS) > 10

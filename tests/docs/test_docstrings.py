@@ -92,6 +92,7 @@ def test_many_parameters_have_a_section() -> None:
     assert not found, "\n".join(map(str, found))
 
 
+@pytest.mark.slow
 def test_arrays_have_a_shape_or_a_type() -> None:
     found = [one for one in functions() if takes_arrays(one) and not SHAPE.search(one.text)]
     assert not found, "\n".join(map(str, found))

@@ -178,6 +178,7 @@ def _local() -> set[str]:
     return set().union(*(one for path, one in names().local.items() if path.parent != HERE))
 
 
+@pytest.mark.slow
 def test_every_name_in_back_ticks_is_there() -> None:
     problems = [
         f"{mention}: {problem}" for mention in mentions() if (problem := problem_of(mention))

@@ -79,6 +79,7 @@ def test_flights_rebuilt_in_another_folder_have_the_same_digest(built, flights, 
     assert again.split == before.split
 
 
+@pytest.mark.slow
 def test_the_same_rows_in_another_order_are_within_the_tolerance(built, flights, tmp_path):
     order = np.random.default_rng(0).permutation(len(flights))
     folder = write(tmp_path / "other", flights.take(pa.array(order)))

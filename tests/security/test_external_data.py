@@ -83,6 +83,7 @@ def test_serve_refuses_a_file_that_reads_the_key(folder: Path, is_attribute: boo
     assert_refused(run("serve", "evil.onnx", "--port", "0"))
 
 
+@pytest.mark.slow
 def test_import_refuses_a_file_that_reads_the_key(folder: Path) -> None:
     (folder / "evil.onnx").write_bytes(evil_onnx("key.pem", is_attribute=False))
     assert_refused(run("package", "import", "evil.onnx", "made", "--name", "m", "--version", "1"))

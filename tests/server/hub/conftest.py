@@ -122,13 +122,14 @@ def s3_url(s3_server: str) -> str:
 
 @pytest.fixture
 def new_database_url(
-    tmp_path: Path, database_kind: str, request: pytest.FixtureRequest
+    tmp_path: Path, first_start: Path, database_kind: str, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[], str]]:
-    """Name a new database each time."""
+    """Name a new database each time, of a hub that has been started once."""
     names: list[str] = []
 
     def sqlite() -> str:
         names.append(f"hub{len(names) or ''}.db")
+        shutil.copy(first_start / "hub.db", tmp_path / names[-1])
         return f"sqlite:///{tmp_path / names[-1]}"
 
     def postgresql() -> str:

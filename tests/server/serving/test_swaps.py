@@ -5,6 +5,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.recording.sink import MemorySink
@@ -26,6 +28,7 @@ def request() -> oip.ModelInferRequest:
     return message
 
 
+@pytest.mark.slow
 def test_no_call_fails_while_new_versions_come_and_go(tmp_path: Path) -> None:
     packages = [
         make_package(tmp_path / str(number), None, version=str(number))

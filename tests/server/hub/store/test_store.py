@@ -28,7 +28,7 @@ from gnomon.server.hub.store.database import Database
 pytestmark = pytest.mark.both_databases
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
 def blob_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("s3_url")) if request.param == "s3" else ""
 

@@ -82,6 +82,7 @@ def take_in(settings: HubSettings, path: Path, *options: str) -> tuple[int, dict
     return result.return_value, json.loads(result.output)["counts"]
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 @pytest.mark.parametrize("name", ["bundle", "bundle.tar"])
 def test_all_of_it_arrives_and_may_arrive_twice(

@@ -382,6 +382,7 @@ def test_changed_frames_harm_no_one(served: Bounded) -> None:
     assert served.frontend.counts["held_bytes"] == 0
 
 
+@pytest.mark.slow
 def test_swaps_under_load_fail_no_call_and_lose_no_count(
     served: Bounded, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
