@@ -3,6 +3,7 @@
 #   check, unit, test     linters and types (a minute); the quick tests (five); all of it
 #   coverage              all tests, with a table of the lines that none of them ran
 #   lint, format-c        mend what can be mended
+#   docs                  the site of docs/, in build/site
 #   build, debug, fuzz    compile; compile with asserts and checks; feed changed input to C
 #   proto, clean          generate stubs; remove what was made
 PYTHON ?= python3
@@ -21,7 +22,7 @@ PYTEST_ALL := $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --max-worker-resta
 
 UNIT := not (browser or brokers or demo or fuzz or neighbours or postgresql or slow)
 
-.PHONY: demo check unit test coverage lint format-c build debug fuzz proto bench clean
+.PHONY: demo check unit test coverage lint format-c docs build debug fuzz proto bench clean
 .NOTPARALLEL:
 
 demo: .stamp-demo .stamp-build
@@ -52,6 +53,12 @@ lint: .stamp-test .stamp-build
 
 format-c: .stamp-test
 	$(BIN)/clang-format -i $(C_SOURCES)
+
+# A link to a page or heading that is not there ends it.
+docs: .stamp-demo .stamp-build
+	$(PIP) --no-build-isolation --editable '.[docs]'
+	$(BIN)/gnomon config --page | cmp - docs/settings.md
+	$(BIN)/mkdocs build --quiet
 
 build: .stamp-demo .stamp-build
 
