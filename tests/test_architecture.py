@@ -132,7 +132,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "doctor",
         "backup",
         "trust versions",
-        "ingest services transfer",
+        "ingest metadata_check services transfer",
         "fleet",
         "grpc rollout",
         "rest task_loop",

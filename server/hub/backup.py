@@ -34,7 +34,8 @@ def backup(folder: Path, out: Path, blob_url: str = "") -> list[doctor.Finding]:
     Content that is stored elsewhere, at `blob_url`, is copied into the folder too.
 
     Raises:
-        ConfigurationError: if there is no hub with a SQLite database, or `out` exists.
+        ConfigurationError: if there is no hub with a SQLite database, it is of another Gnomon, or
+            `out` exists.
         StorageError: if content is missing or damaged; then there is no backup.
     """
     if not (folder / FILE_NAME).is_file():
@@ -44,6 +45,8 @@ def backup(folder: Path, out: Path, blob_url: str = "") -> list[doctor.Finding]:
         )
     with _new_folder(out) as partial:
         _copy_database(folder / FILE_NAME, partial / FILE_NAME)
+        # The earlier Gnomon could not restore what this one has migrated.
+        Database.in_folder(partial, may_upgrade=False).close()
         return _complete(folder, partial, blob_url, "")
 
 

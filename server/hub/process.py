@@ -69,7 +69,7 @@ class Hub:
         with _naming_disk(folder), ExitStack() as opened:
             lock = FolderLock(folder)
             opened.callback(lock.release)
-            database = open_database(settings, must_exist=_has_state(folder))
+            database = open_database(settings, must_exist=_has_state(folder), may_upgrade=True)
             opened.callback(database.close)
             authority = fleet_key.load(database, folder)
             local_key = _local_key(folder, database)
@@ -154,18 +154,43 @@ class Hub:
         )
 
 
-def open_database(settings: HubSettings, *, must_exist: bool = False) -> Database:
+def open_database(
+    settings: HubSettings, *, must_exist: bool = False, may_upgrade: bool = False
+) -> Database:
     """Open the database that the settings name, or SQLite in the data folder.
 
+    Args:
+        settings: of the hub.
+        must_exist: whether a database without a schema is refused instead of begun.
+        may_upgrade: whether the schema of an earlier Gnomon may be migrated: not by a command that
+            a person may run beside a hub of that Gnomon.
+
     Raises:
-        ConfigurationError: if there is no such folder, or the URL is wrong.
+        ConfigurationError: if there is no such folder, the URL is wrong, or the schema is of
+            another Gnomon.
         StorageError: if it is damaged, or it `must_exist` and does not.
     """
     if settings.database_url:
-        return Database(settings.database_url, must_exist=must_exist)
+        return Database(settings.database_url, must_exist=must_exist, may_upgrade=may_upgrade)
     if not settings.data_folder.is_dir():
         raise ConfigurationError(f"there is no data folder {settings.data_folder}")
-    return Database.in_folder(settings.data_folder, must_exist=must_exist)
+    return Database.in_folder(settings.data_folder, must_exist=must_exist, may_upgrade=may_upgrade)
+
+
+def migrate(settings: HubSettings) -> None:
+    """Migrate the database that the settings name to the schema of this Gnomon.
+
+    Raises:
+        ConfigurationError: if there is no such folder, or the schema is of a newer Gnomon.
+        StorageError: if a hub uses the folder, or there is no hub's database.
+    """
+    if not settings.data_folder.is_dir():
+        raise ConfigurationError(f"there is no data folder {settings.data_folder}")
+    lock = FolderLock(settings.data_folder)
+    try:
+        open_database(settings, must_exist=True, may_upgrade=True).close()
+    finally:
+        lock.release()
 
 
 def _has_state(folder: Path) -> bool:

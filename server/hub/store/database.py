@@ -142,16 +142,18 @@ def _translating() -> Iterator[None]:
 class Database:
     """The hub's SQL database, with its schema up to date. Safe to share between threads."""
 
-    def __init__(self, url: str, *, must_exist: bool = False) -> None:
+    def __init__(self, url: str, *, must_exist: bool = False, may_upgrade: bool = True) -> None:
         """Open the database and migrate it to the newest schema.
 
         Args:
             url: `sqlite:////var/lib/gnomon/hub.db` or `postgresql://user:password@host/name`.
             must_exist: whether a database without a schema is refused instead of begun.
+            may_upgrade: whether an older schema may be migrated, or is refused.
 
         Raises:
             ConfigurationError: if the URL is neither of the two, its driver is missing, the
-                database does not accept the user, or its schema is of a newer Gnomon.
+                database does not accept the user, or its schema is of a newer Gnomon, or of an
+                earlier one and may not be migrated.
             NotReady: if the database cannot be reached.
             StorageError: if it is damaged, its disk is full, or it must exist and does not.
         """
@@ -167,18 +169,19 @@ class Database:
         self._turn = threading.RLock()
         try:
             with self.write() as connection:
-                migrate(connection, must_exist=must_exist)
+                migrate(connection, must_exist=must_exist, may_upgrade=may_upgrade)
         except GnomonError as error:
             self.close()
             place = parsed.database if parsed.get_backend_name() == "sqlite" else parsed.host
             raise type(error)(f"database {place}: {error}", details=error.details) from error
 
     @classmethod
-    def in_folder(cls, folder: Path, *, must_exist: bool = False) -> "Database":
+    def in_folder(
+        cls, folder: Path, *, must_exist: bool = False, may_upgrade: bool = True
+    ) -> "Database":
         """Open `hub.db` in a folder, which must exist; only its owner can read it.
 
-        Raises:
-            StorageError: as `Database`.
+        Arguments and errors as those of `Database`.
         """
         path = folder.resolve() / FILE_NAME
         try:
@@ -189,7 +192,7 @@ class Database:
                 path.chmod(0o600)
         except OSError as error:
             raise StorageError(f"database {path} cannot be opened: {error}") from error
-        return cls(f"sqlite:///{path}", must_exist=must_exist)
+        return cls(f"sqlite:///{path}", must_exist=must_exist, may_upgrade=may_upgrade)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

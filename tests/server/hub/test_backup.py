@@ -127,6 +127,7 @@ def test_the_doctor_finds_a_hub_sound(
         "versions": True,
         "in service": True,
         "authority": True,
+        "signed metadata": True,
     }
     assert "1 more that nothing names" in examined.output
 

@@ -20,11 +20,17 @@ HEAD = "0014"
 _VERSION_TABLE = "alembic_version"
 
 
-def migrate(connection: Connection, *, must_exist: bool = False) -> None:
+def migrate(connection: Connection, *, must_exist: bool = False, may_upgrade: bool = True) -> None:
     """Bring the database to the newest revision, in the caller's transaction.
 
+    Args:
+        connection: of that transaction.
+        must_exist: whether a database without a schema is refused instead of begun.
+        may_upgrade: whether an older schema may be brought up; a hub of an earlier Gnomon that uses
+            it could not go on.
+
     Raises:
-        ConfigurationError: if it has a newer one.
+        ConfigurationError: if it has a newer one, or an older one that may not be brought up.
         StorageError: if it has no schema yet, and `must_exist` is set.
     """
     revision = _revision(connection)
@@ -36,6 +42,12 @@ def migrate(connection: Connection, *, must_exist: bool = False) -> None:
         raise ConfigurationError(
             f"the database has schema {revision[:40]}, of a newer Gnomon than this one, which "
             f"knows schemas up to {HEAD}: run the newer Gnomon, or restore a backup"
+        )
+    if revision is not None and not may_upgrade:
+        raise ConfigurationError(
+            f"the database has schema {revision[:40]}, of an earlier Gnomon; this one needs schema "
+            f"{HEAD}: make a backup with the earlier one, stop all hubs of this database, and run "
+            "`gnomon hub migrate`"
         )
     from alembic import command
     from alembic.config import Config

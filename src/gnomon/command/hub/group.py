@@ -26,6 +26,7 @@ for _command in (
     process.run,
     maintenance.backup,
     maintenance.restore,
+    maintenance.migrate,
     maintenance.doctor,
     trust.token,
     trust.trust,

@@ -1,4 +1,4 @@
-"""`gnomon hub backup`, `restore` and `doctor`: backups of a hub's state, and checks of it."""
+"""`gnomon hub backup`, `restore`, `migrate` and `doctor`: a hub's state, kept and checked."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -49,9 +49,28 @@ def restore(config_file: str | None, /, saved: Path, as_json: bool, **flags: Any
 @click.command(cls=settings_command("hub"))
 @json_option
 @click.pass_obj
+def migrate(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
+    """Bring the hub's database to the schema of this Gnomon; the hub must be stopped.
+
+    `gnomon hub run` does so too. No other command migrates: a hub of an earlier Gnomon that still
+    runs could not go on. The earlier one cannot read the database afterwards.
+    """
+    from gnomon.server.hub.process import migrate
+    from gnomon.server.hub.store.migrations import HEAD
+
+    settings = load_settings("hub", config_file, flags)
+    migrate(settings)
+    emit({"schema": HEAD}, as_json=as_json, render=lambda: show(f"the schema is {HEAD}"))
+
+
+@click.command(cls=settings_command("hub"))
+@json_option
+@click.pass_obj
 def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
-    """Examine the hub's database, audit chain and content; exit code 1 if something is wrong."""
+    """Examine the hub's database, audit chain, content and signed metadata; exit code 1 if
+    something is wrong."""
     from gnomon.server.hub.doctor import Finding, examine
+    from gnomon.server.hub.metadata_check import check_metadata
     from gnomon.server.hub.process import open_blobs, open_database
 
     settings = load_settings("hub", config_file, flags)
@@ -60,6 +79,7 @@ def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
         with closing(database):
             blobs = open_blobs(settings, database)
             findings = examine(database, blobs, settings.data_folder)
+            findings.append(check_metadata(database, settings.data_folder))
     except StorageError as error:
         findings = [Finding("database", 1, (str(error),))]
     _show(findings, f"examined {settings.data_folder}", as_json=as_json)

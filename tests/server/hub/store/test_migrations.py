@@ -1,6 +1,8 @@
 """A hub of any released schema is brought to the newest with all that it holds."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, column, create_engine, insert, select, table
 
 from gnomon.bench.hub import postgres
+from gnomon.command.root import run
+from gnomon.runtime.lock import FolderLock
+from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub import placements
 from gnomon.server.hub.access import assigned, environments, principals
+from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.store import audit, migrations, schema
 from gnomon.server.hub.store.database import Database
@@ -183,3 +189,35 @@ def test_revisions_follow_each_other_to_the_newest() -> None:
     assert numbers == [f"{number:04}" for number in range(1, len(found) + 1)]
     assert [module.down_revision for module in found] == [None, *numbers[:-1]]
     assert numbers[-1] == migrations.HEAD
+
+
+def revision(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        (found,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(found)
+
+
+@pytest.mark.parametrize("command", ["doctor", "backup OUT", "export OUT --key KEY", "import OUT"])
+def test_no_command_migrates_the_database_of_a_hub_that_may_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    engine = create_engine(f"sqlite:///{folder / 'hub.db'}")
+    with engine.begin() as connection:
+        move_to(connection, "0010")
+    engine.dispose()
+    Authority.in_folder(folder)
+    Signer.generate().save(tmp_path / "KEY")
+    if command.startswith("import"):
+        (tmp_path / "OUT").mkdir()
+    words = [str(tmp_path / one) if one.isupper() else one for one in command.split()]
+    assert run(["hub", *words, "--data-folder", str(folder)]) == 2
+    assert "run `gnomon hub migrate`" in " ".join(capsys.readouterr().err.split())
+    assert revision(folder / "hub.db") == "0010"
+    lock = FolderLock(folder)  # a hub that runs
+    assert run(["hub", "migrate", "--data-folder", str(folder)]) == 5
+    lock.release()
+    assert revision(folder / "hub.db") == "0010"
+    assert run(["hub", "migrate", "--data-folder", str(folder)]) == 0
+    assert revision(folder / "hub.db") == migrations.HEAD
