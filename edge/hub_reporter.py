@@ -94,6 +94,7 @@ class HubReporter:
             damage=tuple(
                 filter(None, (self._sync.damage, self._trust.damage, *self._enrolment.damage))
             ),
+            audit_findings=self._trust.audit_findings,
         )
 
     def _make_report(self) -> hub_pb2.ExchangeRequest:

@@ -18,6 +18,7 @@ def find_warnings(
     clock_offset_seconds: float | None,
     validity: tuple[datetime, datetime] | None,
     damage: Iterable[str],
+    audit_findings: Iterable[str] = (),
 ) -> dict[str, str]:
     """Return a sentence by kind of condition.
 
@@ -27,6 +28,7 @@ def find_warnings(
         clock_offset_seconds: the hub's clock minus this machine's; None: not known.
         validity: beginning and end of the certificate; None: there is no certificate.
         damage: what was wrong with files of state.
+        audit_findings: what the hub's audit chain was found to have lost or changed.
     """
     found = {
         "disk": _describe_disk(figures),
@@ -35,6 +37,7 @@ def find_warnings(
         "clock": _describe_clock(clock_offset_seconds or 0.0),
         "certificate": _describe_certificate(validity, clock_offset_seconds or 0.0),
         "state_damaged": "; ".join(damage),
+        "audit_chain": "; ".join(audit_findings),
     }
     return {kind: text for kind, text in found.items() if text}
 

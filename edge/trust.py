@@ -18,6 +18,8 @@ from pathlib import Path
 import msgspec
 from tuf.api.metadata import Metadata, Root, Targets
 
+from gnomon.edge.audit_watch import AuditWatch
+from gnomon.edge.listed_packages import check_listed
 from gnomon.edge.trust_state import (
     TrustState,
     TrustStatus,
@@ -66,6 +68,7 @@ class NodeTrust:
             ConfigurationError: the root file holds no root.
         """
         self._file = StateFile(folder / "metadata.json", decode_state)
+        self._audit = AuditWatch(folder, clock)
         self._name = name
         self._enrolled_keys = enrolled_keys
         self._clock = clock
@@ -90,8 +93,13 @@ class NodeTrust:
 
     @property
     def damage(self) -> str:
-        """What was wrong with the file when it was read; empty: nothing."""
-        return self._file.damage
+        """What was wrong with the files when they were read; empty: nothing."""
+        return "; ".join(filter(None, (self._file.damage, self._audit.damage)))
+
+    @property
+    def audit_findings(self) -> tuple[str, ...]:
+        """Return what the hub's audit chain was found to have lost or changed."""
+        return self._audit.state.findings
 
     @property
     def keys(self) -> TrustStore:
@@ -133,11 +141,14 @@ class NodeTrust:
             expires_at=None if self._expires is None else int(self._expires.timestamp() * 1_000),
             problem=self._problem,
             revoked=self._revoked,
+            audit_head=self._audit.state.latest,
+            audit_findings=self.audit_findings,
         )
 
     def write_into(self, request: hub_pb2.ExchangeRequest) -> None:
         """Tell the hub which metadata this node has, and send what it asked for."""
         request.metadata_versions.update(self._versions())
+        self._audit.write_into(request)
         for role, data in self._state.known.items():
             name = Root.type if role.endswith(f".{Root.type}") else role
             if name in self._wanted:
@@ -157,7 +168,8 @@ class NodeTrust:
         try:
             if response.metadata or self._problem or self._is_stale():
                 self._refresh(response)
-            state = self._verified_state(response.signed)
+            state, targets = self._verified_state(response.signed)
+            self._audit.take(response, targets)
         except UntrustedMetadata as error:
             self._problem = str(error)
             raise
@@ -184,7 +196,8 @@ class NodeTrust:
             if package.digest in present:
                 continue
             keys.verify(package.digest, package.envelopes, package.name)
-            self._check_listed(package)
+            if self._updater is not None:
+                check_listed(self._updater, package)
 
     def note_in_service(self, packages: Iterable[hub_pb2.PackageRef]) -> tuple[str, ...]:
         """Return, and keep for the status, which packages no key signed that is trusted now."""
@@ -196,20 +209,6 @@ class NodeTrust:
                 found.append(f"{package.name}@{package.version}")
         self._revoked = tuple(found)
         return self._revoked
-
-    def _check_listed(self, package: hub_pb2.PackageRef) -> None:
-        updater = self._updater
-        if updater is None or not content.targets_statement(updater.targets).listed_packages_only:
-            return
-        path = content.package_target(package.name, package.version, package.format)
-        try:
-            target = updater.find_target(path, lambda _role, _version: None)
-        except UntrustedMetadata as error:
-            raise UntrustedPackage(f"{path}: {error}") from error
-        if target is None or target.hashes.get("sha256") != package.digest:
-            raise UntrustedPackage(
-                f"the signed metadata lists no package {path} with digest {package.digest[:16]}"
-            )
 
     def _refresh(self, response: hub_pb2.ExchangeResponse) -> None:
         offered = {(one.role, one.version): one.data for one in response.metadata}
@@ -264,12 +263,12 @@ class NodeTrust:
             self._read_at = self._saved_at = self._clock()
         self._state = state
 
-    def _verified_state(self, signed: hub_pb2.SignedState) -> hub_pb2.DesiredState:
+    def _verified_state(self, signed: hub_pb2.SignedState) -> tuple[hub_pb2.DesiredState, Targets]:
         if self._targets is None:
             raise UntrustedMetadata("the hub sent no targets that its root vouches for")
         state = verify_state(signed, self._targets, self._name)
         self._is_new_signer = not set(self._signers()) & set(self._state.signers)
-        return state
+        return state, self._targets
 
     def _signers(self) -> tuple[str, ...]:
         targets = self._targets

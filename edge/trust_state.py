@@ -7,6 +7,7 @@ import msgspec
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
+from gnomon.runtime.audit_chain import ChainHead
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.trust import content
@@ -36,7 +37,8 @@ class TrustStatus:
 
     `expires_at` is when installs stop unless newer metadata comes (Unix ms by the metadata's time,
     None before the first), `problem` what is wrong with what the hub sent last, and `revoked` which
-    packages in service are signed by no key that is trusted now.
+    packages in service are signed by no key that is trusted now. `audit_head` is the newest record
+    of the hub's audit chain, `audit_findings` what the chain was found to have lost or changed.
     """
 
     mode: str
@@ -44,6 +46,8 @@ class TrustStatus:
     expires_at: int | None
     problem: str
     revoked: tuple[str, ...]
+    audit_head: ChainHead | None = None
+    audit_findings: tuple[str, ...] = ()
 
 
 def of_version(data: bytes | None, version: int) -> bytes | None:

@@ -204,7 +204,7 @@ class SpoolFigures(_message.Message):
     def __init__(self, records: _Optional[int] = ..., bytes: _Optional[int] = ..., merged: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
-    __slots__ = ("boot", "sequence", "reported", "spool", "facts", "metadata_versions", "metadata")
+    __slots__ = ("boot", "sequence", "reported", "spool", "facts", "metadata_versions", "metadata", "audit_sequence")
     class FactsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -226,6 +226,7 @@ class ExchangeRequest(_message.Message):
     FACTS_FIELD_NUMBER: _ClassVar[int]
     METADATA_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     boot: str
     sequence: int
     reported: ReportedState
@@ -233,23 +234,46 @@ class ExchangeRequest(_message.Message):
     facts: _containers.ScalarMap[str, str]
     metadata_versions: _containers.ScalarMap[str, int]
     metadata: _containers.RepeatedCompositeFieldContainer[Metadata]
-    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ..., metadata_versions: _Optional[_Mapping[str, int]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ...) -> None: ...
+    audit_sequence: int
+    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ..., metadata_versions: _Optional[_Mapping[str, int]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., audit_sequence: _Optional[int] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
-    __slots__ = ("desired", "call_again_ms", "hub_time_unix_ms", "signed", "metadata", "wanted_metadata")
+    __slots__ = ("desired", "call_again_ms", "hub_time_unix_ms", "signed", "metadata", "wanted_metadata", "audit_head", "audit_known_hash")
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     CALL_AGAIN_MS_FIELD_NUMBER: _ClassVar[int]
     HUB_TIME_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
     SIGNED_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     WANTED_METADATA_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_HEAD_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_KNOWN_HASH_FIELD_NUMBER: _ClassVar[int]
     desired: DesiredState
     call_again_ms: int
     hub_time_unix_ms: int
     signed: SignedState
     metadata: _containers.RepeatedCompositeFieldContainer[Metadata]
     wanted_metadata: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, desired: _Optional[_Union[DesiredState, _Mapping]] = ..., call_again_ms: _Optional[int] = ..., hub_time_unix_ms: _Optional[int] = ..., signed: _Optional[_Union[SignedState, _Mapping]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., wanted_metadata: _Optional[_Iterable[str]] = ...) -> None: ...
+    audit_head: SignedAuditHead
+    audit_known_hash: str
+    def __init__(self, desired: _Optional[_Union[DesiredState, _Mapping]] = ..., call_again_ms: _Optional[int] = ..., hub_time_unix_ms: _Optional[int] = ..., signed: _Optional[_Union[SignedState, _Mapping]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., wanted_metadata: _Optional[_Iterable[str]] = ..., audit_head: _Optional[_Union[SignedAuditHead, _Mapping]] = ..., audit_known_hash: _Optional[str] = ...) -> None: ...
+
+class AuditHead(_message.Message):
+    __slots__ = ("epoch", "sequence", "hash")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    sequence: int
+    hash: str
+    def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., hash: _Optional[str] = ...) -> None: ...
+
+class SignedAuditHead(_message.Message):
+    __slots__ = ("head", "signatures")
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    head: bytes
+    signatures: _containers.RepeatedCompositeFieldContainer[Signature]
+    def __init__(self, head: _Optional[bytes] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ...) -> None: ...
 
 class GetBlobsRequest(_message.Message):
     __slots__ = ("digests",)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gnomon.runtime.errors import InvalidInput
 
@@ -23,6 +23,17 @@ GENESIS = "0" * 64
 _COVERED = ("sequence", "at", "actor", "action", "subject", "detail", "previous")
 _FORMAT = 1
 _LINE_BYTES = 16 << 20
+
+
+class ChainHead(NamedTuple):
+    """The newest record of a chain; a hub that was restored from a backup has a newer epoch."""
+
+    epoch: int
+    sequence: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence} ({self.hash[:16]})"
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,10 @@ def hash_of(record: Mapping[str, Any]) -> str:
 
 
 def verify(
-    records: Iterable[Mapping[str, Any]], counted: int | None = None, noted: str | None = None
+    records: Iterable[Mapping[str, Any]],
+    counted: int | None = None,
+    noted: str | None = None,
+    heads: Iterable[ChainHead] = (),
 ) -> ChainVerdict:
     """Check records in order.
 
@@ -52,7 +66,11 @@ def verify(
         records: all records of the chain, the oldest first.
         counted: how many there should be, by another count; None: not checked.
         noted: hash of a record that was noted earlier and must still be there; None: not checked.
+        heads: that the chain had earlier, as a node keeps them; their records must still be there.
     """
+    known: dict[int, set[str]] = {}
+    for head in heads:
+        known.setdefault(head.sequence, set()).add(head.hash)
     previous, expected = GENESIS, 1
     is_there = noted in (None, GENESIS)
 
@@ -67,8 +85,13 @@ def verify(
             return broken(sequence, "does not follow the record before it")
         if record["hash"] != hash_of(record):
             return broken(sequence, "was changed after it was written")
+        if known.pop(sequence, {record["hash"]}) != {record["hash"]}:
+            return broken(sequence, "is not the record of this number that a node knows")
         previous, expected = record["hash"], expected + 1
         is_there |= previous == noted
+    known.pop(0, None)
+    if known:
+        return broken(expected, f"a node knows {max(known)} records")
     if not is_there:
         return broken(expected, f"no record has the hash {str(noted)[:16]} that was noted")
     if counted is not None and counted != expected - 1:
@@ -86,8 +109,15 @@ def record_line(record: Mapping[str, Any]) -> str:
     return json.dumps({key: record[key] for key in (*_COVERED, "hash")}, ensure_ascii=False)
 
 
-def verify_export(file: Path, noted: str | None = None) -> ChainVerdict:
+def verify_export(
+    file: Path, noted: str | None = None, heads: Iterable[ChainHead] = ()
+) -> ChainVerdict:
     """Check an exported chain, without the hub that wrote it.
+
+    Args:
+        file: of the export.
+        noted: as of `verify`.
+        heads: as of `verify`.
 
     Raises:
         InvalidInput: if the file is not an export.
@@ -98,7 +128,7 @@ def verify_export(file: Path, noted: str | None = None) -> ChainVerdict:
             raise InvalidInput(f"{file} is no export of an audit chain")
         try:
             records = map(_read, iter(lambda: lines.readline(_LINE_BYTES), b""))
-            found = verify(records, noted=noted)
+            found = verify(records, noted=noted, heads=heads)
         except KeyError as error:
             raise InvalidInput(f"{file}: a record lacks {error}") from error
     if found.intact and (head["records"], head.get("last")) != (found.records, found.last):

@@ -72,7 +72,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "backoff daemon_settings kept_profiles machine_facts partial_state settings",
         "sync_state",
         "sync",
-        "telemetry trust_state",
+        "audit_watch listed_packages telemetry trust_state",
         "trust",
         "node_warnings status",
         "installer node_protocol",

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.files import sync_folder, write_synced
 from gnomon.server.hub import doctor
-from gnomon.server.hub.store import counters, schema
+from gnomon.server.hub.store import audit, counters, schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import FILE_NAME, Database
@@ -74,8 +74,9 @@ def _begin_epoch(folder: Path) -> None:
     database = Database.in_folder(folder)
     try:
         with database.write() as connection:
-            newest = counters.read(connection, counters.EPOCH)
-            counters.move(connection, counters.EPOCH, max(newest + 1, now_ms() // 1_000))
+            epoch = max(counters.read(connection, counters.EPOCH) + 1, now_ms() // 1_000)
+            counters.move(connection, counters.EPOCH, epoch)
+            audit.append(connection, "hub", "restore", "backup", {"epoch": epoch})
             # Certificates may have been renewed since.
             connection.execute(update(schema.node).values(former_serial=None))
     finally:

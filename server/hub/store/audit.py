@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from gnomon.runtime import audit_chain
-from gnomon.runtime.audit_chain import ChainVerdict
+from gnomon.runtime.audit_chain import ChainHead, ChainVerdict
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.text import storable
@@ -50,6 +50,21 @@ def verify_chain(connection: Connection, noted: str | None = None) -> ChainVerdi
     """Check every record of the chain, that none is missing at its end, and one noted before."""
     counted = counters.read(connection, counters.AUDIT)
     return audit_chain.verify(_records(connection), counted, noted)
+
+
+def head(connection: Connection) -> ChainHead:
+    """Return the head of the chain."""
+    sequence = counters.read(connection, counters.AUDIT)
+    found = hash_at(connection, sequence)
+    return ChainHead(counters.read(connection, counters.EPOCH), sequence, found)
+
+
+def hash_at(connection: Connection, sequence: int) -> str:
+    """Return the hash of a record, empty if it is missing; number 0 is before the first."""
+    if sequence == 0:
+        return audit_chain.GENESIS
+    column = schema.audit.c.hash
+    return connection.scalar(select(column).where(schema.audit.c.sequence == sequence)) or ""
 
 
 def export(connection: Connection) -> Iterator[str]:

@@ -19,10 +19,11 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 from gnomon.runtime.trust import content
+from gnomon.runtime.trust.audit_head import sign_head
 from gnomon.runtime.trust.content import DESIRED
 from gnomon.runtime.trust.signed_state import sign_state
 from gnomon.server.hub.access import keys as package_keys
-from gnomon.server.hub.store import counters
+from gnomon.server.hub.store import audit, counters
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
@@ -114,12 +115,27 @@ class TrustRepository:
             _log.warning("metadata_behind_node", versions=seen)
             current = self._update(seen)
         response.metadata.extend(_offer(current, versions))
+        self._offer_head(request, response)
         response.wanted_metadata.extend(
             role
             for role in (Root.type, *sorted(set(versions) - {Root.type}))
             if role not in (Snapshot.type, Timestamp.type)
             and versions.get(role, 0) > current.versions.get(role, 0)
         )
+
+    def _offer_head(
+        self, request: hub_pb2.ExchangeRequest, response: hub_pb2.ExchangeResponse
+    ) -> None:
+        """Write the signed head of the audit chain, and what became of the head that a node has."""
+        head, signed = self._head
+        if signed is None:
+            return
+        response.audit_head.CopyFrom(signed)
+        if request.audit_sequence == head.sequence:
+            response.audit_known_hash = head.hash
+        elif 0 < request.audit_sequence < head.sequence:
+            with self._database.read() as connection:
+                response.audit_known_hash = audit.hash_at(connection, request.audit_sequence)
 
     def sign(self, state: hub_pb2.DesiredState) -> hub_pb2.SignedState:
         """Return a desired state, signed by the key that it is delegated to."""
@@ -207,12 +223,16 @@ class TrustRepository:
             _log.warning("metadata_of_node_refused", error=str(error))
 
     def _update(self, least: Mapping[str, int]) -> MetadataSet:
-        with self._lock, self._database.write() as connection:
-            decided = counters.read(connection, counters.AUDIT)
-            found = self._signer(connection).update(package_keys.trusted(connection), dict(least))
-        self._set, self._decided = found, decided
+        # In the order of the transactions: a head that is older than the last would be an alarm.
+        with self._lock:
+            with self._database.write() as connection:
+                keys = package_keys.trusted(connection)
+                found = self._signer(connection).update(keys, dict(least))
+                head = audit.head(connection)
+            self._state_signer = signer = self._find_state_signer(found)
+            self._head = (head, None if signer is None else sign_head(head, signer))
+            self._set, self._decided = found, head.sequence
         _warn_of_expiry(found)
-        self._state_signer = self._find_state_signer(found)
         return found
 
     def _find_state_signer(self, found: MetadataSet) -> CryptoSigner | None:

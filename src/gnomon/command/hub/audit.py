@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,12 +52,31 @@ def export(client: "HubClient", file: Path) -> CommandResult:
     help="An export, to be verified without the hub.",
 )
 @click.option("--last", help="The last hash noted before: the chain should still have it.")
+@click.option(
+    "--against",
+    "nodes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A node's audit.json, of its data folder: the chain should have what the node knows.",
+)
 @hub_command
-def verify(client: "HubClient", file: Path | None, last: str | None) -> CommandResult:
-    """Check every record of the chain of the hub, or of an export; exit code 1: it is broken."""
-    if file is not None:
-        return _as_verdict(asdict(verify_export(file, last)))
-    return _as_verdict(client.get("audit/verify", **({"last": last} if last else {})))
+def verify(
+    client: "HubClient", file: Path | None, last: str | None, nodes: tuple[Path, ...]
+) -> CommandResult:
+    """Check every record of the chain of the hub, or of an export; exit code 1: it is broken.
+
+    With --against, repeated for several nodes, a chain that was rewritten as a whole is found too.
+    """
+    if file is None and not nodes:
+        return _as_verdict(client.get("audit/verify", **({"last": last} if last else {})))
+    from gnomon.edge.audit_watch import read_heads
+
+    heads = [head for node in nodes for head in read_heads(node)]
+    with TemporaryDirectory(prefix="gnomon-audit-") as folder:
+        if file is None:
+            file = Path(folder) / "chain.jsonl"
+            client.download("audit/export", file)
+        return _as_verdict(asdict(verify_export(file, last, heads)))
 
 
 def _as_verdict(found: dict[str, Any]) -> CommandResult:
