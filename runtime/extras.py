@@ -3,17 +3,14 @@
 #: Module that a part of Gnomon imports → the extra of the distribution `gnomon` that brings it.
 EXTRA_OF_MODULE = {
     **dict.fromkeys(("click", "rich", "httpx", "structlog"), "cli"),
+    **dict.fromkeys(("alembic", "jinja2", "obstore", "sqlalchemy"), "hub"),
     **dict.fromkeys(
         (
-            "alembic",
             "fastapi",
             "grpc_health",
             "grpc_reflection",
             "httptools",
-            "jinja2",
-            "obstore",
             "prometheus_client",
-            "sqlalchemy",
             "uvicorn",
         ),
         "server",

@@ -39,13 +39,21 @@ def known_failure(error: Exception, command: str, arguments: Sequence[str]) -> G
         module = (error.name or "").partition(".")[0]
         if module not in EXTRA_OF_MODULE:
             return None
-        (group, *_) = command.split() or [""]
-        extra = group if group in ("bench", "demo") else EXTRA_OF_MODULE[module]
+        extra = _extra_for(module, command)
         return ConfigurationError(missing_extra(f"`gnomon {command}`", module, extra))
     if isinstance(error, ContractError):
         # The core, which raises it, does not know whose fault it is: the fields are the caller's.
         return ConfigurationError(str(error))
     return _path_failure(error, arguments) if isinstance(error, OSError) else None
+
+
+def _extra_for(module: str, command: str) -> str:
+    """Return the extra that brings a module, and whatever else the command needs."""
+    extra = EXTRA_OF_MODULE[module]
+    (group, *_) = command.split() or [""]
+    if group in ("bench", "demo"):
+        return group
+    return "hub" if group == "hub" and extra == "server" else extra
 
 
 def _path_failure(error: OSError, arguments: Sequence[str]) -> GnomonError | None:

@@ -141,7 +141,8 @@ sys.exit(root.run(["flood"]))
 NEEDY = (
     (["demo", "--size", "small"], "demo"),
     (["dataset", "fingerprint", "pyproject.toml"], "pipeline"),
-    (["hub", "run"], "server"),
+    (["hub", "run"], "hub"),
+    (["hub", "doctor"], "hub"),
     (["serve", "--packages", "nothing"], "server"),
 )
 

@@ -9,15 +9,31 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from gnomon.command.shared.table_layout import arrange_columns
+
+def _has_rich() -> bool:
+    try:
+        import rich  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+if TYPE_CHECKING or _has_rich():
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from gnomon.command.shared.table_layout import arrange_columns
+else:
+    from gnomon.command.shared.plain_output import PlainConsole as Console
+    from gnomon.command.shared.plain_output import PlainTable as Table
+    from gnomon.command.shared.plain_output import PlainText as Text
+    from gnomon.command.shared.plain_output import arrange_columns, cell_len
 
 #: Columns of a line if there is no terminal: nothing is wrapped or folded for a program that reads.
 PIPE_COLUMNS = 100_000
