@@ -1,6 +1,7 @@
 """What a node reports to its hub with each call, and what the call says of hub and clock."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 from gnomon.edge.node_warnings import find_warnings
@@ -16,6 +17,8 @@ from gnomon.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)
 
+#: How often the hub is asked whether it still has what it acknowledged.
+_CHECK_SECONDS = 60.0
 #: A hub takes facts of this length, with a margin for their name.
 _WARNINGS_CHARACTERS = 1_000
 
@@ -59,6 +62,8 @@ class HubReporter:
         self._enrolment = enrolment
         self._record_event = record_event
         self._calls = 0
+        self._epoch = 0
+        self._checked_at = -_CHECK_SECONDS
         self._warned: set[str] = set()
 
     def exchange(self, channel: HubChannel) -> hub_pb2.ExchangeResponse:
@@ -69,6 +74,10 @@ class HubReporter:
             GnomonError: the hub refused the node; the error is the hub's.
         """
         report = self._make_report()
+        checked_at = time.monotonic()
+        checks = checked_at - self._checked_at >= _CHECK_SECONDS
+        if checks:
+            report.acknowledged.update(self._spool.watermarks())
         sent_ms = now_ms()
         try:
             response = channel.exchange(report)
@@ -78,11 +87,19 @@ class HubReporter:
             raise self._enrolment.explain_failure(error) from error
         self._enrolment.record_success()
         self.is_hub_reachable = True
+        self._checked_at = checked_at if checks else self._checked_at
+        for boot_id, watermark in response.watermarks.items():
+            self._spool.rewind(boot_id, watermark)
         if response.hub_time_unix_ms:
             self.clock_offset_seconds = (
                 response.hub_time_unix_ms - (sent_ms + now_ms()) / 2
             ) / 1000
         return response
+
+    def note_epoch(self, epoch: int) -> None:
+        """Ask with the next call what the hub has lost, if it was restored since."""
+        if epoch != self._epoch:
+            self._epoch, self._checked_at = epoch, -_CHECK_SECONDS
 
     def find_warnings(self) -> dict[str, str]:
         """Return what an operator should know, a sentence by kind of condition."""

@@ -19,6 +19,7 @@ from gnomon.edge.hub_reporter import HubReporter
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.machine_facts import describe_machine
+from gnomon.edge.node_status import read_status
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync_executor import SyncExecutor
@@ -75,7 +76,10 @@ class Node:
         )
         slots = Slots(folder / "slots")
         self._spool = Spool(
-            folder / "spool", budget_bytes=settings.spool_bytes, merge=self._merge_windows
+            folder / "spool",
+            budget_bytes=settings.spool_bytes,
+            merge=self._merge_windows,
+            kept_seconds=settings.kept_seconds,
         )
         self._uploader = Uploader(self._spool)
         self.runtime = Runtime(
@@ -151,30 +155,15 @@ class Node:
 
     def status(self) -> NodeStatus:
         """Return what the node is doing now."""
-        reported = self._sync.machine.reported()
-        models = self.runtime.models
-        validity = self._enrolment.validity
-        last_error_at, last_error = max(list(self._errors.values()), default=(0.0, ""))
-        return NodeStatus(
-            name=self._settings.name,
-            step=self._sync.machine.step.value,
-            generation=reported.generation,
-            refused_generation=reported.refused_generation,
-            reason=reported.reason,
-            models={
-                name: tuple(models[one].reference for one in route.digests if one in models)
-                for name, route in self.runtime.routes.items()
-            },
-            is_enrolled=self._enrolment.is_enrolled,
-            is_hub_reachable=self._reporter.is_hub_reachable,
-            last_error=last_error,
-            spool=self._spool.figures(),
-            last_error_at=last_error_at or None,
-            clock_offset_seconds=self._reporter.clock_offset_seconds,
-            certificate_expires_at=validity[1].timestamp() if validity else None,
-            warnings=tuple(self._reporter.find_warnings().values()),
-            refused={one.name: one.reason for one in self._sync.machine.state.refused},
-            trust=self._trust.status,
+        return read_status(
+            self._settings.name,
+            sync=self._sync,
+            runtime=self.runtime,
+            enrolment=self._enrolment,
+            reporter=self._reporter,
+            spool=self._spool,
+            trust=self._trust,
+            errors=list(self._errors.values()),
         )
 
     def reload(self) -> bool:
@@ -262,6 +251,7 @@ class Node:
             self._sync.machine.advance()
         self._enrolment.renew_if_due(read_hub_time(response))
         desired = self._trust.take(response)
+        self._reporter.note_epoch(desired.epoch)
         if response.metadata:
             self._sync.note_revoked()
         if self._trust.is_new_signer:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from gnomon.edge.telemetry.spool import SpoolFigures
+from gnomon.edge.telemetry.figures import SpoolFigures
 
 #: A clock that differs from the hub's by more than this is named.
 CLOCK_TOLERANCE_SECONDS = 60.0

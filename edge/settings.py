@@ -47,6 +47,9 @@ class NodeSettings:
     engines: tuple[str, ...] = ()
     #: Size of the queue of telemetry on the disk.
     spool_bytes: int = 64 << 20
+    #: How long telemetry is kept after the hub has acknowledged it, as far as `spool_bytes` has
+    #: room: a hub that is restored from a backup gets it again. 0: not at all.
+    kept_seconds: float = 21_600.0
     #: Folder of transcripts: requests and answers that a package allows to be recorded
     #: (its `deployment.transcript_permille`). None: nowhere.
     transcripts_folder: Path | None = None
@@ -76,7 +79,7 @@ class NodeSettings:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
         if self.transcripts_bytes <= 0:
             raise ValueError(f"transcripts_bytes should be above 0, got {self.transcripts_bytes}")
-        for name in ("idle_unload_seconds", "memory_budget_bytes"):
+        for name in ("idle_unload_seconds", "kept_seconds", "memory_budget_bytes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
         if self.longest_pause_seconds < self.upload_seconds:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gnomon.edge.telemetry.spool import SpoolFigures
+    from gnomon.edge.telemetry.figures import SpoolFigures
     from gnomon.edge.trust_state import TrustStatus
 
 

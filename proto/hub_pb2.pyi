@@ -204,7 +204,7 @@ class SpoolFigures(_message.Message):
     def __init__(self, records: _Optional[int] = ..., bytes: _Optional[int] = ..., merged: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
-    __slots__ = ("boot", "sequence", "reported", "spool", "facts", "metadata_versions", "metadata", "audit_sequence")
+    __slots__ = ("boot", "sequence", "reported", "spool", "facts", "metadata_versions", "metadata", "audit_sequence", "acknowledged")
     class FactsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +219,13 @@ class ExchangeRequest(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class AcknowledgedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     BOOT_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REPORTED_FIELD_NUMBER: _ClassVar[int]
@@ -227,6 +234,7 @@ class ExchangeRequest(_message.Message):
     METADATA_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     AUDIT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
     boot: str
     sequence: int
     reported: ReportedState
@@ -235,10 +243,18 @@ class ExchangeRequest(_message.Message):
     metadata_versions: _containers.ScalarMap[str, int]
     metadata: _containers.RepeatedCompositeFieldContainer[Metadata]
     audit_sequence: int
-    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ..., metadata_versions: _Optional[_Mapping[str, int]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., audit_sequence: _Optional[int] = ...) -> None: ...
+    acknowledged: _containers.ScalarMap[str, int]
+    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ..., metadata_versions: _Optional[_Mapping[str, int]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., audit_sequence: _Optional[int] = ..., acknowledged: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
-    __slots__ = ("desired", "call_again_ms", "hub_time_unix_ms", "signed", "metadata", "wanted_metadata", "audit_head", "audit_known_hash")
+    __slots__ = ("desired", "call_again_ms", "hub_time_unix_ms", "signed", "metadata", "wanted_metadata", "audit_head", "audit_known_hash", "watermarks")
+    class WatermarksEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     CALL_AGAIN_MS_FIELD_NUMBER: _ClassVar[int]
     HUB_TIME_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
@@ -247,6 +263,7 @@ class ExchangeResponse(_message.Message):
     WANTED_METADATA_FIELD_NUMBER: _ClassVar[int]
     AUDIT_HEAD_FIELD_NUMBER: _ClassVar[int]
     AUDIT_KNOWN_HASH_FIELD_NUMBER: _ClassVar[int]
+    WATERMARKS_FIELD_NUMBER: _ClassVar[int]
     desired: DesiredState
     call_again_ms: int
     hub_time_unix_ms: int
@@ -255,7 +272,8 @@ class ExchangeResponse(_message.Message):
     wanted_metadata: _containers.RepeatedScalarFieldContainer[str]
     audit_head: SignedAuditHead
     audit_known_hash: str
-    def __init__(self, desired: _Optional[_Union[DesiredState, _Mapping]] = ..., call_again_ms: _Optional[int] = ..., hub_time_unix_ms: _Optional[int] = ..., signed: _Optional[_Union[SignedState, _Mapping]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., wanted_metadata: _Optional[_Iterable[str]] = ..., audit_head: _Optional[_Union[SignedAuditHead, _Mapping]] = ..., audit_known_hash: _Optional[str] = ...) -> None: ...
+    watermarks: _containers.ScalarMap[str, int]
+    def __init__(self, desired: _Optional[_Union[DesiredState, _Mapping]] = ..., call_again_ms: _Optional[int] = ..., hub_time_unix_ms: _Optional[int] = ..., signed: _Optional[_Union[SignedState, _Mapping]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., wanted_metadata: _Optional[_Iterable[str]] = ..., audit_head: _Optional[_Union[SignedAuditHead, _Mapping]] = ..., audit_known_hash: _Optional[str] = ..., watermarks: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class AuditHead(_message.Message):
     __slots__ = ("epoch", "sequence", "hash")
@@ -376,20 +394,24 @@ class Event(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class UploadRequest(_message.Message):
-    __slots__ = ("boot", "records", "acknowledged")
+    __slots__ = ("boot", "records", "acknowledged", "kept_from")
     BOOT_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FROM_FIELD_NUMBER: _ClassVar[int]
     boot: str
     records: _containers.RepeatedScalarFieldContainer[bytes]
     acknowledged: int
-    def __init__(self, boot: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., acknowledged: _Optional[int] = ...) -> None: ...
+    kept_from: int
+    def __init__(self, boot: _Optional[str] = ..., records: _Optional[_Iterable[bytes]] = ..., acknowledged: _Optional[int] = ..., kept_from: _Optional[int] = ...) -> None: ...
 
 class UploadResponse(_message.Message):
-    __slots__ = ("watermark",)
+    __slots__ = ("watermark", "send_again")
     WATERMARK_FIELD_NUMBER: _ClassVar[int]
+    SEND_AGAIN_FIELD_NUMBER: _ClassVar[int]
     watermark: int
-    def __init__(self, watermark: _Optional[int] = ...) -> None: ...
+    send_again: bool
+    def __init__(self, watermark: _Optional[int] = ..., send_again: bool = ...) -> None: ...
 
 class FindMissingRequest(_message.Message):
     __slots__ = ("digests",)

@@ -78,6 +78,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "installer node_protocol",
         "sync_executor",
         "hub_reporter",
+        "node_status",
         "node",
         "standalone",
         "agent",

@@ -79,6 +79,14 @@ class Segment:
             self.add(frame)
 
 
+def read_segment(path: Path, boot_id: str) -> Segment:
+    """Return the segment of a file; raise OSError if it cannot be read."""
+    segment = Segment(path, boot_id)
+    segment.set_frames(scan_frames(path.read_bytes()).frames)
+    segment.size = path.stat().st_size
+    return segment
+
+
 def segment_path(folder: Path, boot_id: str, sequence: int) -> Path:
     """Return the path of the segment that begins with this record; names sort as records do."""
     return folder / f"{boot_id}.{sequence:020d}.segment"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gnomon.edge.telemetry.acknowledged import AcknowledgedSegments
 from gnomon.edge.telemetry.boots import SentMarks, next_boot_id
 from gnomon.edge.telemetry.frames import Frame
 from gnomon.edge.telemetry.replacement import complete_replacement, replace_files
@@ -22,14 +23,21 @@ class SegmentList:
     After a write that failed, records go to memory until `persist` succeeds.
     """
 
-    def __init__(self, folder: Path, segment_bytes: int) -> None:
-        """Load the segments of a folder, and begin a new boot."""
+    def __init__(self, folder: Path, segment_bytes: int, kept_seconds: float = 0.0) -> None:
+        """Load the segments of a folder, and begin a new boot.
+
+        Args:
+            folder: of the segments.
+            segment_bytes: size of a segment.
+            kept_seconds: how long segments are kept that the hub has acknowledged.
+        """
         self.folder = folder
         self.segment_bytes = segment_bytes
         self.segments: list[Segment] = []
         self.damaged = self.lost = 0
         self.disk_error = ""
-        self._watermarks: dict[str, int] = {}
+        self.kept = AcknowledgedSegments(folder / "acknowledged", kept_seconds)
+        self._watermarks = self.kept.boots()
         self._active: int | None = None
         self._unsynced: list[int] = []
         try:
@@ -55,6 +63,7 @@ class SegmentList:
                 "the spool %s cannot be written, records stay in memory: %s", self.folder, error
             )
         self.disk_error = str(error)
+        self.kept.trim(0, 0.0)  # what waits is worth the space more than what is kept
 
     @property
     def size(self) -> int:
@@ -78,12 +87,18 @@ class SegmentList:
         """Return the sequence up to which the hub has a boot's records."""
         return self._watermarks.get(boot_id, 0)
 
-    def acknowledge(self, boot_id: str, watermark: int) -> None:
-        """Remove the segments whose records the hub has."""
+    def acknowledge(self, boot_id: str, watermark: int, now: float = 0.0) -> None:
+        """Keep, from `now` on, or remove the segments whose records the hub has."""
         self._watermarks[boot_id] = max(watermark, self.watermark(boot_id))
         for segment in [s for s in self.segments if s.boot_id == boot_id]:
             if not self.pending(segment):
-                self.remove(segment)
+                self._leave(segment)
+                self.segments.remove(segment)
+                self.kept.keep(segment, now)
+
+    def set_watermark(self, boot_id: str, watermark: int) -> None:
+        """Say up to which record the hub has a boot's records: fewer than it had said."""
+        self._watermarks[boot_id] = watermark
 
     def append(self, record: hub_pb2.Record, *, is_sample: bool) -> None:
         """Number a record and append it, to memory if the disk cannot be written."""

@@ -10,27 +10,34 @@ When the disk budget is used up, samples are dropped first, then windows of the 
 and interval are merged, also those of former boots, and as a last resort windows of several
 intervals; all are counted. Samples, labels and events leave a quarter of the budget to windows.
 
+Acknowledged segments are kept for some hours as long as the budget has room, since a hub that was
+restored from a backup loses what it acknowledged; `rewind` lets them wait again.
+
 While the disk cannot be written, new records are kept in memory, under a boot of their own, and can
 be uploaded from there; `flush` writes them as soon as the disk can be written again.
 """
 
 import contextlib
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from gnomon.edge.telemetry.compaction import merge_segments
+from gnomon.edge.telemetry.figures import SpoolFigures
 from gnomon.edge.telemetry.frames import OVERHEAD, Frame
+from gnomon.edge.telemetry.resending import acknowledged_here, first_record, rewind
 from gnomon.edge.telemetry.segment import Segment
 from gnomon.edge.telemetry.segment_list import SegmentList
 from gnomon.edge.telemetry.thinning import WindowMerge, sample_count, without_samples
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import StorageError
 from gnomon.runtime.files import sync_folder
+
+_log = logging.getLogger(__name__)
 
 #: If merging freed little, it is not tried again before this many puts.
 _PUTS_BETWEEN_MERGES = 64
@@ -43,31 +50,6 @@ _SPANS_MS = (0, 86_400_000, 1 << 62)
 #: A new sequence may take this many bytes more.
 _SEQUENCE_BYTES = 10
 _SAMPLES = frozenset(("predictions", "refusal"))
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolFigures:
-    """The content of the spool, and what was lost since it was opened.
-
-    Attributes:
-        records: records that wait for the hub.
-        bytes: their size.
-        merged: windows that were merged into others.
-        dropped: samples that were dropped.
-        damaged: places in the files that cannot be read.
-        lost: records in segments that could no longer be read.
-        in_memory: records that are in memory only, since the disk cannot be written.
-        disk_error: why it cannot be written; empty: it can.
-    """
-
-    records: int
-    bytes: int
-    merged: int
-    dropped: int
-    damaged: int
-    lost: int = 0
-    in_memory: int = 0
-    disk_error: str = ""
 
 
 class Spool:
@@ -84,6 +66,7 @@ class Spool:
         budget_bytes: int = 64 << 20,
         segment_bytes: int = 1 << 20,
         merge: WindowMerge | None = None,
+        kept_seconds: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Open the spool, truncate torn tails, and begin a new boot.
@@ -93,6 +76,7 @@ class Spool:
             budget_bytes: size of all records together.
             segment_bytes: size of a segment.
             merge: merges the bytes of two windows of a package.
+            kept_seconds: how long acknowledged records are kept, if the budget has room.
             clock: epoch seconds.
         """
         self._folder = folder
@@ -103,7 +87,7 @@ class Spool:
         self._flushing = threading.Lock()
         self._dirty = False
         self._merged = self._dropped = self._puts = self._next_merge = 0
-        self._list = SegmentList(folder, min(segment_bytes, budget_bytes))
+        self._list = SegmentList(folder, min(segment_bytes, budget_bytes), kept_seconds)
 
     @property
     def boot_id(self) -> str:
@@ -122,6 +106,7 @@ class Spool:
             if not record.recorded_at_unix_ms:
                 record.recorded_at_unix_ms = int(self._clock() * 1000)
             needed = OVERHEAD + record.ByteSize() + _SEQUENCE_BYTES
+            self._trim_kept(needed)
             if self._make_room(needed, is_window=kind == "window"):
                 self._list.append(record, is_sample=kind in _SAMPLES)
                 self._dirty = True
@@ -168,9 +153,34 @@ class Spool:
             return self.boot_id, []
 
     def acknowledge(self, boot_id: str, watermark: int) -> None:
-        """Delete the boot's records up to and including `watermark`."""
+        """Delete the boot's records up to and including `watermark`, or keep them for a while."""
         with self._lock:
-            self._list.acknowledge(boot_id, watermark)
+            self._list.acknowledge(boot_id, watermark, self._clock())
+            self._trim_kept(0)
+
+    def rewind(self, boot_id: str, watermark: int) -> int:
+        """Let kept records above a watermark wait again, since the hub has lost them.
+
+        Returns how many there are. What is not kept any more stays lost.
+        """
+        with self._lock:
+            count = rewind(self._list, boot_id, watermark)
+        if count:
+            detail = f"{count} records of boot {boot_id} after {watermark}, which the hub has lost"
+            _log.warning("sent again: %s", detail)
+            with contextlib.suppress(StorageError):
+                self.put(hub_pb2.Record(event=hub_pb2.Event(kind="sent_again", detail=detail)))
+        return count
+
+    def first_kept(self, boot_id: str) -> int:
+        """Return the sequence from which on all records of a boot are here; 0: none is."""
+        with self._lock:
+            return first_record(self._list, boot_id)
+
+    def watermarks(self) -> dict[str, int]:
+        """Return the watermark of each boot of which acknowledged records are still here."""
+        with self._lock:
+            return acknowledged_here(self._list)
 
     def acknowledged(self, boot_id: str) -> int:
         """Return the highest watermark of a boot that this process has seen; 0: none."""
@@ -212,6 +222,11 @@ class Spool:
             frames.append(frame)
             limit_bytes -= frame.size
         return frames
+
+    def _trim_kept(self, needed: int) -> None:
+        """Remove acknowledged records that the budget has no room for, or that are out of date."""
+        free = self._budget_bytes - self._list.size - needed
+        self._list.kept.trim(max(free, 0), self._clock())
 
     def _describe_full(self) -> str:
         if self._list.disk_error:

@@ -55,25 +55,35 @@ class Uploader:
             boot_id, records = self._spool.batch(self._batch_bytes)
             if not records:
                 return
-            watermark = self._upload(channel, boot_id, records, left)
+            watermark, is_lost = self._upload(channel, boot_id, records, left)
+            if is_lost and self._spool.rewind(boot_id, watermark):
+                continue
             if watermark < hub_pb2.Record.FromString(records[0]).sequence:
                 raise HubError(
                     f"the hub's watermark for boot {boot_id} stays at {watermark} after an upload"
                 )
             self._spool.acknowledge(boot_id, watermark)
 
-    def _upload(self, channel: HubChannel, boot_id: str, records: list[bytes], left: float) -> int:
+    def _upload(
+        self, channel: HubChannel, boot_id: str, records: list[bytes], left: float
+    ) -> tuple[int, bool]:
+        """Return the hub's watermark, and whether the hub has lost records above it."""
         size = sum(map(len, records))
         seconds = min((CALL_SECONDS + size * SECONDS_A_BYTE) * self._patience, _LONGEST_SECONDS)
         try:
-            acknowledged = self._spool.acknowledged(boot_id)
-            watermark = channel.upload(boot_id, records, min(seconds, left), acknowledged)
+            request = hub_pb2.UploadRequest(
+                boot=boot_id,
+                records=records,
+                acknowledged=self._spool.acknowledged(boot_id),
+                kept_from=self._spool.first_kept(boot_id),
+            )
+            response = channel.upload(request, min(seconds, left))
         except DeadlineExceeded:
             if seconds <= left:  # otherwise the caller's time is over, which says nothing
                 self._shrink(size, is_single=len(records) == 1)
             raise
         self._grow()
-        return watermark
+        return int(response.watermark), bool(response.send_again)
 
     def _shrink(self, size: int, *, is_single: bool) -> None:
         self._has_failed = True

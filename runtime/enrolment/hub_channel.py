@@ -102,28 +102,17 @@ class HubChannel:
         return response
 
     def upload(
-        self,
-        boot_id: str,
-        records: Sequence[bytes],
-        timeout_seconds: float = CALL_SECONDS,
-        acknowledged: int = 0,
-    ) -> int:
-        """Upload records of one boot, compressed; return the watermark of those that are durable.
-
-        Args:
-            boot_id: of the records.
-            records: serialized records in order of their sequence.
-            timeout_seconds: how long the call may take.
-            acknowledged: the highest watermark of the boot that was returned before; 0: none.
+        self, request: hub_pb2.UploadRequest, timeout_seconds: float = CALL_SECONDS
+    ) -> hub_pb2.UploadResponse:
+        """Upload records of one boot, compressed, in order of their sequence.
 
         Raises:
             DeadlineExceeded: the call did not end within `timeout_seconds`.
             GnomonError: as `call`.
         """
-        request = hub_pb2.UploadRequest(boot=boot_id, records=records, acknowledged=acknowledged)
         upload = partial(self._sync.Upload, compression=grpc.Compression.Gzip)
-        response = call(upload, request, timeout_seconds)
-        return int(response.watermark)
+        response: hub_pb2.UploadResponse = call(upload, request, timeout_seconds)
+        return response
 
     def renew(self, request: hub_pb2.EnrollRequest) -> hub_pb2.EnrollResponse:
         """Renew the certificate before it expires."""

@@ -6,7 +6,7 @@ import pytest
 
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
-from gnomon.edge.telemetry.spool import SpoolFigures
+from gnomon.edge.telemetry.figures import SpoolFigures
 from gnomon.edge.telemetry.uploader import FIRST_BATCH_BYTES, MOST_BATCH_BYTES
 from tests.support.names import ROOT
 
@@ -29,5 +29,6 @@ def test_defaults_are_those_of_the_code() -> None:
     settings = NodeSettings(hub="localhost:1")
     assert f"`spool_bytes` ({settings.spool_bytes >> 20} MiB)" in PAGE
     assert f"`checkpoint_seconds` ({settings.checkpoint_seconds:g})" in PAGE
+    assert f"`kept_seconds` ({settings.kept_seconds / 3_600:g} hours)" in PAGE
     assert f"begins with {FIRST_BATCH_BYTES >> 10} KiB" in PAGE
     assert f"up to {MOST_BATCH_BYTES >> 10} KiB" in PAGE

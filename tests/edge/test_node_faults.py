@@ -149,8 +149,8 @@ def test_an_upload_that_takes_too_long_makes_no_hub_unreachable(
     reachable: list[bool] = []
     real_exchange = HubChannel.exchange
 
-    def upload(_: HubChannel, boot_id: str, *rest: Any) -> int:
-        uploads.append(boot_id)
+    def upload(_: HubChannel, request: hub_pb2.UploadRequest, __: float) -> Any:
+        uploads.append(request.boot)
         raise DeadlineExceeded("the link is slow")
 
     def exchange(channel: HubChannel, request: hub_pb2.ExchangeRequest) -> Any:

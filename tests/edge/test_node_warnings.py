@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gnomon.edge.node_warnings import find_warnings
-from gnomon.edge.telemetry.spool import SpoolFigures
+from gnomon.edge.telemetry.figures import SpoolFigures
 
 SOUND = SpoolFigures(records=0, bytes=0, merged=0, dropped=0, damaged=0)
 NOW = datetime.now(UTC)

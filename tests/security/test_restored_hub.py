@@ -15,6 +15,7 @@ from gnomon.server.hub import backup
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings
 from tests.support.hub_process import HubProcess
+from tests.support.node_story import GOOD
 from tests.support.packages import make_package
 from tests.support.trusting_node import wait_for
 
@@ -153,6 +154,7 @@ def test_a_running_node_obeys_a_hub_process_that_was_restored(
             authority_fingerprint=hub.fingerprint,
             token=hub.token(),
             upload_seconds=0.1,
+            checkpoint_seconds=0.2,
             longest_pause_seconds=0.5,
         ) as agent:
 
@@ -161,19 +163,40 @@ def test_a_running_node_obeys_a_hub_process_that_was_restored(
                 wait_for(lambda: agent.status().models.get("eta") == expected)
 
             wait_until("1")
+            rows = 0
+
+            def predict(count: int) -> None:
+                nonlocal rows
+                for _ in range(count):
+                    agent.predict(GOOD, model="eta")
+                rows += count
+
+            def wait_for_rows() -> None:
+                wait_for(lambda: hub.rows("device-1").get("answered") == rows)
+
+            predict(10)
+            wait_for_rows()
             backup.backup(tmp_path / "hub", tmp_path / "saved")
+            predict(20)
+            wait_for_rows()  # the restored hub has lost these
             for version in ("2", "1", "2"):
                 hub.post("placements", model="eta", version=version)
                 wait_until(version)
             hub.post("keys", key=Signer.generate().public_key.hex(), name="bob")
             wait_for(lambda: agent.status().trust.versions["targets"] == 3)
+            wait_until("2")
             hub.kill()
             (tmp_path / "hub").rename(tmp_path / "lost")
             backup.restore(tmp_path / "saved", tmp_path / "hub")
             hub.start()
             wait_until("1")
+            predict(5)
+            wait_for_rows()
             hub.post("placements", model="eta", version="2")
             wait_until("2")
             assert len(hub.get("trust")["package_keys"]) == 2
+            kinds = [one["kind"] for one in hub.get("events")]
+            assert "sent_again" in kinds
+            assert "records_lost" not in kinds
     finally:
         hub.kill()

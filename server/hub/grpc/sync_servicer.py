@@ -12,7 +12,7 @@ from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.fleet.node_content import NodeContent
 from gnomon.server.hub.grpc import interceptor
-from gnomon.server.hub.ingest.telemetry import Telemetry
+from gnomon.server.hub.ingest.telemetry import RecordsMissing, Telemetry
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
@@ -64,6 +64,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
             self._trust.offer(request, response)
         else:
             response.desired.CopyFrom(state)
+        response.watermarks.update(self._telemetry.find_lost(name, request.acknowledged))
         response.hub_time_unix_ms = now_ms()
         return response
 
@@ -93,7 +94,14 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
     ) -> hub_pb2.UploadResponse:
         """Store telemetry."""
         node = interceptor.identity_of(context).name
-        watermark = self._telemetry.upload(
-            node, request.boot, request.records, acknowledged=request.acknowledged
-        )
+        try:
+            watermark = self._telemetry.upload(
+                node,
+                request.boot,
+                request.records,
+                acknowledged=request.acknowledged,
+                kept_from=request.kept_from,
+            )
+        except RecordsMissing as missing:
+            return hub_pb2.UploadResponse(watermark=missing.watermark, send_again=True)
         return hub_pb2.UploadResponse(watermark=watermark)

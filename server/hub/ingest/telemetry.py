@@ -4,7 +4,7 @@ A record that the hub cannot read or store becomes an event and is counted; it n
 queue behind it. An upload is stored whole; if that fails by what it holds, record by record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -28,6 +28,8 @@ from gnomon.server.hub.versions.catalogue import Catalogue
 _log = structlog.get_logger(__name__)
 
 MAXIMUM_RECORDS = 10_000
+#: Boots of one node that are looked at in one call.
+MAXIMUM_BOOTS = 64
 
 #: The kind of event for records that a node was told are durable, and that are not here.
 RECORDS_LOST = "records_lost"
@@ -65,6 +67,14 @@ class _Batch:
         return self.entries[-1].numbered.sequence
 
 
+class RecordsMissing(Exception):
+    """Records above the watermark were acknowledged and lost; the node is to send them again."""
+
+    def __init__(self, watermark: int) -> None:
+        super().__init__(f"records above {watermark} were lost")
+        self.watermark = watermark
+
+
 class Telemetry:
     """Takes uploads."""
 
@@ -73,7 +83,13 @@ class Telemetry:
         self._catalogue = catalogue
 
     def upload(
-        self, node: str, boot: str, records: Sequence[bytes], *, acknowledged: int = 0
+        self,
+        node: str,
+        boot: str,
+        records: Sequence[bytes],
+        *,
+        acknowledged: int = 0,
+        kept_from: int = 0,
     ) -> int:
         """Store what is new and return the watermark: all up to it is durable here.
 
@@ -83,8 +99,10 @@ class Telemetry:
             records: serialized records.
             acknowledged: the watermark of the boot that the node was given before. If it is higher
                 than the one here, this hub has lost records, and an event says so.
+            kept_from: the node still has all records of the boot from here on; 0: unknown.
 
         Raises:
+            RecordsMissing: the node still has records that were lost here, and sends them first.
             InvalidInput: if the boot has no name, the records are too many or out of order.
         """
         if not 0 < len(boot) <= _BOOT:
@@ -99,12 +117,35 @@ class Telemetry:
             with self._database.write() as connection:
                 is_current = _watermark(connection, node, boot) == watermark
                 if is_current:
+                    _check_lost(watermark, acknowledged, kept_from)
                     _record_loss(connection, batch.sender, watermark, acknowledged)
                     _store(connection, batch)
                     _receive(connection, batch)
             if is_current:
                 _log_refused(batch)
                 return batch.watermark
+
+    def find_lost(self, node: str, acknowledged: Mapping[str, int]) -> dict[str, int]:
+        """Return the watermarks here of boots that are below what the node was given.
+
+        Args:
+            node: the sender.
+            acknowledged: the watermark by boot that the node was given; at most `MAXIMUM_BOOTS`
+                of them are looked at.
+        """
+        boots = sorted(acknowledged)[-MAXIMUM_BOOTS:]
+        if not boots:
+            return {}
+        receipts = schema.receipt.c
+        with self._database.read() as connection:
+            rows = connection.execute(
+                select(receipts.boot, receipts.watermark).where(
+                    receipts.node == node, receipts.boot.in_(boots)
+                )
+            )
+            known = {row.boot: row.watermark for row in rows}
+        found = {boot: known.get(boot, 0) for boot in boots}
+        return {boot: here for boot, here in found.items() if here < acknowledged[boot]}
 
     def _prepare(self, node: str, boot: str, records: Sequence[bytes]) -> tuple[int, _Batch | None]:
         """Return the watermark as it is, and what is new above it, if anything is."""
@@ -179,6 +220,12 @@ def _store_rows(connection: Connection, sender: Sender, rows: Rows) -> None:
             raise InvalidInput(
                 f"{ingested.refused} labels: {MAXIMUM_WAITING:,} of the model wait for predictions"
             )
+
+
+def _check_lost(known: int, acknowledged: int, kept_from: int) -> None:
+    """Raise `RecordsMissing` if records were lost here that the node still has."""
+    if known < acknowledged and 0 < kept_from <= acknowledged:
+        raise RecordsMissing(known)
 
 
 def _record_loss(connection: Connection, sender: Sender, known: int, acknowledged: int) -> None:

@@ -4,7 +4,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +33,17 @@ class Link:
         return self.now
 
     def upload(
-        self,
-        boot_id: str,
-        records: Sequence[bytes],
-        timeout_seconds: float = 15.0,
-        acknowledged: int = 0,
-    ) -> int:
-        assert acknowledged == (self.taken[-1] if self.taken else 0)
-        needed = 0.2 + sum(map(len, records)) / self.rate
+        self, request: hub_pb2.UploadRequest, timeout_seconds: float = 15.0
+    ) -> hub_pb2.UploadResponse:
+        assert request.acknowledged == (self.taken[-1] if self.taken else 0)
+        needed = 0.2 + sum(map(len, request.records)) / self.rate
         if needed > timeout_seconds:
             self.now += timeout_seconds
             self.wasted += timeout_seconds
             raise DeadlineExceeded("too slow")
         self.now += needed
-        self.taken += [hub_pb2.Record.FromString(data).sequence for data in records]
-        return self.taken[-1]
+        self.taken += [hub_pb2.Record.FromString(data).sequence for data in request.records]
+        return hub_pb2.UploadResponse(watermark=self.taken[-1])
 
 
 def fill(spool: Spool, total: int, size: int) -> int:
@@ -95,8 +91,8 @@ def test_the_time_of_the_caller_says_nothing_about_the_link(tmp_path: Path) -> N
 
 def test_a_hub_that_acknowledges_nothing_is_named(tmp_path: Path) -> None:
     class Deaf(Link):
-        def upload(self, *_: Any, **__: Any) -> int:
-            return 0
+        def upload(self, *_: Any, **__: Any) -> hub_pb2.UploadResponse:
+            return hub_pb2.UploadResponse()
 
     spool = Spool(tmp_path)
     fill(spool, 1_000, 1_000)

@@ -170,6 +170,16 @@ def test_a_blob_that_is_not_there_is_named(builder: Any) -> None:
         builder.blobs("../hub.db")
 
 
+def test_a_node_learns_with_its_call_what_the_hub_has_lost(node: Any) -> None:
+    assert node.upload(event_record(1), event_record(2)) == 2
+    assert not node.exchange(acknowledged={"b": 2}).watermarks
+    assert node.exchange(acknowledged={"b": 9, "idle": 4}).watermarks == {"b": 2, "idle": 0}
+    records = [event_record(10).SerializeToString()]
+    request = hub_pb2.UploadRequest(boot="b", records=records, acknowledged=9, kept_from=1)
+    response = node.sync.Upload(request, timeout=10)
+    assert (response.watermark, response.send_again) == (2, True)
+
+
 def test_windows_are_counted_once_and_by_outcome(
     hub: Hub, builder: Any, node: Any, caller: Any, make: Make
 ) -> None:

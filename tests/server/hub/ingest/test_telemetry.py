@@ -15,7 +15,7 @@ from gnomon.runtime.errors import InvalidInput
 from gnomon.server.hub import doctor
 from gnomon.server.hub.ingest import numbering
 from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows
-from gnomon.server.hub.ingest.telemetry import RECORDS_LOST, Telemetry
+from gnomon.server.hub.ingest.telemetry import RECORDS_LOST, RecordsMissing, Telemetry
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.catalogue import Catalogue
@@ -292,6 +292,29 @@ def test_counts_stop_at_the_largest_exact_integer(database: Database) -> None:
     )
     with database.read() as connection:
         assert connection.scalar(select(schema.tally.c.rows)) == 2**53 - 1
+
+
+@pytest.mark.both_databases
+def test_records_that_the_node_still_has_are_taken_again_in_order(database: Database) -> None:
+    telemetry = Telemetry(database, Catalogue())
+    assert telemetry.upload("n", "b", [good(1), good(2)]) == 2
+    assert telemetry.find_lost("n", {"b": 5, "other": 3, "here": 0}) == {"b": 2, "other": 0}
+    assert telemetry.find_lost("n", {"b": 2}) == {}
+    for _ in range(2):  # the answer was lost
+        with pytest.raises(RecordsMissing) as missing:
+            telemetry.upload("n", "b", [good(6)], acknowledged=5, kept_from=1)
+        assert missing.value.watermark == 2
+    assert telemetry.upload("n", "b", [good(3), good(4)], acknowledged=2, kept_from=1) == 4
+    # Of the next five only the last is there still.
+    with pytest.raises(RecordsMissing):
+        telemetry.upload("n", "b", [good(10)], acknowledged=9, kept_from=9)
+    assert telemetry.upload("n", "b", [good(9), good(10)], acknowledged=8, kept_from=9) == 10
+    with database.read() as connection:
+        lost = connection.scalars(
+            select(schema.event.c.detail).where(schema.event.c.kind == RECORDS_LOST)
+        ).all()
+    (detail,) = lost
+    assert detail.startswith("records 5 to 8 of boot b ")
 
 
 @pytest.mark.both_databases
