@@ -30,7 +30,7 @@ class NodeSettings:
     authority_fingerprint: str = ""
     #: The root of the hub's signed metadata (JSON); without it, the hub's first one is trusted.
     root_file: Path | None = None
-    #: What to serve without a hub: packages, .onnx and .tflite files, folders of these or of
+    #: What to serve without a hub: packages, model files, folders of these or of
     #: their versions (NAME/VERSION/model.onnx).
     packages: tuple[Path, ...] = ()
     #: Which versions are loaded and can be requested: latest, latest:COUNT, all, specific:A,B.

@@ -35,6 +35,7 @@ __all__ = ["ModelFile", "PackageMetadata", "build_package", "record", "signature
 _RUN_BY = {
     "onnx": ("numpy", "onnxruntime"),
     "tflite": ("ai-edge-litert", "numpy"),
+    "trees": ("numpy",),
     "sklearn": ("joblib", "numpy", "scikit-learn", "scipy", "threadpoolctl"),
     "skops": ("joblib", "numpy", "scikit-learn", "scipy", "skops", "threadpoolctl"),
 }

@@ -52,8 +52,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "runtime",
     ),
     "gnomon.runtime.raw_models": (
-        "trees",
-        "probe",
+        "trees probe",
+        "model_file",
         "derived_packing trial_rows",
         "raw_model",
         "finding",

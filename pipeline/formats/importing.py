@@ -16,7 +16,8 @@ from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
-from gnomon.runtime.raw_models.raw_model import FORMATS, RawModel, derive_model, origin
+from gnomon.runtime.raw_models.model_file import is_model_file, read_model_file
+from gnomon.runtime.raw_models.raw_model import RawModel, derive_model, origin
 
 __all__ = ["Source", "import_model", "read_source"]
 
@@ -39,25 +40,23 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Read a `.onnx` or `.tflite` file, or an MLflow model folder with an ONNX model in it.
+    """Read a model file, or an MLflow model folder with an ONNX model in it.
 
     The model is not run.
 
     Raises:
         ConfigurationError: there is no such model.
+        UnreadableTrees: the trees of a trainer cannot be run here.
     """
     if path.is_dir():
         return _read_mlflow(path)
-    format = path.suffix.lstrip(".")
-    if format not in FORMATS:
+    if not is_model_file(path) and path.exists():
         raise ConfigurationError(
-            f"{path} should end in .onnx, .tflite or .pmml, or be the folder of an MLflow model; "
-            "a pickled scikit-learn estimator is read with --unpickle, which runs the code in it"
+            f"{path} should end in .onnx, .tflite, .trees or .pmml, be a model that LightGBM or "
+            "XGBoost saved, or be the folder of an MLflow model; a pickled scikit-learn estimator "
+            "is read with --unpickle, which runs the code in it"
         )
-    try:
-        return Source(path.name, format, path.read_bytes())
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    return Source(path.name, *read_model_file(path))
 
 
 def import_model(

@@ -20,7 +20,7 @@ Not for deliveries by bicycle."""
 limits = "Trained on deliveries within the city; distances above 500 km were never seen."
 
 [model]
-file = "model.onnx"             # .onnx, .tflite or .pmml
+file = "model.onnx"             # .onnx, .tflite, .pmml, or of LightGBM or XGBoost
 
 [data]                          # what the model was trained on: the profile comes from it
 files = ["train.csv"]           # .csv, .parquet or .arrow, one or several parts

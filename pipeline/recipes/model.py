@@ -15,6 +15,7 @@ from gnomon.pipeline.profiles.profile import derive_fields
 from gnomon.pipeline.recipes.file import Recipe
 from gnomon.runtime.models.outputs import OutputReader
 from gnomon.runtime.raw_models.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
+from gnomon.runtime.raw_models.trees.recognise import ENDINGS, as_trees
 
 __all__ = ["RecipeModel"]
 
@@ -40,6 +41,8 @@ class RecipeModel:
             self.content = content if content and is_kept else path.read_bytes()
         except OSError as error:
             raise recipe.error(f"model.file {path} cannot be read: {error}") from error
+        if self.format in ENDINGS:
+            self.content, self.format = as_trees(self.content), "trees"
         said = self._compile() if self.format == "pmml" else {}
         self._order = tuple(said) or tuple(recipe.inputs)
         self._tensors = read_tensors(self.format, self.content, str(path))

@@ -15,6 +15,7 @@ from gnomon.runtime.packages.manifest import Manifest
 
 #: Format → (module that must be installed, module here that has `load(model, manifest)`).
 _ENGINES = {
+    "trees": ("gnomon.core.trees", "gnomon.runtime.engines.trees"),
     "onnx": ("onnxruntime", "gnomon.runtime.engines.onnx"),
     "tflite": ("ai_edge_litert", "gnomon.runtime.engines.tflite"),
     "sklearn": ("sklearn", "gnomon.runtime.engines.sklearn"),

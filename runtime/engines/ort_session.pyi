@@ -6,21 +6,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.runtime.engines.engine_session import EngineSession
+
 __all__ = ["Session"]
 
-class Session:
+class Session(EngineSession):
     """One loaded model; threads may share it.
 
-    `inputs` and `outputs` have (name, dtype, shape) each, with -1 for an open dimension; a dtype of
-    None is no tensor of numbers; `gives` describes all outputs, asked for or not. Raises
-    `SessionError` if the model cannot be loaded or has no such output.
+    `gives` describes all outputs, asked for or not. Raises `SessionError` if the model cannot be
+    loaded or has no such output.
     """
 
-    inputs: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
-    outputs: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
     gives: tuple[tuple[str, np.dtype[Any] | None, tuple[int, ...]], ...]
-    input_count: int
-    output_count: int
     def __init__(
         self,
         model: bytes,
@@ -34,6 +31,3 @@ class Session:
         Raises `SessionError` for a tensor that is missing or of a wrong element type or shape,
         `ValueError` for an array that is not contiguous, `SessionClosed` after `close`.
         """
-
-    def close(self) -> None:
-        """Give back all that the session holds, at the latest when the calls in it have ended."""

@@ -11,8 +11,8 @@ from gnomon.runtime.engines.ort_api cimport (
     CREATE_SESSION_FROM_ARRAY,
     CREATE_SESSION_OPTIONS, Change, Count, DISABLE_CPU_MEM_ARENA, DISABLE_MEM_PATTERN, Derive,
     FreeWith, GET_DIMENSIONS, GET_DIMENSIONS_COUNT, GET_TENSOR_ELEMENT_TYPE, Make, MakeSession,
-    NameAt, RELEASE_SESSION, RELEASE_SESSION_OPTIONS, RELEASE_TYPE, RUN, ReadNumber, ReadShape,
-    Release, RunSession, SESSION_GET_INPUT_COUNT, SESSION_GET_INPUT_NAME,
+    NameAt, RELEASE_SESSION, RELEASE_SESSION_OPTIONS, RELEASE_STATUS, RELEASE_TYPE, RUN, ReadNumber,
+    ReadShape, Release, RunSession, SESSION_GET_INPUT_COUNT, SESSION_GET_INPUT_NAME,
     SESSION_GET_INPUT_TYPE, SESSION_GET_OUTPUT_COUNT, SESSION_GET_OUTPUT_NAME,
     SESSION_GET_OUTPUT_TYPE, SET_GRAPH_OPTIMIZATION_LEVEL, SET_INTER_OP_NUM_THREADS,
     SET_INTRA_OP_NUM_THREADS, SetNumber, SetText,
@@ -30,7 +30,7 @@ cdef enum:
     MAX_INPUTS = 64
 
 
-cdef class Session:
+cdef class Session(EngineSession):
     def __cinit__(self, const unsigned char[::1] model, outputs, entries=(), int threads=1):
         """Load a model; `entries` are pairs of ONNX Runtime's session configuration."""
         if API == NULL:
@@ -40,6 +40,7 @@ cdef class Session:
         cdef void* status
         check((<Make>API[CREATE_SESSION_OPTIONS])(&options))
         self.options = options
+        self.takes_values = True
         check((<SetNumber>API[SET_INTRA_OP_NUM_THREADS])(options, threads))
         check((<SetNumber>API[SET_INTER_OP_NUM_THREADS])(options, 1))
         check((<SetNumber>API[SET_GRAPH_OPTIMIZATION_LEVEL])(options, ALL_OPTIMIZATIONS))
@@ -63,17 +64,6 @@ cdef class Session:
         self._free()
         PyMem_Free(self.input_names)
         PyMem_Free(self.output_names)
-        PyMem_Free(self.input_types)
-        PyMem_Free(self.output_types)
-
-    def close(self):
-        """Give back all that the session holds, at the latest when the calls in it have ended."""
-        cdef bint idle
-        with self.guard:
-            self.closing = True
-            idle = self.running == 0
-            if idle:
-                self._free()
 
     def run(self, tensors):
         """Return the outputs of a mapping of tensors by name."""
@@ -114,18 +104,14 @@ cdef class Session:
             PyMem_Free(buffers)
             self.leave()
 
-    cdef bint enter(self) noexcept nogil:
-        cdef bint open = False
-        with self.guard:
-            open = not self.closing
-            self.running += open
-        return open
-
-    cdef void leave(self) noexcept nogil:
-        with self.guard:
-            self.running -= 1
-            if self.closing and self.running == 0:
-                self._free()
+    cdef int run_rows(
+        self, Py_ssize_t rows, const TensorView* views, void** values, void* scratch
+    ) noexcept nogil:
+        cdef void* status = self.run_values(values, values + self.input_count)
+        if status == NULL:
+            return 0
+        (<Release>API[RELEASE_STATUS])(status)
+        return -1
 
     cdef void* run_views(self, const TensorView* tensors, void** values) noexcept nogil:
         cdef void* arguments[MAX_INPUTS]

@@ -11,7 +11,7 @@ from gnomon.runtime.engines.base import Engine, load_engine
 from gnomon.runtime.packages.manifest import Manifest
 
 #: Formats of which one engine takes any number of calls at once; more of them would gain nothing.
-_SHARED = frozenset({"onnx", "tflite"})
+_SHARED = frozenset({"onnx", "tflite", "trees"})
 
 
 def load_instances(model: bytes, manifest: Manifest, count: int) -> Engine:

@@ -22,8 +22,12 @@ _KINDS = {
 }
 
 
-def derive_packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> Packing:
+def derive_packing(
+    tensors: Sequence[TensorInfo], columns: tuple[str, ...], *, nullable: bool = False
+) -> Packing:
     """Return a contract with a field for each column, and how these become the tensors again.
+
+    `nullable` lets numbers of floats be missing.
 
     Raises:
         PackageError: a tensor does not have the shape (rows, columns).
@@ -52,7 +56,7 @@ def derive_packing(tensors: Sequence[TensorInfo], columns: tuple[str, ...]) -> P
     names = _names(tensors, widths, own_columns)
     for tensor, width, own_names in zip(tensors, widths, names, strict=True):
         kind = datatype(tensor)
-        own = _fields(kind, width, own_names, own_columns)
+        own = _fields(kind, width, own_names, own_columns, nullable and kind.startswith("FP"))
         # Whole numbers have no NaN; nothing here may be missing, so the number is never used.
         missing = 0.0 if kind.startswith("INT") else float("nan")
         features = tuple(Feature(field.name, "value", missing) for field in own)
@@ -111,7 +115,7 @@ def _is_vector(tensor: TensorInfo, width: int) -> bool:
 
 
 def _fields(
-    datatype: str, width: int, names: Sequence[str], columns: tuple[str, ...]
+    datatype: str, width: int, names: Sequence[str], columns: tuple[str, ...], nullable: bool
 ) -> list[Field]:
     if len(names) == 1 and width > 1:
         return [Field(name=names[0], kind=Kind.VECTOR, shape=(width,))]
@@ -120,6 +124,6 @@ def _fields(
         for name, column in zip(names, columns or names, strict=True)
     ]
     return [
-        Field(name=name, kind=_KINDS[datatype], description=description)
+        Field(name=name, kind=_KINDS[datatype], description=description, nullable=nullable)
         for name, description in zip(names, described, strict=True)
     ]

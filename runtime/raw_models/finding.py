@@ -2,6 +2,7 @@
 
 eta-1/manifest.json                a package, with the name and version of its manifest
 linear.onnx                        a bare file: linear@1
+price.txt                          a model of LightGBM: price@1
 models/linear/1/model.onnx         a folder of versions, as Triton lays them out: linear@1
 models/linear/2/manifest.json      the same with a package, which has to be linear@2
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages import layout
 from gnomon.runtime.packages.manifest import NAME_PATTERN, decode_manifest
-from gnomon.runtime.raw_models.raw_model import FORMATS
+from gnomon.runtime.raw_models.model_file import ENDINGS_SHOWN, is_model_file
 
 #: What a bare file without a folder of versions is called.
 _FIRST = "1"
@@ -33,7 +34,7 @@ class FoundModel:
     @property
     def is_raw(self) -> bool:
         """Whether it is a model file and nothing else."""
-        return self.path.suffix.lstrip(".") in FORMATS
+        return not self.path.is_dir()
 
     @property
     def reference(self) -> str:
@@ -52,8 +53,7 @@ def find(path: Path) -> list[FoundModel]:
     if not found:
         raise ConfigurationError(
             f"{path} holds no model: expected a package (a folder with {layout.MANIFEST}), a file "
-            f"that ends in {' or '.join('.' + one for one in FORMATS)}, or a folder of these, be "
-            "it NAME/VERSION/model.onnx"
+            f"that {ENDINGS_SHOWN}, or a folder of these, be it NAME/VERSION/model.onnx"
         )
     return found
 
@@ -62,7 +62,7 @@ def _walk(path: Path, depth: int) -> Iterator[FoundModel]:
     if not path.exists():
         raise ConfigurationError(f"{path} does not exist")
     if not path.is_dir():
-        if path.suffix.lstrip(".") in FORMATS:
+        if is_model_file(path):
             yield FoundModel(_name_of(path.stem), _FIRST, path)
         return
     if (path / layout.MANIFEST).exists():
@@ -94,11 +94,11 @@ def _version(name: str, folder: Path) -> FoundModel:
                 f"{name}@{folder.name}"
             )
         return found
-    files = [file for one in FORMATS for file in sorted(folder.glob(f"*.{one}"))]
+    files = [file for file in sorted(folder.iterdir()) if is_model_file(file)]
     if len(files) != 1:
         raise ConfigurationError(
-            f"{folder} holds {len(files)} model files; a version is one file that ends in "
-            f"{' or '.join('.' + one for one in FORMATS)}, or a package"
+            f"{folder} holds {len(files)} model files; a version is one file that "
+            f"{ENDINGS_SHOWN}, or a package"
         )
     return FoundModel(name, folder.name, files[0])
 

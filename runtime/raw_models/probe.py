@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.core.fields import ContractError, Kind
+from gnomon.core.trees import TreeModel
 from gnomon.runtime.engines import load_engine
 from gnomon.runtime.engines.onnx import OnnxEngine, type_name
 from gnomon.runtime.engines.row_axis import check_axis, check_rows
 from gnomon.runtime.engines.tflite_file import check_self_contained
+from gnomon.runtime.engines.tree_session import TreeSession
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.packages.manifest import Manifest, Reproducibility, Signature
 
@@ -47,10 +50,16 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelTensors:
-    """What a model takes and gives, in its own order."""
+    """What a model takes and gives, in its own order.
+
+    `columns` names those of its only input, if the file does; `takes_missing` says whether the
+    model was made for rows with missing values, as NaN.
+    """
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    columns: tuple[str, ...] = ()
+    takes_missing: bool = False
 
 
 def read_tensors(format: str, content: bytes, reference: str = "the model") -> ModelTensors:
@@ -59,7 +68,7 @@ def read_tensors(format: str, content: bytes, reference: str = "the model") -> M
     Raises:
         PackageError: the format is unknown, or the file is not of it.
     """
-    readers = {"onnx": _read_onnx, "tflite": _read_tflite}
+    readers = {"onnx": _read_onnx, "tflite": _read_tflite, "trees": _read_trees}
     if format not in readers:
         raise PackageError(f"format {format!r} is unknown; known are {', '.join(readers)}")
     try:
@@ -99,7 +108,7 @@ def answer(
     model. Rows whose answers depend on each other are run one by one.
 
     Args:
-        format: "onnx" or "tflite".
+        format: "onnx", "tflite" or "trees".
         content: bytes of the model file.
         tensors: name → array of shape `(rows, …)`.
         outputs: names of the output tensors that are wanted.
@@ -192,3 +201,27 @@ def _read_tflite(content: bytes, reference: str) -> ModelTensors:
         tuple(map(describe, interpreter.get_input_details())),
         tuple(map(describe, interpreter.get_output_details())),
     )
+
+
+def _read_trees(content: bytes, reference: str) -> ModelTensors:
+    model = TreeModel(content)
+    session = TreeSession(model, ())
+
+    def describe(one: tuple[str, np.dtype[Any] | None, tuple[int, ...]]) -> TensorInfo:
+        name, dtype, shape = one
+        return TensorInfo(name, str(dtype), dtype, shape)
+
+    names = tuple(msgspec.json.decode(model.text, type=_TreeText).features)
+    is_named = len(set(names)) == len(names) == model.features
+    return ModelTensors(
+        tuple(map(describe, session.inputs)),
+        tuple(map(describe, session.gives)),
+        names if is_named else (),
+        model.takes_missing,
+    )
+
+
+class _TreeText(msgspec.Struct):
+    """What an importer says of a model."""
+
+    features: list[str] = []

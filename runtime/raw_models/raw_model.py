@@ -16,7 +16,7 @@ from gnomon.core.fields import ContractError, Field, Kind
 from gnomon.core.packing import Packing
 from gnomon.core.profiling import build_reference
 from gnomon.core.reference import Reference
-from gnomon.runtime.errors import ConfigurationError, PackageError
+from gnomon.runtime.errors import PackageError
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.runtime.packages.column_names import field_names
 from gnomon.runtime.packages.golden import Golden, encode_golden
@@ -25,15 +25,13 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.writing import write_package
 from gnomon.runtime.raw_models.derived_packing import derive_packing
+from gnomon.runtime.raw_models.model_file import read_model_file
 from gnomon.runtime.raw_models.probe import derive_kind, read_tensors
 from gnomon.runtime.raw_models.trial_rows import answer_some, make_rows, select_finite_rows
 
-__all__ = ["FORMATS", "RawModel", "derive_model", "origin", "signature", "write_raw_model"]
+__all__ = ["RawModel", "derive_model", "origin", "signature", "write_raw_model"]
 
 logger = logging.getLogger("gnomon.runtime")
-
-#: What a model file may end in.
-FORMATS = ("onnx", "tflite")
 
 #: Open Inference Protocol datatypes of what is not an integer; texts of any kind are BYTES.
 _DATATYPES = {
@@ -69,7 +67,7 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
     so there `columns` may only repeat these, in any order.
 
     Args:
-        format: "onnx" or "tflite".
+        format: "onnx", "tflite" or "trees".
         content: bytes of the model file.
         name: what errors call it.
         columns: names of the columns of the model's one tensor, or of its inputs.
@@ -82,7 +80,9 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
     """
     tensors = read_tensors(format, content, name)
     try:
-        packing = derive_packing(tensors.inputs, tuple(columns))
+        packing = derive_packing(
+            tensors.inputs, tuple(columns) or tensors.columns, nullable=tensors.takes_missing
+        )
     except (ContractError, PackageError) as error:
         raise PackageError(f"{name}: {error}") from error
     inputs = packing.contract.fields
@@ -111,12 +111,12 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
 
 
 def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Package:
-    """Write an unsigned package of a `.onnx` or `.tflite` file as `folder`; say so in the log.
+    """Write an unsigned package of a model file as `folder`; say so in the log.
 
     Its golden rows warm it up; they hold no outputs, since nothing but this file could know them.
 
     Args:
-        path: the model file; its ending says the format.
+        path: the model file; its ending or its content says the format.
         folder: the new package; it must not exist, or hold the same.
         name: the model's name.
         version: the version's name.
@@ -125,11 +125,8 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
         ConfigurationError: the file cannot be read.
         PackageError, EngineError: as `derive_model`.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    bare = derive_model(path.suffix.lstrip("."), content, path.name)
+    format, content = read_model_file(path)
+    bare = derive_model(format, content, path.name)
     model_file = f"model.{bare.format}"
     manifest = {
         "name": name,

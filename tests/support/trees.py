@@ -65,3 +65,20 @@ def assert_within_one_ulp(ours: Numbers, theirs: NDArray[np.floating]) -> None:
     got = ours.reshape(theirs.shape).astype(theirs.dtype)
     far = np.abs(got - theirs) > np.spacing(np.maximum(np.abs(got), np.abs(theirs)))
     assert not far.any(), (int(far.sum()), got[far][:3], theirs[far][:3])
+
+
+def classifier(features: int = 3) -> TreeWriter:
+    """Return a model of two classes with missing values, trees of two depths and a set."""
+    writer = TreeWriter(
+        features,
+        outputs=2,
+        flags=ModelFlag.TAKES_MISSING,
+        link=Link.SOFTMAX,
+        text={"features": [f"column {place}" for place in range(features)]},
+    )
+    slot = writer.slot(0, SlotFlag.MISSING_LEFT)
+    left, right = np.array([1, -1, -1]), np.array([2, -1, -1])
+    for tree in range(11):
+        numbers = np.array([tree / 10, -1.0, 0.5 + tree])
+        writer.add_tree(left, right, np.array([slot, 0, 0]), numbers, tree % 2)
+    return writer

@@ -13,6 +13,7 @@ import numpy as np
 
 from gnomon.core.fields import Field
 from gnomon.runtime.engines.onnx import NativeOnnxEngine
+from gnomon.runtime.engines.trees import TreesEngine
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.predicting.served_routes import RouteTarget, ServedRoute
@@ -26,6 +27,9 @@ _log = logging.getLogger(__name__)
 #: Datatypes on the wire by the engine's element type, without a change of value.
 _FLOATS = {"float32": "FP32", "float64": "FP64"}
 _WHOLE = {"INT32": np.dtype(np.int32), "INT64": np.dtype(np.int64)}
+
+#: Engines whose sessions the loops run without the interpreter.
+NativeEngine = NativeOnnxEngine | TreesEngine
 
 
 class UnsupportedRoute(ValueError):
@@ -112,9 +116,9 @@ def _check_supported(served: ServedRoute) -> None:
         _native_engine(target.model)
 
 
-def _native_engine(model: Model) -> NativeOnnxEngine:
-    if not isinstance(model.engine, NativeOnnxEngine):
-        raise UnsupportedRoute("engine", "its engine is not ONNX Runtime's C interface")
+def _native_engine(model: Model) -> NativeEngine:
+    if not isinstance(model.engine, NativeOnnxEngine | TreesEngine):
+        raise UnsupportedRoute("engine", "its engine has no C interface")
     return model.engine
 
 
@@ -138,7 +142,7 @@ def _build_target(name: str, target: RouteTarget) -> NativeTarget:
     )
 
 
-def _outputs(model: Model, engine: NativeOnnxEngine) -> list[dict[str, Any]]:
+def _outputs(model: Model, engine: NativeEngine) -> list[dict[str, Any]]:
     specs = model.package.manifest.signature.outputs
     fields = model.outputs.fields
     if [spec.name for spec in specs] != [field.name for field in fields]:

@@ -11,8 +11,7 @@ from gnomon.core.contract.row_input cimport (
 from gnomon.core.contract.value_checks cimport count_characters
 from gnomon.core.packing.loop cimport pack_row
 from gnomon.runtime.recording.direct_counter cimport Answered
-from gnomon.runtime.engines.ort_api cimport RELEASE_STATUS, Release
-from gnomon.runtime.engines.ort_values cimport API, element_size
+from gnomon.runtime.engines.ort_values cimport element_size
 from gnomon.server.serving.native.answer cimport (
     ONNX_FLOAT32, ONNX_FLOAT64, ONNX_INT64, answer_room, answer_write, output,
 )
@@ -107,7 +106,6 @@ cdef class NativeTarget(TargetBuffers):
         """Pack the rows and run the model on them; 0, or -1 if that fails."""
         cdef Py_ssize_t row, index, width
         cdef RowBuffers buffers
-        cdef void* status = NULL
         if not self.session.enter():
             return -1
         for row in range(rows):
@@ -118,13 +116,10 @@ cdef class NativeTarget(TargetBuffers):
                          <char*>self._views[index].data + row * width)
         cdef int failed = 0
         cdef void** bound = self.bound(rows)
-        if bound[0] == NULL:
+        if self.session.takes_values and bound[0] == NULL:
             failed = self.bind(rows)
         if not failed:
-            status = self.session.run_values(bound, bound + self.session.input_count)
-        if status != NULL:
-            (<Release>API[RELEASE_STATUS])(status)
-            failed = -1
+            failed = self.session.run_rows(rows, self._views, bound, self._engine_scratch)
         self.session.leave()
         return failed
 

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t
 
 from gnomon.core.contract.plan cimport CompiledContract, ContractPlan, RowBuffers
 from gnomon.core.packing.loop cimport TensorPlan
-from gnomon.runtime.engines.ort_session cimport Session
+from gnomon.runtime.engines.engine_session cimport EngineSession
 from gnomon.runtime.engines.ort_values cimport TensorView
 from gnomon.runtime.recording.direct_counter cimport DirectCounter
 from gnomon.server.serving.native.answer cimport output
@@ -14,7 +14,7 @@ from gnomon.server.serving.native.buffer cimport slice
 cdef class TargetBuffers:
     cdef const ContractPlan* inputs
     cdef const ContractPlan* outputs
-    cdef Session session
+    cdef EngineSession session
     cdef readonly DirectCounter counter
     cdef const TensorPlan** packers
     cdef output* plans
@@ -32,6 +32,7 @@ cdef class TargetBuffers:
     cdef uint8_t* _flat
     cdef float* _scratch
     cdef TensorView* _views
+    cdef void* _engine_scratch
     # For each number of rows: the values of inputs, then of outputs.
     cdef void** _bound
     cdef Py_ssize_t _bound_count

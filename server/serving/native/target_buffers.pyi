@@ -5,7 +5,7 @@ from typing import Any
 
 from gnomon.core.contract import Contract
 from gnomon.core.packing.loop import TensorPacker
-from gnomon.runtime.engines.ort_session import Session
+from gnomon.runtime.engines.engine_session import EngineSession
 from gnomon.runtime.recording.direct_counter import DirectCounter
 
 class TargetBuffers:
@@ -24,7 +24,7 @@ class TargetBuffers:
         inputs: Contract,
         outputs: Contract,
         packers: Mapping[str, TensorPacker],
-        session: Session,
+        session: EngineSession,
         counter: DirectCounter,
         specs: Sequence[Mapping[str, Any]],
         flat: Sequence[bool],

@@ -24,7 +24,7 @@ WIRE_TYPES = {"FP32": TYPE_FP32, "FP64": TYPE_FP64, "INT32": TYPE_INT32, "INT64"
 
 cdef class TargetBuffers:
     def __cinit__(self, CompiledContract inputs not None, CompiledContract outputs not None,
-                  packers, Session session not None, DirectCounter counter not None,
+                  packers, EngineSession session not None, DirectCounter counter not None,
                   specs, flat, route, version, digest):
         cdef Py_ssize_t index
         cdef TensorPacker packer
@@ -79,6 +79,7 @@ cdef class TargetBuffers:
             rows * (plan.field_count + plan.condition_count), 1)
         self._output_vectors = <float*>self._room(rows * plan.vector_size, 4)
         tensors = self.session.input_count + self.session.output_count
+        self._engine_scratch = self._room(1, self.session.scratch_bytes)
         self._views = <TensorView*>self._room(tensors, sizeof(TensorView))
         for index in range(tensors):
             self._views[index].data = self._room(

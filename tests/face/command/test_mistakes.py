@@ -23,7 +23,7 @@ KEY = "0" * 64
 LOCAL = {
     "serve nope/rent-1": (2, "nope/rent-1 does not exist"),
     "serve empty": (2, "empty holds no model: expected a package (a folder with manifest.json)"),
-    "serve model.pkl": (2, "model.pkl holds no model", ".onnx or .tflite"),
+    "serve model.pkl": (2, "model.pkl holds no model", ".onnx, .tflite"),
     "serve damaged.onnx": (3, "damaged.onnx", "not an ONNX model"),
     "serve eta --port {busy} --rest-port -1": (2, "127.0.0.1:{busy}", "give port (0: any)"),
     "serve eta --port 0 --rest-port {busy}": (2, "127.0.0.1:{busy}", "give rest_port (0: any"),

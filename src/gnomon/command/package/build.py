@@ -93,11 +93,11 @@ def import_command(
 ) -> None:
     """Make a package of a model whose data are not at hand, as folder OUT.
 
-    MODEL is an .onnx or .tflite file, the folder of an MLflow model with the flavour onnx, or, with
-    --unpickle, a pickled scikit-learn estimator over numbers (a file, or an MLflow model with the
-    flavour sklearn), which is converted to ONNX. The contract is what shapes and types say: no
-    ranges, no profile to measure drift against. If there are data, `gnomon package build` makes
-    a better one.
+    MODEL is an .onnx or .tflite file, a model of LightGBM (text) or XGBoost (JSON, UBJSON), the
+    folder of an MLflow model with the flavour onnx, or, with --unpickle, a pickled scikit-learn
+    estimator over numbers (a file, or an MLflow model with the flavour sklearn), which is converted
+    to ONNX. The contract is what shapes and types say: no ranges, no profile to measure drift
+    against. If there are data, `gnomon package build` makes a better one.
 
     A .pmml file is compiled to ONNX and compared on the rows that it records, and on those of
     --data if they have what the model said in a column of its name; profile and golden samples
