@@ -145,10 +145,11 @@ ORDER: dict[str, tuple[str, ...]] = {
         "clock dialect failures limits rights rollout_state text",
         "tables",
         "schema",
-        "counters migrations",
+        "blob_sweeps counters migrations named_blobs",
         "audit",
         "change",
         "database",
+        "blob_rows",
         "blobs",
     ),
 }

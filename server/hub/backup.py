@@ -2,7 +2,8 @@
 
 A backup holds a consistent copy of the database, all the content that it names, and the
 authority's key, without which every node would have to enrol again: keep it as safe as the hub.
-Content is never changed or deleted, so what is copied after the database is complete for it.
+Content that a package names is never changed or deleted, so what is copied after the database is
+complete for it.
 """
 
 import os
@@ -12,15 +13,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.files import sync_folder, write_synced
 from gnomon.server.hub import doctor
-from gnomon.server.hub.store import audit, counters, schema
+from gnomon.server.hub.store import audit, counters, named_blobs, schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import FILE_NAME, Database
+from gnomon.server.hub.store.dialect import BATCH
 from gnomon.server.hub.store.failures import from_sqlite
 
 #: Where a hub's data folder has the keys of signed metadata that replaced the first ones.
@@ -100,6 +102,22 @@ def _new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _forget_unnamed(database: Database) -> list[str]:
+    """Delete the rows of content that no package names: the hub may delete it meanwhile.
+
+    Return the digests of all other content.
+    """
+    digest = schema.blob.c.digest
+    with database.write() as connection:
+        named = named_blobs.read(connection)
+        known = connection.scalars(select(digest)).all()
+        unnamed = [one for one in known if one not in named]
+        for start in range(0, len(unnamed), BATCH):
+            part = unnamed[start : start + BATCH]
+            connection.execute(delete(schema.blob).where(digest.in_(part)))
+    return [one for one in known if one in named]
+
+
 def _copy_database(source: Path, target: Path) -> None:
     """Copy a database that others may be writing."""
     try:
@@ -120,8 +138,7 @@ def _complete(source: Path, target: Path, from_url: str, to_url: str) -> list[do
     try:
         original = Blobs.at(database, from_url, source / doctor.BLOBS)
         copied = Blobs.at(database, to_url, target / doctor.BLOBS)
-        with database.read() as connection:
-            digests = connection.scalars(select(schema.blob.c.digest)).all()
+        digests = _forget_unnamed(database)
         copied.put((digest, original.get(digest)) for digest in digests)
         findings = doctor.examine(database, copied)
     finally:

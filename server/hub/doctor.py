@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, select, tuple_
 from gnomon.runtime.errors import GnomonError
 from gnomon.server.hub.access import fleet_key
 from gnomon.server.hub.monitoring import windows
-from gnomon.server.hub.store import audit, schema
+from gnomon.server.hub.store import audit, named_blobs, schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.rollout_state import ACTIVE
@@ -75,7 +75,7 @@ def _audit(_: Database, connection: Connection, __: Blobs) -> Finding:
 
 def _blobs(_: Database, connection: Connection, blobs: Blobs) -> Finding:
     digests = connection.scalars(select(schema.blob.c.digest).order_by(schema.blob.c.digest)).all()
-    orphans = blobs.names() - set(digests)
+    orphans = blobs.listed().keys() - set(digests)
     remark = f"{len(orphans)} more that nothing names" if orphans else ""
     return Finding("content", len(digests), tuple(_damaged(blobs, digests)), remark)
 
@@ -97,8 +97,8 @@ def _versions(_: Database, connection: Connection, __: Blobs) -> Finding:
     examined, faults = 0, []
     for row in rows:
         examined += 1
-        wanted = [chunk for entry in row.manifest["files"] for chunk in entry["chunks"]]
-        missing = [digest for digest in (row.digest, *wanted) if digest not in known]
+        wanted = named_blobs.of_manifest(row.digest, row.manifest)
+        missing = [digest for digest in wanted if digest not in known]
         if missing:
             named = ", ".join(missing[:_NAMED])
             faults.append(f"{row.name}@{row.version} ({row.format}) lacks content: {named}")

@@ -38,6 +38,7 @@ from gnomon.server.hub.trust.repository import TrustRepository
 from gnomon.server.hub.trust.signing_keys import SigningKeys
 from gnomon.server.hub.versions.catalogue import Catalogue
 from gnomon.server.hub.versions.registry import Registry
+from gnomon.server.hub.versions.sweeping import Sweeper
 from gnomon.server.hub.webhooks.deliver import Deliverer
 from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
 from gnomon.server.rest.listening import listen
@@ -126,10 +127,11 @@ class Hub:
         )
         silence = SilenceWatch(settings.node_silent_ms)
         retention = Retention(settings.kept_days)
+        sweeper = Sweeper(self.services.blobs, settings.keep_unnamed_blob_days)
         for tasks in (
             (*TASKS, silence.run_once),
             (deliverer.run_once,),
-            (retention.run_once,),
+            (retention.run_once, sweeper.run_once),
         ):
             loop = TaskLoop(self.services.database, settings.tick_seconds, tasks)
             loop.start()

@@ -74,6 +74,9 @@ class HubSettings:
     keep_alert_days: int = 400
     #: For how many days deliveries of webhooks are kept after they ended; 0: for ever.
     keep_delivery_days: int = 90
+    #: For how many days content is kept that no package names, such as of a push that was never
+    #: finished; 0: for ever.
+    keep_unnamed_blob_days: int = 7
 
     def __post_init__(self) -> None:
         for name in ("rest_port", "enrolment_port", "sync_port"):
@@ -82,7 +85,7 @@ class HubSettings:
         for name in ("tick_seconds", "node_call_ms", "certificate_days", "grpc_threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
-        for name in ("node_silent_seconds", *_KEPT):
+        for name in ("node_silent_seconds", "keep_unnamed_blob_days", *_KEPT):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be at least 0, got {getattr(self, name)}")
         _ = self.tls_files, self.networks

@@ -8,24 +8,21 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
-from sqlalchemy import Connection, insert, select
 
 from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotFound, StorageError
 from gnomon.runtime.files import sync_folder
 from gnomon.runtime.packages.chunks import sha256
-from gnomon.server.hub.store import schema
-from gnomon.server.hub.store.clock import now_ms
+from gnomon.server.hub.store import blob_rows, blob_sweeps
 from gnomon.server.hub.store.database import Database
 
 MAXIMUM_BYTES = 1024 * 1024
-
-#: How many digests one SQL statement asks for; SQLite and PostgreSQL both bound its parameters.
-_ASK = 500
 
 #: How many blobs are made durable together: 16 MiB of usual chunks.
 _BATCH = 64
@@ -48,6 +45,13 @@ def check_digest(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise InvalidInput(f"{digest[:80]!r} is not a digest: expected 64 hexadecimal digits")
     return digest
+
+
+class StoredBlob(NamedTuple):
+    """What the store has under one digest."""
+
+    size: int
+    written_at: int  # Unix milliseconds
 
 
 class Blobs:
@@ -123,26 +127,64 @@ class Blobs:
         return data
 
     def missing(self, digests: Sequence[str]) -> list[str]:
-        """Return those of the digests that the hub does not have, in order, each once."""
+        """Return those of the digests that the hub does not have, in order, each once.
+
+        The others count as stored now, so that no sweep deletes what the caller relies on.
+        """
         wanted = list(dict.fromkeys(check_digest(digest) for digest in digests))
         with self._database.read() as connection:
-            known = _known(connection, wanted)
+            known = blob_rows.known(connection, wanted)
+        if any(map(blob_rows.is_old, known.values())):
+            with self._database.write() as connection:
+                known = blob_rows.known(connection, wanted)
+                blob_rows.keep(connection, known)
         return [digest for digest in wanted if digest not in known]
 
-    def names(self) -> set[str]:
-        """Return the digests under which the store has anything, verified or not."""
-        listed = obstore.list(self._store)
-        names = (one["path"].rpartition("/")[2] for batch in listed for one in batch)
-        return {name for name in names if _DIGEST.fullmatch(name)}
+    def listed(self) -> dict[str, StoredBlob]:
+        """Return what the store has by digest, verified or not."""
+        batches = obstore.list(self._store)
+        found = ((one["path"].rpartition("/")[2], one) for batch in batches for one in batch)
+        return {
+            name: StoredBlob(one["size"], round(one["last_modified"].timestamp() * 1_000))
+            for name, one in found
+            if _DIGEST.fullmatch(name)
+        }
+
+    def delete(self, digests: Sequence[str]) -> None:
+        """Delete content whose rows a sweep has deleted, unless somebody has put it again.
+
+        Raises:
+            StorageError: if the store does not take it.
+        """
+        with self._database.write() as connection:
+            known = blob_rows.known(connection, digests)
+            gone = [_path(digest) for digest in digests if digest not in known]
+            try:
+                self._remove(gone)
+            except (BaseError, OSError) as error:
+                raise StorageError(f"the store deleted no content: {_cause(error)}") from error
+            blob_sweeps.end(connection)
+
+    def _remove(self, paths: list[str]) -> None:
+        if self._folder is None and paths:
+            obstore.delete(self._store, paths)  # in one request
+            return
+        for path in paths:
+            with suppress(NotFoundError, FileNotFoundError):
+                obstore.delete(self._store, path)
 
     def _settle(self, contents: Mapping[str, bytes]) -> int:
-        if contents:
+        waiting = contents
+        while waiting:
+            with self._database.read() as connection:
+                mark = blob_sweeps.read(connection)
             try:
-                self._write(contents)
+                self._write(waiting)
             except (BaseError, OSError) as error:
                 raise StorageError(f"the store took no content: {_cause(error)}") from error
-            self._sync(contents)
-            self._record({digest: len(data) for digest, data in contents.items()})
+            # What a sweep has deleted meanwhile is written again.
+            lost = self._sync(waiting)
+            waiting = {one: contents[one] for one in lost} or self._record(contents, mark)
         return len(contents)
 
     def _write(self, contents: Mapping[str, bytes]) -> None:
@@ -157,30 +199,50 @@ class Blobs:
             for _ in pool.map(write, contents):
                 pass
 
-    def _record(self, sizes: dict[str, int]) -> None:
+    def _record(self, contents: Mapping[str, bytes], mark: int) -> dict[str, bytes]:
+        """Add the rows of content that was written; return what is not there any more instead."""
         with self._database.write() as connection:
-            known = _known(connection, sizes)
-            rows = [
-                {"digest": digest, "size": size, "stored_at": now_ms()}
-                for digest, size in sizes.items()
-                if digest not in known
-            ]
-            if rows:
-                connection.execute(insert(schema.blob), rows)
+            if not blob_sweeps.is_quiet(connection, mark):
+                lost = {one: data for one, data in contents.items() if not self._has(one)}
+                if lost:
+                    return lost
+            known = blob_rows.known(connection, contents)
+            blob_rows.keep(connection, known)
+            new = {one: len(data) for one, data in contents.items() if one not in known}
+            blob_rows.add(connection, new)
+        return {}
 
-    def _sync(self, digests: Collection[str]) -> None:
-        """Make files and names durable; an object store elsewhere is so by itself."""
+    def _has(self, digest: str) -> bool:
+        try:
+            obstore.head(self._store, _path(digest))
+        except (NotFoundError, FileNotFoundError):
+            return False
+        except (BaseError, OSError) as error:
+            raise StorageError(f"the store does not answer: {_cause(error)}") from error
+        return True
+
+    def _sync(self, digests: Collection[str]) -> list[str]:
+        """Make files and names durable, and return those that are gone.
+
+        An object store elsewhere is durable by itself.
+        """
         if self._folder is None:
-            return
-        paths = [self._folder / _path(digest) for digest in digests]
-        for path in paths:
-            descriptor = os.open(path, os.O_RDONLY)
+            return []
+        lost = []
+        paths = {digest: self._folder / _path(digest) for digest in digests}
+        for digest, path in paths.items():
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                lost.append(digest)
+                continue
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        for folder in {path.parent for path in paths} | {self._folder}:
+        for folder in {path.parent for path in paths.values()} | {self._folder}:
             sync_folder(folder)
+        return lost
 
 
 def _cause(error: Exception) -> str:
@@ -199,14 +261,3 @@ def _check_content(digest: str, data: bytes) -> None:
     found = sha256(data)
     if found != digest:
         raise InvalidInput(f"blob {digest} is not what it says: its content's SHA-256 is {found}")
-
-
-def _known(connection: Connection, digests: Iterable[str]) -> set[str]:
-    wanted = list(digests)
-    known: set[str] = set()
-    for start in range(0, len(wanted), _ASK):
-        part = wanted[start : start + _ASK]
-        known.update(
-            connection.scalars(select(schema.blob.c.digest).where(schema.blob.c.digest.in_(part)))
-        )
-    return known

@@ -28,6 +28,7 @@ for _command in (
     maintenance.restore,
     maintenance.migrate,
     maintenance.doctor,
+    maintenance.sweep,
     trust.token,
     trust.trust,
     trust.untrust,

@@ -1,4 +1,4 @@
-"""`gnomon hub backup`, `restore`, `migrate` and `doctor`: a hub's state, kept and checked."""
+"""`gnomon hub backup`, `restore`, `migrate`, `doctor` and `sweep`: a hub's state."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -9,7 +9,7 @@ import click
 
 from gnomon.command.shared.output import emit, json_option, show, table
 from gnomon.command.shared.settings_options import load_settings, settings_command
-from gnomon.runtime.errors import StorageError
+from gnomon.runtime.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
     from gnomon.server.hub.doctor import Finding
@@ -84,6 +84,37 @@ def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
         findings = [Finding("database", 1, (str(error),))]
     _show(findings, f"examined {settings.data_folder}", as_json=as_json)
     return 0 if all(finding.is_sound for finding in findings) else 1
+
+
+@click.command(cls=settings_command("hub"))
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@json_option
+@click.pass_obj
+def sweep(config_file: str | None, /, dry_run: bool, as_json: bool, **flags: Any) -> None:
+    """Delete content that no package names, also while the hub runs.
+
+    A hub does so by itself every six hours. Kept is what was uploaded, or asked for by a builder,
+    within the last `keep_unnamed_blob_days`.
+    """
+    from gnomon.server.hub.process import open_blobs, open_database
+    from gnomon.server.hub.store.clock import DAY_MS, now_ms
+    from gnomon.server.hub.versions import sweeping
+
+    settings = load_settings("hub", config_file, flags)
+    if not settings.keep_unnamed_blob_days:
+        raise ConfigurationError("keep_unnamed_blob_days is 0: such content is kept for ever")
+    before = now_ms() - settings.keep_unnamed_blob_days * DAY_MS
+    with closing(open_database(settings, must_exist=True)) as database:
+        blobs = open_blobs(settings, database)
+        found = (sweeping.find if dry_run else sweeping.sweep)(database, blobs, before)
+    emit(
+        {"blobs": list(found.digests), "bytes": found.bytes, "deleted": not dry_run},
+        as_json=as_json,
+        render=lambda: show(
+            "would delete" if dry_run else "deleted",
+            f" {len(found.digests):,} blobs that no package names, {found.bytes:,} bytes",
+        ),
+    )
 
 
 def _show(findings: "Sequence[Finding]", title: str, *, as_json: bool) -> None:
