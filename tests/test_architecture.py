@@ -127,7 +127,9 @@ ORDER: dict[str, tuple[str, ...]] = {
         "process",
     ),
     "gnomon.server.hub": (
-        "store settings",
+        "store",
+        "oidc_settings",
+        "settings",
         "placements webhooks",
         "access monitoring",
         "doctor",

@@ -22,6 +22,7 @@ from gnomon.server.hub.rest.trust import trust_router
 from gnomon.server.hub.rest.versions import versions_router
 from gnomon.server.hub.rest.webhooks import webhooks_router
 from gnomon.server.hub.services import Services
+from gnomon.server.hub.web.oidc_sign_in import oidc_router
 from gnomon.server.hub.web.pages import web_router
 from gnomon.server.hub.web.sign_in import sign_in_router
 from gnomon.server.rest import docs, problems
@@ -62,6 +63,7 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(check_body)])
     app.include_router(web_router)
     app.include_router(sign_in_router)
+    app.include_router(oidc_router)
 
     @app.get(HEALTH_PATH, include_in_schema=False)
     def health() -> dict[str, str]:

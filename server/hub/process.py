@@ -19,6 +19,7 @@ from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.callers import Callers
 from gnomon.server.hub.access.certificate_issuer import CertificateIssuer
 from gnomon.server.hub.access.local_key import LocalKey
+from gnomon.server.hub.access.oidc import OidcSignIn
 from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.application import create_app
 from gnomon.server.hub.doctor import BLOBS
@@ -104,6 +105,7 @@ class Hub:
                 SigningSecrets(authority.derive_secret("gnomon webhooks")),
                 trust,
                 catalogue,
+                OidcSignIn(settings.oidc) if settings.oidc else None,
             )
             _record_address(opened, self.addresses.rest, local_key, settings)
             self._opened = opened.pop_all()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.callers import Callers
+from gnomon.server.hub.access.oidc import OidcSignIn
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
@@ -25,3 +26,4 @@ class Services:
     webhook_secrets: SigningSecrets
     trust: TrustRepository
     catalogue: Catalogue = field(default_factory=Catalogue)
+    oidc: OidcSignIn | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gnomon.runtime.errors import ConfigurationError
+from gnomon.server.hub.oidc_settings import OidcSettings
 from gnomon.server.rest.certificates import TlsFiles, combine_files
 from gnomon.server.rest.hosts import is_loopback
 
@@ -58,6 +59,18 @@ class HubSettings:
     #: Models, also by patterns such as credit-*, of which no further package may be of a harmless
     #: risk tier, whatever its builder says: it needs a recorded build, and approvals.
     strict_models: tuple[str, ...] = ()
+    #: Issuer of OpenID Connect whose users may sign in to the web page, by its URL; empty: none.
+    oidc_issuer: str = ""
+    #: Name of this hub as a client of the issuer.
+    oidc_client_id: str = ""
+    #: File of the client's secret; none: a public client.
+    oidc_client_secret_file: Path | None = None
+    #: Claim that names a user of the issuer.
+    oidc_name_claim: str = "sub"
+    #: Claim that lists a user's groups; dots lead into objects: realm_access.roles.
+    oidc_groups_claim: str = "groups"
+    #: What groups may do: GROUP=ROLE, or GROUP=ROLE:MODELS:ENVIRONMENTS with patterns.
+    oidc_roles: tuple[str, ...] = ()
     #: Networks to which webhooks may go besides loopback and public addresses: 10.1.0.0/16, …
     webhook_networks: tuple[str, ...] = ()
     #: Calls of nodes and builders that are answered at a time.
@@ -88,7 +101,7 @@ class HubSettings:
         for name in ("node_silent_seconds", "keep_unnamed_blob_days", *_KEPT):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be at least 0, got {getattr(self, name)}")
-        _ = self.tls_files, self.networks
+        _ = self.tls_files, self.networks, self.oidc
 
     @property
     def scheme(self) -> str:
@@ -99,6 +112,20 @@ class HubSettings:
     def tls_files(self) -> TlsFiles | None:
         """Return the files of certificate, key and clients' authority; None in clear text."""
         return combine_files(self.certificate_file, self.key_file, self.client_authority_file)
+
+    @property
+    def oidc(self) -> OidcSettings | None:
+        """Return how users of an issuer sign in; None: they do not."""
+        if not self.oidc_issuer:
+            return None
+        return OidcSettings(
+            self.oidc_issuer,
+            self.oidc_client_id,
+            self.oidc_client_secret_file,
+            self.oidc_name_claim,
+            self.oidc_groups_claim,
+            self.oidc_roles,
+        )
 
     @property
     def node_silent_ms(self) -> int:

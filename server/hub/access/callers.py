@@ -1,4 +1,6 @@
-"""Who calls REST or the pages: by API key, by the key of the data folder, or by session."""
+"""Who calls REST or the pages: by API key, key of the data folder, issuer or session."""
+
+from collections.abc import Callable
 
 from gnomon.runtime.errors import NotAllowed, Unauthenticated
 from gnomon.server.hub.access import principals, sessions
@@ -42,6 +44,25 @@ class Callers:
             raise
         self._guesses.accepted(key)
         return actor
+
+    def by_issuer(self, secret: str, address: str, sign_in: Callable[[], Actor]) -> Actor:
+        """Return whom an issuer names.
+
+        Args:
+            secret: of the browser that signs in.
+            address: of the browser.
+            sign_in: asks the issuer.
+
+        Raises:
+            GnomonError: what `sign_in` raises.
+            Overloaded: too many unknown credentials were shown from this address.
+        """
+        self._guesses.check(address, secret)
+        try:
+            return sign_in()
+        except NotAllowed:
+            self._guesses.failed(address, secret)
+            raise
 
     def by_session(self, secret: str, address: str) -> Actor:
         """Return whose session this is.

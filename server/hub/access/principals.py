@@ -20,6 +20,9 @@ _GRANT = schema.role_grant.c
 
 #: Whoever shows the key in the hub's data folder: the hub's own user, who could read and write the
 #: database as well. No principal may have this name.
+#: Before the names of users of an issuer of OpenID Connect.
+OIDC = "oidc:"
+
 LOCAL = Actor("local", (Grant(Role.ADMIN),))
 
 
@@ -30,9 +33,11 @@ def create(change: Change, name: str, first: Grant) -> str:
         InvalidInput: if the name is no valid name.
         Conflict: if the name is taken.
     """
-    if not 0 < len(name.strip()) <= _NAME_CHARACTERS or name.strip().lower() == LOCAL.name:
+    plain = name.strip().lower()
+    if not 0 < len(plain) <= _NAME_CHARACTERS or plain == LOCAL.name or plain.startswith(OIDC):
         raise InvalidInput(
-            f"name should have 1 to {_NAME_CHARACTERS} characters and not be {LOCAL.name!r}"
+            f"name should have 1 to {_NAME_CHARACTERS} characters, not be {LOCAL.name!r}, and not "
+            f"begin with {OIDC!r}"
         )
     if change.connection.scalar(select(_PRINCIPAL.id).where(_PRINCIPAL.name == name)):
         raise Conflict(f"there is a principal {name!r} already")

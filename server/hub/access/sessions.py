@@ -1,7 +1,7 @@
 """Sessions of the web page, and one-time links that begin one.
 
 The database holds only hashes. What a session may do is looked up at every request, so a revoked
-key ends the sessions that it began.
+key ends the sessions that it began. A session of an issuer's user holds what was granted.
 """
 
 import hashlib
@@ -15,11 +15,13 @@ from gnomon.server.hub.access.enrolment_tokens import hash_secret
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.store.rights import Actor
+from gnomon.server.hub.store.rights import Actor, parse_grant
 
 #: How long a session lasts, and how long a link may be used.
 SESSION_SECONDS = 12 * 3_600
 LINK_SECONDS = 600
+#: How long one lasts of a user whose rights an issuer states, which may change there.
+GRANTED_SECONDS = 3_600
 
 _SESSION = "session"
 _LINK = "link"
@@ -34,6 +36,12 @@ def create_link(database: Database, name: str) -> str:
 def begin(database: Database, name: str) -> str:
     """Return the secret of a new session of a caller."""
     return _create(database, name, _SESSION, SESSION_SECONDS)
+
+
+def begin_granted(database: Database, actor: Actor) -> str:
+    """Return the secret of a new session of an issuer's user, with what was granted."""
+    grants = [[one.role.value, one.models, one.environments] for one in actor.grants]
+    return _create(database, actor.name, _SESSION, GRANTED_SECONDS, grants)
 
 
 def use_link(database: Database, link: str) -> str:
@@ -60,14 +68,18 @@ def use_link(database: Database, link: str) -> str:
 def find(database: Database, secret: str) -> Actor | None:
     """Return whose session this is, with what was granted; None if it has ended."""
     with database.read() as connection:
-        name = connection.scalar(
-            select(_ROW.principal).where(
+        found = connection.execute(
+            select(_ROW.principal, _ROW.grants).where(
                 _ROW.secret_hash == hash_secret(secret),
                 _ROW.kind == _SESSION,
                 _ROW.expires_at > now_ms(),
             )
-        )
-        return None if name is None else principals.find_named(connection, name)
+        ).one_or_none()
+        if found is None:
+            return None
+        if found.grants is not None:
+            return Actor(found.principal, tuple(parse_grant(*one) for one in found.grants))
+        return principals.find_named(connection, found.principal)
 
 
 def end(database: Database, secret: str) -> None:
@@ -87,7 +99,9 @@ def csrf_token(secret: str) -> str:
     return hashlib.sha256(b"csrf:" + secret.encode()).hexdigest()
 
 
-def _create(database: Database, name: str, kind: str, seconds: int) -> str:
+def _create(
+    database: Database, name: str, kind: str, seconds: int, grants: list[list[str]] | None = None
+) -> str:
     secret = secrets.token_urlsafe(32)
     now = now_ms()
     with database.write() as connection:
@@ -99,6 +113,7 @@ def _create(database: Database, name: str, kind: str, seconds: int) -> str:
                 principal=name,
                 created_at=now,
                 expires_at=now + seconds * 1_000,
+                grants=grants,
             )
         )
     return secret

@@ -31,10 +31,13 @@ MAXIMUM_BODY_BYTES = 16 << 20
 HEALTH_PATH = "/healthz"
 SIGN_IN_PATH = "/sign-in"
 SIGN_OUT_PATH = "/sign-out"
+#: Begins a sign-in with an issuer of OpenID Connect, and takes its answer.
+OIDC_PATH = "/sign-in/oidc"
+OIDC_CALLBACK_PATH = "/sign-in/oidc/callback"
 #: Makes a link that begins a session of the caller's own.
 LINKS_PATH = "/api/v1/sign-in-links"
 
-_OPEN_PATHS = (HEALTH_PATH, SIGN_IN_PATH)
+_OPEN_PATHS = (HEALTH_PATH, SIGN_IN_PATH, OIDC_PATH, OIDC_CALLBACK_PATH)
 _ASSETS = "/assets/"
 _API = "/api/"
 _FOR_PROGRAMS = (_API, "/openapi.json")

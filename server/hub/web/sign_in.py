@@ -54,10 +54,11 @@ async def check_form(request: Request) -> None:
 
 @sign_in_router.get(SIGN_IN_PATH)
 def show_sign_in(
+    request: Request,
     link: Annotated[str, Query(max_length=_LINK_CHARACTERS)] = "",
 ) -> HTMLResponse:
     """Show the form; with a link, only its button."""
-    return render("sign_in.html", link=link, error="")
+    return render("sign_in.html", link=link, error="", has_issuer=_has_issuer(request))
 
 
 @sign_in_router.post(SIGN_IN_PATH)
@@ -69,17 +70,34 @@ async def sign_in(request: Request) -> Response:
     try:
         secret = await run_in_threadpool(_begin, services.callers, services.database, form, address)
     except GnomonError as error:
-        return render("sign_in.html", 403, link="", error=str(error))
+        has_issuer = _has_issuer(request)
+        return render("sign_in.html", 403, link="", error=str(error), has_issuer=has_issuer)
     answer = RedirectResponse("/", 303)
+    set_session(answer, request, secret, sessions.SESSION_SECONDS)
+    return answer
+
+
+def set_session(answer: Response, request: Request, secret: str, seconds: int) -> None:
+    """Put a session into a cookie that only the hub's own pages send.
+
+    Args:
+        answer: to the browser.
+        request: of the browser.
+        secret: of the session.
+        seconds: how long it lasts.
+    """
     answer.set_cookie(
         cookie_name(request),
         secret,
-        max_age=sessions.SESSION_SECONDS,
+        max_age=seconds,
         secure=is_secure(request),
         httponly=True,
         samesite="strict",
     )
-    return answer
+
+
+def _has_issuer(request: Request) -> bool:
+    return request.app.state.services.oidc is not None
 
 
 @sign_in_router.post(SIGN_OUT_PATH, dependencies=[Depends(check_form)])

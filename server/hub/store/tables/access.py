@@ -1,6 +1,6 @@
 """Credentials: keys, tokens, principals and their grants."""
 
-from sqlalchemy import Column, Table
+from sqlalchemy import JSON, Column, Table
 
 from gnomon.server.hub.store.tables import column_types
 from gnomon.server.hub.store.text import StorableText
@@ -38,6 +38,8 @@ session = Table(
     column_types.name("principal"),
     column_types.time("created_at"),
     column_types.time("expires_at"),
+    # Of an issuer's user: lists of role, models and environments.
+    Column("grants", JSON(none_as_null=True), nullable=True),
 )
 
 #: What principals may do: roles, for models and environments that match the patterns.
