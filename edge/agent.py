@@ -9,14 +9,18 @@ with Agent(name="device-1", data="agent-data", hub="127.0.0.1:8602", token=token
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
+
+import numpy as np
 
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.standalone.standalone_node import NodeProtocol, StandaloneNode, open_node
 from gnomon.edge.status import NodeStatus
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.predicting.execution import RowOutcome
 from gnomon.runtime.prediction import Prediction
+from gnomon.runtime.table_prediction import predict_any
 
 
 class Agent:
@@ -102,27 +106,73 @@ class Agent:
                 + (status.reason or status.last_error or "the hub has assigned no model yet")
             )
 
+    @overload
     def predict(
         self,
-        row: Mapping[str, Any],
+        rows: Mapping[str, Any],
         *,
         model: str | None = None,
         request_id: str | None = None,
         key: str | None = None,
         at: datetime | float | None = None,
-    ) -> Prediction:
-        """Predict one row; raises the errors of `Runtime.predict`.
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+    ) -> list[RowOutcome]: ...
+
+    @overload
+    def predict(
+        self,
+        rows: Any,
+        *,
+        model: str | None = None,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+    ) -> Any: ...
+
+    def predict(
+        self,
+        rows: Any,
+        *,
+        model: str | None = None,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+    ) -> Any:
+        """Predict one row, a list of rows, or the rows of a table.
+
+        One row gives a `Prediction`; a list gives for each row its prediction or the error that
+        `Runtime.predict` raises for it; a table gives a table of its kind, in which refused rows
+        are marked (`gnomon.runtime.table_prediction.predict_any`).
 
         Args:
-            row: value by field; text for a category; None is missing.
+            rows: value by field, text for a category, None is missing; a list of such rows; a
+                pandas or polars data frame, a pyarrow table or record batch, a NumPy array, or a
+                dict of NumPy arrays.
             model: the public model name; may be left out if only one is in service.
-            request_id: joins later labels to the prediction; the agent makes one if None.
+            request_id: joins later labels to the prediction; the agent makes one if None. Row i of
+                more than one has `f"{request_id}/{i}"`.
             key: requests with the same key are answered by the same version.
             at: the data's own time, epoch seconds or datetime; None: now.
+
+        Raises:
+            GnomonError: as `Runtime.predict`, for one row; of many, only what concerns all.
         """
-        return self._node.runtime.predict(
-            model or self._only_model(), row, request_id=request_id, key=key, at=at
-        )
+        route = model or self._only_model()
+        runtime = self._node.runtime
+        # One row comes a million times for each table.
+        if type(rows) is dict and not isinstance(next(iter(rows.values()), None), np.ndarray):
+            return runtime.predict(route, rows, request_id=request_id, key=key, at=at)
+        return predict_any(runtime, route, rows, request_id=request_id, key=key, at=at)
 
     def label(
         self,

@@ -22,6 +22,8 @@ class PredictRequest(msgspec.Struct, frozen=True):
         version: which of the route's versions is to answer; empty: as the route has it.
         bucket: the traffic bucket, 0 to 999, if one was chosen already.
         started_ns: `time.perf_counter_ns` of the call; 0: it begins when it is executed.
+        is_divisible: whether the caller asks for the rows one by one if not all can be answered
+            together; nothing is counted until then.
     """
 
     inputs: Mapping[str, Any]
@@ -31,6 +33,7 @@ class PredictRequest(msgspec.Struct, frozen=True):
     version: str = ""
     bucket: int | None = None
     started_ns: int = 0
+    is_divisible: bool = False
 
 
 class Prediction(msgspec.Struct, frozen=True):

@@ -135,6 +135,7 @@ class Runtime(RouteService):
         at: datetime | float | None = None,
         version: str = "",
         bucket: int | None = None,
+        is_divisible: bool = False,
     ) -> Predictions:
         """Answer many rows; one bad row refuses the request.
 
@@ -149,13 +150,17 @@ class Runtime(RouteService):
             at: the data's own time, epoch seconds or datetime (naive: UTC); None: now.
             version: which of the route's versions is to answer; empty: as the route has it.
             bucket: the call's traffic bucket, 0 to 999, if a frontend has chosen one already.
+            is_divisible: whether the caller asks for the rows one by one if one has no answer.
 
         Raises:
             GnomonError: as `predict`.
+            RowsDiffer: a row of a divisible request has no answer; none has been counted.
         """
         started = perf_counter_ns()
         request_id = self._identity() if request_id is None else str(request_id)
-        request = PredictRequest(columns, request_id, key, at, version, bucket, started)
+        request = PredictRequest(
+            columns, request_id, key, at, version, bucket, started, is_divisible
+        )
         outcome = self._execute(execute_columns, route, request)
         if isinstance(outcome, GnomonError):
             raise outcome

@@ -36,7 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.runtime": (
         "errors extras ids latency limits",
-        "clock decoding files isolation raw_tensors webhooks wire",
+        "clock decoding files isolation raw_tensors tables webhooks wire",
         "audit_chain local_hub lock prediction state_file",
         "packages",
         "trust",
@@ -50,6 +50,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "route_table",
         "route_service",
         "runtime",
+        "table_prediction",
     ),
     "gnomon.runtime.raw_models": (
         "trees probe",

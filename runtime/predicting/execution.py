@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from gnomon.core.contract.violations import Violation
-from gnomon.core.window import FALLBACK_CODE
+from gnomon.core.window import ANSWERED_CODE, FALLBACK_CODE
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.models.results import ColumnsResult, Failure, ModelAnswer, RowResult
@@ -26,6 +26,11 @@ from gnomon.runtime.predicting.shadows import ShadowQueue
 from gnomon.runtime.prediction import Prediction, Predictions, PredictRequest
 from gnomon.runtime.recording import counting
 from gnomon.runtime.recording.series_records import CallOutcome
+
+
+class RowsDiffer(GnomonError):
+    """Not all rows of a divisible request can be answered together; none has been counted."""
+
 
 #: What becomes of one row: its prediction, or why it has none.
 RowOutcome = Prediction | GnomonError
@@ -76,11 +81,16 @@ def execute_row(target: RouteTarget, shadows: ShadowQueue, request: PredictReque
 def execute_columns(
     target: RouteTarget, shadows: ShadowQueue, request: PredictRequest
 ) -> ColumnsOutcome:
-    """Answer and count many rows; raises as `execute_row`."""
+    """Answer and count many rows; raises as `execute_row`.
+
+    A divisible request with a row that has no answer gives `RowsDiffer`, and counts nothing.
+    """
     model, columns = target.model, request.inputs
     rows = counting.rows_of(columns)
     timestamp = counting.timestamp_of(target.series, request, max(rows, 1))
     result = model.answer_columns(columns)
+    if request.is_divisible and result.inputs is not None and result.code != ANSWERED_CODE:
+        return RowsDiffer(f"{model.reference}: not all rows can be answered together")
     answer: ColumnsResult | FallbackAnswer = result
     if target.fallbacks and isinstance(result, Failure):
         found = (one.columns(columns, result.inputs) for one in target.fallbacks)

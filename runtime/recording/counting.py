@@ -103,15 +103,18 @@ def count_columns(
         error = _error_of(result)
         series.count_unread(outcome, max(rows_of(columns), 1), _unread(outcome, error))
         return
-    values: list[tuple[str, float]] = []
-    if outcome.code == ANSWERED_CODE and outputs is not None:
-        numbers = outputs.values(0).tolist()
-        identities = per_row.ids if per_row else row_ids(outcome.request_id, len(numbers))
-        pairs = zip(identities, numbers, strict=True)
-        values = [(identity, number) for identity, number in pairs if number == number]
+    ids: Sequence[str] = ()
+    numbers: list[float] = []
+    if outcome.code == ANSWERED_CODE and outputs is not None and series.keeps_samples:
+        values = outputs.values(0)
+        ids = per_row.ids if per_row else row_ids(outcome.request_id, len(values))
+        if (missing := np.isnan(values)).any():
+            ids = [identity for identity, gone in zip(ids, missing, strict=True) if not gone]
+            values = values[~missing]
+        numbers = values.tolist()
     broken = _broken(model, result.violations, result.output_violations)
     latencies = per_row.latencies if per_row else None
-    series.count_columns(outcome, inputs, outputs, values, broken, latencies)
+    series.count_columns(outcome, inputs, outputs, ids, numbers, broken, latencies)
 
 
 def _error_of(result: RowResult | ColumnsResult) -> GnomonError | None:

@@ -5,6 +5,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from gnomon.core.row import Columns, Row
 from gnomon.core.window import Window
@@ -108,7 +109,8 @@ class WindowSeries:
         outcome: CallOutcome,
         inputs: Columns,
         outputs: Columns | None,
-        values: Sequence[tuple[str, float]],
+        ids: Sequence[str],
+        values: Sequence[float],
         broken: Sequence[BrokenRules] = (),
         latencies: Sequence[int] | None = None,
     ) -> None:
@@ -118,7 +120,8 @@ class WindowSeries:
             outcome: code, latency, the data's time and the request's id.
             inputs: the checked rows.
             outputs: the checked outputs; None if the model gave none.
-            values: id and first output of each row that may be sampled.
+            ids: of each row that may be sampled.
+            values: the first output of each.
             broken: rules that inputs and outputs broke.
             latencies: ns of each row, if each is a request of its own; None: all are one request,
                 whose latency is that of the outcome.
@@ -133,9 +136,7 @@ class WindowSeries:
             else:
                 for latency_ns in latencies:
                     window.observe(outcome.code, latency_ns, 1)
-            for request_id, value in values:
-                if self._is_sampled(request_id):
-                    self._sample(request_id, outcome.timestamp, value)
+            self._sample_rows(ids, outcome.timestamp, values)
             for one in broken:
                 self._count_broken(window, outcome, one)
 
@@ -144,6 +145,11 @@ class WindowSeries:
         with self._lock:
             self._window(outcome.timestamp).observe(outcome.code, outcome.latency_ns, rows)
             self._keep_examples([example])
+
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether some rows are sampled."""
+        return self._permille > 0
 
     def close(self, *, opened_before: float = math.inf) -> None:
         """Close all windows if the first of them was opened before this `time.monotonic()`."""
@@ -236,6 +242,22 @@ class WindowSeries:
         if len(samples.values) >= BATCH_ROWS:
             self._close_samples()
             self._notify()
+
+    def _sample_rows(self, ids: Sequence[str], timestamp: float, values: Sequence[float]) -> None:
+        if self._permille < WEIGHT_TOTAL:
+            places = [place for place, one in enumerate(ids) if self._is_sampled(one)]
+            ids, values = [ids[place] for place in places], [values[place] for place in places]
+        start = 0
+        while start < len(ids):
+            samples = self._samples
+            end = min(start + BATCH_ROWS - len(samples.values), len(ids))
+            samples.request_ids.extend(ids[start:end])
+            samples.timestamps.extend(repeat(timestamp, end - start))
+            samples.values.extend(values[start:end])
+            start = end
+            if len(samples.values) >= BATCH_ROWS:
+                self._close_samples()
+                self._notify()
 
     def _close_samples(self) -> None:
         if self._samples.values:

@@ -1,14 +1,18 @@
 """`docs/agent.md` names every figure of the status, and every file of the data folder."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
+from gnomon.edge.agent import Agent
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.telemetry.figures import SpoolFigures
 from gnomon.edge.telemetry.uploader import FIRST_BATCH_BYTES, MOST_BATCH_BYTES
 from tests.support.names import ROOT
+from tests.support.packages import make_package
 
 PAGE = (ROOT / "docs" / "agent.md").read_text(encoding="utf-8")
 
@@ -32,3 +36,12 @@ def test_defaults_are_those_of_the_code() -> None:
     assert f"`kept_seconds` ({settings.kept_seconds / 3_600:g} hours)" in PAGE
     assert f"begins with {FIRST_BATCH_BYTES >> 10} KiB" in PAGE
     assert f"up to {MOST_BATCH_BYTES >> 10} KiB" in PAGE
+
+
+def test_the_page_predicts_a_table(tmp_path: Path) -> None:
+    section = PAGE.split("## Predicting rows and tables")[1]
+    found = re.search("```python\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    make_package(tmp_path / "eta", None)
+    with Agent(package=tmp_path / "eta") as agent:
+        exec(found[1], {"agent": agent})

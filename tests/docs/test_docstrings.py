@@ -54,6 +54,8 @@ def _functions(path: Path, body: list[ast.stmt], prefix: str) -> Iterator[Docume
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from _functions(path, node.body, f"{prefix}{node.name}.")
         elif isinstance(node, Function) and not node.name.startswith("_"):
+            if any(ast.unparse(one) == "overload" for one in node.decorator_list):
+                continue  # the implementation is described
             yield Documented(path, prefix + node.name, node)
 
 
