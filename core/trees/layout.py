@@ -33,6 +33,7 @@ class SlotFlag(enum.IntFlag):
     MISSING_ZERO = 16
     CATEGORY = 32
     CATEGORY_TRUNCATE = 64
+    CATEGORY_EXACT = 128
 
 
 class SetFlag(enum.IntFlag):

@@ -67,7 +67,7 @@ static enum trees_fault check_tables(const struct trees *trees, uint64_t place[2
     for (uint32_t i = 1; i < head->slots; i++) {
         const struct tree_slot *slot = &trees->slots[i];
         place[1] = i;
-        if (slot->feature >= head->features || slot->flags > 127) return TREES_SLOT;
+        if (slot->feature >= head->features || slot->flags > 255) return TREES_SLOT;
         if (!(slot->flags & SLOT_CATEGORY) != (i < head->first_category)) return TREES_SLOT;
     }
     return TREES_GOOD;

@@ -31,7 +31,8 @@ enum slot_flag {
     SLOT_MISSING_LEFT = 8,    /* NaN is -inf; without this and the next it stays, and goes right */
     SLOT_MISSING_ZERO = 16,   /* NaN is 0 */
     SLOT_CATEGORY = 32,       /* a category's code: truncated; -1 below 0 and from 2^31 */
-    SLOT_CATEGORY_TRUNCATE = 64 /* numbers between -1 and 0 are category 0 */
+    SLOT_CATEGORY_TRUNCATE = 64, /* numbers between -1 and 0 are category 0 */
+    SLOT_CATEGORY_EXACT = 128,   /* numbers that are not whole are -1 */
 };
 
 /* What a set says of codes without a bit: those that it does not reach, and NaN. */

@@ -10,7 +10,9 @@ static const double CODES = 2147483648.0;
 static double category(double value, uint32_t flags) {
     double lowest = flags & SLOT_CATEGORY_TRUNCATE ? -1.0 : -0x1p-1074;
     if (value != value) return value;
-    return value > lowest && value < CODES ? (double)(int32_t)value : -1.0;
+    if (!(value > lowest && value < CODES)) return -1.0;
+    double code = (double)(int32_t)value;
+    return flags & SLOT_CATEGORY_EXACT && code != value ? -1.0 : code;
 }
 
 static double see(double value, uint32_t flags) {

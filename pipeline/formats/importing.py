@@ -52,9 +52,9 @@ def read_source(path: Path) -> Source:
         return _read_mlflow(path)
     if not is_model_file(path) and path.exists():
         raise ConfigurationError(
-            f"{path} should end in .onnx, .tflite, .trees or .pmml, be a model that LightGBM or "
-            "XGBoost saved, or be the folder of an MLflow model; a pickled scikit-learn estimator "
-            "is read with --unpickle, which runs the code in it"
+            f"{path} should end in .onnx, .tflite, .trees, .skops or .pmml, be a model that "
+            "LightGBM, XGBoost or CatBoost saved, or be the folder of an MLflow model; a pickled "
+            "scikit-learn estimator is read with --unpickle, which runs the code in it"
         )
     return Source(path.name, *read_model_file(path))
 

@@ -13,9 +13,10 @@ from gnomon.pipeline.formats.importing import Source
 from gnomon.pipeline.formats.mlflow import mlflow_file
 from gnomon.pipeline.formats.onnx_export import convert, export_onnx
 from gnomon.pipeline.formats.sklearn_outputs import KeptOutput, keep_outputs, matching_outputs
+from gnomon.pipeline.formats.sklearn_trees import read_estimator
 from gnomon.runtime.errors import ConfigurationError, PackageError
 
-__all__ = ["from_estimator", "unpickle"]
+__all__ = ["from_estimator", "from_trees", "read_skops", "unpickle"]
 
 _CHECKED_ROWS = 200
 
@@ -34,6 +35,35 @@ def unpickle(path: Path) -> Any:
         return joblib.load(path)
     except Exception as error:
         raise ConfigurationError(f"{path} cannot be loaded: {error}") from error
+
+
+def read_skops(path: Path) -> Any:
+    """Load an estimator of a file of skops, which names types and holds no code.
+
+    Raises:
+        ConfigurationError: it cannot be loaded, or names types that are not trusted.
+    """
+    from gnomon.runtime.engines.skops_policy import reader, scan
+
+    try:
+        content = path.read_bytes()
+        scan(content)
+        return reader()(content)
+    except Exception as error:
+        raise ConfigurationError(f"{path} cannot be loaded: {error}") from error
+
+
+def from_trees(estimator: Any, name: str = "estimator") -> Source:
+    """Read the trees of an estimator; see `read_estimator`.
+
+    Raises:
+        UnreadableTrees: it has no trees, or what no file of trees holds.
+    """
+    content = read_estimator(estimator)
+    columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+    classes = list(map(str, getattr(estimator, "classes_", ())))
+    note = f"The classes are {', '.join(classes)}, in this order." if classes else ""
+    return Source(name, "trees", content, columns, note)
 
 
 def from_estimator(estimator: Any, name: str = "estimator") -> Source:

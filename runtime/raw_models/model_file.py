@@ -11,7 +11,7 @@ __all__ = ["ENDINGS_SHOWN", "FORMATS", "is_model_file", "read_model_file"]
 FORMATS = ("onnx", "tflite", "trees")
 
 #: For messages.
-ENDINGS_SHOWN = "ends in .onnx, .tflite or .trees, or is a model of LightGBM or XGBoost"
+ENDINGS_SHOWN = "ends in .onnx, .tflite or .trees, or is of LightGBM, XGBoost or CatBoost"
 
 
 def is_model_file(path: Path) -> bool:

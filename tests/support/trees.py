@@ -41,7 +41,8 @@ def hostile_rows(
     made[mask] = random.choice(special, mask.sum())
     for feature, values in thresholds.items():
         mask = random.random(count) < 0.4
-        chosen = random.choice(np.asarray(values), mask.sum())
+        finite = np.asarray(values)[np.isfinite(values)]
+        chosen = random.choice(finite, mask.sum())
         side = random.choice([0.0, np.inf, -np.inf], mask.sum())
         beside = np.where(side == 0, chosen, np.nextafter(chosen, side))
         with np.errstate(over="ignore"):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from gnomon.runtime.raw_models.trees.catboost_json import read_catboost
 from gnomon.runtime.raw_models.trees.lightgbm_text import read_lightgbm
 from gnomon.runtime.raw_models.trees.reading import UnreadableTrees
 from gnomon.runtime.raw_models.trees.xgboost_model import read_xgboost
@@ -18,6 +19,7 @@ TREES = b"gnmtrees"
 
 _READERS: dict[str, tuple[re.Pattern[bytes], Callable[[bytes], bytes]]] = {
     "LightGBM": (re.compile(rb"tree\r?\nversion=v[0-9]+\r?\n"), read_lightgbm),
+    "CatBoost": (re.compile(rb'\s*\{\s*"features_info"\s*:\s*\{'), read_catboost),
     "XGBoost": (re.compile(rb'\s*\{\s*"learner"\s*:\s*\{|\{L\x00{7}\x07learner\{'), read_xgboost),
 }
 

@@ -16,10 +16,10 @@ from gnomon.command.shared.settings_options import load_settings, settings_comma
 def serve(config_file: str | None, /, models: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     """Serve over gRPC and REST (Open Inference Protocol), from a hub or from MODELs.
 
-    A MODEL is a package's folder, an .onnx or .tflite file, a model that LightGBM (text) or XGBoost
-    (JSON, UBJSON) saved, a folder of versions (NAME/1/model.onnx), or a folder of any of these;
-    what --packages names is served too. A bare file's contract is what the shapes and types of its
-    tensors say.
+    A MODEL is a package's folder, an .onnx or .tflite file, a model that LightGBM (text), XGBoost
+    (JSON, UBJSON) or CatBoost (JSON) saved, a folder of versions (NAME/1/model.onnx), or a folder
+    of any of these; what --packages names is served too. A bare file's contract is what the shapes
+    and types of its tensors say.
 
     Runs until it is stopped (SIGTERM, Ctrl-C); then finishes running calls and
     uploads its telemetry.

@@ -74,6 +74,12 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
 @click.option("--owner", default="")
 @click.option("--licence", default="")
 @click.option("--unpickle", is_flag=True, help="Load a pickle; this runs the code in it, as you.")
+@click.option(
+    "--format",
+    "wanted",
+    type=click.Choice(["onnx", "trees"]),
+    help="What an estimator becomes: onnx for a pickle, trees for a file of skops.",
+)
 @signing_key_option
 @json_option
 @in_empty_folder
@@ -88,16 +94,19 @@ def import_command(
     owner: str,
     licence: str,
     unpickle: bool,
+    wanted: str | None,
     key_file: Path | None,
     as_json: bool,
 ) -> None:
     """Make a package of a model whose data are not at hand, as folder OUT.
 
-    MODEL is an .onnx or .tflite file, a model of LightGBM (text) or XGBoost (JSON, UBJSON), the
-    folder of an MLflow model with the flavour onnx, or, with --unpickle, a pickled scikit-learn
-    estimator over numbers (a file, or an MLflow model with the flavour sklearn), which is converted
-    to ONNX. The contract is what shapes and types say: no ranges, no profile to measure drift
-    against. If there are data, `gnomon package build` makes a better one.
+    MODEL is an .onnx or .tflite file, a model of LightGBM (text), XGBoost (JSON, UBJSON) or
+    CatBoost (JSON), the folder of an MLflow model with the flavour onnx, a .skops file, or, with
+    --unpickle, a pickled scikit-learn estimator over numbers (a file, or an MLflow model with the
+    flavour sklearn). A pickled estimator is converted to ONNX, or, with --format trees, its trees
+    are taken as they are; those of a .skops file always are. The contract is what shapes and types
+    say: no ranges, no profile to measure drift against. If there are data, `gnomon package build`
+    makes a better one.
 
     A .pmml file is compiled to ONNX and compared on the rows that it records, and on those of
     --data if they have what the model said in a column of its name; profile and golden samples
@@ -119,10 +128,14 @@ def import_command(
         return
     if data is not None:
         raise ConfigurationError("--data goes with a .pmml file; for others write a recipe")
-    if unpickle:
+    is_skops = model.suffix.lower() == ".skops"
+    if unpickle or is_skops:
         from gnomon.pipeline.formats import sklearn_source
 
-        source = sklearn_source.from_estimator(sklearn_source.unpickle(model), model.name)
+        load = sklearn_source.read_skops if is_skops else sklearn_source.unpickle
+        is_trees = wanted == "trees" or (is_skops and wanted is None)
+        convert = sklearn_source.from_trees if is_trees else sklearn_source.from_estimator
+        source = convert(load(model), model.name)
     else:
         source = read_source(model)
     package = import_model(
