@@ -4,6 +4,7 @@
 #   coverage              all tests, with a table of the lines that none of them ran
 #   lint, format-c        mend what can be mended
 #   docs                  the site of docs/, in build/site
+#   lock, sbom, audit     pin versions with hashes; Gnomon's own bill of materials; known weaknesses
 #   build, debug, fuzz    compile; compile with asserts and checks; feed changed input to C
 #   proto, clean          generate stubs; remove what was made
 PYTHON ?= python3
@@ -22,7 +23,7 @@ PYTEST_ALL := $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --max-worker-resta
 
 UNIT := not (browser or brokers or demo or fuzz or neighbours or postgresql or slow)
 
-.PHONY: demo check unit test coverage lint format-c docs build debug fuzz proto bench clean
+.PHONY: demo check unit test coverage lint format-c docs lock sbom audit build debug fuzz proto bench clean
 .NOTPARALLEL:
 
 demo: .stamp-demo .stamp-build
@@ -69,10 +70,16 @@ build: .stamp-demo .stamp-build
 	$(PIP) --no-build-isolation --editable '.[demo]'
 	touch $@
 
-.stamp-test: pyproject.toml
+# `make test LOCKED=1` installs the versions and files of the lock, and no others.
+.stamp-test: pyproject.toml $(if $(LOCKED),requirements/dev.txt)
 	$(PYTHON) -m venv $(VENV)
+ifdef LOCKED
+	$(PIP) --require-hashes --requirement requirements/dev.txt
+	$(PIP) --no-build-isolation --no-deps --editable .
+else
 	$(PIP) --upgrade pip "setuptools>=77" "Cython>=3.1,<4" "numpy>=2"
 	$(PIP) --no-build-isolation --editable '.[dev]'
+endif
 	touch .stamp-demo $@
 
 # After `make debug` everything is compiled again.
@@ -92,6 +99,25 @@ debug: .stamp-test
 FUZZ_SECONDS ?= 60
 fuzz: .stamp-test .stamp-build
 	GNOMON_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -m fuzz $(PYTEST)
+
+# Names, versions and hashes; no index is named. `make lock LOCK=--upgrade` takes the newest versions.
+COMPILE = build/lock/bin/uv pip compile $(LOCK) --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command 'make lock' --index-strategy unsafe-best-match --constraint requirements/constraints.txt requirements/build.in pyproject.toml
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet 'uv>=0.5'
+	$(COMPILE) --extra dev --output-file requirements/dev.txt
+	$(COMPILE) --extra cli --extra server --extra tflite --constraint requirements/dev.txt --output-file requirements/server.txt
+
+sbom: .stamp-demo .stamp-build
+	$(BIN)/python deploy/sbom.py build/gnomon.cdx.json requirements/dev.txt
+
+# Says aloud if the index has no data on weaknesses.
+audit:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet 'pip-audit>=2.7'
+	$(PYTHON) deploy/audit.py build/lock/bin/pip-audit requirements/server.txt
+	$(PYTHON) deploy/audit.py build/lock/bin/pip-audit requirements/dev.txt
 
 # Stubs are committed. They are made by a generator old enough for protobuf 6.30 to accept them.
 proto:
