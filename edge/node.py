@@ -7,19 +7,18 @@ the packages that were in service, without the hub.
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
 from typing import Self
 
-from gnomon.edge.backoff import Backoff
 from gnomon.edge.hub_reporter import HubReporter
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.machine_facts import describe_machine
 from gnomon.edge.node_status import read_status
+from gnomon.edge.node_threads import NodeThreads
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.sync_executor import SyncExecutor
@@ -32,8 +31,8 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.enrolment.enrolment import Enrolment, read_hub_time
+from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import GnomonError, HubUnavailable, StorageError
-from gnomon.runtime.ids import now_ms
 from gnomon.runtime.lock import FolderLock
 from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.runtime import Runtime
@@ -56,9 +55,7 @@ class Node:
         """
         self._settings = settings
         self._has_reported_drops = False
-        self._errors: dict[str, tuple[float, str]] = {}
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._threads = NodeThreads(settings.upload_seconds, settings.longest_pause_seconds)
         self._lock = FolderLock(settings.data_folder)
         try:
             self._open(settings)
@@ -96,7 +93,7 @@ class Node:
             self._installer,
             self._trust,
             self._record_event,
-            self._stop.is_set,
+            self._threads.is_stopping,
         )
         self._reporter = HubReporter(
             facts,
@@ -119,13 +116,8 @@ class Node:
         """Load the packages that were in service before, then start to call the hub."""
         self._sync.restore()
         self._record_event("started", version("gnomon"))
-        loops = {"node-sync": self._sync_once, "node-upload": self._upload_once}
-        for name, iteration in loops.items():
-            thread = threading.Thread(
-                target=self._run_repeatedly, args=(name, iteration), name=name, daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
+        self._threads.start("node-sync", self._sync_once)
+        self._threads.start("node-upload", self._upload_once)
 
     def ready(self, timeout_seconds: float | None = None) -> bool:
         """Wait until some route is in service; return whether one is."""
@@ -163,8 +155,12 @@ class Node:
             reporter=self._reporter,
             spool=self._spool,
             trust=self._trust,
-            errors=list(self._errors.values()),
+            errors=self._threads.errors,
         )
+
+    def stalled(self) -> tuple[str, ...]:
+        """Return the threads that ended, or took longer for a step than it may take."""
+        return self._threads.stalled()
 
     def reload(self) -> bool:
         """Do nothing: the hub decides what is served, and is called regularly."""
@@ -172,13 +168,12 @@ class Node:
 
     def stop(self) -> None:
         """Stop the threads, flush the telemetry, and try to upload it within `stop_seconds`."""
-        if self._stop.is_set():
+        if self._threads.is_stopping():
             return
-        self._stop.set()
-        self._join_threads(self._settings.stop_seconds)
-        if any(thread.is_alive() for thread in self._threads):
+        self._threads.ask_to_stop()
+        if not self._threads.join(self._settings.stop_seconds):
             self._enrolment.close()  # cancels the call that a thread waits for
-            self._join_threads(_JOIN_SECONDS)
+            self._threads.join(_JOIN_SECONDS)
         self._try_to("flush the telemetry", self.runtime.close)
         self._record_event("stopped", "")
         self._try_to("upload the telemetry", self._upload_rest)
@@ -210,39 +205,17 @@ class Node:
         try:
             return open_transcripts(settings)
         except StorageError as error:
-            self._record_error(error)
+            self._threads.record_error(error, "start")
             return None
 
-    def _join_threads(self, timeout_seconds: float) -> None:
-        deadline = time.monotonic() + timeout_seconds
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _run_repeatedly(self, name: str, iteration: Callable[[], float]) -> None:
-        """Run until the node stops; pause longer after each failure in a row."""
-        settings = self._settings
-        backoff = Backoff(settings.upload_seconds, settings.longest_pause_seconds)
-        pause = 0.0
-        while not self._stop.wait(pause):
-            try:
-                pause = iteration()
-                backoff.succeeded()
-                self._errors.pop(name, None)
-            except Exception as error:
-                pause = backoff.failed()
-                self._record_error(error, name)
-
-    def _record_error(self, error: Exception, source: str = "start") -> None:
-        """Log an error, and keep it until its source has succeeded again."""
-        self._errors[source] = (now_ms() / 1000, str(error) or type(error).__name__)
-        if not isinstance(error, GnomonError):
-            _log.error("sync iteration failed", exc_info=error)
-        elif not self._stop.is_set():
-            _log.warning("%s", error)
+    def _connect(self) -> HubChannel:
+        channel = self._enrolment.connect()
+        channel.on_progress = self._threads.beat
+        return channel
 
     def _sync_once(self) -> float:
         """Call the hub and install what it wants; return the seconds until the next call."""
-        channel = self._enrolment.connect()
+        channel = self._connect()
         failure = self._sync.complete_interrupted(channel)
         response = self._reporter.exchange(channel)
         if failure is not None:

@@ -33,6 +33,9 @@ class NodeProtocol(Protocol):
     def status(self) -> NodeStatus:
         """Return what the node is doing now."""
 
+    def stalled(self) -> tuple[str, ...]:
+        """Return the threads that do not work any more."""
+
     def reload(self) -> bool:
         """Read the configuration again; return whether it is in service now."""
 

@@ -70,11 +70,12 @@ ORDER: dict[str, tuple[str, ...]] = {
         "detectors",
     ),
     "gnomon.edge": (
-        "backoff daemon_settings kept_profiles machine_facts partial_state settings",
+        "backoff daemon_settings heartbeats kept_profiles machine_facts partial_state settings "
+        "status_file",
         "sync_state",
         "sync",
         "audit_watch listed_packages telemetry trust_state",
-        "trust",
+        "inspection node_threads trust",
         "node_warnings status",
         "installer node_protocol",
         "sync_executor",

@@ -182,6 +182,10 @@ class StandaloneNode:
             spool=None,
         )
 
+    def stalled(self) -> tuple[str, ...]:
+        """Return no thread: the node has none that could stop to work."""
+        return ()
+
     def stop(self) -> None:
         """Close the packages."""
         if not self._stopped.is_set():

@@ -85,6 +85,8 @@ class HubChannel:
     """A connection to the hub under the node's certificate; each certificate needs its own."""
 
     def __init__(self, address: str, identity: Identity, key: bytes) -> None:
+        #: Called with the seconds that the next step of a call may take, by the calling thread.
+        self.on_progress: Callable[[float], None] = lambda _seconds: None
         self._channel = open_channel(address, identity, key)
         self._sync = _stub("Sync", self._channel)
         self._enrolment = _stub("Enrolment", self._channel)
@@ -110,6 +112,7 @@ class HubChannel:
             DeadlineExceeded: the call did not end within `timeout_seconds`.
             GnomonError: as `call`.
         """
+        self.on_progress(timeout_seconds)
         upload = partial(self._sync.Upload, compression=grpc.Compression.Gzip)
         response: hub_pb2.UploadResponse = call(upload, request, timeout_seconds)
         return response
@@ -131,6 +134,7 @@ class HubChannel:
 
     def _fetch(self, digests: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         request = hub_pb2.GetBlobsRequest(digests=digests)
+        self.on_progress(self._download_patience.seconds)
         stream = self._sync.GetBlobs(request, timeout=self._download_patience.seconds)
 
         def first(_: float) -> hub_pb2.Blob | None:
@@ -139,6 +143,7 @@ class HubChannel:
         blob = self._download_patience.run(first)
         while blob is not None:
             yield blob.digest, blob.data
+            self.on_progress(self._download_patience.seconds)
             blob = _next_blob(stream)
 
     def close(self) -> None:

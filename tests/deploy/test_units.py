@@ -75,6 +75,13 @@ def test_a_stop_leaves_time_for_the_drain() -> None:
     assert agent >= NodeSettings(hub="127.0.0.1:1").stop_seconds + 10
 
 
+def test_the_agent_is_watched_and_started_again() -> None:
+    service = Unit(NAMES[1])["Service"]
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert int(service["WatchdogSec"]) >= 30
+    assert service["Restart"] == "on-failure"  # which a watchdog's end is
+
+
 def test_what_does_not_mend_itself_is_not_tried_again() -> None:
     # The exit codes of `gnomon --help`: 2 a wrong setting, 3 a bad package.
     assert Unit(NAMES[0])["Service"]["RestartPreventExitStatus"] == "2 3"

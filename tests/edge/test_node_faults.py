@@ -200,7 +200,7 @@ def test_status_and_hub_say_what_is_wrong_and_forget_what_is_over(
         assert abs(agent.status().clock_offset_seconds) < 30
         assert agent.status().certificate_expires_at > time.time()
     (story.folder / "node/trust.json").write_bytes(b"x")
-    for module in ("node", "hub_reporter"):
+    for module in ("node_threads", "hub_reporter"):
         monkeypatch.setattr(f"gnomon.edge.{module}.now_ms", lambda: now_ms() - 7_200_000)
     story.hub.kill()
     with story.agent() as agent:

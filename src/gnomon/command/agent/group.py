@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from gnomon.command.agent import inspect
 from gnomon.command.agent.run import run_agent
 from gnomon.command.shared.log_options import set_up_log_of
 from gnomon.command.shared.output import json_option
@@ -35,3 +36,7 @@ def agent(ctx: click.Context, /, wait_seconds: float, as_json: bool, **flags: An
         return
     set_up_log_of(ctx, is_long_running=True)
     run_agent(ctx.obj, flags, wait_seconds, as_json=as_json)
+
+
+for _command in (inspect.status, inspect.logs, inspect.doctor):
+    agent.add_command(_command)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gnomon.command.agent.log_file import log_to_file
+from gnomon.command.agent.monitor import DaemonMonitor
 from gnomon.command.shared.output import show, styled
 from gnomon.command.shared.settings_options import load_settings
 from gnomon.runtime.errors import ConfigurationError, NotReady
@@ -55,11 +57,18 @@ def run_agent(
     daemon = load_settings("agent", config_file, flags)
     node = open_node(settings)
     try:
+        log_to_file(settings.data_folder)
         with _answer(node, daemon, settings.data_folder) as address:
             node.start()
-            if _wait_ready(node, wait_seconds, stop):
-                _report(node, address, as_json=as_json)
-                stop.wait()
+            monitor = DaemonMonitor(node, settings.data_folder, address)
+            try:
+                _wait_ready(node, wait_seconds, stop, monitor)
+                if not stop.is_set():
+                    _report(node, address, as_json=as_json)
+                while not stop.wait(monitor.pause_seconds):
+                    monitor.tick()
+            finally:
+                monitor.stop()
     finally:
         node.stop()
 
@@ -116,20 +125,21 @@ def _report(node: "NodeProtocol", address: str, *, as_json: bool) -> None:
         show("answers gRPC at ", styled(address, "bold"))
 
 
-def _wait_ready(node: "NodeProtocol", seconds: float, stop: threading.Event) -> bool:
-    """Wait for a model to be in service; return False if `stop` is set before.
+def _wait_ready(
+    node: "NodeProtocol", seconds: float, stop: threading.Event, monitor: DaemonMonitor
+) -> None:
+    """Wait for a model to be in service, or for `stop`.
 
     Raises:
         NotReady: the time is over.
     """
     deadline = time.monotonic() + seconds
-    while not node.ready(0):
+    while not node.ready(0) and not stop.wait(_POLL_SECONDS):
+        monitor.tick()
         if time.monotonic() >= deadline:
             status = node.status()
             raise NotReady(
                 f"no model is in service after {seconds:g} s: "
                 + (status.reason or status.last_error or "the hub has assigned no model yet")
             )
-        if stop.wait(_POLL_SECONDS):
-            return False
-    return True
+    monitor.tick()
