@@ -142,7 +142,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "grpc rollout",
         "rest task_loop",
         "web",
-        "application",
+        "application state",
         "process",
     ),
     "gnomon.server.hub.store": (

@@ -26,8 +26,8 @@ from gnomon.runtime.errors import UnknownModel
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub import doctor
-from gnomon.server.hub.process import open_blobs, open_database
 from gnomon.server.hub.settings import HubSettings
+from gnomon.server.hub.state import open_blobs, open_database
 
 __all__ = ["Tally", "kill_again_and_again", "main"]
 

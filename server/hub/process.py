@@ -4,14 +4,14 @@ import ipaddress
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
 import structlog
 
-from gnomon.runtime.errors import ConfigurationError, StorageError
+from gnomon.runtime.errors import StorageError
 from gnomon.runtime.local_hub import HubRecord, LocalHub
 from gnomon.runtime.lock import FolderLock
 from gnomon.server.hub.access import fleet_key, sessions
@@ -22,17 +22,24 @@ from gnomon.server.hub.access.local_key import LocalKey
 from gnomon.server.hub.access.oidc import OidcSignIn
 from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.application import create_app
-from gnomon.server.hub.doctor import BLOBS
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
 from gnomon.server.hub.grpc.ports import GrpcPorts, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
+from gnomon.server.hub.ingest.quotas import Quotas
 from gnomon.server.hub.ingest.telemetry import Telemetry
 from gnomon.server.hub.monitoring.retention import Retention
 from gnomon.server.hub.monitoring.silent_nodes import SilenceWatch
 from gnomon.server.hub.services import Services
 from gnomon.server.hub.settings import HubAddresses, HubSettings
-from gnomon.server.hub.store.blobs import Blobs
+from gnomon.server.hub.state import (
+    OTHERS,
+    has_state,
+    naming_disk,
+    open_blobs,
+    open_database,
+    private_folder,
+)
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.task_loop import TASKS, TaskLoop
 from gnomon.server.hub.trust.repository import TrustRepository
@@ -47,9 +54,6 @@ from gnomon.server.rest.port import RestPort
 from gnomon.server.rest.tls import RestTls
 
 _log = structlog.get_logger(__name__)
-
-#: The rights of others than the owner.
-_OTHERS = 0o077
 
 #: How long calls under way may take to end.
 DRAIN_SECONDS = 5.0
@@ -67,17 +71,18 @@ class Hub:
             StorageError: if another process uses the folder, or its disk is full.
         """
         settings.check_reach()
-        folder = _private_folder(settings.data_folder)
-        with _naming_disk(folder), ExitStack() as opened:
+        folder = private_folder(settings.data_folder)
+        with naming_disk(folder), ExitStack() as opened:
             lock = FolderLock(folder)
             opened.callback(lock.release)
-            database = open_database(settings, must_exist=_has_state(folder), may_upgrade=True)
+            database = open_database(settings, must_exist=has_state(folder), may_upgrade=True)
             opened.callback(database.close)
             authority = fleet_key.load(database, folder)
             local_key = _local_key(folder, database)
             blobs = open_blobs(settings, database)
             trust = TrustRepository(database, SigningKeys(folder, authority))
             catalogue = Catalogue()
+            quotas = Quotas(database, settings.quotas)
             self._tls = RestTls(settings.tls_files)
             self._rest = RestPort(listen(settings.host, settings.rest_port))
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
@@ -86,13 +91,19 @@ class Hub:
                     CertificateIssuer(database, authority, settings.certificate_days)
                 ),
                 RegistryServicer(
-                    database, Registry(database, blobs, folder / "staging", settings.strict_models)
+                    database,
+                    Registry(database, blobs, folder / "staging", settings.strict_models),
+                    quotas,
                 ),
                 SyncServicer(
-                    database, blobs, Telemetry(database, catalogue), trust, settings.node_call_ms
+                    database,
+                    blobs,
+                    Telemetry(database, catalogue, quotas),
+                    trust,
+                    settings.node_call_ms,
                 ),
             )
-            self._grpc = GrpcPorts(settings, authority, database, servicers)
+            self._grpc = GrpcPorts(settings, authority, database, servicers, quotas)
             opened.callback(self._grpc.stop, DRAIN_SECONDS)
             self.addresses = self._addresses(settings, authority)
             self.services = Services(
@@ -158,61 +169,6 @@ class Hub:
         )
 
 
-def open_database(
-    settings: HubSettings, *, must_exist: bool = False, may_upgrade: bool = False
-) -> Database:
-    """Open the database that the settings name, or SQLite in the data folder.
-
-    Args:
-        settings: of the hub.
-        must_exist: whether a database without a schema is refused instead of begun.
-        may_upgrade: whether the schema of an earlier Gnomon may be migrated: not by a command that
-            a person may run beside a hub of that Gnomon.
-
-    Raises:
-        ConfigurationError: if there is no such folder, the URL is wrong, or the schema is of
-            another Gnomon.
-        StorageError: if it is damaged, or it `must_exist` and does not.
-    """
-    if settings.database_url:
-        return Database(settings.database_url, must_exist=must_exist, may_upgrade=may_upgrade)
-    if not settings.data_folder.is_dir():
-        raise ConfigurationError(f"there is no data folder {settings.data_folder}")
-    return Database.in_folder(settings.data_folder, must_exist=must_exist, may_upgrade=may_upgrade)
-
-
-def migrate(settings: HubSettings) -> None:
-    """Migrate the database that the settings name to the schema of this Gnomon.
-
-    Raises:
-        ConfigurationError: if there is no such folder, or the schema is of a newer Gnomon.
-        StorageError: if a hub uses the folder, or there is no hub's database.
-    """
-    if not settings.data_folder.is_dir():
-        raise ConfigurationError(f"there is no data folder {settings.data_folder}")
-    lock = FolderLock(settings.data_folder)
-    try:
-        open_database(settings, must_exist=True, may_upgrade=True).close()
-    finally:
-        lock.release()
-
-
-def _has_state(folder: Path) -> bool:
-    """Return whether a hub has run with this data folder, so that a database must be there."""
-    has_authority = any((folder / name).exists() for name in ("authority.key", "authority.pem"))
-    blobs = folder / BLOBS
-    return has_authority or (blobs.is_dir() and any(blobs.iterdir()))
-
-
-def open_blobs(settings: HubSettings, database: Database) -> Blobs:
-    """Open the store of content that the settings name, or the folder in the data folder.
-
-    Raises:
-        ConfigurationError: if the URL is wrong, or the store cannot be written.
-    """
-    return Blobs.at(database, settings.blob_url, settings.data_folder / BLOBS)
-
-
 def _local_key(folder: Path, database: Database) -> LocalKey:
     """Return the key of local callers; a new key ends the sessions that the old one began."""
     key = LocalKey(folder)
@@ -235,26 +191,6 @@ def _record_address(opened: ExitStack, rest: str, key: LocalKey, settings: HubSe
         _log.warning("hub_not_recorded", reason=str(error), cure="commands take --api-key-file")
         return
     opened.callback(record.remove)
-
-
-@contextmanager
-def _naming_disk(folder: Path) -> Iterator[None]:
-    """Name the data folder in errors of its disk."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"the data folder {folder} cannot be used: {error}") from error
-
-
-def _private_folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if folder.stat().st_mode & _OTHERS:
-            folder.chmod(0o700)
-            _log.warning("data_folder_closed", folder=str(folder), reason="others could read it")
-    except OSError as error:
-        raise ConfigurationError(f"data folder {folder} cannot be made: {error}") from error
-    return folder
 
 
 def _reachable(host: str) -> str:
@@ -289,7 +225,7 @@ def run_hub(settings: HubSettings, ready: Callable[[HubAddresses], None]) -> Non
         told_to_stop.set()
 
     # Whatever this process writes is for its user alone.
-    os.umask(_OTHERS)
+    os.umask(OTHERS)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     hub = Hub(settings)

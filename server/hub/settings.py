@@ -13,6 +13,14 @@ from gnomon.server.rest.hosts import is_loopback
 _KEPT = tuple(
     f"keep_{kind}_days" for kind in ("window", "label", "sample", "event", "alert", "delivery")
 )
+#: Settings that say how much one node or builder may send.
+_QUOTAS = (
+    "quota_calls_per_minute",
+    *(
+        f"quota_{what}_per_day"
+        for what in ("telemetry_bytes", "windows", "labels", "samples", "blob_bytes")
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,18 @@ class HubSettings:
     webhook_networks: tuple[str, ...] = ()
     #: Calls of nodes and builders that are answered at a time.
     grpc_threads: int = 64
+    #: Calls of one node or builder in a minute; 0, as in all quotas: any number.
+    quota_calls_per_minute: int = 6_000
+    #: Bytes of telemetry of one node in a day.
+    quota_telemetry_bytes_per_day: int = 4 << 30
+    #: Windows of one node in a day.
+    quota_windows_per_day: int = 1_000_000
+    #: Labels of one node in a day.
+    quota_labels_per_day: int = 10_000_000
+    #: Sampled predictions, examples of refused requests, and events of one node in a day.
+    quota_samples_per_day: int = 10_000_000
+    #: Bytes of content that one builder uploads in a day.
+    quota_blob_bytes_per_day: int = 100 << 30
     #: For how many days after they arrived windows are kept; 0: for ever. Totals stay.
     keep_window_days: int = 400
     #: For how many days labels and sampled predictions are kept; 0: for ever. Errors by day stay.
@@ -98,7 +118,7 @@ class HubSettings:
         for name in ("tick_seconds", "node_call_ms", "certificate_days", "grpc_threads"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
-        for name in ("node_silent_seconds", "keep_unnamed_blob_days", *_KEPT):
+        for name in ("node_silent_seconds", "keep_unnamed_blob_days", *_KEPT, *_QUOTAS):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be at least 0, got {getattr(self, name)}")
         _ = self.tls_files, self.networks, self.oidc
@@ -137,6 +157,11 @@ class HubSettings:
     def kept_days(self) -> dict[str, int]:
         """Return for how many days each kind of record is kept, by its name; 0: for ever."""
         return {name.split("_")[1]: getattr(self, name) for name in _KEPT}
+
+    @property
+    def quotas(self) -> dict[str, int]:
+        """Return how much one node or builder may send, by the setting's name; 0: anything."""
+        return {name: getattr(self, name) for name in _QUOTAS}
 
     def check_reach(self) -> None:
         """Check that keys and sessions leave this machine by TLS only.

@@ -19,6 +19,7 @@ from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
 from gnomon.server.hub.access import nodes
 from gnomon.server.hub.access.authority import BUILDER, NODE, CertificateIdentity, read_identity
 from gnomon.server.hub.grpc.call_limits import CallLimits, address_of
+from gnomon.server.hub.ingest.quotas import Quota, Quotas
 from gnomon.server.hub.store.clock import new_id
 from gnomon.server.hub.store.database import Database
 
@@ -79,9 +80,12 @@ _Enter = Callable[[grpc.ServicerContext], AbstractContextManager[None]]
 class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     """The interceptor of a port; `unauthenticated`: of the one that requires no certificate."""
 
-    def __init__(self, database: Database, limits: CallLimits, *, unauthenticated: bool) -> None:
+    def __init__(
+        self, database: Database, limits: CallLimits, quotas: Quotas, *, unauthenticated: bool
+    ) -> None:
         self._database = database
         self._limits = limits
+        self._quotas = quotas
         self._unauthenticated = unauthenticated
 
     def intercept_service(self, continuation: Callable[[Any], Any], call: Any) -> Any:
@@ -107,6 +111,9 @@ class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         identity = identity_of(context)
         if identity.role not in RULES.get(method, ()):
             raise NotAllowed(f"{identity.role} {identity.name!r} may not call {method}")
+        # Before anything is read from the database. Only this hub's certificates come here, so
+        # strangers cannot make up names that are counted.
+        self._quotas.spend(identity.name, Quota.CALLS)
         nodes.check_enrolled(self._database, identity, renews=method in OPEN)
         return f"{identity.role} {identity.name!r}"
 

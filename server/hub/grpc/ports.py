@@ -14,6 +14,7 @@ from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
 from gnomon.server.hub.grpc.interceptor import AccessInterceptor
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
+from gnomon.server.hub.ingest.quotas import Quotas
 from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.database import Database
 
@@ -47,9 +48,21 @@ class GrpcPorts:
     """Both ports; bound when made, open from `start` to `stop`."""
 
     def __init__(
-        self, settings: HubSettings, authority: Authority, database: Database, servicers: Servicers
+        self,
+        settings: HubSettings,
+        authority: Authority,
+        database: Database,
+        servicers: Servicers,
+        quotas: Quotas,
     ) -> None:
         """Bind both ports.
+
+        Args:
+            settings: of the hub.
+            authority: issues the ports' certificate, and those of the callers.
+            database: who is enrolled.
+            servicers: what answers.
+            quotas: of the callers.
 
         Raises:
             ConfigurationError: if a port is taken.
@@ -64,12 +77,12 @@ class GrpcPorts:
             CallLimits(KNOWN_CALLS, KNOWN_MESSAGE_SECONDS),
         )
         self._unauthenticated = _server(
-            AccessInterceptor(database, self._limits[0], unauthenticated=True),
+            AccessInterceptor(database, self._limits[0], quotas, unauthenticated=True),
             _OPEN_THREADS,
             _OPEN_MESSAGE_BYTES,
         )
         self._known = _server(
-            AccessInterceptor(database, self._limits[1], unauthenticated=False),
+            AccessInterceptor(database, self._limits[1], quotas, unauthenticated=False),
             settings.grpc_threads,
             _MESSAGE_BYTES,
         )

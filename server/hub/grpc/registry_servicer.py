@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import grpc
 
 from gnomon.proto import hub_pb2, hub_pb2_grpc
-from gnomon.server.hub.grpc import operations
+from gnomon.server.hub.grpc import interceptor, operations
 from gnomon.server.hub.grpc.registry_operations import RegistryOperations
+from gnomon.server.hub.ingest.quotas import Quotas
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.versions.registry import Registry
 
@@ -14,8 +15,9 @@ from gnomon.server.hub.versions.registry import Registry
 class RegistryServicer(RegistryOperations, hub_pb2_grpc.RegistryServicer):
     """The service `Registry` of hub.proto. Safe to call from many threads."""
 
-    def __init__(self, database: Database, registry: Registry) -> None:
+    def __init__(self, database: Database, registry: Registry, quotas: Quotas) -> None:
         super().__init__(database)
+        self._quotas = quotas
         self._registry = registry
 
     def FindMissing(  # noqa: N802
@@ -29,7 +31,9 @@ class RegistryServicer(RegistryOperations, hub_pb2_grpc.RegistryServicer):
         self, request: Iterable[hub_pb2.Blob], context: grpc.ServicerContext
     ) -> hub_pb2.PutBlobsResponse:
         """Store blobs."""
-        stored = self._registry.put_blobs((blob.digest, blob.data) for blob in request)
+        builder = interceptor.identity_of(context).name
+        blobs = ((blob.digest, blob.data) for blob in request)
+        stored = self._registry.put_blobs(self._quotas.metered(builder, blobs))
         return hub_pb2.PutBlobsResponse(stored=stored)
 
     def Publish(  # noqa: N802

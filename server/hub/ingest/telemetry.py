@@ -16,6 +16,7 @@ from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.server.hub.access import assigned, environments
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.ingest.numbering import NumberedRecord, number, number_damaged
+from gnomon.server.hub.ingest.quotas import UPLOADS, Quota, Quotas
 from gnomon.server.hub.ingest.records import REFUSED_RECORD, RecordReader, Rows, Sender
 from gnomon.server.hub.monitoring import labels, predictions
 from gnomon.server.hub.monitoring.label_sources import LabelSource
@@ -78,9 +79,12 @@ class RecordsMissing(Exception):
 class Telemetry:
     """Takes uploads."""
 
-    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+    def __init__(
+        self, database: Database, catalogue: Catalogue, quotas: Quotas | None = None
+    ) -> None:
         self._database = database
         self._catalogue = catalogue
+        self._quotas = quotas or Quotas(database, {})
 
     def upload(
         self,
@@ -104,11 +108,13 @@ class Telemetry:
         Raises:
             RecordsMissing: the node still has records that were lost here, and sends them first.
             InvalidInput: if the boot has no name, the records are too many or out of order.
+            Overloaded: if the node has reached a quota.
         """
         if not 0 < len(boot) <= _BOOT:
             raise InvalidInput(f"boot should have 1 to {_BOOT} characters, has {len(boot)}")
         if len(records) > MAXIMUM_RECORDS:
             raise InvalidInput(f"{len(records)} records in one call; at most {MAXIMUM_RECORDS}")
+        self._quotas.check(node, *UPLOADS)
         while True:
             watermark, batch = self._prepare(node, boot, records)
             if batch is None:
@@ -122,6 +128,7 @@ class Telemetry:
                     _store(connection, batch)
                     _receive(connection, batch)
             if is_current:
+                self._count(batch)
                 _log_refused(batch)
                 return batch.watermark
 
@@ -146,6 +153,17 @@ class Telemetry:
             known = {row.boot: row.watermark for row in rows}
         found = {boot: known.get(boot, 0) for boot in boots}
         return {boot: here for boot, here in found.items() if here < acknowledged[boot]}
+
+    def _count(self, batch: _Batch) -> None:
+        """Count what was stored by the quotas of the node."""
+        node, rows = batch.sender.node, [entry.rows for entry in batch.entries]
+        sampled = sum(len(some) for one in rows for some in one.predictions.values())
+        sampled += sum(len(one.refusals) + len(one.events) for one in rows)
+        size = sum(len(entry.numbered.data) for entry in batch.entries)
+        self._quotas.count(node, Quota.TELEMETRY_BYTES, size)
+        self._quotas.count(node, Quota.WINDOWS, sum(len(one.windows) for one in rows))
+        self._quotas.count(node, Quota.LABELS, sum(len(one.label_rows) for one in rows))
+        self._quotas.count(node, Quota.SAMPLES, sampled)
 
     def _prepare(self, node: str, boot: str, records: Sequence[bytes]) -> tuple[int, _Batch | None]:
         """Return the watermark as it is, and what is new above it, if anything is."""

@@ -10,7 +10,8 @@ import pytest
 from gnomon.runtime.errors import Conflict
 from gnomon.runtime.packages.package import Package
 from gnomon.server.hub import doctor
-from gnomon.server.hub.process import Hub, open_database
+from gnomon.server.hub.process import Hub
+from gnomon.server.hub.state import open_database
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.rights import Actor, Grant, Role
 from gnomon.server.hub.versions.registry import Registry

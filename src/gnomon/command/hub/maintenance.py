@@ -55,7 +55,7 @@ def migrate(config_file: str | None, /, as_json: bool, **flags: Any) -> None:
     `gnomon hub run` does so too. No other command migrates: a hub of an earlier Gnomon that still
     runs could not go on. The earlier one cannot read the database afterwards.
     """
-    from gnomon.server.hub.process import migrate
+    from gnomon.server.hub.state import migrate
     from gnomon.server.hub.store.migrations import HEAD
 
     settings = load_settings("hub", config_file, flags)
@@ -71,7 +71,7 @@ def doctor(config_file: str | None, /, as_json: bool, **flags: Any) -> int:
     something is wrong."""
     from gnomon.server.hub.doctor import Finding, examine
     from gnomon.server.hub.metadata_check import check_metadata
-    from gnomon.server.hub.process import open_blobs, open_database
+    from gnomon.server.hub.state import open_blobs, open_database
 
     settings = load_settings("hub", config_file, flags)
     try:
@@ -96,7 +96,7 @@ def sweep(config_file: str | None, /, dry_run: bool, as_json: bool, **flags: Any
     A hub does so by itself every six hours. Kept is what was uploaded, or asked for by a builder,
     within the last `keep_unnamed_blob_days`.
     """
-    from gnomon.server.hub.process import open_blobs, open_database
+    from gnomon.server.hub.state import open_blobs, open_database
     from gnomon.server.hub.store.clock import DAY_MS, now_ms
     from gnomon.server.hub.versions import sweeping
 

@@ -35,7 +35,7 @@ def export(
 
     The hub may run meanwhile. Its authority, nodes, principals and telemetry are not exported.
     """
-    from gnomon.server.hub.process import open_blobs, open_database
+    from gnomon.server.hub.state import open_blobs, open_database
     from gnomon.server.hub.transfer.exporting import export
 
     settings = load_settings("hub", config_file, flags)
@@ -101,7 +101,7 @@ def import_command(
     by a key that this hub trusts (`gnomon hub trust`).
     """
     from gnomon.server.hub.access.keys import trust_store
-    from gnomon.server.hub.process import open_blobs, open_database
+    from gnomon.server.hub.state import open_blobs, open_database
     from gnomon.server.hub.transfer.importing import import_bundle, summary
 
     settings = load_settings("hub", config_file, flags)
