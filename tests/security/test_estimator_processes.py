@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -70,6 +71,22 @@ def test_the_list_holds_no_class_that_reads_files():
     names = {name for one in pickle_classes.ESTIMATORS.values() for name in one}
     assert not names & {type(one).__name__ for one in READERS[:4]}
     assert "Ridge" in names
+
+
+BUSY = """
+import sys
+sys.path[:0] = [{source!r}]
+from gnomon.runtime.isolation.resource_limits import limit_cpu
+limit_cpu(0)
+while True:
+    pass
+"""
+
+
+@pytest.mark.slow
+def test_the_process_ends_once_its_processor_time_is_used():
+    program = [sys.executable, "-S", "-c", BUSY.format(source=str(SOURCE))]
+    assert subprocess.run(program, check=False).returncode == -signal.SIGXCPU
 
 
 CONFINED = """

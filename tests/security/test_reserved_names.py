@@ -1,10 +1,11 @@
 """No credential makes its holder the caller `local`, who may do what nobody else may."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gnomon.runtime.errors import ConfigurationError, Unauthenticated
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, Unauthenticated
 from gnomon.server.serving.admission.authentication import (
     LOCAL,
     Authentication,
@@ -59,3 +60,22 @@ def test_a_key_is_never_local(tmp_path: Path, name: str) -> None:
 
 def test_without_any_credentials_callers_of_this_machine_are_local() -> None:
     assert Authentication(None).identify(None, None) is LOCAL
+
+
+@pytest.mark.parametrize("role", ["node", "builder"])
+@pytest.mark.parametrize("name", ["local", "hub"])
+def test_a_certificate_of_the_hub_is_never_called_as_the_hub_itself(
+    shared_caller: Any, fresh_key: Any, role: str, name: str
+) -> None:
+    """What it did would be in the audit chain as if the hub or its own user had done it."""
+    token = shared_caller.token(role)
+    with pytest.raises(InvalidInput, match="not be the hub's own"):
+        shared_caller.stranger(token).enrol(token["token"], fresh_key(), name)
+
+
+@pytest.mark.parametrize(
+    "name", [*NAMES, "hub", "builder:ada", "node:device-1", "token:t", "Oidc:a"]
+)
+def test_no_principal_is_called_as_the_hub_itself(shared_caller: Any, name: str) -> None:
+    body = {"name": name, "role": "viewer"}
+    assert shared_caller.http.post("/api/v1/principals", json=body).status_code == 422

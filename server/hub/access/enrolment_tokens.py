@@ -17,7 +17,7 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.store.rights import ANY, Actor, Role, parse_grant
+from gnomon.server.hub.store.rights import ANY, Actor, Role, is_reserved, parse_grant
 
 #: How long a token may be used.
 LIFETIME_SECONDS = 3_600
@@ -139,8 +139,10 @@ def _check(row: RowMapping, request: Request) -> None:
     if row["used_at"] is not None and used != (request.name, request.key_hash):
         raise NotAllowed(f"the token was used before, by {row['used_by']!r}; ask for a new one")
     # The name comes from an unauthenticated caller and must not be read as a pattern.
-    if not re.fullmatch(NAME_PATTERN, request.name):
-        raise InvalidInput(f"name {request.name[:80]!r} should match {NAME_PATTERN}")
+    if not re.fullmatch(NAME_PATTERN, request.name) or is_reserved(request.name):
+        raise InvalidInput(
+            f"name {request.name[:80]!r} should match {NAME_PATTERN}, and not be the hub's own"
+        )
     if not fnmatch.fnmatchcase(request.name, row["name_pattern"]):
         raise NotAllowed(
             f"the token is for names like {row['name_pattern']!r}, not {request.name!r}"

@@ -12,7 +12,7 @@ from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
-from gnomon.server.hub.store.rights import Actor, Grant, Role
+from gnomon.server.hub.store.rights import Actor, Grant, Role, is_reserved
 
 _NAME_CHARACTERS = 64
 _PRINCIPAL = schema.principal.c
@@ -33,11 +33,10 @@ def create(change: Change, name: str, first: Grant) -> str:
         InvalidInput: if the name is no valid name.
         Conflict: if the name is taken.
     """
-    plain = name.strip().lower()
-    if not 0 < len(plain) <= _NAME_CHARACTERS or plain == LOCAL.name or plain.startswith(OIDC):
+    if is_reserved(name) or len(name.strip()) > _NAME_CHARACTERS:
         raise InvalidInput(
-            f"name should have 1 to {_NAME_CHARACTERS} characters, not be {LOCAL.name!r}, and not "
-            f"begin with {OIDC!r}"
+            f"name should have 1 to {_NAME_CHARACTERS} characters, and not be the hub's own, such "
+            f"as {LOCAL.name!r} or what begins with {OIDC!r}"
         )
     if change.connection.scalar(select(_PRINCIPAL.id).where(_PRINCIPAL.name == name)):
         raise Conflict(f"there is a principal {name!r} already")

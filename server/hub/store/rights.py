@@ -18,6 +18,10 @@ from gnomon.runtime.errors import InvalidInput, NotAllowed
 
 ANY = "*"
 
+#: Actors in the audit chain: the hub's own user, the hub itself, and those whose names begin so.
+_RESERVED = ("", "local", "hub")
+_RESERVED_PREFIXES = ("oidc:", "token:", "node:", "builder:")
+
 _PATTERN = re.compile(r"[a-z0-9_*-]{1,64}")
 
 
@@ -153,6 +157,12 @@ class Actor:
         )
         may = ", ".join(sorted(rule.roles)) if rule else "nobody"
         raise NotAllowed(f"{self.name!r} may not {action.replace('_', ' ')}{about}; may: {may}")
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether a name is the hub's own in the audit chain, in whatever case."""
+    plain = name.strip().lower()
+    return plain in _RESERVED or plain.startswith(_RESERVED_PREFIXES)
 
 
 def parse_grant(role: str, models: str = ANY, environments: str = ANY) -> Grant:
