@@ -3,23 +3,34 @@
 import logging
 from collections.abc import Iterable, Iterator
 
+from gnomon.edge.desired_checks import (
+    check_fallbacks,
+    check_manifest,
+    check_route,
+    decode_routes,
+)
+from gnomon.edge.examination import PackageExaminer
 from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.sync_state import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.download import fetch_blobs
 from gnomon.runtime.enrolment.hub_channel import HubChannel
-from gnomon.runtime.errors import EngineError, GnomonError, HubError, PackageError
-from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.errors import EngineError, GnomonError, PackageError
 from gnomon.runtime.packages.package import Package
-from gnomon.runtime.packages.requirements import this_machine, unmet
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.slots import Slots
 from gnomon.runtime.packages.versioning import age
-from gnomon.runtime.routing.fallbacks import PackageFallback, declared_fallbacks
 from gnomon.runtime.routing.routes import Route, from_message, single
 from gnomon.runtime.runtime import Runtime
 
 _log = logging.getLogger(__name__)
+
+#: How long an examination is waited for before the hub is called again.
+_WAIT_SECONDS = 2.0
+
+
+class StillExamined(Exception):
+    """A package is examined still: the step is to be executed again, after a call to the hub."""
 
 
 class Installer:
@@ -31,8 +42,23 @@ class Installer:
     """
 
     def __init__(
-        self, slots: Slots, runtime: Runtime, engines: tuple[str, ...], profiles: KeptProfiles
+        self,
+        slots: Slots,
+        runtime: Runtime,
+        engines: tuple[str, ...],
+        profiles: KeptProfiles,
+        examiner: PackageExaminer | None = None,
     ) -> None:
+        """Install nothing yet.
+
+        Args:
+            slots: of the packages.
+            runtime: puts them into service.
+            engines: formats that this node runs.
+            profiles: keeps what merging windows needs.
+            examiner: tries new packages apart from this process; None: they are tried only here.
+        """
+        self._examiner = examiner
         self.subject: hub_pb2.PackageRef | str = ""
         self._profiles = profiles
         self._slots = slots
@@ -56,6 +82,7 @@ class Installer:
             trust: the keys that must have signed the packages.
 
         Raises:
+            StillExamined: the step is not done yet.
             HubUnavailable: the hub cannot be reached; the step can be repeated.
             GnomonError: the desired state cannot be put into service here; the message says why.
         """
@@ -69,6 +96,8 @@ class Installer:
             case Step.VERIFY:
                 for package in self.each(desired.packages):
                     self._slots.install(package.digest, package.envelopes, trust)
+            case Step.EXAMINE:
+                self._examine(desired)
             case Step.STAGE:
                 for package in self.each(desired.packages):
                     self._load_package(package, trust)
@@ -151,6 +180,7 @@ class Installer:
 
     def remove_unused(self, state: hub_pb2.DesiredState) -> None:
         """Unload and delete packages that are not part of the state in service."""
+        self.stop()
         keep = {package.digest for package in state.packages}
         for digest in set(self._runtime.models) - keep:
             self._runtime.unload(digest)
@@ -160,6 +190,19 @@ class Installer:
     def forget_profiles(self) -> None:
         """Keep only the profiles of loaded packages: no window of another one waits."""
         self._profiles.retain(set(self._runtime.models))
+
+    def stop(self) -> None:
+        """End what is examined."""
+        if self._examiner is not None:
+            self._examiner.stop()
+
+    def _examine(self, desired: hub_pb2.DesiredState) -> None:
+        if self._examiner is None:
+            return
+        for package in self.each(desired.packages):
+            is_loaded = package.digest in self._runtime.models
+            if not (is_loaded or self._examiner.examine(package, _WAIT_SECONDS)):
+                raise StillExamined
 
     def _load_package(self, package: hub_pb2.PackageRef, trust: TrustStore) -> None:
         if package.digest not in self._runtime.models:
@@ -189,14 +232,8 @@ class Installer:
                     f"{package.name}@{package.version} has format {package.format!r}; this node "
                     f"runs {', '.join(self._engines) or 'none'}"
                 )
-        given = {package.digest for package in desired.packages}
         for route in self._each_route(desired):
-            if missing := set(route.digests) - given:
-                raise HubError(f"route {route.name!r} needs {sorted(missing)}, which is not given")
-            if others := {one.name for one in desired.packages if one.digest in route.digests} - {
-                route.name
-            }:
-                raise HubError(f"route {route.name!r} leads to {sorted(others)}, another model")
+            check_route(route, desired.packages)
 
     def _each_route(self, desired: hub_pb2.DesiredState) -> Iterator[Route]:
         """Yield the routes; each is the subject until the next one is taken."""
@@ -208,19 +245,10 @@ class Installer:
     def _check_fallbacks(self, desired: hub_pb2.DesiredState) -> None:
         """Check that no rule or constants answer in a model's name that it does not bring along."""
         for route in self._each_route(desired):
-            declared = [
-                fallback
-                for digest in route.digests
-                for fallback in declared_fallbacks(
-                    self._runtime.models[digest].package.manifest.deployment
-                )
-            ]
-            for fallback in route.fallbacks:
-                if not isinstance(fallback, PackageFallback) and fallback not in declared:
-                    raise HubError(
-                        f"route {route.name!r} has a fallback that no package of it declares: "
-                        f"{fallback}"
-                    )
+            check_fallbacks(
+                route,
+                [self._runtime.models[one].package.manifest.deployment for one in route.digests],
+            )
 
     def _download(
         self, package: hub_pb2.PackageRef, channel: HubChannel, trust: TrustStore
@@ -232,7 +260,7 @@ class Installer:
                 _log.warning("package %s is fetched again: %s", package.digest[:16], error)
                 self._slots.discard(package.digest)
             else:
-                _check_manifest(opened.manifest, package)
+                check_manifest(opened.manifest, package)
                 return
         manifest = self._slots.manifest(package.digest)
         if manifest is None:
@@ -240,31 +268,10 @@ class Installer:
             manifest = self._slots.manifest(package.digest)
         if manifest is None:
             raise PackageError(f"the manifest of package {package.digest[:16]} did not come whole")
-        _check_manifest(manifest, package)
+        check_manifest(manifest, package)
         fetch_blobs(self._slots, self._slots.missing(manifest), channel)
 
     def _warm_up(self, desired: hub_pb2.DesiredState) -> None:
         for package in self.each(desired.packages):
             # Loaded already; one that sleeps is woken.
             self._runtime.load(self._runtime.models[package.digest].package, check_golden=True)
-
-
-def decode_routes(state: hub_pb2.DesiredState) -> list[Route]:
-    """Return the state's routes.
-
-    Raises:
-        ConfigurationError: the weights of one do not add up.
-    """
-    return [from_message(route) for route in state.routes]
-
-
-def _check_manifest(manifest: Manifest, package: hub_pb2.PackageRef) -> None:
-    """Raise unless the manifest is of the package that the hub named, and this node can run it."""
-    expected = (package.name, package.version, package.format)
-    if (manifest.name, manifest.version, manifest.format) != expected:
-        raise PackageError(
-            f"the hub calls {package.digest[:16]} {'/'.join(expected)}, its manifest "
-            f"{manifest.name}/{manifest.version}/{manifest.format}"
-        )
-    if missing := unmet(manifest.needs, this_machine()):
-        raise EngineError(f"{manifest.reference}: {'; '.join(missing)}")

@@ -13,6 +13,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Self
 
+from gnomon.edge.examination import PackageExaminer
 from gnomon.edge.hub_reporter import HubReporter
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
@@ -87,7 +88,12 @@ class Node:
             transcripts=self._open_transcripts(settings),
         )
         profiles = KeptProfiles(folder / "profiles")
-        self._installer = Installer(slots, self.runtime, engines, profiles)
+        examiner = PackageExaminer(
+            folder / "slots" / "packages",
+            settings.examination_seconds,
+            settings.examination_memory_bytes,
+        )
+        self._installer = Installer(slots, self.runtime, engines, profiles, examiner)
         self._sync = SyncExecutor(
             StateFile(folder / "sync.json", SyncState.decode),
             self._installer,
@@ -174,6 +180,7 @@ class Node:
         if not self._threads.join(self._settings.stop_seconds):
             self._enrolment.close()  # cancels the call that a thread waits for
             self._threads.join(_JOIN_SECONDS)
+        self._try_to("end an examination", self._installer.stop)
         self._try_to("flush the telemetry", self.runtime.close)
         self._record_event("stopped", "")
         self._try_to("upload the telemetry", self._upload_rest)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from gnomon.runtime.enrolment.settings import check_hub_address, check_name
 
+_AT_LEAST_0 = ("idle_unload_seconds", "kept_seconds", "memory_budget_bytes", "examination_seconds")
+
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings:
@@ -43,6 +45,11 @@ class NodeSettings:
     idle_unload_seconds: float = 0.0
     #: Memory that all models together may use, in bytes; 0: no limit.
     memory_budget_bytes: int = 0
+    #: How long a new package may take to load and to repeat its golden samples in a process of its
+    #: own, before the node loads it; then it is given up. 0: the node alone loads it.
+    examination_seconds: float = 120.0
+    #: Memory that it may take there, in bytes, besides eight times the size of its files.
+    examination_memory_bytes: int = 1 << 30
     #: Formats to run, in order of preference; empty: all that are installed.
     engines: tuple[str, ...] = ()
     #: Size of the queue of telemetry on the disk.
@@ -77,9 +84,10 @@ class NodeSettings:
         for name in ("sync_seconds", "upload_seconds", "checkpoint_seconds", "stop_seconds"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
-        if self.transcripts_bytes <= 0:
-            raise ValueError(f"transcripts_bytes should be above 0, got {self.transcripts_bytes}")
-        for name in ("idle_unload_seconds", "kept_seconds", "memory_budget_bytes"):
+        for name in ("transcripts_bytes", "examination_memory_bytes"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} should be above 0, got {getattr(self, name)}")
+        for name in _AT_LEAST_0:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} should be 0 or above, got {getattr(self, name)}")
         if self.longest_pause_seconds < self.upload_seconds:

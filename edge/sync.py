@@ -1,7 +1,7 @@
 """The steps from the state in service to the desired state: decisions only, no input or output.
 
-    IDLE → CHECK → DOWNLOAD → VERIFY → STAGE → WARM → TRIAL → COMMIT → REPORT → IDLE
-              └────────┴─────────┴───────┴──────┴───────┴→ ROLLBACK → REPORT
+    IDLE → CHECK → DOWNLOAD → VERIFY → EXAMINE → STAGE → WARM → TRIAL → COMMIT → REPORT → IDLE
+              └────────┴─────────┴────────┴────────┴──────┴───────┴→ ROLLBACK → REPORT
 
 Each transition is saved first and adopted only once it is durable. So a crash, or a write that
 fails, can be resumed at any step: the step that could not be left is executed again. The former
@@ -30,7 +30,8 @@ CRASH_LIMIT = 3
 _NEXT = {
     Step.CHECK: Step.DOWNLOAD,
     Step.DOWNLOAD: Step.VERIFY,
-    Step.VERIFY: Step.STAGE,
+    Step.VERIFY: Step.EXAMINE,
+    Step.EXAMINE: Step.STAGE,
     Step.STAGE: Step.WARM,
     Step.WARM: Step.TRIAL,
     Step.TRIAL: Step.COMMIT,
@@ -38,13 +39,20 @@ _NEXT = {
     Step.ROLLBACK: Step.REPORT,
     Step.REPORT: Step.IDLE,
 }
-_MAY_FAIL = (Step.CHECK, Step.DOWNLOAD, Step.VERIFY, Step.STAGE, Step.WARM, Step.TRIAL)
+_MAY_FAIL = (
+    Step.CHECK,
+    Step.DOWNLOAD,
+    Step.VERIFY,
+    Step.EXAMINE,
+    Step.STAGE,
+    Step.WARM,
+    Step.TRIAL,
+)
 _MAY_CRASH = (Step.STAGE, Step.WARM, Step.TRIAL, Step.COMMIT)
-_OPEN_TO_NEWS = (Step.IDLE, Step.CHECK, Step.DOWNLOAD)
+_OPEN_TO_NEWS = (Step.IDLE, Step.CHECK, Step.DOWNLOAD, Step.EXAMINE)
 
-_WIRE_STATES = {
-    step: hub_pb2.InstallState.Value(step.name) for step in Step if step is not Step.REPORT
-} | {Step.REPORT: hub_pb2.InstallState.IDLE}
+_WIRE_NAMES = {Step.REPORT: "IDLE", Step.EXAMINE: "STAGE"}
+_WIRE_STATES = {step: hub_pb2.InstallState.Value(_WIRE_NAMES.get(step, step.name)) for step in Step}
 
 
 class IllegalTransition(GnomonError):

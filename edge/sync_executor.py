@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from gnomon.edge.installer import Installer
+from gnomon.edge.installer import Installer, StillExamined
 from gnomon.edge.partial_state import PackageRefusal
 from gnomon.edge.sync import SyncMachine
 from gnomon.edge.sync_state import Step, SyncState
@@ -110,14 +110,18 @@ class SyncExecutor:
         """
         try:
             self._resume()
-            if not (self.machine.is_open_to_news or self.machine.step is Step.REPORT):
+            step = self.machine.step
+            is_open = self.machine.is_open_to_news or step is Step.REPORT
+            if step is Step.EXAMINE or not is_open:
                 self.install(channel)
         except GnomonError as error:
             return error
         return None
 
     def install(self, channel: HubChannel) -> None:
-        """Execute steps until the proposed state is in service or rejected.
+        """Execute steps until the proposed state is in service or rejected, or is examined.
+
+        While packages are examined apart, the hub is called between two calls of this.
 
         Raises:
             HubUnavailable: the hub cannot be reached; the installation continues later.
@@ -130,6 +134,8 @@ class SyncExecutor:
                 return
             try:
                 self._execute_step(machine.step, channel)
+            except StillExamined:
+                return
             except Exception as error:
                 self._handle_failure(error)
                 continue

@@ -18,6 +18,7 @@ class Step(enum.StrEnum):
     CHECK = "check"  # signatures, formats, requirements: before any download
     DOWNLOAD = "download"  # missing chunks, by hash
     VERIFY = "verify"  # each package as a whole, then into its slot
+    EXAMINE = "examine"  # load and try each new package in a process of its own
     STAGE = "stage"  # load beside the packages in service
     WARM = "warm"  # golden samples on the loaded models
     TRIAL = "trial"  # the new routes answer; the former ones stay loaded

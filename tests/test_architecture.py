@@ -70,9 +70,9 @@ ORDER: dict[str, tuple[str, ...]] = {
         "detectors",
     ),
     "gnomon.edge": (
-        "backoff daemon_settings heartbeats kept_profiles machine_facts partial_state settings "
-        "status_file",
-        "sync_state",
+        "backoff daemon_settings desired_checks examination_worker heartbeats kept_profiles "
+        "machine_facts partial_state settings status_file",
+        "examination sync_state",
         "sync",
         "audit_watch listed_packages telemetry trust_state",
         "inspection node_threads trust",

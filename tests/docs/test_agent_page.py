@@ -34,6 +34,8 @@ def test_defaults_are_those_of_the_code() -> None:
     assert f"`spool_bytes` ({settings.spool_bytes >> 20} MiB)" in PAGE
     assert f"`checkpoint_seconds` ({settings.checkpoint_seconds:g})" in PAGE
     assert f"`kept_seconds` ({settings.kept_seconds / 3_600:g} hours)" in PAGE
+    assert f"`examination_seconds` ({settings.examination_seconds:g})" in PAGE
+    assert f"`examination_memory_bytes` ({settings.examination_memory_bytes >> 30} GiB" in PAGE
     assert f"begins with {FIRST_BATCH_BYTES >> 10} KiB" in PAGE
     assert f"up to {MOST_BATCH_BYTES >> 10} KiB" in PAGE
 

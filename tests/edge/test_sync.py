@@ -13,6 +13,7 @@ HAPPY = [
     Step.CHECK,
     Step.DOWNLOAD,
     Step.VERIFY,
+    Step.EXAMINE,
     Step.STAGE,
     Step.WARM,
     Step.TRIAL,
@@ -45,7 +46,7 @@ def test_a_new_generation_goes_all_the_way() -> None:
     assert not machine.propose(desired(2))
 
 
-@pytest.mark.parametrize("failing", HAPPY[:6])
+@pytest.mark.parametrize("failing", HAPPY[:7])
 def test_what_fails_is_rolled_back_reported_and_never_tried_again(failing: Step) -> None:
     machine = SyncMachine()
     machine.propose(desired(1))
@@ -116,7 +117,7 @@ def test_illegal_transitions_name_both_states() -> None:
     with pytest.raises(IllegalTransition, match="IDLE to ROLLBACK"):
         machine.fail("why")
     machine.propose(desired(1))
-    for _ in range(6):
+    for _ in range(7):
         machine.advance()
     with pytest.raises(IllegalTransition, match="COMMIT to ROLLBACK"):
         machine.fail("why")
@@ -134,7 +135,7 @@ def test_crashes_at_any_step_end_in_service_or_refused(events: list[str]) -> Non
     for event in [*events, *["ok"] * 12]:
         if machine.step is Step.IDLE:
             break
-        if event == "fail" and machine.step in HAPPY[:6]:
+        if event == "fail" and machine.step in HAPPY[:7]:
             machine.fail("no")
         elif event == "crash":
             crashes += machine.step in (Step.STAGE, Step.WARM, Step.TRIAL, Step.COMMIT)
@@ -168,7 +169,7 @@ class Disk:
         self.kept = state
 
 
-@given(st.lists(st.booleans(), max_size=30), st.sampled_from([*HAPPY[:6], None]))
+@given(st.lists(st.booleans(), max_size=30), st.sampled_from([*HAPPY[:7], None]))
 def test_a_state_is_adopted_only_once_it_is_durable(
     outcomes: list[bool], failing: Step | None
 ) -> None:
@@ -200,7 +201,7 @@ def test_what_cannot_be_saved_changes_nothing(step: Step) -> None:
     attempts = [machine.advance]
     if step is not Step.REPORT and step is not Step.ROLLBACK:
         attempts.append(machine.resume)
-    if step in HAPPY[:6]:
+    if step in HAPPY[:7]:
         attempts += [lambda: machine.fail("no"), lambda: machine.hold("later")]
     for attempt in attempts:
         with pytest.raises(StorageError):

@@ -30,6 +30,7 @@ class Story:
                 "upload_seconds": 0.1,
                 "checkpoint_seconds": 0.2,
                 "longest_pause_seconds": 1.0,
+                "examination_seconds": 0.0,
                 **settings,
             },
         )
