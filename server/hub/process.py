@@ -47,6 +47,7 @@ from gnomon.server.hub.trust.signing_keys import SigningKeys
 from gnomon.server.hub.versions.catalogue import Catalogue
 from gnomon.server.hub.versions.registry import Registry
 from gnomon.server.hub.versions.sweeping import Sweeper
+from gnomon.server.hub.webhooks import targets
 from gnomon.server.hub.webhooks.deliver import Deliverer
 from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
 from gnomon.server.rest.listening import listen
@@ -118,6 +119,7 @@ class Hub:
                 catalogue,
                 OidcSignIn(settings.oidc) if settings.oidc else None,
             )
+            targets.seal_secrets(database, self.services.webhook_secrets)
             _record_address(opened, self.addresses.rest, local_key, settings)
             self._opened = opened.pop_all()
 

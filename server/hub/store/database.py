@@ -231,6 +231,13 @@ class Database:
             row = connection.exec_driver_sql(f"PRAGMA {name}").mappings().one()
             return dict(row)
 
+    def truncate_log(self) -> None:
+        """Empty SQLite's write-ahead log, which holds what pages held before."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import structlog
 
-from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.errors import InvalidInput, StorageError
 from gnomon.runtime.webhooks import SIGNATURE, sign
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks import queue
@@ -59,7 +59,7 @@ class Deliverer:
         """Send one; return what went wrong, without any secret, or nothing."""
         try:
             return self._post(claimed)
-        except InvalidInput as error:
+        except (InvalidInput, StorageError) as error:
             return str(error)
         except (httpx.HTTPError, OSError) as error:
             # Their texts may quote the URL, and that may hold a secret.

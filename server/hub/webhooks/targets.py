@@ -1,18 +1,23 @@
 """Webhooks that operators set: their URL, events, and the secret that signs deliveries."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, func, insert, select, update
 
 from gnomon.runtime.errors import Conflict, NotFound
 from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
+from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks.delivery_addresses import origin_of
 from gnomon.server.hub.webhooks.queue import DeliveryState
-from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
+from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets, is_clear
+
+_log = structlog.get_logger(__name__)
 
 _WEBHOOK = schema.webhook.c
 _DELIVERY = schema.delivery.c
@@ -72,6 +77,30 @@ def add(
     detail = {"target": origin_of(url), "events": list(events), "models": models}
     change.audit("add_webhook", name, detail)
     return secrets.of(webhook)
+
+
+def seal_secrets(database: Database, secrets: SigningSecrets) -> None:
+    """Seal the secrets that an earlier version stored in clear text; one that is not of it stays.
+
+    What the file of SQLite held before is overwritten.
+    """
+    stored = select(_WEBHOOK.id, _WEBHOOK.secret).where(_WEBHOOK.secret != "")
+    with database.read() as connection:
+        if not any(is_clear(row.secret) for row in connection.execute(stored)):
+            return
+    sealed = 0
+    with database.write() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        for webhook, secret in connection.execute(stored).all():
+            with suppress(ValueError):
+                value = secret if not is_clear(secret) else secrets.seal(webhook, secret)
+                sealed += value != secret
+                connection.execute(
+                    update(schema.webhook).where(_WEBHOOK.id == webhook).values(secret=value)
+                )
+    database.truncate_log()
+    _log.info("webhook_secrets_sealed", webhooks=sealed)
 
 
 def remove(change: Change, name: str) -> None:

@@ -37,7 +37,7 @@ webhook = Table(
     Column("url", StorableText, nullable=False),
     Column("events", JSON, nullable=False),
     column_types.name("models"),  # a pattern
-    # Empty: it is derived. Webhooks that were set by an earlier Gnomon have theirs here.
+    # Empty: it is derived. Webhooks that were set by an earlier Gnomon have theirs here, sealed.
     Column("secret", StorableText(64), nullable=False),
     Column("since", BigInteger, nullable=False),  # the audit chain's length when it was set
     column_types.time("created_at"),
