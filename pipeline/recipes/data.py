@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gnomon.pipeline.datasets.csv_dialect import DEFAULT_DIALECT, CsvDialect
 from gnomon.pipeline.datasets.dataset import Dataset, DatasetError
 from gnomon.pipeline.datasets.pieces import ARROW_ENDINGS
 from gnomon.pipeline.recipes.file import Recipe
+from gnomon.runtime.errors import ConfigurationError
 
-__all__ = ["RecipeData", "read_data"]
+__all__ = ["RecipeData", "read_data", "read_files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +90,29 @@ def read_data(recipe: Recipe) -> RecipeData:
     return RecipeData(recipe, everything, train, tested)
 
 
-def _read(recipe: Recipe, files: tuple[str, ...]) -> Dataset:
-    """Read tables by their file extensions; the URI is built from the paths in the recipe."""
-    paths = [recipe.beside(file) for file in files]
+def read_files(paths: list[Path], dialect: CsvDialect = DEFAULT_DIALECT) -> Dataset:
+    """Read tables by their file extensions: parts of one dataset.
+
+    Raises:
+        ConfigurationError: their extensions differ, or are of no table.
+        DatasetError: one cannot be read.
+    """
     endings = {path.suffix.lower() for path in paths}
     if endings == {".csv"}:
-        data = Dataset.from_csv(paths, recipe.data.dialect)
-    elif endings == {".parquet"}:
-        data = Dataset.from_parquet(paths)
-    elif endings <= set(ARROW_ENDINGS):
-        data = Dataset.from_arrow(paths)
-    else:
-        shown = ", ".join(files)
-        raise recipe.error(
-            f"data files should all end in .csv, or all in .parquet, or all in .arrow: {shown}"
-        )
+        return Dataset.from_csv(paths, dialect)
+    if endings == {".parquet"}:
+        return Dataset.from_parquet(paths)
+    if endings and endings <= set(ARROW_ENDINGS):
+        return Dataset.from_arrow(paths)
+    raise ConfigurationError(
+        "data files should all end in .csv, or all in .parquet, or all in .arrow: "
+        + ", ".join(map(str, paths))
+    )
+
+
+def _read(recipe: Recipe, files: tuple[str, ...]) -> Dataset:
+    """Read tables of the recipe; the URI is built from the paths in it."""
+    data = read_files([recipe.beside(file) for file in files], recipe.data.dialect)
     if not len(data):
         raise DatasetError(f"{recipe.path}: there is no row in {', '.join(files)}")
     return Dataset(_with_instants(data.table), recipe.data.uri or " ".join(files))

@@ -8,6 +8,7 @@ import msgspec
 
 from gnomon.command.package.approval import approve
 from gnomon.command.package.build import build, import_command
+from gnomon.command.package.init import init
 from gnomon.command.package.provenance import bom, rebuild
 from gnomon.command.package.push_pull import pull, push
 from gnomon.command.package.smoke_test import smoke_test_command
@@ -150,5 +151,15 @@ def _rules(field: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-for _command in (build, import_command, push, pull, smoke_test_command, approve, rebuild, bom):
+for _command in (
+    init,
+    build,
+    import_command,
+    push,
+    pull,
+    smoke_test_command,
+    approve,
+    rebuild,
+    bom,
+):
     package.add_command(_command)
