@@ -93,7 +93,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "root",
     ),
     "gnomon.pipeline": (
-        "bom datasets environment metrics pmml",
+        "bom datasets environment metrics pmml proofs",
         "build profiles",
         "formats recipes",
         "rebuild steps",

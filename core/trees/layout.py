@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 __all__ = ["LayoutError", "Link", "ModelFlag", "SetFlag", "SlotFlag", "TreeWriter"]
 
-_HEADER = struct.Struct("<8sIIIIIIIIIIQQQQdddd")
-_NODE = np.dtype([("number", "<f8"), ("word", "<u4")])
-_ENTRY = np.dtype(
+HEADER = struct.Struct("<8sIIIIIIIIIIQQQQdddd")
+NODE = np.dtype([("number", "<f8"), ("word", "<u4")])
+ENTRY = np.dtype(
     [("first", "<u8"), ("nodes", "<u4"), ("depth", "<u4"), ("output", "<u4"), ("reserved", "<u4")]
 )
 
@@ -199,7 +199,7 @@ class TreeWriter:
             text,
         ]
         counts = (len(order) + 1, numeric + 1, shift, self.leaf_width)
-        head = _HEADER.pack(
+        head = HEADER.pack(
             b"gnmtrees",
             1,
             self.features,
@@ -220,7 +220,7 @@ class TreeWriter:
         return _join([head, *sections])
 
     def _entries(self) -> NDArray[Any]:
-        entries = np.zeros(len(self._trees), _ENTRY)
+        entries = np.zeros(len(self._trees), ENTRY)
         first = 0
         for index, tree in enumerate(self._trees):
             entries[index] = (first, len(tree.slot), tree.depth, tree.output, 0)
@@ -232,11 +232,11 @@ class TreeWriter:
         for index, tree in enumerate(self._trees):
             if tree.ahead.max(initial=0) >= 1 << 32 - shift:
                 raise LayoutError(f"tree {index} has too many nodes for {len(moved)} slots")
-            nodes = np.empty(len(tree.slot), _NODE)
+            nodes = np.empty(len(tree.slot), NODE)
             nodes["number"] = tree.number
             nodes["word"] = tree.ahead << shift | moved[tree.slot]
             parts.append(nodes)
-        return np.concatenate(parts) if parts else np.empty(0, _NODE)
+        return np.concatenate(parts) if parts else np.empty(0, NODE)
 
 
 def _levels(left: NDArray[np.int64], right: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -47,6 +47,13 @@ class TreeModel:
             ValueError: the rows are not C-contiguous float64, or have another width.
         """
 
+    def scores_alone(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what `scores` does, of shape `(rows, outputs)`; each row is run by itself.
+
+        Raises:
+            ValueError: as `scores`.
+        """
+
     def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the scores after the model's link function, as `(rows, answers)`.
 

@@ -104,11 +104,15 @@ cdef class TreeModel:
         """Return the raw scores of rows, (rows, outputs)."""
         return self._scores(rows, False)
 
+    def scores_alone(self, const double[:, ::1] rows not None):
+        """Return the raw scores of rows that are run one by one, as requests come."""
+        return self._scores(rows, False, True)
+
     def predict(self, const double[:, ::1] rows not None):
         """Return the answers to rows, (rows, answers)."""
         return self._scores(rows, True)[:, :self.answers]
 
-    def _scores(self, const double[:, ::1] rows, bint linked):
+    def _scores(self, const double[:, ::1] rows, bint linked, bint alone=False):
         cdef Py_ssize_t count = rows.shape[0], row
         if rows.shape[1] != self.features:
             raise ValueError(f"rows have {rows.shape[1]} numbers; the model takes {self.features}")
@@ -119,7 +123,11 @@ cdef class TreeModel:
             raise MemoryError
         if count:
             with nogil:
-                self.run(&rows[0, 0], count, &target[0, 0], scratch)
+                if alone:
+                    for row in range(count):
+                        self.run(&rows[row, 0], 1, &target[row, 0], scratch)
+                else:
+                    self.run(&rows[0, 0], count, &target[0, 0], scratch)
                 if linked:
                     for row in range(count):
                         self.link(&target[row, 0])

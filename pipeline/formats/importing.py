@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gnomon.pipeline.build import ModelFile, PackageMetadata, build_package
 from gnomon.pipeline.formats.mlflow import mlflow_file, signature_columns
+from gnomon.pipeline.proofs.tree_proof import TreeProof, attest_proof, prove_file
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.package import Package
@@ -30,23 +31,29 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model as it was read; `columns` names its inputs and `note` is for the card, if known."""
+    """A model as it was read; `columns` names its inputs and `note` is for the card, if known.
+
+    `proof` says how far it is from the library that trained it, if they were compared.
+    """
 
     name: str
     format: str
     content: bytes
     columns: tuple[str, ...] = ()
     note: str = ""
+    proof: TreeProof | None = None
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path, *, proof: bool = True) -> Source:
     """Read a model file, or an MLflow model folder with an ONNX model in it.
 
-    The model is not run.
+    Trees of a trainer are compared with its library, if it is installed and `proof` is true. No
+    other model is run.
 
     Raises:
         ConfigurationError: there is no such model.
         UnreadableTrees: the trees of a trainer cannot be run here.
+        PackageError: they answer otherwise than the trainer.
     """
     if path.is_dir():
         return _read_mlflow(path)
@@ -56,7 +63,9 @@ def read_source(path: Path) -> Source:
             "LightGBM, XGBoost or CatBoost saved, or be the folder of an MLflow model; a pickled "
             "scikit-learn estimator is read with --unpickle, which runs the code in it"
         )
-    return Source(path.name, *read_model_file(path))
+    format, content = read_model_file(path)
+    found = prove_file(path, content) if proof and format == "trees" else None
+    return Source(path.name, format, content, proof=found)
 
 
 def import_model(
@@ -101,7 +110,7 @@ def import_model(
             f"another place in {', '.join(columns)}"
         )
     about = about or PackageMetadata()
-    return build_package(
+    package = build_package(
         folder,
         name,
         version,
@@ -117,6 +126,9 @@ def import_model(
         signer=signer,
         about=replace(about, card=_card(about.card, source.note, NOTE, _left_out(found))),
     )
+    if source.proof is not None and signer is not None:
+        attest_proof(source.proof, package, signer)
+    return package
 
 
 def _card(*parts: str) -> str:

@@ -14,6 +14,7 @@ from gnomon.pipeline.formats.mlflow import mlflow_file
 from gnomon.pipeline.formats.onnx_export import convert, export_onnx
 from gnomon.pipeline.formats.sklearn_outputs import KeptOutput, keep_outputs, matching_outputs
 from gnomon.pipeline.formats.sklearn_trees import read_estimator
+from gnomon.pipeline.proofs.tree_proof import compare_estimator
 from gnomon.runtime.errors import ConfigurationError, PackageError
 
 __all__ = ["from_estimator", "from_trees", "read_skops", "unpickle"]
@@ -53,17 +54,19 @@ def read_skops(path: Path) -> Any:
         raise ConfigurationError(f"{path} cannot be loaded: {error}") from error
 
 
-def from_trees(estimator: Any, name: str = "estimator") -> Source:
-    """Read the trees of an estimator; see `read_estimator`.
+def from_trees(estimator: Any, name: str = "estimator", *, proof: bool = True) -> Source:
+    """Read the trees of an estimator, and compare them with it unless `proof` is false.
 
     Raises:
         UnreadableTrees: it has no trees, or what no file of trees holds.
+        PackageError: the trees answer otherwise than the estimator.
     """
     content = read_estimator(estimator)
     columns = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
     classes = list(map(str, getattr(estimator, "classes_", ())))
     note = f"The classes are {', '.join(classes)}, in this order." if classes else ""
-    return Source(name, "trees", content, columns, note)
+    found = compare_estimator(estimator, content) if proof else None
+    return Source(name, "trees", content, columns, note, found)
 
 
 def from_estimator(estimator: Any, name: str = "estimator") -> Source:

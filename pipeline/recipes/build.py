@@ -20,6 +20,7 @@ from gnomon.pipeline.build import PackageMetadata, build_package
 from gnomon.pipeline.datasets.dataset import Dataset, DatasetError, as_rows
 from gnomon.pipeline.environment import code_version
 from gnomon.pipeline.profiles.profile import build_profile
+from gnomon.pipeline.proofs.tree_proof import attest_proof
 from gnomon.pipeline.recipes.data import RecipeData, read_data
 from gnomon.pipeline.recipes.file import Recipe
 from gnomon.pipeline.recipes.metrics import measure, measure_segments
@@ -58,7 +59,8 @@ def build_recipe(
     Raises:
         ConfigurationError: the recipe contradicts itself, its model or its data.
         DatasetError: the data cannot be read, or are not those that the recipe names.
-        PackageError: the model file is invalid, or the parts do not make a package.
+        PackageError: the model file is invalid, answers otherwise than its trainer, or the parts do
+            not make a package.
         EngineError: the model cannot be run.
         Conflict: the folder exists and holds something else.
     """
@@ -67,6 +69,7 @@ def build_recipe(
     columns, violations = model.contract.check_columns(data.train.columns(model.contract.names))
     _refuse_bad_rows(recipe, data.train, violations)
     answers = model.answer(columns)
+    proof = None if recorded else model.prove(columns)
     fields = model.output_fields(answers)
     outputs = model.read_outputs(answers, fields)
     profile = build_profile(
@@ -83,7 +86,7 @@ def build_recipe(
         columns, violations = model.contract.check_columns(tested.columns(model.contract.names))
         outputs = model.read_outputs(model.answer(columns), fields)
     good = _good_rows(len(tested), violations, Contract(fields).check_columns(outputs)[1])
-    return build_package(
+    package = build_package(
         folder,
         recipe.name,
         recipe.version,
@@ -99,6 +102,9 @@ def build_recipe(
             risk_tier=(recorded.risk_tier if recorded else recipe.risk_tier) or "low",
         ),
     )
+    if proof is not None and signer is not None:
+        attest_proof(proof, package, signer)
+    return package
 
 
 def _refuse_bad_rows(recipe: Recipe, train: Dataset, violations: Violations | None) -> None:

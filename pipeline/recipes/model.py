@@ -12,12 +12,16 @@ from gnomon.core.row import Columns
 from gnomon.pipeline.build import ModelFile
 from gnomon.pipeline.datasets.dataset import Dataset
 from gnomon.pipeline.profiles.profile import derive_fields
+from gnomon.pipeline.proofs.tree_proof import TreeProof, prove_file
 from gnomon.pipeline.recipes.file import Recipe
 from gnomon.runtime.models.outputs import OutputReader
 from gnomon.runtime.raw_models.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 from gnomon.runtime.raw_models.trees.recognise import ENDINGS, as_trees
 
 __all__ = ["RecipeModel"]
+
+#: How many rows of the training data are compared with the library that trained the model.
+_PROOF_ROWS = 20_000
 
 
 class RecipeModel:
@@ -41,6 +45,7 @@ class RecipeModel:
             self.content = content if content and is_kept else path.read_bytes()
         except OSError as error:
             raise recipe.error(f"model.file {path} cannot be read: {error}") from error
+        self._source = path if self.format in ENDINGS and path.exists() else None
         if self.format in ENDINGS:
             self.content, self.format = as_trees(self.content), "trees"
         said = self._compile() if self.format == "pmml" else {}
@@ -103,6 +108,19 @@ class RecipeModel:
             is_single_row=any(tensor.shape[:1] == (1,) for tensor in self._tensors.inputs),
             reference=str(self._recipe.beside(self._recipe.model.file)),
         )
+
+    def prove(self, columns: Columns) -> TreeProof | None:
+        """Compare trees with the library that trained them, on checked rows and hostile ones.
+
+        None if the model is no file of a trainer, or its library is not installed.
+
+        Raises:
+            PackageError: they answer otherwise.
+        """
+        if self._source is None:
+            return None
+        (rows,) = self._packing.pack_columns(columns).values()
+        return prove_file(self._source, self.content, rows[:_PROOF_ROWS])
 
     def output_fields(self, answers: list[NDArray[Any]]) -> tuple[Field, ...]:
         """Return the fields of the outputs, from the answers and from the recipe.

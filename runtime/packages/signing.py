@@ -31,6 +31,8 @@ APPROVAL_PREDICATE_TYPE = "urn:gnomon:approval:v1"
 REPLAY_PREDICATE_TYPE = "urn:gnomon:replay:v1"
 #: Of a statement about the pipeline's run that made the package.
 RUN_PREDICATE_TYPE = "urn:gnomon:run:v1"
+#: How far the model was from the library that trained it, when it was imported.
+PARITY_PREDICATE_TYPE = "urn:gnomon:parity:v1"
 
 
 class _Signature(msgspec.Struct):

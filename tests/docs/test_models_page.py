@@ -15,6 +15,7 @@ SECTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECTIONS)
 def test_a_section_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for library in re.findall(r"^>>> (?:import|from) (\w+)", SECTIONS[name], re.MULTILINE):

@@ -11,6 +11,7 @@ from gnomon.command.shared.output import emit, json_option, show, styled, table
 COMPARISONS = {
     "core": ("gnomon.bench.core.contract", "gnomon.bench.core.window"),
     "predict": ("gnomon.bench.core.predict",),
+    "trees": ("gnomon.bench.core.trees",),
     "serving": ("gnomon.bench.servers.serving",),
     "tls": ("gnomon.bench.servers.serving_tls",),
     "admission": ("gnomon.bench.servers.admission",),

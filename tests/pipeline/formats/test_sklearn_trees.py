@@ -140,6 +140,7 @@ def test_what_has_no_trees_is_refused_by_name() -> None:
         read_estimator(started.fit(WHOLE, TARGET))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pickle", "skops"])
 def test_an_estimator_is_imported_as_trees(tmp_path: Any, kind: str) -> None:
     estimator = GradientBoostingRegressor(n_estimators=5).fit(WHOLE, TARGET)

@@ -22,6 +22,7 @@ def booster():
     return lightgbm.train({"verbose": -1, "num_threads": 1}, data, 9)
 
 
+@pytest.mark.slow
 def test_a_recipe_names_the_trainers_file(tmp_path, booster):
     recipe = EXAMPLE.replace('"model.onnx"', '"model.txt"').replace('"minutes",', '"prediction",')
     path = write_project(tmp_path, recipe)
@@ -41,7 +42,7 @@ def test_a_recipe_names_the_trainers_file(tmp_path, booster):
 
 def test_an_imported_model_has_its_own_columns_and_takes_missing_values(tmp_path, booster):
     booster.save_model(tmp_path / "price.txt")
-    source = read_source(tmp_path / "price.txt")
+    source = read_source(tmp_path / "price.txt", proof=False)
     package = import_model(source, tmp_path / "package", "price", "1", signer=None)
     assert [field.name for field in package.profile.inputs] == [*"abcd"]
     model = Model(package)

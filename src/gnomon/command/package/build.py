@@ -80,6 +80,11 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
     type=click.Choice(["onnx", "trees"]),
     help="What an estimator becomes: onnx for a pickle, trees for a file of skops.",
 )
+@click.option(
+    "--proof/--no-proof",
+    default=True,
+    help="Compare trees with the library that trained them, in a process of its own.",
+)
 @signing_key_option
 @json_option
 @in_empty_folder
@@ -95,6 +100,7 @@ def import_command(
     licence: str,
     unpickle: bool,
     wanted: str | None,
+    proof: bool,
     key_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -134,10 +140,14 @@ def import_command(
 
         load = sklearn_source.read_skops if is_skops else sklearn_source.unpickle
         is_trees = wanted == "trees" or (is_skops and wanted is None)
-        convert = sklearn_source.from_trees if is_trees else sklearn_source.from_estimator
-        source = convert(load(model), model.name)
+        estimator = load(model)
+        source = (
+            sklearn_source.from_trees(estimator, model.name, proof=proof)
+            if is_trees
+            else sklearn_source.from_estimator(estimator, model.name)
+        )
     else:
-        source = read_source(model)
+        source = read_source(model, proof=proof)
     package = import_model(
         source,
         out,
@@ -148,6 +158,8 @@ def import_command(
         about=about,
     )
     _print_import(package, as_json=as_json)
+    if source.proof is not None and not as_json:
+        show(f"{source.proof.trainer}: {source.proof}")
 
 
 def _read_rows(path: Path, dialect: "CsvDialect", texts: Sequence[str]) -> "Dataset":

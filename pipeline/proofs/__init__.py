@@ -1,0 +1,1 @@
+"""Comparisons of an imported model with the library that trained it."""
