@@ -23,6 +23,7 @@ from tests.server.hub.conftest import (
     signer,
     world,
 )
+from tests.support.restorable_hub import RestorableHub
 from tests.support.trusting_node import TrustingNode
 
 __all__ = [
@@ -53,3 +54,9 @@ def device(caller: Any, builder: Any, make: Any, tmp_path: Path) -> TrustingNode
     device = TrustingNode(caller.enrol("node", "device-1"), tmp_path / "device")
     assert device.call() == ["1"]
     return device
+
+
+@pytest.fixture
+def restorable(settings: Any, caller: Any, caller_of: Any, tmp_path: Path) -> RestorableHub:
+    """A hub that can be saved and restored, with a device."""
+    return RestorableHub(settings, caller, caller_of, tmp_path)

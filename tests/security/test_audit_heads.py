@@ -1,8 +1,6 @@
 """Whoever rewrites the audit chain in the hub's database is seen by every node."""
 
-import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,10 @@ from gnomon.runtime import audit_chain
 from gnomon.runtime.audit_chain import ChainHead
 from gnomon.runtime.errors import InvalidInput, UntrustedMetadata
 from gnomon.runtime.packages.signing import Signer
-from gnomon.server.hub import backup
 from gnomon.server.hub.process import Hub
-from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store import audit, counters, schema
 from gnomon.server.hub.store.database import Database
+from tests.support.restorable_hub import RestorableHub
 from tests.support.trusting_node import TrustingNode
 
 
@@ -91,33 +88,18 @@ def test_a_rewritten_chain_is_found_by_every_node(
 
 
 def test_a_restored_hub_is_told_from_a_rewritten_chain(
-    settings: HubSettings,
-    caller: Any,
-    caller_of: Callable[..., Any],
-    fresh_key: Any,
-    tmp_path: Path,
+    caller: Any, restorable: RestorableHub
 ) -> None:
     """Its epoch is signed with the head, and its chain has a record of the restore."""
-    token, key = caller.token("node", "device-1"), fresh_key()
-    answer = caller.stranger(token).enrol(token["token"], key, "device-1")
-    known = (answer.authority, key, answer.certificate)
-    backup.backup(settings.data_folder, tmp_path / "saved")
-    device = TrustingNode(caller.known(*known), tmp_path / "device")
+    restorable.save()
     caller.post("environments", name="late")
-    device.call()
-    backup.restore(tmp_path / "saved", tmp_path / "restored")
-    hub = Hub(dataclasses.replace(settings, data_folder=tmp_path / "restored"))
-    hub.start()
-    try:
-        there = caller_of(hub.addresses)
-        device.party = there.known(*known)
+    restorable.device.call()
+    with restorable.restored() as there:
         for _ in range(2):
-            device.call()
-            (finding,) = device.trust.status.audit_findings
+            restorable.device.call()
+            (finding,) = restorable.device.trust.status.audit_findings
             assert "the hub was restored from a backup" in finding
         assert there.get("audit", limit=1)[0]["action"] == "restore"
-    finally:
-        hub.stop()
 
 
 def test_new_keys_and_another_chain_are_named(hub: Hub, caller: Any, device: TrustingNode) -> None:

@@ -6,6 +6,7 @@ of its keys that the test says.
 
 import copy
 import dataclasses
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -376,9 +377,9 @@ def test_no_pause_of_the_hub_exceeds_the_nodes_setting(
             longest_pause_seconds=0.2,
         ) as agent:
             wait_for(lambda: agent.status().trust.versions.get("targets") == 1)
-            for version in (2, 3, 4):  # the first calls follow each other without a pause
-                caller.post("keys", key=Signer.generate().public_key.hex(), name=f"bob-{version}")
-                wait_for(lambda v=version: agent.status().trust.versions.get("targets") == v)
+            time.sleep(0.5)  # calls that bring news follow each other without a pause
+            caller.post("keys", key=Signer.generate().public_key.hex(), name="bob")
+            wait_for(lambda: agent.status().trust.versions.get("targets") == 2)
     finally:
         hub.stop()
 

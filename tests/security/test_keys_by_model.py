@@ -1,7 +1,5 @@
 """A builder's key signs packages of its models only, for the hub and for nodes."""
 
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,9 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.packages.signing import PREDICATE_TYPE, Signer, TrustStore
 from gnomon.runtime.trust.content import TargetsStatement
-from gnomon.server.hub import backup
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.process import Hub
-from gnomon.server.hub.settings import HubSettings
+from tests.support.restorable_hub import RestorableHub
 from tests.support.trusting_node import TrustingNode
 
 DIGEST = "d" * 64
@@ -144,36 +141,20 @@ def test_programs_that_know_no_limits_trust_no_limited_key(
 
 
 def test_a_restored_hub_takes_limits_back_from_a_node(
-    settings: HubSettings,
-    caller: Any,
-    caller_of: Callable[..., Any],
-    fresh_key: Any,
-    signer: Signer,
-    tmp_path: Path,
+    caller: Any, restorable: RestorableHub, signer: Signer
 ) -> None:
-    token, key = caller.token("node", "device-1"), fresh_key()
-    answer = caller.stranger(token).enrol(token["token"], key, "device-1")
-    known = (answer.authority, key, answer.certificate)
-    device = TrustingNode(caller.known(*known), tmp_path / "device")
+    device, late = restorable.device, Signer.generate().public_key.hex()
     device.call()
-    backup.backup(settings.data_folder, tmp_path / "saved")
-    late = Signer.generate().public_key.hex()
+    restorable.save()
     caller.post("keys", key=signer.public_key.hex(), models="toy-*")
     caller.post("keys", key=late, models="eta")
     device.call()
-    backup.restore(tmp_path / "saved", tmp_path / "restored")
-    hub = Hub(dataclasses.replace(settings, data_folder=tmp_path / "restored"))
-    hub.start()
-    try:
-        there = caller_of(hub.addresses)
-        device.party = there.known(*known)
+    with restorable.restored() as there:
         with pytest.raises(UntrustedMetadata):  # the hub asks for what it forgot
             device.call()
         device.call()
         found = {one["key"]: one["models"] for one in there.get("keys")}
         assert found == {signer.public_key.hex(): "toy-*", late: "eta"}
-    finally:
-        hub.stop()
 
 
 def test_an_operator_limits_keys_by_commands(caller: Any, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Keys that a hub learns or revokes reach nodes with the next exchange, in signed metadata."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,12 @@ import pytest
 from gnomon.edge.agent import Agent
 from gnomon.runtime.errors import UntrustedMetadata, UntrustedPackage
 from gnomon.runtime.packages.signing import Signer
-from gnomon.server.hub import backup
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.rollout.plan import RolloutPlan
-from gnomon.server.hub.settings import HubSettings
 from tests.support.packages import linear_onnx, make_package
+from tests.support.restorable_hub import RestorableHub
 from tests.support.trusting_node import TrustingNode, wait_for
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
@@ -77,36 +75,19 @@ def test_the_hub_takes_up_nothing_that_a_revoked_key_signed(
 
 
 def test_a_restored_hub_takes_keys_back_from_a_node(
-    settings: HubSettings,
-    caller: Any,
-    caller_of: Callable[..., Any],
-    make: Any,
-    builder: Any,
-    fresh_key: Any,
-    signer: Signer,
-    tmp_path: Path,
+    caller: Any, restorable: RestorableHub, signer: Signer
 ) -> None:
     """A revocation that the backup does not know is not lost, nor is a key learned since."""
-    token, key = caller.token("node", "device-1"), fresh_key()
-    answer = caller.stranger(token).enrol(token["token"], key, "device-1")
-    device = TrustingNode(
-        caller.known(answer.authority, key, answer.certificate), tmp_path / "device"
-    )
+    device = restorable.device
     device.call()
-    backup.backup(settings.data_folder, tmp_path / "saved")
+    restorable.save()
     learned = Signer.generate()
     caller.post("keys", key=learned.public_key.hex(), name="bob")
     device.call()
     caller.http.delete(f"/api/v1/keys/{signer.public_key.hex()}").raise_for_status()
     device.call()
     assert device.trust.keys.key_ids == (learned.key_id,)
-
-    backup.restore(tmp_path / "saved", tmp_path / "restored")
-    hub = Hub(dataclasses.replace(settings, data_folder=tmp_path / "restored"))
-    hub.start()
-    try:
-        there = caller_of(hub.addresses)
-        device.party = there.known(answer.authority, key, answer.certificate)
+    with restorable.restored() as there:
         # The hub asks for what it forgot; until it has it, the node follows nothing older.
         with pytest.raises(UntrustedMetadata, match="version"):
             device.call()
@@ -116,8 +97,6 @@ def test_a_restored_hub_takes_keys_back_from_a_node(
         assert trusted[signer.public_key.hex()] is not None
         assert trusted[learned.public_key.hex()] is None
         assert device.trust.status.problem == ""
-    finally:
-        hub.stop()
 
 
 @pytest.mark.slow

@@ -39,6 +39,11 @@ def _offline_command(
     return json_option(command)
 
 
+def _folder_command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Add a command with the argument FOLDER, before its others."""
+    return lambda function: trust.command(name)(_FOLDER(function))
+
+
 def _report(metadata: OfflineMetadata, as_json: bool) -> None:
     found = metadata.signatures()
     payload = [
@@ -99,8 +104,7 @@ def rotate(client: "HubClient") -> CommandResult:
     return as_line(payload, f"all keys replaced; root {payload['versions']['root']}")
 
 
-@trust.command()
-@_FOLDER
+@_folder_command("export")
 @hub_command
 def export(client: "HubClient", folder: Path) -> CommandResult:
     """Write the hub's root and targets to FOLDER, to be signed there."""
@@ -109,8 +113,7 @@ def export(client: "HubClient", folder: Path) -> CommandResult:
     return as_line({"folder": str(folder)}, f"exported to {folder}")
 
 
-@trust.command("import")
-@_FOLDER
+@_folder_command("import")
 @hub_command
 def import_metadata(client: "HubClient", folder: Path) -> CommandResult:
     """Give the hub the root and targets of FOLDER; it takes them only if they are signed."""
@@ -120,8 +123,7 @@ def import_metadata(client: "HubClient", folder: Path) -> CommandResult:
     return as_line(payload, f"the hub has {versions}")
 
 
-@trust.command()
-@_FOLDER
+@_folder_command("init")
 @click.option("--root-keys", type=click.IntRange(1, 16), default=1, show_default=True)
 @click.option(
     "--threshold", type=int, default=1, show_default=True, help="How many of them must sign."
@@ -141,8 +143,7 @@ def init(
     metadata.take_over(root_keys, threshold, listed_packages_only=listed_packages_only)
 
 
-@trust.command("replace-hub-keys")
-@_FOLDER
+@_folder_command("replace-hub-keys")
 @hub_command
 def replace_hub_keys(client: "HubClient", folder: Path) -> CommandResult:
     """Have the hub make new keys, and name them in FOLDER: after a break-in in offline mode.
@@ -154,8 +155,7 @@ def replace_hub_keys(client: "HubClient", folder: Path) -> CommandResult:
     return as_line(payload, f"new keys named in {folder}; import it now")
 
 
-@trust.command()
-@_FOLDER
+@_folder_command("delegate")
 @click.argument("role")
 @click.option("--model", "models", multiple=True, required=True, help="A name, or eta-*.")
 @_offline_command
@@ -164,16 +164,14 @@ def delegate(metadata: OfflineMetadata, role: str, models: tuple[str, ...]) -> N
     metadata.delegate(role, models)
 
 
-@trust.command("rotate-root")
-@_FOLDER
+@_folder_command("rotate-root")
 @_offline_command
 def rotate_root(metadata: OfflineMetadata) -> None:
     """Replace the root's keys in FOLDER by new ones."""
     metadata.rotate_root()
 
 
-@trust.command("add-key")
-@_FOLDER
+@_folder_command("add-key")
 @click.argument("key")
 @MODELS
 @_offline_command
@@ -182,8 +180,7 @@ def add_key(metadata: OfflineMetadata, key: str, models: str) -> None:
     metadata.add_key(key, models)
 
 
-@trust.command("remove-key")
-@_FOLDER
+@_folder_command("remove-key")
 @click.argument("key")
 @_offline_command
 def remove_key(metadata: OfflineMetadata, key: str) -> None:
@@ -191,8 +188,7 @@ def remove_key(metadata: OfflineMetadata, key: str) -> None:
     metadata.remove_key(key)
 
 
-@trust.command("add-package")
-@_FOLDER
+@_folder_command("add-package")
 @click.argument("package", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @_ROLE
 @_offline_command
@@ -201,8 +197,7 @@ def add_package(metadata: OfflineMetadata, package: Path, role: str) -> None:
     metadata.add_package(Package.open(package, None), role)
 
 
-@trust.command("remove-package")
-@_FOLDER
+@_folder_command("remove-package")
 @click.argument("path", metavar="NAME/VERSION/FORMAT")
 @_ROLE
 @_offline_command
@@ -211,8 +206,7 @@ def remove_package(metadata: OfflineMetadata, path: str, role: str) -> None:
     metadata.remove_package(path, role)
 
 
-@trust.command()
-@_FOLDER
+@_folder_command("sign")
 @click.option("--renew-days", type=click.FloatRange(min=0, min_open=True))
 @_offline_command
 def sign(metadata: OfflineMetadata, renew_days: float | None) -> None:
