@@ -26,7 +26,9 @@ _log = logging.getLogger(__name__)
 DEFAULT_FILE = Path("gnomon.toml")
 
 #: Sections that a settings file may have.
-SECTION_NAMES = frozenset(("agent", "builder", "hub", "log", "node", "pipeline", "serve", "stream"))
+SECTION_NAMES = frozenset(
+    ("agent", "builder", "command", "hub", "log", "node", "pipeline", "serve", "stream")
+)
 #: Variables of the commands that call a hub, which begin like those of its settings.
 _CLIENT_VARIABLES = frozenset(
     f"GNOMON_HUB_{name}" for name in ("URL", "API_KEY", "API_KEY_FILE", "AUTHORITY_FILE")

@@ -52,6 +52,7 @@ def list_keys(file: Path, as_json: bool) -> None:
     """List the keys by id, with owner and models."""
     from gnomon.server.serving.admission.key_file import read_keys
 
+    keys = read_keys(file)
     payload: list[dict[str, Any]] = [
         {
             "id": one.id,
@@ -59,9 +60,11 @@ def list_keys(file: Path, as_json: bool) -> None:
             "models": list(one.models),
             "created_at": datetime.fromtimestamp(one.created_at, UTC).isoformat(),
         }
-        for one in read_keys(file)
+        for one in keys
     ]
-    emit(payload, as_json=as_json, render=lambda: render_list(f"Keys in {file}", payload))
+    times = (round(one.created_at * 1_000) for one in keys)
+    shown = [one | {"created_at": time} for one, time in zip(payload, times, strict=True)]
+    emit(payload, as_json=as_json, render=lambda: render_list(f"Keys in {file}", shown))
 
 
 @key.command()

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from gnomon.command.shared.log_options import defer_log_of, log_options
+from gnomon.command.shared.times import zone_option
 from gnomon.runtime.errors import Fault, GnomonError
 
 #: Command → its place and its line in `gnomon --help`, so that help imports none of them.
@@ -90,6 +92,15 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the names that complete a word, without importing their commands."""
+        found = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -117,7 +128,7 @@ class LazyGroup(click.Group):
     help="Settings file (TOML). Default: gnomon.toml here, if there is one.",
 )
 @click.pass_context
-def root(ctx: click.Context, /, config_file: str | None, **_log_flags: str | None) -> None:
+def root(ctx: click.Context, /, config_file: str | None, **_flags: Any) -> None:
     """Run models at the edge and on servers, and measure how far data have drifted.
 
     Start with `gnomon demo`: a hub, a server and three devices on real flights.
@@ -126,7 +137,7 @@ def root(ctx: click.Context, /, config_file: str | None, **_log_flags: str | Non
     defer_log_of(ctx, config_file)
 
 
-root.params += log_options()
+root.params += [zone_option(), *log_options()]
 
 
 def run(arguments: Sequence[str]) -> int:

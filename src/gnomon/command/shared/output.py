@@ -8,10 +8,11 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from gnomon.command.shared.times import show_time
 
 
 def _has_rich() -> bool:
@@ -119,14 +120,7 @@ def readable(name: str, value: Any) -> Any:
     """Return the value of a column `at` or `…_at`, Unix ms, as a time; others as they are."""
     if not f"_{name}".endswith("_at") or not isinstance(value, int):
         return value
-    try:
-        return (
-            datetime.fromtimestamp(value / 1000, UTC)
-            .isoformat(timespec="seconds")
-            .replace("+00:00", "Z")
-        )
-    except (ValueError, OverflowError, OSError):  # no year that a datetime has
-        return value
+    return show_time(value) or value
 
 
 def _as_text(value: object) -> Text:

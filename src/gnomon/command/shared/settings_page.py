@@ -22,6 +22,7 @@ _USED_BY = {
     "serve": "`gnomon serve`",
     "stream": "`gnomon stream`",
     "builder": "`gnomon package push` and `gnomon package pull`",
+    "command": "all commands that show times",
     "log": "all commands",
     "pipeline": "`gnomon pipeline`",
 }

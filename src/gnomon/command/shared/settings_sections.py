@@ -11,6 +11,7 @@ SECTIONS = {
     "serve": "gnomon.server.serving.settings:ServeSettings",
     "stream": "gnomon.server.streams.settings:StreamSettings",
     "builder": "gnomon.client.registry:BuilderSettings",
+    "command": "gnomon.command.shared.times:CommandSettings",
     "log": "gnomon.logs.settings:LogSettings",
     "pipeline": "gnomon.delivery.run_sender:PipelineSettings",
 }
