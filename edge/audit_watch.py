@@ -20,7 +20,7 @@ from tuf.api.metadata import Targets
 from gnomon.proto import hub_pb2
 from gnomon.runtime.audit_chain import ChainHead
 from gnomon.runtime.decoding import UNDECODABLE
-from gnomon.runtime.errors import InvalidInput
+from gnomon.runtime.errors import InvalidInput, StorageError
 from gnomon.runtime.state_file import StateFile, unseal
 from gnomon.runtime.trust.audit_head import verify_head
 
@@ -95,7 +95,6 @@ class AuditWatch:
 
         Raises:
             UntrustedMetadata: the head is not signed as the targets say.
-            StorageError: what was found cannot be kept.
         """
         if not response.HasField("audit_head"):
             if self.state.latest is not None:
@@ -107,8 +106,7 @@ class AuditWatch:
         head = verify_head(response.audit_head, targets)
         signers = tuple(sorted(one.key_id for one in response.audit_head.signatures))
         finding = self._compare(head, signers, response.audit_known_hash)
-        if head != self.state.latest or finding:
-            self._keep(head, finding, signed, signers)
+        self._keep(head, finding, signed, signers)
 
     def _compare(self, head: ChainHead, signers: tuple[str, ...], known: str) -> str:
         """Return what is wrong with a chain of this head; empty if nothing is.
@@ -154,5 +152,13 @@ class AuditWatch:
         if is_new:
             _log.error("%s", finding)
         if is_new or self._saved_at is None or self._clock() - self._saved_at >= _SAVED_SECONDS:
+            self._save()
+
+    def _save(self) -> None:
+        """Write the state; a disk that is full stops no installation, and is written later."""
+        try:
             self._file.write(msgspec.json.encode(self.state))
+        except StorageError as error:
+            _log.warning("%s", error)
+        else:
             self._saved_at = self._clock()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from gnomon.edge.audit_watch import decode_watch_state
 from gnomon.edge.sync_state import SyncState
 from gnomon.edge.telemetry.frames import scan_frames
 from gnomon.edge.trust_state import decode_state
@@ -122,6 +123,11 @@ def _look_at_state(folder: Path) -> Iterator[FolderFinding]:
     files: tuple[tuple[str, Any, str], ...] = (
         ("sync.json", SyncState.decode, "the agent installs again what the hub wants"),
         ("metadata.json", decode_state, "the hub sends it again with the next call"),
+        (
+            "audit.json",
+            decode_watch_state,
+            "the hub sends its head with the next call",
+        ),
         ("trust.json", msgspec.json.decode, "the hub sends the keys with the next renewal"),
     )
     for name, decode, remedy in files:

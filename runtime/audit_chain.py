@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gnomon.runtime.errors import InvalidInput
 
@@ -25,7 +25,8 @@ _FORMAT = 1
 _LINE_BYTES = 16 << 20
 
 
-class ChainHead(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ChainHead:
     """The newest record of a chain; a hub that was restored from a backup has a newer epoch."""
 
     epoch: int

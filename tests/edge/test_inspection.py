@@ -54,6 +54,7 @@ def damage_segment(folder: Path) -> None:
 DAMAGES: dict[str, Any] = {
     "sync.json": lambda folder: (folder / "sync.json").write_bytes(b"{]"),
     "metadata.json": lambda folder: (folder / "metadata.json").write_bytes(b"\0" * 90),
+    "audit.json": lambda folder: (folder / "audit.json").write_bytes(b"[]"),
     "trust.json": lambda folder: (folder / "trust.json").write_bytes(b"x"),
     "identity.json": lambda folder: (folder / "identity/identity.json").write_bytes(b"x"),
     "an installed package is damaged": damage_package,

@@ -184,3 +184,7 @@ def test_heads_are_written_rarely_and_findings_at_once(tmp_path: Path) -> None:
     latest = AuditWatch(tmp_path).state.latest
     assert latest is not None
     assert latest.sequence == 5
+    (tmp_path / "audit.json").unlink()
+    (tmp_path / "audit.json").mkdir()  # the disk takes nothing, and the node goes on
+    watch._keep(ChainHead(0, 6, "a"), "shortened")
+    assert watch.state.findings == ("rewritten", "shortened")
