@@ -201,7 +201,7 @@ class Agent:
         return self._node.status()
 
     def _only_model(self) -> str:
-        names = list(self._node.runtime.routes)
+        names = self._node.runtime.route_names()
         if len(names) != 1:
             raise NotReady(
                 "say which model is meant; in service are " + (", ".join(sorted(names)) or "none")

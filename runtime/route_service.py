@@ -114,6 +114,10 @@ class RouteService(ABC):
         """Return the routes in service by name."""
         return {name: served.route for name, served in self._table.served.items()}
 
+    def route_names(self) -> list[str]:
+        """Return the names of the routes in service."""
+        return list(self._table.served)
+
     def has_route(self, name: str) -> bool:
         """Whether a route of that name is in service."""
         return name in self._table.served

@@ -48,7 +48,7 @@ def ask_catboost(path: str, rows: NDArray[np.float64]) -> Answers:
     import catboost  # type: ignore[import-untyped]
 
     model = catboost.CatBoost()
-    model.load_model(path, format="json")
+    model.load_model(path, format="json" if path.endswith(".json") else "cbm")
     scores = np.asarray(model.predict(rows, prediction_type="RawFormulaVal", thread_count=1))
     return scores, scores
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gnomon.bench.core import trees
+from gnomon.bench.core import tree_parity, trees
 
 
 @pytest.mark.slow
@@ -14,3 +14,11 @@ def test_benchmark_measures_each_comparison() -> None:
     assert len(promises) == 3
     (size,) = [one for one in results if one.unit == "pair"]
     assert size.ratio < 1.1
+
+
+@pytest.mark.slow
+def test_parity_is_measured_for_each_trainer() -> None:
+    pytest.importorskip("lightgbm")
+    name, proof = next(tree_parity.run(rows=300, trees=2))
+    assert name.startswith("LightGBM")
+    assert (proof.rows, proof.different_scores) == (300, 0)

@@ -29,6 +29,7 @@ EVALUATIONS = {
     "kills": "gnomon.bench.hub.kills",
     "swaps": "gnomon.bench.servers.swaps",
     "batching": "gnomon.bench.servers.batching",
+    "trees-parity": "gnomon.bench.core.tree_parity",
     "startup": "gnomon.bench.servers.startup",
     "open-loop": "gnomon.bench.servers.open_loop",
     "drains": "gnomon.bench.servers.drains",
