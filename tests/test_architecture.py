@@ -96,7 +96,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "bom datasets environment metrics pmml proofs",
         "build profiles",
         "formats recipes",
-        "rebuild steps",
+        "estimator_package rebuild steps",
     ),
     "gnomon.delivery": (
         "run_sender smoke_test_worker worker_process",

@@ -45,15 +45,21 @@ class DraftOptions:
     leave_out: tuple[str, ...] = ()
 
 
-def draft_recipe(model: Path, train: Sequence[Path], options: DraftOptions) -> str:
+def draft_recipe(
+    model: Path,
+    train: Sequence[Path],
+    options: DraftOptions,
+    folder: Path = Path(),
+    columns: Sequence[str] = (),
+) -> str:
     """Return the text of a recipe. It has been built once, so that it builds as it is.
-
-    Paths in it are as given: the recipe belongs into the folder that they start from.
 
     Args:
         model: a model file of any format that `gnomon.runtime.raw_models.model_file` reads.
         train: the training data: CSV, Parquet or Arrow, one or several parts.
         options: names, and which columns are no inputs.
+        folder: where the recipe will be; all paths start there.
+        columns: those of the model's only tensor in its order, if the file does not name them.
 
     Raises:
         ConfigurationError: the columns of the data are not those of the model; the message names
@@ -63,21 +69,22 @@ def draft_recipe(model: Path, train: Sequence[Path], options: DraftOptions) -> s
     """
     if options.test and not options.label:
         raise ConfigurationError("test data need a label: name the column with the truth")
-    format, content = read_model_file(model)
+    format, content = read_model_file(folder / model)
     tensors = read_tensors(format, content, str(model))
-    data = Dataset(read_files(list(train)).table, " ".join(map(str, train)))
-    columns, is_by_name = _inputs(model, tensors, _candidates(data, options))
+    table = read_files([folder / path for path in train]).table
+    data = Dataset(table, " ".join(map(str, train)))
+    named = tuple(columns) or tensors.columns
+    inputs, is_by_name = _inputs(model, tensors, named, _candidates(data, options))
     text = "\n".join(
         [
             *_head(model, train, options),
-            *_input_lines(data, columns, is_by_name),
+            *_input_lines(data, inputs, is_by_name),
             *_output_lines(model, tensors),
             *_test_lines(options),
         ]
     )
-    recipe = parse_recipe(text, Path("recipe.toml"))
-    with TemporaryDirectory() as folder:
-        build_recipe(recipe, Path(folder) / "package", None)
+    with TemporaryDirectory() as trial:
+        build_recipe(parse_recipe(text, folder / "recipe.toml"), Path(trial) / "package", None)
     return text
 
 
@@ -91,11 +98,13 @@ def _candidates(data: Dataset, options: DraftOptions) -> list[str]:
     return [name for name in names if name not in left_out]
 
 
-def _inputs(model: Path, tensors: ModelTensors, columns: Sequence[str]) -> tuple[list[str], bool]:
+def _inputs(
+    model: Path, tensors: ModelTensors, names: Sequence[str], columns: Sequence[str]
+) -> tuple[list[str], bool]:
     """Return the columns in the order in which the model takes them, and whether it names them."""
-    named = list(tensors.columns) or (
-        [one.name for one in tensors.inputs] if len(tensors.inputs) > 1 else []
-    )
+    named = list(names)
+    if not named and len(tensors.inputs) > 1:
+        named = [one.name for one in tensors.inputs]
     by_field = dict(zip(field_names(columns), columns, strict=True))
     if named:
         found = [by_field.get(name, name) for name in named]

@@ -1,8 +1,8 @@
 """Gnomon: an inference runtime for edge and server.
 
 `Agent` embeds models in a program; `Client` and `AsyncClient` request predictions from a server.
-`Package` is what both run; `TrustStore` and `Signer` verify and sign packages. `HubClient` calls a
-hub. Each is imported on first use.
+`Package` is what both run; `build_package` makes one of a fitted estimator; `TrustStore` and
+`Signer` verify and sign packages. `HubClient` calls a hub. Each is imported on first use.
 """
 
 import importlib
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gnomon.client import AsyncClient, Client
     from gnomon.client.hub import HubClient
     from gnomon.edge.agent import Agent
+    from gnomon.pipeline.estimator_package import build_package
     from gnomon.runtime.errors import GnomonError, InvalidInput
     from gnomon.runtime.packages.package import Package
     from gnomon.runtime.packages.signing import Signer, TrustStore
@@ -26,6 +27,7 @@ __all__ = [
     "Package",
     "Signer",
     "TrustStore",
+    "build_package",
 ]
 
 _HOMES = {
@@ -38,6 +40,7 @@ _HOMES = {
     "Package": "gnomon.runtime.packages.package",
     "Signer": "gnomon.runtime.packages.signing",
     "TrustStore": "gnomon.runtime.packages.signing",
+    "build_package": "gnomon.pipeline.estimator_package",
 }
 
 
