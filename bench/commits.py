@@ -2,7 +2,8 @@
 
 Give the folder of the older checkout. `core` and `predict` run the command of that name of both in
 turn; a figure is the least of its rounds. `serving` starts `gnomon serve` with the native frontend
-of both and lets h2load ask them in turn. A ratio above 1 says that this checkout is slower.
+of both and lets h2load ask them in turn. `hub` starts `gnomon hub run` of both, and a node of this
+checkout calls them in turn. A ratio above 1 says that this checkout is slower.
 """
 
 import argparse
@@ -15,11 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+from gnomon.bench.hub import node_calls
 from gnomon.bench.servers import h2load
 from gnomon.bench.servers.processes import READY_SECONDS, Server
 from gnomon.bench.servers.serving_package import make_package, make_request
@@ -27,7 +29,7 @@ from gnomon.bench.servers.serving_package import make_package, make_request
 __all__ = ["CommitFigure", "compare", "main"]
 
 #: What may be compared, in the order in which it is.
-BENCHES = ("core", "predict", "serving")
+BENCHES = ("core", "predict", "serving", "hub")
 ROUNDS = 5
 #: Connections, and streams of each.
 LOADS = ((1, 1), (8, 1), (64, 1), (8, 8))
@@ -87,7 +89,7 @@ def compare(name: str, after: Path, before: Path, rounds: int) -> list[CommitFig
         # Without it, Python would measure whatever Gnomon is installed.
         if not (checkout / "src" / "gnomon" / "__init__.py").is_file():
             raise RuntimeError(f"{checkout} is no checkout of Gnomon: it has no src/gnomon")
-    measure = _serve_rounds if name == "serving" else _command_rounds
+    measure = _ROUNDS.get(name, _command_rounds)
     best: dict[str, Figures] = {one: {} for one in checkouts}
     for one, figures in measure(name, checkouts, rounds):
         for what, ns in figures.items():
@@ -131,6 +133,22 @@ def _serve_rounds(
                 count = h2load.closed_loop(server.address, body, clients, streams, SECONDS)
                 ns = (server.cpu_seconds() - started) / count * 1e9
                 yield one, {f"{name}, {clients} connections x {streams} streams [req]": ns}
+
+
+def _hub_rounds(
+    name: str, checkouts: Mapping[str, Path], rounds: int
+) -> Iterator[tuple[str, Figures]]:
+    with ExitStack() as opened:
+        hubs = {
+            one: opened.enter_context(node_calls.running(checkout))
+            for one, checkout in checkouts.items()
+        }
+        for _, (one, hub) in product(range(rounds), hubs.items()):
+            yield one, {f"{name}, {what} [call]": ns for what, ns in hub.measure().items()}
+
+
+#: What is measured otherwise than by the command of its name.
+_ROUNDS = {"serving": _serve_rounds, "hub": _hub_rounds}
 
 
 @contextmanager

@@ -18,10 +18,12 @@ from gnomon.server.hub.access import fleet_key, sessions
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.callers import Callers
 from gnomon.server.hub.access.certificate_issuer import CertificateIssuer
+from gnomon.server.hub.access.enrolled import EnrolledCallers
 from gnomon.server.hub.access.local_key import LocalKey
 from gnomon.server.hub.access.oidc import OidcSignIn
 from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.application import create_app
+from gnomon.server.hub.fleet.unchanged_exchanges import UnchangedExchanges
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
 from gnomon.server.hub.grpc.ports import GrpcPorts, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
@@ -41,6 +43,7 @@ from gnomon.server.hub.state import (
     private_folder,
 )
 from gnomon.server.hub.store.database import Database
+from gnomon.server.hub.store.decisions import Decisions
 from gnomon.server.hub.task_loop import TASKS, TaskLoop
 from gnomon.server.hub.trust.repository import TrustRepository
 from gnomon.server.hub.trust.signing_keys import SigningKeys
@@ -83,7 +86,7 @@ class Hub:
             blobs = open_blobs(settings, database)
             trust = TrustRepository(database, SigningKeys(folder, authority))
             catalogue = Catalogue()
-            quotas = Quotas(database, settings.quotas)
+            quotas, decisions = Quotas(database, settings.quotas), Decisions(database)
             self._tls = RestTls(settings.tls_files)
             self._rest = RestPort(listen(settings.host, settings.rest_port))
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
@@ -101,10 +104,12 @@ class Hub:
                     blobs,
                     Telemetry(database, catalogue, quotas),
                     trust,
-                    settings.node_call_ms,
+                    UnchangedExchanges(database, decisions, settings.node_call_ms),
                 ),
             )
-            self._grpc = GrpcPorts(settings, authority, database, servicers, quotas)
+            self._grpc = GrpcPorts(
+                settings, authority, EnrolledCallers(database, decisions), servicers, quotas
+            )
             opened.callback(self._grpc.stop, DRAIN_SECONDS)
             self.addresses = self._addresses(settings, authority)
             self.services = Services(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gnomon.bench import commits
+from gnomon.bench.hub import node_calls
 from gnomon.bench.servers import h2load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,19 @@ def test_both_checkouts_serve_and_their_figures_pair(monkeypatch: pytest.MonkeyP
     assert one.what == "serving, 1 connections x 1 streams [req]"
     assert 0.2 < one.ratio < 5
     assert one.after > 1_000
+
+
+@pytest.mark.slow
+def test_both_checkouts_answer_a_node_and_their_figures_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_calls, "CALLS", 5)
+    found = commits.compare("hub", ROOT, ROOT, rounds=1)
+    assert [one.what for one in found] == [
+        "hub, unchanged Exchange [call]",
+        "hub, Upload of a window [call]",
+    ]
+    assert all(one.after > 1_000 for one in found)
 
 
 def test_checkouts_without_a_common_figure_are_refused(

@@ -51,8 +51,11 @@ def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
 
 def check_enrolled(
     database: Database, identity: CertificateIdentity, *, renews: bool = False
-) -> None:
+) -> bool:
     """Check that the holder of a certificate is still enrolled.
+
+    Return whether it is the only certificate of the name that counts, so that this holds until the
+    next decision.
 
     Args:
         database: of the hub.
@@ -81,12 +84,18 @@ def check_enrolled(
     if row.key_hash and row.key_hash != identity.key_hash:
         raise NotAllowed(f"{identity.name!r} was enrolled with another key since; enrol again")
     is_first = replaced_certificates.check(row, identity)
-    _check_time(identity, renews)
+    check_time(identity, renews=renews)
     if is_first:
         replaced_certificates.confirm(database, identity)
+    return bool(identity.serial == row.certificate_serial)
 
 
-def _check_time(identity: CertificateIdentity, renews: bool) -> None:
+def check_time(identity: CertificateIdentity, *, renews: bool = False) -> None:
+    """Check that a certificate has not expired, or not too long ago to be renewed.
+
+    Raises:
+        NotAllowed: it has.
+    """
     expired_ms = now_ms() - identity.expires_at
     if expired_ms <= 0:
         return

@@ -16,12 +16,11 @@ import structlog
 
 from gnomon.runtime import wire
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
-from gnomon.server.hub.access import nodes
 from gnomon.server.hub.access.authority import BUILDER, NODE, CertificateIdentity, read_identity
+from gnomon.server.hub.access.enrolled import EnrolledCallers
 from gnomon.server.hub.grpc.call_limits import CallLimits, address_of
 from gnomon.server.hub.ingest.quotas import Quota, Quotas
 from gnomon.server.hub.store.clock import new_id
-from gnomon.server.hub.store.database import Database
 
 _log = structlog.get_logger(__name__)
 
@@ -81,9 +80,14 @@ class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
     """The interceptor of a port; `unauthenticated`: of the one that requires no certificate."""
 
     def __init__(
-        self, database: Database, limits: CallLimits, quotas: Quotas, *, unauthenticated: bool
+        self,
+        enrolled: EnrolledCallers,
+        limits: CallLimits,
+        quotas: Quotas,
+        *,
+        unauthenticated: bool,
     ) -> None:
-        self._database = database
+        self._enrolled = enrolled
         self._limits = limits
         self._quotas = quotas
         self._unauthenticated = unauthenticated
@@ -114,7 +118,7 @@ class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         # Before anything is read from the database. Only this hub's certificates come here, so
         # strangers cannot make up names that are counted.
         self._quotas.spend(identity.name, Quota.CALLS)
-        nodes.check_enrolled(self._database, identity, renews=method in OPEN)
+        self._enrolled.check(identity, renews=method in OPEN)
         return f"{identity.role} {identity.name!r}"
 
 

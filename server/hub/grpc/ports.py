@@ -9,6 +9,7 @@ import grpc
 from gnomon.proto import hub_pb2_grpc
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.server.hub.access.authority import Authority
+from gnomon.server.hub.access.enrolled import EnrolledCallers
 from gnomon.server.hub.grpc.call_limits import CallLimits
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
 from gnomon.server.hub.grpc.interceptor import AccessInterceptor
@@ -16,7 +17,6 @@ from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.ingest.quotas import Quotas
 from gnomon.server.hub.settings import HubSettings
-from gnomon.server.hub.store.database import Database
 
 _MESSAGE_BYTES = 8 << 20
 _OPEN_MESSAGE_BYTES = 64 << 10
@@ -51,7 +51,7 @@ class GrpcPorts:
         self,
         settings: HubSettings,
         authority: Authority,
-        database: Database,
+        enrolled: EnrolledCallers,
         servicers: Servicers,
         quotas: Quotas,
     ) -> None:
@@ -60,7 +60,7 @@ class GrpcPorts:
         Args:
             settings: of the hub.
             authority: issues the ports' certificate, and those of the callers.
-            database: who is enrolled.
+            enrolled: the callers of the port that requires certificates.
             servicers: what answers.
             quotas: of the callers.
 
@@ -77,12 +77,12 @@ class GrpcPorts:
             CallLimits(KNOWN_CALLS, KNOWN_MESSAGE_SECONDS),
         )
         self._unauthenticated = _server(
-            AccessInterceptor(database, self._limits[0], quotas, unauthenticated=True),
+            AccessInterceptor(enrolled, self._limits[0], quotas, unauthenticated=True),
             _OPEN_THREADS,
             _OPEN_MESSAGE_BYTES,
         )
         self._known = _server(
-            AccessInterceptor(database, self._limits[1], quotas, unauthenticated=False),
+            AccessInterceptor(enrolled, self._limits[1], quotas, unauthenticated=False),
             settings.grpc_threads,
             _MESSAGE_BYTES,
         )

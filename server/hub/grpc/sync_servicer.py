@@ -11,6 +11,7 @@ from gnomon.server.hub.access.authority import NODE
 from gnomon.server.hub.fleet import desired
 from gnomon.server.hub.fleet.desired_cache import DesiredStates
 from gnomon.server.hub.fleet.node_content import NodeContent
+from gnomon.server.hub.fleet.unchanged_exchanges import UnchangedExchanges
 from gnomon.server.hub.grpc import interceptor
 from gnomon.server.hub.ingest.telemetry import RecordsMissing, Telemetry
 from gnomon.server.hub.store.blobs import Blobs
@@ -31,7 +32,7 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         blobs: Blobs,
         telemetry: Telemetry,
         trust: TrustRepository,
-        node_call_ms: int,
+        unchanged: UnchangedExchanges,
     ) -> None:
         """Serve nodes.
 
@@ -40,13 +41,13 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
             blobs: the packages' content.
             telemetry: takes what nodes upload.
             trust: signs desired states and the metadata behind them.
-            node_call_ms: how long a node waits between two calls.
+            unchanged: answers nodes that report the same again.
         """
         self._database = database
         self._blobs = blobs
         self._telemetry = telemetry
         self._trust = trust
-        self._node_call_ms = node_call_ms
+        self._unchanged = unchanged
         self._states = DesiredStates(desired.build)
         self._content = NodeContent(database)
 
@@ -55,7 +56,16 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
     ) -> hub_pb2.ExchangeResponse:
         """Store a node's report and return its desired state, signed if the node knows metadata."""
         name = interceptor.identity_of(context).name
-        response = hub_pb2.ExchangeResponse(call_again_ms=self._node_call_ms)
+        response = self._unchanged.find(name, request)
+        if response is None:
+            begun = self._unchanged.begin()
+            response = self._exchange(name, request)
+            self._unchanged.keep(name, request, response, begun)
+        response.hub_time_unix_ms = now_ms()
+        return response
+
+    def _exchange(self, name: str, request: hub_pb2.ExchangeRequest) -> hub_pb2.ExchangeResponse:
+        response = hub_pb2.ExchangeResponse(call_again_ms=self._unchanged.node_call_ms)
         self._trust.take(request)
         state = self._desired_state(name, request)
         if request.metadata_versions:
@@ -65,7 +75,6 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
         else:
             response.desired.CopyFrom(state)
         response.watermarks.update(self._telemetry.find_lost(name, request.acknowledged))
-        response.hub_time_unix_ms = now_ms()
         return response
 
     def _desired_state(self, name: str, request: hub_pb2.ExchangeRequest) -> hub_pb2.DesiredState:

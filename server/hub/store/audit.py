@@ -17,6 +17,9 @@ from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.text import storable
 
+#: Set in the info of a connection whose transaction appends to the chain.
+AUDITED = "gnomon_audited"
+
 
 def append(
     connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, Any]
@@ -30,6 +33,7 @@ def append(
         subject: what it was done to.
         detail: more of it; anything JSON can hold.
     """
+    connection.info[AUDITED] = True
     sequence = counters.advance(connection, counters.AUDIT)
     previous = connection.scalar(
         select(schema.audit.c.hash).where(schema.audit.c.sequence == sequence - 1)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gnomon.runtime.errors import ConfigurationError, GnomonError, StorageError
 from gnomon.runtime.extras import missing_extra
+from gnomon.server.hub.store import audit
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.failures import translated
 from gnomon.server.hub.store.migrations import MISSING, migrate
@@ -167,6 +168,8 @@ class Database:
             )
         # SQLite has one writer; waiting for this lock is fair and cheap, SQLite itself polls.
         self._turn = threading.RLock()
+        #: Rises after each transaction of this process that appended to the audit chain.
+        self.decisions = 0
         try:
             with self.write() as connection:
                 migrate(connection, must_exist=must_exist, may_upgrade=may_upgrade)
@@ -209,8 +212,14 @@ class Database:
             NotReady: if the database cannot be reached.
             StorageError: if it is damaged, or its disk is full.
         """
-        with _translating(), self._turn, self._writer.begin() as connection:
-            yield connection
+        with _translating(), self._turn:
+            info: dict[Any, Any] = {}
+            try:
+                with self._writer.begin() as connection:
+                    info = connection.info
+                    yield connection
+            finally:
+                self.decisions += bool(info.pop(audit.AUDITED, False))
 
     @contextmanager
     def change(self, actor: Actor | str) -> Iterator[Change]:

@@ -27,6 +27,7 @@ EVALUATIONS = {
     "datasets": "gnomon.bench.data.datasets",
     "registry": "gnomon.bench.hub.registry",
     "kills": "gnomon.bench.hub.kills",
+    "node-calls": "gnomon.bench.hub.node_calls",
     "swaps": "gnomon.bench.servers.swaps",
     "batching": "gnomon.bench.servers.batching",
     "trees-parity": "gnomon.bench.core.tree_parity",
