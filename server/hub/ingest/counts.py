@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, case, select, union
+from sqlalchemy import Connection, Executable, Select, Table, case, select, union
 
 from gnomon.server.hub import placements
 from gnomon.server.hub.store import schema
@@ -25,6 +25,9 @@ _TALLY = schema.tally.c
 _KEY = ("model", "version", "node", "shadow", "outcome")
 _COUNTED = (*(_TALLY[name] for name in _KEY), _TALLY.rows)
 _DAY_KEY = ("day", "model", "version", "node", "shadow", "environment")
+
+#: By dialect and table.
+_STATEMENTS: dict[tuple[str, str], Executable] = {}
 
 
 def add(connection: Connection, windows: Iterable[Mapping[str, Any]]) -> None:
@@ -48,14 +51,20 @@ def _add(
     values = [dict(zip(key, one, strict=True)) | {"rows": rows} for one, rows in sums.items()]
     if not values:
         return
+    # Made once: that costs more than to execute it, and every upload needs it.
+    made = (connection.dialect.name, table.name)
+    if made not in _STATEMENTS:
+        _STATEMENTS[made] = _statement(connection, table, key)
+    connection.execute(_STATEMENTS[made], values)
+
+
+def _statement(connection: Connection, table: Table, key: Sequence[str]) -> Executable:
     statement = insert_into(connection, table)
     added = statement.excluded.rows
     # Saturated: SQLite would go on in floating point, PostgreSQL would refuse the upload.
     room = MAXIMUM_COUNT - table.c.rows
     total = case((added >= room, MAXIMUM_COUNT), else_=table.c.rows + added)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=key, set_={"rows": total}), values
-    )
+    return statement.on_conflict_do_update(index_elements=key, set_={"rows": total})
 
 
 @dataclass(frozen=True, slots=True)
