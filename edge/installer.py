@@ -1,6 +1,7 @@
 """Executes the steps that `gnomon.edge.sync` decides on, with slots, runtime and hub."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from gnomon.edge.desired_checks import (
@@ -13,8 +14,8 @@ from gnomon.edge.examination import PackageExaminer
 from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.sync_state import Step
 from gnomon.proto import hub_pb2
-from gnomon.runtime.enrolment.download import fetch_blobs
-from gnomon.runtime.enrolment.hub_channel import HubChannel
+from gnomon.runtime.enrolment.download import ContentUnavailable, fetch_blobs
+from gnomon.runtime.enrolment.hub_channel import ContentRefused, HubChannel
 from gnomon.runtime.errors import EngineError, GnomonError, PackageError
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 #: How long an examination is waited for before the hub is called again.
 _WAIT_SECONDS = 2.0
+#: How often the hub may refuse the content of a package before the others are installed without.
+_ATTEMPTS = 3
 
 
 class StillExamined(Exception):
@@ -59,6 +62,7 @@ class Installer:
             examiner: tries new packages apart from this process; None: they are tried only here.
         """
         self._examiner = examiner
+        self._refused: Counter[str] = Counter()
         self.subject: hub_pb2.PackageRef | str = ""
         self._profiles = profiles
         self._slots = slots
@@ -92,7 +96,7 @@ class Installer:
                 self._check_packages(desired, trust)
             case Step.DOWNLOAD:
                 for package in self.each(desired.packages):
-                    self._download(package, channel, trust)
+                    self._try_download(package, channel, trust)
             case Step.VERIFY:
                 for package in self.each(desired.packages):
                     self._slots.install(package.digest, package.envelopes, trust)
@@ -249,6 +253,20 @@ class Installer:
                 route,
                 [self._runtime.models[one].package.manifest.deployment for one in route.digests],
             )
+
+    def _try_download(
+        self, package: hub_pb2.PackageRef, channel: HubChannel, trust: TrustStore
+    ) -> None:
+        """Download a package; after some attempts that the hub refused, go on without it."""
+        try:
+            self._download(package, channel, trust)
+        except ContentRefused as error:
+            self._refused[package.digest] += 1
+            if self._refused[package.digest] < _ATTEMPTS:
+                raise
+            del self._refused[package.digest]
+            raise ContentUnavailable(f"{package.name}@{package.version}: {error}") from error
+        self._refused.pop(package.digest, None)
 
     def _download(
         self, package: hub_pb2.PackageRef, channel: HubChannel, trust: TrustStore

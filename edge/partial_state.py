@@ -14,19 +14,29 @@ from gnomon.proto import hub_pb2
 from gnomon.runtime.routing.routes import WEIGHT_TOTAL
 
 
-class PackageRefusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A package, or with an empty digest a whole route, that is not put into service, and why."""
+class PackageRefusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A package, or with an empty digest a whole route, that is not put into service, and why.
+
+    `is_temporary`: the reason may pass, so that the same desired state is tried again.
+    """
 
     route: str
     reason: str
     digest: str = ""
     version: str = ""
+    is_temporary: bool = False
 
     @classmethod
-    def of_package(cls, package: hub_pb2.PackageRef, reason: str) -> Self:
+    def of_package(
+        cls, package: hub_pb2.PackageRef, reason: str, *, is_temporary: bool = False
+    ) -> Self:
         """Return the refusal of a package."""
         return cls(
-            route=package.name, digest=package.digest, version=package.version, reason=reason
+            route=package.name,
+            digest=package.digest,
+            version=package.version,
+            reason=reason,
+            is_temporary=is_temporary,
         )
 
     @property

@@ -18,41 +18,22 @@ from collections.abc import Callable
 import msgspec
 
 from gnomon.edge.partial_state import PackageRefusal, is_same_content, leave_out
-from gnomon.edge.sync_state import Step, SyncState, parse_state
+from gnomon.edge.sync_state import (
+    MAY_CRASH,
+    MAY_FAIL,
+    NEXT,
+    OPEN_TO_NEWS,
+    WIRE_STATES,
+    Step,
+    SyncState,
+    parse_state,
+)
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import GnomonError, HubError
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 
 #: How often a desired state may end the process before it is rejected.
 CRASH_LIMIT = 3
-
-
-_NEXT = {
-    Step.CHECK: Step.DOWNLOAD,
-    Step.DOWNLOAD: Step.VERIFY,
-    Step.VERIFY: Step.EXAMINE,
-    Step.EXAMINE: Step.STAGE,
-    Step.STAGE: Step.WARM,
-    Step.WARM: Step.TRIAL,
-    Step.TRIAL: Step.COMMIT,
-    Step.COMMIT: Step.REPORT,
-    Step.ROLLBACK: Step.REPORT,
-    Step.REPORT: Step.IDLE,
-}
-_MAY_FAIL = (
-    Step.CHECK,
-    Step.DOWNLOAD,
-    Step.VERIFY,
-    Step.EXAMINE,
-    Step.STAGE,
-    Step.WARM,
-    Step.TRIAL,
-)
-_MAY_CRASH = (Step.STAGE, Step.WARM, Step.TRIAL, Step.COMMIT)
-_OPEN_TO_NEWS = (Step.IDLE, Step.CHECK, Step.DOWNLOAD, Step.EXAMINE)
-
-_WIRE_NAMES = {Step.REPORT: "IDLE", Step.EXAMINE: "STAGE"}
-_WIRE_STATES = {step: hub_pb2.InstallState.Value(_WIRE_NAMES.get(step, step.name)) for step in Step}
 
 
 class IllegalTransition(GnomonError):
@@ -87,7 +68,7 @@ class SyncMachine:
     @property
     def is_open_to_news(self) -> bool:
         """Whether `propose` may be called; if not, the current step must be executed first."""
-        return self.step in _OPEN_TO_NEWS
+        return self.step in OPEN_TO_NEWS
 
     @property
     def in_service(self) -> hub_pb2.DesiredState:
@@ -101,8 +82,8 @@ class SyncMachine:
 
     def resume(self) -> None:
         """Decide, after a restart, with which step to continue."""
-        crashes = self.state.crashes + (self.step in _MAY_CRASH)
-        if self.step in _MAY_CRASH and crashes >= CRASH_LIMIT:
+        crashes = self.state.crashes + (self.step in MAY_CRASH)
+        if self.step in MAY_CRASH and crashes >= CRASH_LIMIT:
             where = self.step.name
             self._refuse(f"the process crashed {crashes} times, most recently during {where}")
         elif self.step not in (Step.IDLE, Step.ROLLBACK, Step.REPORT):
@@ -127,7 +108,7 @@ class SyncMachine:
             )
         newest = self._newest()
         if (desired.epoch or newest[0], desired.generation) <= newest:
-            return self.step is not Step.IDLE or self._repair()
+            return self.step is not Step.IDLE or self._repair() or self._retry(desired)
         self._change(step=Step.CHECK, desired=desired.SerializeToString(), excluded=(), crashes=0)
         return True
 
@@ -137,7 +118,7 @@ class SyncMachine:
         Raises:
             IllegalTransition: there is no step to execute.
         """
-        following = _NEXT.get(self.step)
+        following = NEXT.get(self.step)
         if following is None:
             raise IllegalTransition(self.step, Step.CHECK)
         if self.step is Step.COMMIT:
@@ -157,7 +138,7 @@ class SyncMachine:
         Raises:
             IllegalTransition: the step cannot fail.
         """
-        if self.step not in _MAY_FAIL:
+        if self.step not in MAY_FAIL:
             raise IllegalTransition(self.step, Step.ROLLBACK)
         excluded = self.state.excluded if refusal is None else (*self.state.excluded, refusal)
         if refusal is not None and self._changes_without(excluded):
@@ -171,7 +152,7 @@ class SyncMachine:
         Raises:
             IllegalTransition: the step cannot be repeated.
         """
-        if self.step not in _MAY_FAIL:
+        if self.step not in MAY_FAIL:
             raise IllegalTransition(self.step, Step.CHECK)
         self._change(step=Step.CHECK, reason=reason, crashes=0)
 
@@ -204,7 +185,7 @@ class SyncMachine:
         return hub_pb2.ReportedState(
             generation=generation,
             epoch=epoch,
-            state=_WIRE_STATES[self.step],
+            state=WIRE_STATES[self.step],
             refused_generation=self.state.refused_generation,
             refused_epoch=self.state.refused_epoch,
             reason=self._incomplete or self.state.reason,
@@ -223,6 +204,18 @@ class SyncMachine:
             return False
         self._next_repair = self._proposals * 2
         self._change(step=Step.CHECK, desired=self.state.in_service, excluded=(), crashes=0)
+        return True
+
+    def _retry(self, desired: hub_pb2.DesiredState) -> bool:
+        """Try again, as seldom as a repair, what was refused for a reason that may pass."""
+        refused = (self.state.refused_epoch, self.state.refused_generation)
+        is_refused = (desired.epoch or refused[0], desired.generation) == refused
+        if not (is_refused and any(one.is_temporary for one in self.state.refused)):
+            return False
+        if self._proposals < self._next_repair:
+            return False
+        self._next_repair = self._proposals * 2
+        self._change(step=Step.CHECK, desired=desired.SerializeToString(), excluded=(), crashes=0)
         return True
 
     def _changes_without(self, excluded: tuple[PackageRefusal, ...]) -> bool:

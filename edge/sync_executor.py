@@ -11,6 +11,7 @@ from gnomon.edge.sync import SyncMachine
 from gnomon.edge.sync_state import Step, SyncState
 from gnomon.edge.trust import NodeTrust
 from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.download import ContentUnavailable
 from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import ExpiredMetadata, GnomonError, HubUnavailable, StorageError
 from gnomon.runtime.state_file import StateFile
@@ -179,7 +180,8 @@ class SyncExecutor:
             _log.error("%s failed", self.machine.step.name, exc_info=error)
         where, generation = self.machine.step.name, self.machine.desired.generation
         reason = f"{where}: {error if isinstance(error, GnomonError) else type(error).__name__}"
-        refusal = _refusal_of(self._installer.subject, reason)
+        is_temporary = isinstance(error, ContentUnavailable)
+        refusal = _refusal_of(self._installer.subject, reason, is_temporary)
         self.machine.fail(reason, refusal)
         if self.machine.step is not Step.ROLLBACK and refusal is not None:
             _log.warning("generation %d goes on without %s: %s", generation, refusal.name, reason)
@@ -190,8 +192,10 @@ class SyncExecutor:
         self._record_event("rolled_back", f"generation {generation}: {reason}")
 
 
-def _refusal_of(subject: hub_pb2.PackageRef | str, reason: str) -> PackageRefusal | None:
+def _refusal_of(
+    subject: hub_pb2.PackageRef | str, reason: str, is_temporary: bool
+) -> PackageRefusal | None:
     """Return the refusal of a package or of a route by its name; None if neither is named."""
     if isinstance(subject, str):
         return PackageRefusal(route=subject, reason=reason) if subject else None
-    return PackageRefusal.of_package(subject, reason)
+    return PackageRefusal.of_package(subject, reason, is_temporary=is_temporary)

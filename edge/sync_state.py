@@ -27,6 +27,35 @@ class Step(enum.StrEnum):
     REPORT = "report"  # the outcome is reported to the hub
 
 
+#: The step that follows a step that succeeded.
+NEXT = {
+    Step.CHECK: Step.DOWNLOAD,
+    Step.DOWNLOAD: Step.VERIFY,
+    Step.VERIFY: Step.EXAMINE,
+    Step.EXAMINE: Step.STAGE,
+    Step.STAGE: Step.WARM,
+    Step.WARM: Step.TRIAL,
+    Step.TRIAL: Step.COMMIT,
+    Step.COMMIT: Step.REPORT,
+    Step.ROLLBACK: Step.REPORT,
+    Step.REPORT: Step.IDLE,
+}
+MAY_FAIL = (
+    Step.CHECK,
+    Step.DOWNLOAD,
+    Step.VERIFY,
+    Step.EXAMINE,
+    Step.STAGE,
+    Step.WARM,
+    Step.TRIAL,
+)
+MAY_CRASH = (Step.STAGE, Step.WARM, Step.TRIAL, Step.COMMIT)
+OPEN_TO_NEWS = (Step.IDLE, Step.CHECK, Step.DOWNLOAD, Step.EXAMINE)
+
+_WIRE_NAMES = {Step.REPORT: "IDLE", Step.EXAMINE: "STAGE"}
+WIRE_STATES = {step: hub_pb2.InstallState.Value(_WIRE_NAMES.get(step, step.name)) for step in Step}
+
+
 class SyncState(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):

@@ -4,7 +4,11 @@ from gnomon.runtime.enrolment.hub_channel import HubChannel
 from gnomon.runtime.errors import HubError
 from gnomon.runtime.packages.slots import Slots
 
-__all__ = ["fetch_blobs"]
+__all__ = ["ContentUnavailable", "fetch_blobs"]
+
+
+class ContentUnavailable(HubError):
+    """The hub does not send the content of a package; it may be mended there."""
 
 
 def fetch_blobs(slots: Slots, digests: list[str], channel: HubChannel) -> None:
@@ -12,7 +16,8 @@ def fetch_blobs(slots: Slots, digests: list[str], channel: HubChannel) -> None:
 
     Raises:
         HubUnavailable: the connection was lost; blobs that arrived are kept.
-        HubError: the hub sent another blob, or lacks one of them.
+        HubError: the hub sent another blob.
+        ContentUnavailable: the hub lacks one of them.
     """
     wanted = set(digests)
     for digest, data in channel.blobs(digests):
@@ -21,4 +26,6 @@ def fetch_blobs(slots: Slots, digests: list[str], channel: HubChannel) -> None:
         slots.put(digest, data)
         wanted.discard(digest)
     if wanted:
-        raise HubError(f"the hub does not have blobs {sorted(wanted)[:3]} of a desired package")
+        raise ContentUnavailable(
+            f"the hub does not have blobs {sorted(wanted)[:3]} of a desired package"
+        )

@@ -38,6 +38,10 @@ class DeadlineExceeded(HubUnavailable):
     """The call did not end in its time: the link may be slow."""
 
 
+class ContentRefused(HubUnavailable):
+    """The hub can be reached, and refuses content that was asked for; it may be mended there."""
+
+
 class Patience:
     """How long a call may take: twice as long after each call that did not end in its time."""
 
@@ -156,12 +160,13 @@ def _next_blob(stream: Iterator[hub_pb2.Blob]) -> hub_pb2.Blob | None:
 
     Raises:
         HubUnavailable: any failure may be temporary, since a download is resumed.
+        ContentRefused: the hub was reached, and did not send it.
     """
     try:
         return next(stream, None)
     except grpc.RpcError as error:
         known = _translate(error)
-        kind = DeadlineExceeded if isinstance(known, DeadlineExceeded) else HubUnavailable
+        kind = type(known) if isinstance(known, HubUnavailable) else ContentRefused
         raise kind(f"download interrupted: {known}") from error
 
 

@@ -17,6 +17,7 @@ from gnomon.runtime.ids import now_ms
 from gnomon.runtime.packages.signing import Signer
 from tests.support.failing_disk import FailingDisk
 from tests.support.node_story import GOOD, Story
+from tests.support.packages import linear_onnx, make_package
 from tests.support.waiting import wait_for
 
 
@@ -140,6 +141,40 @@ def test_a_lost_segment_stops_no_telemetry_and_stop_raises_nothing(story: Story)
     with story.agent() as agent:  # the lock was released
         agent.predict(GOOD, model=story.name)
     assert story.hub.rows(story.name)["answered"] >= 1
+
+
+def test_content_that_is_damaged_at_the_hub_stops_no_telemetry_and_no_other_model(
+    story: Story, tmp_path: Path, signer: Signer
+) -> None:
+    other = Story(story.hub, "beside_damaged_content", tmp_path / "other", signer)
+    story.publish()
+    other.publish()
+    with story.agent(token=story.hub.token()) as agent:
+        story.wait_for(agent, "1")
+        other.wait_for(agent, "1")
+        package = make_package(
+            tmp_path / "damaged",
+            signer,
+            name=story.name,
+            version="2",
+            model=linear_onnx([0.125, 0.1, 0.0, 10.0, 0.0], 0.00007),
+            test_passed=True,
+        )
+        chunk = next(digest for digest, data in package.iter_blobs() if b"features" in data[:500])
+        story.hub.publish_only(package)
+        (blob,) = (path for path in (story.hub.folder / "hub").rglob(chunk) if path.is_file())
+        content = blob.read_bytes()
+        blob.write_bytes(content[:-1] + b"!")
+        story.hub.post("placements", model=story.name, version="2")
+        wait_for(lambda: f"{story.name}@2" in agent.status().refused)
+        assert agent.status().is_hub_reachable
+        agent.predict(GOOD, model=story.name)
+        wait_for(lambda: story.hub.rows(story.name) == {"answered": 1})
+        other.publish("2", bias=0.0001)
+        other.wait_for(agent, "2")
+        blob.write_bytes(content)
+        story.wait_for(agent, "2")
+        wait_for(lambda: not agent.status().refused)
 
 
 def test_an_upload_that_takes_too_long_makes_no_hub_unreachable(

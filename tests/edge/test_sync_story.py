@@ -148,3 +148,23 @@ def play(story: Story, events: list[tuple[str, object]]) -> None:
     for event, value in events:
         story.happen(event, value)
     story.end()
+
+
+def test_what_the_hub_does_not_send_blocks_no_other_and_is_tried_again(tmp_path: Path) -> None:
+    story = Story(World(tmp_path))
+    story.happen("sync", 3)
+    story.publish({"eta": ("2", None), "price": ("n1", None)})
+    story.happen("sync", 5)
+    runtime, machine = story.site.runtime, story.site.executor.machine
+    assert set(runtime.routes) == {"eta"}
+    assert "eta-2" in runtime.models
+    (refused,) = machine.reported().refused
+    assert "price-n1" in (refused.digest, refused.route)
+    assert "damaged at the hub" in refused.reason
+    story.happen("sync", 30)
+    assert machine.reported().refused
+    story.world.is_mended = True
+    story.happen("sync", 100)
+    assert "price-n1" in runtime.models
+    assert not machine.reported().refused
+    assert not machine.reported().reason

@@ -89,6 +89,10 @@ class HubProcess:
                 found[line["outcome"]] = found.get(line["outcome"], 0) + line["rows"]
         return found
 
+    def publish_only(self, package: Package) -> None:
+        """Put a package into the registry."""
+        self._publish(package)
+
     def publish(self, package: Package) -> None:
         """Put a package into the registry and its version into service."""
         self._publish(package)

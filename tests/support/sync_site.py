@@ -11,6 +11,7 @@ from gnomon.edge.installer import Installer
 from gnomon.edge.sync_executor import SyncExecutor
 from gnomon.edge.sync_state import Step, SyncState
 from gnomon.proto import hub_pb2
+from gnomon.runtime.enrolment.hub_channel import ContentRefused
 from gnomon.runtime.errors import (
     EngineError,
     GnomonError,
@@ -26,6 +27,7 @@ from gnomon.runtime.state_file import StateFile
 FAULTS = {
     "u": "CHECK",  # not signed by a trusted key
     "d": "DOWNLOAD",  # damaged content
+    "n": "DOWNLOAD",  # the hub does not send it
     "v": "VERIFY",
     "m": "EXAMINE",  # takes too much memory
     "h": "EXAMINE",  # never ends to load
@@ -48,6 +50,7 @@ class World:
     stored: set[str] = field(default_factory=set)
     is_full: bool = False
     is_away: bool = False
+    is_mended: bool = False  # content that the hub did not send
     now: float = 0.0  # of the clock that only rises
     wall: float = 1_700_000_000.0  # of the clock that may be set
     kill_in: int = 0
@@ -239,4 +242,6 @@ class Site:
             self.world.touch()
             if self.world.is_away:
                 raise HubUnavailable("the download was interrupted")
+            if digest.split("-")[1][0] == "n" and not self.world.is_mended:
+                raise ContentRefused("its content is damaged at the hub")
             yield digest, b""
