@@ -107,7 +107,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.server": ("rest", "serving hub streams"),
     "gnomon.server.rest": (
         "certificates ciphers connection_limit docs head hosts listening problem_schema",
-        "problems tls",
+        "handshake_watch problems tls",
         "bounded_http",
         "port",
     ),

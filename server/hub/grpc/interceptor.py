@@ -21,6 +21,7 @@ from gnomon.server.hub.access.enrolled import EnrolledCallers
 from gnomon.server.hub.grpc.call_limits import CallLimits, address_of
 from gnomon.server.hub.ingest.quotas import Quota, Quotas
 from gnomon.server.hub.store.clock import new_id
+from gnomon.server.rest.handshake_watch import HandshakeWatch
 
 _log = structlog.get_logger(__name__)
 
@@ -84,12 +85,14 @@ class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
         enrolled: EnrolledCallers,
         limits: CallLimits,
         quotas: Quotas,
+        watch: HandshakeWatch,
         *,
         unauthenticated: bool,
     ) -> None:
         self._enrolled = enrolled
         self._limits = limits
         self._quotas = quotas
+        self._watch = watch
         self._unauthenticated = unauthenticated
 
     def intercept_service(self, continuation: Callable[[Any], Any], call: Any) -> Any:
@@ -108,6 +111,7 @@ class AccessInterceptor(grpc.ServerInterceptor):  # type: ignore[misc]
 
     def _check(self, method: str, context: grpc.ServicerContext) -> str:
         """Check that a caller may call a method; return the caller's name or address."""
+        self._watch.note_call(str(context.peer()))
         if self._unauthenticated:
             if method not in OPEN:
                 raise NotAllowed(f"{method} needs a client certificate; enrol first")

@@ -17,6 +17,8 @@ from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.ingest.quotas import Quotas
 from gnomon.server.hub.settings import HubSettings
+from gnomon.server.rest.certificates import HandshakeLog
+from gnomon.server.rest.handshake_watch import HandshakeWatch
 
 _MESSAGE_BYTES = 8 << 20
 _OPEN_MESSAGE_BYTES = 64 << 10
@@ -68,21 +70,27 @@ class GrpcPorts:
             ConfigurationError: if a port is taken.
         """
         key, chain = authority.issue_server((settings.host, *settings.names))
-        unauthenticated = grpc.ssl_server_credentials([(key, chain)])
-        known = grpc.ssl_server_credentials(
-            [(key, chain)], authority.certificate_pem, require_client_auth=True
-        )
+        #: What watches the handshakes of each port.
+        self.watches = watches = {
+            name: HandshakeWatch(HandshakeLog(f"hub, {name}")) for name in ("enrolment", "sync")
+        }
+        unauthenticated = _credentials(watches["enrolment"], [(key, chain)])
+        known = _credentials(watches["sync"], [(key, chain)], authority.certificate_pem)
         self._limits = (
             CallLimits(OPEN_CALLS, OPEN_MESSAGE_SECONDS),
             CallLimits(KNOWN_CALLS, KNOWN_MESSAGE_SECONDS),
         )
         self._unauthenticated = _server(
-            AccessInterceptor(enrolled, self._limits[0], quotas, unauthenticated=True),
+            AccessInterceptor(
+                enrolled, self._limits[0], quotas, watches["enrolment"], unauthenticated=True
+            ),
             _OPEN_THREADS,
             _OPEN_MESSAGE_BYTES,
         )
         self._known = _server(
-            AccessInterceptor(enrolled, self._limits[1], quotas, unauthenticated=False),
+            AccessInterceptor(
+                enrolled, self._limits[1], quotas, watches["sync"], unauthenticated=False
+            ),
             settings.grpc_threads,
             _MESSAGE_BYTES,
         )
@@ -111,6 +119,21 @@ class GrpcPorts:
             stopped.wait()
         for limits in self._limits:
             limits.stop()
+
+
+def _credentials(
+    watch: HandshakeWatch, pairs: list[tuple[bytes, bytes]], clients: bytes | None = None
+) -> grpc.ServerCredentials:
+    """Return credentials of a port, which ask for its certificate at each handshake."""
+
+    def begin() -> None:
+        watch.begin()
+
+    return grpc.dynamic_ssl_server_credentials(
+        grpc.ssl_server_certificate_configuration(pairs, clients),
+        begin,
+        require_client_authentication=clients is not None,
+    )
 
 
 def _server(gate: AccessInterceptor, threads: int, message_bytes: int) -> grpc.Server:

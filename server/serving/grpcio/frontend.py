@@ -16,7 +16,8 @@ import grpc
 
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import ConfigurationError
-from gnomon.server.rest.certificates import ChangedFiles
+from gnomon.server.rest.certificates import ChangedFiles, HandshakeLog
+from gnomon.server.rest.handshake_watch import HandshakeWatch
 from gnomon.server.serving import health
 from gnomon.server.serving.admission.admission import Admission, make_admission
 from gnomon.server.serving.admission.admitted_call import AdmittedCall
@@ -65,6 +66,7 @@ class GrpcFrontend:
         self._socket: tuple[int, int] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._is_closing = False
+        self.watch = HandshakeWatch(HandshakeLog("grpcio"))
 
     def _make_server(self) -> Any:
         settings = self._settings
@@ -157,6 +159,7 @@ class GrpcFrontend:
         changed = ChangedFiles(self._settings.tls_files)
 
         def renewed() -> Any:
+            self.watch.begin()
             try:
                 return self._certificates() if changed.have_changed() else None
             except OSError:
@@ -203,6 +206,8 @@ class GrpcFrontend:
             Unauthenticated: the caller is unknown.
         """
         key = certificate = None
+        if self._settings.certificate_file:
+            self.watch.note_call(context.peer())
         if self._admission.authentication.needs_keys:
             given = context.invocation_metadata() or ()
             # What comes more than once is one list (RFC 9110, 5.2), and that is no credential.

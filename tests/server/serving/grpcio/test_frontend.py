@@ -237,4 +237,5 @@ def test_the_frontend_opens_to_others_who_show_a_certificate(served: Any, tmp_pa
                 assert not is_let_in, error
             else:
                 assert is_let_in
+        assert bool(frontend.watch.pending) is not is_let_in
     served.run(frontend.close(0))
