@@ -108,11 +108,17 @@ static void add(const struct trees *trees, const struct tree_node *leaf, uint32_
         for (uint32_t i = 0; i < width; i++) scores[output + i] += values[i];
 }
 
+/* A number in the precision of the sums. Rounding what float64 made of float32 is exact here. */
+static double rounded(const struct trees *trees, double value) {
+    return trees->head.flags & TREES_FLOAT_SUMS ? (double)(float)value : value;
+}
+
 static void finish(const struct trees *trees, double *scores) {
     const struct tree_header *head = &trees->head;
     for (uint32_t i = 0; i < head->outputs; i++) {
-        if (head->divisor != 1.0) scores[i] /= head->divisor;
-        if (head->flags & TREES_SCALES) scores[i] = scores[i] * head->scale + trees->biases[i];
+        if (head->divisor != 1.0) scores[i] = rounded(trees, scores[i] / head->divisor);
+        if (head->flags & TREES_SCALES)
+            scores[i] = rounded(trees, rounded(trees, scores[i] * head->scale) + trees->biases[i]);
     }
 }
 

@@ -69,10 +69,23 @@ def ask_estimator(path: str, rows: NDArray[np.float64]) -> Answers:
     return estimator.decision_function(rows), answers
 
 
+def ask_onnx_runtime(path: str, rows: NDArray[np.float64]) -> Answers:
+    """Return what it answers with one thread, of shape (rows, …)."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    with np.errstate(over="ignore"):
+        (answers,) = session.run(None, {session.get_inputs()[0].name: rows.astype(np.float32)})
+    return answers, answers
+
+
 ORACLES: dict[str, tuple[str, Callable[[str, NDArray[np.float64]], Answers]]] = {
     "LightGBM": ("lightgbm", ask_lightgbm),
     "XGBoost": ("xgboost", ask_xgboost),
     "CatBoost": ("catboost", ask_catboost),
+    "ONNX Runtime": ("onnxruntime", ask_onnx_runtime),
     "scikit-learn": ("sklearn", ask_estimator),
 }
 

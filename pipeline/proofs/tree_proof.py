@@ -31,6 +31,8 @@ from gnomon.runtime.raw_models.trees.recognise import HEAD_BYTES, find_trainer
 __all__ = ["TreeProof", "attest_proof", "compare_estimator", "compare_with_trainer", "prove_file"]
 
 ROWS = 20_000
+#: Libraries that take infinite numbers, and those that float32 cannot hold.
+_TAKE_ANYTHING = ("CatBoost", "LightGBM", "ONNX Runtime")
 #: For the library to start, and to answer so many rows in a second.
 _SECONDS, _ROWS_A_SECOND = 300, 500
 #: Of answers after a link function, relative to the answer.
@@ -132,7 +134,7 @@ def compare_with_trainer(
     if importlib.util.find_spec(library) is None:
         return None
     trees = TreeModel(file)
-    is_exact = trainer == "LightGBM" or trainer == "CatBoost"
+    is_exact = trainer in _TAKE_ANYTHING
     rows = hostile_rows(
         read_splits(file),
         trees.features,

@@ -78,7 +78,8 @@ def build(recipe: Path, out: Path, key_file: Path | None, as_json: bool) -> None
     "--format",
     "wanted",
     type=click.Choice(["onnx", "trees"]),
-    help="What an estimator becomes: onnx for a pickle, trees for a file of skops.",
+    help="What an estimator becomes: onnx for a pickle, trees for a file of skops. A .onnx file of "
+    "one TreeEnsembleRegressor may become trees.",
 )
 @click.option(
     "--proof/--no-proof",
@@ -146,6 +147,10 @@ def import_command(
             if is_trees
             else sklearn_source.from_estimator(estimator, model.name)
         )
+    elif wanted == "trees" and model.suffix.lower() == ".onnx":
+        from gnomon.pipeline.formats.onnx_trees import from_onnx
+
+        source = from_onnx(model, proof=proof)
     else:
         source = read_source(model, proof=proof)
     package = import_model(
