@@ -22,8 +22,8 @@ from tests.support.serving import PREDICT, Served, request
 needs_native = pytest.mark.skipif(
     missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
 )
-PROTOCOL_ERROR, STREAM_CLOSED, ENHANCE_YOUR_CALM = 1, 5, 11
-PRIORITY = 2
+PROTOCOL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR, ENHANCE_YOUR_CALM = 1, 5, 6, 11
+PRIORITY, WINDOW_UPDATE = 2, 8
 
 
 class Native(Served):
@@ -95,6 +95,52 @@ def test_priority_of_no_stream_is_an_error(connect: Callable[[], http2.Http2Conn
     raw.send(http2.frame(PRIORITY, 0, 0, bytes(5)))
     (goaway,) = [one for one in raw.frames() if one.kind == http2.GOAWAY]
     assert int.from_bytes(goaway.payload[4:8]) == PROTOCOL_ERROR
+
+
+@needs_native
+def test_priority_of_any_stream_is_taken(connect: Callable[[], http2.Http2Connection]) -> None:
+    """Before a stream is opened, and after it was answered; nothing follows from it."""
+    raw = connect()
+    weight = struct.pack(">IB", 0, 15)
+    raw.send(http2.frame(PRIORITY, 0, 1, weight) + http2.frame(PRIORITY, 0, 9, weight))
+    raw.send(http2.call(1, request().SerializeToString()))
+    raw.ends(1)
+    raw.send(http2.frame(PRIORITY, 0, 1, weight))
+    raw.send(http2.call(3, request().SerializeToString()))
+    raw.ends(3)
+
+
+@needs_native
+def test_a_priority_that_is_too_short_is_an_error(
+    connect: Callable[[], http2.Http2Connection],
+) -> None:
+    raw = connect()
+    raw.send(headers_frame(1) + http2.frame(PRIORITY, 0, 1, bytes(4)))
+    assert first_error(raw) == FRAME_SIZE_ERROR
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [(http2.DATA, b"x"), (http2.RST_STREAM, bytes(4)), (WINDOW_UPDATE, struct.pack(">I", 1))],
+    ids=["DATA", "RST_STREAM", "WINDOW_UPDATE"],
+)
+def test_a_frame_on_a_stream_that_was_never_opened_ends_the_connection(
+    connect: Callable[[], http2.Http2Connection], kind: int, payload: bytes
+) -> None:
+    raw = connect()
+    raw.send(http2.frame(kind, 0, 5, payload))
+    assert first_error(raw) == PROTOCOL_ERROR
+
+
+def first_error(raw: http2.Http2Connection) -> int:
+    """Return the code of the first RST_STREAM or GOAWAY."""
+    for one in raw.frames():
+        if one.kind == http2.RST_STREAM:
+            return int.from_bytes(one.payload)
+        if one.kind == http2.GOAWAY:
+            return int.from_bytes(one.payload[4:8])
+    raise AssertionError("the connection ended without an error")
 
 
 @needs_native
