@@ -140,8 +140,10 @@ def expire_by_x509(hub: Any, folder: Path) -> None:
 
 def forget(hub: Any, name: str) -> None:
     """Delete a node from the hub's database, as a backup from before its enrolment has it."""
+    hub.kill()  # it remembers who is enrolled
     with sqlite3.connect(hub.folder / "hub" / "hub.db", timeout=20) as connection:
         connection.execute("DELETE FROM node WHERE name = ?", (name,))
+    hub.start()
 
 
 @pytest.mark.parametrize("cause", ["expired", "revoked", "forgotten"])
@@ -204,14 +206,15 @@ def test_nodes_and_builders_come_back_after_their_certificates_have_expired(
     )
     try:
         RegistryClient(builder).close()
-        enrolment = make("offline", token=hub.token(), **addresses(hub))
-        exchange(enrolment)
-        again = make("offline", **addresses(hub))
-        assert enrolment.validity is not None
-        while datetime.now(UTC) <= enrolment.validity[1]:
+        running = make("offline", token=hub.token(), **addresses(hub))
+        exchange(running)
+        exchange(make("started-again", "other", token=hub.token(), **addresses(hub)))
+        again = make("started-again", "other", **addresses(hub))
+        assert again.validity is not None
+        while datetime.now(UTC) <= again.validity[1]:
             time.sleep(0.05)
-        enrolment.renew_if_due(datetime.now(UTC) - timedelta(days=1))  # its clock is wrong
-        for node in (enrolment, again):
+        running.renew_if_due(datetime.now(UTC) - timedelta(days=1))  # its clock is wrong
+        for node in (running, again):
             assert "has expired at" in str(refused(node))
             assert exchange(node).call_again_ms == 100
         RegistryClient(dataclasses.replace(builder, token="")).close()
