@@ -29,7 +29,8 @@ from gnomon.server.hub.settings import HubSettings
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.trust.signing_keys import SigningKeys
 from tests.support.packages import make_package
-from tests.support.trusting_node import TrustingNode, wait_for
+from tests.support.trusting_node import TrustingNode
+from tests.support.waiting import wait_for
 
 DAY = 86_400.0
 

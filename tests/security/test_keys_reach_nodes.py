@@ -15,7 +15,8 @@ from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.rollout.plan import RolloutPlan
 from tests.support.packages import linear_onnx, make_package
 from tests.support.restorable_hub import RestorableHub
-from tests.support.trusting_node import TrustingNode, wait_for
+from tests.support.trusting_node import TrustingNode
+from tests.support.waiting import wait_for
 
 GOOD = {"distance": 800.0, "wind": 10.0, "carrier": "UA"}
 

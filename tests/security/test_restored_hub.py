@@ -17,7 +17,7 @@ from gnomon.server.hub.settings import HubSettings
 from tests.support.hub_process import HubProcess
 from tests.support.node_story import GOOD
 from tests.support.packages import make_package
-from tests.support.trusting_node import wait_for
+from tests.support.waiting import wait_for
 
 ONNX = {"engines": "onnx"}
 

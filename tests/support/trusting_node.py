@@ -1,6 +1,5 @@
 """A node's trust and state machine over a hub's answers, which a test may change on their way."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,11 +89,3 @@ class TrustingNode:
     def versions(self) -> list[str]:
         """The versions in service."""
         return [package.version for package in self.machine.in_service.packages]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until a condition is true."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
