@@ -22,6 +22,10 @@ ENTRY = np.dtype(
     [("first", "<u8"), ("nodes", "<u4"), ("depth", "<u4"), ("output", "<u4"), ("reserved", "<u4")]
 )
 
+#: As in the loops; what is beyond is refused when a file is opened, and before it is written.
+FEATURES_LIMIT, OUTPUTS_LIMIT = 1 << 20, 1 << 14
+_SET_WORDS_LIMIT = 1 << 22
+
 
 class SlotFlag(enum.IntFlag):
     """What a slot does with a feature before it is compared."""
@@ -116,6 +120,19 @@ class TreeWriter:
     _values: list[float] = field(default_factory=list)
     _trees: list[_Tree] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Refuse what no file holds before anything is made of it.
+
+        Raises:
+            LayoutError: there are too many features or outputs, or none.
+        """
+        for name, number, most in (
+            ("features", self.features, FEATURES_LIMIT),
+            ("outputs", self.outputs, OUTPUTS_LIMIT),
+        ):
+            if not 0 < number <= most:
+                raise LayoutError(f"a model has {number} {name}; 1 to {most} are possible")
+
     def slot(self, feature: int, flags: SlotFlag) -> int:
         """Return the number by which trees refer to a feature as these flags see it."""
         if not 0 <= feature < self.features:
@@ -130,10 +147,12 @@ class TreeWriter:
         size = max(codes, default=-1) + 1 if size is None else size
         if size > 1 << 24 or min(codes, default=0) < 0 or max(codes, default=-1) >= size:
             raise LayoutError(f"categories should be 0 to {(1 << 24) - 1}")
-        words = np.zeros((size + 31) // 32, np.uint32)
-        for code in codes:
-            words[code // 32] |= np.uint32(1 << code % 32)
-        place = len(self._sets)
+        place, count = len(self._sets), (size + 31) // 32
+        if place + count > _SET_WORDS_LIMIT:
+            raise LayoutError(f"sets of categories take more than {_SET_WORDS_LIMIT} words")
+        bits = np.zeros(32 * count, np.bool_)
+        bits[np.asarray(codes, np.int64)] = True
+        words = np.packbits(bits, bitorder="little").view("<u4")
         self._sets += [size, int(flags), *words.tolist()]
         return float(place)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from gnomon.core.trees.layout import ModelFlag, SlotFlag, TreeWriter
+from gnomon.core.trees.layout import OUTPUTS_LIMIT, ModelFlag, SlotFlag, TreeWriter
 from gnomon.pipeline.formats.importing import Source
 from gnomon.pipeline.proofs.tree_proof import compare_with_trainer
 from gnomon.runtime.raw_models.trees.reading import UnreadableTrees, reads
@@ -77,6 +77,8 @@ def _read(attributes: Mapping[str, Any], width: int) -> TreeWriter:
     if any(name.endswith("_as_tensor") for name in attributes):
         raise UnreadableTrees("its thresholds are float64")
     outputs = int(attributes.get("n_targets", 1))
+    if not 0 < outputs <= OUTPUTS_LIMIT:
+        raise UnreadableTrees(f"it has {outputs} targets; 1 to {OUTPUTS_LIMIT} are possible")
     nodes = _by_tree(attributes)
     features = np.asarray(attributes["nodes_featureids"], np.int64)
     biases = [float(one) for one in attributes.get("base_values", ())]

@@ -30,6 +30,8 @@ _LINKS = {
     "survival:cox": Link.EXP_FLOAT,
     "survival:aft": Link.EXP_FLOAT,
 }
+#: XGBoost itself knows no category from here on.
+_CATEGORIES = 1 << 24
 _IDENTITY = (
     "binary:logitraw",
     "rank:map",
@@ -80,15 +82,18 @@ def _writer(learner: Mapping[str, Any], booster: Mapping[str, Any]) -> TreeWrite
     link = _LINKS.get(objective, Link.IDENTITY)
     text = parameters["base_score"]
     given = json.loads(text) if text.startswith("[") else [float(text)]
+    if len(given) not in (1, outputs):
+        raise UnreadableTrees(f"it has {len(given)} base scores for {outputs} outputs")
     starts = [_margin(np.float32(one), objective) for one in given]
-    return TreeWriter(
+    writer = TreeWriter(
         features=int(parameters["num_feature"]),
         outputs=outputs,
         flags=ModelFlag.FLOAT_SUMS | ModelFlag.TAKES_MISSING | ModelFlag.FLOAT_ANSWER,
         link=link,
-        starts=starts if len(starts) == outputs else starts * outputs,
         text={"trainer": "XGBoost", "features": list(learner.get("feature_names", []))},
     )
+    writer.starts = starts if len(starts) == outputs else starts * outputs
+    return writer
 
 
 def _margin(score: np.float32, objective: str) -> float:
@@ -145,9 +150,12 @@ def _place_sets(
         for name in ("categories_nodes", "categories_segments", "categories_sizes")
     )
     for node, start, size in zip(nodes, starts, sizes, strict=True):
-        right = {int(one) for one in tree["categories"][start : start + size]}
+        right = np.unique(np.asarray(tree["categories"][start : start + size], np.int64))
         flags = SetFlag(0) if lefts[node] else SetFlag.MISSING_RIGHT
-        top = max(right, default=-1) + 1
-        if top > 1 << 24:
-            raise UnreadableTrees(f"a tree has category {top - 1}, beyond {(1 << 24) - 1}")
-        numbers[node] = writer.add_set([one for one in range(top) if one not in right], flags, top)
+        top = int(right.max(initial=-1)) + 1
+        if top > _CATEGORIES or right.min(initial=0) < 0:
+            raise UnreadableTrees(
+                f"a tree has category {top - 1}; 0 to {_CATEGORIES - 1} are known"
+            )
+        left = np.setdiff1d(np.arange(top), right, assume_unique=True)
+        numbers[node] = writer.add_set(left.tolist(), flags, top)

@@ -163,6 +163,21 @@ def test_a_node_takes_no_more_than_its_bytes() -> None:
     assert len(writer.to_bytes()) - small <= 3 * 16 + 4 * 8 + 24 + 8
 
 
+@pytest.mark.parametrize(
+    ("features", "outputs"), [(0, 1), (1, 0), (1 << 21, 1), (10**18, 1), (1, 1 << 15)]
+)
+def test_a_size_that_no_file_has_is_refused_at_once(features: int, outputs: int) -> None:
+    with pytest.raises(LayoutError, match="are possible"):
+        TreeWriter(features, outputs)
+
+
+def test_sets_are_bounded_together() -> None:
+    writer = stump()
+    with pytest.raises(LayoutError, match="words"):
+        for _ in range(20):
+            writer.add_set([(1 << 24) - 1], SetFlag(0))
+
+
 @pytest.mark.parametrize("rows", [np.zeros((2, 2)), np.zeros((2, 1), np.float32), np.zeros(2)])
 def test_rows_of_another_form_are_refused(rows: Any) -> None:
     with pytest.raises(ValueError):

@@ -91,6 +91,7 @@ def test_answers_have_the_bits_of_onnx_runtime(tmp_path: Path, changes: dict[str
         (ensemble(aggregate_function="MAX"), "by MAX"),
         (ensemble(post_transform="LOGISTIC"), "link LOGISTIC"),
         (ensemble(nodes_modes=["BRANCH_EQ"] * 180), "BRANCH_EQ"),
+        (ensemble(n_targets=1 << 60), "targets; 1 to"),
         (ensemble(target_ids=[5] * 96), "target 5"),
         (ensemble(nodes_truenodeids=[99] * 180), "cannot be read"),
         (model(helper.make_node("Identity", ["x"], ["y"])), "operators are Identity"),

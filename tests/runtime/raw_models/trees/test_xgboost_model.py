@@ -107,6 +107,8 @@ def test_dropped_trees_have_their_weights() -> None:
         ("gradient_booster/model/tree_info", [], "cannot be read"),
         ("gradient_booster/model/trees/0/split_conditions/0", None, "threshold"),
         ("learner_model_param/num_feature", "many", "many"),
+        ("learner_model_param/num_feature", str(10**15), "features"),
+        ("learner_model_param/num_class", str(10**15), "outputs|base scores"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_what_is_wrong(path: str, value: Any, said: str) -> None:
