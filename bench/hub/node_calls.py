@@ -57,6 +57,8 @@ class NodeCalls:
     def __init__(self, server: Server, channel: HubChannel, package: Package) -> None:
         """Take a package into service as the node would."""
         self._server, self._channel, self._sent = server, channel, 0
+        #: Of the hub, by port: `rest`, `enrolment`, `sync`.
+        self.addresses: dict[str, str] = json.loads(server.address)
         self._window = _window(package)
         self._digest = package.digest
         self._request = hub_pb2.ExchangeRequest(boot="bench", facts={"engines": "onnx"})
@@ -74,9 +76,18 @@ class NodeCalls:
         reported.digests[:] = [package.digest for package in desired.packages]
         self._request.metadata_versions.update({one.role: one.version for one in answer.metadata})
 
+    @property
+    def pid(self) -> int:
+        """The hub's process."""
+        return self._server.pid
+
+    def exchange(self) -> None:
+        """Report the same again; raises the hub's errors."""
+        self._channel.exchange(self._request)
+
     def measure(self) -> dict[str, float]:
         """Return the hub's CPU time of each call by its name, in nanoseconds."""
-        exchanged = self._cost(lambda: self._channel.exchange(self._request))
+        exchanged = self._cost(self.exchange)
         return {"unchanged Exchange": exchanged, "Upload of a window": self._cost(self._upload)}
 
     def _cost(self, call: Any) -> float:

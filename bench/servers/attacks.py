@@ -29,7 +29,7 @@ from gnomon.bench.servers.processes import OURS, Server, start
 from gnomon.bench.servers.serving_package import make_package, make_request
 from gnomon.runtime.errors import ConfigurationError
 
-__all__ = ["main", "measure"]
+__all__ = ["Memory", "main", "measure"]
 
 CONNECTIONS, PER_SECOND = 10, 200
 #: What is promised: milliseconds at the 99th percentile, and MiB.
@@ -37,7 +37,7 @@ MUST_P99_MS, MUST_MIB = 10.0, 50.0
 _MIB = 1 << 20
 
 
-class _Memory(threading.Thread):
+class Memory(threading.Thread):
     """Watches a process' resident memory."""
 
     def __init__(self, pid: int) -> None:
@@ -83,7 +83,7 @@ def measure(server: Server, attack: Attack, body: Path, log: Path, seconds: int)
             )
 
     good = threading.Thread(target=ask)
-    memory = _Memory(server.pid)
+    memory = Memory(server.pid)
     memory.start()
     good.start()
     done = attack(server.address, time.monotonic() + seconds)

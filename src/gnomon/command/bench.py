@@ -34,7 +34,7 @@ EVALUATIONS = {
     "startup": "gnomon.bench.servers.startup",
     "open-loop": "gnomon.bench.servers.open_loop",
     "drains": "gnomon.bench.servers.drains",
-    "attacks": "gnomon.bench.servers.attacks",
+    "attacks": "gnomon.bench.attacks",
     "perf-analyzer": "gnomon.bench.servers.perf_analyzer",
 }
 
