@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -172,27 +173,31 @@ def _known_dtype(tensor: Tensor) -> Tensor:
 def _packer(contract: Contract, tensor: Tensor) -> TensorPacker:
     plans = []
     start = 0
+    sizes = [field.size if field.kind.is_vector else 0 for field in contract.fields]
+    offsets = [0, *accumulate(sizes)]
+    places = {name: place for place, name in enumerate(contract.names)}
     for feature in tensor.features:
-        field = _field(contract, tensor, feature)
+        field = _field(contract, tensor, feature, places)
         _check_feature(tensor, feature, field)
         width = field.size
         if feature.encode == "onehot":
             width = len(field.allowed or ())
         encoding = VECTOR if field.kind.is_vector else ENCODINGS.index(feature.encode)
-        index = contract.field_index(field.name)
-        offset = sum(item.size for item in contract.fields[:index] if item.kind.is_vector)
-        plans.append((index, encoding, start, width, offset, 0, feature.missing))
+        index = places[field.name]
+        plans.append((index, encoding, start, width, offsets[index], 0, feature.missing))
         start += width
     return TensorPacker(plans, list(DTYPES).index(tensor.dtype), start)
 
 
-def _field(contract: Contract, tensor: Tensor, feature: Feature) -> Field:
-    if feature.field not in contract.names:
+def _field(
+    contract: Contract, tensor: Tensor, feature: Feature, places: Mapping[str, int]
+) -> Field:
+    if feature.field not in places:
         raise ContractError(
             f"tensor {tensor.name!r}: unknown field {feature.field!r}; "
             f"there are {', '.join(contract.names)}"
         )
-    return contract.fields[contract.field_index(feature.field)]
+    return contract.fields[places[feature.field]]
 
 
 def _check_feature(tensor: Tensor, feature: Feature, field: Field) -> None:

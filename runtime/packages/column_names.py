@@ -21,16 +21,18 @@ def field_names(columns: Sequence[str]) -> list[str]:
     """
     own = {column for column in columns if _plain(column) == column}
     names: list[str] = []
+    given: set[str] = set()
     taken = set(own)
     for column in columns:
         name = _plain(column)
-        if name != column or name in names:
+        if name != column or name in given:
             number, stem = 2, name
             while name in taken:
                 ending = f"_{number}"
                 name, number = stem[: _LONGEST - len(ending)] + ending, number + 1
         taken.add(name)
         names.append(name)
+        given.add(name)
     return names
 
 

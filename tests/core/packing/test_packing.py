@@ -187,3 +187,19 @@ def test_flagged_fractions_become_the_number_for_missing_ones(dtype: str) -> Non
         assert packing.pack_row(row)["t"].tolist() == [[-1]]
         columns, _ = contract.check_columns({"x": [value]})
         assert packing.pack_columns(columns)["t"].tolist() == [[-1]]
+
+
+def test_a_wide_packing_looks_at_each_field_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = Contract([Field(name=f"x{one}", kind=Kind.FLOAT64) for one in range(300)])
+    tensor = Tensor("wide", "FP64", tuple(Feature(name) for name in contract.names))
+    looks = 0
+    original = Kind.is_vector.fget  # type: ignore[attr-defined]
+
+    def counted(kind: Kind) -> bool:
+        nonlocal looks
+        looks += 1
+        return bool(original(kind))
+
+    monkeypatch.setattr(Kind, "is_vector", property(counted))
+    assert Packing(contract, [tensor]).widths == {"wide": 300}
+    assert looks <= 10 * 300
