@@ -4,6 +4,7 @@ Run by `gnomon.edge.examination`. It has a limit of memory; the node ends it in 
 One line of JSON comes in, one goes out.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -16,9 +17,8 @@ from gnomon.runtime.isolation.resource_limits import limit_memory_and_files
 from gnomon.runtime.models.model import Model
 from gnomon.runtime.packages.package import Package
 
-__all__ = ["ExaminationReply", "ExaminationRequest", "main"]
+__all__ = ["ExaminationReply", "ExaminationRequest", "main", "yield_to_node"]
 
-#: The predictions of the node go first.
 _NICENESS = 10
 _ERROR_CHARACTERS = 1_000
 #: Within this time after its own the process is ended by who started it, if that still runs.
@@ -42,12 +42,19 @@ class ExaminationReply(msgspec.Struct, frozen=True):
 def main() -> None:
     """Examine what standard input names, and write the reply to standard output."""
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=ExaminationRequest)
-    os.nice(_NICENESS)
+    yield_to_node()
     signal.alarm(int(request.seconds) + _GRACE_SECONDS)  # if the node is killed meanwhile
     reply = ExaminationReply(_examine(request)[:_ERROR_CHARACTERS])
     sys.stdout.buffer.write(msgspec.json.encode(reply))
     sys.stdout.flush()
     os._exit(0)  # what a model left behind must not hold the answer back
+
+
+def yield_to_node() -> None:
+    """Let the node go first: for the processor, and if the machine runs out of memory."""
+    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _examine(request: ExaminationRequest) -> str:

@@ -80,6 +80,8 @@ def test_the_agent_is_watched_and_started_again() -> None:
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
     assert int(service["WatchdogSec"]) >= 30
     assert service["Restart"] == "on-failure"  # which a watchdog's end is
+    # A package that is tried apart may be ended for its memory, and the agent goes on.
+    assert service["OOMPolicy"] == "continue"
 
 
 def test_what_does_not_mend_itself_is_not_tried_again() -> None:

@@ -130,6 +130,21 @@ def test_what_crashes_its_process_is_given_up(
         monkeypatch.setattr(examination, "_PROGRAM", "")  # it is not tried again
 
 
+@pytest.mark.slow
+def test_the_node_goes_first_for_processor_and_memory(
+    examiner: PackageExaminer, installed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import json, os, sys; sys.path.insert(0, sys.argv[1]); "
+        "from gnomon.edge.examination_worker import yield_to_node; before = os.nice(0); "
+        "yield_to_node(); score = open('/proc/self/oom_score_adj').read().strip(); "
+        "print(json.dumps({'error': f'{os.nice(0) > before} {score}'}))"
+    )
+    monkeypatch.setattr(examination, "_PROGRAM", program)
+    with pytest.raises(PackageError, match="True 1000"):
+        examine(examiner, installed())
+
+
 def test_time_is_bounded_and_another_package_takes_the_place(
     tmp_path: Path, installed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
