@@ -9,6 +9,7 @@ JSON as it reads them, so that its raw scores may differ in the last place too.
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -172,10 +173,11 @@ def _ask(
                 capture_output=True,
                 text=True,
                 cwd=folder,
+                env=_environment(),
                 timeout=_SECONDS + len(rows) / _ROWS_A_SECOND,
                 check=False,
             )
-            version = json.loads(done.stdout.rpartition("\n")[2])["version"]
+            version = json.loads(done.stdout.strip().rpartition("\n")[2])["version"]
         except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
             last = "" if isinstance(error, subprocess.TimeoutExpired) else done.stderr.strip()
             raise PackageError(
@@ -185,6 +187,12 @@ def _ask(
         scores = folder / "scores.npy"
         kept = np.load(scores) if scores.exists() else None
         return version, kept, np.load(folder / "answers.npy")
+
+
+def _environment() -> dict[str, str]:
+    """Return what the library may see of this process's variables: no secret, and one thread."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return {**kept, "OMP_NUM_THREADS": "1"}
 
 
 def _compare(

@@ -89,6 +89,26 @@ def test_a_library_that_fails_is_told(tmp_path: Path, trained: Path) -> None:
         compare_with_trainer("LightGBM", broken, as_trees(trained.read_bytes()), count=10)
 
 
+SPY = """
+import json, os, sys
+import numpy as np
+request = json.load(sys.stdin)
+np.save(request["answers"], np.zeros(len(np.load(request["rows"]))))
+print(json.dumps({"version": " ".join(sorted(os.environ))}))
+"""
+
+
+def test_the_library_sees_no_secret_of_this_process(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spy.py").write_text(SPY)
+    monkeypatch.setattr(tree_oracle, "__file__", str(tmp_path / "spy.py"))
+    monkeypatch.setenv("DATABASE_PASSWORD", "secret")
+    with pytest.raises(PackageError, match="OMP_NUM_THREADS") as refused:
+        compare_with_trainer("LightGBM", trained, as_trees(trained.read_bytes()), count=10)
+    assert "DATABASE_PASSWORD" not in str(refused.value)
+
+
 def test_the_oracle_imports_nothing_of_ours() -> None:
     text = Path(tree_oracle.__file__).read_text(encoding="utf-8")
     assert "import gnomon" not in text
