@@ -79,6 +79,7 @@ def test_the_agent_is_watched_and_started_again() -> None:
     service = Unit(NAMES[1])["Service"]
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
     assert int(service["WatchdogSec"]) >= 30
+    assert int(service["TimeoutStartSec"]) >= 600  # what was in service is loaded first
     assert service["Restart"] == "on-failure"  # which a watchdog's end is
     # A package that is tried apart may be ended for its memory, and the agent goes on.
     assert service["OOMPolicy"] == "continue"

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -15,10 +16,12 @@ import pytest
 
 from gnomon.command.agent.log_file import log_to_file, read_log
 from gnomon.command.agent.monitor import DaemonMonitor
+from gnomon.command.agent.run import _wait_ready
 from gnomon.command.agent.systemd import notify, watchdog_seconds
 from gnomon.command.root import run
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.status_file import read_status_file, write_status_file
+from gnomon.runtime.errors import NotReady
 from tests.support.packages import make_package
 from tests.support.waiting import wait_for
 
@@ -116,6 +119,19 @@ def test_systemd_gets_signs_of_life_only_while_all_threads_work(
     assert status is not None
     assert status["stalled"] == ["node-sync"]
     assert status["socket"] == "unix:/run/agent.socket"
+
+
+def test_an_agent_that_waits_for_a_model_says_so_now_and_then(
+    manager: Manager, tmp_path: Path
+) -> None:
+    node: Any = Node()
+    node.ready = lambda _seconds: False
+    monitor = DaemonMonitor(node, tmp_path, "")
+    with pytest.raises(NotReady, match=r"after 0\.5 s: WARM"):
+        _wait_ready(node, 0.5, threading.Event(), monitor)
+    assert manager.next()["READY"] == "1"
+    assert manager.next() == {"WATCHDOG": "1"}
+    assert manager.is_silent()  # not at each look
 
 
 @pytest.mark.parametrize(

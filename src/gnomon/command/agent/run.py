@@ -134,9 +134,13 @@ def _wait_ready(
         NotReady: the time is over.
     """
     deadline = time.monotonic() + seconds
+    next_tick = 0.0
     while not node.ready(0) and not stop.wait(_POLL_SECONDS):
-        monitor.tick()
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= next_tick:
+            next_tick = now + monitor.pause_seconds
+            monitor.tick()
+        if now >= deadline:
             status = node.status()
             raise NotReady(
                 f"no model is in service after {seconds:g} s: "
