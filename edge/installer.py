@@ -12,6 +12,7 @@ from gnomon.edge.desired_checks import (
 )
 from gnomon.edge.examination import PackageExaminer
 from gnomon.edge.kept_profiles import KeptProfiles
+from gnomon.edge.route_trial import try_routes
 from gnomon.edge.sync_state import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.download import ContentUnavailable, fetch_blobs
@@ -109,7 +110,9 @@ class Installer:
             case Step.WARM:
                 self._warm_up(desired)
             case Step.TRIAL:
-                self._runtime.apply(decode_routes(desired))
+                self.subject, error = try_routes(self._runtime, decode_routes(desired))
+                if error is not None:
+                    raise error
                 self._warm_up(desired)
 
     def each(self, packages: Iterable[hub_pb2.PackageRef]) -> Iterator[hub_pb2.PackageRef]:

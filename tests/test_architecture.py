@@ -71,7 +71,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.edge": (
         "backoff daemon_settings desired_checks examination_worker heartbeats kept_profiles "
-        "machine_facts partial_state settings status_file",
+        "machine_facts partial_state route_trial settings status_file",
         "examination sync_state",
         "sync",
         "audit_watch listed_packages telemetry trust_state",

@@ -115,7 +115,7 @@ class Story:
         reported = machine.reported()
         assert machine.step is Step.IDLE
         assert self.desired.generation in (reported.generation, reported.refused_generation)
-        refused = {one.digest: one.reason for one in reported.refused}
+        refused = {one.digest or one.route: one.reason for one in reported.refused}
         for name, (champion, candidate) in self.wanted.items():
             versions = [one for one in (champion, candidate) if one is not None]
             bad = [f"{name}-{one}" for one in versions if one[0] in FAULTS]
@@ -124,8 +124,8 @@ class Story:
                     f"{name}-{one}" for one in versions
                 }
             else:
-                assert any(refused.get(digest) for digest in bad)
-            if champion[0] not in FAULTS:
+                assert any(refused.get(one) for one in (name, *bad))
+            if champion[0] not in FAULTS and name not in refused:
                 assert f"{name}-{champion}" in routes[name].digests
         assert bool(reported.refused) == bool(reported.reason)
 
@@ -148,6 +148,22 @@ def play(story: Story, events: list[tuple[str, object]]) -> None:
     for event, value in events:
         story.happen(event, value)
     story.end()
+
+
+def test_a_route_that_cannot_be_served_blocks_no_other(tmp_path: Path) -> None:
+    story = Story(World(tmp_path))
+    story.publish({"eta": ("1", None), "price": ("1", None)})
+    story.happen("sync", 3)
+    story.publish({"eta": ("1", "f1"), "price": ("2", None)})
+    story.happen("sync", 3)
+    reported = story.site.executor.machine.reported()
+    assert [(one.route, one.digest) for one in reported.refused] == [("eta", "")]
+    assert "a fallback does not fit" in reported.refused[0].reason
+    routes = story.site.runtime.routes
+    assert {name: route.digests for name, route in routes.items()} == {
+        "eta": ("eta-1",),
+        "price": ("price-2",),
+    }
 
 
 def test_what_the_hub_does_not_send_blocks_no_other_and_is_tried_again(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from gnomon.edge.sync_state import Step, SyncState
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.hub_channel import ContentRefused
 from gnomon.runtime.errors import (
+    ConfigurationError,
     EngineError,
     GnomonError,
     HubUnavailable,
@@ -33,6 +34,7 @@ FAULTS = {
     "h": "EXAMINE",  # never ends to load
     "l": "STAGE",  # cannot be loaded here
     "g": "WARM",  # golden samples differ
+    "f": "TRIAL",  # its fallback does not fit, which the route shows
     "t": "TRIAL",  # they differ only once its route is in service
 }
 EXAMINATION_SECONDS = 120.0
@@ -144,6 +146,8 @@ class _Runtime:
         self._world.touch()
         wanted = {route.name: route for route in routes}
         assert all(set(route.digests) <= self.models.keys() for route in wanted.values())
+        if any(digest.split("-")[1][0] == "f" for one in wanted.values() for digest in one.digests):
+            raise ConfigurationError("a fallback does not fit its target")
         self.routes = wanted
 
     def unload(self, digest: str) -> None:
