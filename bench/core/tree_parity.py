@@ -101,7 +101,7 @@ def _models(trees: int) -> dict[str, tuple[str, Train]]:
 
     def catboost(kind: str) -> Train:
         def train(rows: Any, target: Any, folder: Path) -> tuple[bytes, Path]:
-            import catboost  # type: ignore[import-untyped]
+            import catboost
 
             settings = {"iterations": trees, "verbose": 0, "allow_writing_files": False}
             model = getattr(catboost, kind)(thread_count=1, **settings)

@@ -45,7 +45,7 @@ def ask_xgboost(path: str, rows: NDArray[np.float64]) -> Answers:
 
 def ask_catboost(path: str, rows: NDArray[np.float64]) -> Answers:
     """Return raw scores, which stand for the predictions too, of shape (rows, …)."""
-    import catboost  # type: ignore[import-untyped]
+    import catboost
 
     model = catboost.CatBoost()
     model.load_model(path, format="json" if path.endswith(".json") else "cbm")
