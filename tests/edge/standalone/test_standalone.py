@@ -9,6 +9,7 @@ import pytest
 
 from gnomon.edge.standalone.standalone_node import StandaloneNode
 from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, UntrustedPackage
+from gnomon.runtime.models import batching_benefit
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
 from tests.support.packages import linear_onnx
@@ -155,8 +156,13 @@ def test_what_is_there_twice_or_not_at_all_is_refused(
 
 
 def test_a_route_file_sets_how_a_model_runs(
-    make: Callable[..., StandaloneNode], models: Path, caplog: pytest.LogCaptureFixture
+    make: Callable[..., StandaloneNode],
+    models: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # No pause of a busy machine makes a row alone take so long.
+    monkeypatch.setattr(batching_benefit, "GATHERING_NS", 10**12)
     table = "[models.linear]\nbatching = {max_rows = 8}\ninstances = 2"
     with caplog.at_level(logging.INFO):
         node = make(models, routes=table)
