@@ -1,6 +1,6 @@
 # Verbs, of which CONTRIBUTING.md says more; all set-up happens in .venv.
 #   demo, bench           play the demo, measure
-#   check, unit, test     linters and types (a minute); the quick tests (five); all of it
+#   check, unit, test     linters and types (a minute); the quick tests (three); all of it
 #   coverage              all tests, with a table of the lines that none of them ran
 #   lint, format-c        mend what can be mended
 #   docs                  the site of docs/, in build/site
@@ -20,7 +20,7 @@ SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd'
 # Tests are shared out among processes; `make test WORKERS=0` runs them in one, as debuggers want it.
 WORKERS ?= 2
 # A crash ends the run: a worker started anew would leave the rest waiting.
-PYTEST_ALL := $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --max-worker-restart 0
+PYTEST_ALL = $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --max-worker-restart 0
 
 UNIT := not (browser or brokers or demo or fuzz or neighbours or postgresql or slow)
 
@@ -38,6 +38,8 @@ check: .stamp-test .stamp-build
 	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
 
 # What needs neither other programs nor much time. `make unit PYTEST="tests/core -x"` runs a part.
+# A third worker uses the time in which the others wait for ports and threads.
+unit: WORKERS = 3
 unit: .stamp-test .stamp-build
 	$(PYTEST_ALL) -m "$(UNIT)" $(PYTEST)
 

@@ -33,6 +33,7 @@ def bill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.slow
 def test_the_bill_is_of_the_standard(bill: dict[str, Any]) -> None:
     validation = pytest.importorskip("cyclonedx.validation.json")
     schema = pytest.importorskip("cyclonedx.schema").SchemaVersion.V1_6

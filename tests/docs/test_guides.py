@@ -76,6 +76,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ser
     served.close()
 
 
+@pytest.mark.slow
 def test_the_blocks_of_the_python_page_run(served: tuple[Path, Served]) -> None:
     folder, server = served
     *texts, _ = code("python.md")
