@@ -140,7 +140,8 @@ def enrol(
         "role": identity.role,
         "certificate_serial": identity.serial,
         "key_hash": key_hash,
-        "enrolled_at": now_ms(),
+        # Never before the certificate's own time, which is rounded: what is younger counts.
+        "enrolled_at": max(now_ms(), identity.issued_at),
         **replaced_certificates.replace(change.connection, identity.name, shown),
     }
     given = {"environment": grant.environment, "models": grant.models} if grant else {}
