@@ -1,10 +1,12 @@
 """Marks that follow from a fixture or a folder, what workers share, and the demo, played once."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(shared))
     # The longest begin first, so that no worker waits for them at the end. Sorting is stable.
     items.sort(key=lambda item: not any(mark.name in LONGEST for mark in item.iter_markers()))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Take away the log that a command set up in this process: its level would stay."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in [one for one in root.handlers if one not in handlers]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

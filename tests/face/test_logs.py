@@ -20,6 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gnomon.command.root import run
+from gnomon.logs.deferred import DeferredLogHandler, install_handler
 from gnomon.logs.redaction import redact_text
 from gnomon.logs.settings import FORMATS, LogSettings
 from gnomon.logs.setup import set_up_logging
@@ -47,12 +48,10 @@ def check_line(line: str, format: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    root, hooks = logging.getLogger(), (threading.excepthook, sys.unraisablehook)
-    handlers, level, variable = list(root.handlers), root.level, os.environ.get("GRPC_VERBOSITY")
+    hooks, variable = (threading.excepthook, sys.unraisablehook), os.environ.get("GRPC_VERBOSITY")
     # Commands of other tests, in this process, may have captured warnings for good.
     logging.captureWarnings(False)
     yield
-    root.handlers[:], root.level = handlers, level
     threading.excepthook, sys.unraisablehook = hooks
     logging.captureWarnings(False)
     structlog.reset_defaults()
@@ -101,6 +100,31 @@ class _Lines:
         *lines, last = self.text.split("\n")
         assert last == ""
         return lines
+
+
+class _Records(logging.Handler):
+    """A handler of the program that this package is part of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@pytest.mark.parametrize("comes_first", [False, True])
+def test_other_handlers_see_the_first_record_once(
+    comes_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (written := _Lines()).install(monkeypatch)
+    root, other = logging.getLogger(), _Records()
+    install_handler(DeferredLogHandler(set_up_logging), logging.INFO)
+    root.handlers.insert(0 if comes_first else 1, other)
+    for message in ("first", "second"):
+        logging.getLogger("library").warning(message)
+    assert other.messages == ["first", "second"]
+    assert [line.split()[-1] for line in written.lines()] == ["first", "second"]
 
 
 def test_what_python_would_print_is_logged(

@@ -105,7 +105,8 @@ def test_a_request_that_waits_longer_than_it_wants_to_is_refused(
     late = message_of(eta(model="slow", parameters={"timeout": 1000}), raw=True)
     with grpc.insecure_channel(slow_house.address(frontend)) as channel:
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
-        # One connection keeps their order, so the last one finds every thread taken.
+        # A connection keeps the order of calls only once it stands; the last finds no thread free.
+        assert stub.ModelInfer(slow, timeout=60).outputs
         under_way = [stub.ModelInfer.future(slow, timeout=60) for _ in range(2 * threads)]
         error = refused(lambda: stub.ModelInfer(late, timeout=60))
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
