@@ -82,14 +82,12 @@ def test_a_killed_hub_costs_no_prediction_and_no_count(story: Story) -> None:
             time.sleep(0.4)
             story.hub.kill()
             before = made
-            time.sleep(0.3)
-            assert made > before
+            wait_for(lambda before=before: made > before + 20)
             story.hub.start()
         stop.set()
         caller.join(10)
     with story.agent() as agent:  # what the first one could not hand over in time
         agent.predict(GOOD, model=story.name)
-    assert made > 300
     assert story.hub.rows(story.name) == {"answered": made + 1}
 
 

@@ -1,11 +1,9 @@
 """What goes wrong with a database is an error of ours, which says who can mend it."""
 
 import sqlite3
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, text, update
@@ -27,6 +25,8 @@ from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.failures import translated
 
 pytestmark = pytest.mark.usefixtures("kept_process")
+
+HOUR_MS = 3_600_000
 
 
 def damage(path: Path) -> None:
@@ -173,51 +173,70 @@ class TestPostgresql:
             Database(url.render_as_string(hide_password=False))
 
     @pytest.fixture
-    def pair(self, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Any:
-        monkeypatch.setattr(store, "IDLE_WRITER_MS", 400)
-        monkeypatch.setattr(store, "LOCK_MS", 200)
-        url = postgres_server.create_database("frozen", template="first")
-        pair = Database(url), Database(url)
-        yield pair
-        for database in pair:
-            database.close()
+    def two_hubs(
+        self, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Callable[[int], tuple[Database, Database]]]:
+        """Open two hubs that wait so many milliseconds for a lock, and idle as long as they like.
+
+        A test lowers one limit only: whatever pauses, the other is not reached.
+        """
+        monkeypatch.setattr(store, "IDLE_WRITER_MS", HOUR_MS)
+        hubs: list[Database] = []
+
+        def opened(lock_ms: int) -> tuple[Database, Database]:
+            monkeypatch.setattr(store, "LOCK_MS", lock_ms)
+            url = postgres_server.create_database("frozen", template="first")
+            hubs.extend(Database(url) for _ in range(2))
+            return hubs[0], hubs[1]
+
+        yield opened
+        for hub in hubs:
+            hub.close()
         postgres_server.drop_database("frozen")
 
-    def test_a_frozen_hub_stops_no_other(self, pair: tuple[Database, Database]) -> None:
-        frozen, other = pair
-        begun, outcome = threading.Event(), []
+    def test_a_change_does_not_wait_for_ever_for_a_frozen_hub(
+        self, two_hubs: Callable[[int], tuple[Database, Database]]
+    ) -> None:
+        frozen, other = two_hubs(50)
+        with frozen.write() as connection:
+            connection.execute(update(schema.counter).values(value=77))
+            with pytest.raises(Overloaded, match="busy with another change"), other.write():
+                pass
 
-        def freeze() -> None:
-            try:
-                with frozen.write() as connection:
-                    connection.execute(update(schema.counter).values(value=77))
-                    begun.set()
-                    time.sleep(1.0)
-            except GnomonError as error:
-                outcome.append(error)
-
-        thread = threading.Thread(target=freeze)
-        thread.start()
-        begun.wait(10)
-        with pytest.raises(Overloaded, match="busy with another change"), other.write():
-            pass
-        time.sleep(0.4)
-        with other.write() as connection:
-            assert not connection.scalar(select(schema.counter).where(schema.counter.c.value == 77))
-        thread.join(10)
-        assert isinstance(outcome[0], Overloaded | NotReady)
+    def test_a_frozen_hub_loses_its_change_and_stops_no_other(
+        self,
+        two_hubs: Callable[[int], tuple[Database, Database]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        frozen, other = two_hubs(HOUR_MS)
+        with ExitStack() as ended:
+            ended.enter_context(pytest.raises((Overloaded, NotReady)))
+            with monkeypatch.context() as short:
+                short.setattr(store, "IDLE_WRITER_MS", 100)
+                connection = ended.enter_context(frozen.write())
+            connection.execute(update(schema.counter).values(value=77))
+            # It waits for the lock until the server has ended the other's transaction.
+            with other.write() as second:
+                kept = select(schema.counter).where(schema.counter.c.value == 77)
+                assert not second.scalar(kept)
         with frozen.write() as connection:
             assert connection.scalar(select(schema.counter.c.name)) is not None
 
-    def test_our_limits_are_set(self, pair: tuple[Database, Database]) -> None:
+    def test_our_limits_are_set(
+        self,
+        two_hubs: Callable[[int], tuple[Database, Database]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        pair = two_hubs(20_000)
+        monkeypatch.setattr(store, "IDLE_WRITER_MS", 40_000)
         with pair[0].write() as connection:
             shown = {
                 name: connection.exec_driver_sql(f"SHOW {name}").scalar_one()
                 for name in ("lock_timeout", "idle_in_transaction_session_timeout")
             }
         assert shown == {
-            "lock_timeout": "200ms",
-            "idle_in_transaction_session_timeout": "400ms",
+            "lock_timeout": "20s",
+            "idle_in_transaction_session_timeout": "40s",
         }
         with pair[0].read() as connection:  # a long read stops nobody
             idle = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout")
