@@ -111,6 +111,40 @@ def test_priority_of_any_stream_is_taken(connect: Callable[[], http2.Http2Connec
 
 
 @needs_native
+@pytest.mark.parametrize("piece", [1, 1 << 20])
+@pytest.mark.parametrize("exclusive", [0, 1 << 31])
+def test_a_stream_that_depends_on_itself_is_an_error_of_that_stream(
+    connect: Callable[[], http2.Http2Connection], exclusive: int, piece: int
+) -> None:
+    raw = connect()
+    circular = http2.frame(PRIORITY, 0, 1, struct.pack(">IB", exclusive | 1, 15))
+    bytes_sent = headers_frame(1) + circular + http2.call(3, request().SerializeToString())
+    for at in range(0, len(bytes_sent), piece):
+        raw.send(bytes_sent[at : at + piece])
+    codes = []
+    for one in raw.frames():
+        if one.kind == http2.RST_STREAM and one.stream == 1:
+            codes.append(int.from_bytes(one.payload))
+        if one.stream == 3 and one.flags & http2.END_STREAM and one.kind == http2.HEADERS:
+            break
+    assert codes == [PROTOCOL_ERROR]
+
+
+@needs_native
+@pytest.mark.parametrize("kind", [http2.HEADERS, PRIORITY], ids=["HEADERS", "PRIORITY"])
+def test_an_unopened_stream_that_depends_on_itself_ends_the_connection(
+    connect: Callable[[], http2.Http2Connection], kind: int
+) -> None:
+    """No stream may be reset that was not opened yet; nghttp2 refuses such headers so, too."""
+    raw = connect()
+    itself = struct.pack(">IB", 5, 15)
+    block = http2.block(http2.request_headers()) if kind == http2.HEADERS else b""
+    flags = http2.END_HEADERS | 0x20 if block else 0
+    raw.send(http2.frame(kind, flags, 5, itself + block))
+    assert first_error(raw) == PROTOCOL_ERROR
+
+
+@needs_native
 def test_a_priority_that_is_too_short_is_an_error(
     connect: Callable[[], http2.Http2Connection],
 ) -> None:

@@ -1,5 +1,6 @@
 /* What nghttp2 lets pass, though HTTP/2 forbids it: it forgets streams that were closed, and does
- * not look at frames about priorities if they were declined (RFC 9113, 5.1 and 6.3). */
+ * not look at frames about priorities if they were declined (RFC 9113, 5.1 and 6.3; RFC 7540,
+ * 5.3.1). */
 #ifndef GNOMON_FRAME_SCAN_H
 #define GNOMON_FRAME_SCAN_H
 

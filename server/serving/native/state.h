@@ -168,7 +168,7 @@ struct call {
     int trailer_count;
 };
 
-enum { FRAME_HEAD_BYTES = 9, ENDED_STREAMS = 64 };
+enum { FRAME_HEAD_BYTES = 9, PRIORITY_BYTES = 5, ENDED_STREAMS = 64 };
 
 /* Where the reading of a connection is among its frames, and what it saw. */
 struct frame_scan {
@@ -177,6 +177,10 @@ struct frame_scan {
     size_t left;                  /* bytes of the present frame's payload that are to come */
     int32_t ended[ENDED_STREAMS]; /* streams that the client ended, by their number */
     int32_t late;                 /* such a stream, on which more came; 0: none */
+    int32_t stream;               /* of the present frame */
+    size_t parent_left;           /* bytes of a PRIORITY frame that name a stream, to come */
+    uint32_t parent;              /* the stream that it depends on, as far as it has come */
+    int32_t circular;             /* a stream that was to depend on itself; 0: none */
     uint32_t fault;               /* HTTP/2's code of what ends the connection; 0: nothing */
 };
 
