@@ -80,14 +80,20 @@ class SyncMachine:
         """Return the state that is being installed, without what failed in it."""
         return leave_out(parse_state(self.state.desired), self.in_service, self.state.excluded)
 
-    def resume(self) -> None:
-        """Decide, after a restart, with which step to continue."""
+    def resume(self) -> str:
+        """Decide, after a restart, with which step to continue; return why, if one is refused.
+
+        After too many crashes the packages that are not in service are refused by name, since each
+        of them may be the cause; the rest is installed without them.
+        """
         crashes = self.state.crashes + (self.step in MAY_CRASH)
         if self.step in MAY_CRASH and crashes >= CRASH_LIMIT:
-            where = self.step.name
-            self._refuse(f"the process crashed {crashes} times, most recently during {where}")
-        elif self.step not in (Step.IDLE, Step.ROLLBACK, Step.REPORT):
+            reason = f"the process crashed {crashes} times, most recently during {self.step.name}"
+            self._refuse_new(reason)
+            return reason
+        if self.step not in (Step.IDLE, Step.ROLLBACK, Step.REPORT):
             self._change(step=Step.CHECK, crashes=crashes)
+        return ""
 
     def propose(self, desired: hub_pb2.DesiredState) -> bool:
         """Accept a desired state from the hub; return whether there is a step to execute.
@@ -140,11 +146,7 @@ class SyncMachine:
         """
         if self.step not in MAY_FAIL:
             raise IllegalTransition(self.step, Step.ROLLBACK)
-        excluded = self.state.excluded if refusal is None else (*self.state.excluded, refusal)
-        if refusal is not None and self._changes_without(excluded):
-            self._change(step=Step.CHECK, excluded=excluded, crashes=0)
-        else:
-            self._refuse(reason, excluded)
+        self._go_on_without(() if refusal is None else (refusal,), reason)
 
     def hold(self, reason: str) -> None:
         """Start again later: the cause is outside of the desired state.
@@ -217,6 +219,21 @@ class SyncMachine:
         self._next_repair = self._proposals * 2
         self._change(step=Step.CHECK, desired=desired.SerializeToString(), excluded=(), crashes=0)
         return True
+
+    def _refuse_new(self, reason: str) -> None:
+        known = {package.digest for package in self.in_service.packages}
+        new = [package for package in self.desired.packages if package.digest not in known]
+        self._go_on_without(
+            tuple(PackageRefusal.of_package(package, reason) for package in new), reason
+        )
+
+    def _go_on_without(self, refusals: tuple[PackageRefusal, ...], reason: str) -> None:
+        """Install the rest, or reject the whole state if that would change nothing."""
+        excluded = (*self.state.excluded, *refusals)
+        if refusals and self._changes_without(excluded):
+            self._change(step=Step.CHECK, excluded=excluded, crashes=0)
+        else:
+            self._refuse(reason, excluded)
 
     def _changes_without(self, excluded: tuple[PackageRefusal, ...]) -> bool:
         """Whether the desired state without these changes anything; a repair drops no route."""

@@ -65,8 +65,16 @@ class SyncExecutor:
     def _resume(self) -> None:
         """Decide, once after the start, with which step to continue; raise `StorageError`."""
         if not self._has_resumed:
-            self.machine.resume()
+            reason = self.machine.resume()
             self._has_resumed = True
+            if reason:
+                self._report_crashes(reason)
+
+    def _report_crashes(self, reason: str) -> None:
+        state = self.machine.state
+        names = ", ".join(one.name for one in state.excluded or state.refused)
+        _log.warning("%s; refused: %s", reason, names or "the whole desired state")
+        self._record_event("refused", f"{names or 'the whole desired state'}: {reason}")
 
     def restore(self) -> None:
         """Serve, after a start, what was in service; say what cannot be served."""

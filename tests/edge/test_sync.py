@@ -1,13 +1,19 @@
 """The state machine of installs: every path ends in service or refused, wherever it breaks off."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.edge.sync import CRASH_LIMIT, IllegalTransition, SyncMachine
+from gnomon.edge.sync_executor import SyncExecutor
 from gnomon.edge.sync_state import Step, SyncState
 from gnomon.proto import hub_pb2
 from gnomon.runtime.errors import HubError, StorageError
+from gnomon.runtime.state_file import StateFile
 
 HAPPY = [
     Step.CHECK,
@@ -148,6 +154,78 @@ def test_crashes_at_any_step_end_in_service_or_refused(events: list[str]) -> Non
     assert (reported.generation, reported.refused_generation) in [(2, 0), (1, 2)]
     if crashes >= CRASH_LIMIT:
         assert reported.refused_generation == 2
+
+
+def route(name: str, digest: str) -> hub_pb2.Route:
+    return hub_pb2.Route(name=name, targets=[hub_pb2.Target(digest=digest, weight=1000)])
+
+
+def state_of(generation: int, versions: dict[str, str]) -> hub_pb2.DesiredState:
+    """Return a state with the version of each model, whose digest is `name-version`."""
+    return hub_pb2.DesiredState(
+        generation=generation,
+        routes=[route(name, f"{name}-{version}") for name, version in versions.items()],
+        packages=[
+            hub_pb2.PackageRef(name=name, version=version, digest=f"{name}-{version}")
+            for name, version in versions.items()
+        ],
+    )
+
+
+def crash(machine: SyncMachine, step: Step) -> tuple[SyncMachine, str]:
+    """End the process in a step as often as is allowed; return the last start's machine."""
+    reason = ""
+    for _ in range(CRASH_LIMIT):
+        assert not reason
+        while machine.step is not step:
+            machine.advance()
+        machine = SyncMachine(SyncState.decode(machine.state.encode()))
+        reason = machine.resume()
+    return machine, reason
+
+
+@pytest.mark.parametrize("step", [Step.STAGE, Step.WARM, Step.TRIAL, Step.COMMIT])
+def test_after_crashes_only_what_was_new_is_refused_by_name(step: Step) -> None:
+    machine = SyncMachine()
+    machine.propose(state_of(1, {"eta": "1", "rent": "1", "old": "1"}))
+    steps(machine)
+    machine.propose(state_of(2, {"eta": "2", "rent": "1"}))
+    machine, reason = crash(machine, step)
+    assert f"the process crashed {CRASH_LIMIT} times" in reason
+    steps(machine)
+    assert {one.digest for one in machine.in_service.packages} == {"eta-1", "rent-1"}
+    reported = machine.reported()
+    assert (reported.generation, reported.refused_generation) == (2, 2)
+    (refused,) = machine.state.refused
+    assert refused.name == "eta@2"
+    assert "crashed" in refused.reason
+    assert machine.propose(state_of(3, {"eta": "3", "rent": "1"}))
+
+
+def test_after_crashes_a_state_with_nothing_new_that_could_stay_is_refused() -> None:
+    machine = SyncMachine()
+    machine.propose(state_of(1, {"eta": "1"}))
+    machine, _ = crash(machine, Step.WARM)
+    assert machine.step is Step.ROLLBACK
+    steps(machine)
+    assert [one.name for one in machine.state.refused] == ["eta@1"]
+    assert machine.reported().refused_generation == 1
+
+
+def test_what_crashed_the_process_is_named_to_the_hub(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "sync.json", SyncState.decode)
+    state = state_of(1, {"eta": "1"}).SerializeToString()
+    file.write(SyncState(step=Step.WARM, desired=state, crashes=CRASH_LIMIT - 1).encode())
+    installer: Any = SimpleNamespace(
+        installed=frozenset, restore=lambda *_: [], has_routes=False, restore_newest=lambda *_: []
+    )
+    trust: Any = SimpleNamespace(former_keys=None, revoked=(), note_in_service=lambda _: ())
+    events: list[tuple[str, str]] = []
+    executor = SyncExecutor(
+        file, installer, trust, lambda *event: events.append(event), lambda: False
+    )
+    executor.restore()
+    assert events == [("refused", "eta@1: the process crashed 3 times, most recently during WARM")]
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"step":"fly"}', b'{"in_service":"/w=="}', b"\xff"])
