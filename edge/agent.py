@@ -16,6 +16,7 @@ import numpy as np
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.standalone.standalone_node import NodeProtocol, StandaloneNode, open_node
 from gnomon.edge.status import NodeStatus
+from gnomon.edge.status_writer import StatusThread
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.predicting.execution import RowOutcome
@@ -58,6 +59,7 @@ class Agent:
     ) -> None:
         paths = (package,) if isinstance(package, str | Path) else tuple(package)
         self._node: NodeProtocol
+        self._status: StatusThread | None = None
         if paths and not hub:
             if settings or token:
                 named = ", ".join([*settings, *(["token"] if token else [])])
@@ -77,6 +79,7 @@ class Agent:
             )
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"agent {name!r}: {error}") from error
+        self._status = StatusThread(self._node, Path(data))
 
     def __enter__(self) -> Self:
         self.start()
@@ -88,9 +91,13 @@ class Agent:
     def start(self) -> None:
         """Load the packages that are installed and start to call the hub; return at once."""
         self._node.start()
+        if self._status is not None:
+            self._status.start()
 
     def stop(self) -> None:
         """Upload as much telemetry as time allows, keep the rest for the next start, and stop."""
+        if self._status is not None:
+            self._status.stop()
         self._node.stop()
 
     def wait_ready(self, timeout_seconds: float = 60.0) -> None:

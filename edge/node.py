@@ -168,6 +168,10 @@ class Node:
         """Return the threads that ended, or took longer for a step than it may take."""
         return self._threads.stalled()
 
+    def refusal(self) -> GnomonError | None:
+        """Return why the node cannot enrol with its settings; None if it has or still may."""
+        return self._enrolment.refusal
+
     def reload(self) -> bool:
         """Do nothing: the hub decides what is served, and is called regularly."""
         return True

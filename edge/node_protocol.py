@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gnomon.edge.status import NodeStatus
+from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.runtime import Runtime
 
 
@@ -35,6 +36,9 @@ class NodeProtocol(Protocol):
 
     def stalled(self) -> tuple[str, ...]:
         """Return the threads that do not work any more."""
+
+    def refusal(self) -> GnomonError | None:
+        """Return why the node cannot enrol with its settings; None if it has or still may."""
 
     def reload(self) -> bool:
         """Read the configuration again; return whether it is in service now."""

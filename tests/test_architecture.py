@@ -78,7 +78,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "inspection node_threads trust",
         "node_warnings status",
         "installer node_protocol",
-        "sync_executor",
+        "status_writer sync_executor",
         "hub_reporter",
         "node_status",
         "node",

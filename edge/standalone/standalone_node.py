@@ -186,6 +186,10 @@ class StandaloneNode:
         """Return no thread: the node has none that could stop to work."""
         return ()
 
+    def refusal(self) -> GnomonError | None:
+        """Return nothing: the node enrols nowhere."""
+        return None
+
     def stop(self) -> None:
         """Close the packages."""
         if not self._stopped.is_set():

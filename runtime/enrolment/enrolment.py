@@ -19,11 +19,22 @@ from gnomon.runtime.enrolment.identity import (
 )
 from gnomon.runtime.enrolment.settings import EnrolmentSettings, enrolment_address
 from gnomon.runtime.enrolment.trust_file import TrustFile
-from gnomon.runtime.errors import ConfigurationError, GnomonError, HubUnavailable, StorageError
+from gnomon.runtime.errors import (
+    ConfigurationError,
+    Conflict,
+    GnomonError,
+    HubUnavailable,
+    InvalidInput,
+    NotAllowed,
+    StorageError,
+)
 from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.packages.signing import TrustStore
 
 _log = logging.getLogger(__name__)
+
+#: Refusals of a first enrolment that another try does not change.
+_FINAL = (ConfigurationError, Conflict, InvalidInput, NotAllowed)
 
 
 class Enrolment:
@@ -32,6 +43,10 @@ class Enrolment:
     A certificate that replaces another is tried before the other is given up. After the hub has
     refused the certificate, it is renewed if it had only expired; or a token that was not used yet
     is traded for a new one.
+
+    Attributes:
+        refusal: why the node, which has no certificate, cannot enrol with these settings; None if
+            it has one, or another try may succeed.
     """
 
     def __init__(self, settings: EnrolmentSettings, facts: Mapping[str, str]) -> None:
@@ -45,6 +60,7 @@ class Enrolment:
         self._trust_file = TrustFile(settings.data_folder / "trust.json", former)
         self._previous: Identity | None = None
         self._failure: GnomonError | None = None
+        self.refusal: GnomonError | None = None
         self._used_tokens: set[str] = set()
 
     @property
@@ -88,7 +104,7 @@ class Enrolment:
         """
         with self._lock:
             if self._identity is None:
-                self._identity = self._enrol()
+                self._identity = self._enrol_first()
             elif self._failure is not None:
                 self._recover(self._identity, self._failure)
             try:
@@ -186,6 +202,14 @@ class Enrolment:
         limited = [PackageKey(one.key, one.models) for one in response.limited_keys]
         self._trust_file.save([*map(PackageKey, response.trusted_keys), *limited])
         return self._folder.save(response, token_hash)
+
+    def _enrol_first(self) -> Identity:
+        self.refusal = None
+        try:
+            return self._enrol()
+        except _FINAL as error:
+            self.refusal = error
+            raise
 
     def _enrol(self) -> Identity:
         settings = self._settings

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gnomon.command.root import EXIT_CODES
 from gnomon.edge.settings import NodeSettings
+from gnomon.runtime import errors
+from gnomon.runtime.errors import Fault
 from gnomon.server.serving.settings import ServeSettings
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
@@ -85,7 +88,16 @@ def test_the_agent_is_watched_and_started_again() -> None:
     assert service["OOMPolicy"] == "continue"
 
 
-def test_what_does_not_mend_itself_is_not_tried_again() -> None:
-    # The exit codes of `gnomon --help`: 2 a wrong setting, 3 a bad package.
-    assert Unit(NAMES[0])["Service"]["RestartPreventExitStatus"] == "2 3"
-    assert Unit(NAMES[1])["Service"]["RestartPreventExitStatus"] == "2"
+@pytest.mark.parametrize("name", NAMES)
+def test_exactly_what_only_a_person_can_mend_is_not_tried_again(name: str) -> None:
+    codes = Unit(name)["Service"]["RestartPreventExitStatus"].split()
+    assert {int(code) for code in codes} == {EXIT_CODES[Fault.CALLER], EXIT_CODES[Fault.PACKAGE]}
+
+
+@pytest.mark.parametrize("kind", [*vars(errors).values()])
+def test_an_error_that_may_pass_lets_the_agent_be_started_again(kind: object) -> None:
+    """The hub, the disk and the network recover by themselves."""
+    prevented = Unit(NAMES[1])["Service"]["RestartPreventExitStatus"].split()
+    if isinstance(kind, type) and issubclass(kind, errors.GnomonError):
+        may_pass = kind.fault in (Fault.HUB, Fault.NODE, Fault.US)
+        assert (str(EXIT_CODES[kind.fault]) in prevented) != may_pass

@@ -18,10 +18,10 @@ from gnomon.command.agent.log_file import log_to_file, read_log
 from gnomon.command.agent.monitor import DaemonMonitor
 from gnomon.command.agent.run import _wait_ready
 from gnomon.command.agent.systemd import notify, watchdog_seconds
-from gnomon.command.root import run
+from gnomon.command.root import EXIT_CODES, run
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.status_file import read_status_file, write_status_file
-from gnomon.runtime.errors import NotReady
+from gnomon.runtime.errors import GnomonError, NotAllowed, NotReady
 from tests.support.packages import make_package
 from tests.support.waiting import wait_for
 
@@ -78,6 +78,9 @@ class Node:
     def stalled(self) -> tuple[str, ...]:
         return self.stalls
 
+    def refusal(self) -> GnomonError | None:
+        return None
+
 
 STATUS = NodeStatus(
     name="device-1",
@@ -132,6 +135,16 @@ def test_an_agent_that_waits_for_a_model_says_so_now_and_then(
     assert manager.next()["READY"] == "1"
     assert manager.next() == {"WATCHDOG": "1"}
     assert manager.is_silent()  # not at each look
+
+
+def test_an_agent_whose_enrolment_is_refused_waits_no_longer(tmp_path: Path) -> None:
+    node: Any = Node()
+    node.ready = lambda _seconds: False
+    node.refusal = lambda: NotAllowed("the token is not known here")
+    monitor = DaemonMonitor(node, tmp_path, "")
+    with pytest.raises(NotAllowed, match="the token is not known here") as caught:
+        _wait_ready(node, 3_600.0, threading.Event(), monitor)
+    assert EXIT_CODES[caught.value.fault] == 2
 
 
 @pytest.mark.parametrize(

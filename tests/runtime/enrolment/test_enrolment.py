@@ -71,6 +71,19 @@ def test_without_token_or_authority_the_message_says_what_to_give(make: Any) -> 
         Enrolment(NodeSettings(hub="localhost:1", token="t"), {}).connect()
 
 
+def test_only_what_another_try_does_not_change_is_a_final_refusal(make: Any) -> None:
+    token = {"token": "gnomon_of_another_day"}
+    for settings, final in (
+        ({}, True),
+        (token, True),
+        ({**token, "enrolment": "127.0.0.1:9"}, False),
+    ):
+        enrolment = make("nobody", **settings)
+        with pytest.raises(GnomonError) as caught:
+            enrolment.connect()
+        assert enrolment.refusal is (caught.value if final else None)
+
+
 @pytest.mark.slow
 def test_a_certificate_is_renewed_when_two_thirds_of_its_life_have_passed(
     hub: Any, make: Any, tmp_path: Path

@@ -46,7 +46,7 @@ def run_agent(
 
     Raises:
         NotReady: no model is in service in time.
-        GnomonError: the node or its socket cannot be opened.
+        GnomonError: the node or its socket cannot be opened, or the node cannot enrol.
     """
     from gnomon.edge.standalone.standalone_node import open_node
 
@@ -132,6 +132,7 @@ def _wait_ready(
 
     Raises:
         NotReady: the time is over.
+        GnomonError: the hub refused the enrolment, or there is no token: the caller's fault.
     """
     deadline = time.monotonic() + seconds
     next_tick = 0.0
@@ -140,6 +141,10 @@ def _wait_ready(
         if now >= next_tick:
             next_tick = now + monitor.pause_seconds
             monitor.tick()
+        refusal = node.refusal()
+        if refusal is not None:
+            # Another try changes nothing, and systemd makes none after this error's exit code.
+            raise refusal
         if now >= deadline:
             status = node.status()
             raise NotReady(
