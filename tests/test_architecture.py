@@ -103,7 +103,12 @@ ORDER: dict[str, tuple[str, ...]] = {
         "pipeline_watch replay smoke_test",
         "publishing",
     ),
-    "gnomon.bench": ("core data drift_detection peers", "servers", "hub", "attacks commits"),
+    "gnomon.bench": (
+        "core data drift_detection generator peers",
+        "honest load servers",
+        "hub",
+        "attacks commits",
+    ),
     "gnomon.server": ("rest", "serving hub streams"),
     "gnomon.server.rest": (
         "certificates ciphers connection_limit docs head hosts listening problem_schema",

@@ -40,7 +40,7 @@ def test_c_symbols_have_the_prefix_of_the_project(tmp_path: Path) -> None:
     compiler = shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         pytest.skip("there is no C compiler: apt-get install gcc")
-    sources = sorted((ROOT / "server").rglob("*.c")) + sorted((ROOT / "core").rglob("*.c"))
+    sources = [path for name in ("bench", "core", "server") for path in (ROOT / name).rglob("*.c")]
     assert sources
     folders = {f"-I{path.parent}" for path in sources}
     command = [compiler, "-c", "-O0", *folders, *map(str, sources)]

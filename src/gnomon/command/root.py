@@ -45,7 +45,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "agent": ("gnomon.command.agent.group:agent", "Run an edge agent as a daemon."),
     "predict": ("gnomon.command.predict:predict", "Predict rows with a package, without a server."),
-    "bench": ("gnomon.command.bench:bench", "Compare Gnomon with its peers."),
+    "bench": (
+        "gnomon.command.bench.group:bench",
+        "Check load generators, and compare Gnomon with its peers.",
+    ),
     "config": ("gnomon.command.config:config", "Show the settings and the source of each."),
 }
 

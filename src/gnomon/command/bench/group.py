@@ -1,10 +1,11 @@
-"""`gnomon bench`: measure Gnomon beside its peers, in one run, interleaved."""
+"""`gnomon bench`: the group, and comparisons with peers in one run, interleaved."""
 
 import importlib
 from typing import Any
 
 import click
 
+from gnomon.command.bench.honest_server import honest_server
 from gnomon.command.shared.output import emit, json_option, show, styled, table
 
 #: What is compared, by CPU time → the modules whose `run()` returns `contract.CostComparison`.
@@ -41,9 +42,11 @@ EVALUATIONS = {
 
 @click.group()
 def bench() -> None:
-    """Measure Gnomon beside its peers: CPU time, interleaved in one run, ratios.
+    """Check load generators, and measure Gnomon beside its peers.
 
-    Peers that are not installed are left out; `pip install 'gnomon[bench]'` brings them.
+    `honest-server` is a server whose true percentiles are known. The others start what they measure
+    themselves: CPU time, interleaved in one run, ratios. Peers that are not installed are left out;
+    `pip install 'gnomon[bench]'` brings them.
     """
 
 
@@ -92,6 +95,7 @@ def _evaluation(name: str) -> click.Command:
     return command
 
 
+bench.add_command(honest_server)
 for _name in COMPARISONS:
     bench.add_command(_comparison(_name))
 for _name, _current in DEPRECATED.items():

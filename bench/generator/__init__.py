@@ -1,0 +1,1 @@
+"""The compiled load generator and the compiled honest server."""

@@ -1,0 +1,1 @@
+"""A server whose true percentiles are known, to check load generators with."""

@@ -1,0 +1,1 @@
+"""Load tests of any server of the Open Inference Protocol."""

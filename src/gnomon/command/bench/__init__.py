@@ -1,0 +1,1 @@
+"""`gnomon bench`: load tests, checks of load generators, and comparisons with peers."""
