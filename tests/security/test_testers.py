@@ -7,6 +7,7 @@ import pytest
 from gnomon.runtime.errors import UntrustedPackage
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TEST_PREDICATE_TYPE, Signer
+from tests.support.packages import record_run
 
 PASSED = {"passed": True, "tested_at": "2026-03-02T00:00:00+00:00"}
 
@@ -55,6 +56,7 @@ def test_a_risky_package_needs_a_testers_word(
     caller: Any, builder: Any, make: Any, tester: Signer
 ) -> None:
     package = make("1", risk_tier="high")
+    record_run(caller, package)
     builder.publish(package)
     assert "`gnomon hub trust KEY --role tester`" in refusal(caller)
     trust(caller, tester)

@@ -126,9 +126,44 @@ def package_files(model: bytes) -> dict[str, bytes | Path]:
     }
 
 
+def run_of(package: Package) -> str:
+    """Return the id of the run that is stated to have made a package."""
+    return "0" + package.digest[:25].upper()
+
+
+def record_run(caller: Any, package: Package, **changes: Any) -> None:
+    """Have a hub record the run that `attest_run` states."""
+    manifest = package.manifest
+    made = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "format": manifest.format,
+        "digest": package.digest,
+    }
+    known: dict[str, Any] = {
+        "id": run_of(package),
+        "pipeline": "p",
+        "trigger": "hand",
+        "state": "succeeded",
+        "started_at": 1,
+        "ended_at": 2,
+        "code_version": "git:0",
+        "code_clean": True,
+        "datasets": [{"fingerprint": "f" * 64}],
+        "packages": [made],
+    }
+    caller.post("runs", **(known | changes))
+
+
 def attest_run(package: Package, signer: Signer, *, code_clean: bool = True) -> None:
     """State that a run made the package, of committed code or not."""
-    about = {"run": "r", "pipeline": "p", "code_version": "git:0", "code_clean": code_clean}
+    about = {
+        "run": run_of(package),
+        "pipeline": "p",
+        "code_version": "git:0",
+        "code_clean": code_clean,
+        "datasets": ["f" * 64],
+    }
     envelope = signer.sign_package(
         package.digest, package.manifest.name, package.manifest.version, about, RUN_PREDICATE_TYPE
     )

@@ -8,9 +8,10 @@ blobs that no row names, and can be repeated.
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -29,7 +30,7 @@ from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.store.rights import Actor
-from gnomon.server.hub.versions import approvals, decommission, search
+from gnomon.server.hub.versions import approvals, decommission, runs, search
 
 #: How many digests one question may hold, and how many envelopes one package.
 MAXIMUM_DIGESTS = 50_000
@@ -100,7 +101,7 @@ class Registry:
         Raises:
             PackageError: if something is missing, damaged or contradicts itself.
             UntrustedPackage: if no key that the hub trusts signed it, or its risk tier requires a
-                recorded build and no such key states one.
+                recorded build and no such key states one, or it is not recorded here by another.
             Conflict: if another package has this name, version and format, or the version was
                 decommissioned, or is in service in an environment in which another format needs an
                 approval.
@@ -118,15 +119,20 @@ class Registry:
             profile = package.read(layout.PROFILE)
         with self._database.change(publisher) as change:
             if not _is_known(change, manifest):
-                self._check_tier(package, trust)
+                # The run of a package from another hub was checked there.
+                self._check_tier(change, package, trust, is_carried=bool(author))
             created = _record(change, package, profile, author or publisher.name)
         return _reference(manifest, digest, envelopes), created
 
-    def _check_tier(self, package: Package, trust: TrustStore) -> None:
+    def _check_tier(
+        self, change: Change, package: Package, trust: TrustStore, *, is_carried: bool
+    ) -> None:
         """Refuse a further package that is not of the tier, or not built as its tier requires."""
         manifest = package.manifest
         if is_strict(manifest.risk_tier):
-            _check_recorded(package, trust)
+            stated = _stated_runs(package, trust)
+            if not is_carried:
+                _check_recorded(change, package, stated)
         elif any(fnmatchcase(manifest.name, one) for one in self._strict_models):
             raise NotAllowed(
                 f"{manifest.reference} is of risk tier {manifest.risk_tier!r}, but packages of "
@@ -188,17 +194,29 @@ def _is_known(change: Change, manifest: Manifest) -> bool:
     )
 
 
-def _check_recorded(package: Package, trust: TrustStore) -> None:
-    """Refuse a package of a strict tier without a trusted statement of a run of committed code."""
-    stated = trust.statements(
+def _stated_runs(package: Package, trust: TrustStore) -> Sequence[Mapping[str, Any]]:
+    """Return the trusted statements of runs of committed code; refuse a package without one."""
+    found = trust.statements(
         package.digest, package.envelopes, RUN_PREDICATE_TYPE, package.manifest.name
     )
-    if not any(one.get("code_clean") is True for one in stated):
+    stated = [one for one in found if one.get("code_clean") is True]
+    if not stated:
         raise UntrustedPackage(
             f"{package.reference} is of risk tier {package.manifest.risk_tier!r}, and no trusted "
             "key states which run of committed code made it; build and publish it by "
             "`gnomon pipeline run --publish`",
             details=[{"digest": package.digest}],
+        )
+    return stated
+
+
+def _check_recorded(change: Change, package: Package, stated: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a package if no stated run is recorded here as it says, and by somebody else."""
+    faults = [runs.fault_of(change.connection, package.digest, one, change.actor) for one in stated]
+    if all(faults):
+        raise UntrustedPackage(
+            f"{package.reference} is of risk tier {package.manifest.risk_tier!r}, but {faults[0]}",
+            details=[{"digest": package.digest, "fault": fault} for fault in faults],
         )
 
 

@@ -5,7 +5,8 @@ nothing, and one that contradicts the stored one is refused.
 """
 
 import json
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -174,6 +175,51 @@ def that_made(connection: Connection, digests: Collection[str]) -> list[RunSumma
     wanted = select(_PACKAGE.run).where(_PACKAGE.digest.in_(list(digests)))
     rows = connection.execute(select(*_LISTED).where(_RUN.id.in_(wanted)).order_by(_RUN.id))
     return [RunSummary(**row) for row in rows.mappings()]
+
+
+def fault_of(connection: Connection, digest: str, stated: Mapping[str, Any], publisher: str) -> str:
+    """Return what is wrong with a stated run of a package; empty if it is recorded as it says.
+
+    The publisher cannot record the run too: a stolen key and certificate of a builder are not
+    enough to invent one.
+
+    Args:
+        connection: of an open transaction; it only reads.
+        digest: of the package.
+        stated: the statement of a trusted key.
+        publisher: who publishes the package.
+    """
+    run = str(stated.get("run"))
+    row = None
+    if re.fullmatch(ID_PATTERN, run):
+        row = connection.execute(
+            select(_RUN.state, _RUN.reporter, _RUN.record).where(_RUN.id == run)
+        ).one_or_none()
+    if row is None:
+        return (
+            f"run {run[:26]!r} that is stated to have made it is not recorded here; send it before "
+            "the package, by the settings pipeline.url and pipeline.api_key"
+        )
+    if row.reporter == publisher:
+        return f"run {run} was recorded by {publisher!r} itself; another API key should send it"
+    record = RecordedRun(**row.record, reporter=row.reporter, received_at=0)
+    return _contradiction(record, digest, stated)
+
+
+def _contradiction(record: RecordedRun, digest: str, stated: Mapping[str, Any]) -> str:
+    """Return where a recorded run is not what is stated of it; empty: nowhere."""
+    if record.state != "succeeded":
+        return f"run {record.id} is recorded as {record.state}"
+    if digest not in {one.digest for one in record.packages}:
+        return f"run {record.id} is recorded to have made other packages"
+    recorded = {
+        "pipeline": record.pipeline,
+        "code_version": record.code_version,
+        "code_clean": record.code_clean,
+        "datasets": [one.get("fingerprint") for one in record.datasets],
+    }
+    other = [name for name, value in recorded.items() if stated.get(name) != value]
+    return f"run {record.id} is recorded with other {', '.join(other)} than stated" if other else ""
 
 
 @dataclass(frozen=True, slots=True)

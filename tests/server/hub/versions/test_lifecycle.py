@@ -17,7 +17,7 @@ from gnomon.runtime.packages.signing import APPROVAL_PREDICATE_TYPE, Signer, Tru
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings
 from tests.support.hub import Caller
-from tests.support.packages import attest_run, make_package
+from tests.support.packages import attest_run, make_package, record_run
 
 Make = Callable[..., Package]
 VERSION = "models/eta/versions/1"
@@ -41,14 +41,16 @@ def risky(caller: Any, builder: Any, make: Make) -> Package:
     tester = Signer.generate()
     caller.post("keys", key=tester.public_key.hex(), role="tester")
     package = make(risk_tier="high", tester=tester)
+    record_run(caller, package)
     builder.publish(package)
     return package
 
 
 def test_a_risky_package_is_taken_from_a_recorded_run_of_committed_code_only(
-    builder: Any, make: Make, signer: Signer
+    caller: Any, builder: Any, make: Make, signer: Signer
 ) -> None:
     package = make(risk_tier="high", with_run=False)
+    record_run(caller, package)
     with pytest.raises(UntrustedPackage, match="which run of committed code made it"):
         builder.publish(package)
     for key, code_clean in ((Signer.generate(), True), (signer, False)):
@@ -79,6 +81,7 @@ def test_a_hub_may_require_a_strict_tier_of_a_model_and_a_builder_only_raises_it
                 with pytest.raises(NotAllowed, match="is of risk tier 'low', but packages of eta"):
                     builder.publish(low)
                 high = make_package(tmp_path / "high", signer, version="2", risk_tier="high")
+                record_run(caller, high)
                 assert builder.publish(high)
             caller.close()
         finally:
@@ -152,8 +155,10 @@ def test_another_format_needs_its_own_approval(
 ) -> None:
     command(caller, "registry", "approve", "eta@1")
     caller.post("placements", model="eta", version="1")
+    other = make(format="tflite", risk_tier="high")
+    record_run(caller, other)
     with pytest.raises(Conflict, match="publish another format under another version"):
-        builder.publish(make(format="tflite", risk_tier="high"))
+        builder.publish(other)
 
 
 def test_package_approve_signs_what_a_hub_takes(make: Make, tmp_path: Path) -> None:
