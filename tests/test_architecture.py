@@ -71,7 +71,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.edge": (
         "backoff daemon_settings desired_checks examination_worker heartbeats kept_profiles "
-        "machine_facts partial_state route_trial settings status_file",
+        "machine_facts partial_state route_trial settings status_file step_thread",
         "examination sync_state",
         "sync",
         "audit_watch listed_packages telemetry trust_state",
@@ -139,11 +139,11 @@ ORDER: dict[str, tuple[str, ...]] = {
         "settings",
         "placements webhooks",
         "access monitoring",
-        "doctor",
+        "doctor epoch_file",
         "backup",
         "trust versions",
-        "ingest metadata_check services transfer",
-        "fleet",
+        "ingest metadata_check transfer",
+        "fleet services",
         "grpc rollout",
         "rest task_loop",
         "web",

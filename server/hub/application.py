@@ -57,7 +57,8 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     docs.install(app)
     settings = services.settings
-    guard = Guard(services.callers, (settings.host, *settings.names), settings.scheme)
+    names = (settings.host, *settings.names)
+    guard = Guard(services.callers, services.quotas, names, settings.scheme)
     app.add_middleware(BaseHTTPMiddleware, dispatch=guard)
     for router in API:
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(check_body)])

@@ -30,6 +30,7 @@ from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
 from gnomon.server.hub.grpc.sync_servicer import SyncServicer
 from gnomon.server.hub.ingest.quotas import Quotas
 from gnomon.server.hub.ingest.telemetry import Telemetry
+from gnomon.server.hub.monitoring.audit_findings import AuditFindings
 from gnomon.server.hub.monitoring.damaged_content import DamageWatch
 from gnomon.server.hub.monitoring.retention import Retention
 from gnomon.server.hub.monitoring.silent_nodes import SilenceWatch
@@ -122,6 +123,7 @@ class Hub:
                 Callers(database, local_key),
                 SigningSecrets(authority.derive_secret("gnomon webhooks")),
                 trust,
+                quotas,
                 catalogue,
                 OidcSignIn(settings.oidc) if settings.oidc else None,
             )
@@ -150,7 +152,7 @@ class Hub:
         retention = Retention(settings.kept_days)
         sweeper = Sweeper(self.services.blobs, settings.keep_unnamed_blob_days)
         for tasks in (
-            (*TASKS, silence.run_once, DamageWatch().run_once),
+            (*TASKS, silence.run_once, DamageWatch().run_once, AuditFindings().run_once),
             (deliverer.run_once,),
             (retention.run_once, sweeper.run_once),
         ):

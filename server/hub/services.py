@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.callers import Callers
 from gnomon.server.hub.access.oidc import OidcSignIn
+from gnomon.server.hub.ingest.quotas import Quotas
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.database import Database
@@ -25,5 +26,6 @@ class Services:
     callers: Callers
     webhook_secrets: SigningSecrets
     trust: TrustRepository
+    quotas: Quotas
     catalogue: Catalogue = field(default_factory=Catalogue)
     oidc: OidcSignIn | None = None

@@ -13,9 +13,10 @@ from gnomon.server.rest.hosts import is_loopback
 _KEPT = tuple(
     f"keep_{kind}_days" for kind in ("window", "label", "sample", "event", "alert", "delivery")
 )
-#: Settings that say how much one node or builder may send.
+#: Settings that say how much one node, builder or principal may send.
 _QUOTAS = (
     "quota_calls_per_minute",
+    "quota_rest_calls_per_minute",
     *(
         f"quota_{what}_per_day"
         for what in ("telemetry_bytes", "windows", "labels", "samples", "blob_bytes")
@@ -85,6 +86,9 @@ class HubSettings:
     grpc_threads: int = 64
     #: Calls of one node or builder in a minute; 0, as in all quotas: any number.
     quota_calls_per_minute: int = 6_000
+    #: Calls of REST and pages by one principal in a minute, whatever its keys and sessions. The
+    #: hub's own user is not counted.
+    quota_rest_calls_per_minute: int = 6_000
     #: Bytes of telemetry of one node in a day.
     quota_telemetry_bytes_per_day: int = 4 << 30
     #: Windows of one node in a day.

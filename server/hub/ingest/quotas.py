@@ -1,4 +1,4 @@
-"""Quotas: how much one node or builder may send in a minute or a day.
+"""Quotas: how much one node, builder or API key may send in a minute or a day.
 
 Each hub process counts by itself, in memory, so a quota costs no SQL. What was counted goes down
 steadily, so there is no moment at which all quotas begin again. A caller that has reached one is
@@ -34,6 +34,7 @@ class Quota(enum.StrEnum):
     """What is bounded, by the setting that says how much."""
 
     CALLS = "quota_calls_per_minute"
+    REST_CALLS = "quota_rest_calls_per_minute"
     TELEMETRY_BYTES = "quota_telemetry_bytes_per_day"
     WINDOWS = "quota_windows_per_day"
     LABELS = "quota_labels_per_day"
@@ -43,7 +44,7 @@ class Quota(enum.StrEnum):
     @property
     def period_seconds(self) -> float:
         """Return the time for which the quota is."""
-        return _MINUTE if self is Quota.CALLS else _DAY
+        return _MINUTE if self.value.endswith("_per_minute") else _DAY
 
 
 #: What an upload of telemetry is counted by.

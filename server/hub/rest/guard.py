@@ -7,7 +7,7 @@ resolve to the hub could call it (DNS rebinding). A page of another origin, of a
 not change anything. What a proxy says of the caller is not believed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +16,8 @@ from starlette.responses import RedirectResponse, Response
 
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed, Unauthenticated
 from gnomon.server.hub.access.callers import Callers
+from gnomon.server.hub.access.principals import LOCAL
+from gnomon.server.hub.ingest.quotas import Quota, Quotas
 from gnomon.server.hub.store.rights import Actor
 from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
 from gnomon.server.rest.problems import problem_of
@@ -46,15 +48,17 @@ _FOR_PROGRAMS = (_API, "/openapi.json")
 class Guard:
     """Passes a request on, or rejects it."""
 
-    def __init__(self, callers: Callers, names: Iterable[str], scheme: str) -> None:
+    def __init__(self, callers: Callers, quotas: Quotas, names: Iterable[str], scheme: str) -> None:
         """Guard a hub's routes.
 
         Args:
             callers: who is known.
+            quotas: how many calls a principal may make.
             names: host names of the hub besides those of this machine.
             scheme: of the hub's pages as a browser sees them, http or https.
         """
         self._callers = callers
+        self._quotas = quotas
         self._names = {name.lower() for name in (*LOCAL_NAMES, *names)}
         self._scheme = scheme
 
@@ -106,17 +110,24 @@ class Guard:
             raise InvalidInput("a request has one authorization header at most")
         address = request.client.host if request.client else ""
         if shown:
-            actor = await run_in_threadpool(self._callers.by_key, shown[0], address)
+            actor = await run_in_threadpool(self._admit, self._callers.by_key, shown[0], address)
         else:
             actor = await self._by_session(request, address)
         _check_right(request, actor)
+        return actor
+
+    def _admit(self, find: Callable[[str, str], Actor], secret: str, address: str) -> Actor:
+        """Return the caller, if it has calls left; raises as `find`, and `Overloaded`."""
+        actor = find(secret, address)
+        if actor.name != LOCAL.name:
+            self._quotas.spend(actor.name, Quota.REST_CALLS)
         return actor
 
     async def _by_session(self, request: Request, address: str) -> Actor:
         secret = request.cookies.get(cookie_name(request))
         is_for_pages = request.method in _SAFE or not request.url.path.startswith(_API)
         if secret and is_for_pages:
-            actor = await run_in_threadpool(self._callers.by_session, secret, address)
+            actor = await run_in_threadpool(self._admit, self._callers.by_session, secret, address)
             request.state.session = secret
             return actor
         raise Unauthenticated(

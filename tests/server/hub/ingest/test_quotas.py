@@ -20,6 +20,7 @@ from gnomon.server.hub.store.database import Database
 
 LIMITS = {
     "quota_calls_per_minute": 40,
+    "quota_rest_calls_per_minute": 40,
     "quota_telemetry_bytes_per_day": 10_000,
     "quota_samples_per_day": 3,
     "quota_blob_bytes_per_day": 100,
@@ -77,6 +78,24 @@ def test_calls_in_a_minute_are_bounded(hub: Hub, caller: Any, node: Any) -> None
             node.exchange()
     assert reached(hub) == [("device-1", quota)]
     caller.enrol("node", "device-2").exchange()
+
+
+def test_a_principals_calls_of_rest_are_bounded_and_those_of_the_hubs_own_user_are_not(
+    hub: Hub, caller: Any
+) -> None:
+    quota = "quota_rest_calls_per_minute"
+    key = caller.post("principals", name="bea", role="viewer")["key"]
+    shown = {"authorization": f"Bearer {key}"}
+    for _ in range(200):
+        answer = caller.http.get("/api/v1/models", headers=shown)
+        if answer.status_code != 200:
+            break
+    assert answer.status_code == 429
+    assert f"bea has reached {quota}" in answer.json()["detail"]
+    assert int(answer.headers["retry-after"]) > 0
+    assert reached(hub) == [("bea", quota)]
+    for _ in range(2 * LIMITS[quota]):
+        assert caller.get("models") == []
 
 
 def test_a_builder_uploads_no_more_than_its_quota_and_keeps_what_was_stored(
