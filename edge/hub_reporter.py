@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 _CHECK_SECONDS = 60.0
 #: A hub takes facts of this length, with a margin for their name.
 _WARNINGS_CHARACTERS = 1_000
+#: Kinds of events of warnings of which the hub raises an alert.
+_EVENT_KINDS = {"audit_chain": "audit_chain"}
 
 
 class HubReporter:
@@ -112,6 +114,7 @@ class HubReporter:
                 filter(None, (self._sync.damage, self._trust.damage, *self._enrolment.damage))
             ),
             audit_findings=self._trust.audit_findings,
+            overdue=self._sync.overdue,
         )
 
     def _make_report(self) -> hub_pb2.ExchangeRequest:
@@ -145,6 +148,6 @@ class HubReporter:
         found.pop("telemetry_waiting", None)
         for kind in found.keys() - self._warned:
             _log.warning("%s", found[kind])
-            self._record_event("warning", found[kind])
+            self._record_event(_EVENT_KINDS.get(kind, "warning"), found[kind])
         self._warned = set(found)
         return list(found.values())

@@ -13,6 +13,7 @@ from gnomon.edge.desired_checks import (
 from gnomon.edge.examination import PackageExaminer
 from gnomon.edge.kept_profiles import KeptProfiles
 from gnomon.edge.route_trial import try_routes
+from gnomon.edge.step_thread import StepUnderWay
 from gnomon.edge.sync_state import Step
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.download import ContentUnavailable, fetch_blobs
@@ -31,10 +32,6 @@ _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 2.0
 #: How often the hub may refuse the content of a package before the others are installed without.
 _ATTEMPTS = 3
-
-
-class StillExamined(Exception):
-    """A package is examined still: the step is to be executed again, after a call to the hub."""
 
 
 class Installer:
@@ -87,7 +84,7 @@ class Installer:
             trust: the keys that must have signed the packages.
 
         Raises:
-            StillExamined: the step is not done yet.
+            StepUnderWay: the step is not done yet.
             HubUnavailable: the hub cannot be reached; the step can be repeated.
             GnomonError: the desired state cannot be put into service here; the message says why.
         """
@@ -209,7 +206,7 @@ class Installer:
         for package in self.each(desired.packages):
             is_loaded = package.digest in self._runtime.models
             if not (is_loaded or self._examiner.examine(package, _WAIT_SECONDS)):
-                raise StillExamined
+                raise StepUnderWay
 
     def _load_package(self, package: hub_pb2.PackageRef, trust: TrustStore) -> None:
         if package.digest not in self._runtime.models:

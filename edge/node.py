@@ -22,6 +22,7 @@ from gnomon.edge.node_status import read_status
 from gnomon.edge.node_threads import NodeThreads
 from gnomon.edge.settings import NodeSettings
 from gnomon.edge.status import NodeStatus
+from gnomon.edge.step_thread import STEP_THREAD
 from gnomon.edge.sync_executor import SyncExecutor
 from gnomon.edge.sync_state import Step, SyncState
 from gnomon.edge.telemetry.spool import Spool
@@ -100,6 +101,8 @@ class Node:
             self._trust,
             self._record_event,
             self._threads.is_stopping,
+            # What was loaded apart in that time may take twice as long beside other models.
+            step_seconds=2 * settings.examination_seconds,
         )
         self._reporter = HubReporter(
             facts,
@@ -166,7 +169,8 @@ class Node:
 
     def stalled(self) -> tuple[str, ...]:
         """Return the threads that ended, or took longer for a step than it may take."""
-        return self._threads.stalled()
+        overdue = (STEP_THREAD,) if self._sync.overdue else ()
+        return (*overdue, *self._threads.stalled())
 
     def refusal(self) -> GnomonError | None:
         """Return why the node cannot enrol with its settings; None if it has or still may."""
@@ -184,6 +188,7 @@ class Node:
         if not self._threads.join(self._settings.stop_seconds):
             self._enrolment.close()  # cancels the call that a thread waits for
             self._threads.join(_JOIN_SECONDS)
+        self._sync.join(_JOIN_SECONDS)
         self._try_to("end an examination", self._installer.stop)
         self._try_to("flush the telemetry", self.runtime.close)
         self._record_event("stopped", "")
@@ -238,6 +243,8 @@ class Node:
         self._reporter.note_epoch(desired.epoch)
         if response.metadata:
             self._sync.note_revoked()
+        if self._sync.is_busy:
+            return 0.0
         if self._trust.is_new_signer:
             self._sync.machine.forget_order()
             self._trust.accept_signer()

@@ -19,6 +19,7 @@ def find_warnings(
     validity: tuple[datetime, datetime] | None,
     damage: Iterable[str],
     audit_findings: Iterable[str] = (),
+    overdue: str = "",
 ) -> dict[str, str]:
     """Return a sentence by kind of condition.
 
@@ -29,6 +30,7 @@ def find_warnings(
         validity: beginning and end of the certificate; None: there is no certificate.
         damage: what was wrong with files of state.
         audit_findings: what the hub's audit chain was found to have lost or changed.
+        overdue: the step of the installation that takes longer than it may; empty: none.
     """
     found = {
         "disk": _describe_disk(figures),
@@ -38,6 +40,9 @@ def find_warnings(
         "certificate": _describe_certificate(validity, clock_offset_seconds or 0.0),
         "state_damaged": "; ".join(damage),
         "audit_chain": "; ".join(audit_findings),
+        "installation": f"{overdue} takes longer than it may; what was in service answers"
+        if overdue
+        else "",
     }
     return {kind: text for kind, text in found.items() if text}
 

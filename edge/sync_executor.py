@@ -5,8 +5,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-from gnomon.edge.installer import Installer, StillExamined
+from gnomon.edge.installer import Installer
 from gnomon.edge.partial_state import PackageRefusal
+from gnomon.edge.step_thread import StepThread, StepUnderWay
 from gnomon.edge.sync import SyncMachine
 from gnomon.edge.sync_state import Step, SyncState
 from gnomon.edge.trust import NodeTrust
@@ -17,6 +18,13 @@ from gnomon.runtime.errors import ExpiredMetadata, GnomonError, HubUnavailable, 
 from gnomon.runtime.state_file import StateFile
 
 _log = logging.getLogger(__name__)
+
+#: Steps in which models are loaded and tried in this process.
+_APART = (Step.STAGE, Step.WARM, Step.TRIAL)
+#: How long one of them is waited for before the hub is called again.
+_WAIT_SECONDS = 2.0
+#: How long a step may take for each package, if nothing else is said.
+_STEP_SECONDS = 300.0
 
 
 class SyncExecutor:
@@ -34,6 +42,8 @@ class SyncExecutor:
         trust: NodeTrust,
         record_event: Callable[[str, str], None],
         is_stopping: Callable[[], bool],
+        step_seconds: float = 0.0,
+        wait_seconds: float = _WAIT_SECONDS,
     ) -> None:
         """Read the state.
 
@@ -43,7 +53,11 @@ class SyncExecutor:
             trust: decides whose packages count.
             record_event: records an event of a kind, with a detail.
             is_stopping: whether the node stops; its next start then continues the installation.
+            step_seconds: how long a step that loads models may take for each package; 0: as usual.
+            wait_seconds: how long such a step is waited for before the hub is called again.
         """
+        self._steps = StepThread(wait_seconds)
+        self._step_seconds = step_seconds or _STEP_SECONDS
         self._state_file = state_file
         self._installer = installer
         self._trust = trust
@@ -61,6 +75,20 @@ class SyncExecutor:
     def damage(self) -> str:
         """What was wrong with the file of the state when it was read; empty: nothing."""
         return self._state_file.damage
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a step must end before another desired state is taken."""
+        return not self.machine.is_open_to_news
+
+    @property
+    def overdue(self) -> str:
+        """What takes longer than it may; empty: nothing. Any thread may ask."""
+        return self._steps.overdue
+
+    def join(self, seconds: float) -> None:
+        """Wait for a step that loads models, at most this time."""
+        self._steps.join(seconds)
 
     def _resume(self) -> None:
         """Decide, once after the start, with which step to continue; raise `StorageError`."""
@@ -130,7 +158,8 @@ class SyncExecutor:
     def install(self, channel: HubChannel) -> None:
         """Execute steps until the proposed state is in service or rejected, or is examined.
 
-        While packages are examined apart, the hub is called between two calls of this.
+        While packages are examined apart, or models loaded, the hub is called between two calls of
+        this.
 
         Raises:
             HubUnavailable: the hub cannot be reached; the installation continues later.
@@ -143,7 +172,7 @@ class SyncExecutor:
                 return
             try:
                 self._execute_step(machine.step, channel)
-            except StillExamined:
+            except StepUnderWay:
                 return
             except Exception as error:
                 self._handle_failure(error)
@@ -180,7 +209,16 @@ class SyncExecutor:
                 in_service = [package.digest for package in self.machine.in_service.packages]
                 for package in self._installer.each(desired.packages):
                     self._trust.check([package], in_service)
-            self._installer.execute_step(step, desired, channel, self._trust.former_keys)
+            trust = self._trust.former_keys
+
+            def execute() -> None:
+                self._installer.execute_step(step, desired, channel, trust)
+
+            if step not in _APART:
+                execute()
+                return
+            name = f"{step.name} of generation {desired.generation}"
+            self._steps.run(execute, name, self._step_seconds * max(1, len(desired.packages)))
 
     def _reject_generation(self, error: Exception) -> None:
         """Reject the generation, or only the package or route that is at fault."""

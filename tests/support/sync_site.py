@@ -193,8 +193,10 @@ class _Trust:
 class Site:
     """One process after the other over one world; `sync` is what the node does between calls."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, wait_seconds: float = 30.0) -> None:
+        """Start; `wait_seconds` is how long a step that loads models is waited for."""
         self.world = world
+        self._wait_seconds = wait_seconds
         self.start()
 
     def start(self) -> None:
@@ -220,7 +222,7 @@ class Site:
                 raise failure
             if machine.step is Step.REPORT:
                 machine.advance()
-            if machine.propose(desired):
+            if not self.executor.is_busy and machine.propose(desired):
                 self.executor.install(self.channel)
         except GnomonError:
             pass
@@ -238,7 +240,12 @@ class Site:
         installer = Installer(slots, self.runtime, ("onnx",), profiles, examiner)
         stopping: Callable[[], bool] = lambda: False  # noqa: E731
         self.executor = SyncExecutor(
-            _State(world), installer, trust, lambda _kind, _detail: None, stopping
+            _State(world),
+            installer,
+            trust,
+            lambda _kind, _detail: None,
+            stopping,
+            wait_seconds=self._wait_seconds,
         )
 
     def _fetch(self, digests: list[str]) -> Any:
