@@ -40,6 +40,7 @@ class NodeSettings:
     #: TOML with the routes; without it, the newest version of each model is served.
     routes_file: Path | None = None
     #: Ed25519 public keys in hex that must have signed the packages; empty: unsigned are served.
+    #: KEY=PATTERN: a key counts for models of this name or pattern only, such as ab12…=eta-*.
     trusted_keys: tuple[str, ...] = ()
     #: A route without requests for this long unloads its engines until the next call; 0: never.
     idle_unload_seconds: float = 0.0

@@ -19,6 +19,7 @@ from gnomon.edge.standalone.route_file import ModelEntry, RouteEntry, RouteFile,
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.telemetry.transcript_folder import open_transcripts
 from gnomon.runtime.errors import ConfigurationError, GnomonError, UnknownModel
+from gnomon.runtime.packages.package_keys import read_trusted_keys
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
 from gnomon.runtime.recording.sink import NullSink
@@ -290,10 +291,7 @@ def open_node(settings: NodeSettings) -> NodeProtocol:
         from gnomon.edge.node import Node
 
         return Node(settings)
-    try:
-        keys = [bytes.fromhex(key) for key in settings.trusted_keys]
-    except ValueError as error:
-        raise ConfigurationError(f"trusted_keys should be Ed25519 keys in hex: {error}") from error
+    keys = read_trusted_keys(settings.trusted_keys)
     return StandaloneNode(
         settings.name,
         settings.packages,

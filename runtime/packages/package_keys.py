@@ -63,6 +63,23 @@ def parse_package_key(key: str, models: str = ALL_MODELS) -> PackageKey:
     return PackageKey(data, models)
 
 
+def read_trusted_keys(settings: Iterable[str]) -> list[PackageKey]:
+    """Return the keys of a setting: each a key in hex, or KEY=PATTERN of the models it counts for.
+
+    Raises:
+        ConfigurationError: one is malformed.
+    """
+    try:
+        return [
+            parse_package_key(key, models if separator else ALL_MODELS)
+            for key, separator, models in (one.partition("=") for one in settings)
+        ]
+    except InvalidInput as error:
+        raise ConfigurationError(
+            f"trusted_keys should be Ed25519 keys in hex, or KEY=PATTERN of models: {error}"
+        ) from error
+
+
 def unlimited_keys(keys: Iterable[PackageKey]) -> list[bytes]:
     """Return the keys that sign packages of all models."""
     return [one.key for one in keys if not one.is_limited]

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from gnomon.edge.standalone.standalone_node import StandaloneNode
+from gnomon.edge.settings import NodeSettings
+from gnomon.edge.standalone.standalone_node import StandaloneNode, open_node
 from gnomon.runtime.errors import ConfigurationError, Conflict, UnknownModel, UntrustedPackage
 from gnomon.runtime.models import batching_benefit
-from gnomon.runtime.packages.signing import TrustStore
+from gnomon.runtime.packages.signing import Signer, TrustStore
 from gnomon.runtime.packages.versioning import VersionPolicy
-from tests.support.packages import linear_onnx
+from tests.support.packages import linear_onnx, make_package
 from tests.support.waiting import wait_for
 
 ROW = {"features_0": 1.0, "features_1": 1.0}
@@ -172,3 +173,27 @@ def test_a_route_file_sets_how_a_model_runs(
     for bad, message in (("instances = 99", "1 to 64"), ("batching = {max_rows = 0}", "2 to 4096")):
         with pytest.raises(ConfigurationError, match=message):
             make(models, routes=f"[models.linear]\n{bad}")
+
+
+@pytest.mark.parametrize(
+    ("models", "is_served"), [(None, True), ("*", True), ("et*", True), ("toy-*", False)]
+)
+def test_a_trusted_key_counts_for_its_models_alone(
+    tmp_path: Path, models: str | None, is_served: bool
+) -> None:
+    signer = Signer.generate()
+    make_package(tmp_path / "eta", signer)
+    key = signer.public_key.hex() + ("" if models is None else f"={models}")
+    settings = NodeSettings(packages=(tmp_path / "eta",), trusted_keys=(key,))
+    if is_served:
+        open_node(settings).stop()
+    else:
+        with pytest.raises(UntrustedPackage, match=r"signs for toy-\*"):
+            open_node(settings)
+
+
+@pytest.mark.parametrize("key", ["xy", "ab", "ab" * 32 + "=", "ab" * 32 + "=a b", "=*"])
+def test_a_malformed_trusted_key_is_named(tmp_path: Path, key: str) -> None:
+    settings = NodeSettings(packages=(tmp_path,), trusted_keys=(key,))
+    with pytest.raises(ConfigurationError, match="trusted_keys should be Ed25519 keys"):
+        open_node(settings)
