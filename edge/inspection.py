@@ -34,6 +34,8 @@ _REMEDIES = {
     "stalled": "restart the agent, and send its log to who maintains it",
     "error": "the agent tries again by itself; if it lasts, check the hub's address, the network "
     "and the certificate",
+    "audit_chain": "ask who runs the hub whether it was restored; if not, compare it with several "
+    "nodes: `gnomon hub audit verify --against FILE` takes the file audit.json of each",
     "warning": "see `gnomon agent status`; docs/agent.md says what each means",
 }
 
@@ -93,9 +95,10 @@ def find_reported(folder: Path, status: Mapping[str, Any]) -> list[FolderFinding
         )
     if error := status.get("last_error"):
         found.append(FolderFinding("hub", str(error), _REMEDIES["error"]))
-    found += [
-        FolderFinding(str(folder), str(one), _REMEDIES["warning"]) for one in status["warnings"]
-    ]
+    audit = "; ".join((status.get("trust") or {}).get("audit_findings") or ())
+    for one in map(str, status["warnings"]):
+        remedy = _REMEDIES["audit_chain" if one == audit else "warning"]
+        found.append(FolderFinding(str(folder), one, remedy))
     return found
 
 

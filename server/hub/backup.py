@@ -18,6 +18,7 @@ from sqlalchemy import delete, select, update
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.runtime.files import sync_folder, write_synced
 from gnomon.server.hub import doctor
+from gnomon.server.hub.epoch_file import write_epoch
 from gnomon.server.hub.store import audit, counters, named_blobs, schema
 from gnomon.server.hub.store.blobs import Blobs
 from gnomon.server.hub.store.clock import now_ms
@@ -81,6 +82,7 @@ def _begin_epoch(folder: Path) -> None:
             audit.append(connection, "hub", "restore", "backup", {"epoch": epoch})
             # Certificates may have been renewed since.
             connection.execute(update(schema.node).values(former_serial=None))
+        write_epoch(folder, epoch)
     finally:
         database.close()
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from sqlalchemy import Connection
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
-from tuf.api.serialization import DeserializationError
 
-from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.errors import GnomonError, StorageError
 from gnomon.runtime.trust.content import DESIRED, TOP_LEVEL
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.doctor import Finding
+from gnomon.server.hub.epoch_file import read_epoch
+from gnomon.server.hub.store import counters
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.trust import stored
 from gnomon.server.hub.trust.signing import MetadataSigner
 from gnomon.server.hub.trust.signing_keys import SigningKeys
-from gnomon.server.hub.trust.stored import MetadataSet, StoredMetadata
+from gnomon.server.hub.trust.stored import RESTORE, MetadataSet, StoredMetadata
 
 _CHECK = "signed metadata"
-_RESTORE = "put it back from a backup (`gnomon hub restore`)"
 #: What a hub must be able to sign in either mode.
 _ONLINE = (Snapshot.type, Timestamp.type)
 
@@ -44,6 +44,7 @@ def check_metadata(database: Database, folder: Path) -> Finding:
         try:
             authority = Authority.in_folder(folder, may_make=False, may_repair=False)
             faults, remark = _held(found, connection, SigningKeys(folder, authority))
+            faults += _epoch(connection, folder)
         except GnomonError as error:
             return Finding(_CHECK, len(files), (str(error),))
         return Finding(_CHECK, len(files), tuple(faults), remark)
@@ -53,24 +54,24 @@ def _damaged(files: tuple[StoredMetadata, ...]) -> Iterator[str]:
     for one in files:
         try:
             signed = one.metadata.signed
-        except DeserializationError as error:
-            yield f"{one.role} {one.version} is damaged: {error}; {_RESTORE}"
+        except StorageError as error:
+            yield str(error)
             continue
         # Delegated roles are targets too.
         kind = one.role if one.role in TOP_LEVEL else Targets.type
         if (signed.type, signed.version) != (kind, one.version):
             yield (
-                f"{one.role} {one.version} holds {signed.type} {signed.version} instead; {_RESTORE}"
+                f"{one.role} {one.version} holds {signed.type} {signed.version} instead; {RESTORE}"
             )
 
 
 def _missing(found: MetadataSet) -> Iterator[str]:
     for role in TOP_LEVEL:
         if role not in found.versions:
-            yield f"{role} is missing; {_RESTORE}"
+            yield f"{role} is missing; {RESTORE}"
     for before, after in pairwise(found.roots):
         if after.version != before.version + 1:
-            yield f"root {before.version + 1} is missing; {_RESTORE}"
+            yield f"root {before.version + 1} is missing; {RESTORE}"
 
 
 def _unsigned(found: MetadataSet) -> Iterator[str]:
@@ -123,3 +124,14 @@ def _held(found: MetadataSet, connection: Connection, keys: SigningKeys) -> tupl
         faults.append(f"the data folder has not the key that signs desired states; {copy}")
     remark = f"expired while the hub was stopped, signed at its start: {', '.join(late)}"
     return faults, remark if late else ""
+
+
+def _epoch(connection: Connection, folder: Path) -> list[str]:
+    """Name an epoch that somebody else than a restore of this data folder began."""
+    known, found = read_epoch(folder), counters.read(connection, counters.EPOCH)
+    if known in (None, found):
+        return []
+    return [
+        f"the database is of epoch {found}, the data folder of {known}: it was not restored by "
+        "`gnomon hub restore`; compare the audit chain with several nodes"
+    ]

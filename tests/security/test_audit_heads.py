@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from gnomon.command.root import root
 from gnomon.edge.audit_watch import AuditWatch, read_heads
+from gnomon.edge.hub_reporter import HubReporter
 from gnomon.edge.node_warnings import find_warnings
 from gnomon.edge.telemetry.spool import SpoolFigures
 from gnomon.proto import hub_pb2
@@ -17,6 +19,8 @@ from gnomon.runtime import audit_chain
 from gnomon.runtime.audit_chain import ChainHead
 from gnomon.runtime.errors import InvalidInput, UntrustedMetadata
 from gnomon.runtime.packages.signing import Signer
+from gnomon.server.hub.metadata_check import check_metadata
+from gnomon.server.hub.monitoring.audit_findings import AuditFindings
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.store import audit, counters, schema
 from gnomon.server.hub.store.database import Database
@@ -87,6 +91,34 @@ def test_a_rewritten_chain_is_found_by_every_node(
     assert warnings == {"audit_chain": finding}
 
 
+def warned(device: TrustingNode) -> list[hub_pb2.Record]:
+    """Return the events that a node with this trust records before its next call."""
+    events: list[hub_pb2.Record] = []
+
+    def keep(kind: str, detail: str) -> None:
+        event = hub_pb2.Event(kind=kind, detail=detail)
+        events.append(hub_pb2.Record(sequence=len(events) + 1, recorded_at_unix_ms=1, event=event))
+
+    parts: Any = SimpleNamespace(damage="", overdue="", figures=lambda: SpoolFigures(0, 0, 0, 0, 0))
+    enrolment: Any = SimpleNamespace(damage=(), validity=None)
+    trust: Any = device.trust
+    HubReporter({}, parts, parts, parts, trust, enrolment, keep)._report_warnings()
+    return events
+
+
+def test_a_finding_of_a_node_is_an_alert_of_the_hub(
+    hub: Hub, caller: Any, device: TrustingNode
+) -> None:
+    device.call()
+    rewrite(hub.services.database)
+    decide(caller)
+    device.call()
+    caller.enrol("node", "device-2").upload(*warned(device))
+    AuditFindings().run_once(hub.services.database)
+    (alert,) = (one for one in caller.get("alerts") if one["kind"] == "audit_chain")
+    assert "device-2: the hub's audit chain was rewritten" in alert["text"]
+
+
 def test_a_restored_hub_is_told_from_a_rewritten_chain(
     caller: Any, restorable: RestorableHub
 ) -> None:
@@ -100,6 +132,25 @@ def test_a_restored_hub_is_told_from_a_rewritten_chain(
             (finding,) = restorable.device.trust.status.audit_findings
             assert "the hub was restored from a backup" in finding
         assert there.get("audit", limit=1)[0]["action"] == "restore"
+
+
+def test_a_rewritten_chain_is_not_taken_for_that_of_a_restored_hub(
+    hub: Hub, caller: Any, device: TrustingNode
+) -> None:
+    """The epoch that is signed is that of the data folder, which only a restore changes."""
+    database = hub.services.database
+    device.call()
+    rewrite(database)
+    with database.write() as connection:
+        epoch = counters.read(connection, counters.EPOCH) + 1
+        counters.move(connection, counters.EPOCH, epoch)
+        audit.append(connection, "hub", "restore", "backup", {"epoch": epoch})
+    decide(caller)
+    device.call()
+    (finding,) = device.trust.status.audit_findings
+    assert "the hub's audit chain was rewritten" in finding
+    said = check_metadata(database, hub.services.settings.data_folder).faults
+    assert any("it was not restored by `gnomon hub restore`" in one for one in said)
 
 
 def test_new_keys_and_another_chain_are_named(hub: Hub, caller: Any, device: TrustingNode) -> None:

@@ -6,7 +6,7 @@ audit chain grows or the timestamp is due.
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
 
 from gnomon.proto import hub_pb2
+from gnomon.runtime.audit_chain import ChainHead
 from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 from gnomon.runtime.trust import content
@@ -23,6 +24,7 @@ from gnomon.runtime.trust.audit_head import sign_head
 from gnomon.runtime.trust.content import DESIRED
 from gnomon.runtime.trust.signed_state import sign_state
 from gnomon.server.hub.access import keys as package_keys
+from gnomon.server.hub.epoch_file import read_epoch, write_epoch
 from gnomon.server.hub.store import audit, counters
 from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import now_ms
@@ -83,11 +85,13 @@ class TrustRepository:
 
         Raises:
             ConfigurationError: the root names keys that this hub does not hold.
+            StorageError: metadata or the file of the epoch are damaged.
         """
         self._database = database
         self._keys = keys
         self._lock = threading.Lock()
         self._decided = -1
+        self._epoch = read_epoch(keys.data_folder)
         self._set = self._update({})
 
     def current(self) -> MetadataSet:
@@ -228,12 +232,21 @@ class TrustRepository:
             with self._database.write() as connection:
                 keys = package_keys.trusted(connection)
                 found = self._signer(connection).update(keys, dict(least))
-                head = audit.head(connection)
+                head = self._with_own_epoch(audit.head(connection))
             self._state_signer = signer = self._find_state_signer(found)
             self._head = (head, None if signer is None else sign_head(head, signer))
             self._set, self._decided = found, head.sequence
         _warn_of_expiry(found)
         return found
+
+    def _with_own_epoch(self, head: ChainHead) -> ChainHead:
+        """Return a head of the database with the epoch that this hub knows from outside of it."""
+        if self._epoch is None:
+            write_epoch(self._keys.data_folder, head.epoch)
+            self._epoch = head.epoch
+        if head.epoch != self._epoch:
+            _log.error("epoch_not_begun_here", database=head.epoch, known=self._epoch)
+        return replace(head, epoch=self._epoch)
 
     def _find_state_signer(self, found: MetadataSet) -> CryptoSigner | None:
         delegations = found.targets.delegations

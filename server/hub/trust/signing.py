@@ -77,9 +77,11 @@ class MetadataSigner:
 
         Raises:
             ConfigurationError: this hub does not hold a key that it should.
+            StorageError: root or targets are missing, or something is damaged.
         """
         found = stored.load(self.connection)
-        if not found.roots:
+        # Nodes would refuse new metadata in place of what was lost.
+        if found.is_empty:
             make_first(self.connection, self.keys)
             found = stored.load(self.connection)
         at = _signed_time(found.others.get(Timestamp.type))

@@ -23,6 +23,7 @@ class SigningKeys:
     """Finds and makes keys. Safe to share between threads."""
 
     def __init__(self, data_folder: Path, authority: Authority) -> None:
+        self.data_folder = data_folder
         self._folder = KeyFolder(data_folder / TRUST)
         self._first = {
             role: CryptoSigner(

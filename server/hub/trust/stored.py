@@ -7,9 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.serialization import DeserializationError
 
+from gnomon.runtime.errors import StorageError
 from gnomon.server.hub.store import schema
 from gnomon.server.hub.store.clock import now_ms
+
+#: What brings back metadata that is missing or damaged.
+RESTORE = "put it back from a backup (`gnomon hub restore`)"
 
 _ROW = schema.trust_metadata.c
 
@@ -25,40 +30,68 @@ class StoredMetadata:
 
     @property
     def metadata(self) -> Metadata[Any]:
-        """Return the file decoded."""
-        return Metadata.from_bytes(self.data)
+        """Return the file decoded.
+
+        Raises:
+            StorageError: it is damaged.
+        """
+        try:
+            return Metadata.from_bytes(self.data)
+        except DeserializationError as error:
+            raise StorageError(
+                f"{self.role} {self.version} of the signed metadata is damaged: {error}; {RESTORE}"
+            ) from error
 
 
 @dataclass(frozen=True)
 class MetadataSet:
-    """All that is stored: the roots in order, and the newest of each other role."""
+    """All that is stored: the roots in order, and the newest of each other role.
+
+    A role of which nothing is stored is a `StorageError`.
+    """
 
     roots: tuple[StoredMetadata, ...]
     others: Mapping[str, StoredMetadata]
 
     @property
+    def is_empty(self) -> bool:
+        """Return whether nothing was ever stored."""
+        return not self.roots and not self.others
+
+    @property
     def root(self) -> Root:
         """Return the newest root."""
-        signed: Root = self.roots[-1].metadata.signed
+        signed: Root = self.newest(Root.type).metadata.signed
         return signed
 
     @property
     def targets(self) -> Targets:
         """Return the top-level targets."""
-        signed: Targets = self.others[Targets.type].metadata.signed
+        signed: Targets = self.newest(Targets.type).metadata.signed
         return signed
 
     @property
     def snapshot(self) -> Snapshot:
         """Return the snapshot."""
-        signed: Snapshot = self.others[Snapshot.type].metadata.signed
+        signed: Snapshot = self.newest(Snapshot.type).metadata.signed
         return signed
 
     @property
     def timestamp(self) -> Timestamp:
         """Return the timestamp."""
-        signed: Timestamp = self.others[Timestamp.type].metadata.signed
+        signed: Timestamp = self.newest(Timestamp.type).metadata.signed
         return signed
+
+    def newest(self, role: str) -> StoredMetadata:
+        """Return the newest metadata of a role.
+
+        Raises:
+            StorageError: nothing of it is stored.
+        """
+        found = self.roots[-1] if role == Root.type and self.roots else self.others.get(role)
+        if found is None:
+            raise StorageError(f"{role} of the signed metadata is missing; {RESTORE}")
+        return found
 
     def is_signed(self, role: str) -> bool:
         """Return whether a role's metadata is there, signed as the newest root says."""

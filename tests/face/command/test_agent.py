@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from gnomon.command.agent.systemd import notify, watchdog_seconds
 from gnomon.command.root import EXIT_CODES, run
 from gnomon.edge.status import NodeStatus
 from gnomon.edge.status_file import read_status_file, write_status_file
+from gnomon.edge.trust_state import TrustStatus
 from gnomon.runtime.errors import GnomonError, NotAllowed, NotReady
 from tests.support.packages import make_package
 from tests.support.waiting import wait_for
@@ -208,6 +209,23 @@ def test_a_stopped_agent_is_told_from_what_it_left(
     assert {"eta@2", "hub"} <= found.keys()
     code, text = told(capsys, "doctor", at)
     assert "what to do: mend the package" in text
+
+
+def test_status_and_doctor_say_what_is_wrong_with_trust(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    finding = "the hub's audit chain was rewritten"
+    trust = TrustStatus("simple", {}, None, "the snapshot is older", ("eta@1",), None, (finding,))
+    status = replace(STATUS, trust=trust, warnings=(*STATUS.warnings, finding))
+    about = {"pid": 999_999_999, "socket": "", "stalled": [], "written_at": time.time()}
+    write_status_file(tmp_path, asdict(status) | about)
+    at = f"--data-folder={tmp_path}"
+    text = " ".join(told(capsys, "status", at)[1].replace("│", " ").split())
+    for part in ("signed metadata the snapshot is older", "signed by no trusted key eta@1"):
+        assert part in text
+    assert text.count(finding) == 1
+    text = " ".join(told(capsys, "doctor", at)[1].split())
+    assert f"{finding} what to do: ask who runs the hub whether it was restored" in text
 
 
 def test_the_folder_comes_from_flag_environment_or_file(

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from gnomon.server.hub.monitoring import alerts, silent_nodes
 from gnomon.server.hub.process import Hub
@@ -23,6 +23,19 @@ def busy_hub(settings: HubSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator
     hub.start()
     yield hub
     hub.stop()
+
+
+def test_what_a_node_finds_wrong_with_the_audit_chain_is_reported(busy_hub: Hub) -> None:
+    database = busy_hub.services.database
+    event = {"node": "n1", "boot": "b", "sequence": 1, "at": 1, "received_at": 1}
+    with database.write() as connection:
+        connection.execute(insert(schema.event).values(**event, kind="audit_chain", detail="no"))
+
+    def kinds() -> list[str]:
+        with database.read() as connection:
+            return [one.kind for one in alerts.find(connection)]
+
+    assert wait_for(kinds) == ["audit_chain"]
 
 
 def test_a_silent_node_is_reported_and_the_report_does_not_reach_the_hub_itself(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
+from gnomon.runtime.errors import StorageError
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.metadata_check import check_metadata
 from gnomon.server.hub.store import schema
@@ -143,3 +144,49 @@ def test_what_the_hub_renews_itself_is_a_remark_and_the_rest_a_fault(folder: Pat
 
 def test_a_database_before_the_first_start_has_none_yet(tmp_path: Path) -> None:
     assert "makes it at its start" in examine(tmp_path)
+
+
+def start(folder: Path, change: Callable[[Connection], object]) -> None:
+    """Begin to sign, as a hub does at its start; a hub that does not start changes nothing."""
+    database = Database.in_folder(folder)
+    with database.write() as connection:
+        change(connection)
+        before = connection.execute(select(schema.trust_metadata)).all()
+    try:
+        TrustRepository(database, KEYS)
+    except StorageError:
+        with database.read() as connection:
+            assert connection.execute(select(schema.trust_metadata)).all() == before
+        raise
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (remove("targets"), "targets of the signed metadata is missing"),
+        (remove("root"), "root of the signed metadata is missing"),
+        (replace("targets", b"{half"), r"targets \d+ of the signed metadata is damaged"),
+        (replace("timestamp", b"\xff"), r"timestamp \d+ of the signed metadata is damaged"),
+    ],
+)
+def test_a_hub_that_lost_metadata_does_not_start_and_says_what_to_do(
+    folder: Path, change: Callable[[Connection], object], said: str
+) -> None:
+    """New metadata in its place would be refused by every node, or put them into simple mode."""
+    with pytest.raises(StorageError, match=f"{said}.*gnomon hub restore"):
+        start(folder, change)
+
+
+@pytest.mark.parametrize("role", ["snapshot", "timestamp"])
+def test_a_hub_signs_what_only_follows_from_the_rest_again(folder: Path, role: str) -> None:
+    start(folder, remove(role))
+    assert examine(folder) == ""
+
+
+def test_a_damaged_file_of_the_epoch_is_named(folder: Path) -> None:
+    (folder / "epoch").write_text("x")
+    assert "holds no number, but 'x'" in examine(folder)
+    with pytest.raises(StorageError, match="holds no number"):
+        start(folder, lambda connection: None)

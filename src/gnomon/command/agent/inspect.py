@@ -128,7 +128,8 @@ def _show_status(payload: dict[str, Any]) -> None:
 def _rows(known: dict[str, Any]) -> list[tuple[str, Any]]:
     spool = known["spool"] or {}
     waiting = f"{spool['records']} records, {spool['bytes']} bytes" if spool.get("records") else ""
-    error = known["last_error"]
+    error, trust = known["last_error"], known.get("trust") or {}
+    findings = trust.get("audit_findings") or ()
     return [
         ("models", ", ".join(one for found in known["models"].values() for one in found) or "none"),
         ("answers at", known["socket"]),
@@ -142,7 +143,10 @@ def _rows(known: dict[str, Any]) -> list[tuple[str, Any]]:
         ("clock", _clock(known["clock_offset_seconds"])),
         ("certificate until", _time(known["certificate_expires_at"])),
         ("stalled", ", ".join(known["stalled"])),
-        *(("warning", one) for one in known["warnings"]),
+        ("signed metadata", trust.get("problem")),
+        ("signed by no trusted key", ", ".join(trust.get("revoked") or ())),
+        *(("hub's audit chain", one) for one in findings),
+        *(("warning", one) for one in known["warnings"] if one != "; ".join(findings)),
     ]
 
 
