@@ -134,7 +134,8 @@ proto:
 	build/protoc/bin/pip install --quiet 'grpcio-tools==1.72.*' 'setuptools<80'
 	cd src && ../build/protoc/bin/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. \
 		gnomon/proto/inference.proto gnomon/proto/hub.proto
-	cd src && ../build/protoc/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. gnomon/proto/registry.proto
+	cd src && ../build/protoc/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. \
+		gnomon/proto/registry.proto gnomon/proto/agent.proto
 	$(BIN)/python -c 'from pathlib import Path; from gnomon.proto import inference_pb2 as made; \
 		Path("proto/inference.binpb").write_bytes(made.DESCRIPTOR.serialized_pb)'
 

@@ -199,6 +199,7 @@ class Agent:
 
         Raises:
             ConfigurationError: there is no hub for labels.
+            InvalidInput: a part is out of bounds.
             StorageError: it cannot be written to the spool.
         """
         self._node.label(model or self._only_model(), request_id, value, at)

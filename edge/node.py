@@ -17,6 +17,7 @@ from gnomon.edge.examination import PackageExaminer
 from gnomon.edge.hub_reporter import HubReporter
 from gnomon.edge.installer import Installer
 from gnomon.edge.kept_profiles import KeptProfiles
+from gnomon.edge.label_record import label_record
 from gnomon.edge.machine_facts import describe_machine
 from gnomon.edge.node_status import read_status
 from gnomon.edge.node_threads import NodeThreads
@@ -30,7 +31,6 @@ from gnomon.edge.telemetry.transcript_folder import TranscriptFolder, open_trans
 from gnomon.edge.telemetry.uploader import SpoolSink, Uploader
 from gnomon.edge.trust import NodeTrust
 from gnomon.proto import hub_pb2
-from gnomon.runtime.clock import milliseconds, seconds
 from gnomon.runtime.engines import available_engines
 from gnomon.runtime.enrolment.enrolment import Enrolment, read_hub_time
 from gnomon.runtime.enrolment.hub_channel import HubChannel
@@ -144,15 +144,10 @@ class Node:
             at: when it became known, in the data's own time: epoch seconds or datetime; None: now.
 
         Raises:
+            InvalidInput: a part is out of bounds.
             StorageError: it cannot be written to the spool.
         """
-        label = hub_pb2.Label(
-            model=model,
-            request_id=request_id,
-            value=value,
-            at_unix_ms=milliseconds(seconds(at)),
-        )
-        self._spool.put(hub_pb2.Record(label=label))
+        self._spool.put(label_record(model, request_id, value, at))
 
     def status(self) -> NodeStatus:
         """Return what the node is doing now."""

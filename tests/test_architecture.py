@@ -71,7 +71,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.edge": (
         "backoff daemon_settings desired_checks examination_worker heartbeats kept_profiles "
-        "machine_facts partial_state route_trial settings status_file step_thread",
+        "label_record machine_facts partial_state route_trial settings status_file step_thread",
         "examination sync_state",
         "sync",
         "audit_watch listed_packages telemetry trust_state",
@@ -117,7 +117,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "port",
     ),
     "gnomon.server.serving": (
-        "rate_limits token_settings compression parameters route_path",
+        "rate_limits token_settings compression labels parameters route_path",
         "settings infer_execution tensors call_timer triton",
         "admission grpc_listener executor_selector responses",
         "handler",

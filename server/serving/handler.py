@@ -24,6 +24,7 @@ from gnomon.runtime.predicting.served_routes import ServedRoute
 from gnomon.runtime.routing.routes import Route
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.serving.infer_execution import infer, infer_partial
+from gnomon.server.serving.labels import AddLabel
 from gnomon.server.serving.parameters import (
     RequestParameters,
     check_id,
@@ -58,8 +59,15 @@ class Handler:
     Methods raise the typed errors of `gnomon.runtime.errors`, which the frontends put on the wire.
     """
 
-    def __init__(self, runtime: Runtime, repository: ModelRepository | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        repository: ModelRepository | None = None,
+        add_label: AddLabel | None = None,
+    ) -> None:
         self._runtime = runtime
+        #: Keeps a label; None: the frontends take none.
+        self.add_label = add_label
         self.repository = repository or ModelRepository(runtime)
         #: The path of each route's gRPC calls, as the front end for gRPC has decided. Replaced as a
         #: whole, never changed, so readers need no lock.

@@ -8,14 +8,17 @@ import enum
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from gnomon.proto import agent_pb2
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotServed
 from gnomon.runtime.wire import message_of, status_name, trailing_metadata
 from gnomon.server.serving.handler import Handler
+from gnomon.server.serving.labels import LABEL_SERVICE, add_labels
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +60,15 @@ class Refusal(NamedTuple):
     status: str
     message: str
     metadata: tuple[tuple[str, str | bytes], ...]
+
+
+def services(handler: Handler) -> dict[str, Mapping[str, Method]]:
+    """Return the calls of each service by name, but for those that predict."""
+    found: dict[str, Mapping[str, Method]] = {SERVICE: methods(handler)}
+    if handler.add_label is not None:
+        answer = partial(add_labels, handler.add_label)
+        found[LABEL_SERVICE] = {"Add": Method(agent_pb2.AddLabelsRequest, answer)}
+    return found
 
 
 def methods(handler: Handler) -> dict[str, Method]:

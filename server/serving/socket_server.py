@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 
 
 class SocketServer:
-    """The Open Inference Protocol for a node, on a socket that only its owner may open.
+    """The Open Inference Protocol and labels for a node, on a socket that only its owner may open.
 
     Attributes:
         address: as clients of gRPC write it, `unix:path`.
@@ -49,7 +49,7 @@ class SocketServer:
             target=self._loop.run_forever, name="socket-server", daemon=True
         )
         shelf = node if isinstance(node, StandaloneNode) else None
-        self._handler = Handler(node.runtime, ModelRepository(node.runtime, shelf))
+        self._handler = Handler(node.runtime, ModelRepository(node.runtime, shelf), node.label)
 
     def open(self) -> None:
         """Listen; a socket that an ended process left is replaced.

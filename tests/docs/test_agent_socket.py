@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from gnomon.edge.standalone.standalone_node import StandaloneNode
 from gnomon.runtime.packages.package import Package
+from gnomon.server.serving.socket_server import SocketServer
 from tests.support.names import ROOT
 from tests.support.waiting import wait_for
 
@@ -22,8 +24,25 @@ SECTION = (
 )
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)
+def blocks(language: str, text: str = SECTION) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_a_program_sends_labels_to_the_agents_process(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "labels.md").read_text(encoding="utf-8")
+    (program,) = [one for one in blocks("python", page) if "agent.socket" in one]
+    given: list[Any] = []
+    with StandaloneNode("device", [package.path], None) as node:
+        monkeypatch.setattr(node, "label", lambda *parts: given.append(parts))
+        server = SocketServer(node, tmp_path / "agent.socket")
+        server.open()
+        try:
+            exec(program.replace("/var/lib/gnomon-agent", str(tmp_path)), {})
+        finally:
+            server.close(1)
+    assert given == [("eta", "order-7", 31.5, None)]
 
 
 @pytest.mark.slow

@@ -134,6 +134,8 @@ def test_the_calls_of_a_hub_in_the_guides_run(
             for line in shell_lines(page):
                 assert run(shlex.split(line)[1:]) == (2 if ID in line or "@" in line else 0), line
             for text in code(page):
+                if "agent.socket" in text:  # run by the test of that socket
+                    continue
                 with pytest.raises(gnomon.GnomonError) as caught:
                     exec(text.replace("http://127.0.0.1:8600", hub.rest))
                 assert caught.value.code == "unknown_model", caught.value

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from gnomon.runtime import clock
+from gnomon.runtime.limits import MAXIMUM_LABEL
 
 #: The largest integer that SQL stores.
 MAXIMUM_INTEGER: Final = 2**63 - 1
@@ -12,9 +13,8 @@ MAXIMUM_INTEGER: Final = 2**63 - 1
 #: The largest magnitude of a time, Unix milliseconds: the same years as `at` of a prediction.
 MAXIMUM_TIME_MS: Final = int(clock.LIMIT_SECONDS) * 1_000
 
-#: The largest magnitude of a label or prediction that is compared: its square, summed over any
-#: number of pairs, is still finite.
-MAXIMUM_VALUE: Final = 1e100
+#: The largest magnitude of a label or prediction that is compared.
+MAXIMUM_VALUE: Final = MAXIMUM_LABEL
 
 #: The most rows that one window may count.
 MAXIMUM_ROWS: Final = 10**12

@@ -7,7 +7,7 @@ typed error. An error's code and details are in the trailing metadata (`gnomon.r
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -40,8 +40,8 @@ from gnomon.server.serving.methods import (
     Method,
     decode,
     digest_of,
-    methods,
     refusal_of,
+    services,
 )
 from gnomon.server.serving.settings import FrontendSettings
 
@@ -79,7 +79,7 @@ class GrpcFrontend:
                 *_times(settings),
             )
         )
-        server.add_generic_rpc_handlers((self._methods(),))
+        server.add_generic_rpc_handlers(tuple(self._services()))
         health.install(server, self._handler, SERVICE)
         if not self._admission.authentication.needs_keys:
             health.install_reflection(server, SERVICE)
@@ -178,13 +178,15 @@ class GrpcFrontend:
         key, certificate, authority = (file.read_bytes() if file else None for file in files)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], authority)
 
-    def _methods(self) -> Any:
-        handlers = {name: self._method(name, one) for name, one in methods(self._handler).items()}
-        handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(_guarded(self._infer))
-        handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
-            _guarded(self._stream.serve)
-        )
-        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+    def _services(self) -> Iterator[Any]:
+        for service, named in services(self._handler).items():
+            handlers = {name: self._method(name, one) for name, one in named.items()}
+            if service == SERVICE:
+                handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(_guarded(self._infer))
+                handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
+                    _guarded(self._stream.serve)
+                )
+            yield grpc.method_handlers_generic_handler(service, handlers)
 
     def _method(self, name: str, method: Method) -> Any:
         async def behaviour(data: bytes, context: Any) -> bytes:

@@ -20,8 +20,8 @@ from gnomon.server.serving.methods import (
     Refusal,
     decode,
     digest_of,
-    methods,
     refusal_of,
+    services,
 )
 from gnomon.server.serving.native.loop import Call
 from gnomon.server.serving.native.offload_pool import OffloadPool
@@ -44,7 +44,11 @@ class NativeCallHandler:
         self._admission = admission
         self._message_bytes = message_bytes
         self._slow = OffloadPool(threads, CallTimer(handler.runtime.works_in_caller))
-        self._methods = {f"/{SERVICE}/{name}": method for name, method in methods(handler).items()}
+        self._methods = {
+            f"/{service}/{name}": method
+            for service, named in services(handler).items()
+            for name, method in named.items()
+        }
         self._streams = StreamingCalls(
             handler,
             self._message,

@@ -1,23 +1,28 @@
 """An agent's process answers other programs of its user on a Unix socket, and nobody else."""
 
+import asyncio
 import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
+from gnomon.client.inference.asynchronous import AsyncClient
+from gnomon.client.inference.blocking import Client
+from gnomon.edge.label_record import label_record
 from gnomon.edge.standalone.standalone_node import StandaloneNode
+from gnomon.proto import hub_pb2, inference_pb2_grpc
 from gnomon.proto import inference_pb2 as oip
-from gnomon.proto import inference_pb2_grpc
-from gnomon.runtime.errors import ConfigurationError
+from gnomon.runtime.errors import ConfigurationError, InvalidInput, NotServed
 from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.native.loop import missing_library
 from gnomon.server.serving.socket_server import SocketServer
-from tests.support.serving import request
+from tests.support.serving import Served, request
 
 FRONTENDS = [
     pytest.param(
@@ -47,6 +52,65 @@ def open_at(node: StandaloneNode) -> Iterator[Callable[..., SocketServer]]:
     yield open_at
     for server in opened:
         server.close(1)
+
+
+@pytest.fixture
+def labels(node: StandaloneNode, monkeypatch: pytest.MonkeyPatch) -> list[hub_pb2.Label]:
+    """Let the node keep labels as one with a hub does; return them."""
+    kept: list[hub_pb2.Label] = []
+    monkeypatch.setattr(node, "label", lambda *parts: kept.append(label_record(*parts).label))
+    return kept
+
+
+@pytest.mark.parametrize("choice", FRONTENDS)
+def test_a_program_sends_labels_through_the_socket(
+    labels: list[hub_pb2.Label],
+    open_at: Callable[..., SocketServer],
+    choice: str,
+    tmp_path: Path,
+) -> None:
+    server = open_at(tmp_path / "agent.socket", choice)
+    with Client(server.address) as client:
+        before = time.time()
+        client.label("eta", "r1", 31.5)
+        client.label("eta", "r2", 7, at=-0.5)
+        with pytest.raises(InvalidInput, match="value of a label is inf"):
+            client.label("eta", "r3", float("inf"))
+        with pytest.raises(InvalidInput, match="r4"):
+            client.label("eta", "r4", "7")  # type: ignore[arg-type]
+    assert [(one.model, one.request_id, one.value) for one in labels] == [
+        ("eta", "r1", 31.5),
+        ("eta", "r2", 7.0),
+    ]
+    assert before * 1000 - 1 <= labels[0].at_unix_ms <= time.time() * 1000 + 1
+    assert labels[1].at_unix_ms == -500
+
+    async def send() -> None:
+        async with AsyncClient(server.address) as client:
+            await client.label("eta", "r5", 1.5)
+
+    asyncio.run(send())
+    assert labels[-1].request_id == "r5"
+
+
+@pytest.mark.parametrize("choice", FRONTENDS)
+def test_labels_without_a_hub_are_refused_and_servers_take_none(
+    node: StandaloneNode, open_at: Callable[..., SocketServer], choice: str, tmp_path: Path
+) -> None:
+    with (
+        Client(open_at(tmp_path / "agent.socket", choice).address) as client,
+        pytest.raises(ConfigurationError, match="labels need a hub"),
+    ):
+        client.label("eta", "r1", 1.0)
+    server = Served(next(iter(node.runtime.models.values())).package)
+    try:
+        with (
+            Client(server.address) as client,
+            pytest.raises(NotServed, match="only an agent takes at its socket"),
+        ):
+            client.label("eta", "r1", 1.0)
+    finally:
+        server.close()
 
 
 def infer(address: str) -> oip.ModelInferResponse:

@@ -10,6 +10,7 @@ import grpc
 
 from gnomon.client.inference import channel
 from gnomon.client.inference.codec import Answer, Row, decode, encode
+from gnomon.client.inference.labels import encode_label
 
 
 class AsyncClient(channel.Connection):
@@ -59,3 +60,26 @@ class AsyncClient(channel.Connection):
             else:
                 self._budget.refund()
                 return decode(response)
+
+    async def label(
+        self, model: str, request_id: str, value: float, at: datetime | float | None = None
+    ) -> None:
+        """Report the true value of a prediction to an agent; raises the errors of `Client.label`.
+
+        Args:
+            model: the public model name.
+            request_id: of the prediction.
+            value: the true value.
+            at: when it became known, in the data's own time: epoch seconds or datetime; None: now.
+        """
+        request = encode_label(model, request_id, value, at)
+        attempts = self._attempts(None)
+        while True:
+            try:
+                timeout = attempts.seconds_left(time.monotonic())
+                await self._add_labels(request, timeout=timeout, metadata=self._metadata)
+            except grpc.RpcError as error:
+                await asyncio.sleep(channel.pause_after(self.address, attempts, error))
+            else:
+                self._budget.refund()
+                return

@@ -10,6 +10,7 @@ import grpc
 from gnomon.client.inference import channel
 from gnomon.client.inference.codec import Answer, Row, decode, encode
 from gnomon.client.inference.failures import error_of
+from gnomon.client.inference.labels import encode_label
 from gnomon.proto.private import inference_messages
 
 
@@ -70,6 +71,36 @@ class Client(channel.Connection):
             else:
                 self._budget.refund()
                 return decode(response)
+
+    def label(
+        self, model: str, request_id: str, value: float, at: datetime | float | None = None
+    ) -> None:
+        """Report the true value of a prediction, however late, to an agent at its socket.
+
+        The agent keeps it until its hub has it. Servers take no labels: their hub does.
+
+        Args:
+            model: the public model name.
+            request_id: of the prediction.
+            value: the true value.
+            at: when it became known, in the data's own time: epoch seconds or datetime; None: now.
+
+        Raises:
+            InvalidInput: a part is out of bounds.
+            NotServed: no agent answers there.
+            GnomonError: any other error that the agent answered with, by its class.
+        """
+        request = encode_label(model, request_id, value, at)
+        attempts = self._attempts(None)
+        while True:
+            try:
+                timeout = attempts.seconds_left(time.monotonic())
+                self._add_labels(request, timeout=timeout, metadata=self._metadata)
+            except grpc.RpcError as error:
+                time.sleep(channel.pause_after(self.address, attempts, error))
+            else:
+                self._budget.refund()
+                return
 
     def is_ready(self, model: str, version: str = "") -> bool:
         """Return whether a model is in service; also False if the server cannot be reached."""

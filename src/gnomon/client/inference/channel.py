@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import grpc
 
 from gnomon.client.inference.failures import check_address, error_of
+from gnomon.client.inference.labels import ADD_LABELS
 from gnomon.client.inference.retries import Attempts, RetryBudget
 from gnomon.proto.private import SERVICE, inference_messages
 
@@ -68,6 +69,9 @@ class Connection:
             secured = _credentials(authority_file, certificate_file, key_file)
             self._channel = self._library.secure_channel(address, secured, OPTIONS)
         self._infer = self._method(INFER, "ModelInferResponse")
+        self._add_labels = self._channel.unary_unary(
+            ADD_LABELS, request_serializer=lambda message: message.SerializeToString()
+        )
 
     @property
     def retried(self) -> int:

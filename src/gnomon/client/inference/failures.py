@@ -47,7 +47,11 @@ _FOUND: tuple[tuple[str, str], ...] = (
         "no TLS is spoken there; leave out authority_file, or use the port that has TLS",
     ),
     ("CERTIFICATE_VERIFY_FAILED", "authority_file does not verify the server's certificate"),
-    ("Method not found", "gRPC is spoken there, but not for inference, as by the ports of a hub"),
+    (
+        "Method not found",
+        "gRPC is spoken there, but not for inference, as by the ports of a hub, or not for labels, "
+        "which only an agent takes at its socket",
+    ),
     (
         "Socket closed",
         "the connection was closed without an answer: the server stopped, or it speaks TLS (give "
