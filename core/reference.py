@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gnomon.core.cells.layout import SideLayout, lay_out
 from gnomon.core.cells.side_counter import CountingPlan
 from gnomon.core.field_reference import PAIR_CELLS, FieldReference, PairReference, fingerprint
@@ -58,6 +61,12 @@ class Reference:
     def window_layout(self) -> SideLayout:
         """Where a window over this reference keeps its counts."""
         return lay_out(self.fields, self.pairs)
+
+    @cached_property
+    def cell_shares(self) -> NDArray[np.float64]:
+        """Shares of the training rows by cell, those of each field one after the other."""
+        counts = [np.array(one.counts, dtype=np.float64) for one in self.fields]
+        return np.concatenate([one / max(one.sum(), 1.0) for one in counts] or [np.zeros(0)])
 
     @cached_property
     def window_plan(self) -> CountingPlan:

@@ -10,15 +10,19 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gnomon.bench.hub.kills_parties import Packages
 from gnomon.bench.servers.processes import Server
 from gnomon.client.hub import HubClient
 from gnomon.client.registry import BuilderSettings, RegistryClient
+from gnomon.core.contract import Contract
+from gnomon.core.fields import Field, Kind
 from gnomon.core.window import ANSWERED_CODE, Window
 from gnomon.proto import hub_pb2
 from gnomon.runtime.enrolment.enrolment import Enrolment
@@ -28,7 +32,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import decode_profile
 from gnomon.runtime.packages.signing import Signer
 
-__all__ = ["NodeCalls", "main", "running"]
+__all__ = ["NodeCalls", "main", "running", "running_nodes"]
 
 #: Calls of one measurement.
 CALLS = 500
@@ -99,19 +103,29 @@ class NodeCalls:
         return (self._server.cpu_seconds() - before) / CALLS * 1e9
 
     def _upload(self) -> None:
-        self._sent += 1
-        at = self._sent * _INTERVAL_MS
-        window = hub_pb2.Window(
-            digest=self._digest,
-            route="bench",
-            started_at_unix_ms=at,
-            ended_at_unix_ms=at + _INTERVAL_MS,
-            rows=_ROWS,
-            window=self._window,
-        )
-        record = hub_pb2.Record(sequence=self._sent, recorded_at_unix_ms=at, window=window)
-        request = hub_pb2.UploadRequest(boot="bench", records=[record.SerializeToString()])
+        self.upload(1)
+
+    def upload(self, windows: int) -> None:
+        """Upload new windows, one for each minute; raises the hub's errors."""
+        request = hub_pb2.UploadRequest(boot="bench")
+        for _ in range(windows):
+            self._sent += 1
+            at = self._sent * _INTERVAL_MS
+            window = hub_pb2.Window(
+                digest=self._digest,
+                route="bench",
+                started_at_unix_ms=at,
+                ended_at_unix_ms=at + _INTERVAL_MS,
+                rows=_ROWS,
+                window=self._window,
+            )
+            record = hub_pb2.Record(sequence=self._sent, recorded_at_unix_ms=at, window=window)
+            request.records.append(record.SerializeToString())
         self._channel.upload(request)
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the hub so far."""
+        return self._server.cpu_seconds()
 
 
 @contextmanager
@@ -121,26 +135,46 @@ def running(checkout: Path) -> Iterator[NodeCalls]:
     Raises:
         GnomonError: the hub refused a package or the node.
     """
-    with tempfile.TemporaryDirectory() as text:
+    with running_nodes(checkout, 1) as (node,):
+        yield node
+
+
+@contextmanager
+def running_nodes(
+    checkout: Path, nodes: int, options: Sequence[str] = ()
+) -> Iterator[list[NodeCalls]]:
+    """Run the hub of a checkout, and nodes of this one.
+
+    Args:
+        checkout: whose hub it is.
+        nodes: how many nodes.
+        options: more options of `gnomon hub run`.
+
+    Raises:
+        GnomonError: the hub refused a package or a node.
+    """
+    with tempfile.TemporaryDirectory() as text, ExitStack() as opened:
         folder = Path(text)
-        (folder / "hub").mkdir(mode=0o700)
-        ports = [f"--{name}-port=0" for name in ("rest", "enrolment", "sync")]
-        options = [f"--data-folder={folder / 'hub'}", "--tick-seconds=3600", *ports]
-        command = [sys.executable, "-m", "gnomon", "hub", "run", "--json", *options]
-        environment = ["env", f"PYTHONPATH={checkout / 'src'}", "GNOMON_LOG_LEVEL=error"]
-        server = Server([*environment, *command, "--promote-untested=true"])
-        try:
-            addresses = json.loads(server.address)
-            signer = Signer.generate()
-            signed = Packages(folder, signer).make(1)
-            with HubClient(addresses["rest"]) as client:
-                _publish(client, signed, signer, folder / "builder")
-                client.post("placements", {"model": "bench", "version": "1"})
-                channel = _enrol(client, folder / "node")
-            with closing(channel):
-                yield NodeCalls(server, channel, signed)
-        finally:
-            server.stop()
+        server = _start_hub(checkout, folder, options)
+        opened.callback(server.stop)
+        signer = Signer.generate()
+        signed = Packages(folder, signer).make(1)
+        with HubClient(json.loads(server.address)["rest"]) as client:
+            _publish(client, signed, signer, folder / "builder")
+            client.post("placements", {"model": "bench", "version": "1"})
+            channels = [_enrol(client, folder, f"node-{number}") for number in range(nodes)]
+        for channel in channels:
+            opened.enter_context(closing(channel))
+        yield [NodeCalls(server, channel, signed) for channel in channels]
+
+
+def _start_hub(checkout: Path, folder: Path, options: Sequence[str]) -> Server:
+    (folder / "hub").mkdir(mode=0o700)
+    ports = [f"--{name}-port=0" for name in ("rest", "enrolment", "sync")]
+    state = [f"--data-folder={folder / 'hub'}", "--tick-seconds=3600", "--promote-untested=true"]
+    command = [sys.executable, "-m", "gnomon", "hub", "run", "--json", *state, *ports, *options]
+    environment = ["env", f"PYTHONPATH={checkout / 'src'}", "GNOMON_LOG_LEVEL=error"]
+    return Server([*environment, *command])
 
 
 def _publish(client: HubClient, package: Package, signer: Signer, folder: Path) -> None:
@@ -150,9 +184,9 @@ def _publish(client: HubClient, package: Package, signer: Signer, folder: Path) 
         one.push(package)
 
 
-def _enrol(client: HubClient, folder: Path) -> HubChannel:
-    token = client.post("tokens", {"role": "node", "name": "node"})
-    settings = _NodeSettings(name="node", data_folder=folder, **_way(token))
+def _enrol(client: HubClient, folder: Path, name: str) -> HubChannel:
+    token = client.post("tokens", {"role": "node", "name": name})
+    settings = _NodeSettings(name=name, data_folder=folder / name, **_way(token))
     return Enrolment(settings, {"engines": "onnx"}).connect()
 
 
@@ -166,7 +200,15 @@ def _way(token: dict[str, str]) -> dict[str, Any]:
 
 
 def _window(package: Package) -> bytes:
-    window: Window = decode_profile(package.read(PROFILE)).new_window()
+    """Return a window of rows that differ in all fields."""
+    profile = decode_profile(package.read(PROFILE))
+    window: Window = profile.new_window()
+    random = np.random.default_rng(5)
+    fields = [Field(name=one.name, kind=Kind.FLOAT64) for one in profile.inputs]
+    columns, _ = Contract(fields).check_columns(
+        {one.name: random.normal(size=_ROWS) for one in fields}
+    )
+    window.update_columns(columns)
     for _ in range(_ROWS):
         window.observe(ANSWERED_CODE, 1_000_000)
     return window.to_bytes()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.cells.layout import MOMENTS, PAIR_SUMS, SIGN_UNIT, FieldLayout
-from gnomon.core.reference import FieldReference, Reference, ReferenceMismatch
+from gnomon.core.cells.layout import MOMENTS, PAIR_SUMS, SIGN_UNIT
+from gnomon.core.reference import Reference, ReferenceMismatch
 from gnomon.core.window.codec import BitReader, BitWriter, CorruptWindow
 
 MAGIC = b"GW"
@@ -100,20 +100,21 @@ def _check_references(body: bytes, references: list[Reference]) -> int:
     return start
 
 
-def _expected(field: FieldReference, rows: int) -> Counts:
-    """Return how many of `rows` rows would fall in each cell, had nothing changed."""
-    counts = np.array(field.counts, dtype=np.float64)
-    expected: Counts = np.floor(rows * (counts / max(counts.sum(), 1.0))).astype(np.int64)
+def _expected(reference: Reference, rows: int) -> Counts:
+    """Return how many of `rows` rows would fall in each cell of all fields, had nothing changed."""
+    expected: Counts = np.floor(rows * reference.cell_shares).astype(np.int64)
     return expected
 
 
 def _write_side(writer: BitWriter, side: SideCounts) -> None:
     layout, counts = side.reference.window_layout, side.counts
     rows = int(counts[0])
+    expected, start = _expected(side.reference, rows), 0
     writer.write(counts[:1])
     for index, field in enumerate(layout.fields):
         cells = counts[field.cells : field.cells + field.cell_count]
-        writer.write(cells - _expected(side.reference.fields[index], rows))
+        writer.write(cells - expected[start : start + field.cell_count])
+        start += field.cell_count
         moments = counts[field.moments : field.moments + field.moment_count]
         if field.kind == "sketch":
             _write_sparse(writer, moments)
@@ -136,17 +137,25 @@ def _read_side(reader: BitReader, reference: Reference) -> SideCounts:
     rows = int(counts[0])
     if not 0 <= rows < 2**53:
         raise CorruptWindow(f"a window cannot have {rows} rows")
+    expected, start = _expected(reference, rows), 0
+    moment_sums = []
     for index, field in enumerate(layout.fields):
-        cells = reader.read(field.cell_count) + _expected(reference.fields[index], rows)
-        if int(cells.min()) < 0 or int(cells.max()) > rows or int(cells.sum()) != rows:
-            name = reference.fields[index].name
-            raise CorruptWindow(f"the cells of field {name!r} do not add up to {rows} rows")
-        counts[field.cells : field.cells + field.cell_count] = cells
-        counts[field.moments : field.moments + field.moment_count] = _read_moments(reader, field)
+        cells = counts[field.cells : field.cells + field.cell_count]
+        cells[:] = reader.read(field.cell_count)
+        cells += expected[start : start + field.cell_count]
+        start += field.cell_count
+        moments = counts[field.moments : field.moments + field.moment_count]
+        if field.kind == "sketch":
+            moments[:] = _read_sparse(reader, field.moment_count)
+        elif field.kind != "category":
+            moments[:] = reader.read_each(MOMENTS)
+            moment_sums.append(moments)
         if field.kind != "category":
             extremes[index] = reader.read(2).view(np.float64)
-            if np.isnan(extremes[index]).any():
-                raise CorruptWindow("an extreme is not a number")
+    _check_cells(reference, counts, rows)
+    _check_sums(moment_sums)
+    if np.isnan(extremes).any():
+        raise CorruptWindow("an extreme is not a number")
     sums = counts[layout.pair_counts :].reshape(-1, PAIR_SUMS)
     pairs = len(layout.pairs)
     sums[:, 0] = rows - reader.read(pairs)
@@ -159,15 +168,28 @@ def _read_side(reader: BitReader, reference: Reference) -> SideCounts:
     return SideCounts(reference, counts, extremes)
 
 
-def _read_moments(reader: BitReader, field: FieldLayout) -> Counts:
-    if field.kind == "sketch":
-        return _read_sparse(reader, field.moment_count)
-    if field.kind == "category":
-        return np.zeros(0, dtype=np.int64)
-    sums = np.concatenate([reader.read(1) for _ in range(MOMENTS)])
-    if int(np.abs(sums).max()) > LARGEST_SUM or min(sums[1], sums[2], sums[4]) < 0:
+def _check_cells(reference: Reference, counts: Counts, rows: int) -> None:
+    fields = reference.window_layout.fields
+    if not fields:
+        return
+    cells = np.concatenate([counts[one.cells : one.cells + one.cell_count] for one in fields])
+    starts = np.cumsum([0, *(one.cell_count for one in fields[:-1])])
+    is_wrong = np.add.reduceat(cells, starts) != rows
+    if is_wrong.any() or int(cells.min()) < 0 or int(cells.max()) > rows:
+        is_wrong |= np.minimum.reduceat(cells, starts) < 0
+        is_wrong |= np.maximum.reduceat(cells, starts) > rows
+        name = reference.fields[int(is_wrong.argmax())].name
+        raise CorruptWindow(f"the cells of field {name!r} do not add up to {rows} rows")
+
+
+def _check_sums(sums: list[Counts]) -> None:
+    """Check the moments of all numeric fields."""
+    if not sums:
+        return
+    found = np.stack(sums)
+    is_large = (found > LARGEST_SUM) | (found < -LARGEST_SUM)
+    if is_large.any() or (found[:, [1, 2, 4]] < 0).any():
         raise CorruptWindow("the sums of a field cannot come from any values")
-    return sums
 
 
 def _write_sparse(writer: BitWriter, values: Counts) -> None:

@@ -23,5 +23,8 @@ class BitReader:
     def read(self, count: int) -> NDArray[np.int64]:
         """Return the next group; raises `CorruptWindow` if the bytes end too soon."""
 
+    def read_each(self, count: int) -> NDArray[np.int64]:
+        """Return the next groups, which have one number each; raises as `read`."""
+
     def finish(self) -> None:
         """Raise `CorruptWindow` if anything is left over."""

@@ -113,24 +113,36 @@ cdef class BitReader:
             bits -= part
         return value
 
+    cdef int64_t value(self, int k) except? 0:
+        cdef uint64_t code
+        cdef int ones = 0
+        while ones < ESCAPE and self.bit():
+            ones += 1
+        if ones == ESCAPE:
+            code = self.take(64)
+        else:
+            code = (<uint64_t>ones << k) | self.take(k)
+        return <int64_t>(code >> 1) ^ -<int64_t>(code & 1)
+
     def read(self, Py_ssize_t count):
         result = np.empty(count, dtype=np.int64)
         cdef int64_t[::1] view = result
         cdef Py_ssize_t index
-        cdef uint64_t code
-        cdef int k, ones
+        cdef int k
         if count == 0:
             return result
         k = <int>self.take(6)
         for index in range(count):
-            ones = 0
-            while ones < ESCAPE and self.bit():
-                ones += 1
-            if ones == ESCAPE:
-                code = self.take(64)
-            else:
-                code = (<uint64_t>ones << k) | self.take(k)
-            view[index] = <int64_t>(code >> 1) ^ -<int64_t>(code & 1)
+            view[index] = self.value(k)
+        return result
+
+    def read_each(self, Py_ssize_t count):
+        """Read numbers that were written one by one."""
+        result = np.empty(count, dtype=np.int64)
+        cdef int64_t[::1] view = result
+        cdef Py_ssize_t index
+        for index in range(count):
+            view[index] = self.value(<int>self.take(6))
         return result
 
     def finish(self):

@@ -6,7 +6,7 @@ Functions of the numbers of one side at rest; nothing here locks or counts.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,17 @@ class Moments:
     maximum: float
     clamped: bool
     """Whether a value lay too far from the reference to count in full in mean and variance."""
+
+
+class Totals(NamedTuple):
+    """What a window counted beside its cells, at one moment; as the properties of `Window`."""
+
+    rows: int
+    output_rows: int
+    outcomes: dict[str, int]
+    outcome_rows: dict[str, int]
+    latency_counts: Counts
+    violations: Counts
 
 
 @dataclass(frozen=True, slots=True)

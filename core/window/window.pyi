@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnomon.core.reference import Reference
 from gnomon.core.row import Columns, Row
-from gnomon.core.window.reading import Cells, Moments
+from gnomon.core.window.reading import Cells, Moments, Totals
 
 ANSWERED_CODE: int
 """Outcome of `observe`: the model answered."""
@@ -104,6 +104,9 @@ class Window:
             CorruptWindow: the bytes are damaged.
             ReferenceMismatch: the window was counted against other references.
         """
+
+    def read_totals(self) -> Totals:
+        """Return rows, outcomes, latencies and violations as they are at one moment."""
 
     @property
     def rows(self) -> int:

@@ -217,6 +217,18 @@ cdef class Window:
     def _read_service(self):
         return self._snapshot(False).service
 
+    def read_totals(self):
+        cdef WindowSnapshot snapshot = self._snapshot(False)
+        service = snapshot.service
+        return window_reading.Totals(
+            int(snapshot.sides[0].counts[0]),
+            int(snapshot.sides[1].counts[0]) if self._has_outputs else 0,
+            window_reading.outcomes(service[:OUTCOMES]),
+            window_reading.outcomes(service[OUTCOMES:LATENCY_START]),
+            service[LATENCY_START:RULES_START],
+            service[RULES_START:],
+        )
+
     @property
     def rows(self):
         return int(self._read().counts[0])

@@ -12,6 +12,7 @@ from gnomon.core.cells import latency
 from gnomon.core.reference import ReferenceMismatch
 from gnomon.core.window import Window
 from gnomon.core.window.codec import CorruptWindow
+from gnomon.core.window.reading import Totals
 from gnomon.runtime.errors import InvalidInput, PackageError, UnknownModel
 from gnomon.runtime.packages.profile import Profile, decode_profile
 from gnomon.server.hub.store import schema
@@ -66,26 +67,30 @@ def read(connection: Connection, digest: str, data: bytes) -> Window:
         window = profile_of(connection, digest).read_window(data)
     except (CorruptWindow, ReferenceMismatch) as error:
         raise InvalidInput(f"a window of package {digest}: {error}") from error
+    _check(digest, window.read_totals())
+    return window
+
+
+def _check(digest: str, totals: Totals) -> None:
     # Sums over windows are 64-bit integers, which wrap silently.
     most = max(
-        window.rows,
-        window.output_rows,
-        *window.outcomes.values(),
-        *window.outcome_rows.values(),
-        int(window.latency_counts.max()),
-        *(int(count) for count in window.violations),
+        totals.rows,
+        totals.output_rows,
+        *totals.outcomes.values(),
+        *totals.outcome_rows.values(),
+        int(totals.latency_counts.max()),
+        int(totals.violations.max(initial=0)),
     )
     if most > MAXIMUM_ROWS:
         raise InvalidInput(
             f"a window of package {digest} counts {most} rows; at most {MAXIMUM_ROWS} are allowed"
         )
-    latencies, answers = int(window.latency_counts.sum()), window.outcomes
-    if latencies > answers["answered"] + answers["fallback"]:
+    latencies, outcomes = int(totals.latency_counts.sum()), totals.outcomes
+    if latencies > outcomes["answered"] + outcomes["fallback"]:
         raise InvalidInput(
             f"a window of package {digest} has {latencies} latencies of "
-            f"{answers['answered'] + answers['fallback']} answers"
+            f"{outcomes['answered'] + outcomes['fallback']} answers"
         )
-    return window
 
 
 def service_counts(connection: Connection, digest: str, data: bytes) -> Mapping[str, Any]:
@@ -98,12 +103,12 @@ def service_counts(connection: Connection, digest: str, data: bytes) -> Mapping[
         InvalidInput: as `read`.
     """
     try:
-        window = read(connection, digest, data)
+        totals = read(connection, digest, data).read_totals()
     except (UnknownModel, PackageError):
         return UNREAD
-    buckets = window.latency_counts
+    buckets = totals.latency_counts
     return {
-        "outcomes": window.outcome_rows,
+        "outcomes": totals.outcome_rows,
         "latency": {str(bucket): int(buckets[bucket]) for bucket in np.flatnonzero(buckets)},
     }
 

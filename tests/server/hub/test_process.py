@@ -20,6 +20,7 @@ from gnomon.server.hub.process import run_hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
 from gnomon.server.hub.store import audit, schema
 from gnomon.server.hub.store.database import Database
+from tests.support.waiting import wait_for
 
 KILLS = 10
 START_SECONDS = 30
@@ -115,33 +116,45 @@ def test_ten_kills_lose_nothing_and_count_nothing_twice(
     make: Callable[..., Any],
 ) -> None:
     builder.publish(make())
-    uploader = Uploader(caller.enrol("node", "device-1"))
-    uploader.start()
-    seen = []
+    uploaders = [Uploader(caller.enrol("node", f"device-{number}")) for number in range(3)]
+    for uploader in uploaders:
+        uploader.start()
+    seen: list[list[int]] = [[] for _ in uploaders]
     for kill in range(KILLS):
-        before = uploader.acknowledged
-        deadline = time.monotonic() + START_SECONDS
-        while uploader.acknowledged == before and time.monotonic() < deadline:
-            time.sleep(0.01)
+        before = [one.acknowledged for one in uploaders]
+        wait_for(
+            lambda before=before: all(
+                one.acknowledged > was for one, was in zip(uploaders, before, strict=True)
+            ),
+            START_SECONDS,
+        )
         time.sleep(0.013 * kill)
         process.end(signal.SIGKILL)
-        seen.append(uploader.acknowledged)
+        for one, uploader in zip(seen, uploaders, strict=True):
+            one.append(uploader.acknowledged)
         process.start()
-    uploader.enough.set()
-    uploader.join(START_SECONDS)
-    assert not uploader.is_alive()
-    assert seen == sorted(set(seen)), "every life of the hub took records in"
+    for uploader in uploaders:
+        uploader.enough.set()
+        uploader.join(START_SECONDS)
+        assert not uploader.is_alive()
 
     process.end(signal.SIGKILL)
+    columns = schema.window.c
     with Database.in_folder(settings.data_folder).read() as connection:
-        columns = schema.window.c
-        stored = connection.scalars(select(columns.sequence).order_by(columns.position)).all()
-        (receipt,) = connection.execute(select(schema.receipt)).all()
-        rows = connection.scalar(select(func.sum(columns.rows)))
-    assert stored == list(range(1, receipt.watermark + 1))
-    assert receipt.watermark >= uploader.acknowledged
-    assert receipt.records == receipt.watermark
-    assert rows == receipt.watermark * (receipt.watermark + 1) // 2
+        for number, uploader in enumerate(uploaders):
+            assert seen[number] == sorted(set(seen[number])), "every life took records in"
+            of_node = columns.node == f"device-{number}"
+            stored = connection.scalars(
+                select(columns.sequence).where(of_node).order_by(columns.position)
+            ).all()
+            (receipt,) = connection.execute(
+                select(schema.receipt).where(schema.receipt.c.node == f"device-{number}")
+            ).all()
+            rows = connection.scalar(select(func.sum(columns.rows)).where(of_node))
+            assert stored == list(range(1, receipt.watermark + 1))
+            assert receipt.watermark >= uploader.acknowledged
+            assert receipt.records == receipt.watermark
+            assert rows == receipt.watermark * (receipt.watermark + 1) // 2
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ EVALUATIONS = {
     "registry": "gnomon.bench.hub.registry",
     "kills": "gnomon.bench.hub.kills",
     "node-calls": "gnomon.bench.hub.node_calls",
+    "uploads": "gnomon.bench.hub.uploads",
     "swaps": "gnomon.bench.servers.swaps",
     "batching": "gnomon.bench.servers.batching",
     "trees-parity": "gnomon.bench.core.tree_parity",
