@@ -1,4 +1,4 @@
-"""Routes of rollouts: begin, watch, abort."""
+"""Routes of rollouts: begin, watch, pause, resume, promote, retry, abort."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from gnomon.server.hub.rest.dependencies import (
     DatabaseDependency,
     SettingsDependency,
 )
-from gnomon.server.hub.rollout import listing, rollouts
+from gnomon.server.hub.rollout import listing, rollouts, steering
 from gnomon.server.hub.rollout.plan import RolloutRequest
 from gnomon.server.hub.versions import promotion
 
@@ -25,6 +25,17 @@ class AbortBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+class SteeringBody(AbortBody):
+    """Why a person pauses, resumes or retries a rollout."""
+
+
+class PromotionBody(AbortBody):
+    """Why a person promotes a rollout, and how far."""
+
+    to_end: bool = False
+    """All steps that are left, and not only the next."""
 
 
 @rollouts_router.post("/rollouts", status_code=201)
@@ -75,3 +86,64 @@ def abort_rollout(
         rollouts.abort(change, rollout_id, reason)
     with database.read() as connection:
         return listing.describe(connection, rollout_id)
+
+
+@rollouts_router.post("/rollouts/{rollout_id}/pause")
+def pause_rollout(
+    rollout_id: str,
+    database: DatabaseDependency,
+    actor: ActorDependency,
+    body: SteeringBody | None = None,
+) -> listing.RolloutRecord:
+    """Let a rollout stay at its step until it is resumed."""
+    with database.change(actor) as change:
+        steering.pause(change, rollout_id, body.reason if body else "")
+    with database.read() as connection:
+        return listing.describe(connection, rollout_id)
+
+
+@rollouts_router.post("/rollouts/{rollout_id}/resume")
+def resume_rollout(
+    rollout_id: str,
+    database: DatabaseDependency,
+    actor: ActorDependency,
+    body: SteeringBody | None = None,
+) -> listing.RolloutRecord:
+    """Let the gates of a paused rollout decide again."""
+    with database.change(actor) as change:
+        steering.resume(change, rollout_id, body.reason if body else "")
+    with database.read() as connection:
+        return listing.describe(connection, rollout_id)
+
+
+@rollouts_router.post("/rollouts/{rollout_id}/promote")
+def promote_rollout(
+    rollout_id: str,
+    database: DatabaseDependency,
+    actor: ActorDependency,
+    body: PromotionBody | None = None,
+) -> listing.RolloutRecord:
+    """Begin the next step before its gate has enough evidence; not against its verdict."""
+    given = body or PromotionBody()
+    with database.change(actor) as change:
+        steering.promote(change, rollout_id, given.reason, to_end=given.to_end)
+    with database.read() as connection:
+        return listing.describe(connection, rollout_id)
+
+
+@rollouts_router.post("/rollouts/{rollout_id}/retry", status_code=201)
+def retry_rollout(
+    rollout_id: str,
+    database: DatabaseDependency,
+    settings: SettingsDependency,
+    actor: ActorDependency,
+    body: SteeringBody | None = None,
+) -> listing.RolloutRecord:
+    """Begin a rollout that was sent back or aborted again, with its plan; returns the new one."""
+    with database.change(actor) as change:
+        begun = steering.retry(change, rollout_id, body.reason if body else "")
+        if not settings.promote_untested:
+            new = listing.describe(change.connection, begun)
+            promotion.check_tested(change.connection, new.model, new.candidate)
+    with database.read() as connection:
+        return listing.describe(connection, begun)

@@ -127,6 +127,8 @@ class GateCheck:
     name: str
     finding: GateFinding
     text: str
+    seen: int = 0  # requests or labels that count, of those wanted; 0: it counts none
+    wanted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,8 @@ def _checks(gates: Gates, evidence: Evidence, alpha: float) -> Iterator[GateChec
 def _predictions(gates: Gates, candidate: Side) -> GateCheck:
     seen, wanted = candidate.predictions, gates.minimum_predictions
     finding = GateFinding.PASSED if seen >= wanted else GateFinding.WAITING
-    return GateCheck("predictions", finding, f"{seen:,} of the {wanted:,} wanted")
+    text = f"{seen:,} of the {wanted:,} wanted"
+    return GateCheck("predictions", finding, text, seen, wanted)
 
 
 def _failed(gates: Gates, candidate: Side, alpha: float) -> GateCheck:
@@ -250,7 +253,8 @@ def _error(gates: Gates, candidate: Losses, champion: Losses, alpha: float) -> G
     if enough >= _FEWEST_LABELS and mine.lower > limit * theirs.upper:
         return GateCheck("error", GateFinding.FAILED, text)
     if enough < gates.minimum_labels or (not enough and gates.require_proof):
-        return GateCheck("error", GateFinding.WAITING, text)
+        wanted = max(1, gates.minimum_labels)
+        return GateCheck("error", GateFinding.WAITING, text, enough, wanted)
     if not enough:
         return GateCheck("error", GateFinding.PASSED, "no labels wanted, none seen on both sides")
     if not all(map(math.isfinite, (*_sums(candidate), *_sums(champion)))):

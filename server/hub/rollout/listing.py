@@ -7,8 +7,10 @@ from sqlalchemy import Connection, Row, select
 
 from gnomon.runtime.errors import NotFound
 from gnomon.server.hub.rollout.criteria import GateVerdict
+from gnomon.server.hub.rollout.needs import GateNeed, find_needs
 from gnomon.server.hub.rollout.rollouts import verdict
 from gnomon.server.hub.store import schema
+from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.rollout_state import ACTIVE
 
 _ROLLOUT = schema.rollout.c
@@ -31,7 +33,8 @@ class RolloutStepRecord:
 class RolloutRecord:
     """A rollout with its steps; weights are parts in 1,000, times Unix milliseconds.
 
-    `gate` is what the gate of the step under way says now; None if the rollout has ended.
+    `gate` is what the gate of the step under way says now; None if the rollout has ended. `needs`
+    is the evidence that it waits for. `paused_at` is None unless somebody has paused it.
     """
 
     id: str
@@ -49,8 +52,11 @@ class RolloutRecord:
     ended_at: int | None
     actor: str
     reason: str
+    paused_at: int | None
+    pause_reason: str
     steps: list[RolloutStepRecord]
     gate: GateVerdict | None
+    needs: list[GateNeed]
 
 
 def find(
@@ -92,10 +98,9 @@ def _describe(connection: Connection, row: Row[Any]) -> RolloutRecord:
         select(schema.rollout_step).where(_STEP.rollout == row.id).order_by(_STEP.position)
     ).mappings()
     kept = ("position", "weight", "entered_at", "left_at", "verdict", "evidence")
-    active = row.state in ACTIVE
-    return RolloutRecord(
-        **row._mapping,
-        steps=[RolloutStepRecord(**{key: step[key] for key in kept}) for step in steps],
-        # A rollout that has ended has only its steps; one under way has a gate's verdict too.
-        gate=verdict(connection, row) if active else None,
-    )
+    entered = [RolloutStepRecord(**{key: step[key] for key in kept}) for step in steps]
+    # A rollout that has ended has only its steps; one under way has a gate's verdict too.
+    gate = verdict(connection, row) if row.state in ACTIVE else None
+    seconds = (now_ms() - entered[-1].entered_at) / 1_000 if entered else 0.0
+    needs = find_needs(gate, seconds) if gate else []
+    return RolloutRecord(**row._mapping, steps=entered, gate=gate, needs=needs)

@@ -145,15 +145,17 @@ def verdict(connection: Connection, row: Row[Any]) -> GateVerdict:
 
 def _take(database: Database, seen: Row[Any]) -> None:
     with database.read() as connection:
-        overtaken = _overtaken(connection, seen)
+        overtaken = find_end(connection, seen)
         found = verdict(connection, seen)
     _name_contradictions(database, seen, found)
-    if found.decision is Decision.HOLD and not overtaken:
+    if not overtaken and not _is_due(seen, found):
         return
     with database.change(GATE) as change:
         row = lock_rollout(change, seen.id)
         # A person or another hub process may have moved it in the meantime.
         if (row.state, row.step) != (seen.state, seen.step):
+            return
+        if not overtaken and not _is_due(row, found):
             return
         if overtaken:
             end_rollout(change, row, RolloutState.ABORTED, overtaken, "cancelled", {})
@@ -163,6 +165,13 @@ def _take(database: Database, seen: Row[Any]) -> None:
             )
         else:
             advance_rollout(change, row, found)
+
+
+def _is_due(row: Row[Any], found: GateVerdict) -> bool:
+    """Return whether a verdict moves a rollout; one that is paused only goes back."""
+    if found.decision is Decision.ADVANCE:
+        return row.paused_at is None
+    return found.decision is Decision.ROLL_BACK
 
 
 def _name_contradictions(database: Database, row: Row[Any], found: GateVerdict) -> None:
@@ -175,7 +184,7 @@ def _name_contradictions(database: Database, row: Row[Any], found: GateVerdict) 
         task_failures.raise_once(database, condition)
 
 
-def _overtaken(connection: Connection, row: Row[Any]) -> str:
+def find_end(connection: Connection, row: Row[Any]) -> str:
     """Return why a change by somebody else ends the rollout, or an empty text."""
     gone = decommission.find(connection, row.model, row.candidate)
     if gone is not None:

@@ -5,7 +5,7 @@ the scroll position. Nothing comes from another host, and a header makes the bro
 """
 
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from gnomon.runtime.errors import NotFound, UnknownModel
 from gnomon.server.hub.monitoring import alerts
 from gnomon.server.hub.rest.dependencies import ActorDependency, DatabaseDependency
-from gnomon.server.hub.rollout import rollouts
+from gnomon.server.hub.rollout import rollouts, steering
 from gnomon.server.hub.web import views
 from gnomon.server.hub.web.rendering import render
 from gnomon.server.hub.web.sign_in import check_form
@@ -81,6 +81,21 @@ def abort(
     """Abort a rollout and go back."""
     with database.change(actor) as change:
         rollouts.abort(change, rollout_id, f"aborted by {actor} on the page")
+    return _back(request)
+
+
+@web_router.post("/rollouts/{rollout_id}/{action}", dependencies=[Depends(check_form)])
+def steer(
+    rollout_id: str,
+    action: Literal["pause", "resume", "promote"],
+    request: Request,
+    database: DatabaseDependency,
+    actor: ActorDependency,
+) -> RedirectResponse:
+    """Pause, resume or promote a rollout and go back."""
+    steps = {"pause": steering.pause, "resume": steering.resume, "promote": steering.promote}
+    with database.change(actor) as change:
+        steps[action](change, rollout_id, "on the page")
     return _back(request)
 
 

@@ -24,6 +24,10 @@ EVENTS: Mapping[str, str] = {
     "complete_rollout": "rollout.completed",
     "roll_back": "rollout.rolled_back",
     "abort_rollout": "rollout.aborted",
+    "pause_rollout": "rollout.paused",
+    "resume_rollout": "rollout.resumed",
+    "promote_rollout": "rollout.promoted",
+    "retry_rollout": "rollout.retried",
     "open_alert": "alert.opened",
     "close_alert": "alert.closed",
 }

@@ -57,6 +57,8 @@ rollout = Table(
     column_types.time("ended_at", nullable=True),
     column_types.name("actor"),
     Column("reason", StorableText, nullable=False, server_default=""),
+    column_types.time("paused_at", nullable=True),
+    Column("pause_reason", StorableText, nullable=False, server_default=""),  # who, and why
     Index(
         "uq_rollout_active",
         "model",

@@ -1,7 +1,7 @@
-"""`gnomon hub place`, `rollout`, `rollouts` and `abort`: which version is in service."""
+"""`gnomon hub place`, `rollout`, `rollouts`, `abort` and others: which version is in service."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,7 +19,7 @@ from gnomon.command.shared.references import resolve_reference
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
 
-_COLUMNS = ("id", "versions", "state", "weight", "environment")
+_COLUMNS = ("id", "versions", "state", "weight", "environment", "waits_for")
 
 
 @click.command()
@@ -100,7 +100,24 @@ def rollout(
 def rollouts(client: "HubClient", **filters: str | None) -> CommandResult:
     """List the rollouts, newest first; with --json also what each gate says now."""
     payload = client.get("rollouts", **without_none(filters))
-    return CommandResult(payload, lambda: render_list("Rollouts", with_versions(payload), _COLUMNS))
+    return CommandResult(
+        payload,
+        lambda: render_list(
+            "Rollouts",
+            [one | {"waits_for": _waits_for(one)} for one in with_versions(payload)],
+            _COLUMNS,
+        ),
+    )
+
+
+def _waits_for(rollout: dict[str, Any]) -> str:
+    """Return what an active rollout waits for: a person, or evidence."""
+    if rollout["gate"] is None:
+        return ""
+    if rollout["paused_at"] is not None:
+        return f"paused {rollout['pause_reason']}"
+    needs = "; ".join(need["text"] for need in rollout["needs"])
+    return str(needs or rollout["gate"]["reason"])
 
 
 @click.command()
@@ -111,3 +128,46 @@ def abort(client: "HubClient", rollout: str, reason: str) -> CommandResult:
     """Give all traffic of ROLLOUT back to the version in service."""
     payload = client.post(f"rollouts/{rollout}/abort", {"reason": reason})
     return as_line(payload, f"aborted {rollout}")
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT")
+@reason_option
+@hub_command
+def pause(client: "HubClient", rollout: str, reason: str) -> CommandResult:
+    """Let ROLLOUT stay at its step; if its gate shows that it is worse, it still goes back."""
+    payload = client.post(f"rollouts/{rollout}/pause", {"reason": reason})
+    return as_line(payload, f"paused {rollout}")
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT")
+@reason_option
+@hub_command
+def resume(client: "HubClient", rollout: str, reason: str) -> CommandResult:
+    """Let the gates of ROLLOUT decide again."""
+    payload = client.post(f"rollouts/{rollout}/resume", {"reason": reason})
+    return as_line(payload, f"resumed {rollout}")
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT")
+@click.option("--to-end", is_flag=True, help="All steps that are left, and not only the next.")
+@reason_option
+@hub_command
+def promote(client: "HubClient", rollout: str, to_end: bool, reason: str) -> CommandResult:
+    """Begin the next step of ROLLOUT before its gate has enough evidence."""
+    payload = client.post(f"rollouts/{rollout}/promote", {"reason": reason, "to_end": to_end})
+    return as_line(
+        payload, f"promoted {rollout}: {payload['state']} at {payload['weight'] / 10:g} %"
+    )
+
+
+@click.command()
+@click.argument("rollout", metavar="ROLLOUT")
+@reason_option
+@hub_command
+def retry(client: "HubClient", rollout: str, reason: str) -> CommandResult:
+    """Begin ROLLOUT, which was sent back or aborted, again with the same plan."""
+    payload = client.post(f"rollouts/{rollout}/retry", {"reason": reason})
+    return as_line(payload, f"rollout {payload['id']} has begun")

@@ -227,6 +227,35 @@ def test_rollouts_by_rest(http: httpx.Client, world: Any, busy: Any) -> None:
     assert http.get("/api/v1/rollouts", params={"model": "eta"}).json() == [ended]
 
 
+def test_rollouts_steered_by_rest_and_page(http: httpx.Client, world: Any, busy: Any) -> None:
+    body = {"model": "eta", "version": "2", "steps": [200, 500, 1000]}
+    begun = http.post("/api/v1/rollouts", json=body).json()
+    path = f"/api/v1/rollouts/{begun['id']}"
+    rollouts.run_once(world.database)
+    paused = http.post(f"{path}/pause", json={"reason": "<night>"}).json()
+    assert paused["pause_reason"] == "by local: <night>"
+    page = http.get("/").text
+    assert "by local: &lt;night&gt;" in page
+    assert "The gate still needs 100 more requests" in page
+    for action in ("resume", "promote", "abort"):
+        assert f'action="/rollouts/{begun["id"]}/{action}?model="' in page
+    assert http.post(f"{path}/resume").json()["paused_at"] is None
+    assert http.post(f"{path}/resume").status_code == 409
+    moved = http.post(f"{path}/promote", json={"reason": "known"}).json()
+    assert (moved["step"], moved["weight"]) == (1, 500)
+    assert moved["needs"][0]["missing"] == 100
+    evil = {"origin": "https://evil.example"}
+    for action in ("pause", "promote"):
+        url = f"/rollouts/{begun['id']}/{action}"
+        assert http.post(url, headers=evil).status_code == 403
+    assert http.post(f"/rollouts/{begun['id']}/explode").status_code == 422
+    assert http.post(f"/rollouts/{begun['id']}/pause").status_code == 303
+    assert http.get(path).json()["paused_at"] is not None
+    http.post(f"{path}/abort")
+    again = http.post(f"{path}/retry", json={"reason": "once more"})
+    assert (again.status_code, again.json()["state"]) == (201, "pending")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
