@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 TEXT = "BYTES"
 
+#: The parameter of an input tensor that lists the rows without a value: a JSON list of their
+#: numbers, from 0. The elements of these rows are never read.
+MISSING = "missing"
+
 #: Datatype → element type of NumPy; all but `TEXT`.
 ELEMENT_TYPES: Mapping[str, str] = {
     "BOOL": "|b1",

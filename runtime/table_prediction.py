@@ -13,12 +13,9 @@ from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.predicting.execution import RowOutcome, RowsDiffer
 from gnomon.runtime.prediction import Prediction, Predictions, PredictRequest, row_ids
 from gnomon.runtime.runtime import Runtime
-from gnomon.runtime.tables import TABLES, Columns, Texts, build_table, is_table, read_columns
+from gnomon.runtime.tables import TABLES, Columns, build_answers, is_table, read_columns
 
 __all__ = ["predict_any"]
-
-#: What a table of answers says of each row, beside the outputs.
-VERSION, FALLBACK, REFUSED = "gnomon_version", "gnomon_fallback", "gnomon_refused"
 
 
 def predict_any(
@@ -122,25 +119,24 @@ def _rows_of(columns: Columns) -> list[dict[str, Any]]:
 
 def _table_of_answers(like: Any, answers: Predictions) -> Any:
     """Return the answers of all rows of a table as a table of the same kind."""
-    said: Texts = {VERSION: answers.version, FALLBACK: answers.fallback, REFUSED: None}
-    return _built(like, answers.outputs, said)
+    return build_answers(
+        like, answers.outputs, version=answers.version, fallback=answers.fallback, refused=None
+    )
 
 
 def _table_of_outcomes(like: Any, fields: Sequence[Field], outcomes: Sequence[RowOutcome]) -> Any:
-    """Return what became of each row of a table as a table of the same kind.
-
-    The outputs of a row without an answer are NaN for floats and None for all else.
-    """
-    outputs = {field.name: _column(field, outcomes) for field in fields}
-    said: Texts = {
-        VERSION: [one.version if isinstance(one, Prediction) else None for one in outcomes],
-        FALLBACK: [one.fallback if isinstance(one, Prediction) else None for one in outcomes],
-        REFUSED: [None if isinstance(one, Prediction) else str(one) for one in outcomes],
-    }
-    return _built(like, outputs, said)
+    """Return what became of each row of a table as a table of the same kind."""
+    return build_answers(
+        like,
+        {field.name: _column(field, outcomes) for field in fields},
+        version=[one.version if isinstance(one, Prediction) else None for one in outcomes],
+        fallback=[one.fallback if isinstance(one, Prediction) else None for one in outcomes],
+        refused=[None if isinstance(one, Prediction) else str(one) for one in outcomes],
+    )
 
 
 def _column(field: Field, outcomes: Sequence[RowOutcome]) -> NDArray[Any]:
+    """Return an output of all rows: NaN for floats without an answer, None for all else."""
     values = [
         one.outputs.get(field.name) if isinstance(one, Prediction) else None for one in outcomes
     ]
@@ -149,12 +145,3 @@ def _column(field: Field, outcomes: Sequence[RowOutcome]) -> NDArray[Any]:
     column = np.empty(len(values), object)
     column[:] = values
     return column
-
-
-def _built(like: Any, outputs: Mapping[str, NDArray[Any]], said: Texts) -> Any:
-    if taken := outputs.keys() & said.keys():
-        raise InvalidInput(
-            f"an output of the model is named {min(taken)!r}, as a column that a table of answers "
-            "has itself; right would be to predict rows"
-        )
-    return build_table(like, outputs, said)

@@ -5,27 +5,51 @@ No library is imported here: a caller who passes a table has imported its librar
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.core.fields import Field
 from gnomon.runtime.errors import InvalidInput
 
-__all__ = ["TABLES", "Columns", "Texts", "build_table", "is_table", "read_columns"]
+__all__ = [
+    "TABLES",
+    "Columns",
+    "Remark",
+    "TableColumn",
+    "build_answers",
+    "build_table",
+    "is_table",
+    "read_columns",
+]
 
 #: One array or list a column, all of one length.
 Columns = dict[str, Any]
 Text = str | None
-#: By column, the text of each row, or that of every row.
-Texts = Mapping[str, Text | list[Text]]
+#: A text for each row, or that of every row.
+Remark = Text | list[Text]
+Texts = Mapping[str, Remark]
+
+#: What a table of answers says of each row, beside the outputs.
+VERSION, FALLBACK, REFUSED = "gnomon_version", "gnomon_fallback", "gnomon_refused"
 
 #: What a table may be, for messages.
 TABLES = (
     "a pandas or polars data frame, a pyarrow table or record batch, a NumPy array, or a dict "
     "of NumPy arrays"
 )
+
+
+class TableColumn(Protocol):
+    """What is known of a field: its name, and the shape of one value, () for a scalar."""
+
+    @property
+    def name(self) -> str:
+        """Return the field's name."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of one value."""
 
 
 def is_table(value: Any) -> bool:
@@ -35,7 +59,7 @@ def is_table(value: Any) -> bool:
     return isinstance(value, np.ndarray) or _kind_of(value) is not None
 
 
-def read_columns(table: Any, fields: Sequence[Field]) -> Columns:
+def read_columns(table: Any, fields: Sequence[TableColumn]) -> Columns:
     """Return a table's columns, without a copy if its library allows that.
 
     A missing value among numbers that are floats is NaN. A column of anything else that has missing
@@ -69,6 +93,36 @@ def read_columns(table: Any, fields: Sequence[Field]) -> Columns:
     return {name: column_of(table[name]) for name in found}
 
 
+def build_answers(
+    like: Any,
+    outputs: Mapping[str, NDArray[Any]],
+    *,
+    version: Remark,
+    fallback: Remark,
+    refused: Remark,
+) -> Any:
+    """Return the answers to the rows of a table as a table of the same kind, with its index.
+
+    Args:
+        like: what `read_columns` has read.
+        outputs: arrays of shape (rows,) or (rows, *shape); of a row without an answer NaN among
+            floats, else None.
+        version: which version answered; None: none did.
+        fallback: why a fallback answered.
+        refused: why the row has no answer.
+
+    Raises:
+        InvalidInput: an output has the name of a column that the table has itself.
+    """
+    remarks = {VERSION: version, FALLBACK: fallback, REFUSED: refused}
+    if taken := outputs.keys() & remarks.keys():
+        raise InvalidInput(
+            f"an output of the model is named {min(taken)!r}, as a column that a table of answers "
+            "has itself; right would be to predict rows"
+        )
+    return build_table(like, outputs, remarks)
+
+
 def build_table(like: Any, columns: Mapping[str, NDArray[Any]], texts: Texts) -> Any:
     """Return columns as a table of the same kind as another, with its index if it has one.
 
@@ -84,17 +138,17 @@ def build_table(like: Any, columns: Mapping[str, NDArray[Any]], texts: Texts) ->
     return {**columns, **{name: _objects(values, rows) for name, values in texts.items()}}
 
 
-def _of_array(array: NDArray[Any], fields: Sequence[Field]) -> Columns:
+def _of_array(array: NDArray[Any], fields: Sequence[TableColumn]) -> Columns:
     if array.dtype.names is not None and array.ndim == 1:
         return {name: array[name] for name in array.dtype.names}
-    if len(fields) == 1 and fields[0].kind.is_vector and array.shape[1:] == fields[0].shape:
+    if len(fields) == 1 and fields[0].shape and array.shape[1:] == fields[0].shape:
         return {fields[0].name: array}
     if array.ndim != 2 or array.shape[1] != len(fields):
         shape = f"(rows, {len(fields)})"
-        if len(fields) == 1 and fields[0].kind.is_vector:
+        if len(fields) == 1 and fields[0].shape:
             shape = f"(rows, {', '.join(map(str, fields[0].shape))})"
         raise InvalidInput(f"an array has the shape {array.shape}; right would be {shape}")
-    if vectors := [field.name for field in fields if field.kind.is_vector]:
+    if vectors := [field.name for field in fields if field.shape]:
         raise InvalidInput(
             f"the field {vectors[0]!r} is a vector, so one array cannot hold all fields; right "
             "would be a dict of arrays"

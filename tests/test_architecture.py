@@ -117,7 +117,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "port",
     ),
     "gnomon.server.serving": (
-        "rate_limits token_settings compression labels parameters route_path",
+        "rate_limits token_settings compression labels missing_rows parameters route_path",
         "settings infer_execution tensors call_timer triton",
         "admission grpc_listener executor_selector responses",
         "handler",

@@ -2,8 +2,9 @@
 
 A tensor of a request carries one field, `[N]`, `[N, 1]` or `[N, …]`, as typed contents or as raw
 bytes. Raw bytes are little-endian; BYTES elements have a 4-byte length before each; FP16 and BF16
-are raw only. This module rejects only tensors whose shape, datatype and length do not fit each
-other. The contract checks the fields.
+are raw only. The parameter `missing` lists rows without a value (`missing_rows`). This module
+rejects only tensors whose shape, datatype and length do not fit each other. The contract checks the
+fields.
 """
 
 import math
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from gnomon.proto import inference_pb2
 from gnomon.runtime.errors import InvalidInput, InvalidOutput
 from gnomon.runtime.packages.manifest import TensorSpec
-from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack_texts
+from gnomon.runtime.raw_tensors import ELEMENT_TYPES, MISSING, TEXT, pack, unpack_texts
+from gnomon.server.serving.missing_rows import mark_missing, read_missing
 
 #: Datatype → field of the typed contents; what is not here comes raw only.
 _CONTENTS_OF: Mapping[str, str] = {
@@ -51,6 +53,9 @@ Tensor = inference_pb2.ModelInferRequest.InferInputTensor
 def decode_inputs(request: inference_pb2.ModelInferRequest) -> dict[str, NDArray[Any]]:
     """Return one array for each tensor, of the tensor's shape; texts as object arrays.
 
+    A row that is marked as missing is NaN in a column of floats. Any other column with such rows is
+    an object array of shape (rows,), in which they are None.
+
     Raises:
         InvalidInput: a tensor contradicts itself, or tensors differ in their number of rows.
     """
@@ -65,7 +70,10 @@ def decode_inputs(request: inference_pb2.ModelInferRequest) -> dict[str, NDArray
         if tensor.name in columns:
             raise _refusal(tensor, "name", tensor.name, "each input once")
         _check_contents(tensor, is_raw=bool(raw))
-        columns[tensor.name] = _decode(tensor, raw[number] if raw else None)
+        values = _decode(tensor, raw[number] if raw else None)
+        if MISSING in tensor.parameters:
+            values = mark_missing(values, _missing_rows(tensor, len(values)))
+        columns[tensor.name] = values
     _check_rows(columns)
     return columns
 
@@ -160,6 +168,14 @@ def _decode(tensor: Tensor, raw: bytes | None) -> NDArray[Any]:
     if not count or shape[1:] in ((), (1,)):
         return values
     return values.reshape(shape)
+
+
+def _missing_rows(tensor: Tensor, rows: int) -> NDArray[np.int64]:
+    try:
+        return read_missing(tensor.parameters[MISSING].string_param, rows)
+    except ValueError as error:
+        expected = f"a JSON list of numbers of rows, from 0 to {rows - 1}"
+        raise _refusal(tensor, MISSING, str(error), expected) from error
 
 
 def _raw_numbers(tensor: Tensor, raw: bytes, count: int) -> NDArray[Any]:

@@ -2,7 +2,8 @@
 
 A body is JSON, optionally followed by binary tensors, which have a `binary_data_size` in the JSON.
 The header `Inference-Header-Content-Length` is the length of the JSON (Triton's binary tensor
-extension). A number that is `null` in JSON is missing: NaN.
+extension). A value that is `null` in JSON is missing: NaN among floats, else a row that the
+parameter `missing` of the tensor lists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,17 @@ import numpy as np
 from gnomon.proto import inference_pb2 as oip
 from gnomon.runtime.decoding import UNDECODABLE, check_unique_names
 from gnomon.runtime.errors import InvalidInput
-from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT, pack, unpack
+from gnomon.runtime.raw_tensors import ELEMENT_TYPES, MISSING, TEXT, pack, unpack
+from gnomon.server.serving.missing_rows import write_missing
 from gnomon.server.serving.parameters import check_served
 from gnomon.server.serving.tensors import DIMENSIONS_LIMIT
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 _BINARY = ("binary_data", "binary_data_size", "binary_data_output")
 _SHAPE_LIMIT = 1 << 31
+
+#: What stands in the contents of a row without a value; 0 among numbers.
+_PLACEHOLDERS: Mapping[str, Any] = {TEXT: "", "BOOL": False}
 
 Parameters = dict[str, bool | int | float | str]
 
@@ -155,20 +160,37 @@ def _add_input(message: oip.ModelInferRequest, given: _Input, binary: memoryview
     if len(shape) > DIMENSIONS_LIMIT or any(not -1 < one < _SHAPE_LIMIT for one in shape):
         _refuse(given.name, "shape", shape[:20], "[N], [N, 1] or [N, …] with N rows")
     size = given.parameters.get("binary_data_size")
+    missing = given.parameters.get(MISSING)
+    if missing is not None and not isinstance(missing, str):
+        _refuse(given.name, MISSING, missing, "a text: a JSON list of numbers of rows")
     if size is None:
-        raw, rest = _packed(given), binary
+        values = _flat(given)
+        if missing is None and (places := _null_rows(given, values)):
+            missing = write_missing(places)
+            values = [
+                _PLACEHOLDERS.get(given.datatype, 0) if one is None else one for one in values
+            ]
+        raw, rest = _packed(given, values), binary
     elif not isinstance(size, int) or not 0 <= size <= len(binary):
         _refuse(given.name, "binary_data_size", size, f"0 to {len(binary)} bytes, all that is left")
     else:
         raw, rest = bytes(binary[:size]), binary[size:]
-    message.inputs.add(name=given.name, datatype=given.datatype, shape=shape)
+    tensor = message.inputs.add(name=given.name, datatype=given.datatype, shape=shape)
+    if missing is not None:
+        tensor.parameters[MISSING].string_param = missing
     message.raw_input_contents.append(raw)
     return rest
 
 
-def _packed(given: _Input) -> bytes:
+def _null_rows(given: _Input, values: Sequence[Any]) -> list[int]:
+    """Return the rows whose one value is null, of a datatype without NaN."""
+    if given.datatype.startswith("FP") or any(length != 1 for length in given.shape[1:]):
+        return []
+    return [row for row, value in enumerate(values) if value is None]
+
+
+def _packed(given: _Input, values: Sequence[Any]) -> bytes:
     """Return the raw contents of an input whose values are JSON."""
-    values = _flat(given)
     if given.datatype == TEXT:
         _require(given, values, str)
         return pack(TEXT, np.array([*values, None], object)[:-1])

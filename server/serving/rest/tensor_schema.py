@@ -31,7 +31,7 @@ def _tensor(**data: str) -> dict[str, Any]:
     }
 
 
-_INPUT = _tensor(description="values, or lists of them by axis; null is a missing number")
+_INPUT = _tensor(description="values, or lists of them by axis; null is a missing value")
 _WANTED: dict[str, Any] = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "parameters": _PARAMETERS},

@@ -182,3 +182,10 @@ def test_an_output_of_whole_floats_fits_an_integer_datatype() -> None:
     spec = TensorSpec(name="x", datatype="INT32", shape=(-1, 1))
     encode_outputs([spec], {"x": np.array([3.0, -4.0])}, response, raw=False)
     assert list(response.outputs[0].contents.int_contents) == [3, -4]
+
+
+@pytest.mark.parametrize("missing", ["[1]", "[-1]", "1", "[0.5]", "x", "", f"[{1 << 70}]"])
+def test_marks_of_rows_that_are_not_there_are_refused(missing: str) -> None:
+    error = refused({"parameters": {"missing": {"string_param": missing}}}, bytes(8))
+    assert error.details[0]["rule"] == "missing"
+    assert "from 0 to 0" in error.details[0]["expected"]

@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import Any, Self, overload
 
 import grpc
 
 from gnomon.client.inference import channel
-from gnomon.client.inference.codec import Answer, Row, decode, encode
+from gnomon.client.inference.codec import Answer, Row
 from gnomon.client.inference.labels import encode_label
+from gnomon.client.inference.prediction_call import PredictionCall
+from gnomon.client.inference.retries import Attempts
 
 
 class AsyncClient(channel.Connection):
@@ -28,6 +30,7 @@ class AsyncClient(channel.Connection):
         """Close the connection."""
         await self._channel.close()
 
+    @overload
     async def predict(
         self,
         model: str,
@@ -37,29 +40,57 @@ class AsyncClient(channel.Connection):
         key: str | None = None,
         at: datetime | float | None = None,
         timeout_seconds: float | None = None,
-    ) -> list[Answer]:
-        """Return one answer per row; raises the errors of `Client.predict`.
+    ) -> list[Answer]: ...
+
+    @overload
+    async def predict(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Any: ...
+
+    async def predict(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Any:
+        """Predict as `Client.predict`, with its arguments, results and errors.
 
         Args:
             model: the public model name.
-            rows: one row or many: value by field; text for a category. None is missing.
-                Texts, bools and vectors are missing in all rows of a call, or in none.
+            rows: one row, a list of rows, or a table.
             request_id: joins later labels to the prediction; the server makes one if None.
             key: requests with the same key (a customer) are answered by the same version.
             at: the data's own time, epoch seconds or datetime; None: now.
             timeout_seconds: the longest that this call may take.
         """
-        request = encode(model, rows, request_id=request_id, key=key, at=at)
         attempts = self._attempts(timeout_seconds)
+        call = PredictionCall(model, rows, request_id=request_id, key=key, at=at)
+        for request in call.requests():
+            call.put(await self._execute(self._describe, request, attempts))
+        return call.result(await self._execute(self._infer, call.request(), attempts))
+
+    async def _execute(self, method: Any, request: Any, attempts: Attempts) -> Any:
+        """Return the response to a request, which is sent again as long as `attempts` allow."""
         while True:
             try:
                 timeout = attempts.seconds_left(time.monotonic())
-                response = await self._infer(request, timeout=timeout, metadata=self._metadata)
+                response = await method(request, timeout=timeout, metadata=self._metadata)
             except grpc.RpcError as error:
                 await asyncio.sleep(channel.pause_after(self.address, attempts, error))
             else:
                 self._budget.refund()
-                return decode(response)
+                return response
 
     async def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
@@ -73,13 +104,4 @@ class AsyncClient(channel.Connection):
             at: when it became known, in the data's own time: epoch seconds or datetime; None: now.
         """
         request = encode_label(model, request_id, value, at)
-        attempts = self._attempts(None)
-        while True:
-            try:
-                timeout = attempts.seconds_left(time.monotonic())
-                await self._add_labels(request, timeout=timeout, metadata=self._metadata)
-            except grpc.RpcError as error:
-                await asyncio.sleep(channel.pause_after(self.address, attempts, error))
-            else:
-                self._budget.refund()
-                return
+        await self._execute(self._add_labels, request, self._attempts(None))

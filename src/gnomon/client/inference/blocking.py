@@ -3,14 +3,16 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import grpc
 
 from gnomon.client.inference import channel
-from gnomon.client.inference.codec import Answer, Row, decode, encode
+from gnomon.client.inference.codec import Answer, Row
 from gnomon.client.inference.failures import error_of
 from gnomon.client.inference.labels import encode_label
+from gnomon.client.inference.prediction_call import PredictionCall
+from gnomon.client.inference.retries import Attempts
 from gnomon.proto.private import inference_messages
 
 
@@ -34,6 +36,7 @@ class Client(channel.Connection):
         """Close the connection."""
         self._channel.close()
 
+    @overload
     def predict(
         self,
         model: str,
@@ -43,34 +46,70 @@ class Client(channel.Connection):
         key: str | None = None,
         at: datetime | float | None = None,
         timeout_seconds: float | None = None,
-    ) -> list[Answer]:
-        """Return one answer per row; one bad row fails the whole call.
+    ) -> list[Answer]: ...
+
+    @overload
+    def predict(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Any: ...
+
+    def predict(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        request_id: str | None = None,
+        key: str | None = None,
+        at: datetime | float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Any:
+        """Predict one row, a list of rows, or the rows of a table.
+
+        One row or a list gives a list of one `Answer` a row; one bad row fails the call. A table
+        gives a table of its kind with its index, in which bad rows are marked: a column for each
+        output, `gnomon_version`, `gnomon_fallback` (why a fallback answered) and `gnomon_refused`
+        (why the row has no answer, and NaN or null as its outputs).
 
         Args:
             model: the public model name.
-            rows: one row or many: value by field; text for a category. None is missing.
-                Texts, bools and vectors are missing in all rows of a call, or in none.
+            rows: value by field, text for a category, None is missing; a list of such rows; a
+                pandas or polars data frame, a pyarrow table or record batch, a NumPy array whose
+                columns are the fields in the contract's order, or a dict of NumPy arrays.
             request_id: joins later labels to the prediction; the server makes one if None.
             key: requests with the same key (a customer) are answered by the same version.
             at: the data's own time, epoch seconds or datetime; None: now.
             timeout_seconds: the longest that this call may take.
 
         Raises:
-            InvalidInput: a row breaks the contract; `details` has an entry a violation.
+            InvalidInput: a row breaks the contract, with an entry of `details` a violation; or
+                what is given is neither rows nor a table.
             NotReady: the server was not reached, or gave no answer in time.
             GnomonError: any other error that the server answered with, by its class.
         """
-        request = encode(model, rows, request_id=request_id, key=key, at=at)
         attempts = self._attempts(timeout_seconds)
+        call = PredictionCall(model, rows, request_id=request_id, key=key, at=at)
+        for request in call.requests():
+            call.put(self._execute(self._describe, request, attempts))
+        return call.result(self._execute(self._infer, call.request(), attempts))
+
+    def _execute(self, method: Any, request: Any, attempts: Attempts) -> Any:
+        """Return the response to a request, which is sent again as long as `attempts` allow."""
         while True:
             try:
                 timeout = attempts.seconds_left(time.monotonic())
-                response = self._infer(request, timeout=timeout, metadata=self._metadata)
+                response = method(request, timeout=timeout, metadata=self._metadata)
             except grpc.RpcError as error:
                 time.sleep(channel.pause_after(self.address, attempts, error))
             else:
                 self._budget.refund()
-                return decode(response)
+                return response
 
     def label(
         self, model: str, request_id: str, value: float, at: datetime | float | None = None
@@ -91,16 +130,7 @@ class Client(channel.Connection):
             GnomonError: any other error that the agent answered with, by its class.
         """
         request = encode_label(model, request_id, value, at)
-        attempts = self._attempts(None)
-        while True:
-            try:
-                timeout = attempts.seconds_left(time.monotonic())
-                self._add_labels(request, timeout=timeout, metadata=self._metadata)
-            except grpc.RpcError as error:
-                time.sleep(channel.pause_after(self.address, attempts, error))
-            else:
-                self._budget.refund()
-                return
+        self._execute(self._add_labels, request, self._attempts(None))
 
     def is_ready(self, model: str, version: str = "") -> bool:
         """Return whether a model is in service; also False if the server cannot be reached."""

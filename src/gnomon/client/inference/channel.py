@@ -13,6 +13,7 @@ from gnomon.proto.private import SERVICE, inference_messages
 
 INFER = f"/{SERVICE}/ModelInfer"
 READY = f"/{SERVICE}/ModelReady"
+METADATA = f"/{SERVICE}/ModelMetadata"
 
 #: Short pauses, so that a restarted server is found again soon.
 OPTIONS = (
@@ -69,6 +70,7 @@ class Connection:
             secured = _credentials(authority_file, certificate_file, key_file)
             self._channel = self._library.secure_channel(address, secured, OPTIONS)
         self._infer = self._method(INFER, "ModelInferResponse")
+        self._describe = self._method(METADATA, "ModelMetadataResponse")
         self._add_labels = self._channel.unary_unary(
             ADD_LABELS, request_serializer=lambda message: message.SerializeToString()
         )

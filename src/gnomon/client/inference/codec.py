@@ -1,27 +1,20 @@
-"""Converts rows to messages of the protocol and back. No I/O."""
+"""Converts rows and columns to messages of the protocol and back. No I/O."""
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.client.inference.column_values import read_column
 from gnomon.proto.private import inference_messages
 from gnomon.runtime.errors import GnomonError, InvalidInput
 from gnomon.runtime.prediction import row_ids
-from gnomon.runtime.raw_tensors import TEXT, pack, unpack
+from gnomon.runtime.raw_tensors import MISSING, pack, unpack
+from gnomon.runtime.tables import TABLES, Columns
 
 Row = Mapping[str, Any]
-
-#: What is right for a column that no tensor holds.
-_ONE_KIND = "numbers, texts, bools or lists of numbers, one kind a field"
-_ALL_OR_NONE = (
-    "a call for the rows that have the field, and one for those that lack it; only among "
-    "numbers a value may be missing"
-)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +50,6 @@ def encode(
     Args:
         model: the public model name.
         rows: one row or many: value by field; text for a category. None is missing.
-            Texts, bools and vectors are missing in all rows of a call, or in none.
         request_id: the request's id; the server makes one if None.
         key: requests with the same key are answered by the same version.
         at: the data's own time, epoch seconds or datetime; None: now.
@@ -66,6 +58,51 @@ def encode(
         InvalidInput: the values of a field differ in kind, or there are no rows.
     """
     rows = [rows] if isinstance(rows, Mapping) else rows
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise InvalidInput(
+            f"{type(rows).__name__} cannot be predicted; right would be a row (value by field), a "
+            f"list of rows, or {TABLES}"
+        )
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    request = _begin(model, len(rows), request_id, key, at)
+    _add_columns(request, columns, len(rows))
+    return request
+
+
+def encode_columns(
+    model: str,
+    columns: Columns,
+    *,
+    request_id: str | None = None,
+    key: str | None = None,
+    at: datetime | float | None = None,
+) -> Any:
+    """Return the request for the rows of a table, of which bad ones are refused one by one.
+
+    Args:
+        model: the public model name.
+        columns: an array or a list of the values of all rows by field.
+        request_id: as for `encode`.
+        key: as for `encode`.
+        at: as for `encode`.
+
+    Raises:
+        InvalidInput: there are no rows, the columns differ in length, or no tensor holds one.
+    """
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InvalidInput(f"the columns differ in length: {lengths}; right would be one length")
+    rows = next(iter(lengths.values()), 0)
+    request = _begin(model, rows, request_id, key, at)
+    request.parameters["partial"].bool_param = True
+    _add_columns(request, columns, rows)
+    return request
+
+
+def _begin(
+    model: str, rows: int, request_id: str | None, key: str | None, at: datetime | float | None
+) -> Any:
     if not rows:
         raise InvalidInput("there are no rows to predict; give one or more")
     request = inference_messages()["ModelInferRequest"](model_name=model, id=request_id or "")
@@ -75,12 +112,32 @@ def encode(
         request.parameters["at"].string_param = at.isoformat()
     elif at is not None:
         request.parameters["at"].double_param = at
-    for name in dict.fromkeys(name for row in rows for name in row):
-        datatype, values = _column(name, [row.get(name) for row in rows])
-        shape = values.shape if values.ndim > 1 else (len(rows), 1)
-        request.inputs.add(name=name, datatype=datatype, shape=shape)
-        request.raw_input_contents.append(pack(datatype, values))
     return request
+
+
+def _add_columns(request: Any, columns: Columns, rows: int) -> None:
+    for name, given in columns.items():
+        datatype, values, missing = read_column(name, given)
+        shape = values.shape if values.ndim > 1 else (rows, 1)
+        tensor = request.inputs.add(name=name, datatype=datatype, shape=shape)
+        if missing:
+            tensor.parameters[MISSING].string_param = msgspec.json.encode(missing).decode()
+        request.raw_input_contents.append(pack(datatype, values))
+
+
+def read_outputs(response: Any) -> dict[str, NDArray[Any]]:
+    """Return the outputs of a response, each of shape (rows,) or (rows, …).
+
+    Raises:
+        GnomonError: the response contradicts itself.
+    """
+    try:
+        return {
+            tensor.name: _values(tensor, raw)
+            for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=True)
+        }
+    except ValueError as error:
+        raise GnomonError(f"the server's answer cannot be read: {error}") from error
 
 
 def decode(response: Any) -> list[Answer]:
@@ -89,11 +146,8 @@ def decode(response: Any) -> list[Answer]:
     Raises:
         GnomonError: the response contradicts itself.
     """
+    columns = {name: values.tolist() for name, values in read_outputs(response).items()}
     try:
-        columns = {
-            tensor.name: _values(tensor, raw)
-            for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=True)
-        }
         rows = len(next(iter(columns.values())))
         parameters = {name: one.string_param for name, one in response.parameters.items()}
         broken = msgspec.json.decode(
@@ -114,40 +168,6 @@ def decode(response: Any) -> list[Answer]:
         raise GnomonError(f"the server's answer cannot be read: {error}") from error
 
 
-def _column(name: str, values: list[Any]) -> tuple[str, NDArray[Any]]:
-    """Return the datatype of a field's values, and the values."""
-    values = [one.item() if isinstance(one, np.generic) else one for one in values]
-    kinds = {type(value) for value in values}
-    if kinds == {str}:
-        return TEXT, np.array([*values, None], object)[:-1]
-    if kinds == {bool}:
-        return "BOOL", np.array(values)
-    try:
-        if kinds == {int}:
-            return "INT64", np.array(values, np.int64)
-        if kinds <= {int, float, type(None)}:
-            numbers = [math.nan if value is None else value for value in values]
-            return "FP64", np.array(numbers, np.float64)
-        if kinds <= {list, tuple, np.ndarray}:
-            return "FP32", np.array(values, np.float32)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise _unusable_column(name, kinds, str(error)) from error
-    is_one_kind = len(kinds - {type(None)}) == 1
-    raise _unusable_column(name, kinds, _ALL_OR_NONE if is_one_kind else _ONE_KIND)
-
-
-def _unusable_column(name: str, kinds: set[type], expected: str) -> InvalidInput:
-    found = " and ".join(sorted("None" if kind is type(None) else kind.__name__ for kind in kinds))
-    return InvalidInput(
-        f"field {name!r} has values of {found}; right would be {expected}",
-        details=[{"field": name, "rule": "type", "value": found, "expected": expected}],
-    )
-
-
-def _values(tensor: Any, raw: bytes) -> list[Any]:
-    """Return one value per row: a scalar, or a list for a vector."""
+def _values(tensor: Any, raw: bytes) -> NDArray[Any]:
     values = unpack(tensor.datatype, raw).reshape(tuple(tensor.shape))
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    listed: list[Any] = values.tolist()
-    return listed
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
