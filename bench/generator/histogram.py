@@ -21,7 +21,7 @@ _LOWER = (_CELL - (_SHIFT << BITS)) << _SHIFT
 _MIDDLE = _LOWER + ((1 << _SHIFT) - 1) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Histogram:
     """Counts of nanoseconds by cell, (CELLS,) of uint64."""
 

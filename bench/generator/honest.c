@@ -55,6 +55,9 @@ static void release(struct honest_client *client) {
 
 static void close_client(struct honest_client *client) {
     if (client->descriptor < 0) return;
+    /* A process that is just being started may hold the descriptor too: epoll would go on telling
+     * of it, by a pointer to what is freed here. */
+    epoll_ctl(client->server->epoll, EPOLL_CTL_DEL, client->descriptor, NULL);
     close(client->descriptor);
     client->descriptor = -1;
     if (client->session) gnomon_h2_table.session_del(client->session);

@@ -77,6 +77,8 @@ void gnomon_link_break(struct load_link *link) {
             gnomon_h2_table.session_set_stream_user_data(link->session, flight->stream, NULL);
         gnomon_flight_end(flight, LOAD_LOST);
     }
+    /* Another process that is just being started may hold the descriptor too. */
+    epoll_ctl(load->epoll, EPOLL_CTL_DEL, link->descriptor, NULL);
     close(link->descriptor);
     if (link->session) gnomon_h2_table.session_del(link->session);
     link->session = NULL;

@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("gnomon.command.predict:predict", "Predict rows with a package, without a server."),
     "bench": (
         "gnomon.command.bench.group:bench",
-        "Check load generators, and compare Gnomon with its peers.",
+        "Load and check model servers, compare Gnomon with its peers.",
     ),
     "config": ("gnomon.command.config:config", "Show the settings and the source of each."),
 }

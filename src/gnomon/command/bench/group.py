@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from gnomon.command.bench.honest_server import honest_server
+from gnomon.command.bench.load import load
 from gnomon.command.shared.output import emit, json_option, show, styled, table
 
 #: What is compared, by CPU time → the modules whose `run()` returns `contract.CostComparison`.
@@ -43,11 +44,11 @@ EVALUATIONS = {
 
 @click.group()
 def bench() -> None:
-    """Check load generators, and measure Gnomon beside its peers.
+    """Load and check any model server, or measure Gnomon beside its peers.
 
-    `honest-server` is a server whose true percentiles are known. The others start what they measure
-    themselves: CPU time, interleaved in one run, ratios. Peers that are not installed are left out;
-    `pip install 'gnomon[bench]'` brings them.
+    `load` measures a server at an address; `honest-server` is one whose true percentiles are known.
+    The others start what they measure themselves: CPU time, interleaved in one run, ratios. Peers
+    that are not installed are left out; `pip install 'gnomon[bench]'` brings them.
     """
 
 
@@ -96,6 +97,7 @@ def _evaluation(name: str) -> click.Command:
     return command
 
 
+bench.add_command(load)
 bench.add_command(honest_server)
 for _name in COMPARISONS:
     bench.add_command(_comparison(_name))
