@@ -24,6 +24,7 @@ from gnomon.server.hub.access.oidc import OidcSignIn
 from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.application import create_app
 from gnomon.server.hub.fleet.unchanged_exchanges import UnchangedExchanges
+from gnomon.server.hub.fleet.unknown_nodes import UnknownNodes
 from gnomon.server.hub.grpc.enrolment_servicer import EnrolmentServicer
 from gnomon.server.hub.grpc.ports import GrpcPorts, Servicers
 from gnomon.server.hub.grpc.registry_servicer import RegistryServicer
@@ -89,6 +90,7 @@ class Hub:
             trust = TrustRepository(database, SigningKeys(folder, authority))
             catalogue = Catalogue()
             quotas, decisions = Quotas(database, settings.quotas), Decisions(database)
+            self._unknown_nodes = UnknownNodes()
             self._tls = RestTls(settings.tls_files)
             self._rest = RestPort(listen(settings.host, settings.rest_port))
             opened.callback(self._rest.stop, 2 * DRAIN_SECONDS)
@@ -110,7 +112,11 @@ class Hub:
                 ),
             )
             self._grpc = GrpcPorts(
-                settings, authority, EnrolledCallers(database, decisions), servicers, quotas
+                settings,
+                authority,
+                EnrolledCallers(database, decisions, self._unknown_nodes.note),
+                servicers,
+                quotas,
             )
             opened.callback(self._grpc.stop, DRAIN_SECONDS)
             self.addresses = self._addresses(settings, authority)
@@ -152,7 +158,13 @@ class Hub:
         retention = Retention(settings.kept_days)
         sweeper = Sweeper(self.services.blobs, settings.keep_unnamed_blob_days)
         for tasks in (
-            (*TASKS, silence.run_once, DamageWatch().run_once, AuditFindings().run_once),
+            (
+                *TASKS,
+                silence.run_once,
+                DamageWatch().run_once,
+                AuditFindings().run_once,
+                self._unknown_nodes.run_once,
+            ),
             (deliverer.run_once,),
             (retention.run_once, sweeper.run_once),
         ):

@@ -5,6 +5,7 @@ audit chain does not grow. Only its time is looked at again.
 """
 
 import threading
+from collections.abc import Callable
 
 from gnomon.server.hub.access import nodes
 from gnomon.server.hub.access.authority import CertificateIdentity
@@ -18,9 +19,22 @@ _KEPT = 65_536
 class EnrolledCallers:
     """Who is enrolled. Threads may share it."""
 
-    def __init__(self, database: Database, decisions: Decisions) -> None:
+    def __init__(
+        self,
+        database: Database,
+        decisions: Decisions,
+        on_unknown: Callable[[CertificateIdentity], None] = lambda _: None,
+    ) -> None:
+        """Remember no caller yet.
+
+        Args:
+            database: of the hub.
+            decisions: tells whether anything was decided since.
+            on_unknown: called with who shows a certificate of a name that is not enrolled.
+        """
         self._database = database
         self._decisions = decisions
+        self._on_unknown = on_unknown
         self._lock = threading.Lock()
         self._checked: dict[str, int] = {}  # serial to the length of the chain
 
@@ -35,7 +49,12 @@ class EnrolledCallers:
         if self._checked.get(identity.serial) == decided:
             nodes.check_time(identity, renews=renews)
             return
-        if nodes.check_enrolled(self._database, identity, renews=renews):
+        try:
+            is_only = nodes.check_enrolled(self._database, identity, renews=renews)
+        except nodes.NotEnrolled:
+            self._on_unknown(identity)
+            raise
+        if is_only:
             with self._lock:
                 if len(self._checked) >= _KEPT:
                     self._checked.clear()

@@ -36,6 +36,10 @@ _CLOCK_IS_SET_MS = 1_735_689_600_000
 _NODE = schema.node.c
 
 
+class NotEnrolled(NotAllowed):
+    """The holder of a certificate of this hub's authority is not known here."""
+
+
 def check_facts(facts: Mapping[str, str]) -> dict[str, str]:
     """Return a node's facts, after a check of their number and length.
 
@@ -63,8 +67,9 @@ def check_enrolled(
         renews: the call renews the certificate; for that it may have expired, for months.
 
     Raises:
-        NotAllowed: if the certificate has expired or was replaced, or the name is unknown, has
-            another role or another key, or was revoked after the certificate was issued.
+        NotEnrolled: if the name is unknown.
+        NotAllowed: if the certificate has expired or was replaced, or the name has another role or
+            another key, or was revoked after the certificate was issued.
     """
     with database.read() as connection:
         row = connection.execute(
@@ -73,9 +78,10 @@ def check_enrolled(
             ).where(_NODE.name == identity.name)
         ).one_or_none()
     if row is None or row.role != identity.role:
-        raise NotAllowed(
+        kind = NotEnrolled if row is None else NotAllowed
+        raise kind(
             f"{identity.role} {identity.name!r} is not enrolled at this hub; make a token for this "
-            "very name, and start with it"
+            "very name, and start with it, or, if the hub lost it, adopt the node there"
         )
     # Not by times alone: a clock that was wrong may have issued the certificate in the future.
     is_gone = row.revoked_at is not None and not row.key_hash

@@ -95,6 +95,15 @@ class IngestedLabels:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptedNode:
+    """A node that was enrolled again with the key that it has: the SHA-256 of it, in hex."""
+
+    name: str
+    environment: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class MovedNode:
     """A node that was moved from one environment to another."""
 

@@ -131,6 +131,13 @@ class MoveBody(_Body):
     environment: _Name
 
 
+class AdoptionBody(_Body):
+    """The environment that an unknown node should belong to, and how its key's SHA-256 begins."""
+
+    environment: _Name = PRODUCTION
+    key: Annotated[str, Field(pattern="^[0-9a-f]{0,64}$")] = ""
+
+
 class AliasBody(_Body):
     """A name of a person's own for a version of a model; without a version, for none any more."""
 

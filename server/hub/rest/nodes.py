@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gnomon.server.hub.access import enrolment_tokens, nodes
+from gnomon.server.hub.fleet import unknown_nodes
 from gnomon.server.hub.ingest import counts
 from gnomon.server.hub.monitoring import labels
 from gnomon.server.hub.monitoring.label_sources import LabelSource
-from gnomon.server.hub.rest.answers import EnrolmentToken, IngestedLabels, Revocation
-from gnomon.server.hub.rest.bodies import LabelsBody, TokenBody
+from gnomon.server.hub.rest.answers import AdoptedNode, EnrolmentToken, IngestedLabels, Revocation
+from gnomon.server.hub.rest.bodies import AdoptionBody, LabelsBody, TokenBody
 from gnomon.server.hub.rest.dependencies import (
     ActorDependency,
     DatabaseDependency,
@@ -33,6 +34,16 @@ def revoke_node(name: str, database: DatabaseDependency, actor: ActorDependency)
     """Revoke all certificates issued so far to a name."""
     nodes.revoke(database, actor, name)
     return Revocation(name, revoked=True)
+
+
+@nodes_router.post("/nodes/{name}/adopt", status_code=201)
+def adopt_node(
+    name: str, body: AdoptionBody, database: DatabaseDependency, actor: ActorDependency
+) -> AdoptedNode:
+    """Enrol a node again that this hub has lost, with the certificate that it has."""
+    with database.change(actor) as change:
+        key = unknown_nodes.adopt(change, name, body.environment, body.key)
+    return AdoptedNode(name, body.environment, key)
 
 
 @nodes_router.post("/tokens", status_code=201)

@@ -89,6 +89,7 @@ RULES: Mapping[str, AccessRule] = {
     "close_alert": _WATCH,
     "create_token": _FLEET,
     "move_node": _FLEET,
+    "adopt_node": _FLEET,
     "revoke": _FLEET,
     "add_webhook": _TELLING,
     "remove_webhook": _TELLING,

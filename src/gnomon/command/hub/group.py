@@ -34,6 +34,7 @@ for _command in (
     trust.untrust,
     nodes.nodes,
     nodes.revoke,
+    nodes.adopt,
     nodes.counts,
     environments.environments,
     environments.move,

@@ -1,4 +1,4 @@
-"""`gnomon hub nodes`, `revoke` and `counts`: the nodes, their certificates and their rows."""
+"""`gnomon hub nodes`, `revoke`, `adopt`, `counts`: nodes, their certificates and their rows."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from gnomon.command.shared.hub_command import (
     CommandResult,
     as_line,
     as_list,
+    environment_option,
     hub_command,
     without_none,
 )
@@ -34,6 +35,20 @@ def nodes(client: "HubClient") -> CommandResult:
 def revoke(client: "HubClient", name: str) -> CommandResult:
     """Revoke all certificates issued so far to the node or builder NAME."""
     return as_line(client.post(f"nodes/{name}/revoke"), f"revoked {name}")
+
+
+@click.command()
+@click.argument("name")
+@environment_option
+@click.option("--key", default="", help="How its key begins, if several have called by the name.")
+@hub_command
+def adopt(client: "HubClient", name: str, **body: str) -> CommandResult:
+    """Enrol the node NAME again, which calls with a certificate of this hub's, and is not known.
+
+    An alert `unknown_node` names it, as after the hub was restored from an older backup.
+    """
+    payload = client.post(f"nodes/{name}/adopt", body)
+    return as_line(payload, f"adopted {name} in {payload['environment']}")
 
 
 @click.command()
