@@ -35,7 +35,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "__main__",
     ),
     "gnomon.runtime": (
-        "errors extras ids latency limits",
+        "errors extras ids latency limits stop_signals",
         "clock decoding files isolation raw_tensors tables webhooks wire",
         "audit_chain local_hub lock prediction state_file",
         "packages",
@@ -88,14 +88,14 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.client": ("hub_failures", "hub inference registry"),
     "gnomon.command": (
         "failures shared",
-        "agent bench config dataset demo hub key package pipeline predict registry serve stream "
-        "trust",
+        "agent batch bench config dataset demo hub key package pipeline predict registry serve "
+        "stream trust",
         "root",
     ),
     "gnomon.pipeline": (
         "bom datasets environment metrics pmml proofs",
         "build profiles",
-        "formats recipes",
+        "batch formats recipes",
         "estimator_package rebuild steps",
     ),
     "gnomon.delivery": (

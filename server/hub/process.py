@@ -2,18 +2,16 @@
 
 import ipaddress
 import os
-import signal
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 import structlog
 
 from gnomon.runtime.errors import StorageError
 from gnomon.runtime.local_hub import HubRecord, LocalHub
 from gnomon.runtime.lock import FolderLock
+from gnomon.runtime.stop_signals import StopSignals
 from gnomon.server.hub.access import fleet_key, sessions
 from gnomon.server.hub.access.authority import Authority
 from gnomon.server.hub.access.callers import Callers
@@ -241,17 +239,11 @@ def run_hub(settings: HubSettings, ready: Callable[[HubAddresses], None]) -> Non
         ConfigurationError: if the folder cannot be made or a port is taken.
         StorageError: if another process uses the folder.
     """
-    told_to_stop = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        told_to_stop.set()
-
     # Whatever this process writes is for its user alone.
     os.umask(OTHERS)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    hub = Hub(settings)
-    hub.start()
-    ready(hub.addresses)
-    told_to_stop.wait()
-    hub.stop()
+    with StopSignals() as told_to_stop:
+        hub = Hub(settings)
+        hub.start()
+        ready(hub.addresses)
+        told_to_stop.wait()
+        hub.stop()

@@ -1,10 +1,8 @@
 """`gnomon demo`: the whole idea on real flights, by real processes, checked."""
 
-import contextlib
 import json
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import click
@@ -12,6 +10,7 @@ from rich.console import Console
 
 from gnomon.demo.report import DemoReport
 from gnomon.runtime.errors import GnomonError
+from gnomon.runtime.stop_signals import StopSignals
 
 #: Wide enough that few lines of a log are wrapped.
 _PIPE_COLUMNS = 140
@@ -49,8 +48,8 @@ def demo(size: str, seed: int, folder: Path, stay: bool, as_json: bool) -> int:
         scenario.show_links()
         if stay:
             console.print("\nCtrl-C ends it.")
-            with contextlib.suppress(KeyboardInterrupt):
-                threading.Event().wait()
+            with StopSignals() as stop:
+                stop.wait()
     except GnomonError as error:
         report.check(False, str(error))
         report.summarize()

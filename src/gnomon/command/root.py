@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "agent": ("gnomon.command.agent.group:agent", "Run an edge agent as a daemon."),
     "predict": ("gnomon.command.predict:predict", "Predict rows with a package, without a server."),
+    "batch": ("gnomon.command.batch:batch", "Score the rows of files, each part exactly once."),
     "bench": (
         "gnomon.command.bench.group:bench",
         "Load and check model servers, compare Gnomon with its peers.",

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any
+from typing import IO, Any
 
 from gnomon.runtime.errors import NotReady
 
@@ -90,15 +90,21 @@ class Process:
         """Terminate the process (SIGTERM), and return its exit code."""
         if self._popen.poll() is None:
             self._popen.send_signal(signal.SIGTERM)
+            # Waits for a command: the end of its input wakes the thread that handles the signal.
+            self._close(self._popen.stdin)
             try:
                 self._popen.wait(seconds)
             except subprocess.TimeoutExpired:
                 self.kill()
         for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+            self._close(pipe)
         return self._popen.returncode
+
+    @staticmethod
+    def _close(pipe: IO[str] | None) -> None:
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
     @property
     def running(self) -> bool:

@@ -2,11 +2,9 @@
 
 import json
 import logging
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from gnomon.command.shared.output import show, styled
 from gnomon.command.shared.settings_options import load_settings
 from gnomon.runtime.errors import ConfigurationError, NotReady
 from gnomon.runtime.extras import EXTRA_OF_MODULE, missing_extra
+from gnomon.runtime.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,13 +49,12 @@ def run_agent(
     """
     from gnomon.edge.standalone.standalone_node import open_node
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     settings = load_settings("node", config_file, flags)
     daemon = load_settings("agent", config_file, flags)
-    node = open_node(settings)
-    try:
+    with ExitStack() as opened:
+        stop = opened.enter_context(StopSignals())
+        node = open_node(settings)
+        opened.callback(node.stop)
         log_to_file(settings.data_folder)
         with _answer(node, daemon, settings.data_folder) as address:
             node.start()
@@ -69,8 +67,6 @@ def run_agent(
                     monitor.tick()
             finally:
                 monitor.stop()
-    finally:
-        node.stop()
 
 
 @contextmanager
@@ -126,7 +122,7 @@ def _report(node: "NodeProtocol", address: str, *, as_json: bool) -> None:
 
 
 def _wait_ready(
-    node: "NodeProtocol", seconds: float, stop: threading.Event, monitor: DaemonMonitor
+    node: "NodeProtocol", seconds: float, stop: StopSignals, monitor: DaemonMonitor
 ) -> None:
     """Wait for a model to be in service, or for `stop`.
 

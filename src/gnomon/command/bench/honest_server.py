@@ -2,13 +2,12 @@
 
 import json
 import math
-import signal
-import threading
 from typing import Any
 
 import click
 
 from gnomon.command.shared.output import json_option, show, styled
+from gnomon.runtime.stop_signals import StopSignals
 
 #: Percentiles that are shown.
 PERCENTS = (50.0, 90.0, 95.0, 99.0, 99.9)
@@ -74,20 +73,9 @@ def honest_server(
     truth = true_percentiles(known, PERCENTS, rate, Arrivals(arrivals))
     with HonestServer(known, host, port) as server:
         _show_start(server.address, rate, arrivals, truth, as_json=as_json)
-        _wait(seconds)
+        with StopSignals() as stop:
+            stop.wait(seconds)
     _show_end(server.answered, server.lateness.percentile(99) / 1e3, as_json=as_json)
-
-
-def _wait(seconds: float | None) -> None:
-    """Wait for a time, or until the process is asked to stop."""
-    ended = threading.Event()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: ended.set()) for number in numbers]
-    try:
-        ended.wait(seconds)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _show_start(

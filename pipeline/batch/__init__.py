@@ -1,0 +1,1 @@
+"""Batch scoring: the rows of files through a package, each part exactly once."""
