@@ -7,6 +7,7 @@ import click
 
 from gnomon.command.bench.honest_server import honest_server
 from gnomon.command.bench.load import load
+from gnomon.command.bench.slo import slo
 from gnomon.command.shared.output import emit, json_option, show, styled, table
 
 #: What is compared, by CPU time → the modules whose `run()` returns `contract.CostComparison`.
@@ -98,6 +99,7 @@ def _evaluation(name: str) -> click.Command:
 
 
 bench.add_command(load)
+bench.add_command(slo)
 bench.add_command(honest_server)
 for _name in COMPARISONS:
     bench.add_command(_comparison(_name))
