@@ -6,7 +6,9 @@ is named only if these agree with it:
 
 * a change of unit `x → a·x + b`: the mean is within one deviation of `a·m + b` (and its standard
   error), the deviation within a factor of `UNIT_SPREAD` of `|a|·s`, and no value is farther out
-  than `UNIT_REACH` deviations beyond the extremes that the reference would have then;
+  than `UNIT_REACH` deviations beyond the extremes that the reference would have then; if most rows
+  are below or above all of the reference, where a shift explains the cells as well, the deviation
+  is nearer to `|a|·s` than to `s`;
 * a spread of r times: the deviation has not moved the other way by more than chance, and if r is
   large, by at least half of it;
 * a shift: the mean has not moved the other way by more than chance.
@@ -137,6 +139,8 @@ class MomentCheck:
         error = ERRORS * deviation / sqrt(seen.count)
         near = abs(seen.mean - (factor * before.mean + offset)) <= deviation + error
         spread = sqrt(seen.variance)
+        if self.is_outside and not _is_nearer(spread, deviation, sqrt(before.variance)):
+            return False
         return near and deviation <= UNIT_SPREAD * spread and spread <= UNIT_SPREAD * deviation
 
     def allows_spread(self, ratio: float) -> bool:
@@ -156,3 +160,10 @@ class MomentCheck:
         moved = self.seen.mean - self.before.mean
         chance = ERRORS * sqrt(max(self.seen.variance, self.before.variance) / self.seen.count)
         return moved >= -chance if shift >= 0 else moved <= chance
+
+
+def _is_nearer(spread: float, scaled: float, unchanged: float) -> bool:
+    """Return whether a deviation is at least as near, by ratio, to one value as to another."""
+    if not (spread > 0 and scaled > 0 and unchanged > 0):
+        return False
+    return abs(log(spread / scaled)) <= abs(log(spread / unchanged))

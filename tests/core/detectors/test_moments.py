@@ -94,6 +94,23 @@ def test_a_summer_beyond_the_reference_is_a_shift(before, after, seed):
     assert "unit" not in alarm.description and "wide" not in alarm.description
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("mean", "spread", "is_named"),
+    [(68, 9, True), (63, 8, True), (73, 10, True), (68, 5, False), (60, 5, False), (80, 9, False)],
+)
+def test_fahrenheit_for_celsius_is_named_only_if_mean_and_deviation_follow_the_law(
+    mean, spread, is_named, seed
+):
+    """All values lie above the reference, N(20, 5) in °C: the law gives N(68, 9)."""
+    generator = np.random.default_rng(seed)
+    reference = reference_of(generator.normal(20, 5, 10_000), "°C")
+    alarm = first_alarm(reference, lambda: generator.normal(mean, spread, 300))
+    assert alarm.description.endswith(": Celsius to Fahrenheit") == is_named
+    if not is_named:
+        assert alarm.kind is not ChangeKind.UNIT
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.floats(-8, 8),
