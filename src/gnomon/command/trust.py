@@ -9,7 +9,7 @@ import click
 
 from gnomon.command.shared.hub_command import CommandResult, as_line, as_table, hub_command
 from gnomon.command.shared.output import emit, json_option, readable, show, table
-from gnomon.command.shared.package_options import MODELS
+from gnomon.command.shared.package_options import MODELS, key_in_hex
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.trust.offline import OfflineMetadata
 
@@ -172,19 +172,19 @@ def rotate_root(metadata: OfflineMetadata) -> None:
 
 
 @_folder_command("add-key")
-@click.argument("key")
+@click.argument("key", callback=key_in_hex)
 @MODELS
 @_offline_command
 def add_key(metadata: OfflineMetadata, key: str, models: str) -> None:
-    """Trust packages that the public KEY (hex) signed, of the models that match the pattern."""
+    """Trust packages that the public KEY (hex or file) signed, of models that match the pattern."""
     metadata.add_key(key, models)
 
 
 @_folder_command("remove-key")
-@click.argument("key")
+@click.argument("key", callback=key_in_hex)
 @_offline_command
 def remove_key(metadata: OfflineMetadata, key: str) -> None:
-    """Trust packages that the public KEY (hex) signed no longer."""
+    """Trust packages that the public KEY (hex or file) signed no longer."""
     metadata.remove_key(key)
 
 

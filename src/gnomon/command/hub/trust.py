@@ -11,7 +11,7 @@ from gnomon.command.shared.hub_command import (
     environment_option,
     hub_command,
 )
-from gnomon.command.shared.package_options import MODELS
+from gnomon.command.shared.package_options import MODELS, key_in_hex
 
 if TYPE_CHECKING:
     from gnomon.client.hub import HubClient
@@ -31,7 +31,7 @@ def token(client: "HubClient", **body: str | None) -> CommandResult:
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", callback=key_in_hex)
 @click.option("--name", default="builder", show_default=True)
 @click.option(
     "--role",
@@ -43,7 +43,7 @@ def token(client: "HubClient", **body: str | None) -> CommandResult:
 @MODELS
 @hub_command
 def trust(client: "HubClient", **body: str) -> CommandResult:
-    """Trust what is signed with the public KEY (hex), from now on.
+    """Trust what is signed with the public KEY (hex, or a file that holds it), from now on.
 
     With --models it signs for these alone; repeat the command to change that.
     """
@@ -52,8 +52,8 @@ def trust(client: "HubClient", **body: str) -> CommandResult:
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", callback=key_in_hex)
 @hub_command
 def untrust(client: "HubClient", key: str) -> CommandResult:
-    """Trust the public KEY (hex) no longer, and never again."""
+    """Trust the public KEY (hex, or a file that holds it) no longer, and never again."""
     return as_line(client.delete(f"keys/{key}"), f"no longer trusted: {key}")

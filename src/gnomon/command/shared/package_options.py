@@ -7,6 +7,9 @@ import click
 
 from gnomon.runtime.errors import ConfigurationError
 
+#: Of an Ed25519 public key.
+_KEY_BYTES = 32
+
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -31,6 +34,15 @@ def keys_in_hex(ctx: click.Context, param: click.Parameter, keys: tuple[str, ...
     return tuple(_parse_key(key).hex() for key in keys)
 
 
+def key_in_hex(ctx: click.Context, param: click.Parameter, key: str) -> Any:
+    """Return the value of an argument for one public key in its hex form.
+
+    Raises:
+        ConfigurationError: it is no key.
+    """
+    return _parse_key(key).hex()
+
+
 def parse_keys(keys: tuple[str, ...]) -> list[bytes]:
     """Return public keys from their hex form, or from files that hold it.
 
@@ -44,8 +56,22 @@ def _parse_key(key: str) -> bytes:
     try:
         file = Path(key)
         text = file.read_text(encoding="ascii") if file.is_file() else key
-        return bytes.fromhex(text.strip())
-    except (OSError, ValueError) as error:
+        found = bytes.fromhex(text.strip())
+    except (OSError, ValueError):
+        found = b""
+    if len(found) != _KEY_BYTES:
         raise ConfigurationError(
-            f"{key[:80]!r} should be a public key: 64 hexadecimal digits, or a file that holds them"
-        ) from error
+            f"{key[:80]!r} should be a public key: 64 hexadecimal digits, or a file that holds "
+            f"them; {_describe_value(key)}"
+        )
+    return found
+
+
+def _describe_value(key: str) -> str:
+    """Return what a value is that is neither a key nor a file that holds one."""
+    try:
+        if Path(key).exists():
+            return "the file holds something else"
+    except (OSError, ValueError):
+        pass
+    return "there is no file of that name"
