@@ -50,7 +50,14 @@ class RateSearch:
     @property
     def found(self) -> float | None:
         """Return the rate that is confirmed, or None."""
-        return self.low if self.confirmed >= self.confirmations else None
+        return self.low if self._is_narrow and self.confirmed >= self.confirmations else None
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether the interval is within the precision."""
+        if self.low is None or self.high is None:
+            return False
+        return self.high / self.low <= 1 + self.precision
 
     @property
     def is_limited_by_generator(self) -> bool:
@@ -69,9 +76,7 @@ class RateSearch:
             return rate if rate >= self.lowest else None
         if self.high is None:
             return self.low * 2
-        if self.high / self.low > 1 + self.precision:
-            return math.sqrt(self.low * self.high)
-        return self.low
+        return self.low if self._is_narrow else math.sqrt(self.low * self.high)
 
     def add(self, rate: float, result: TrialResult) -> None:
         """Take what a trial at the rate of `next_rate` has shown."""
