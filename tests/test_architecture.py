@@ -104,8 +104,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "publishing",
     ),
     "gnomon.bench": (
-        "core data drift_detection generator peers",
-        "honest load servers",
+        "core drift_detection generator peers",
+        "data honest load servers",
         "hub",
         "attacks commits",
     ),

@@ -34,6 +34,7 @@ EVALUATIONS = {
     "uploads": "gnomon.bench.hub.uploads",
     "swaps": "gnomon.bench.servers.swaps",
     "batching": "gnomon.bench.servers.batching",
+    "batch": "gnomon.bench.data.batch",
     "trees-parity": "gnomon.bench.core.tree_parity",
     "startup": "gnomon.bench.servers.startup",
     "open-loop": "gnomon.bench.servers.open_loop",
