@@ -58,7 +58,7 @@ class Node:
         self._settings = settings
         self._has_reported_drops = False
         self._threads = NodeThreads(settings.upload_seconds, settings.longest_pause_seconds)
-        self._lock = FolderLock(settings.data_folder)
+        self._lock = FolderLock(settings.data_folder, is_private=True)
         try:
             self._open(settings)
         except BaseException:

@@ -1,11 +1,17 @@
 """One process for one folder, or for one file."""
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 
 from gnomon.runtime.errors import StorageError
 from gnomon.runtime.files import clear_temporaries
+
+_log = logging.getLogger(__name__)
+
+#: The rights of others than the owner.
+_OTHERS = 0o077
 
 
 class FileLock:
@@ -41,15 +47,19 @@ class FolderLock:
     a full or read-only disk, and a process that can exclude each other.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_private: bool = False) -> None:
         """Take the lock, making the folder if need be.
+
+        Args:
+            folder: to hold.
+            is_private: whether the folder is closed to other users, whatever the umask.
 
         Raises:
             StorageError: another process holds it, or it cannot be used.
         """
         self._descriptors: list[int] = []
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o700 if is_private else 0o777, parents=True, exist_ok=True)
             self._descriptors.append(os.open(folder, os.O_RDONLY))
         except OSError as error:
             raise StorageError(f"the data folder {folder} cannot be used: {error}") from error
@@ -58,6 +68,8 @@ class FolderLock:
         except StorageError:
             self.release()
             raise
+        if is_private:
+            _close_to_others(folder)
         clear_temporaries(folder)
 
     def release(self) -> None:
@@ -80,6 +92,16 @@ class FolderLock:
             raise StorageError(f"another process uses {folder}; give each its own") from error
         except OSError:
             return  # some network file systems lock no folders
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take the rights of other users away from a folder that was there before."""
+    try:
+        if folder.stat().st_mode & _OTHERS:
+            folder.chmod(0o700)
+            _log.warning("the data folder %s was open to other users, and is closed now", folder)
+    except OSError as error:
+        _log.warning("other users may read the data folder %s: %s", folder, error)
 
 
 def _open(path: Path) -> int:

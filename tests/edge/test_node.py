@@ -1,5 +1,6 @@
 """Agents with a real hub over real TLS: enrol, install, predict, count; whoever dies in between."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -47,6 +48,21 @@ def test_an_agent_enrols_installs_predicts_and_is_counted(story: Story) -> None:
     kinds = [e["kind"] for e in story.hub.get("events") if e["node"] == story.name]
     assert kinds == ["stopped", "installed", "started"]
     assert (story.folder / "node/identity/key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_nodes_files_are_its_owners_alone(story: Story) -> None:
+    """Whatever the umask says: the folder of keys and telemetry is entered by no other user."""
+    story.publish()
+    umask = os.umask(0)
+    try:
+        with story.agent(token=story.hub.token()) as agent:
+            story.wait_for(agent, "1")
+            agent.predict(GOOD, model=story.name)
+        paths = [story.folder / "node", *(story.folder / "node/identity").iterdir()]
+        assert {one.name for one in paths} >= {"node", "key.pem"}
+        assert [one.name for one in paths if one.stat().st_mode & 0o077] == []
+    finally:
+        os.umask(umask)
 
 
 def test_a_retired_model_is_unloaded_and_may_come_back(story: Story) -> None:

@@ -109,6 +109,7 @@ def test_a_model_that_does_not_end_to_load_stops_no_call_of_the_hub(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end = threading.Event()
+    monkeypatch.setattr("gnomon.edge.sync_executor._STEP_SECONDS", 1e-9)
     story.publish()
     with story.agent(token=story.hub.token(), examination_seconds=0) as agent:
         story.wait_for(agent, "1")
@@ -125,5 +126,10 @@ def test_a_model_that_does_not_end_to_load_stops_no_call_of_the_hub(
         seen = story.reported()["last_seen_at"]
         wait_for(lambda: story.reported()["last_seen_at"] > seen)
         assert agent.predict(GOOD, model=story.name).version == "1"
+        status = agent.status()
+        assert status.last_error == ""
+        assert any("takes longer than it may" in one for one in status.warnings)
+        wait_for(lambda: "takes longer" in story.reported()["facts"].get("warnings", ""))
+        assert STEP_THREAD in agent._node.stalled()
         may_end.set()
         story.wait_for(agent, "2")

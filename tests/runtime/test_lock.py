@@ -40,3 +40,17 @@ def test_temporaries_of_processes_that_ended_are_cleared(tmp_path: Path) -> None
         (tmp_path / name).write_bytes(b"x")
     FolderLock(tmp_path).release()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted((*kept, "lock"))
+
+
+@pytest.mark.parametrize("mode", [None, 0o755, 0o777, 0o700])
+def test_a_private_folder_is_closed_to_other_users(tmp_path: Path, mode: int | None) -> None:
+    folder = tmp_path / "data"
+    if mode is not None:
+        folder.mkdir()
+        folder.chmod(mode)
+    umask = os.umask(0)
+    try:
+        FolderLock(folder, is_private=True).release()
+    finally:
+        os.umask(umask)
+    assert folder.stat().st_mode & 0o777 == 0o700

@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,26 @@ def test_a_used_token_crosses_no_environment(caller: Any, fresh_key: Any) -> Non
         stranger.enrol(token["token"], key, "device-1")
     environments = {one["name"]: one["environment"] for one in caller.get("nodes")}
     assert environments == {"device-1": "production", "device-9": "staging"}
+
+
+@pytest.mark.both_databases
+def test_of_those_who_show_a_token_at_once_one_enrols(caller: Any) -> None:
+    token = caller.token("node", "*")
+    stranger, keys = caller.stranger(token), [new_key() for _ in range(6)]
+    stranger.enrol(caller.token("node", "first")["token"], new_key(), "first")  # it is connected
+    together = threading.Barrier(len(keys))
+
+    def enrol(number: int) -> str:
+        together.wait(30)
+        try:
+            stranger.enrol(token["token"], keys[number], f"device-{number}")
+        except NotAllowed:
+            return ""
+        return f"device-{number}"
+
+    with ThreadPoolExecutor(len(keys)) as threads:
+        (enrolled,) = filter(None, threads.map(enrol, range(len(keys))))
+    assert sorted(one["name"] for one in caller.get("nodes")) == [enrolled, "first"]
 
 
 def test_revocation_voids_the_token_that_enrolled(caller: Any, fresh_key: Any) -> None:

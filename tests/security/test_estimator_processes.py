@@ -1,5 +1,6 @@
 """What a pickle or a file of skops can reach: no file, no network, no process, bounded memory."""
 
+import errno
 import io
 import os
 import pickle
@@ -87,6 +88,40 @@ while True:
 def test_the_process_ends_once_its_processor_time_is_used():
     program = [sys.executable, "-S", "-c", BUSY.format(source=str(SOURCE))]
     assert subprocess.run(program, check=False).returncode == -signal.SIGXCPU
+
+
+LIMITED = """
+import sys
+sys.path[:0] = [{source!r}]
+import os, resource
+from gnomon.runtime.isolation.resource_limits import limit_memory_and_files
+file = open({new!r}, "wb", buffering=0)
+limit_memory_and_files(1 << 30)
+def tried(function):
+    try:
+        function()
+    except (OSError, MemoryError) as error:
+        return type(error).__name__ + str(getattr(error, "errno", ""))
+    return "done"
+print(tried(lambda: file.write(b"x")))
+print(tried(lambda: [os.dup(0) for _ in range(1_000)]))
+print(tried(lambda: bytearray(2 << 30)))
+print(resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+def test_a_limited_process_writes_no_file_and_leaves_no_core(tmp_path):
+    program = LIMITED.format(source=str(SOURCE), new=str(tmp_path / "new"))
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        f"OSError{errno.EFBIG}",
+        f"OSError{errno.EMFILE}",
+        "MemoryError",
+        "(0, 0)",
+    ]
 
 
 CONFINED = """

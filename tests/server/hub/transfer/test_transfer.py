@@ -17,7 +17,7 @@ from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubAddresses, HubSettings
-from tests.support.packages import linear_onnx
+from tests.support.packages import linear_onnx, record_run, run_of
 
 Make = Callable[..., Package]
 
@@ -116,6 +116,24 @@ def test_all_of_it_arrives_and_may_arrive_twice(
     assert other.get("audit/verify")["intact"]
     examined = hub_command(other.settings, "doctor")
     assert examined.return_value == 0
+
+
+def test_a_package_of_a_strict_tier_is_carried_with_the_run_that_was_checked_there(
+    settings: HubSettings,
+    caller: Any,
+    builder: Any,
+    other: Any,
+    make: Make,
+    key: Path,
+    tmp_path: Path,
+) -> None:
+    package = make(risk_tier="high")
+    record_run(caller, package)
+    builder.publish(package)
+    export(settings, tmp_path / "bundle", key)
+    assert take_in(other.settings, tmp_path / "bundle") == (0, {"added": 2})
+    (run,) = other.get("models/eta/versions/1/lineage")["runs"]
+    assert run["id"] == run_of(package)
 
 
 def test_what_was_decommissioned_stays_so(
