@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gnomon.runtime.notebook import draw_facts
+
 if TYPE_CHECKING:
     from gnomon.edge.telemetry.figures import SpoolFigures
     from gnomon.edge.trust_state import TrustStatus
@@ -46,3 +48,18 @@ class NodeStatus:
     warnings: tuple[str, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
     trust: "TrustStatus | None" = None
+
+    def _repr_html_(self) -> str:
+        """Return what there is to say, for a notebook."""
+        served = [(f"serves {route}", ", ".join(ones)) for route, ones in self.models.items()]
+        facts = [
+            ("step", self.step),
+            ("generation", self.generation),
+            ("enrolled", "yes" if self.is_enrolled else "no"),
+            ("hub reachable", "yes" if self.is_hub_reachable else "no"),
+            ("reason", self.reason),
+            ("last error", self.last_error),
+            *((f"refused {name}", why) for name, why in self.refused.items()),
+            *(("warning", one) for one in self.warnings),
+        ]
+        return draw_facts(f"Agent {self.name}", [*served, *facts])

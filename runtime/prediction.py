@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from numpy.typing import NDArray
 
+from gnomon.runtime.notebook import ROWS, draw_facts, draw_table
+
 if TYPE_CHECKING:
     from gnomon.core.contract.violations import Violation
 
@@ -63,6 +65,11 @@ class Prediction(msgspec.Struct, frozen=True):
     latency_ns: int
     fallback_by: str | None = None
 
+    def _repr_html_(self) -> str:
+        """Return the outputs and what is to be known of them, for a notebook."""
+        facts = [*self.outputs.items(), *_about(self)]
+        return draw_facts(f"Answer of {self.model}@{self.version}", facts)
+
 
 class Predictions(msgspec.Struct, frozen=True):
     """The answers for the rows of one request, all by the same package.
@@ -84,6 +91,23 @@ class Predictions(msgspec.Struct, frozen=True):
     latency_ns: int
     rows: int
     fallback_by: str | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the first rows, and what is to be known of them, for a notebook."""
+        names = [*self.outputs]
+        rows = zip(*(self.outputs[name][:ROWS].tolist() for name in names), strict=True)
+        caption = f"{self.rows} answers of {self.model}@{self.version}"
+        return draw_table(caption, names, rows, self.rows) + draw_facts("", _about(self))
+
+
+def _about(answer: Prediction | Predictions) -> list[tuple[str, Any]]:
+    return [
+        ("request", answer.request_id),
+        ("milliseconds", answer.latency_ns / 1e6),
+        ("fallback", answer.fallback),
+        ("answered by", answer.fallback_by),
+        *(("corrected or flagged", str(one)) for one in answer.violations),
+    ]
 
 
 def row_ids(request_id: str, rows: int) -> list[str]:

@@ -36,7 +36,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.runtime": (
         "errors extras ids latency limits stop_signals",
-        "clock decoding files isolation raw_tensors tables webhooks wire",
+        "clock decoding files isolation notebook raw_tensors tables webhooks wire",
         "audit_chain local_hub lock prediction state_file",
         "packages",
         "trust",

@@ -14,6 +14,7 @@ from gnomon.core.contract import Contract
 from gnomon.core.packing import Packing
 from gnomon.runtime.errors import PackageError, UntrustedPackage
 from gnomon.runtime.packages import chunks, layout
+from gnomon.runtime.packages.drawing import draw_package
 from gnomon.runtime.packages.golden import Golden, decode_golden
 from gnomon.runtime.packages.manifest import FileEntry, Manifest, decode_manifest
 from gnomon.runtime.packages.profile import UNUSABLE, Profile, decode_profile
@@ -84,6 +85,14 @@ class Package:
         )
         _check_consistency(package)
         return package
+
+    def __repr__(self) -> str:
+        """Name the package, and where it is."""
+        return f"Package({self.reference}, {self.digest[:16]}, at {self.path})"
+
+    def _repr_html_(self) -> str:
+        """Return its facts and its fields, for a notebook."""
+        return draw_package(self.manifest, self.profile, self.digest, self.signers)
 
     @property
     def reference(self) -> str:
