@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.server.hub.access.environments import PRODUCTION
-from gnomon.server.hub.store.limits import MAXIMUM_VALUE, TimeMs
+from gnomon.server.hub.store.limits import MAXIMUM_VALUE, Time
 from gnomon.server.hub.store.rights import ANY, Grant, parse_grant
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -152,11 +152,11 @@ class TagsBody(_Body):
 
 
 class LabelBody(_Body):
-    """What turned out to be true for one request; `at` is the data's own time, Unix ms."""
+    """What turned out to be true for one request; `at`: the data's time, Unix ms or ISO 8601."""
 
     request_id: Annotated[str, Field(min_length=1, max_length=STORED_ID_CHARACTERS)]
     value: Annotated[float, Field(ge=-MAXIMUM_VALUE, le=MAXIMUM_VALUE)]
-    at: TimeMs
+    at: Time
 
 
 class LabelsBody(_Body):

@@ -1,8 +1,9 @@
 """Bounds on numbers that come from outside, so that SQL can store them and sums stay finite."""
 
+from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from gnomon.runtime import clock
 from gnomon.runtime.limits import MAXIMUM_LABEL
@@ -24,6 +25,30 @@ MAXIMUM_COUNT: Final = 2**53 - 1
 
 #: A time in Unix milliseconds in a request.
 TimeMs = Annotated[int, Field(ge=-MAXIMUM_TIME_MS, le=MAXIMUM_TIME_MS)]
+
+
+def _read_time(value: object) -> object:
+    """Return the Unix milliseconds that a text of ISO 8601 names; without a zone, in UTC."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(
+            "expected Unix milliseconds, or a time such as 2026-03-01T12:00Z"
+        ) from error
+    return clock.milliseconds(clock.seconds(moment))
+
+
+#: The same, or a text of ISO 8601.
+Time = Annotated[
+    TimeMs,
+    BeforeValidator(
+        _read_time,
+        json_schema_input_type=TimeMs
+        | Annotated[str, Field(json_schema_extra={"format": "date-time"})],
+    ),
+]
 
 #: A position in a table in a request.
 Position = Annotated[int, Field(ge=0, le=MAXIMUM_INTEGER)]

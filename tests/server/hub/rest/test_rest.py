@@ -11,6 +11,7 @@ import pytest
 
 from gnomon.runtime.errors import ConfigurationError, StorageError
 from gnomon.server.hub.process import Hub
+from gnomon.server.hub.rest.bodies import LabelBody
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:
@@ -260,6 +261,27 @@ def test_an_integer_that_sql_cannot_store_is_the_callers_mistake(
         ),
     ]
     assert [answer.status_code for answer in answers] == [422] * len(answers)
+
+
+@pytest.mark.parametrize(
+    ("at", "milliseconds"),
+    [
+        ("2026-03-01T12:00Z", 1_772_366_400_000),
+        ("2026-03-01T13:00:00.250+01:00", 1_772_366_400_250),
+        ("2026-03-01", 1_772_323_200_000),
+        ("1969-12-31T23:59:59", -1_000),
+        (1_772_366_400_000, 1_772_366_400_000),
+    ],
+)
+def test_the_time_of_a_label_is_iso_8601_or_milliseconds(at: str | int, milliseconds: int) -> None:
+    assert LabelBody.model_validate({"request_id": "r", "value": 1.0, "at": at}).at == milliseconds
+
+
+@pytest.mark.parametrize("at", ["yesterday", "", "2026-13-01", "1772366400000", 1.5, True, None])
+def test_what_is_no_time_of_a_label_is_refused(shared_caller: Any, at: object) -> None:
+    label = {"request_id": "r", "value": 1.0, "at": at}
+    answer = shared_caller.http.post("/api/v1/labels", json={"model": "eta", "labels": [label]})
+    assert answer.status_code == 422
 
 
 @pytest.mark.parametrize("value", ["1e101", "-1.7e308", "1e999", "NaN", "Infinity"])
