@@ -135,7 +135,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "gnomon.server.hub": (
         "store",
-        "oidc_settings",
+        "alert_kinds oidc_settings",
         "settings",
         "placements webhooks",
         "access monitoring",

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from starlette.middleware.base import BaseHTTPMiddleware
 
+from gnomon.server.hub.rest.alerts import alerts_router
 from gnomon.server.hub.rest.audit import audit_router
 from gnomon.server.hub.rest.dependencies import check_body
 from gnomon.server.hub.rest.environments import environments_router
@@ -41,6 +42,7 @@ API = (
     webhooks_router,
     audit_router,
     monitor_router,
+    alerts_router,
     rollouts_router,
 )
 

@@ -150,7 +150,10 @@ class Hub:
         self._opened.callback(self._tls.stop)
         # In separate threads: a slow webhook target delays no rollout.
         deliverer = Deliverer(
-            self.services.webhook_secrets, settings.networks, own_ports=self.addresses.ports
+            self.services.webhook_secrets,
+            settings.networks,
+            own_ports=self.addresses.ports,
+            page=self.addresses.rest,
         )
         silence = SilenceWatch(settings.node_silent_ms)
         retention = Retention(settings.kept_days)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from gnomon.server.hub.monitoring import monitor, refused_packages
+from gnomon.server.hub.monitoring import monitor, refused_packages, silences
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.store.database import Database
 
@@ -14,7 +14,12 @@ _log = structlog.get_logger(__name__)
 Task = Callable[[Database], object]
 
 #: In this order: rollouts use what the monitor has read.
-TASKS: tuple[Task, ...] = (monitor.run_once, rollouts.run_once, refused_packages.run_once)
+TASKS: tuple[Task, ...] = (
+    monitor.run_once,
+    rollouts.run_once,
+    refused_packages.run_once,
+    silences.run_once,
+)
 
 
 class TaskLoop:

@@ -34,8 +34,9 @@ _ROLE = "node"
 class SilenceWatch:
     """Looks for silent nodes; one hub process has one, for a single thread.
 
-    The time in which no hub has run counts as no silence, so the watch waits as long as a node may
-    be silent before its first alert.
+    The time in which no hub has run, or this one was frozen, counts as no silence: the watch waits
+    as long as a node may be silent before its first alert, and again after it has not looked for
+    long.
 
     Args:
         silent_ms: a node that has not called for this time is silent; 0: none ever is.
@@ -43,11 +44,14 @@ class SilenceWatch:
 
     def __init__(self, silent_ms: int) -> None:
         self._silent_ms = silent_ms
-        self._started_at = self._looked_at = now_ms()
+        self._started_at = self._looked_at = self._called_at = now_ms()
 
     def run_once(self, database: Database) -> None:
         """Raise and close alerts, if it is time to look."""
         now = now_ms()
+        if now - self._called_at > self._silent_ms // 2:
+            self._started_at = now  # it was frozen, or its database away: nodes could not call
+        self._called_at = now
         waited = now - self._started_at >= self._silent_ms
         if not self._silent_ms or not waited or now - self._looked_at < EVERY_MS:
             return

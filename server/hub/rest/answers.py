@@ -150,7 +150,7 @@ class CreatedWebhook:
 
 @dataclass(frozen=True, slots=True)
 class RetriedDelivery:
-    """A delivery that is tried again."""
+    """A delivery that is tried again, or a test."""
 
     name: str
     delivery: str

@@ -81,6 +81,7 @@ class WebhookBody(_Body):
     url: Annotated[str, Field(max_length=2_000)]
     events: Annotated[list[str], Field(max_length=64)] = []
     models: _Name = ANY
+    format: Literal["gnomon", "alertmanager", "pagerduty"] = "gnomon"
 
 
 class ApprovalBody(_Body):

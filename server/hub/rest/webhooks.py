@@ -16,6 +16,7 @@ from gnomon.server.hub.store.rights import Role, parse_grant
 from gnomon.server.hub.webhooks import targets
 from gnomon.server.hub.webhooks.delivery_addresses import check_url, resolve
 from gnomon.server.hub.webhooks.events import check_events
+from gnomon.server.hub.webhooks.formats import WebhookFormat, check_format
 
 webhooks_router = APIRouter(tags=["webhooks"])
 
@@ -39,12 +40,14 @@ def add_webhook(
     """Send events from now on to a URL; the secret that signs deliveries is shown only now."""
     actor.check("add_webhook")  # before a name is looked up for somebody
     parse_grant(Role.OPERATOR, body.models)
-    parts, events = check_url(body.url), check_events(body.events)
+    form = WebhookFormat(body.format)
+    parts = check_url(body.url)
+    events = check_events(check_format(form, body.url, body.events))
     with suppress(OSError):  # a name not known yet may be known when there is something to tell
         resolve(parts, services.settings.networks, services.addresses.ports)
     with database.change(actor) as change:
         secret = targets.add(
-            change, body.name, body.url, events, body.models, services.webhook_secrets
+            change, body.name, body.url, events, body.models, services.webhook_secrets, form
         )
     return CreatedWebhook(body.name, events, body.models, secret)
 
@@ -73,4 +76,14 @@ def retry_delivery(
     """Try a dead delivery again."""
     with database.change(actor) as change:
         targets.retry(change, name, delivery)
+    return RetriedDelivery(name, delivery, "waiting")
+
+
+@webhooks_router.post("/webhooks/{name}/test", status_code=201)
+def test_webhook(
+    name: str, database: DatabaseDependency, actor: ActorDependency
+) -> RetriedDelivery:
+    """Send a test, whatever the webhook's events; its deliveries say how it ended."""
+    with database.change(actor) as change:
+        delivery = targets.test(change, name)
     return RetriedDelivery(name, delivery, "waiting")

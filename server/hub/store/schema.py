@@ -25,12 +25,14 @@ from gnomon.server.hub.store.tables.fleet import (
 )
 from gnomon.server.hub.store.tables.monitoring import (
     alert,
+    alert_node,
     detector_state,
     drift,
     label,
     label_total,
     loss,
     prediction,
+    silence,
 )
 from gnomon.server.hub.store.tables.records import audit, counter, delivery, webhook
 from gnomon.server.hub.store.tables.rollout import (
@@ -57,6 +59,7 @@ __all__ = [
     "IS_UNREAD",
     "PRODUCTION",
     "alert",
+    "alert_node",
     "alias",
     "approval",
     "audit",
@@ -85,6 +88,7 @@ __all__ = [
     "run",
     "run_package",
     "session",
+    "silence",
     "tag",
     "tally",
     "token",

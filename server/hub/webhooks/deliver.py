@@ -18,6 +18,7 @@ from gnomon.runtime.webhooks import SIGNATURE, sign
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks import queue
 from gnomon.server.hub.webhooks.delivery_addresses import Network, check_url, resolve
+from gnomon.server.hub.webhooks.formats import encode
 from gnomon.server.hub.webhooks.queue import Claim, DeliveryState, QueueSettings
 from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets
 
@@ -36,8 +37,18 @@ class Deliverer:
         networks: Sequence[Network] = (),
         settings: QueueSettings | None = None,
         own_ports: Collection[int] = (),
+        page: str = "",
     ) -> None:
-        """Allow these networks besides loopback and public addresses, but none of our ports."""
+        """Allow these networks besides loopback and public addresses, but none of our ports.
+
+        Args:
+            secrets: sign the deliveries.
+            networks: private networks that may be reached.
+            settings: how often is tried.
+            own_ports: ports of this hub.
+            page: the address of the hub's page, which alerts link to.
+        """
+        self._page = page
         self._own_ports = frozenset(own_ports)
         self._secrets = secrets
         self._networks = tuple(networks)
@@ -69,8 +80,9 @@ class Deliverer:
             return "the hub failed to send it"
 
     def _post(self, claimed: Claim) -> str:
-        target = resolve(check_url(claimed.url), self._networks, self._own_ports)
-        body = claimed.body.encode()
+        text, url = encode(claimed.format, claimed.body, claimed.url, self._page)
+        target = resolve(check_url(url), self._networks, self._own_ports)
+        body = text.encode()
         secret = self._secrets.of(claimed.webhook, claimed.secret)
         headers = {
             "host": target.url.netloc,

@@ -1,4 +1,4 @@
-"""Events of webhooks, each made from one record of the audit chain.
+"""Events of webhooks, made from records of the audit chain.
 
 The chain is the queue's source. A change and its record commit together, so every event that is
 sent happened, and every one that happened is sent, however the hub ends.
@@ -29,8 +29,13 @@ EVENTS: Mapping[str, str] = {
     "promote_rollout": "rollout.promoted",
     "retry_rollout": "rollout.retried",
     "open_alert": "alert.opened",
+    "resend_alert": "alert.opened",  # its silence has ended
+    "acknowledge_alert": "alert.acknowledged",
     "close_alert": "alert.closed",
 }
+
+#: The event of a test, which is of no record of the chain.
+TEST = "alert.test"
 
 
 def check_events(wanted: Sequence[str]) -> list[str]:
@@ -41,7 +46,8 @@ def check_events(wanted: Sequence[str]) -> list[str]:
     """
     for one in wanted:
         if not fnmatch.filter(EVENTS.values(), one):
-            raise InvalidInput(f"{one[:80]!r} is no event; there are {', '.join(EVENTS.values())}")
+            names = ", ".join(dict.fromkeys(EVENTS.values()))
+            raise InvalidInput(f"{one[:80]!r} is no event; there are {names}")
     return list(dict.fromkeys(wanted)) or [ALL]
 
 

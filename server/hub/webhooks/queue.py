@@ -9,8 +9,9 @@ is killed, another one takes it after the lease.
 import enum
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -18,6 +19,8 @@ from gnomon.server.hub.store import counters, schema
 from gnomon.server.hub.store.clock import DAY_MS, new_id, now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks.events import EVENTS, is_wanted
+from gnomon.server.hub.webhooks.formats import WebhookFormat
+from gnomon.server.hub.webhooks.grouping import to_events
 
 #: Records of the audit chain that are looked at in one transaction.
 _RECORDS = 500
@@ -66,6 +69,7 @@ class Claim:
     url: str
     webhook: str  # its id
     secret: str  # of a webhook of an earlier Gnomon, or empty
+    format: str = WebhookFormat.GNOMON
 
 
 def fill(database: Database, settings: QueueSettings) -> None:
@@ -105,35 +109,29 @@ def _deliveries(connection: Connection, after: int, end: int) -> Iterator[dict[s
         .where(_AUDIT.sequence > after, _AUDIT.sequence <= end, _AUDIT.action.in_(EVENTS))
         .order_by(_AUDIT.sequence)
     )
-    for record in records:
-        event = EVENTS[record.action]
+    for event in to_events(connection, records):
         for webhook in webhooks:
-            if record.sequence <= webhook.since or not is_wanted(
-                event, record.subject, webhook.events, webhook.models
+            if event["sequence"] > webhook.since and is_wanted(
+                event["event"], event["subject"], webhook.events, webhook.models
             ):
-                continue
-            delivery = new_id()
-            body = {
-                "id": delivery,
-                "event": event,
-                "sequence": record.sequence,
-                "at": record.at,
-                "actor": record.actor,
-                "subject": record.subject,
-                "detail": json.loads(record.detail),
-            }
-            yield {
-                "id": delivery,
-                "webhook": webhook.id,
-                "sequence": record.sequence,
-                "event": event,
-                "body": json.dumps(body, ensure_ascii=False),
-                "state": DeliveryState.WAITING.value,
-                "attempts": 0,
-                "created_at": now_ms(),
-                "next_at": now_ms(),
-                "error": "",
-            }
+                yield new_delivery(webhook.id, event)
+
+
+def new_delivery(webhook: str, event: Mapping[str, Any]) -> dict[str, object]:
+    """Return the row of a delivery that is due now."""
+    delivery = new_id()
+    return {
+        "id": delivery,
+        "webhook": webhook,
+        "sequence": event["sequence"],
+        "event": event["event"],
+        "body": json.dumps({"id": delivery, **event}, ensure_ascii=False),
+        "state": DeliveryState.WAITING.value,
+        "attempts": 0,
+        "created_at": now_ms(),
+        "next_at": now_ms(),
+        "error": "",
+    }
 
 
 def claim(database: Database, settings: QueueSettings) -> list[Claim]:
@@ -152,6 +150,7 @@ def claim(database: Database, settings: QueueSettings) -> list[Claim]:
                 _WEBHOOK.url,
                 _WEBHOOK.id.label("webhook"),
                 _WEBHOOK.secret,
+                _WEBHOOK.format,
             )
             .join(schema.webhook, _WEBHOOK.id == _DELIVERY.webhook)
             .where(is_due)
@@ -164,7 +163,16 @@ def claim(database: Database, settings: QueueSettings) -> list[Claim]:
             .values(attempts=_DELIVERY.attempts + 1, next_at=now_ms() + settings.lease_ms)
         )
     return [
-        Claim(row.id, row.event, row.body, row.attempts + 1, row.url, row.webhook, row.secret)
+        Claim(
+            row.id,
+            row.event,
+            row.body,
+            row.attempts + 1,
+            row.url,
+            row.webhook,
+            row.secret,
+            row.format,
+        )
         for row in rows
     ]
 

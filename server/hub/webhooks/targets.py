@@ -14,7 +14,9 @@ from gnomon.server.hub.store.change import Change
 from gnomon.server.hub.store.clock import new_id, now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.webhooks.delivery_addresses import origin_of
-from gnomon.server.hub.webhooks.queue import DeliveryState
+from gnomon.server.hub.webhooks.events import TEST
+from gnomon.server.hub.webhooks.formats import WebhookFormat
+from gnomon.server.hub.webhooks.queue import DeliveryState, new_delivery
 from gnomon.server.hub.webhooks.signing_secrets import SigningSecrets, is_clear
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +43,7 @@ def add(
     events: Sequence[str],
     models: str,
     secrets: SigningSecrets,
+    form: WebhookFormat = WebhookFormat.GNOMON,
 ) -> str:
     """Set a webhook in the caller's change, for what happens from now on; return its secret.
 
@@ -54,6 +57,7 @@ def add(
         events: patterns of event names, such as `version.*`.
         models: pattern of models' names.
         secrets: of the hub's webhooks.
+        form: of the bodies; the events have been checked against it.
 
     Raises:
         Conflict: if there is a webhook of this name.
@@ -72,9 +76,10 @@ def add(
             since=counters.read(change.connection, counters.AUDIT),
             created_at=now_ms(),
             actor=change.actor,
+            format=form.value,
         )
     )
-    detail = {"target": origin_of(url), "events": list(events), "models": models}
+    detail = {"target": origin_of(url), "events": list(events), "models": models, "format": form}
     change.audit("add_webhook", name, detail)
     return secrets.of(webhook)
 
@@ -143,6 +148,28 @@ def retry(change: Change, name: str, delivery: str) -> None:
     change.audit("retry_webhook", name, {"delivery": delivery})
 
 
+def test(change: Change, name: str) -> str:
+    """Send a test to a webhook, whatever its events; return the delivery's id.
+
+    Raises:
+        NotFound: if there is no webhook of this name.
+    """
+    webhook = _find(change.connection, name)
+    change.audit("test_webhook", name)
+    detail = {"text": f"a test by {change.actor}: nothing is wrong", "severity": "info"}
+    event = {
+        "event": TEST,
+        "sequence": counters.read(change.connection, counters.AUDIT),
+        "at": now_ms(),
+        "actor": change.actor,
+        "subject": "",
+        "detail": detail,
+    }
+    delivery = new_delivery(webhook, event)
+    change.execute(insert(schema.delivery).values(**delivery))
+    return str(delivery["id"])
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookRecord:
     """A webhook without its secret; `waiting`, `delivered` and `dead` count its deliveries."""
@@ -153,6 +180,7 @@ class WebhookRecord:
     models: str
     created_at: int
     actor: str
+    format: str
     waiting: int
     delivered: int
     dead: int
@@ -192,6 +220,7 @@ def listing(connection: Connection) -> list[WebhookRecord]:
             models=row.models,
             created_at=row.created_at,
             actor=row.actor,
+            format=row.format,
             **{state.value: counted.get((row.id, state.value), 0) for state in DeliveryState},
         )
         for row in rows

@@ -32,6 +32,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Fingerprint data, find changes, and profile tables.",
     ),
     "hub": ("gnomon.command.hub.group:hub", "Run a hub, and call one."),
+    "alert": (
+        "gnomon.command.hub.alert:alert",
+        "See and silence a hub's alerts; test where they are sent.",
+    ),
     "registry": (
         "gnomon.command.registry.group:registry",
         "Find, name, compare and trace versions; see what ran when.",

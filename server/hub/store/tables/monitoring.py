@@ -129,6 +129,9 @@ alert = Table(
     Column("text", StorableText, nullable=False),
     Column("acknowledged_by", StorableText(64), nullable=True),
     column_types.time("acknowledged_at", nullable=True),
+    # monitoring.alert_kinds.Severity
+    Column("severity", StorableText(16), nullable=False, server_default="warning"),
+    Column("silenced_by", StorableText(26), nullable=False, server_default=""),  # a silence's id
     Index(
         "uq_alert_open_key",
         "key",
@@ -137,4 +140,27 @@ alert = Table(
         postgresql_where=text("closed_at IS NULL"),
     ),
     Index(None, "model", "opened_at"),
+)
+
+#: The nodes of an alert that stands for many.
+alert_node = Table(
+    "alert_node",
+    column_types.metadata,
+    Column("alert", StorableText(26), primary_key=True),
+    column_types.name("node", primary_key=True),
+)
+
+#: Alerts that are shown and not sent until a time: patterns of model, kind and source.
+silence = Table(
+    "silence",
+    column_types.metadata,
+    column_types.identifier(),
+    column_types.name("models"),
+    column_types.name("kinds"),
+    column_types.name("sources"),
+    Column("reason", StorableText, nullable=False),
+    column_types.name("actor"),
+    column_types.time("created_at"),
+    column_types.time("ends_at"),
+    Index(None, "ends_at"),
 )

@@ -43,6 +43,8 @@ webhook = Table(
     column_types.time("created_at"),
     column_types.name("actor"),
     column_types.time("removed_at", nullable=True),
+    # webhooks.formats.WebhookFormat
+    Column("format", StorableText(16), nullable=False, server_default="gnomon"),
     Index(
         "uq_webhook_name",
         "name",

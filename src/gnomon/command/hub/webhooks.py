@@ -30,12 +30,26 @@ def webhook() -> None:
 @click.argument("target")
 @click.option("--event", "events", multiple=True, help="A name or pattern; default: all.")
 @click.option("--models", default="*", show_default=True, help="Pattern of the models.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["gnomon", "alertmanager", "pagerduty"]),
+    default="gnomon",
+    show_default=True,
+    help="Of the bodies; the last two are for alerts.",
+)
 @hub_command
 def add(
-    client: "HubClient", name: str, target: str, events: tuple[str, ...], models: str
+    client: "HubClient", name: str, target: str, events: tuple[str, ...], **options: str
 ) -> CommandResult:
     """Send events from now on to the URL TARGET, as NAME; its secret is shown only now."""
-    body = {"name": name, "url": target, "events": list(events), "models": models}
+    body = {
+        "name": name,
+        "url": target,
+        "events": list(events),
+        "models": options["models"],
+        "format": options["form"],
+    }
     payload = client.post("webhooks", body)
     return as_line(payload, f"secret: {payload['secret']}")
 
