@@ -14,7 +14,7 @@ import msgspec
 
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.isolation.resource_limits import limit_memory_and_files
-from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.tensor_model import open_model
 from gnomon.runtime.packages.package import Package
 
 __all__ = ["ExaminationReply", "ExaminationRequest", "main", "yield_to_node"]
@@ -62,7 +62,7 @@ def _examine(request: ExaminationRequest) -> str:
     try:
         package = Package.open(Path(request.path), None)
         limit_memory_and_files(request.memory_bytes)
-        model = Model(package)
+        model = open_model(package)
         package.golden.check(model)
         model.warm_up()
     except GnomonError as error:

@@ -14,20 +14,22 @@ from gnomon.core.packing import Packing
 from gnomon.pipeline.datasets.dataset import Split
 from gnomon.pipeline.environment import code_version, pinned
 from gnomon.runtime.errors import ConfigurationError, PackageError
-from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.tensor_model import open_model
 from gnomon.runtime.packages.golden import Golden, encode_golden
 from gnomon.runtime.packages.manifest import (
     CardSections,
     Deployment,
     Needs,
     Reproducibility,
+    Signature,
     check_reference,
 )
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
+from gnomon.runtime.packages.served_tensors import ServedTensors
 from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.packages.writing import write_package
-from gnomon.runtime.raw_models.raw_model import signature
+from gnomon.runtime.raw_models.raw_model_parts import signature
 
 __all__ = ["ModelFile", "PackageMetadata", "build_package", "record", "signature"]
 
@@ -46,12 +48,16 @@ class ModelFile:
     """A model as an engine runs it: bytes, format, packing of fields into tensors, output tensors.
 
     `output_tensors` names the engine's tensors behind the profile's outputs, in their order.
+    `signature` is what clients send and get; None: one tensor a field of the profile. `served` has
+    the inputs if they are served as they are; then the packing is empty.
     """
 
     format: str
     content: bytes
     packing: Packing
     output_tensors: tuple[str, ...]
+    signature: Signature | None = None
+    served: ServedTensors | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +123,8 @@ def build_package(
         "version": version,
         "format": model.format,
         "model_file": model_file,
-        "signature": signature(profile),
-        "packing": model.packing.to_dict(),
+        "signature": model.signature or signature(profile),
+        "packing": (model.served or model.packing).to_dict(),
         "output_tensors": model.output_tensors,
         "reproducibility": reproducibility,
         "dependencies": pinned(_RUN_BY[model.format]),
@@ -178,7 +184,7 @@ def _record_golden(
             # A package that runs code is opened only with a signature; a temporary key will do.
             Signer.generate(),
         )
-        model = Model(package)
+        model = open_model(package)
         try:
             outputs = tuple(dict(model.predict_row(row)) for row in rows)
         finally:

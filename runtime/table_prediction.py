@@ -64,7 +64,7 @@ def _holds_columns(runtime: Runtime, route: str, mapping: Mapping[str, Any]) -> 
     """Whether a mapping holds arrays of many rows rather than the values of one."""
     if not is_table(mapping):
         return False
-    fields = {field.name: field for field in runtime.model_of(route, "").inputs.fields}
+    fields = {field.name: field for field in runtime.model_of(route, "").columns}
     return any(
         isinstance(value, np.ndarray) and value.ndim == len(fields[name].shape) + 1
         for name, value in mapping.items()
@@ -83,7 +83,7 @@ def _predict_table(
     # The contract must be the one of the version that answers.
     key = request_id if key is None else key
     model = runtime.model_of(route, key)
-    columns = read_columns(table, model.inputs.fields)
+    columns = read_columns(table, model.columns)
     try:
         answers = runtime.predict_columns(
             route, columns, request_id=request_id, key=key, at=at, is_divisible=True

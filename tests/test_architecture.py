@@ -53,9 +53,9 @@ ORDER: dict[str, tuple[str, ...]] = {
         "table_prediction",
     ),
     "gnomon.runtime.raw_models": (
-        "trees probe",
+        "trees probe raw_model_parts",
         "model_file",
-        "derived_packing trial_rows",
+        "derived_packing derived_tensors trial_rows",
         "raw_model",
         "finding",
     ),
@@ -104,7 +104,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "publishing",
     ),
     "gnomon.bench": (
-        "core drift_detection generator peers",
+        "core drift_detection generator models peers",
         "data honest load servers",
         "hub",
         "attacks commits",

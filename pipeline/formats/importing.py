@@ -18,7 +18,8 @@ from gnomon.runtime.packages.column_names import first_misplaced
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
 from gnomon.runtime.raw_models.model_file import is_model_file, read_model_file
-from gnomon.runtime.raw_models.raw_model import RawModel, derive_model, origin
+from gnomon.runtime.raw_models.raw_model import derive_model, origin
+from gnomon.runtime.raw_models.raw_model_parts import RawModel
 
 __all__ = ["Source", "import_model", "read_source"]
 
@@ -119,6 +120,8 @@ def import_model(
             content=found.content,
             packing=found.packing,
             output_tensors=found.output_tensors,
+            signature=found.signature,
+            served=found.served,
         ),
         profile=found.profile,
         golden_rows=found.rows,

@@ -9,9 +9,9 @@ import importlib.util
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from gnomon.runtime.engines.ort_values import SessionClosed, SessionError, initi
 from gnomon.runtime.errors import EngineError
 from gnomon.runtime.extras import missing_extra
 from gnomon.runtime.packages.manifest import Manifest
+from gnomon.runtime.packages.served_tensors import read_served_tensors
+from gnomon.runtime.raw_tensors import TEXT
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -51,6 +53,23 @@ _ENTRIES = (
 #: sizes of the file. A file of a kilobyte could take gigabytes before any limit of ours applies.
 _FOLDED_BYTES = 16 << 20
 _FOLDED_SIZES = 8
+
+
+class SignatureTensor(NamedTuple):
+    """An input or output as ONNX Runtime describes it.
+
+    Attributes:
+        name: of the input or output.
+        type: such as "tensor(float)" or "seq(map(int64,tensor(float)))".
+        shape: of a tensor; -1 is any length.
+        lengths: the same with the names of lengths, or None if they have none.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    lengths: tuple[int | str | None, ...]
+
 
 _lock = threading.Lock()
 _library: ctypes.CDLL | None = None
@@ -82,9 +101,18 @@ def load(model: bytes, manifest: Manifest) -> "OnnxEngine":
     Raises:
         EngineError: the model cannot be loaded; the message has ONNX Runtime's own words.
     """
-    if _initialise():
+    if not _has_texts(manifest) and _initialise():
         return NativeOnnxEngine(model, manifest)
     return PythonOnnxEngine(model, manifest)
+
+
+def _has_texts(manifest: Manifest) -> bool:
+    """Whether tensors of texts are served, which only the Python module takes and gives."""
+    served = read_served_tensors(manifest.packing)
+    if served is None:
+        return False
+    inputs = [one.datatype for one in served.served_tensors]
+    return TEXT in [*inputs, *(one.datatype for one in manifest.signature.outputs)]
 
 
 def _initialise() -> bool:
@@ -213,19 +241,30 @@ class PythonOnnxEngine:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         return tuple(map(_described, inputs)), tuple(map(_described, outputs))
 
-    def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def signature(self) -> tuple[tuple[SignatureTensor, ...], tuple[SignatureTensor, ...]]:
+        """Return all inputs and outputs, also those that are no tensors of numbers."""
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        return tuple(map(_signed, inputs)), tuple(map(_signed, outputs))
+
+    def run(
+        self, tensors: Mapping[str, NDArray[Any]], outputs: Sequence[str] = ()
+    ) -> dict[str, NDArray[Any]]:
         """Return the output tensors by name, each with rows as the first dimension.
 
         Arguments and errors are those of `Engine.run`.
+
+        Args:
+            tensors: name → array of shape (rows, …).
+            outputs: names of the outputs that are wanted; empty: those of the manifest.
         """
-        session = self._session
+        session, names = self._session, list(outputs) or self._outputs
         if session is None:
             raise _closed(self._reference)
         try:
-            answers = session.run(self._outputs, dict(tensors))
+            answers = session.run(names, dict(tensors))
         except Exception as error:
             raise _failed(self._reference, error) from error
-        return dict(zip(self._outputs, map(np.asarray, answers), strict=True))
+        return dict(zip(names, map(np.asarray, answers), strict=True))
 
     def row_runner(self, packing: Packing) -> None:
         """Return None: the module has no shorter way."""
@@ -247,8 +286,13 @@ OnnxEngine = NativeOnnxEngine | PythonOnnxEngine
 
 
 def _described(one: Any) -> Described:
-    shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in one.shape)
-    return str(one.name), _TYPES.get(one.type), shape
+    return str(one.name), _TYPES.get(one.type), _signed(one).shape
+
+
+def _signed(one: Any) -> SignatureTensor:
+    lengths = tuple(one.shape or ())
+    shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in lengths)
+    return SignatureTensor(str(one.name), str(one.type), shape, lengths)
 
 
 def _cannot_load(manifest: Manifest, why: object) -> EngineError:

@@ -11,6 +11,7 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = dict.fromkeys(name for row in rows for name in row)
     columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in names}
     for name, values in columns.items():
-        if all(isinstance(value, np.ndarray) for value in values):
+        shapes = {value.shape if isinstance(value, np.ndarray) else None for value in values}
+        if len(shapes) == 1 and None not in shapes:
             columns[name] = np.array(values)
     return columns

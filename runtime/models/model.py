@@ -1,7 +1,7 @@
 """A model in service: package, contracts, packing and engine, ready to answer."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from gnomon.runtime.models.row_scratch import RowScratch
 from gnomon.runtime.models.speed import quickest_ns
 from gnomon.runtime.packages.manifest import Batching, Deployment
 from gnomon.runtime.packages.package import Package
+from gnomon.runtime.tables import TableColumn
 
 logger = logging.getLogger("gnomon.runtime")
 
@@ -51,14 +52,12 @@ class Model:
         self.name = package.manifest.name
         self.version = package.manifest.version
         self.reference = package.reference
-        profile, manifest = package.profile, package.manifest
-        try:
-            self.inputs = Contract(profile.inputs, profile.rules)
-            self.outputs = Contract(profile.outputs)
-            self.packing = Packing.from_dict(self.inputs, manifest.packing)
-        except ContractError as error:
-            raise PackageError(f"{self.reference}: {error}") from error
-        self._output_tensors = manifest.output_tensors
+        profile = package.profile
+        self.inputs: Contract
+        self.outputs: Contract
+        self.packing: Packing
+        self._read_contracts()
+        self._output_tensors = package.manifest.output_tensors
         self._reader = OutputReader(self.reference, profile.outputs)
         self._vectors = {field.name for field in profile.inputs if field.kind.is_vector}
         self._idle: list[RowScratch] = []
@@ -66,6 +65,21 @@ class Model:
         self._is_row_by_row = False
         self.engine: Engine = self._load()
         self._check_rows()
+
+    def _read_contracts(self) -> None:
+        """Make the contracts of inputs and outputs, and the packing."""
+        profile = self.package.profile
+        try:
+            self.inputs = Contract(profile.inputs, profile.rules)
+            self.outputs = Contract(profile.outputs)
+            self.packing = Packing.from_dict(self.inputs, self.package.manifest.packing)
+        except ContractError as error:
+            raise PackageError(f"{self.reference}: {error}") from error
+
+    @property
+    def columns(self) -> Sequence[TableColumn]:
+        """Return the fields that a table's columns hold."""
+        return self.inputs.fields
 
     @property
     def is_awake(self) -> bool:

@@ -13,6 +13,7 @@ import psutil
 from gnomon.runtime.errors import MemoryExceeded, UnknownModel
 from gnomon.runtime.models import batching_benefit
 from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.tensor_model import open_model
 from gnomon.runtime.packages.manifest import Deployment
 from gnomon.runtime.packages.package import FORMATS_THAT_RUN_CODE, Package
 
@@ -67,7 +68,7 @@ class ModelStore:
         expected = _expected(package)
         self._check(package.reference, expected)
         before = _resident_bytes(package)
-        model = Model(package, deployment)
+        model = open_model(package, deployment)
         try:
             check(model)
             model.warm_up()

@@ -18,6 +18,7 @@ from gnomon.runtime.packages.drawing import draw_package
 from gnomon.runtime.packages.golden import Golden, decode_golden
 from gnomon.runtime.packages.manifest import FileEntry, Manifest, decode_manifest
 from gnomon.runtime.packages.profile import UNUSABLE, Profile, decode_profile
+from gnomon.runtime.packages.served_tensors import read_served_tensors
 from gnomon.runtime.packages.signing import TrustStore
 
 _T = TypeVar("_T")
@@ -156,7 +157,8 @@ def _check_consistency(package: Package) -> None:
         # What a node will make of it: a fault that shows here shows nowhere later.
         inputs = Contract(profile.inputs, profile.rules)
         Contract(profile.outputs)
-        Packing.from_dict(inputs, manifest.packing)
+        if read_served_tensors(manifest.packing) is None:
+            Packing.from_dict(inputs, manifest.packing)
         profile.new_window()
     except UNUSABLE as error:
         raise PackageError(

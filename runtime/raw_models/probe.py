@@ -18,7 +18,16 @@ from gnomon.runtime.engines.tree_session import TreeSession
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.packages.manifest import Manifest, Reproducibility, Signature
 
-__all__ = ["ModelTensors", "TensorInfo", "answer", "datatype", "derive_kind", "read_tensors"]
+__all__ = [
+    "ModelTensors",
+    "TensorInfo",
+    "answer",
+    "datatype",
+    "derive_kind",
+    "draft_manifest",
+    "is_packed",
+    "read_tensors",
+]
 
 _BATCH_ROWS = 4096
 
@@ -78,6 +87,11 @@ def read_tensors(format: str, content: bytes, reference: str = "the model") -> M
         raise PackageError(f"{reference} is no {format} model: {reason}") from error
 
 
+def is_packed(tensor: TensorInfo) -> bool:
+    """Whether fields can be packed into a tensor."""
+    return str(tensor.dtype) in _DATATYPES
+
+
 def datatype(tensor: TensorInfo) -> str:
     """Return what a packing calls the tensor's type.
 
@@ -119,7 +133,7 @@ def answer(
         EngineError: the engine cannot load or run the model, or an output's first axis is not the
             rows.
     """
-    engine = load_engine(format, content, _draft(format, outputs, reference))
+    engine = load_engine(format, content, draft_manifest(format, outputs, reference))
     rows = len(next(iter(tensors.values())))
     parts = []
     try:
@@ -153,7 +167,7 @@ class _Draft(Manifest, frozen=True, kw_only=True):
         return self.file
 
 
-def _draft(format: str, outputs: Sequence[str], reference: str) -> Manifest:
+def draft_manifest(format: str, outputs: Sequence[str], reference: str) -> Manifest:
     """Return as much of a manifest as an engine reads."""
     return _Draft(
         file=reference,
@@ -172,7 +186,7 @@ def _draft(format: str, outputs: Sequence[str], reference: str) -> Manifest:
 
 
 def _read_onnx(content: bytes, reference: str) -> ModelTensors:
-    engine = load_engine("onnx", content, _draft("onnx", (), reference))
+    engine = load_engine("onnx", content, draft_manifest("onnx", (), reference))
     try:
         inputs, outputs = cast(OnnxEngine, engine).tensors()
     finally:

@@ -6,57 +6,27 @@ refuse rows of other types, and count its calls.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from gnomon.core.fields import ContractError, Field, Kind
-from gnomon.core.packing import Packing
-from gnomon.core.profiling import build_reference
-from gnomon.core.reference import Reference
-from gnomon.runtime.errors import PackageError
+from gnomon.core.fields import ContractError, Field
+from gnomon.runtime.errors import EngineError, PackageError
 from gnomon.runtime.packages.chunks import sha256
 from gnomon.runtime.packages.column_names import field_names
 from gnomon.runtime.packages.golden import Golden, encode_golden
-from gnomon.runtime.packages.manifest import Reproducibility, Signature, TensorSpec
+from gnomon.runtime.packages.manifest import Reproducibility
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.profile import Profile, encode_profile
 from gnomon.runtime.packages.writing import write_package
 from gnomon.runtime.raw_models.derived_packing import derive_packing
+from gnomon.runtime.raw_models.derived_tensors import derive_tensors
 from gnomon.runtime.raw_models.model_file import read_model_file
-from gnomon.runtime.raw_models.probe import derive_kind, read_tensors
+from gnomon.runtime.raw_models.probe import ModelTensors, derive_kind, is_packed, read_tensors
+from gnomon.runtime.raw_models.raw_model_parts import RawModel, no_reference, signature
 from gnomon.runtime.raw_models.trial_rows import answer_some, make_rows, select_finite_rows
 
 __all__ = ["RawModel", "derive_model", "origin", "signature", "write_raw_model"]
 
 logger = logging.getLogger("gnomon.runtime")
-
-#: Open Inference Protocol datatypes of what is not an integer; texts of any kind are BYTES.
-_DATATYPES = {
-    Kind.BOOL: "BOOL",
-    Kind.FLOAT32: "FP32",
-    Kind.FLOAT64: "FP64",
-    Kind.VECTOR: "FP32",
-    Kind.TENSOR: "FP32",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RawModel:
-    """What a model's own tensors say: how fields become them, a profile, rows that it answers.
-
-    `left_out` names outputs that are not numbers, which no package has.
-    """
-
-    format: str
-    content: bytes
-    packing: Packing
-    output_tensors: tuple[str, ...]
-    profile: Profile
-    rows: tuple[dict[str, Any], ...]
-    left_out: tuple[str, ...]
 
 
 def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] = ()) -> RawModel:
@@ -79,6 +49,22 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
             the rows.
     """
     tensors = read_tensors(format, content, name)
+    may_be_tensors = format == "onnx" and not columns
+    if may_be_tensors and not _has_rows_of_numbers(tensors):
+        return derive_tensors(content, name)
+    try:
+        return _derive_fields(format, content, name, columns, tensors)
+    except EngineError:
+        if not may_be_tensors or any(one.shape[0] != 1 for one in tensors.inputs):
+            raise
+        # A first axis of 1 need not be that of rows.
+        return derive_tensors(content, name)
+
+
+def _derive_fields(
+    format: str, content: bytes, name: str, columns: Sequence[str], tensors: ModelTensors
+) -> RawModel:
+    """Return what a model of rows of numbers tells; arguments and errors as of `derive_model`."""
     try:
         packing = derive_packing(
             tensors.inputs, tuple(columns) or tensors.columns, nullable=tensors.takes_missing
@@ -105,9 +91,18 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
         Field(name=one, **derive_kind(values)) for one, values in zip(names, answers, strict=True)
     )
     good = tuple(select_finite_rows(rows, answers, outputs, name))
-    profile = Profile(inputs, (), outputs, _no_reference(inputs), _no_reference(outputs))
+    profile = Profile(inputs, (), outputs, no_reference(inputs), no_reference(outputs))
     left_out = tuple(one.name for one in tensors.outputs if one.dtype is None)
-    return RawModel(format, content, packing, output_tensors, profile, good, left_out)
+    return RawModel(
+        format, content, packing, output_tensors, profile, good, left_out, signature(profile)
+    )
+
+
+def _has_rows_of_numbers(tensors: ModelTensors) -> bool:
+    """Whether fields can be packed into the inputs, and an output has numbers."""
+    return any(one.dtype is not None for one in tensors.outputs) and all(
+        is_packed(one) and len(one.shape) == 2 and one.shape[0] in (-1, 1) for one in tensors.inputs
+    )
 
 
 def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Package:
@@ -133,8 +128,8 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
         "version": version,
         "format": bare.format,
         "model_file": model_file,
-        "signature": signature(bare.profile),
-        "packing": bare.packing.to_dict(),
+        "signature": bare.signature,
+        "packing": (bare.served or bare.packing).to_dict(),
         "output_tensors": bare.output_tensors,
         "reproducibility": origin(path.name, content),
     }
@@ -172,22 +167,3 @@ def origin(name: str, content: bytes) -> Reproducibility:
         split={"kind": "none"},
         parameters={"imported_from": name, "model_sha256": sha256(content)},
     )
-
-
-def signature(profile: Profile) -> Signature:
-    """Return what clients of this profile send and get: one tensor a field."""
-    return Signature(
-        inputs=tuple(_tensor(column) for column in profile.inputs),
-        outputs=tuple(_tensor(column) for column in profile.outputs),
-    )
-
-
-def _tensor(column: Field) -> TensorSpec:
-    kind = column.kind
-    datatype = kind.value.upper() if kind.is_integer else _DATATYPES.get(kind, "BYTES")
-    return TensorSpec(name=column.name, datatype=datatype, shape=(-1, *(column.shape or (1,))))
-
-
-def _no_reference(fields: tuple[Field, ...]) -> Reference:
-    empty = {field.name: np.empty((0, *field.shape)) for field in fields}
-    return build_reference(fields, empty, pairs="none")

@@ -15,6 +15,7 @@ from gnomon.core.fields import Field
 from gnomon.runtime.engines.onnx import NativeOnnxEngine
 from gnomon.runtime.engines.trees import TreesEngine
 from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.tensor_model import TensorModel
 from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.predicting.served_routes import RouteTarget, ServedRoute
 from gnomon.server.serving.admission.clients import Clients
@@ -113,6 +114,8 @@ def _check_supported(served: ServedRoute) -> None:
     if served.batching is not None:
         raise UnsupportedRoute("batching", "its rows are gathered with those of other calls")
     for target in served.targets.values():
+        if isinstance(target.model, TensorModel):
+            raise UnsupportedRoute("engine", "its tensors are served as they are")
         _native_engine(target.model)
 
 

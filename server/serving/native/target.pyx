@@ -1,5 +1,6 @@
 """What answers along a route without the GIL: one model with its contracts, for one loop."""
 
+from libc.math cimport isinf
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -17,8 +18,8 @@ from gnomon.server.serving.native.answer cimport (
 )
 from gnomon.server.serving.native.buffer cimport buffer, buffer_append, buffer_reserve, slice
 from gnomon.server.serving.native.message cimport (
-    ELEMENT_BOOL, ELEMENT_DOUBLE, ELEMENT_SIGNED, ELEMENT_TEXT, ELEMENT_UNSIGNED, TYPE_FP32, cursor,
-    cursor_next, cursor_start, element, request, request_read, tensor,
+    ELEMENT_BOOL, ELEMENT_DOUBLE, ELEMENT_SIGNED, ELEMENT_TEXT, ELEMENT_UNSIGNED, TYPE_FP32,
+    TYPE_FP64, cursor, cursor_next, cursor_start, element, request, request_read, tensor,
 )
 from gnomon.server.serving.native.protobuf cimport is_utf8, write_bytes
 from gnomon.server.serving.native.stages cimport (
@@ -66,12 +67,17 @@ cdef class NativeTarget(TargetBuffers):
         cdef Py_ssize_t row, width = given.width
         cdef cursor at
         cdef RowBuffers buffers
-        if given.type != TYPE_FP32 or given.rank != 2 or not self._flat[field] or width == 1:
+        if given.type != TYPE_FP32 and given.type != TYPE_FP64:
+            return -1
+        if given.rank != 2 or not self._flat[field] or width == 1:
             return -1
         if width != self.inputs.fields[field].size or cursor_start(given, &at):
             return -1
         for row in range(given.rows):
-            memcpy(self._scratch, at.at + row * width * 4, width * 4)
+            if given.type == TYPE_FP32:
+                memcpy(self._scratch, at.at + row * width * 4, width * 4)
+            elif narrow(at.at + row * width * 8, width, self._scratch):
+                return -1
             buffers = self.input_row(row)
             contract_put_vector(self.inputs, &buffers, field, self._scratch, width)
         return 0
@@ -266,6 +272,18 @@ cdef int write_response(
     out.data[0] = 0
     out.data[1], out.data[2] = <uint8_t>(size >> 24), <uint8_t>(size >> 16)
     out.data[3], out.data[4] = <uint8_t>(size >> 8), <uint8_t>size
+    return 0
+
+
+cdef int narrow(const uint8_t* doubles, Py_ssize_t count, float* floats) noexcept nogil:
+    """Round numbers as vectors hold them: 0, or -1 if one is beyond float32."""
+    cdef Py_ssize_t index
+    cdef double value
+    for index in range(count):
+        memcpy(&value, doubles + index * 8, 8)
+        floats[index] = <float>value
+        if isinf(floats[index]) and not isinf(value):
+            return -1
     return 0
 
 

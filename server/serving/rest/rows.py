@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from gnomon.core.contract.violations import Violation, expectation
+from gnomon.runtime.decoding import UNREADABLE
 from gnomon.runtime.errors import InvalidInput
 from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import Model
@@ -152,13 +153,24 @@ def _check_rows(model: Model, rows: Sequence[Row]) -> tuple[list[int], list[dict
     broken: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
         buffer = model.inputs.new_row()
-        violations = model.inputs.check_row(row, buffer)
+        try:
+            violations = model.inputs.check_row(row, buffer)
+        except UNREADABLE as error:
+            refused.append(number)
+            broken.append(_unread(number, error))
+            continue
         if violations is None or not violations.rejected:
             continue
         refused.append(number)
         room = BROKEN_LIMIT - len(broken)
         broken += [{**describe(one), "row": number} for one in violations.describe(room)]
     return refused, broken
+
+
+def _unread(number: int, error: Exception) -> dict[str, Any]:
+    """Return why a row cannot be read as fields."""
+    expected = str(error)[:200]
+    return {"row": number, "field": None, "rule": "request", "value": None, "expected": expected}
 
 
 def _answers(

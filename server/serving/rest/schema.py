@@ -6,9 +6,10 @@ from typing import Any
 from gnomon.core.fields import Field, Kind
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
 from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.tensor_model import TensorModel
 from gnomon.runtime.runtime import Runtime
 from gnomon.server.rest.problem_schema import describe_problems
-from gnomon.server.serving.rest.tensor_schema import TENSOR_ANSWER, TENSOR_REQUEST
+from gnomon.server.serving.rest.tensor_schema import TENSOR_ANSWER, TENSOR_REQUEST, tensors_schema
 
 #: Statuses of calls, beside those of every path, by the path's prefix.
 STATUSES = {
@@ -30,7 +31,7 @@ def add_models(description: dict[str, Any], runtime: Runtime) -> dict[str, Any]:
             continue
         schemas[f"{name}.row"] = row_schema(model)
         schemas[f"{name}.request"] = _request(name)
-        schemas[f"{name}.outputs"] = _object(model.package.profile.outputs)
+        schemas[f"{name}.outputs"] = _outputs(model)
         schemas[f"{name}.answer"] = _answer(name)
         description["paths"][f"/v1/models/{name}:predict"] = {"post": _operation(name, model)}
         description["paths"][f"/v2/models/{name}/infer"] = {"post": _tensors(name, model)}
@@ -39,7 +40,7 @@ def add_models(description: dict[str, Any], runtime: Runtime) -> dict[str, Any]:
 
 def row_schema(model: Model) -> dict[str, Any]:
     """Return the JSON schema of one row of a model's inputs; no other field is taken."""
-    schema = _object(model.package.profile.inputs) | {"additionalProperties": False}
+    schema = _inputs(model) | {"additionalProperties": False}
     rules = model.package.profile.rules
     if rules:
         described = "; ".join(rule.message or rule.expression for rule in rules)
@@ -63,6 +64,18 @@ def field_schema(field: Field) -> dict[str, Any]:
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
     return schema
+
+
+def _inputs(model: Model) -> dict[str, Any]:
+    if isinstance(model, TensorModel):
+        return tensors_schema(model.package.manifest.signature.inputs)
+    return _object(model.package.profile.inputs)
+
+
+def _outputs(model: Model) -> dict[str, Any]:
+    if isinstance(model, TensorModel):
+        return tensors_schema(model.package.manifest.signature.outputs)
+    return _object(model.package.profile.outputs)
 
 
 def _object(fields: tuple[Field, ...]) -> dict[str, Any]:

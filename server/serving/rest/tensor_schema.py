@@ -1,11 +1,18 @@
 """OpenAPI of the Open Inference Protocol's bodies: tensors in, tensors out."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gnomon.runtime.limits import STORED_ID_CHARACTERS
+from gnomon.runtime.packages.manifest import TensorSpec
 from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT
 from gnomon.server.serving.tensors import DIMENSIONS_LIMIT
 
+_JSON_TYPES = {
+    TEXT: "string",
+    "BOOL": "boolean",
+    **dict.fromkeys(("FP16", "FP32", "FP64"), "number"),
+}
 _PARAMETERS = {
     "type": "object",
     "additionalProperties": {"type": ["boolean", "integer", "number", "string"]},
@@ -29,6 +36,23 @@ def _tensor(**data: str) -> dict[str, Any]:
         },
         "required": ["name", "datatype", "shape"],
     }
+
+
+def tensors_schema(specs: Sequence[TensorSpec]) -> dict[str, Any]:
+    """Return the schema of one row whose values are tensors, as nested lists."""
+    return {
+        "type": "object",
+        "properties": {spec.name: _nested(spec) for spec in specs},
+        "required": [spec.name for spec in specs],
+    }
+
+
+def _nested(spec: TensorSpec) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": _JSON_TYPES.get(spec.datatype, "integer")}
+    for length in reversed(spec.shape[1:]):
+        bounds = {} if length < 0 else {"minItems": length, "maxItems": length}
+        schema = {"type": "array", "items": schema} | bounds
+    return schema
 
 
 _INPUT = _tensor(description="values, or lists of them by axis; null is a missing value")

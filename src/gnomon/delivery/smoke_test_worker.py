@@ -14,6 +14,7 @@ import psutil
 
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.tensor_model import open_model
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
 from gnomon.runtime.packages.slots import Slots
@@ -57,7 +58,7 @@ def _try(request: WorkerRequest) -> WorkerResult:
     process = psutil.Process()
     before, start = process.memory_info().rss, time.perf_counter()
     try:
-        model = Model(package)
+        model = open_model(package)
     except GnomonError as error:
         return WorkerResult(error=str(error))
     load_ms = (time.perf_counter() - start) * 1e3

@@ -19,6 +19,9 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "bools": st.booleans(),
     "whole numbers": st.integers(-(2**63), 2**63 - 1),
     "numbers": st.floats(allow_nan=False),
+    "lists of texts": st.lists(st.text("aü", max_size=3), min_size=2, max_size=2),
+    "lists of numbers": st.lists(st.floats(allow_nan=False), min_size=2, max_size=2),
+    "lists of whole numbers": st.lists(st.integers(-(2**62), 2**62), min_size=2, max_size=2),
     "vectors": st.lists(st.floats(allow_nan=False, width=32), min_size=3, max_size=3),
 }
 
@@ -61,7 +64,8 @@ def test_gaps_of_pandas_among_texts_are_missing() -> None:
         [1 << 70],
         [2**53 + 1, 0.5],
         [[1], [1, 2]],
-        [["a"], None],
+        [["a"], [1]],
+        [[2**60 + 1], [0.5]],
         [{}],
         np.array(["2026-01-01"], "M8[D]"),
         np.array([1 + 2j]),

@@ -13,7 +13,7 @@ from gnomon.runtime.raw_tensors import ELEMENT_TYPES, TEXT
 __all__ = ["ColumnValues", "read_column"]
 
 #: What is right for a column that no tensor holds.
-_ONE_KIND = "numbers, texts, bools or lists of numbers, one kind a field"
+_ONE_KIND = "numbers, texts, bools or lists of these, one kind a field"
 
 _DATATYPES = {np.dtype(kind): name for name, kind in ELEMENT_TYPES.items()}
 
@@ -43,7 +43,9 @@ def read_column(name: str, values: Sequence[Any] | NDArray[Any]) -> ColumnValues
         datatype = _DATATYPES.get(values.dtype.newbyteorder("<"))
         if datatype is not None:
             return ColumnValues(datatype, values)
-        if values.dtype.kind not in "OUT":
+        if values.dtype.kind in "UT":
+            return ColumnValues(TEXT, values.astype(object))
+        if values.dtype.kind != "O":
             raise _unusable(name, {values.dtype.name}, _ONE_KIND)
         values = values.tolist() if values.ndim == 1 else list(values)
     return _of_objects(name, values)
@@ -85,14 +87,38 @@ def _numbers(values: list[Any], missing: list[int], kinds: set[type]) -> ColumnV
 
 
 def _vectors(values: list[Any], missing: list[int]) -> ColumnValues:
-    """Return vectors as float32, in which fields hold them, or as float64 if one is beyond it."""
-    first = next(np.asarray(one, np.float64) for one in values if not _is_missing(one))
-    array = np.array(_filled(values, missing, np.zeros(first.shape)), np.float64)
+    """Return tensors of a shape a row: of texts, bools or numbers, exactly as they are.
+
+    Numbers go as float32, in which fields hold vectors, if it has each of them.
+    """
+    arrays = [one for one in values if isinstance(one, np.ndarray) and one.dtype != object]
+    if len(arrays) == len(values) and len({one.dtype for one in arrays}) == 1:
+        return read_column("", np.stack(arrays))
+    first = np.asarray(next(one for one in values if not _is_missing(one)), object)
+    empty = {str: "", bool: False, int: 0}.get(type(first.ravel()[0]) if first.size else float, 0.0)
+    filled = _filled(values, missing, np.full(first.shape, empty, object))
+    array = np.stack([np.asarray(one, object) for one in filled])
+    kinds = {type(one) for one in array.ravel().tolist()}
+    if kinds == {str}:
+        return ColumnValues(TEXT, array, missing)
+    if kinds == {bool}:
+        return ColumnValues("BOOL", array.astype(np.bool_), missing)
+    if not kinds <= {int, float}:
+        raise ValueError("lists of numbers, of texts or of bools")
+    numbers = array.astype(np.float64)
+    if not (numbers == array)[~np.isnan(numbers)].all():
+        return ColumnValues("INT64", _whole(array, kinds), missing)
     with np.errstate(over="ignore"):
-        narrow = array.astype(np.float32)
-    if (np.isinf(narrow) & ~np.isinf(array)).any():
-        return ColumnValues("FP64", array, missing)
-    return ColumnValues("FP32", narrow, missing)
+        narrow = numbers.astype(np.float32)
+    is_exact = np.array_equal(narrow, numbers, equal_nan=True)
+    return ColumnValues("FP32" if is_exact else "FP64", narrow if is_exact else numbers, missing)
+
+
+def _whole(array: NDArray[Any], kinds: set[type]) -> NDArray[Any]:
+    """Return whole numbers that float64 does not hold."""
+    if kinds != {int}:
+        raise ValueError("whole numbers beside others that float64 does not hold exactly")
+    return array.astype(np.int64)
 
 
 def _filled(values: list[Any], missing: list[int], placeholder: Any) -> list[Any]:

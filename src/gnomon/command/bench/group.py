@@ -36,6 +36,7 @@ EVALUATIONS = {
     "batching": "gnomon.bench.servers.batching",
     "batch": "gnomon.bench.data.batch",
     "trees-parity": "gnomon.bench.core.tree_parity",
+    "onnx-models": "gnomon.bench.models.onnx_models",
     "startup": "gnomon.bench.servers.startup",
     "open-loop": "gnomon.bench.servers.open_loop",
     "drains": "gnomon.bench.servers.drains",

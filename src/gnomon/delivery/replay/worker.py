@@ -14,6 +14,7 @@ import numpy as np
 
 from gnomon.runtime.errors import GnomonError
 from gnomon.runtime.models.model import Model
+from gnomon.runtime.models.tensor_model import open_model
 from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import TrustStore
 
@@ -61,7 +62,7 @@ def _replay(request: ReplayRequest) -> ReplayResult:
         machine=f"{platform.system()} {platform.machine()}",
     )
     try:
-        model = Model(package)
+        model = open_model(package)
     except GnomonError as error:
         return msgspec.structs.replace(outcome, error=str(error))
     try:

@@ -200,6 +200,27 @@ def test_outputs_of_every_kind_are_written_alike(laid: Laid, rows: int, raw: boo
         assert answer == expected
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_vectors_of_float64_are_rounded_or_left_to_python(laid: Laid, raw: bool) -> None:
+    vectors = np.random.default_rng(2).normal(size=(3, 4))
+    for largest in (1.0, float("inf"), 1e300):
+        message = request(3, raw, np.random.default_rng(2))
+        vectors[1, 2] = largest
+        tensor = message.inputs[0]
+        tensor.datatype = "FP64"
+        if raw:
+            message.raw_input_contents[0] = vectors.tobytes()
+        else:
+            tensor.ClearField("contents")
+            tensor.contents.fp64_contents.extend(vectors.ravel().tolist())
+        if largest == 1.0:
+            answer, expected = laid.both(message)
+            assert answer is not None
+            assert answer == expected
+        else:
+            assert laid.table.try_message(message.SerializeToString()) is None
+
+
 def test_some_outputs_may_be_requested(laid: Laid) -> None:
     for raw in (False, True):
         message = request(3, raw, np.random.default_rng(5))

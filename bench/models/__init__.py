@@ -1,0 +1,1 @@
+"""Models of other projects, served as bare files."""
