@@ -25,17 +25,23 @@ def busy_hub(settings: HubSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator
     hub.stop()
 
 
-def test_what_a_node_finds_wrong_with_the_audit_chain_is_reported(busy_hub: Hub) -> None:
+@pytest.mark.parametrize(
+    ("event_kind", "alert_kind"),
+    [("audit_chain", "audit_chain"), ("restore_failed", "content_damaged")],
+)
+def test_what_a_node_says_is_wrong_is_reported(
+    busy_hub: Hub, event_kind: str, alert_kind: str
+) -> None:
     database = busy_hub.services.database
     event = {"node": "n1", "boot": "b", "sequence": 1, "at": 1, "received_at": 1}
     with database.write() as connection:
-        connection.execute(insert(schema.event).values(**event, kind="audit_chain", detail="no"))
+        connection.execute(insert(schema.event).values(**event, kind=event_kind, detail="no"))
 
     def kinds() -> list[str]:
         with database.read() as connection:
             return [one.kind for one in alerts.find(connection)]
 
-    assert wait_for(kinds) == ["audit_chain"]
+    assert wait_for(kinds) == [alert_kind]
 
 
 def test_a_silent_node_is_reported_and_the_report_does_not_reach_the_hub_itself(

@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,14 @@ def empty(folder: Path) -> None:
     (folder / "hub.db").write_bytes(b"")
 
 
+def foreign(folder: Path) -> None:
+    """Put the database of another program there."""
+    (folder / "hub.db").unlink()
+    with closing(sqlite3.connect(folder / "hub.db")) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE other (name TEXT)")
+
+
 def replace(*names: str) -> Callable[[Path], None]:
     """Put files of another authority there."""
 
@@ -64,6 +74,7 @@ def keep_content_only(folder: Path) -> None:
 LOST = {
     "no database": (remove("hub.db"), "no hub's state here"),
     "an empty database": (empty, "no hub's state here"),
+    "a database of another program": (foreign, "no hub's state here"),
     "content alone": (keep_content_only, "no hub's state here"),
     "no key": (remove("authority.key"), "authority.key is missing"),
     "no authority": (remove("authority.key", "authority.pem"), "authority.key is missing"),

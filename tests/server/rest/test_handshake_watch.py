@@ -1,8 +1,12 @@
 """Connections that make no call are counted once, and fill no log."""
 
+import logging
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gnomon.server.rest import certificates
 from gnomon.server.rest.certificates import HandshakeLog
 from gnomon.server.rest.handshake_watch import GRACE_SECONDS, HandshakeWatch
 
@@ -36,3 +40,21 @@ def test_each_connection_without_a_call_counts_once_and_no_other(calls: list[boo
         watch.begin()
         watch.note_call(f"a later caller at {now[0]}")
         assert log.added == calls.count(False)
+
+
+def test_a_flood_of_failed_handshakes_is_one_line_in_its_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(certificates, "LOG_SECONDS", 600.0)
+    log = HandshakeLog("test")
+    with caplog.at_level(logging.WARNING):
+        for count in (2, 3, 4):
+            log.add(count, "no certificate")
+            log.report()
+        said = [one.getMessage() for one in caplog.records]
+        assert said == [
+            "2 TLS handshakes with clients of the frontend test failed; the last: no certificate"
+        ]
+        log._next = 0.0
+        log.report()
+    assert caplog.records[-1].getMessage().startswith("7 TLS handshakes")
