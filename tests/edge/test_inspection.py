@@ -105,6 +105,18 @@ def test_what_the_status_says_is_named() -> None:
     assert found_reason.problem == "CHECK: why"
 
 
+@pytest.mark.parametrize(("is_enrolled", "advice"), [(False, "another token"), (True, "address")])
+def test_an_enrolment_that_is_refused_needs_another_token(is_enrolled: bool, advice: str) -> None:
+    status = {
+        "last_error": "the token is not known here",
+        "is_enrolled": is_enrolled,
+        "spool": {},
+        "warnings": [],
+    }
+    (found,) = find_reported(Path("data"), status)
+    assert advice in found.remedy
+
+
 def test_the_process_that_holds_the_folder_is_known(tmp_path: Path) -> None:
     assert holder_of(tmp_path) is None
     lock = FolderLock(tmp_path)

@@ -1,5 +1,6 @@
 """Alembic migrations; run when the hub starts."""
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import Connection, column, inspect, select, table
@@ -49,6 +50,8 @@ def migrate(connection: Connection, *, must_exist: bool = False, may_upgrade: bo
             f"{HEAD}: make a backup with the earlier one, stop all hubs of this database, and run "
             "`gnomon hub migrate`"
         )
+    # It logs each of its plugins before the first migration.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     from alembic import command
     from alembic.config import Config
 

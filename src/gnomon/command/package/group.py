@@ -40,7 +40,11 @@ def key(path: Path, as_json: bool) -> None:
     emit(
         payload,
         as_json=as_json,
-        render=lambda: show("public key ", styled(payload["public_key"], "bold"), f" → {public}"),
+        render=lambda: show(
+            "public key ",
+            styled(payload["public_key"], "bold"),
+            f" → {public}; packages name it {signer.key_id[:16]}",
+        ),
     )
 
 
