@@ -106,6 +106,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.bench": (
         "core drift_detection generator models peers",
         "data honest load servers",
+        "conform",
         "hub",
         "attacks commits",
     ),

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from gnomon.command.bench.conform import conform
 from gnomon.command.bench.honest_server import honest_server
 from gnomon.command.bench.load import load
 from gnomon.command.bench.slo import slo
@@ -49,9 +50,10 @@ EVALUATIONS = {
 def bench() -> None:
     """Load and check any model server, or measure Gnomon beside its peers.
 
-    `load` measures a server at an address; `honest-server` is one whose true percentiles are known.
-    The others start what they measure themselves: CPU time, interleaved in one run, ratios. Peers
-    that are not installed are left out; `pip install 'gnomon[bench]'` brings them.
+    `load` and `slo` measure a server at an address, and `conform` holds it against the protocol.
+    `honest-server` is one whose true percentiles are known. The others start what they measure
+    themselves: CPU time, interleaved in one run, ratios. Peers that are not installed are left out;
+    `pip install 'gnomon[bench]'` brings them.
     """
 
 
@@ -102,6 +104,7 @@ def _evaluation(name: str) -> click.Command:
 
 bench.add_command(load)
 bench.add_command(slo)
+bench.add_command(conform)
 bench.add_command(honest_server)
 for _name in COMPARISONS:
     bench.add_command(_comparison(_name))

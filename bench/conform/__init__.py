@@ -1,0 +1,1 @@
+"""A conformance suite of the Open Inference Protocol, version 2, on the wire."""
