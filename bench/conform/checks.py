@@ -52,12 +52,12 @@ def _outputs(reply: Reply) -> list[dict[str, Any]]:
     return found
 
 
-def _text(member: str) -> Check:
+def _text(member: str, *, may_be_empty: bool = False) -> Check:
     def check(reply: Reply, _subject: Subject, _request: Mapping[str, Any]) -> str | None:
         value = reply.document.get(member)
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and (value or may_be_empty):
             return None
-        return f"{member!r} should be a text that is not empty, not {value!r}"
+        return f"{member!r} should be a text, not {value!r}"
 
     return check
 
@@ -189,7 +189,7 @@ CHECKS: Mapping[str, Check] = {
     "server_extensions": _extensions,
     "model_name": _model_name,
     "model_versions": _versions,
-    "model_platform": _text("platform"),
+    "model_platform": _text("platform", may_be_empty=True),
     "input_names": _of_tensors("inputs", "name", _is_name),
     "input_datatypes": _of_tensors("inputs", "datatype", DATATYPES.__contains__),
     "input_shapes": _of_tensors("inputs", "shape", _is_metadata_shape),
