@@ -219,11 +219,15 @@ class RecipeModel:
                 )
             return usable[0]
         if not found or found[0].dtype is None:
-            what = f"is {found[0].type}, not numbers" if found else "is no output of the model"
+            what = _NO_NUMBERS if found else "is no output of the model"
             raise self._recipe.error(
                 f"outputs.{name}: tensor {wanted or name} {what}; it gives {_shown(tensors)}"
             )
         return found[0]
+
+
+#: What skl2onnx makes of probabilities unless it is told otherwise is the usual case.
+_NO_NUMBERS = "holds no numbers (from skl2onnx? export with options={'zipmap': False})"
 
 
 def _listed(values: Sequence[Any]) -> str:

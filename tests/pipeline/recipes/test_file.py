@@ -222,6 +222,26 @@ is = {tensor = "label", kind = "category", allowed = ["early", "late"]}
     assert metrics["error_rate_low"] < 0.06 < metrics["error_rate_high"]
 
 
+def test_probabilities_that_are_maps_are_named_with_the_way_out(tmp_path):
+    from skl2onnx import to_onnx
+
+    x = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
+    pa.csv.write_csv(pa.table({"a": x[:, 0], "b": x[:, 1]}), tmp_path / "d.csv")
+    onnx = to_onnx(LogisticRegression().fit(x, x[:, 0] > 0), x[:1])
+    (tmp_path / "m.onnx").write_bytes(onnx.SerializeToString())
+    (tmp_path / "r.toml").write_text(
+        """name = "when"
+version = "1"
+model = {file = "m.onnx"}
+data = {files = ["d.csv"]}
+inputs = {a = {}, b = {}}
+outputs = {p = {tensor = "output_probability"}}
+"""
+    )
+    with pytest.raises(ConfigurationError, match=r"output_probability holds no numbers.*zipmap"):
+        build_recipe(read_recipe(tmp_path / "r.toml"), tmp_path / "package", None)
+
+
 def two_outputs(folder, outputs, order):
     """Build a recipe of a model that gives `total` (a + b) and `gap` (a - b), in some order."""
     operators = {"total": "Add", "gap": "Sub"}
