@@ -1,11 +1,5 @@
 """The native frontend and REST behind nginx and HAProxy, with the settings of docs/deploy.md."""
 
-import os
-import re
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,93 +14,33 @@ from gnomon.runtime.packages.package import Package
 from gnomon.server.serving.admission.key_file import create_key
 from gnomon.server.serving.native.loop import missing_library
 from tests.server.serving.conformance.house import House
+from tests.support.proxies import documented, free_port, run_proxy
 from tests.support.serving import BODY, PREDICT, request
 from tests.support.tls_files import TlsFiles
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "deploy.md"
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 512; }}
-http {{
-    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    {settings}
-}}
-"""
-COMMANDS = {
-    "nginx": ["-p", "{folder}", "-e", "{folder}/error.log", "-c", "{folder}/nginx.conf"],
-    "haproxy": ["-db", "-f", "{folder}/haproxy.conf"],
-}
-
 pytestmark = pytest.mark.skipif(
     missing_library() is not None, reason="libnghttp2 is not installed (package libnghttp2-14)"
 )
 
 
-def documented(kind: str) -> str:
-    """Return the settings in the document."""
-    found = re.search(rf"```{kind}\n(.*?)```", DOCUMENT.read_text(), flags=re.DOTALL)
-    assert found is not None
-    return found[1]
-
-
-def settings_of(kind: str, house: House, port: int, folder: Path) -> str:
-    """Return the documented settings with this test's addresses and files."""
-    text = documented(kind)
-    for old, new in (
-        ("127.0.0.1:8500", house.address("native")),
-        ("127.0.0.1:8080", house.address("rest")),
-        ("listen 8443", f"listen 127.0.0.1:{port}"),
-        ("bind :8443", f"bind 127.0.0.1:{port}"),
-        ("/etc/gnomon/proxy.pem", f"{folder}/proxy.pem"),
-    ):
-        text = text.replace(old, new)
-    return NGINX.format(folder=folder, settings=text) if kind == "nginx" else text
-
-
 class Proxy:
     """A proxy in front of a house; gives channels and clients with a key."""
 
-    def __init__(self, kind: str, house: House, folder: Path, secret: str) -> None:
-        program = shutil.which(kind, path=PATH)
-        if program is None:
-            pytest.skip(f"{kind} is not installed: apt-get install {kind}")
-        files = TlsFiles(folder / "tls")
-        (folder / "proxy.pem").write_bytes(files.certificate.read_bytes() + files.key.read_bytes())
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        (folder / f"{kind}.conf").write_text(settings_of(kind, house, self.port, folder))
-        command = [program, *(part.format(folder=folder) for part in COMMANDS[kind])]
-        with (folder / "output").open("w") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output)
-        self._wait(folder)
+    def __init__(self, files: TlsFiles, port: int, secret: str) -> None:
         self.metadata = [("authorization", f"Bearer {secret}")]
-        self.channel = grpc.secure_channel(f"localhost:{self.port}", files.credentials())
+        self.channel = grpc.secure_channel(f"localhost:{port}", files.credentials())
         self.rest = httpx.Client(
-            base_url=f"https://localhost:{self.port}",
+            base_url=f"https://localhost:{port}",
             verify=files.context(),
             trust_env=False,
             timeout=20,
             headers=dict(self.metadata),
         )
 
-    def _wait(self, folder: Path) -> None:
-        until = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert self._process.poll() is None, (folder / "output").read_text()
-                assert time.monotonic() < until
-                time.sleep(0.05)
-
     def close(self) -> None:
         self.channel.close()
         self.rest.close()
-        self._process.terminate()
-        self._process.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +56,18 @@ def house(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def proxy(
     house: Any, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
-    proxy = Proxy(request.param, house[0], tmp_path_factory.mktemp(request.param), house[1])
-    yield proxy
-    proxy.close()
+    (found, secret), kind, port = house, request.param, free_port()
+    listen = "listen 8443" if kind == "nginx" else "bind :8443"
+    changes = {
+        "127.0.0.1:8500": found.address("native"),
+        "127.0.0.1:8080": found.address("rest"),
+        listen: f"{listen.split()[0]} 127.0.0.1:{port}",
+    }
+    folder = tmp_path_factory.mktemp(kind)
+    with run_proxy(kind, documented(DOCUMENT, kind), changes, [port], folder) as files:
+        proxy = Proxy(files, port, secret)
+        yield proxy
+        proxy.close()
 
 
 def test_calls_and_refusals_come_through(proxy: Proxy) -> None:
