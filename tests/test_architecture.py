@@ -53,7 +53,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "table_prediction",
     ),
     "gnomon.runtime.raw_models": (
-        "trees probe raw_model_parts",
+        "trees probe raw_model_parts zip_map",
         "model_file",
         "derived_packing derived_tensors trial_rows",
         "raw_model",

@@ -127,7 +127,9 @@ def import_model(
         golden_rows=found.rows,
         reproducibility=origin(source.name, source.content),
         signer=signer,
-        about=replace(about, card=_card(about.card, source.note, NOTE, _left_out(found))),
+        about=replace(
+            about, card=_card(about.card, source.note, NOTE, *found.notes, _left_out(found))
+        ),
     )
     if source.proof is not None and signer is not None:
         attest_proof(source.proof, package, signer)

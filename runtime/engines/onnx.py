@@ -264,7 +264,7 @@ class PythonOnnxEngine:
             answers = session.run(names, dict(tensors))
         except Exception as error:
             raise _failed(self._reference, error) from error
-        return dict(zip(names, map(np.asarray, answers), strict=True))
+        return dict(zip(names, map(_array, answers), strict=True))
 
     def row_runner(self, packing: Packing) -> None:
         """Return None: the module has no shorter way."""
@@ -283,6 +283,12 @@ def type_name(dtype: np.dtype[Any] | None) -> str:
 
 #: Either of the two; which one depends on what is installed.
 OnnxEngine = NativeOnnxEngine | PythonOnnxEngine
+
+
+def _array(answer: Any) -> NDArray[Any]:
+    """Return an answer as an array; texts, which come in one of two types, as objects."""
+    array = np.asarray(answer)
+    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def _described(one: Any) -> Described:

@@ -134,6 +134,6 @@ def _agree(together: Tensors, alone: Tensors, outputs: Sequence[str], row: int) 
 
 
 def _is_close(one: Any, other: Any) -> bool:
-    if np.asarray(one).dtype == object:
+    if np.asarray(one).dtype.kind in "OU":
         return bool(np.array_equal(one, other))
     return bool(np.allclose(one, other, _RELATIVE, _ABSOLUTE, equal_nan=True))

@@ -6,6 +6,7 @@ refuse rows of other types, and count its calls.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gnomon.core.fields import ContractError, Field
@@ -23,10 +24,14 @@ from gnomon.runtime.raw_models.model_file import read_model_file
 from gnomon.runtime.raw_models.probe import ModelTensors, derive_kind, is_packed, read_tensors
 from gnomon.runtime.raw_models.raw_model_parts import RawModel, no_reference, signature
 from gnomon.runtime.raw_models.trial_rows import answer_some, make_rows, select_finite_rows
+from gnomon.runtime.raw_models.zip_map import UnwrappedMap, unwrap_zip_maps
 
 __all__ = ["RawModel", "derive_model", "origin", "signature", "write_raw_model"]
 
 logger = logging.getLogger("gnomon.runtime")
+
+#: The longest description of an output, in characters.
+_DESCRIPTION = 500
 
 
 def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] = ()) -> RawModel:
@@ -48,6 +53,14 @@ def derive_model(format: str, content: bytes, name: str, columns: Sequence[str] 
         EngineError: the model fails on every row that was tried, or an output's first axis is not
             the rows.
     """
+    if format == "onnx":
+        content, maps = unwrap_zip_maps(content)
+        return _described(_derive(format, content, name, columns), maps)
+    return _derive(format, content, name, columns)
+
+
+def _derive(format: str, content: bytes, name: str, columns: Sequence[str]) -> RawModel:
+    """Return what a model tells, as fields or as tensors; arguments as of `derive_model`."""
     tensors = read_tensors(format, content, name)
     may_be_tensors = format == "onnx" and not columns
     if may_be_tensors and not _has_rows_of_numbers(tensors):
@@ -98,6 +111,23 @@ def _derive_fields(
     )
 
 
+def _described(model: RawModel, maps: Sequence[UnwrappedMap]) -> RawModel:
+    """Return a model that says of each output that was a map which class each of its columns is."""
+    classes = {one.tensor: ", ".join(one.classes) for one in maps}
+    outputs = tuple(
+        replace(field, description=f"of the classes {classes[tensor]}"[:_DESCRIPTION])
+        if tensor in classes
+        else field
+        for field, tensor in zip(model.profile.outputs, model.output_tensors, strict=True)
+    )
+    notes = tuple(
+        f"The map {one.output!r} is served as the tensor {one.tensor!r}, whose columns are the "
+        f"classes {classes[one.tensor]}."
+        for one in maps
+    )
+    return replace(model, profile=replace(model.profile, outputs=outputs), notes=notes)
+
+
 def _has_rows_of_numbers(tensors: ModelTensors) -> bool:
     """Whether fields can be packed into the inputs, and an output has numbers."""
     return any(one.dtype is not None for one in tensors.outputs) and all(
@@ -134,7 +164,7 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
         "reproducibility": origin(path.name, content),
     }
     files: dict[str, bytes | Path] = {
-        model_file: content,
+        model_file: bare.content,
         "profile.json": encode_profile(bare.profile),
         "golden.json": encode_golden(Golden(rows=bare.rows, outputs=({},) * len(bare.rows))),
     }
@@ -147,6 +177,8 @@ def write_raw_model(path: Path, folder: Path, name: str, version: str) -> Packag
         path,
         ", ".join(f"{one.name} {one.datatype}" for one in package.manifest.signature.inputs),
     )
+    for note in bare.notes:
+        logger.info("%s@%s: %s", name, version, note)
     if bare.left_out:
         logger.warning(
             "%s@%s: outputs that are not numbers are left out: %s",

@@ -30,7 +30,8 @@ class RawModel:
     """What a model's own tensors say: how fields become them, a profile, rows that it answers.
 
     `left_out` names outputs that are not numbers, which no package has. `served` has the inputs if
-    they are served as they are; then the packing is empty.
+    they are served as they are; then the packing is empty. `notes` say what was changed in the
+    file.
     """
 
     format: str
@@ -42,6 +43,7 @@ class RawModel:
     left_out: tuple[str, ...]
     signature: Signature
     served: ServedTensors | None = None
+    notes: tuple[str, ...] = ()
 
 
 def signature(profile: Profile) -> Signature:
