@@ -144,6 +144,7 @@ bench: .stamp-demo .stamp-build
 	$(BIN)/gnomon bench core
 	$(BIN)/gnomon bench predict
 	$(BIN)/gnomon bench serving
+	$(BIN)/gnomon bench generator
 	$(BIN)/gnomon bench drift
 
 clean:

@@ -106,7 +106,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "gnomon.bench": (
         "core drift_detection generator models peers",
         "data honest load servers",
-        "conform",
+        "conform generator_peers",
         "hub",
         "attacks commits",
     ),

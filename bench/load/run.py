@@ -24,8 +24,10 @@ SLOTS = 100
 SHORTEST_SLOT = 0.05
 #: Seconds without any connection after which a run ends.
 PATIENCE = 3.0
-#: Seconds before a request is due from which a loop does not sleep: what waking up takes.
+#: Seconds before a request is due from which a loop does not sleep: what waking up takes. But at
+#: most this share of the gaps, since a scheduler takes the core from threads that never sleep.
 SPIN = 50e-6
+SPIN_SHARE = 0.25
 _SLOT = np.dtype([("outcomes", "u8", OUTCOMES), ("latency", "u4", CELLS)])
 
 
@@ -102,7 +104,7 @@ def _numbers(target: LoadTarget, settings: LoadSettings, number: int) -> dict[st
         "measured": round(settings.seconds * 1e9),
         "timeout": round(settings.timeout * 1e9),
         "patience": round(PATIENCE * 1e9),
-        "spin": round(SPIN * 1e9),
+        "spin": round(min(SPIN, SPIN_SHARE * settings.threads / (settings.rate or 1.0)) * 1e9),
         "slot": round(slot * 1e9),
         "slot_count": int(np.ceil(settings.seconds / slot)),
         "log_room": 0,

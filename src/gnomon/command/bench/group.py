@@ -19,6 +19,7 @@ COMPARISONS = {
     "serving": ("gnomon.bench.servers.serving",),
     "tls": ("gnomon.bench.servers.serving_tls",),
     "admission": ("gnomon.bench.servers.admission",),
+    "generator": ("gnomon.bench.generator_peers",),
 }
 
 #: Former name of a comparison → its name.
