@@ -7,6 +7,7 @@ of rows, and a call adds one.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -39,8 +40,11 @@ _DATATYPES = {
 }
 _KNOWN = ", ".join(_DATATYPES)
 
-#: Made-up rows are of tensors of at most so many elements, and their lengths of any size this.
-_ELEMENTS, _LENGTH = 4096, 2
+#: Elements of made-up tensors together: of those that are tried, and of those that a package keeps.
+#: What a file says of its shapes must not cost more than this.
+_TRIED_ELEMENTS, _KEPT_ELEMENTS = 1 << 22, 4096
+#: What is tried for a length that may be any.
+_LENGTH = 2
 _ROWS = 3
 
 Arrays = dict[str, NDArray[Any]]
@@ -71,7 +75,11 @@ def derive_tensors(content: bytes, name: str) -> RawModel:
         golden = tuple(_answered_rows(engine, inputs, [one.name for one in given], axis))
     finally:
         engine.close()
-    return _build(content, axis, inputs, outputs, golden)
+    try:
+        return _build(content, axis, inputs, outputs, golden)
+    except ValueError as error:
+        # A rank or a length that no package has.
+        raise PackageError(f"{name}: {error}") from error
 
 
 def _load(content: bytes, name: str) -> PythonOnnxEngine:
@@ -131,7 +139,7 @@ def _answered_rows(
     for made in _made_up(inputs):
         sizes = [array.size for array in made.values()]
         # Nested lists do not tell all axes of a tensor without elements.
-        if sum(sizes) > _ELEMENTS or not all(sizes):
+        if sum(sizes) > _KEPT_ELEMENTS or not all(sizes):
             return
         tensors = made if axis == "none" else {name: one[:1] for name, one in made.items()}
         with contextlib.suppress(EngineError):
@@ -143,7 +151,9 @@ def _answered_rows(
 
 
 def _made_up(inputs: Sequence[SignatureTensor]) -> Iterator[Arrays]:
-    """Yield tensors of zeros and of ones; texts are empty or "a"."""
+    """Yield tensors of zeros and of ones, unless they are large; texts are empty or "a"."""
+    if sum(math.prod(_shape(one)) for one in inputs) > _TRIED_ELEMENTS:
+        return
     for number, text in ((0, ""), (1, "a")):
         yield {one.name: np.full(_shape(one), _value(one, number, text)) for one in inputs}
 

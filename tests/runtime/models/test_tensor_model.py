@@ -182,11 +182,21 @@ def test_a_first_axis_of_one_need_not_be_that_of_rows(tmp_path: Path) -> None:
     assert found == [[], [[0], [2]]]
 
 
+@pytest.mark.parametrize("shape", [[1, 1 << 20, 1 << 20], [1 << 30], ["N", 1 << 24, 4]])
+def test_what_a_file_says_of_its_shapes_costs_no_memory(shape: list[Any]) -> None:
+    found = derive_model("onnx", identity(TensorProto.FLOAT, shape), "large.onnx")
+    assert found.rows == ()
+    assert found.served is not None
+    assert found.served.first_axis in ("one_row", "none")
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs", "said"),
     [
         ([], [("y", TensorProto.FLOAT, [1])], "takes no input"),
         ([("x", TensorProto.BFLOAT16, [2, 3, 4])], [], r"input 'x' is tensor\(bfloat16\)"),
+        ([("x", TensorProto.FLOAT, [1 << 40])], [], r"m\.onnx: a shape should be at most"),
+        ([("x", TensorProto.FLOAT, [2] * 8)], [], r"m\.onnx: a shape should be at most"),
     ],
 )
 def test_what_cannot_be_served_is_refused_by_name(
