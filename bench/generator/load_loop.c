@@ -130,7 +130,9 @@ static int is_done(const struct load *load) {
 
 /* Count what was due and is not answered. */
 static void abandon(struct load *load) {
-    const struct load_settings *settings = &load->settings;
+    struct load_settings *settings = &load->settings;
+    /* What the user has cut off is no fault of the server. */
+    if (load->is_stopped) settings->measured = 0;
     for (size_t index = 0; index < settings->connections; index++)
         gnomon_link_break(load->links + index);
     for (; load->due_next < settings->due_count; load->due_next++) {

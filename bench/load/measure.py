@@ -11,7 +11,7 @@ from gnomon.bench.load.model_client import ModelClient
 from gnomon.bench.load.requests import encode_request, wire_answer, wire_request
 from gnomon.bench.load.results import Outcome, RunResult, merge_runs
 from gnomon.bench.load.rows import Row, make_rows, read_rows
-from gnomon.bench.load.run import WireRow, run_once
+from gnomon.bench.load.run import RunInterrupted, WireRow, run_once
 from gnomon.bench.load.settings import LoadSettings
 from gnomon.bench.load.target import LoadTarget
 from gnomon.bench.load.verdict import Verdict, agree, void_reason
@@ -184,8 +184,9 @@ def run_load(
             show(run, add_run(measured, run))
             if run.has_ended_early:
                 break
-    except KeyboardInterrupt:
+    except RunInterrupted as cut:
         measured.was_interrupted = True
+        measured.runs.append(cut.result)
     measured.machine = {
         **machine_facts(),
         "busy_before": round(watch.before, 3),

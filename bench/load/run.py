@@ -15,7 +15,7 @@ from gnomon.bench.load.settings import LoadSettings
 from gnomon.bench.load.target import LoadTarget, Protocol, TargetUnavailable
 from gnomon.runtime.errors import ConfigurationError
 
-__all__ = ["WireRow", "run_once"]
+__all__ = ["RunInterrupted", "WireRow", "run_once"]
 
 #: A request as it is sent, and the answer that is expected, None if it is not compared.
 WireRow = tuple[bytes, bytes | None]
@@ -29,6 +29,14 @@ PATIENCE = 3.0
 SPIN = 50e-6
 SPIN_SHARE = 0.25
 _SLOT = np.dtype([("outcomes", "u8", OUTCOMES), ("latency", "u4", CELLS)])
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """The user has ended a run; `result` is what was counted until then."""
+
+    def __init__(self, result: RunResult) -> None:
+        super().__init__()
+        self.result = result
 
 
 def run_once(
@@ -46,7 +54,7 @@ def run_once(
     Raises:
         ConfigurationError: libnghttp2 is missing.
         TargetUnavailable: no connection could be made.
-        KeyboardInterrupt: the user ended it.
+        RunInterrupted: the user ended it (Ctrl-C).
     """
     missing = missing_library()
     if missing is not None:
@@ -58,10 +66,13 @@ def run_once(
     try:
         for thread in threads:
             thread.join()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         for loop in loops:
             loop.stop()
-        raise
+        for thread in threads:
+            thread.join()
+        results = [_result(loop, settings, is_cut=True) for loop in loops]
+        raise RunInterrupted(merge_runs(results, at_once=True)) from error
     for loop in loops:
         if loop.counts["ended_early"] and not loop.counts["finished_ns"]:
             reason = os.strerror(loop.counts["error"]) if loop.counts["error"] else "no answer"
@@ -115,14 +126,14 @@ def _slot_seconds(settings: LoadSettings) -> float:
     return max(settings.seconds / SLOTS, SHORTEST_SLOT)
 
 
-def _result(loop: LoadLoop, settings: LoadSettings) -> RunResult:
+def _result(loop: LoadLoop, settings: LoadSettings, *, is_cut: bool = False) -> RunResult:
     counts = loop.counts
     slots = np.frombuffer(loop.slots, _SLOT)
     # A run that ended early has only measured until then.
     finished = counts["finished_ns"] / 1e9 - settings.warm_up
     seconds = min(settings.seconds, max(finished, 0.0))
     return RunResult(
-        seconds=seconds if counts["ended_early"] else settings.seconds,
+        seconds=seconds if is_cut or counts["ended_early"] else settings.seconds,
         latency=Histogram.from_bytes(loop.histogram("latency")),
         service=Histogram.from_bytes(loop.histogram("service")),
         lateness=Histogram.from_bytes(loop.histogram("lateness")),

@@ -1,6 +1,7 @@
 """`gnomon bench load` against servers that run: what it sends, what it says, how it ends."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -159,6 +160,26 @@ def test_the_command_writes_its_reports_and_exits_with_the_verdict(
     assert report["figures"]["answered"] == report["outcomes"]["good"] > 0
     assert (tmp_path / "runs.csv").read_text().count("\n") == 2
     assert "<svg" in (tmp_path / "page.html").read_text()
+
+
+def test_what_was_counted_before_the_user_ended_it_is_reported(server: HonestServer) -> None:
+    command = [sys.executable, "-m", "gnomon", "bench", "load", f"grpc://{server.address}", MODEL]
+    before = server.answered
+    with subprocess.Popen(
+        [*command, "--rate", "500", "--seconds", "600", "--warm-up", "0", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # Each row is sent once before.
+        wait_for(lambda: server.answered >= before + 300, 60)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    report = json.loads(said)
+    assert (process.returncode, report["was_interrupted"]) == (130, True)
+    outcomes = report["outcomes"]
+    assert outcomes["good"] > 0
+    assert outcomes["lost"] == outcomes["unsent"] == 0
+    assert 0 < report["figures"]["seconds"] < 600
 
 
 def test_a_host_that_none_serves_exits_with_4() -> None:
