@@ -93,7 +93,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "root",
     ),
     "gnomon.pipeline": (
-        "bom datasets environment metrics pmml proofs",
+        "bom class_metrics datasets environment metrics pmml proofs",
         "build profiles",
         "batch formats recipes",
         "estimator_package rebuild steps",

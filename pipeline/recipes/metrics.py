@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.pipeline.class_metrics import class_metrics
 from gnomon.pipeline.metrics import regression_metrics
 
 __all__ = ["SEGMENTS", "measure", "measure_segments"]
@@ -24,9 +25,10 @@ def measure(
     predictions: NDArray[Any],
     blocks: NDArray[np.int64] | None,
 ) -> dict[str, float]:
-    """Return the metrics of a regression, or the error rate of a classification.
+    """Return the metrics of a regression, or those of a classification.
 
-    Each has its interval; see `gnomon.pipeline.metrics`. Classes are compared as texts.
+    Each has its interval; see `gnomon.pipeline.metrics` and `gnomon.pipeline.class_metrics`.
+    Classes are compared as texts.
 
     Args:
         kind: of the model.
@@ -37,9 +39,12 @@ def measure(
     Raises:
         ValueError: no row has a label, or none of the labels is a class that was predicted.
     """
-    if kind == "classification":
-        _check_classes(labels, predictions)
-    return _measure(kind, labels, predictions, blocks)
+    if kind == "regression":
+        return _measure(kind, labels, predictions, blocks)
+    _check_classes(labels, predictions)
+    truth, given = _classes(labels), _classes(predictions)
+    by_class = class_metrics(truth, given, blocks=_runs(blocks, len(truth)))
+    return _measure(kind, labels, predictions, blocks) | by_class
 
 
 def _check_classes(labels: NDArray[Any], predictions: NDArray[Any]) -> None:
@@ -63,18 +68,22 @@ def _measure(
     predictions: NDArray[Any],
     blocks: NDArray[np.int64] | None,
 ) -> dict[str, float]:
-    rows = len(labels)
-    if blocks is None and rows > _RUNS:
-        blocks = np.arange(rows, dtype=np.int64) * _RUNS // rows
+    blocks = _runs(blocks, len(labels))
     if kind == "regression":
         return regression_metrics(labels, predictions, blocks=blocks)
-    truth = [_class(label) for label in labels.tolist()]
-    given = [_class(prediction) for prediction in predictions.tolist()]
+    truth, given = _classes(labels), _classes(predictions)
     right = np.array([np.nan if label is None else 0.0 for label in truth])
     wrong = [float(one != other) for one, other in zip(truth, given, strict=True)]
     found = regression_metrics(right, wrong, blocks=blocks)
     kept = {"error_rate": "mae", "error_rate_low": "mae_low", "error_rate_high": "mae_high"}
     return {name: found[key] for name, key in (kept | {"rows": "rows", "blocks": "blocks"}).items()}
+
+
+def _runs(blocks: NDArray[np.int64] | None, rows: int) -> NDArray[np.int64] | None:
+    """Return the blocks of rows, shape (rows,): runs of neighbours if there are many rows."""
+    if blocks is not None or rows <= _RUNS:
+        return blocks
+    return np.arange(rows, dtype=np.int64) * _RUNS // rows
 
 
 def measure_segments(
@@ -107,6 +116,10 @@ def measure_segments(
             part = None if blocks is None else blocks[rows]
             found[f"{column}={name}"] = _measure(kind, labels[rows], predictions[rows], part)
     return found
+
+
+def _classes(values: NDArray[Any]) -> list[str | None]:
+    return [_class(value) for value in values.tolist()]
 
 
 def _class(value: Any) -> str | None:

@@ -220,6 +220,8 @@ is = {tensor = "label", kind = "category", allowed = ["early", "late"]}
     assert {output["is"] for output in package.golden.outputs} == {"early", "late"}
     metrics = package.manifest.reproducibility.test_metrics
     assert metrics["error_rate_low"] < 0.06 < metrics["error_rate_high"]
+    assert metrics["late.recall_low"] <= metrics["late.recall"] <= metrics["late.recall_high"]
+    assert 0.8 < metrics["macro_f1"] < 1
 
 
 def test_probabilities_that_are_maps_are_named_with_the_way_out(tmp_path):
