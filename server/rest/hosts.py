@@ -15,6 +15,17 @@ def host_of(url: str) -> str:
         return ""
 
 
+def host_of_header(header: str) -> str:
+    """Return the host name in a Host header; empty if it is no plain name with a port at most."""
+    try:
+        parts = urlsplit(f"//{header}")
+    except ValueError:
+        return ""
+    if parts.netloc != header or "@" in header:
+        return ""
+    return (parts.hostname or "").lower()
+
+
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches a port that is bound to a host."""
     try:

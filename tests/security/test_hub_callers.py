@@ -236,6 +236,24 @@ def test_a_page_of_another_port_changes_nothing(
     assert browser.post("/sign-out", data=form, headers=own).status_code == 303
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("host", "evil.example@127.0.0.1")],
+        [("host", "localhost/evil.example")],
+        [("origin", "http://127.0.0.1"), ("origin", "http://evil.example")],
+        [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+    ],
+)
+def test_headers_that_readers_understand_differently_are_refused(
+    caller: Any, headers: list[tuple[str, str]]
+) -> None:
+    """A proxy in front may take the one, and the hub the other."""
+    answer = caller.http.get("/api/v1/models", headers=headers)
+    assert answer.status_code in (400, 403, 422)
+    assert caller.get("models") == []
+
+
 def test_a_link_signs_in_once(caller: Any, stranger: httpx.Client) -> None:
     path = caller.post("sign-in-links")["path"]
     link = path.partition("=")[2]

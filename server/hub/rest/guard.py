@@ -19,12 +19,15 @@ from gnomon.server.hub.access.callers import Callers
 from gnomon.server.hub.access.principals import LOCAL
 from gnomon.server.hub.ingest.quotas import Quota, Quotas
 from gnomon.server.hub.store.rights import Actor
-from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
+from gnomon.server.rest.hosts import LOCAL_NAMES, host_of_header
 from gnomon.server.rest.problems import problem_of
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 #: Values of Sec-Fetch-Site with which a browser may change something.
 _OWN_SITES = ("same-origin", "none")
+
+#: Headers that say where a request comes from and goes to: of two, readers take different ones.
+_ONCE = ("host", "origin", "sec-fetch-site")
 
 #: A body of more than this is refused before it is read.
 MAXIMUM_BODY_BYTES = 16 << 20
@@ -80,8 +83,11 @@ class Guard:
         return await call_next(request)
 
     def _check_host(self, request: Request) -> None:
+        for name in _ONCE:
+            if len(request.headers.getlist(name)) > 1:
+                raise InvalidInput(f"a request has one header {name} at most")
         shown = request.headers.get("host", "").lower()
-        host = host_of(f"//{shown}")
+        host = host_of_header(shown)
         if host not in self._names:
             raise NotAllowed(f"this hub is not called {host[:80]!r}; add it to the hub's names")
         if request.method in _SAFE:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gnomon.runtime.errors import GnomonError, InvalidInput, NotAllowed
 from gnomon.server.rest.bounded_http import CERTIFICATE_NAME
-from gnomon.server.rest.hosts import LOCAL_NAMES, host_of
+from gnomon.server.rest.hosts import LOCAL_NAMES, host_of, host_of_header
 from gnomon.server.rest.problems import problem_of
 from gnomon.server.serving.admission.admission import Admission
 
@@ -74,7 +74,7 @@ class RestGuard:
 
 
 def _check_host(host: str) -> None:
-    if host_of(f"//{host}") not in LOCAL_NAMES:
+    if host_of_header(host) not in LOCAL_NAMES:
         raise NotAllowed(
             f"this server is for its own machine, and that is not called {host[:80]!r}; "
             "call 127.0.0.1, or give the server keys_file"
