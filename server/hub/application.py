@@ -11,6 +11,7 @@ from gnomon.server.hub.rest.audit import audit_router
 from gnomon.server.hub.rest.dependencies import check_body
 from gnomon.server.hub.rest.environments import environments_router
 from gnomon.server.hub.rest.guard import HEALTH_PATH, Guard
+from gnomon.server.hub.rest.incidents import incidents_router
 from gnomon.server.hub.rest.lifecycle import lifecycle_router
 from gnomon.server.hub.rest.links import links_router
 from gnomon.server.hub.rest.monitor import monitor_router
@@ -23,6 +24,7 @@ from gnomon.server.hub.rest.trust import trust_router
 from gnomon.server.hub.rest.versions import versions_router
 from gnomon.server.hub.rest.webhooks import webhooks_router
 from gnomon.server.hub.services import Services
+from gnomon.server.hub.web.incident_pages import incident_pages
 from gnomon.server.hub.web.oidc_sign_in import oidc_router
 from gnomon.server.hub.web.pages import web_router
 from gnomon.server.hub.web.sign_in import sign_in_router
@@ -43,6 +45,7 @@ API = (
     audit_router,
     monitor_router,
     alerts_router,
+    incidents_router,
     rollouts_router,
 )
 
@@ -65,6 +68,7 @@ def create_app(services: Services) -> FastAPI:
     for router in API:
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(check_body)])
     app.include_router(web_router)
+    app.include_router(incident_pages)
     app.include_router(sign_in_router)
     app.include_router(oidc_router)
 

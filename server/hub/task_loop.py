@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from gnomon.server.hub.monitoring import monitor, refused_packages, silences
+from gnomon.server.hub.monitoring import incidents, monitor, refused_packages, silences
 from gnomon.server.hub.rollout import rollouts
 from gnomon.server.hub.store.database import Database
 
@@ -19,6 +19,7 @@ TASKS: tuple[Task, ...] = (
     rollouts.run_once,
     refused_packages.run_once,
     silences.run_once,
+    incidents.run_once,
 )
 
 

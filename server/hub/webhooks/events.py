@@ -32,6 +32,8 @@ EVENTS: Mapping[str, str] = {
     "resend_alert": "alert.opened",  # its silence has ended
     "acknowledge_alert": "alert.acknowledged",
     "close_alert": "alert.closed",
+    "open_incident": "incident.opened",
+    "resolve_incident": "incident.resolved",
 }
 
 #: The event of a test, which is of no record of the chain.

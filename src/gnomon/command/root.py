@@ -36,6 +36,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gnomon.command.hub.alert:alert",
         "See and silence a hub's alerts; test where they are sent.",
     ),
+    "incident": (
+        "gnomon.command.hub.incident:incident",
+        "Open, note, resolve and search incidents.",
+    ),
     "registry": (
         "gnomon.command.registry.group:registry",
         "Find, name, compare and trace versions; see what ran when.",

@@ -164,3 +164,36 @@ silence = Table(
     column_types.time("ends_at"),
     Index(None, "ends_at"),
 )
+
+#: Something that people take care of together, from its beginning to its root cause.
+incident = Table(
+    "incident",
+    column_types.metadata,
+    column_types.identifier(),
+    Column("title", StorableText(255), nullable=False),
+    Column("severity", StorableText(16), nullable=False),  # alert_kinds.Severity
+    column_types.name("model"),  # or empty
+    Column("alert", StorableText(26), nullable=False),  # which opened it, or empty
+    column_types.time("began_at"),
+    column_types.time("opened_at"),
+    column_types.name("opened_by"),
+    column_types.time("resolved_at", nullable=True),
+    Column("resolved_by", StorableText(64), nullable=False, server_default=""),
+    Column("cause", StorableText(32), nullable=False, server_default=""),  # incidents.Cause
+    Column("root_cause", StorableText, nullable=False, server_default=""),
+    Column("resolution", StorableText, nullable=False, server_default=""),
+    Index(None, "alert"),
+)
+
+#: What people write down about an incident, and what is to be done after it.
+incident_note = Table(
+    "incident_note",
+    column_types.metadata,
+    column_types.position(),
+    Column("incident", StorableText(26), nullable=False),
+    column_types.time("at"),
+    column_types.name("actor"),
+    Column("kind", StorableText(16), nullable=False),  # incidents.NoteKind
+    Column("text", StorableText, nullable=False),
+    Index(None, "incident"),
+)
