@@ -17,6 +17,7 @@ from gnomon.pipeline.recipes.file import Recipe
 from gnomon.runtime.models.outputs import OutputReader
 from gnomon.runtime.raw_models.probe import TensorInfo, answer, datatype, derive_kind, read_tensors
 from gnomon.runtime.raw_models.trees.recognise import ENDINGS, as_trees
+from gnomon.runtime.raw_models.zip_map import unwrap_zip_maps
 
 __all__ = ["RecipeModel"]
 
@@ -49,6 +50,7 @@ class RecipeModel:
         if self.format in ENDINGS:
             self.content, self.format = as_trees(self.content), "trees"
         said = self._compile() if self.format == "pmml" else {}
+        self._maps = self._unwrap_maps() if self.format == "onnx" else {}
         self._order = tuple(said) or tuple(recipe.inputs)
         self._tensors = read_tensors(self.format, self.content, str(path))
         try:
@@ -61,6 +63,17 @@ class RecipeModel:
         except (ContractError, TypeError) as error:
             raise recipe.error(str(error)) from error
         self._outputs = self._find_outputs()
+
+    def _unwrap_maps(self) -> dict[str, str]:
+        """Make tensors of the maps of probabilities whose tensors the recipe names.
+
+        Returns the tensor behind each map.
+        """
+        content, maps = unwrap_zip_maps(self.content)
+        wanted = {one.tensor or name for name, one in self._recipe.outputs.items()}
+        if wanted.intersection(one.tensor for one in maps):
+            self.content = content
+        return {one.output: one.tensor for one in maps}
 
     def _compile(self) -> Mapping[str, Mapping[str, Any]]:
         """Replace a PMML file by its ONNX model; return the attributes of its fields."""
@@ -219,7 +232,10 @@ class RecipeModel:
                 )
             return usable[0]
         if not found or found[0].dtype is None:
-            what = _NO_NUMBERS if found else "is no output of the model"
+            what = "is no output of the model"
+            if found:
+                behind = self._maps.get(found[0].name)
+                what = f"{_NO_NUMBERS}{_OR_NAME.format(behind)}" if behind else _NO_NUMBERS
             raise self._recipe.error(
                 f"outputs.{name}: tensor {wanted or name} {what}; it gives {_shown(tensors)}"
             )
@@ -228,6 +244,7 @@ class RecipeModel:
 
 #: What skl2onnx makes of probabilities unless it is told otherwise is the usual case.
 _NO_NUMBERS = "holds no numbers (from skl2onnx? export with options={'zipmap': False})"
+_OR_NAME = ", or name the tensor behind it, {!r}"
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from gnomon.core.fields import Kind, Policy
 from gnomon.pipeline.datasets.dataset import DatasetError
 from gnomon.pipeline.formats import litert
-from gnomon.pipeline.recipes.build import build_recipe
+from gnomon.pipeline.recipes.build import RecordedModel, build_recipe
 from gnomon.pipeline.recipes.example import EXAMPLE
 from gnomon.pipeline.recipes.file import read_recipe
 from gnomon.pipeline.recipes.metrics import measure, measure_segments
@@ -240,8 +240,22 @@ inputs = {a = {}, b = {}}
 outputs = {p = {tensor = "output_probability"}}
 """
     )
-    with pytest.raises(ConfigurationError, match=r"output_probability holds no numbers.*zipmap"):
+    said = (
+        r"output_probability holds no numbers.*zipmap.*name the tensor behind it, 'probabilities'"
+    )
+    with pytest.raises(ConfigurationError, match=said):
         build_recipe(read_recipe(tmp_path / "r.toml"), tmp_path / "package", None)
+    text = (tmp_path / "r.toml").read_text()
+    (tmp_path / "r.toml").write_text(text.replace("output_probability", "probabilities"))
+    package = build_recipe(read_recipe(tmp_path / "r.toml"), tmp_path / "package", None)
+    assert all(sum(one["p"]) == pytest.approx(1) for one in package.golden.outputs)
+    (tmp_path / "m.onnx").unlink()
+    made = package.manifest.reproducibility
+    recorded = RecordedModel(
+        package.read_model(), made.code_version, made.code_clean, package.manifest.risk_tier
+    )
+    again = build_recipe(read_recipe(tmp_path / "r.toml"), tmp_path / "again", None, recorded)
+    assert again.digest == package.digest
 
 
 def two_outputs(folder, outputs, order):
