@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import time
 from pathlib import Path
 
 from gnomon.runtime.errors import StorageError
@@ -12,6 +13,8 @@ _log = logging.getLogger(__name__)
 
 #: The rights of others than the owner.
 _OTHERS = 0o077
+#: How long, and how often, a lock is tried that another process holds.
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 1.0, 0.02
 
 
 class FileLock:
@@ -87,7 +90,7 @@ class FolderLock:
             return
         _lock(self._descriptors[1], path)
         try:
-            fcntl.flock(self._descriptors[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(self._descriptors[0])
         except BlockingIOError as error:
             raise StorageError(f"another process uses {folder}; give each its own") from error
         except OSError:
@@ -114,8 +117,26 @@ def _open(path: Path) -> int:
 
 def _lock(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(descriptor)
     except BlockingIOError as error:
         raise StorageError(f"another process uses {path}; give each its own") from error
     except OSError as error:
         raise StorageError(f"{path} cannot be locked: {error}") from error
+
+
+def _flock(descriptor: int) -> None:
+    """Take a lock.
+
+    A process that was killed while it started another leaves its locks to that one for an instant,
+    until its program has been loaded. So a lock is tried for a while.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return

@@ -1,6 +1,7 @@
 """One process holds a folder, also on a disk that cannot be written; leftovers are cleared."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gnomon.runtime import lock
 from gnomon.runtime.errors import StorageError
 from gnomon.runtime.lock import FolderLock
 from tests.support.failing_disk import FailingDisk
@@ -20,13 +22,13 @@ def test_a_read_only_folder_is_held_by_one_process(
     if has_file:
         FolderLock(tmp_path).release()
     disk = FailingDisk(tmp_path, errno.EROFS, monkeypatch)
-    lock = FolderLock(tmp_path)
+    held = FolderLock(tmp_path)
     with pytest.raises(StorageError, match="another process"):
         FolderLock(tmp_path)
     disk.mend()  # a process that can write meets the one that could not
     with pytest.raises(StorageError, match="another process"):
         FolderLock(tmp_path)
-    lock.release()
+    held.release()
     FolderLock(tmp_path).release()
 
 
@@ -54,3 +56,23 @@ def test_a_private_folder_is_closed_to_other_users(tmp_path: Path, mode: int | N
     finally:
         os.umask(umask)
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_lock_that_a_killed_process_left_to_a_child_for_an_instant_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = FolderLock(tmp_path)
+    tries = 0
+    original = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            held.release()
+        original(descriptor, operation)
+
+    monkeypatch.setattr(lock, "_PATIENCE_SECONDS", 3_600)
+    monkeypatch.setattr(fcntl, "flock", flock)
+    FolderLock(tmp_path).release()
+    assert tries == 4
