@@ -9,7 +9,15 @@ from enum import StrEnum
 from gnomon.bench.load.results import RunResult
 from gnomon.bench.load.settings import LoadSettings
 
-__all__ = ["EXIT_CODES", "Interval", "Verdict", "agree", "interval_of", "void_reason"]
+__all__ = [
+    "EXIT_CODES",
+    "Interval",
+    "Verdict",
+    "agree",
+    "interval_of",
+    "student_quantile",
+    "void_reason",
+]
 
 #: The share of the reported percentile by which requests may be sent late.
 LATE_SHARE = 0.01
@@ -40,7 +48,6 @@ EXIT_CODES = {
 
 #: Two-sided 95 % quantiles of Student's t by degrees of freedom from 1.
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-_STUDENT_OF_MANY = 2.228
 
 
 @dataclass(frozen=True)
@@ -57,10 +64,14 @@ def interval_of(values: Sequence[float]) -> Interval:
     mean = statistics.fmean(values)
     if len(values) < 2:
         return Interval(mean, math.nan, math.nan)
-    degrees = len(values) - 1
-    quantile = _STUDENT[degrees - 1] if degrees <= len(_STUDENT) else _STUDENT_OF_MANY
+    quantile = student_quantile(len(values) - 1)
     half = quantile * statistics.stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
+
+
+def student_quantile(degrees: int) -> float:
+    """Return the two-sided 95 % quantile of Student's t; above 10 degrees that of 10."""
+    return _STUDENT[min(degrees, len(_STUDENT)) - 1]
 
 
 def void_reason(run: RunResult, settings: LoadSettings) -> str | None:

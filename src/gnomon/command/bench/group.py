@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from gnomon.command.bench.compare import compare
 from gnomon.command.bench.conform import conform
 from gnomon.command.bench.honest_server import honest_server
 from gnomon.command.bench.load import load
@@ -106,6 +107,7 @@ def _evaluation(name: str) -> click.Command:
 bench.add_command(load)
 bench.add_command(slo)
 bench.add_command(conform)
+bench.add_command(compare)
 bench.add_command(honest_server)
 for _name in COMPARISONS:
     bench.add_command(_comparison(_name))
