@@ -21,6 +21,9 @@ from gnomon.runtime.raw_tensors import TEXT
 
 __all__ = ["TensorContract", "means_of"]
 
+#: From here on float64 does not hold each whole number.
+_EXACT = 2.0**53
+
 
 class TensorContract(Contract):
     """Fields that hold the means of tensors, and the tensors themselves.
@@ -128,9 +131,14 @@ def _array_of(spec: TensorField, value: Any) -> NDArray[Any]:
         array = np.array(value, object)
         return array if spec.datatype == TEXT else _whole(spec, array)
     try:
-        return np.array(value, np.float64)
+        numbers = np.array(value, np.float64)
     except (TypeError, ValueError) as error:
         raise _mismatch(spec, str(error)) from error
+    if (np.abs(numbers) >= _EXACT).any():
+        given = np.array(value, object).ravel().tolist()
+        if any(type(one) is int and one != int(float(one)) for one in given):
+            raise _mismatch(spec, "with whole numbers that float64 does not hold")
+    return numbers
 
 
 def _whole(spec: TensorField, array: NDArray[Any]) -> NDArray[Any]:

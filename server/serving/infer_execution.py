@@ -156,5 +156,16 @@ def _filled(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> NDArray[Any]:
 
 
 def _column(value: Any) -> NDArray[Any]:
-    """Return one row's value as a column."""
-    return np.array([value], object if isinstance(value, str | None) else None)
+    """Return one row's value as a column; whole numbers stay exact."""
+    column = np.array([value], object if isinstance(value, str | None) else None)
+    if column.dtype.kind == "f" and type(_first(value)) is int:
+        # NumPy has no common integer for numbers of both halves of uint64's range.
+        return np.array([value], object)
+    return column
+
+
+def _first(value: Any) -> Any:
+    """Return the first element of nested lists, or an empty list."""
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value

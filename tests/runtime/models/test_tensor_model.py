@@ -247,6 +247,11 @@ def test_no_array_is_cut_off(array: np.ndarray[Any, Any], datatype: str) -> None
 def test_floats_beyond_the_range_are_refused() -> None:
     with pytest.raises(ContractError, match="FP32 cannot hold"):
         contract("FP32", ()).read_columns({"x": np.array([1e300])})
+    for whole in ([2**53 + 1], np.array([2**53 + 1])):
+        with pytest.raises(ContractError):
+            contract("FP64", ()).read_columns({"x": whole})
+    large = {"x": [2**60, 1e300, float("inf"), None]}
+    assert contract("FP64", ()).read_columns(large)["t"][:3].tolist() == large["x"][:3]
     with pytest.raises(ContractError):
         contract("FP64", ()).read_columns({"x": np.array([True])})
     with pytest.raises(ContractError):

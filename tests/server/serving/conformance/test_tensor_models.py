@@ -14,13 +14,16 @@ from gnomon.runtime.raw_models.raw_model import write_raw_model
 from tests.server.serving.conformance.house import GRPC_FRONTENDS, House
 
 LARGE = 2**60 + 1
-ROW = {"whole": [[1, 2, 3], [4, 5, LARGE]], "text": ["ü", ""]}
+#: As float64 it would be another number.
+NATURAL = 2**63 + 1
+ROW = {"whole": [[1, 2, 3], [4, 5, LARGE]], "text": ["ü", ""], "natural": [1, NATURAL]}
 
 
 @pytest.fixture(scope="module")
 def tensors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("tensors")
     kinds = {"whole": (TensorProto.INT64, [2, 3]), "text": (TensorProto.STRING, [2])}
+    kinds["natural"] = (TensorProto.UINT64, [2])
     graph = helper.make_graph(
         [helper.make_node("Identity", [name], [f"same_{name}"]) for name in kinds],
         "same",
@@ -39,6 +42,7 @@ def test_grpc(tensors: House, frontend: str) -> None:
     columns = {
         "whole": np.array([ROW["whole"]] * 2, np.int64),
         "text": np.array([ROW["text"]] * 2, object),
+        "natural": np.array([ROW["natural"]] * 2, np.uint64),
     }
     bad = columns | {"whole": columns["whole"][:, :1]}
     with Client(tensors.address(frontend)) as client:
@@ -47,6 +51,7 @@ def test_grpc(tensors: House, frontend: str) -> None:
             client.predict("same", bad)
     assert answers["same_whole"].tolist() == columns["whole"].tolist()
     assert answers["same_text"].tolist() == columns["text"].tolist()
+    assert answers["same_natural"].tolist() == columns["natural"].tolist()
 
 
 def post(house: House, path: str, body: Any) -> Any:
@@ -70,11 +75,13 @@ def test_tensors_over_rest(tensors: House) -> None:
     inputs = [
         {"name": "whole", "datatype": "INT64", "shape": [1, 2, 3], "data": ROW["whole"]},
         {"name": "text", "datatype": "BYTES", "shape": [1, 2], "data": ROW["text"]},
+        {"name": "natural", "datatype": "UINT64", "shape": [1, 2], "data": ROW["natural"]},
     ]
-    whole, text = post(tensors, "/v2/models/same/infer", {"inputs": inputs})["outputs"]
+    whole, text, natural = post(tensors, "/v2/models/same/infer", {"inputs": inputs})["outputs"]
     assert (whole["datatype"], whole["shape"]) == ("INT64", [1, 2, 3])
     assert whole["data"] == [1, 2, 3, 4, 5, LARGE]
     assert (text["shape"], text["data"]) == ([1, 2], ROW["text"])
+    assert natural["data"] == ROW["natural"]
 
 
 def test_the_signature_and_the_description_have_the_tensors(tensors: House) -> None:
