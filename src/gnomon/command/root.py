@@ -70,8 +70,9 @@ _BROKEN_PIPE = 128 + 13
 EPILOG = """\b
 Settings come from gnomon.toml (or --config), then GNOMON_<SECTION>_<NAME>, then flags.
 Exit codes: 0 done; 1 the answer is no; 2 wrong call or setting; 3 bad package;
-4 hub not reachable or wrong; 5 disk or node; 70 our own fault: an unexpected error is
-one line, and a file named in it has the traceback."""
+4 hub or server under test not reachable or wrong; 5 disk or node; 6 load test void or
+unstable; 70 our own fault: an unexpected error is one line, and a file named in it has
+the traceback."""
 
 
 class _InterceptedError(Exception):

@@ -38,6 +38,7 @@ ENDS: dict[int, Callable[[], object]] = {
     3: raising(errors.PackageError("no model")),
     4: raising(errors.HubUnavailable("no hub")),
     5: raising(errors.StorageError("no disk")),
+    6: lambda: 6,
     70: raising(KeyError("a bug")),
     130: raising(KeyboardInterrupt()),
     141: raising(BrokenPipeError()),
