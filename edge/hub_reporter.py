@@ -67,6 +67,17 @@ class HubReporter:
         self._epoch = 0
         self._checked_at = -_CHECK_SECONDS
         self._warned: set[str] = set()
+        self._has_lost = False
+
+    @property
+    def may_upload(self) -> bool:
+        """Whether the hub is there, and has been shown what it has lost."""
+        return self.is_hub_reachable and not self._has_lost
+
+    def note_lost(self) -> None:
+        """Show the hub with the next call what it gave this node: it has lost records."""
+        self._has_lost = True
+        self._checked_at = -_CHECK_SECONDS
 
     def exchange(self, channel: HubChannel) -> hub_pb2.ExchangeResponse:
         """Report to the hub; this call alone decides whether the hub counts as reachable.
@@ -75,11 +86,12 @@ class HubReporter:
             HubUnavailable: the hub cannot be reached.
             GnomonError: the hub refused the node; the error is the hub's.
         """
-        report = self._make_report()
+        report, has_lost = self._make_report(), self._has_lost
         checked_at = time.monotonic()
         checks = checked_at - self._checked_at >= _CHECK_SECONDS
         if checks:
             report.acknowledged.update(self._spool.watermarks())
+            report.known_states.extend(self._trust.known_states)
         sent_ms = now_ms()
         try:
             response = channel.exchange(report)
@@ -90,6 +102,8 @@ class HubReporter:
         self._enrolment.record_success()
         self.is_hub_reachable = True
         self._checked_at = checked_at if checks else self._checked_at
+        if checks and has_lost:
+            self._has_lost = False
         for boot_id, watermark in response.watermarks.items():
             self._spool.rewind(boot_id, watermark)
         if response.hub_time_unix_ms:

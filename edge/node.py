@@ -80,7 +80,6 @@ class Node:
             merge=self._merge_windows,
             kept_seconds=settings.kept_seconds,
         )
-        self._uploader = Uploader(self._spool)
         self.runtime = Runtime(
             SpoolSink(self._spool),
             checkpoint_seconds=settings.checkpoint_seconds,
@@ -113,6 +112,7 @@ class Node:
             self._enrolment,
             self._record_event,
         )
+        self._uploader = Uploader(self._spool, on_lost=self._reporter.note_lost)
 
     def __enter__(self) -> Self:
         self.start()
@@ -265,7 +265,7 @@ class Node:
                 "spool_full", f"{dropped} samples were dropped so far; their rows are counted"
             )
         channel = self._enrolment.channel
-        if channel is not None and self._reporter.is_hub_reachable:
+        if channel is not None and self._reporter.may_upload:
             self._uploader.upload_all(channel)
             if not self._spool.figures().records:
                 self._installer.forget_profiles()

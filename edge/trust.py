@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 #: How many keys are kept that were trusted once; packages in service may be signed by them.
 _RETIRED = 64
+#: How many signed desired states are kept, to be shown to a hub that forgot them.
+_STATES = 16
 #: The file is written at least this often while nothing but time passes.
 _SAVED_SECONDS = 3_600
 
@@ -81,6 +83,7 @@ class NodeTrust:
         self._problem = self._file.damage
         self._revoked: tuple[str, ...] = ()
         self._is_new_signer = False
+        self._kept_packages: frozenset[str] | None = None
         self._counted: dict[str, bytes] | None = None
         self._known_versions: dict[str, int] = {}
         if root_file is not None and not self._state.known:
@@ -174,7 +177,13 @@ class NodeTrust:
             self._problem = str(error)
             raise
         self._problem = ""
+        self._keep_state(response.signed, state)
         return state
+
+    @property
+    def known_states(self) -> list[hub_pb2.SignedState]:
+        """Return the signed desired states that prove what was assigned to this node."""
+        return [hub_pb2.SignedState.FromString(one) for one in self._state.states]
 
     def accept_signer(self) -> None:
         """Keep that the desired state of a new signer was taken; raises `StorageError`."""
@@ -209,6 +218,17 @@ class NodeTrust:
                 found.append(f"{package.name}@{package.version}")
         self._revoked = tuple(found)
         return self._revoked
+
+    def _keep_state(self, signed: hub_pb2.SignedState, state: hub_pb2.DesiredState) -> None:
+        """Keep a state if it has other packages than the newest that is kept."""
+        packages = _packages_of(state)
+        if self._kept_packages is None and self._state.states:
+            newest = hub_pb2.SignedState.FromString(self._state.states[-1])
+            self._kept_packages = _packages_of(hub_pb2.DesiredState.FromString(newest.state))
+        if packages and packages != self._kept_packages:
+            data = signed.SerializeToString(deterministic=True)
+            self._save(states=(*self._state.states, data)[-_STATES:])
+            self._kept_packages = packages
 
     def _refresh(self, response: hub_pb2.ExchangeResponse) -> None:
         offered = {(one.role, one.version): one.data for one in response.metadata}
@@ -295,3 +315,7 @@ class NodeTrust:
                 if not role.endswith(".root")
             }
         return self._known_versions
+
+
+def _packages_of(state: hub_pb2.DesiredState) -> frozenset[str]:
+    return frozenset(package.digest for package in state.packages)

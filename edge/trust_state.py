@@ -16,7 +16,8 @@ from gnomon.runtime.trust import content
 class TrustState(msgspec.Struct, frozen=True, kw_only=True):
     """Verified metadata by role, the time it proves, keys trusted once, and who signs states.
 
-    `retired` signed packages of all models, `retired_limited` those of their patterns.
+    `retired` signed packages of all models, `retired_limited` those of their patterns. `states` are
+    signed desired states as they came, with different packages, the newest last.
     """
 
     known: dict[str, bytes] = {}
@@ -24,6 +25,7 @@ class TrustState(msgspec.Struct, frozen=True, kw_only=True):
     retired: tuple[bytes, ...] = ()
     retired_limited: tuple[PackageKey, ...] = ()
     signers: tuple[str, ...] = ()  # of the desired state that was accepted last
+    states: tuple[bytes, ...] = ()
 
     @property
     def former_keys(self) -> tuple[PackageKey, ...]:

@@ -204,7 +204,7 @@ class SpoolFigures(_message.Message):
     def __init__(self, records: _Optional[int] = ..., bytes: _Optional[int] = ..., merged: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
-    __slots__ = ("boot", "sequence", "reported", "spool", "facts", "metadata_versions", "metadata", "audit_sequence", "acknowledged")
+    __slots__ = ("boot", "sequence", "reported", "spool", "facts", "metadata_versions", "metadata", "audit_sequence", "acknowledged", "known_states")
     class FactsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -235,6 +235,7 @@ class ExchangeRequest(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     AUDIT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_STATES_FIELD_NUMBER: _ClassVar[int]
     boot: str
     sequence: int
     reported: ReportedState
@@ -244,7 +245,8 @@ class ExchangeRequest(_message.Message):
     metadata: _containers.RepeatedCompositeFieldContainer[Metadata]
     audit_sequence: int
     acknowledged: _containers.ScalarMap[str, int]
-    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ..., metadata_versions: _Optional[_Mapping[str, int]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., audit_sequence: _Optional[int] = ..., acknowledged: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    known_states: _containers.RepeatedCompositeFieldContainer[SignedState]
+    def __init__(self, boot: _Optional[str] = ..., sequence: _Optional[int] = ..., reported: _Optional[_Union[ReportedState, _Mapping]] = ..., spool: _Optional[_Union[SpoolFigures, _Mapping]] = ..., facts: _Optional[_Mapping[str, str]] = ..., metadata_versions: _Optional[_Mapping[str, int]] = ..., metadata: _Optional[_Iterable[_Union[Metadata, _Mapping]]] = ..., audit_sequence: _Optional[int] = ..., acknowledged: _Optional[_Mapping[str, int]] = ..., known_states: _Optional[_Iterable[_Union[SignedState, _Mapping]]] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
     __slots__ = ("desired", "call_again_ms", "hub_time_unix_ms", "signed", "metadata", "wanted_metadata", "audit_head", "audit_known_hash", "watermarks")

@@ -37,8 +37,23 @@ class SpoolSink:
 class Uploader:
     """Uploads a spool in batches whose size follows the link; for one thread at a time."""
 
-    def __init__(self, spool: Spool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        clock: Callable[[], float] = time.monotonic,
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        """Prepare uploads.
+
+        Args:
+            spool: holds the records.
+            clock: seconds that only rise.
+            on_lost: called if the hub has lost records, which then wait for the next upload: the
+                hub may first have to be shown what was assigned to the node. None: they are sent
+                again at once.
+        """
         self._spool = spool
+        self._on_lost = on_lost
         self._clock = clock
         self._batch_bytes = FIRST_BATCH_BYTES
         self._has_failed = False
@@ -57,7 +72,10 @@ class Uploader:
                 return
             watermark, is_lost = self._upload(channel, boot_id, records, left)
             if is_lost and self._spool.rewind(boot_id, watermark):
-                continue
+                if self._on_lost is None:
+                    continue
+                self._on_lost()
+                return
             if watermark < hub_pb2.Record.FromString(records[0]).sequence:
                 raise HubError(
                     f"the hub's watermark for boot {boot_id} stays at {watermark} after an upload"

@@ -10,13 +10,19 @@ import pytest
 from gnomon.edge.agent import Agent
 from gnomon.edge.sync import SyncMachine
 from gnomon.proto import hub_pb2
+from gnomon.runtime.packages.package import Package
 from gnomon.runtime.packages.signing import Signer
+from gnomon.runtime.recording.sink import MemorySink
+from gnomon.runtime.routing.routes import single
+from gnomon.runtime.runtime import Runtime
 from gnomon.server.hub import backup
 from gnomon.server.hub.process import Hub
 from gnomon.server.hub.settings import HubSettings
+from tests.support.hub import new_key
 from tests.support.hub_process import HubProcess
 from tests.support.node_story import GOOD
 from tests.support.packages import make_package
+from tests.support.restorable_hub import RestorableHub
 from tests.support.waiting import wait_for
 
 ONNX = {"engines": "onnx"}
@@ -93,6 +99,70 @@ def test_a_restored_hub_is_obeyed(
         device.follow()
         (node,) = [one for one in other.get("nodes") if one["role"] == "node"]
         assert node["reported_generation"] == node["generation"]
+
+
+def upload_of(package: Package) -> hub_pb2.UploadRequest:
+    """Return the upload of the window of one prediction by a package."""
+    runtime = Runtime(sink := MemorySink())
+    runtime.load(package)
+    runtime.apply([single("eta", package.digest)])
+    runtime.predict("eta", GOOD)
+    runtime.close()
+    (record,) = (one for one in sink.records if one.WhichOneof("body") == "window")
+    record.sequence = 1
+    return hub_pb2.UploadRequest(boot="b", records=[record.SerializeToString()])
+
+
+@pytest.mark.parametrize("shown", ["its own", "of another", "altered", "nothing"])
+def test_a_hub_that_forgot_an_assignment_believes_what_it_signed(
+    caller: Any, builder: Any, make: Any, restorable: RestorableHub, shown: str
+) -> None:
+    """So what nodes of a restored hub send again is read, and nothing that they make up is."""
+    device = restorable.device
+    builder.publish(make("1"))
+    builder.publish(package := make("2"))
+    caller.post("placements", model="eta", version="1")
+    device.call()
+    restorable.save()
+    caller.post("placements", model="eta", version="2")
+    device.call()
+    states = device.trust.known_states
+    with restorable.restored() as there:
+        request = hub_pb2.ExchangeRequest(facts=ONNX)
+        device.trust.write_into(request)
+        if shown == "its own":
+            request.known_states.extend(states)
+        elif shown == "altered":
+            request.known_states.extend(states)
+            for one in request.known_states:
+                one.state = one.state.replace(b"onnx", b"ONNX")
+        elif shown == "of another":
+            token, key = there.token("node", "device-2"), new_key()
+            answer = there.stranger(token).enrol(token["token"], key, "device-2")
+            other = there.known(answer.authority, key, answer.certificate)
+            other.sync.Exchange(hub_pb2.ExchangeRequest(known_states=states), timeout=20)
+            device.party = other
+        device.party.sync.Exchange(request, timeout=20)
+        assert device.party.sync.Upload(upload_of(package), timeout=20).watermark == 1
+        (counted,) = there.get("counts", model="eta")
+    assert (counted["outcome"] == "answered") == (shown == "its own")
+    assert counted["rows"] == 1
+
+
+def test_windows_of_a_model_that_a_restored_hub_has_lost_are_counted(
+    caller: Any, builder: Any, make: Any, restorable: RestorableHub
+) -> None:
+    """Its package may be published again; until then its rows are counted, as unread."""
+    restorable.save()
+    builder.publish(package := make("1"))
+    caller.post("placements", model="eta", version="1")
+    restorable.device.call()
+    with restorable.restored() as there:
+        restorable.device.exchange()
+        sync = restorable.device.party.sync
+        assert sync.Upload(upload_of(package), timeout=20).watermark == 1
+        (counted,) = there.get("counts", model="eta")
+    assert (counted["outcome"], counted["rows"]) == ("unread", 1)
 
 
 @pytest.mark.parametrize("is_sound", [True, False])
@@ -185,6 +255,8 @@ def test_a_running_node_obeys_a_hub_process_that_was_restored(
             hub.post("keys", key=Signer.generate().public_key.hex(), name="bob")
             wait_for(lambda: agent.status().trust.versions["targets"] == 3)
             wait_until("2")
+            predict(7)
+            wait_for_rows()  # and these, of a version that it does not know to be assigned
             hub.kill()
             (tmp_path / "hub").rename(tmp_path / "lost")
             backup.restore(tmp_path / "saved", tmp_path / "hub")

@@ -56,6 +56,7 @@ class TrustingNode:
             boot="b", facts={"engines": "onnx"}, reported=self.machine.reported()
         )
         self.trust.write_into(request)
+        request.known_states.extend(self.trust.known_states)
         self.sent.append(request)
         return self.party.sync.Exchange(request, timeout=20)
 

@@ -76,7 +76,11 @@ def place(change: Change, model: str, version: str, environment: str = PRODUCTIO
 
 
 def for_node(
-    connection: Connection, name: str, request: hub_pb2.ExchangeRequest, states: DesiredStates
+    connection: Connection,
+    name: str,
+    request: hub_pb2.ExchangeRequest,
+    states: DesiredStates,
+    proved: Sequence[str] = (),
 ) -> hub_pb2.DesiredState:
     """Return the desired state of a node; store its generation if the state is new.
 
@@ -85,6 +89,7 @@ def for_node(
         name: of the node.
         request: what the node reported, and said of itself.
         states: the cache of desired states.
+        proved: digests that this hub once assigned to the node, and may have forgotten.
     """
     columns = schema.node.c
     known = connection.execute(
@@ -96,7 +101,9 @@ def for_node(
     state = hub_pb2.DesiredState()
     state.CopyFrom(wanted.state)
     state.epoch, newest = _newest_reported(connection, request.reported)
-    packages = assigned.remember(known.assigned, (package.digest for package in state.packages))
+    forgotten = [digest for digest in proved if digest not in known.assigned]
+    before = [*forgotten, *known.assigned][-assigned.REMEMBERED :]
+    packages = assigned.remember(before, (package.digest for package in state.packages))
     if packages != known.assigned:
         connection.execute(
             update(schema.node).where(columns.name == name).values(assigned=packages)

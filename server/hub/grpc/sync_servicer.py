@@ -79,11 +79,12 @@ class SyncServicer(hub_pb2_grpc.SyncServicer):
 
     def _desired_state(self, name: str, request: hub_pb2.ExchangeRequest) -> hub_pb2.DesiredState:
         """Store a report and return the desired state that follows from the newest metadata."""
+        proved = self._trust.find_proved(name, request)
         while True:
             with self._database.write() as connection:
                 if self._trust.is_current(connection):
                     nodes.report(connection, name, request)
-                    return desired.for_node(connection, name, request, self._states)
+                    return desired.for_node(connection, name, request, self._states, proved)
             self._trust.current()
 
     def GetBlobs(  # noqa: N802

@@ -155,8 +155,9 @@ class RecordReader:
         package = None if counts is windows.UNREAD else self._package(window.digest)
         if package is None:
             # Still counted, as unread: a restored hub may have forgotten the package, and a newer
-            # Gnomon may refuse it.
-            self._check_model(window.route)
+            # Gnomon may refuse it. One that this hub assigned may be of a model that it forgot.
+            if window.digest not in self._sender.assigned:
+                self._check_model(window.route)
             counts = windows.UNREAD
         return {
             "node": self._sender.node,

@@ -46,6 +46,41 @@ class Link:
         return hub_pb2.UploadResponse(watermark=self.taken[-1])
 
 
+class ForgetfulHub:
+    """A hub that has lost what it acknowledged, and says so once."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def upload(
+        self, request: hub_pb2.UploadRequest, timeout_seconds: float = 15.0
+    ) -> hub_pb2.UploadResponse:
+        self.calls += 1
+        sequences = [hub_pb2.Record.FromString(data).sequence for data in request.records]
+        if self.calls == 2:
+            return hub_pb2.UploadResponse(watermark=0, send_again=True)
+        return hub_pb2.UploadResponse(watermark=sequences[-1])
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_a_hub_has_lost_waits_until_it_was_shown_what_it_assigned(
+    tmp_path: Path, waits: bool
+) -> None:
+    lost: list[int] = []
+    hub: Any = ForgetfulHub()
+    spool = Spool(tmp_path, kept_seconds=3_600)
+    on_lost = (lambda: lost.append(hub.calls)) if waits else None
+    sender = Uploader(spool, on_lost=on_lost)
+    for number in range(2):
+        spool.put(hub_pb2.Record(window=hub_pb2.Window(rows=number)))
+        spool.flush()
+        sender.upload_all(hub)
+    assert (hub.calls, lost) == ((2, [2]) if waits else (3, []))
+    assert (spool.figures().records == 0) == (not waits)
+    sender.upload_all(hub)
+    assert spool.figures().records == 0
+
+
 def fill(spool: Spool, total: int, size: int) -> int:
     for _ in range(total // size):
         spool.put(hub_pb2.Record(window=hub_pb2.Window(window=secrets.token_bytes(size), rows=1)))
