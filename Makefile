@@ -20,7 +20,7 @@ SOURCES := $(shell find core runtime server bench -name '*.pyx' -o -name '*.pxd'
 # Tests are shared out among processes; `make test WORKERS=0` runs them in one, as debuggers want it.
 WORKERS ?= 2
 # A crash ends the run: a worker started anew would leave the rest waiting.
-PYTEST_ALL = $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --max-worker-restart 0
+PYTEST_ALL = $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 UNIT := not (browser or brokers or demo or fuzz or neighbours or postgresql or slow)
 

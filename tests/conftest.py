@@ -8,9 +8,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.demo import Played
 
@@ -28,6 +30,8 @@ FIXTURE_MARKS = {"broker": "brokers", "played": "demo"}
 #: Folder → the mark of every test in it.
 FOLDER_MARKS = {"neighbours": "neighbours", "bench": "slow"}
 LONGEST = {"demo", "brokers"}
+#: The files whose tests look at what the demo left: one worker plays it for both.
+DEMO_FILES = ("tests/docs/test_readme.py", "tests/face/demo/test_demo.py")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -39,14 +43,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder, mark in FOLDER_MARKS.items():
             if folder in item.path.parts:
                 item.add_marker(mark)
-    for item in items:
-        # What a file sets up is set up by one worker, and the demo is played by one.
-        shared = (
-            "demo" if item.get_closest_marker("demo") else item.path.relative_to(ROOT).as_posix()
-        )
-        item.add_marker(pytest.mark.xdist_group(shared))
+        if "played" in getattr(item, "fixturenames", ()):
+            assert item.path.relative_to(ROOT).as_posix() in DEMO_FILES, item.path
     # The longest begin first, so that no worker waits for them at the end. Sorting is stable.
     items.sort(key=lambda item: not any(mark.name in LONGEST for mark in item.iter_markers()))
+
+
+class FileScheduling(LoadFileScheduling):
+    """Gives all tests of a file to one worker, so that what it sets up is set up once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return DEMO_FILES[0] if file in DEMO_FILES else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
