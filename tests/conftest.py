@@ -28,7 +28,12 @@ settings.load_profile("gnomon")
 #: Fixture → the mark of every test that needs it.
 FIXTURE_MARKS = {"broker": "brokers", "played": "demo"}
 #: Folder → the mark of every test in it.
-FOLDER_MARKS = {"neighbours": "neighbours", "bench": "slow"}
+FOLDER_MARKS = {
+    "neighbours": "neighbours",
+    "bench": "slow",
+    "security": "slow",
+    "transfer": "slow",
+}
 LONGEST = {"demo", "brokers"}
 #: The files whose tests look at what the demo left: one worker plays it for both.
 DEMO_FILES = ("tests/docs/test_readme.py", "tests/face/demo/test_demo.py")
@@ -41,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in FIXTURE_MARKS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(FIXTURE_MARKS[name])
         for folder, mark in FOLDER_MARKS.items():
-            if folder in item.path.parts:
+            if folder in item.path.relative_to(ROOT).parts:
                 item.add_marker(mark)
         if "played" in getattr(item, "fixturenames", ()):
             assert item.path.relative_to(ROOT).as_posix() in DEMO_FILES, item.path
