@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from gnomon.core.fields import Field
+from gnomon.pipeline.datasets.contract_columns import fields_of_columns, read_texts_of
 from gnomon.pipeline.datasets.csv_dialect import CsvDialect
 from gnomon.pipeline.datasets.file_index import DatasetFile, index_files, list_folder
-from gnomon.pipeline.datasets.pieces import TABLE_ENDINGS, Piece, csv_columns, table_pieces
+from gnomon.pipeline.datasets.pieces import TABLE_ENDINGS, Piece, table_pieces
 from gnomon.pipeline.datasets.row_encoding import DatasetError
-from gnomon.runtime.packages.column_names import field_names
 
 __all__ = ["BatchSource", "Fragment", "read_source"]
 
@@ -69,12 +67,12 @@ def read_source(
     found = _list_files(path)
     paths = [Path(one) for one, _ in found]
     if paths[0].suffix.lower() == ".csv":
-        dialect = _with_texts(paths[0], dialect, inputs)
+        dialect = read_texts_of(paths[0], dialect, inputs)
     stamps = {one: _stamp(one) for one in paths}
     files = index_files(found, workers=workers)
     pieces = table_pieces(paths, dialect)
     columns = pieces[0].schema.names if pieces else []
-    names = dict(zip(columns, field_names(columns), strict=True))
+    names = fields_of_columns(columns)
     entries = {file.path: file for file in files}
     known = {Path(one): entries[name] for one, name in found}
     return BatchSource(files, _fragments(pieces, known), names, stamps)
@@ -98,14 +96,6 @@ def _list_files(path: Path) -> list[tuple[str, str]]:
     if not found:
         raise DatasetError(f"{path} holds no file that ends in {', '.join(TABLE_ENDINGS)}")
     return sorted(found, key=lambda one: one[1])
-
-
-def _with_texts(path: Path, dialect: CsvDialect, inputs: Sequence[Field]) -> CsvDialect:
-    columns = csv_columns(path, dialect)
-    texts = {field.name for field in inputs if field.kind.is_text}
-    named = zip(columns, field_names(columns), strict=True)
-    wanted = (column for column, name in named if name in texts)
-    return msgspec.structs.replace(dialect, text=tuple(dict.fromkeys((*dialect.text, *wanted))))
 
 
 def _fragments(pieces: Sequence[Piece], known: dict[Path, DatasetFile]) -> list[Fragment]:

@@ -1,5 +1,6 @@
 """One fragment becomes one part: a file of outputs, one of refusals, and a record that both are."""
 
+import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ __all__ = [
     "FORMATS",
     "BatchPart",
     "PartTask",
+    "check_format",
     "part_schema",
     "record_path",
     "refused_path",
@@ -109,6 +111,21 @@ def part_schema(kept: pa.Schema, outputs: pa.Schema, prefix: str) -> pa.Schema:
                 "to keep without it, or a prefix for outputs"
             )
     return pa.schema([*kept, *named])
+
+
+def check_format(format: str, schema: pa.Schema) -> None:
+    """Refuse columns that a format cannot hold, before anything is scored.
+
+    Raises:
+        DatasetError: it cannot, such as lists in CSV.
+    """
+    try:
+        with _WRITERS[format](io.BytesIO(), schema) as writer:
+            writer.write_batch(pa.RecordBatch.from_pylist([], schema))
+    except pa.ArrowException as error:
+        raise DatasetError(
+            f"{format} cannot hold these columns ({error}); keep others, or choose another format"
+        ) from error
 
 
 def refused_path(folder: Path, part: BatchPart) -> Path:

@@ -26,6 +26,7 @@ from gnomon.pipeline.batch.manifest import (
 from gnomon.pipeline.batch.parts import (
     BatchPart,
     PartTask,
+    check_format,
     part_schema,
     record_path,
     refused_path,
@@ -147,7 +148,8 @@ def _task(job: BatchJob, package: Package, source: BatchSource) -> PartTask:
         raise DatasetError(f"{job.source} has none of the package's fields: {shown}")
     schema = source.fragments[0].piece.schema
     kept = pa.schema([schema.field(name) for name in keep])
-    part_schema(kept, output_schema(package.manifest.signature.outputs), job.prefix)
+    outputs = output_schema(package.manifest.signature.outputs)
+    check_format(job.format, part_schema(kept, outputs, job.prefix))
     return PartTask(
         job.package.resolve(), job.trusted_keys, source.names, keep, job.prefix, job.format, Path()
     )

@@ -3,7 +3,6 @@
 The contract, the packing, the output checks and the digits are those of the runtime that serves.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -183,10 +182,7 @@ def _arrow(values: Any, kind: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(kind):
         flat = np.ascontiguousarray(values).reshape(-1)
         return pa.FixedSizeListArray.from_arrays(pa.array(flat, kind.value_type), kind.list_size)
-    if isinstance(values, np.ndarray) and values.dtype != object:
-        with contextlib.suppress(pa.ArrowException):
-            return pa.array(values, kind)
-    return pa.array(list(values), kind)
+    return pa.array(values, kind)
 
 
 def _stacked(values: list[Any]) -> Any:

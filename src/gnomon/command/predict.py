@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from gnomon.command.shared.csv_options import csv_options
 from gnomon.command.shared.output import json_option, printable
@@ -90,18 +89,13 @@ def _read_table(
 
     Columns of text fields are read as texts, also if they look like numbers.
     """
+    from gnomon.pipeline.datasets.contract_columns import fields_of_columns, read_texts_of
     from gnomon.pipeline.datasets.dataset import Dataset
-    from gnomon.pipeline.datasets.pieces import csv_columns
-    from gnomon.runtime.packages.column_names import field_names
     from gnomon.runtime.packages.package import Package
 
-    columns = csv_columns(path, dialect)
-    names = dict(zip(columns, field_names(columns), strict=True))
     inputs = Package.open(package, None).profile.inputs
-    texts = {field.name for field in inputs if field.kind.is_text}
-    wanted = (column for column, name in names.items() if name in texts)
-    text = tuple(dict.fromkeys((*dialect.text, *wanted)))
-    table = Dataset.from_csv(path, msgspec.structs.replace(dialect, text=text)).table
+    table = Dataset.from_csv(path, read_texts_of(path, dialect, inputs)).table
+    names = fields_of_columns(table.column_names)
     known = {field.name for field in inputs}
     if others := [column for column, name in names.items() if name not in known]:
         shown = printable(", ".join(others))

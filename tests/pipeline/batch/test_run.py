@@ -233,13 +233,14 @@ def test_no_rows_are_no_refusals(tmp_path: Path, package: Path) -> None:
     [
         ({"keep": ("nothing",)}, "no column 'nothing'"),
         ({"prefix": "", "keep": ("air_time",)}, "'air_time' is named as a column"),
+        ({"format": "csv", "prefix": "p_"}, "csv cannot hold these columns .*list"),
     ],
 )
 def test_wrong_calls_name_what_is_wrong_and_write_nothing(
     tmp_path: Path, package: Path, changes: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "rows.parquet"
-    pa.parquet.write_table(pa.table(ROWS | {"air_time": [0.0] * 7}), path)
+    pa.parquet.write_table(pa.table(ROWS | {"air_time": [0.0] * 7, "parts": [[1]] * 7}), path)
     with pytest.raises(DatasetError, match=message):
         score(path, tmp_path / "out", package, **changes)
     assert not (tmp_path / "out").exists()
