@@ -84,8 +84,7 @@ def abort_rollout(
     reason = body.reason if body and body.reason else f"aborted by {actor}"
     with database.change(actor) as change:
         rollouts.abort(change, rollout_id, reason)
-    with database.read() as connection:
-        return listing.describe(connection, rollout_id)
+    return get_rollout(rollout_id, database)
 
 
 @rollouts_router.post("/rollouts/{rollout_id}/pause")
@@ -98,8 +97,7 @@ def pause_rollout(
     """Let a rollout stay at its step until it is resumed."""
     with database.change(actor) as change:
         steering.pause(change, rollout_id, body.reason if body else "")
-    with database.read() as connection:
-        return listing.describe(connection, rollout_id)
+    return get_rollout(rollout_id, database)
 
 
 @rollouts_router.post("/rollouts/{rollout_id}/resume")
@@ -112,8 +110,7 @@ def resume_rollout(
     """Let the gates of a paused rollout decide again."""
     with database.change(actor) as change:
         steering.resume(change, rollout_id, body.reason if body else "")
-    with database.read() as connection:
-        return listing.describe(connection, rollout_id)
+    return get_rollout(rollout_id, database)
 
 
 @rollouts_router.post("/rollouts/{rollout_id}/promote")
@@ -127,8 +124,7 @@ def promote_rollout(
     given = body or PromotionBody()
     with database.change(actor) as change:
         steering.promote(change, rollout_id, given.reason, to_end=given.to_end)
-    with database.read() as connection:
-        return listing.describe(connection, rollout_id)
+    return get_rollout(rollout_id, database)
 
 
 @rollouts_router.post("/rollouts/{rollout_id}/retry", status_code=201)
@@ -145,5 +141,4 @@ def retry_rollout(
         if not settings.promote_untested:
             new = listing.describe(change.connection, begun)
             promotion.check_tested(change.connection, new.model, new.candidate)
-    with database.read() as connection:
-        return listing.describe(connection, begun)
+    return get_rollout(begun, database)
