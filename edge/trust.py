@@ -24,6 +24,7 @@ from gnomon.edge.trust_state import (
     TrustState,
     TrustStatus,
     decode_state,
+    keep_state,
     of_version,
     read_root,
 )
@@ -40,8 +41,6 @@ _log = logging.getLogger(__name__)
 
 #: How many keys are kept that were trusted once; packages in service may be signed by them.
 _RETIRED = 64
-#: How many signed desired states are kept, to be shown to a hub that forgot them.
-_STATES = 16
 #: The file is written at least this often while nothing but time passes.
 _SAVED_SECONDS = 3_600
 
@@ -83,7 +82,6 @@ class NodeTrust:
         self._problem = self._file.damage
         self._revoked: tuple[str, ...] = ()
         self._is_new_signer = False
-        self._kept_packages: frozenset[str] | None = None
         self._counted: dict[str, bytes] | None = None
         self._known_versions: dict[str, int] = {}
         if root_file is not None and not self._state.known:
@@ -177,7 +175,9 @@ class NodeTrust:
             self._problem = str(error)
             raise
         self._problem = ""
-        self._keep_state(response.signed, state)
+        states = keep_state(self._state.states, response.signed)
+        if states != self._state.states:
+            self._save(states=states)
         return state
 
     @property
@@ -218,17 +218,6 @@ class NodeTrust:
                 found.append(f"{package.name}@{package.version}")
         self._revoked = tuple(found)
         return self._revoked
-
-    def _keep_state(self, signed: hub_pb2.SignedState, state: hub_pb2.DesiredState) -> None:
-        """Keep a state if it has other packages than the newest that is kept."""
-        packages = _packages_of(state)
-        if self._kept_packages is None and self._state.states:
-            newest = hub_pb2.SignedState.FromString(self._state.states[-1])
-            self._kept_packages = _packages_of(hub_pb2.DesiredState.FromString(newest.state))
-        if packages and packages != self._kept_packages:
-            data = signed.SerializeToString(deterministic=True)
-            self._save(states=(*self._state.states, data)[-_STATES:])
-            self._kept_packages = packages
 
     def _refresh(self, response: hub_pb2.ExchangeResponse) -> None:
         offered = {(one.role, one.version): one.data for one in response.metadata}
@@ -315,7 +304,3 @@ class NodeTrust:
                 if not role.endswith(".root")
             }
         return self._known_versions
-
-
-def _packages_of(state: hub_pb2.DesiredState) -> frozenset[str]:
-    return frozenset(package.digest for package in state.packages)

@@ -7,10 +7,14 @@ import msgspec
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
+from gnomon.proto import hub_pb2
 from gnomon.runtime.audit_chain import ChainHead
 from gnomon.runtime.errors import ConfigurationError
 from gnomon.runtime.packages.package_keys import PackageKey
 from gnomon.runtime.trust import content
+
+#: How many signed desired states are kept, to be shown to a hub that forgot them.
+_STATES = 16
 
 
 class TrustState(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +54,26 @@ class TrustStatus:
     revoked: tuple[str, ...]
     audit_head: ChainHead | None = None
     audit_findings: tuple[str, ...] = ()
+
+
+def keep_state(kept: tuple[bytes, ...], signed: hub_pb2.SignedState) -> tuple[bytes, ...]:
+    """Return the signed states that are kept, with another one if it has other packages.
+
+    Args:
+        kept: as they came, the newest last.
+        signed: a verified state.
+    """
+    packages = _packages_of(signed)
+    if not packages or (
+        kept and packages == _packages_of(hub_pb2.SignedState.FromString(kept[-1]))
+    ):
+        return kept
+    return (*kept, signed.SerializeToString(deterministic=True))[-_STATES:]
+
+
+def _packages_of(signed: hub_pb2.SignedState) -> frozenset[str]:
+    state = hub_pb2.DesiredState.FromString(signed.state)
+    return frozenset(package.digest for package in state.packages)
 
 
 def of_version(data: bytes | None, version: int) -> bytes | None:

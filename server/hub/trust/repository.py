@@ -17,12 +17,12 @@ from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
 
 from gnomon.proto import hub_pb2
 from gnomon.runtime.audit_chain import ChainHead
-from gnomon.runtime.errors import ConfigurationError, GnomonError, UntrustedMetadata
+from gnomon.runtime.errors import ConfigurationError, GnomonError
 from gnomon.runtime.limits import MAXIMUM_GENERATION
 from gnomon.runtime.trust import content
 from gnomon.runtime.trust.audit_head import sign_head
 from gnomon.runtime.trust.content import DESIRED
-from gnomon.runtime.trust.signed_state import sign_state, verify_state
+from gnomon.runtime.trust.signed_state import sign_state
 from gnomon.server.hub.access import keys as package_keys
 from gnomon.server.hub.epoch_file import read_epoch, write_epoch
 from gnomon.server.hub.store import audit, counters
@@ -31,6 +31,7 @@ from gnomon.server.hub.store.clock import now_ms
 from gnomon.server.hub.store.database import Database
 from gnomon.server.hub.trust import adopting, stored
 from gnomon.server.hub.trust.adopting import SignedFile
+from gnomon.server.hub.trust.proved_states import find_proved
 from gnomon.server.hub.trust.signing import RESIGN_MS, MetadataSigner
 from gnomon.server.hub.trust.signing_keys import SigningKeys
 from gnomon.server.hub.trust.stored import MetadataSet
@@ -42,8 +43,6 @@ _FOLLOWED = MAXIMUM_GENERATION >> 1
 _EXPIRY_WARNING_DAYS = 30
 #: The most files of metadata that one node may send at once.
 _FILES = 64
-#: How many desired states of one report are looked at.
-_STATES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,23 +228,8 @@ class TrustRepository:
             _log.warning("metadata_of_node_refused", error=str(error))
 
     def find_proved(self, name: str, request: hub_pb2.ExchangeRequest) -> list[str]:
-        """Return the digests of packages that signed states show to have been assigned to a node.
-
-        A state that the keys of this metadata did not sign, or of another node, shows nothing.
-
-        Args:
-            name: of the node.
-            request: what it sent.
-        """
-        proved: list[str] = []
-        for one in request.known_states[-_STATES:]:
-            try:
-                state = verify_state(one, self._set.targets, name)
-            except UntrustedMetadata as error:
-                _log.warning("state_of_node_refused", node=name, error=str(error))
-                continue
-            proved += [package.digest for package in state.packages]
-        return proved
+        """Return the digests that a node's signed states show to have been assigned to it."""
+        return find_proved(self._set.targets, name, request.known_states)
 
     def _update(self, least: Mapping[str, int]) -> MetadataSet:
         # In the order of the transactions: a head that is older than the last would be an alarm.
