@@ -191,7 +191,7 @@ class Model:
             return Rejection(refusal(self.reference, violations), inputs, violations)
         if len(inputs) == 0:
             return Rejection(unreadable(self.reference, "the request has no rows"), inputs)
-        return self._answer_checked(inputs, violations)
+        return self._answer_checked(columns, inputs, violations)
 
     def _is_upright(self, name: str, column: Any) -> bool:
         """Whether a scalar field comes as `(N, 1)`."""
@@ -202,7 +202,10 @@ class Model:
             and name not in self._vectors
         )
 
-    def _answer_checked(self, inputs: Columns, violations: Violations | None) -> ColumnsResult:
+    def _answer_checked(
+        self, _columns: Mapping[str, Any], inputs: Columns, violations: Violations | None
+    ) -> ColumnsResult:
+        """Answer rows that keep the contract, from what it made of them."""
         try:
             tensors = self.engine.run(self.packing.pack_columns(inputs))
             answers = [tensors[name] for name in self._output_tensors]

@@ -6,8 +6,10 @@ from typing import Any, cast
 from numpy.typing import NDArray
 
 from gnomon.core.contract import Contract
+from gnomon.core.contract.violations import Violations
 from gnomon.core.fields import ContractError
 from gnomon.core.packing import Packing
+from gnomon.core.row import Columns
 from gnomon.runtime.decoding import UNREADABLE
 from gnomon.runtime.engines import Engine, EngineClosed
 from gnomon.runtime.engines.pool import load_instances
@@ -16,7 +18,7 @@ from gnomon.runtime.engines.whole_tensors import WholeTensors
 from gnomon.runtime.errors import PackageError
 from gnomon.runtime.models.columns import columns_of
 from gnomon.runtime.models.model import Model
-from gnomon.runtime.models.refusals import refusal, unreadable
+from gnomon.runtime.models.refusals import bad_output, refusal, unreadable
 from gnomon.runtime.models.results import ColumnsResult, Failure, ModelAnswer, Rejection, RowResult
 from gnomon.runtime.models.row_scratch import RowScratch
 from gnomon.runtime.models.speed import quickest_ns
@@ -108,19 +110,16 @@ class TensorModel(Model):
             raise
         except Exception as error:
             return Failure(self._failure(error), inputs, violations)
+        if wrong is not None and wrong.rejected:
+            bad = bad_output(self.reference, wrong)
+            return Failure(bad, inputs, violations, scratch.outputs, wrong)
         outputs = {name: array.tolist()[0] for name, array in arrays.items()}
         return ModelAnswer(outputs, inputs, violations, scratch.outputs, wrong)
 
-    def answer_columns(self, columns: Mapping[str, Any]) -> ColumnsResult:
-        """Answer many rows; see `Model.answer_columns`."""
-        try:
-            inputs, violations = self.inputs.check_columns(columns)
-        except UNREADABLE as error:
-            return Rejection(unreadable(self.reference, str(error)))
-        if violations is not None and violations.rejected:
-            return Rejection(refusal(self.reference, violations), inputs, violations)
-        if len(inputs) == 0:
-            return Rejection(unreadable(self.reference, "the request has no rows"), inputs)
+    def _answer_checked(
+        self, columns: Mapping[str, Any], inputs: Columns, violations: Violations | None
+    ) -> ColumnsResult:
+        """Answer rows that keep the contract, from their tensors as they came."""
         try:
             arrays = self._run(self.inputs.read_columns(columns), self.engine)
             means = {name: means_of(array) for name, array in arrays.items()}
@@ -129,6 +128,8 @@ class TensorModel(Model):
             raise
         except Exception as error:
             return Failure(self._failure(error), inputs, violations)
+        if wrong is not None and wrong.rejected:
+            return Failure(bad_output(self.reference, wrong), inputs, violations, checked, wrong)
         return ModelAnswer(arrays, inputs, violations, checked, wrong)
 
     def _run(self, tensors: Mapping[str, NDArray[Any]], engine: Engine) -> dict[str, NDArray[Any]]:

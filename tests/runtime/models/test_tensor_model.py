@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from onnx import TensorProto, helper, numpy_helper
 
+from gnomon.core.contract import Contract
 from gnomon.core.fields import ContractError, Field, Kind
-from gnomon.runtime.errors import GnomonError, InvalidInput, PackageError
+from gnomon.runtime.errors import GnomonError, InvalidInput, InvalidOutput, PackageError
 from gnomon.runtime.models.tensor_contract import TensorContract, means_of
 from gnomon.runtime.packages.served_tensors import TensorField, read_served_tensors
 from gnomon.runtime.raw_models.raw_model import derive_model, write_raw_model
@@ -284,3 +286,18 @@ def test_a_packing_that_is_not_valid_is_refused(change: dict[str, Any]) -> None:
     assert read_served_tensors(good) is not None
     with pytest.raises(PackageError, match="packing"):
         read_served_tensors(good | change)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_an_answer_that_breaks_its_contract_is_none(tmp_path: Path, rows: int) -> None:
+    with serving(tmp_path, identity(TensorProto.FLOAT, ["N", 2, 2])) as runtime:
+        (model,) = runtime.models.values()
+        (field,) = model.outputs.fields
+        model.outputs = Contract((replace(field, maximum=1.0),))
+        good, bad = np.ones((rows, 2, 2), np.float32), np.full((rows, 2, 2), 9.0, np.float32)
+        assert runtime.predict_columns("m", {"x": good}).rows == rows
+        assert runtime.predict("m", {"x": good[0]}).outputs
+        with pytest.raises(InvalidOutput, match="maximum"):
+            runtime.predict_columns("m", {"x": bad})
+        with pytest.raises(InvalidOutput, match="maximum"):
+            runtime.predict("m", {"x": bad[0]})
