@@ -18,6 +18,7 @@ C_SOURCES = {
         "h2_table.c",
         "honest_law.c",
         "honest_queue.c",
+        "honest_answers.c",
         "honest_http1.c",
         "honest_http2.c",
         "honest.c",

@@ -35,14 +35,6 @@ struct honest *gnomon_honest_new(int listener, const struct honest_law *law,
     return server;
 }
 
-const struct honest_answer *gnomon_honest_find(const struct honest *server, const uint8_t *path,
-                                               size_t size) {
-    const struct honest_answer *last = server->answers + server->answer_count - 1;
-    for (const struct honest_answer *one = server->answers; one < last; one++)
-        if (one->path.size == size && !memcmp(one->path.data, path, size)) return one;
-    return last;
-}
-
 static void release(struct honest_client *client) {
     struct honest *server = client->server;
     if (client->previous) client->previous->next = client->next;
@@ -93,26 +85,12 @@ static void flush(struct honest_client *client) {
     else watch_writing(client, client->out.size > 0);
 }
 
-static int answer_now(struct honest_client *client, int32_t stream,
-                      const struct honest_answer *answer) {
-    client->server->answered++;
-    if (client->protocol == HONEST_HTTP2) return gnomon_honest_http2_answer(client, stream, answer);
-    return gnomon_honest_http1_answer(client, answer);
-}
-
-int gnomon_honest_request(struct honest_client *client, int32_t stream,
-                          const struct honest_answer *answer) {
-    struct honest *server = client->server;
-    if (!answer->is_delayed) return answer_now(client, stream, answer);
-    struct honest_due due = {gnomon_honest_due_at(server, server->now), client, answer, stream};
-    client->pending++;
-    return gnomon_honest_push(server, due);
-}
-
 static int parse(struct honest_client *client) {
     if (client->protocol == HONEST_UNKNOWN) {
         if (client->in.size < 4) return 0;
         client->protocol = memcmp(client->in.data, "PRI ", 4) ? HONEST_HTTP1 : HONEST_HTTP2;
+        client->answer = client->protocol == HONEST_HTTP2 ? gnomon_honest_http2_answer
+                                                          : gnomon_honest_http1_answer;
         if (client->protocol == HONEST_HTTP2 && gnomon_honest_http2_open(client)) return -1;
     }
     if (client->protocol == HONEST_HTTP2) return gnomon_honest_http2_read(client);
@@ -171,7 +149,7 @@ static void answer_due(struct honest *server) {
             if (!client->pending) release(client);
             continue;
         }
-        if (answer_now(client, due.stream, due.answer) ||
+        if (gnomon_honest_answer(client, due.stream, due.answer) ||
             (client->protocol == HONEST_HTTP1 && parse(client)))
             close_client(client);
         else flush(client);

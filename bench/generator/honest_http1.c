@@ -62,7 +62,9 @@ int gnomon_honest_http1_read(struct honest_client *client) {
     return gnomon_honest_request(client, 0, answer);
 }
 
-int gnomon_honest_http1_answer(struct honest_client *client, const struct honest_answer *answer) {
+int gnomon_honest_http1_answer(struct honest_client *client, int32_t stream,
+                               const struct honest_answer *answer) {
+    (void)stream; /* a connection has one request at a time */
     char head[160];
     int size = snprintf(head, sizeof head,
                         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"

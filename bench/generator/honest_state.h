@@ -28,6 +28,8 @@ struct honest_client {
     struct honest_client *next, *previous;
     int descriptor; /* -1 once closed */
     enum honest_protocol protocol;
+    /* Add an answer to `out`, as the protocol has it; 0, or -1: close. */
+    int (*answer)(struct honest_client *client, int32_t stream, const struct honest_answer *answer);
     h2_session *session;
     struct buffer in, out;
     size_t sent;    /* of `out` */
@@ -63,6 +65,9 @@ struct honest {
 /* Schedule the answer to a request that has arrived whole; 0, or -1 without memory. */
 int gnomon_honest_request(struct honest_client *client, int32_t stream,
                           const struct honest_answer *answer);
+/* Answer at once, and count it; 0, or -1: close. */
+int gnomon_honest_answer(struct honest_client *client, int32_t stream,
+                         const struct honest_answer *answer);
 /* The answer for a path. */
 const struct honest_answer *gnomon_honest_find(const struct honest *server, const uint8_t *path,
                                                size_t size);
@@ -79,6 +84,7 @@ int gnomon_honest_http2_answer(struct honest_client *client, int32_t stream,
 
 /* HTTP/1. Read requests until one is not answered yet; -1: close. */
 int gnomon_honest_http1_read(struct honest_client *client);
-int gnomon_honest_http1_answer(struct honest_client *client, const struct honest_answer *answer);
+int gnomon_honest_http1_answer(struct honest_client *client, int32_t stream,
+                               const struct honest_answer *answer);
 
 #endif
