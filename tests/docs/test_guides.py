@@ -13,6 +13,7 @@ from click import Context
 
 import gnomon
 from gnomon.client.hub import HubClient
+from gnomon.command.bench.group import bench
 from gnomon.command.root import run
 from gnomon.runtime.packages.package import Package
 from gnomon.server.hub.rollout.criteria import Gates
@@ -108,6 +109,13 @@ def test_the_extras_are_those_of_the_project() -> None:
     told = re.findall(r"`(\w+)`", " ".join(rows))
     internal = {"bench", "browser", "demo", "dev", "docs"}
     assert sorted(told) == sorted(set(project["optional-dependencies"]) - internal)
+
+
+def test_every_measurement_has_its_place_in_the_docs() -> None:
+    page = (DOCS / "bench.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(?:gnomon bench )?([a-z-]+)[^`]*`", page))
+    hidden = {name for name, one in bench.commands.items() if one.hidden}
+    assert bench.commands.keys() - hidden <= told
 
 
 @pytest.mark.parametrize("page", ["alerts.md", "hub.md", "labels.md", "rollouts.md", "install.md"])
