@@ -77,7 +77,6 @@ class HubReporter:
     def note_lost(self) -> None:
         """Show the hub with the next call what it gave this node: it has lost records."""
         self._has_lost = True
-        self._checked_at = -_CHECK_SECONDS
 
     def exchange(self, channel: HubChannel) -> hub_pb2.ExchangeResponse:
         """Report to the hub; this call alone decides whether the hub counts as reachable.
@@ -86,9 +85,10 @@ class HubReporter:
             HubUnavailable: the hub cannot be reached.
             GnomonError: the hub refused the node; the error is the hub's.
         """
-        report, has_lost = self._make_report(), self._has_lost
-        checked_at = time.monotonic()
-        checks = checked_at - self._checked_at >= _CHECK_SECONDS
+        report = self._make_report()
+        # What the upload learns while this call is under way is for the next one.
+        has_lost, checked_at = self._has_lost, time.monotonic()
+        checks = has_lost or checked_at - self._checked_at >= _CHECK_SECONDS
         if checks:
             report.acknowledged.update(self._spool.watermarks())
             report.known_states.extend(self._trust.known_states)
@@ -102,7 +102,7 @@ class HubReporter:
         self._enrolment.record_success()
         self.is_hub_reachable = True
         self._checked_at = checked_at if checks else self._checked_at
-        if checks and has_lost:
+        if has_lost:
             self._has_lost = False
         for boot_id, watermark in response.watermarks.items():
             self._spool.rewind(boot_id, watermark)

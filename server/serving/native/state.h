@@ -11,7 +11,7 @@
  * badly.
  *
  * Files, bottom first. Each calls only those above it in this list:
- *   buffer, clock, debug, exchange, h2_library, tls_library: no state
+ *   buffer, clock, debug, exchange, h2_open, h2_library, tls_library: no state
  *   tls: a TLS session
  *   state: the structures below
  *   queue_lock, poller, handover: the lock, what epoll watches, what other threads give to a loop
